@@ -1,0 +1,184 @@
+"""A connector's configuration: one pydantic class gives the checked values and the form (the "spec").
+
+`Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show, `option()`
+describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the dialect of
+Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticUndefined
+
+from kitestring.errors import ConfigError
+
+MASK = "**********"
+
+
+class Config(BaseModel):
+    """Checked settings. Unknown names are refused with the nearest known one, so that a typo is never ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any], what: str = "") -> Self:
+        """Build from plain values; raises `ConfigError` that names every wrong field and never shows a value."""
+        try:
+            # Keys that begin with two underscores are the platform's own (Airbyte injects manifests that way).
+            return cls.model_validate({k: v for k, v in values.items() if not k.startswith("__")})
+        except ValidationError as error:
+            raise config_error(error, cls, what or cls.__name__) from None
+
+    @classmethod
+    def spec(cls) -> dict[str, Any]:
+        """The form: a JSON Schema without references."""
+        return schema_of(cls)
+
+
+def option(
+    default: Any = PydanticUndefined,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    examples: list[Any] | None = None,
+    order: int | None = None,
+    group: str | None = None,
+    **extra: Any,
+) -> Any:
+    """A setting, with what a form needs to show it. Further keywords of pydantic's `Field` (ge, le, pattern, alias) pass."""
+    known = {k: extra.pop(k) for k in list(extra) if k in FIELD_WORDS}
+    shown = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
+    if "default_factory" not in known:
+        known["default"] = default
+    return Field(
+        title=title, description=description, examples=examples, json_schema_extra=shown or None, **known
+    )
+
+
+def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:
+    """A setting that no log, error, answer or golden file may show."""
+    return option(default, airbyte_secret=True, **extra)
+
+
+def one_of(discriminator: str, default: Any = PydanticUndefined, **extra: Any) -> Any:
+    """A union of `Config` classes told apart by a `Literal` field of this name; a form shows it as a choice."""
+    return option(default, discriminator=discriminator, **extra)
+
+
+FIELD_WORDS = {
+    "ge", "gt", "le", "lt", "pattern", "alias", "validation_alias", "discriminator", "min_length", "max_length",
+    "default_factory", "exclude", "repr",
+}  # fmt: skip
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a pydantic class in Airbyte's form dialect: references inlined, discriminators as `const`."""
+    raw = model.model_json_schema(by_alias=True)
+    shown = inline(raw, raw.get("$defs", {}))
+    shown.pop("$defs", None)
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **shown}
+
+
+def inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [inline(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = inline(copy.deepcopy(definitions[node["$ref"].rsplit("/", 1)[-1]]), definitions)
+        return {**target, **{k: inline(v, definitions) for k, v in node.items() if k != "$ref"}}
+    out = {k: inline(v, definitions) for k, v in node.items() if k not in ("discriminator", "$defs")}
+    if "discriminator" in node and "anyOf" in out:
+        out["oneOf"] = out.pop("anyOf")
+    # `X | None`: a form wants X, absent when not set.
+    choices = out.get("anyOf")
+    if choices and {"type": "null"} in choices and len(choices) == 2:
+        (other,) = [c for c in choices if c != {"type": "null"}]
+        del out["anyOf"]
+        out = {**other, **out}
+        if out.get("default", 0) is None:
+            del out["default"]
+    if "const" in out and "type" not in out and isinstance(out["const"], str):
+        out["type"] = "string"
+    return out
+
+
+def config_error(error: ValidationError, model: type[BaseModel], what: str) -> ConfigError:
+    """One sentence for all that is wrong; values stay out of it, since any of them may be a secret."""
+    wrong = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        path = [str(part) for part in item["loc"]]
+        name = ".".join(path) or "the configuration"
+        if item["type"] == "missing":
+            wrong.append(f"{name} is missing")
+        elif item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(path[-1], known_names(model), n=1)
+            wrong.append(f"{name} is not a known option" + (f" (did you mean {near[0]}?)" if near else ""))
+        else:
+            message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
+            wrong.append(f"{name}: {message}" if item["msg"].startswith("Value error") else f"{name} should be {message}")
+    return ConfigError(
+        f"{what}: " + "; ".join(wrong),
+        hint=f"Correct the configuration; `kitestring spec {what}` lists the options.",
+        paths=[".".join(map(str, item["loc"])) for item in error.errors()],
+    )
+
+
+def known_names(model: type[BaseModel]) -> list[str]:
+    """Every option name of a class and of the classes inside it."""
+    names: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if isinstance(node.get("properties"), dict):
+                names.extend(node["properties"])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(model.model_json_schema())
+    return names
+
+
+def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Every secret string inside `values`, found by the fields that `schema` marks with `airbyte_secret`."""
+    if schema.get("airbyte_secret") and isinstance(values, str | int) and str(values):
+        yield str(values)
+    for branch in [*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())]:
+        yield from secrets_in(values, branch)
+    if isinstance(values, Mapping):
+        for name, child in schema.get("properties", {}).items():
+            if name in values:
+                yield from secrets_in(values[name], child)
+    if isinstance(values, list):
+        items = schema.get("items")
+        if isinstance(items, Mapping):
+            for value in values:
+                yield from secrets_in(value, items)
+
+
+def masked(values: Any, schema: Mapping[str, Any]) -> Any:
+    """`values` with every secret replaced, for showing."""
+    hidden = set(secrets_in(values, schema))
+
+    def mask(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {k: mask(v) for k, v in node.items()}
+        if isinstance(node, list):
+            return [mask(v) for v in node]
+        return MASK if isinstance(node, str | int) and not isinstance(node, bool) and str(node) in hidden else node
+
+    return mask(values)

@@ -1,0 +1,1 @@
+"""The low-code language: Airbyte manifests, run as they are."""

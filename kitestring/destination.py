@@ -1,0 +1,106 @@
+"""What a destination author subclasses: `Destination`, and the small abilities it may have beyond writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from kitestring.batch import Batch
+from kitestring.config import Config
+from kitestring.types import Receipt, Record, Stream
+
+
+class Destination(Config):
+    """Writes streams. The fields of the class are its configuration.
+
+    For each stream the engine calls `begin`, then `prepare` and `write` for each batch, then `commit`; or `abort` when
+    the stream failed or was cancelled. Only `prepare` may be called from several threads, ahead of the writes.
+
+    In `append_dedup` the engine sorts each batch first: a key comes once, with its last version, and deletions are
+    taken out and given to `Deletes.delete` where the destination has it (elsewhere they are written, with the marker).
+    """
+
+    modes: ClassVar[frozenset[str] | set[str]] = frozenset({"append"})
+    """The write modes this destination has: `append`, `overwrite`, `append_dedup`."""
+
+    batch_rows: ClassVar[int] = 10_000
+    """The most records it wants in one batch."""
+
+    batch_bytes: ClassVar[int] = 16 * 1024 * 1024
+    """The most bytes it wants in one batch, as an estimate."""
+
+    def check(self) -> None:
+        """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""
+
+    def begin(self, stream: Stream) -> None:
+        """Make ready. `overwrite` begins a shadow here, after removing one that a crash left; old data stay readable."""
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        """Do ahead what has no side effect (convert, chunk, embed); `write` gets what this returns.
+
+        Runs in several threads, and before the batches ahead of it are written. May return a subclass of `Batch`
+        that carries more. Raise `RecordError` for a record that cannot be taken: the engine finds it and rejects it.
+        """
+        return batch
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt | None:
+        """Write a batch. **When this returns, the batch is durable.** Without a receipt, all of it counts as written.
+
+        `RecordError` means that nothing of this batch was written and one record is to blame: the engine halves the
+        batch until it has found it. `TransientError`: the engine waits and writes the batch again.
+        """
+        raise NotImplementedError
+
+    def commit(self, stream: Stream) -> None:
+        """All was read and written. `overwrite` puts the shadow in the place of the old data, in one step if it can."""
+
+    def abort(self, stream: Stream) -> None:
+        """The stream ended early. `overwrite` drops the shadow: the old data stand as before."""
+
+    def close(self) -> None:
+        """Let go of connections. Called once, also after an error."""
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """A destination that can remove records by primary key."""
+
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
+        """Remove these records, durably. `keys` hold the values of `stream.primary_key`; unknown keys are no error."""
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A destination that can count what it holds, so that the engine can compare."""
+
+    def count(self, stream: Stream) -> int | None:
+        """The records of this stream that a reader sees now; None if this stream cannot be counted, 0 if absent."""
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """A destination that can say what a batch would cost without writing it (`kitestring sync --dry-run`)."""
+
+    def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
+        """Figures for this batch (`chunks`, `tokens`, `cost_usd`, …), to be summed up. No side effect, no paid call."""
+
+
+@runtime_checkable
+class Searches(Protocol):
+    """A destination that can be searched by meaning."""
+
+    def search(
+        self,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 10,
+        threshold: float | None = None,
+        hybrid: bool | None = None,
+        stream: str | None = None,
+    ) -> list[Record]:
+        """The nearest chunks, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
+
+        `where` is a filter, as a mapping of field to value (or list of values) or in the store's own language.
+        `threshold` leaves out what is farther away, in the collection's metric.
+        """

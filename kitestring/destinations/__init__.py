@@ -1,0 +1,1 @@
+"""Destinations: one file per destination."""

@@ -1,0 +1,1 @@
+"""The engine: `sync.py` holds the loop; read it first."""

@@ -1,0 +1,170 @@
+"""What a source author subclasses: `Source`, and `@stream` for the sources that are a few methods."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from kitestring.batch import Batch
+from kitestring.config import Config
+from kitestring.errors import ConfigError, ConnectorError
+from kitestring.types import Catalog, Checkpoint, Partition, Path, Record, Reject, State, States, Stream, SyncMode
+
+if TYPE_CHECKING:
+    from kitestring.http import Session
+
+Item: TypeAlias = "Record | Batch | Checkpoint | Reject"
+"""What `Source.read` yields."""
+
+
+class Source(Config):
+    """Reads streams. The fields of the class are its configuration.
+
+    A source is synchronous and keeps no state of a read in itself: the engine reads several partitions at once, each
+    in its own thread, so what `read` needs stands in its arguments.
+    """
+
+    def check(self) -> None:
+        """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`); return when a sync can start.
+
+        The default reads the first record of the first stream.
+        """
+        for stream in self.discover():
+            for partition in self.partitions([stream], {}):
+                for item in self.read(partition, {}):
+                    if not isinstance(item, Checkpoint):
+                        return
+                return
+
+    def discover(self) -> Catalog:
+        """The streams that can be read. The default collects the `@stream` methods."""
+        return Catalog(tuple(declared.stream for declared in declared_streams(type(self)).values()))
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        """The independent pieces of a read, produced as lazily as the source likes. Default: one per stream."""
+        return [Partition((stream,)) for stream in streams]
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        """Yield the records of a partition (dicts, or `Batch`es), and a `Checkpoint` wherever a restart could begin.
+
+        `states` are the states as saved before this sync began; an incremental stream begins there, a full refresh
+        finds none. A record that cannot be taken is yielded as a `Reject`. A partition of several streams yields
+        `Batch`es, which say their stream.
+
+        The default calls the `@stream` method of the partition's stream.
+        """
+        stream = partition.stream
+        declared = declared_streams(type(self)).get(stream.name)
+        if declared is None:
+            raise ConnectorError(f"{type(self).__name__} has no method for the stream {stream.name}")
+        return declared.read(self, stream, states.get(stream.key, {}))
+
+    def merge(self, stream: str, state: State, checkpoint: State) -> State:
+        """The stream's state after a checkpoint of one of its partitions. Default: the checkpoint's state replaces it.
+
+        A source that plans several partitions for an incremental stream says here what they add up to. Called by one
+        thread, in the order in which the data became durable.
+        """
+        return checkpoint
+
+    def finish(self, stream: Stream, state: State) -> State:
+        """The stream's state when all its partitions were read and written. Default: as it is."""
+        return state
+
+    def concurrency(self) -> int:
+        """How many partitions may be read at the same time."""
+        return 4
+
+    @cached_property
+    def http(self) -> Session:
+        """The HTTP session of this source: pooled, with retries and rate limits."""
+        from kitestring.http import Session
+
+        return Session()
+
+    def close(self) -> None:
+        """Let go of connections. Called once, also after an error, possibly while a read still waits."""
+        if "http" in self.__dict__:
+            self.http.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A `@stream` method with what its decorator said."""
+
+    stream: Stream
+    method: Callable[..., Iterable[Item]]
+    takes_cursor: bool
+
+    def read(self, source: Source, stream: Stream, state: State) -> Iterator[Item]:
+        since = state.get("cursor") if stream.incremental else None
+        items = self.method(source, since) if self.takes_cursor else self.method(source)
+        latest = since
+        for item in items:
+            if stream.cursor and isinstance(item, dict):
+                value = at(item, stream.cursor)
+                if value is not None and (latest is None or value > latest):
+                    latest = value
+            yield item
+        if stream.incremental and latest is not None:
+            yield Checkpoint({"cursor": latest})
+
+
+def stream(
+    *,
+    primary_key: str | Sequence[str] = (),
+    cursor: str | None = None,
+    schema: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[..., Iterable[Item]]], Callable[..., Iterable[Item]]]:
+    """Make a method of a `Source` a stream of the method's name.
+
+    The method yields records. With `cursor` (a field name, dots for nesting) the stream is incremental: the method's
+    argument is the highest cursor value seen so far, or None at first, and the engine keeps it.
+    """
+
+    def declare(method: Callable[..., Iterable[Item]]) -> Callable[..., Iterable[Item]]:
+        takes_cursor = len(inspect.signature(method).parameters) > 1
+        if cursor and not takes_cursor:
+            raise ConfigError(
+                f"the stream {method.__name__} has a cursor, its method takes none",
+                hint=f"Write `def {method.__name__}(self, since)`.",
+            )
+        modes = (SyncMode.full_refresh, SyncMode.incremental) if cursor else (SyncMode.full_refresh,)
+        keys = (primary_key,) if isinstance(primary_key, str) else tuple(primary_key)
+        declared = Stream(
+            name=name or method.__name__,
+            schema=schema or {"type": "object", "properties": {}, "additionalProperties": True},
+            primary_key=tuple(tuple(key.split(".")) for key in keys if key),
+            cursor=tuple(cursor.split(".")) if cursor else None,
+            source_defined_cursor=cursor is not None,
+            sync_modes=modes,
+        )
+        method.__kitestring_stream__ = Declared(declared, method, takes_cursor)  # type: ignore[attr-defined]
+        return method
+
+    return declare
+
+
+def declared_streams(source: type[Source]) -> dict[str, Declared]:
+    """The `@stream` methods of a class by stream name, in the order they were written, base classes first."""
+    found: dict[str, Declared] = {}
+    for parent in reversed(source.__mro__):
+        for member in vars(parent).values():
+            declared = getattr(member, "__kitestring_stream__", None)
+            if isinstance(declared, Declared):
+                found[declared.stream.name] = declared
+    return found
+
+
+def at(record: Mapping[str, Any], path: Path) -> Any:
+    """The value at a path, or None where the path leads nowhere."""
+    value: Any = record
+    for part in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value

@@ -1,0 +1,1 @@
+"""Sources: one file per source; one YAML per low-code source in `manifests/`."""
