@@ -62,6 +62,13 @@ class Source(Config):
             raise ConnectorError(f"{type(self).__name__} has no method for the stream {stream.name}")
         return declared.read(self, stream, states.get(stream.key, {}))
 
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        """Which streams are planned together, one call of `partitions` for each group. Default: each stream for itself.
+
+        A source whose partition feeds several streams (a replication slot, a program) puts these into one group.
+        """
+        return [[stream] for stream in streams]
+
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         """The stream's state after a checkpoint of one of its partitions. Default: the checkpoint's state replaces it.
 

@@ -1,0 +1,70 @@
+"""Where a running sync stands: counters that the loop writes and any display polls."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(slots=True)
+class StreamProgress:
+    """One stream: `read` and `written` in records, `nbytes` read, `lag_s` from the newest cursor value to now.
+
+    `status` is waiting, reading, writing, succeeded, suspicious, failed or cancelled.
+    """
+
+    read: int = 0
+    written: int = 0
+    nbytes: int = 0
+    lag_s: float | None = None
+    status: str = "waiting"
+    started: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Records read per second since the stream began."""
+        span = (self.ended or time.monotonic()) - self.started if self.started else 0.0
+        return self.read / span if span > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """All streams of a sync, by their name in the source. One thread writes it; others may read it at any time."""
+
+    streams: dict[str, StreamProgress] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The counters as JSON."""
+        return {
+            "seconds": round(time.monotonic() - self.started, 1),
+            "streams": {
+                name: {
+                    "status": one.status,
+                    "read": one.read,
+                    "written": one.written,
+                    "bytes": one.nbytes,
+                    "records_per_s": round(one.rate, 1),
+                    "lag_s": None if one.lag_s is None else round(one.lag_s, 1),
+                }
+                for name, one in list(self.streams.items())
+            },
+        }
+
+
+def lag_of(value: Any) -> float | None:
+    """Seconds between a cursor value and now, where the value is a time (ISO text, a datetime, epoch seconds)."""
+    now = datetime.now(UTC)
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return (now - (value if value.tzinfo else value.replace(tzinfo=UTC))).total_seconds()
+        if isinstance(value, int | float) and 946_684_800 < value < 4_102_444_800:  # 2000 to 2100 in epoch seconds
+            return now.timestamp() - value
+    except ValueError:
+        return None
+    return None

@@ -1,0 +1,102 @@
+"""Records that could not be taken: kept in a JSON-lines file per connection, with their reason, until replayed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kitestring.errors import ConfigError
+from kitestring.types import Reject
+
+
+class Rejects:
+    """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}.
+
+    The file is made to be read and edited: correct a record in it and `kitestring replay` writes the corrected one.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def path(self, connection: str) -> Path:
+        return self.folder / (re.sub(r"[^\w.-]", "_", connection) + ".jsonl")
+
+    def add(self, connection: str, stream: str, rejects: Iterable[Reject]) -> None:
+        """Append, durably: a checkpoint may be saved behind it."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        lines = [
+            encoded({"at": now, "stream": stream, "reason": one.reason, "record": one.record}) + b"\n"
+            for one in rejects
+        ]
+        if not lines:
+            return
+        path = self.path(connection)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigError(
+                f"rejected records cannot be kept in {path}: {error.strerror or error}",
+                hint="Check that the folder is writable and the disk has room.",
+                path=str(path),
+            ) from error
+
+    def read(self, connection: str) -> Iterator[dict[str, Any]]:
+        """The lines of a connection, oldest first; `ConfigError` names a line that is not readable."""
+        try:
+            file = self.path(connection).open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    entry = orjson.loads(line)
+                    if not (isinstance(entry["stream"], str) and isinstance(entry["record"], dict)):
+                        raise TypeError("stream is a text and record an object")
+                except (ValueError, KeyError, TypeError) as error:
+                    raise ConfigError(
+                        f"line {number} of {self.path(connection).name} is not a rejected record: {error}",
+                        hint='A line is {"at": …, "stream": …, "reason": …, "record": {…}}.',
+                    ) from None
+                yield entry
+
+    def replace(self, connection: str, entries: Iterable[dict[str, Any]]) -> None:
+        """Put these lines in the place of all (after a replay: what was rejected again). None left: no file."""
+        path = self.path(connection)
+        draft = path.with_suffix(".tmp")
+        count = 0
+        with draft.open("wb") as file:
+            for entry in entries:
+                file.write(encoded(entry) + b"\n")
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        if count:
+            draft.replace(path)
+        else:
+            draft.unlink()
+            path.unlink(missing_ok=True)
+
+
+def encoded(entry: dict[str, Any]) -> bytes:
+    """One line of JSON for any record, whatever it holds."""
+    try:
+        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError):  # a lone surrogate, a number beyond 64 bits, circular nesting
+        import json
+
+        try:
+            return json.dumps(entry, default=str).encode()
+        except (TypeError, ValueError, RecursionError):
+            return orjson.dumps({**entry, "record": {"_unreadable": ascii(entry["record"])[:100_000]}})

@@ -1,0 +1,111 @@
+"""What a sync says when it has ended: one status, and the figures of each stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from kitestring.errors import KitestringError
+
+
+class Status(StrEnum):
+    """How a sync, or one stream of it, ended. `suspicious`: it ran through, and two numbers disagree."""
+
+    succeeded = "succeeded"
+    suspicious = "suspicious"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+@dataclass(slots=True)
+class StreamResult:
+    """The figures of one stream. Reconciled means read = written + unchanged + deleted + rejected + superseded.
+
+    `superseded` are records of which a later version stood in the same batch; `nbytes` is an estimate of what was read;
+    `figures` are the destination's own counts (chunks, tokens, cost).
+    """
+
+    stream: str
+    status: Status = Status.succeeded
+    read: int = 0
+    written: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    superseded: int = 0
+    nbytes: int = 0
+    seconds: float = 0.0
+    error: KitestringError | None = None
+    suspicions: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def accounted(self) -> int:
+        return self.written + self.unchanged + self.deleted + self.rejected + self.superseded
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "status": self.status.value,
+            "read": self.read,
+            "written": self.written,
+            "unchanged": self.unchanged,
+            "deleted": self.deleted,
+            "rejected": self.rejected,
+            "superseded": self.superseded,
+            "bytes": self.nbytes,
+            "seconds": round(self.seconds, 3),
+            "figures": dict(self.figures),
+            "suspicions": list(self.suspicions),
+            "error": error_as_dict(self.error),
+        }
+
+
+@dataclass(slots=True)
+class Result:
+    """How a sync ended. `streams` is keyed by the stream's name in the source."""
+
+    connection: str
+    streams: dict[str, StreamResult]
+    error: KitestringError | None = None
+    cancelled: bool = False
+    seconds: float = 0.0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def status(self) -> Status:
+        """The worst of the streams; a failure of the whole sync counts before all."""
+        ended = {stream.status for stream in self.streams.values()}
+        if self.error is not None or Status.failed in ended:
+            return Status.failed
+        if self.cancelled:
+            return Status.cancelled
+        return Status.suspicious if Status.suspicious in ended else Status.succeeded
+
+    @property
+    def ok(self) -> bool:
+        return self.status is Status.succeeded
+
+    def total(self, name: str) -> float:
+        """A count (`read`, `written`, …) or a figure (`tokens`, …), summed over the streams."""
+        return sum(
+            getattr(stream, name) if name in StreamResult.__dataclass_fields__ else stream.figures.get(name, 0)
+            for stream in self.streams.values()
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "connection": self.connection,
+            "status": self.status.value,
+            "started_at": self.started_at.isoformat(),
+            "seconds": round(self.seconds, 3),
+            "streams": {name: stream.as_dict() for name, stream in self.streams.items()},
+            "error": error_as_dict(self.error),
+        }
+
+
+def error_as_dict(error: KitestringError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"type": type(error).__name__, "message": error.message, "hint": error.hint}

@@ -1,0 +1,215 @@
+"""Which streams a sync copies and how: the user's selections meet the catalog and the destination's modes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kitestring.batch import Batch
+from kitestring.destination import Destination
+from kitestring.errors import ConfigError
+from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, WriteMode
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One stream as the user wants it; None leaves the choice to Kitestring.
+
+    `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"). `namespace` "" drops the source's.
+    """
+
+    name: str
+    sync_mode: str | None = None
+    write_mode: str | None = None
+    primary_key: Sequence[str] | None = None
+    cursor: str | None = None
+    fields: Sequence[str] | None = None
+    prefix: str = ""
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A selected stream at its two ends: as it is read, and as it is written (prefix, namespace)."""
+
+    read: Stream
+    written: Stream
+    prune: Callable[[Batch], Batch] | None = None
+
+
+def routes(
+    catalog: Catalog,
+    selections: Sequence[Selection | str] | None,
+    destination: Destination,
+    prefix: str = "",
+    namespace: str | None = None,
+) -> list[Route]:
+    """The selections as routes, all streams of the catalog where there are none. `ConfigError` names what cannot be."""
+    if selections is None:
+        selections = [stream.key for stream in catalog]
+    chosen = [Selection(one) if isinstance(one, str) else one for one in selections]
+    if not chosen:
+        raise ConfigError("no stream is selected", hint="Name at least one stream.")
+    found: dict[str, Route] = {}
+    for one in chosen:
+        stream = catalog.get(one.name)
+        if stream is None:
+            names = [s.key for s in catalog]
+            near = difflib.get_close_matches(one.name, names, n=1)
+            raise ConfigError(
+                f"the source has no stream {one.name}" + (f"; did you mean {near[0]}?" if near else ""),
+                hint=f"It has: {', '.join(sorted(names)[:30])}{', …' if len(names) > 30 else ''}.",
+                stream=one.name,
+            )
+        if stream.key in found:
+            raise ConfigError(f"the stream {stream.key} is selected twice", hint="Keep one of the two.")
+        found[stream.key] = route(stream, one, destination, prefix, namespace)
+    written = [r.written.key for r in found.values()]
+    twice = {key for key in written if written.count(key) > 1}
+    if twice:
+        raise ConfigError(
+            f"two streams would be written as {min(twice)}", hint="Give one of them another prefix or namespace."
+        )
+    return list(found.values())
+
+
+def route(stream: Stream, one: Selection, destination: Destination, prefix: str, namespace: str | None) -> Route:
+    read = replace(
+        stream,
+        sync_mode=sync_mode(stream, one),
+        primary_key=tuple(map(path, one.primary_key)) if one.primary_key else stream.primary_key,
+        cursor=cursor(stream, one),
+    )
+    if read.incremental and read.cursor is None and not read.source_defined_cursor:
+        raise ConfigError(
+            f"the stream {stream.key} is to be read incrementally, but has no cursor field",
+            hint="Set `cursor` to a field that grows with every change, or choose full_refresh.",
+        )
+    read = replace(read, write_mode=write_mode(read, one, destination))
+    prune = None
+    if one.fields:
+        read, prune = with_fields(read, one)
+    outer = one.namespace if one.namespace is not None else namespace if namespace is not None else stream.namespace
+    written = replace(read, name=f"{one.prefix or prefix}{stream.name}", namespace=outer or None)
+    return Route(read, written, prune)
+
+
+def sync_mode(stream: Stream, one: Selection) -> SyncMode:
+    if one.sync_mode is None:
+        can = SyncMode.incremental in stream.sync_modes and (stream.cursor or one.cursor or stream.source_defined_cursor)
+        return SyncMode.incremental if can else SyncMode.full_refresh
+    wanted = SyncMode(one.sync_mode) if one.sync_mode in SyncMode.__members__ else None
+    if wanted is None or wanted not in stream.sync_modes:
+        raise ConfigError(
+            f"the stream {stream.key} cannot be read as {one.sync_mode}",
+            hint=f"It can be read as: {', '.join(mode.value for mode in stream.sync_modes)}.",
+        )
+    return wanted
+
+
+def cursor(stream: Stream, one: Selection) -> Path | None:
+    if one.cursor is None:
+        return stream.cursor
+    if stream.source_defined_cursor and stream.cursor and path(one.cursor) != stream.cursor:
+        raise ConfigError(
+            f"the cursor of {stream.key} is {'.'.join(stream.cursor)}, set by the source; {one.cursor} was asked for",
+            hint="Leave `cursor` out.",
+        )
+    return path(one.cursor)
+
+
+def write_mode(stream: Stream, one: Selection, destination: Destination) -> WriteMode:
+    name = type(destination).__name__
+    modes = {WriteMode(mode) for mode in destination.modes}
+    if one.write_mode is None:
+        if stream.primary_key and WriteMode.append_dedup in modes:
+            return WriteMode.append_dedup
+        if not stream.incremental and WriteMode.overwrite in modes:
+            return WriteMode.overwrite
+        return WriteMode.append
+    wanted = WriteMode(one.write_mode) if one.write_mode in WriteMode.__members__ else None
+    if wanted is None or wanted not in modes:
+        raise ConfigError(
+            f"{name} cannot write as {one.write_mode}",
+            hint=f"It can write as: {', '.join(sorted(mode.value for mode in modes))}.",
+        )
+    if wanted is WriteMode.append_dedup and not stream.primary_key:
+        raise ConfigError(
+            f"the stream {stream.key} is to be written as append_dedup, but has no primary key",
+            hint="Set `primary_key`, or choose append or overwrite.",
+        )
+    if wanted is WriteMode.overwrite and stream.incremental:
+        raise ConfigError(
+            f"the stream {stream.key} is read incrementally and written as overwrite: old records would be lost",
+            hint="Choose append or append_dedup, or read it as full_refresh.",
+        )
+    return wanted
+
+
+def path(name: str) -> Path:
+    return tuple(name.split("."))
+
+
+def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch], Batch]]:
+    """The stream with only the selected fields in its schema, and the function that prunes a batch to them."""
+    properties = stream.schema.get("properties") or {}
+    for name in one.fields or ():
+        top = name.split(".")[0]
+        if properties and top not in properties and not stream.schema.get("additionalProperties"):
+            near = difflib.get_close_matches(top, properties, n=1)
+            raise ConfigError(
+                f"the stream {stream.key} has no field {top}" + (f"; did you mean {near[0]}?" if near else ""),
+                hint=f"It has: {', '.join(sorted(properties)[:40])}.",
+            )
+    kept = [path(name) for name in one.fields or ()]
+    always = [*stream.primary_key, *([stream.cursor] if stream.cursor else []), (DELETED_AT,)]
+    tree: dict[str, Any] = {}
+    for wanted in [*kept, *always]:
+        grow(tree, wanted)
+    selected = replace(stream, fields=tuple(kept), schema=pruned_schema(stream.schema, tree))
+
+    def prune(batch: Batch) -> Batch:
+        if batch.is_table:
+            table = batch.table()
+            if not any(tree[name] for name in tree if name in table.column_names):
+                return Batch(batch.stream, table=table.select([n for n in table.column_names if n in tree]))
+        return Batch(batch.stream, rows=[pruned(row, tree) for row in batch.rows()], nbytes=batch.nbytes)
+
+    return selected, prune
+
+
+def grow(tree: dict[str, Any], wanted: Path) -> None:
+    """Add a path. An empty branch means the whole value, and wins over parts of it."""
+    for number, part in enumerate(wanted):
+        if part in tree and not tree[part]:
+            return
+        if number == len(wanted) - 1:
+            tree[part] = {}
+            return
+        tree = tree.setdefault(part, {})
+
+
+def pruned(value: Any, tree: Mapping[str, Any]) -> Any:
+    """The parts of a value that a tree of names selects; lists are pruned item by item."""
+    if isinstance(value, list):
+        return [pruned(item, tree) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: Record = {}
+    for name, branch in tree.items():
+        if name in value:
+            kept[name] = pruned(value[name], branch) if branch else value[name]
+    return kept
+
+
+def pruned_schema(schema: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties") or {}
+    if not properties:
+        return dict(schema)
+    kept = {}
+    for name, child in properties.items():
+        if name in tree:
+            kept[name] = pruned_schema(child, tree[name]) if tree[name] and isinstance(child, Mapping) else child
+    return {**schema, "properties": kept}

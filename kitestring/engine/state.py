@@ -1,0 +1,241 @@
+"""Where states are kept between syncs: an SQLite file (the default), a JSON file people can edit, or memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.types import State
+
+
+class StateStore(Protocol):
+    """States by connection and stream key. `save` is durable when it returns."""
+
+    def load(self, connection: str) -> dict[str, State]:
+        """The states of a connection by stream key; empty if there are none."""
+
+    def save(self, connection: str, stream: str, state: State) -> None: ...
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        """Forget the state of one stream, or of all, so that the next sync begins at the start."""
+
+    def connections(self) -> list[str]:
+        """The connections that have a state, sorted."""
+
+    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
+        """Hold this connection for one sync; `ConfigError` while another process holds it."""
+
+
+class MemoryStates:
+    """States that live as long as the object: for tests, and for syncs that begin anew each time."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, dict[str, State]] = {}
+        self._locked = threading.Lock()
+
+    def load(self, connection: str) -> dict[str, State]:
+        return json.loads(json.dumps(self._states.get(connection, {})))  # type: ignore[no-any-return]
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        self._states.setdefault(connection, {})[stream] = json.loads(json.dumps(state))
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        if stream is None:
+            self._states.pop(connection, None)
+        else:
+            self._states.get(connection, {}).pop(stream, None)
+
+    def connections(self) -> list[str]:
+        return sorted(name for name, states in self._states.items() if states)
+
+    @contextlib.contextmanager
+    def lock(self, connection: str) -> Iterator[None]:
+        if not self._locked.acquire(blocking=False):
+            raise busy(connection)
+        try:
+            yield
+        finally:
+            self._locked.release()
+
+
+class SqliteStates:
+    """States in an SQLite file, made on first use."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            try:
+                database.execute("PRAGMA journal_mode=WAL")
+                database.execute("PRAGMA synchronous=FULL")
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS states (connection TEXT NOT NULL, stream TEXT NOT NULL, "
+                    "state TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (connection, stream))"
+                )
+                yield database
+            finally:
+                database.close()
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(self.path, error) from error
+
+    def load(self, connection: str) -> dict[str, State]:
+        with self._open() as database:
+            rows = database.execute("SELECT stream, state FROM states WHERE connection = ?", (connection,)).fetchall()
+        return {stream: parsed(text, f"{connection}.{stream}", self.path) for stream, text in rows}
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        with self._open() as database:
+            database.execute(
+                "INSERT INTO states VALUES (?, ?, ?, ?) ON CONFLICT (connection, stream) "
+                "DO UPDATE SET state = excluded.state, saved_at = excluded.saved_at",
+                (connection, stream, json.dumps(state), datetime.now(UTC).isoformat()),
+            )
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        with self._open() as database:
+            if stream is None:
+                database.execute("DELETE FROM states WHERE connection = ?", (connection,))
+            else:
+                database.execute("DELETE FROM states WHERE connection = ? AND stream = ?", (connection, stream))
+
+    def connections(self) -> list[str]:
+        with self._open() as database:
+            return [row[0] for row in database.execute("SELECT DISTINCT connection FROM states ORDER BY 1")]
+
+    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
+        return file_lock(self.path, connection)
+
+
+class JsonStates:
+    """States in a JSON file: {connection: {stream: state}}. Made to be read and edited; checked each time it is read."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def _read(self) -> dict[str, dict[str, State]]:
+        try:
+            text = self.path.read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise unusable(self.path, error) from error
+        whole = parsed(text or "{}", "the file", self.path)
+        for connection, states in whole.items():
+            if not isinstance(states, dict):
+                raise not_a_state(connection, states, self.path)
+            for stream, state in states.items():
+                if not isinstance(state, dict):
+                    raise not_a_state(f"{connection}.{stream}", state, self.path)
+        return whole
+
+    def _write(self, whole: dict[str, dict[str, State]]) -> None:
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(whole, file, indent=2, sort_keys=True)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise unusable(self.path, error) from error
+
+    def load(self, connection: str) -> dict[str, State]:
+        return self._read().get(connection, {})
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        whole = self._read()
+        whole.setdefault(connection, {})[stream] = state
+        self._write(whole)
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        whole = self._read()
+        if stream is None:
+            whole.pop(connection, None)
+        else:
+            whole.get(connection, {}).pop(stream, None)
+        self._write(whole)
+
+    def connections(self) -> list[str]:
+        return sorted(name for name, states in self._read().items() if states)
+
+    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
+        return file_lock(self.path, connection)
+
+
+@contextlib.contextmanager
+def file_lock(beside: Path, connection: str) -> Iterator[None]:
+    """A lock file next to the state that the system frees when its holder dies, however it dies."""
+    name = hashlib.sha256(connection.encode()).hexdigest()[:12]
+    path = beside.with_name(f"{beside.name}.{name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise unusable(path, error) from error
+    with file:
+        try:
+            if os.name == "nt":  # pragma: no cover
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise busy(connection) from None
+        yield
+
+
+def parsed(text: str, what: str, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path.name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            hint="Correct the file, or delete it to begin at the start.",
+            path=str(path),
+        ) from None
+    if not isinstance(value, dict):
+        raise not_a_state(what, value, path)
+    return value
+
+
+def not_a_state(what: str, value: Any, path: Path) -> KitestringError:
+    return ConfigError(
+        f"the state of {what} in {path.name} is {type(value).__name__}, it should be a JSON object",
+        hint="Correct it, or remove it to begin at the start.",
+        path=str(path),
+    )
+
+
+def busy(connection: str) -> KitestringError:
+    return ConfigError(
+        f"another sync of the connection {connection} is running",
+        hint="Wait until it has ended, or stop it.",
+        connection=connection,
+    )
+
+
+def unusable(path: Path, error: Exception) -> KitestringError:
+    return ConfigError(
+        f"the state file {path} cannot be used: {error}",
+        hint="Check that the folder is writable and the disk has room.",
+        path=str(path),
+    )
