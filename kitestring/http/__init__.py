@@ -1,0 +1,27 @@
+"""HTTP for every source and embedder: pooled connections, retries, rate limits, budgets, masked logs."""
+
+from kitestring.http.auth import Auth, Basic, Bearer
+from kitestring.http.budget import Budget
+from kitestring.http.message import Request, Response
+from kitestring.http.policy import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
+from kitestring.http.session import Session
+from kitestring.http.tls import Tls
+
+__all__ = [
+    "Auth",
+    "Basic",
+    "Bearer",
+    "Budget",
+    "Policy",
+    "Raise",
+    "Request",
+    "Response",
+    "Retries",
+    "Retry",
+    "Return",
+    "Session",
+    "Tls",
+    "Verdict",
+    "told_wait_s",
+    "vendor_message",
+]

@@ -1,0 +1,172 @@
+"""A request before it is sent, and the response to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from kitestring.errors import TransientError
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+EXCERPT = 200
+"""How many characters of a page an error shows."""
+
+
+class Request:
+    """One attempt of a call. `Auth.apply` may change everything but the method; what stands here then is sent.
+
+    At most one of `json`, `form` and `body` is set. In `params` and `form` a list repeats its key, None is left out and
+    a boolean is `true` or `false`.
+    """
+
+    __slots__ = ("body", "form", "headers", "json", "method", "params", "url")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, Any],
+        headers: dict[str, str],
+        json: Any = None,
+        form: dict[str, Any] | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.params = params
+        self.headers = headers
+        self.json = json
+        self.form = form
+        self.body = body
+
+    @property
+    def path(self) -> str:
+        """The path of the address, without the query: what a budget's `matches` usually looks at."""
+        rest = self.url.split("://", 1)[-1].partition("/")[2]
+        return "/" + rest.partition("?")[0].partition("#")[0]
+
+    def target(self) -> str:
+        """The address with its query."""
+        if not self.params:
+            return self.url
+        query = encoded(self.params)
+        if not query:
+            return self.url
+        return self.url + ("&" if "?" in self.url else "?") + query
+
+    def content(self) -> bytes | None:
+        """The body as bytes; sets the Content-Type where none is given."""
+        if self.json is not None:
+            self.headers.setdefault("Content-Type", "application/json")
+            return orjson.dumps(self.json)
+        if self.form is not None:
+            self.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+            return encoded(self.form).encode()
+        return self.body
+
+
+def encoded(params: Mapping[str, Any]) -> str:
+    """A query string."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in params.items():
+        if value is None:
+            continue
+        if isinstance(value, list | tuple):
+            pairs.extend((key, plain(one)) for one in value)
+        else:
+            pairs.append((key, plain(value)))
+    return urlencode(pairs, quote_via=quote)
+
+
+def plain(value: Any) -> Any:
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+class Response:
+    """What came back. Header names compare without case; `body` is decoded from gzip or deflate.
+
+    Of a streamed response the body is read on demand: `chunks()` once, or `body` whole.
+    """
+
+    __slots__ = ("_body", "_json", "_raw", "elapsed_s", "headers", "method", "status", "url")
+
+    def __init__(self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, stream: bool = False) -> None:
+        self.method = method
+        self.url = url
+        self.status: int = raw.status
+        self.headers: Mapping[str, str] = raw.headers
+        self.elapsed_s = elapsed_s
+        self._raw = raw
+        self._body: bytes | None = None if stream else raw.data
+        self._json: Any = _UNREAD
+
+    @property
+    def body(self) -> bytes:
+        if self._body is None:
+            self._body = b"".join(self.chunks())
+        return self._body
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the charset the server names (UTF-8 without one)."""
+        charset = "utf-8"
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.strip().partition("=")
+            if name.lower() == "charset":
+                charset = value.strip("\"' ")
+        try:
+            return self.body.decode(charset, "replace")
+        except LookupError:
+            return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The decoded body, decoded once. `TransientError` with the first characters of a page that is no JSON."""
+        if self._json is _UNREAD:
+            try:
+                self._json = orjson.loads(self.body)
+            except orjson.JSONDecodeError:
+                kind = self.headers.get("content-type", "no content type")
+                page = self.text[:EXCERPT].strip() or "an empty body"
+                raise TransientError(
+                    f"{self.shown} answered {self.status} with {kind} that is no JSON: {page}",
+                    hint="If it stays so, check the address: a login page or a proxy may answer in its place.",
+                    status=self.status,
+                ) from None
+        return self._json
+
+    def chunks(self, size: int = 65536) -> Iterator[bytes]:
+        """The body in pieces of about `size` bytes. `TransientError` where the connection breaks off."""
+        if self._body is not None:
+            for start in range(0, len(self._body), size):
+                yield self._body[start : start + size]
+            return
+        import urllib3
+
+        try:
+            yield from self._raw.stream(size, decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise TransientError(f"{self.shown} broke off while its answer was read: {error}") from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back; one that was not read to its end is closed."""
+        if self._body is None:
+            self._raw.close()
+        self._raw.release_conn()
+
+    @property
+    def shown(self) -> str:
+        """Method and address for a message: the query is left out, credentials like to stand in it."""
+        return f"{self.method} {self.url.partition('?')[0]}"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.shown}>"
+
+
+_UNREAD = object()

@@ -1,0 +1,214 @@
+"""What an attempt means: take the response, try again, or give up with a clear error."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, TypeAlias
+
+import orjson
+
+from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.http.message import EXCERPT, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The response is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after `after_s` seconds; None leaves the pause to the session (exponential backoff with full jitter).
+
+    `counts=False`: the server is in order and asked for patience, so this attempt is not held against the call. Only
+    the session's `max_wait_s` limits such waits.
+    """
+
+    after_s: float | None
+    reason: str
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Give up."""
+
+    error: KitestringError
+
+
+Verdict: TypeAlias = "Return | Retry | Raise"
+
+
+class Policy(Protocol):
+    """Judges each attempt. `attempt` counts from 1; one of `response` and `error` is given.
+
+    `error` is a `TransientError` (connection, timeout, an answer that breaks off or is no JSON), a `ConfigError`
+    (certificate, address) or whatever the call's `verify` raised.
+    """
+
+    def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict: ...
+
+
+class Retries:
+    """The default policy: 5xx, 408, 425, 429 and broken connections are tried again, everything else is final.
+
+    The server's own word goes first: Retry-After (RFC 9110, seconds or a date), then the reset of RateLimit headers
+    where nothing remains. Asked to wait longer than `longest_wait_s`, the call gives up and passes the time on in
+    `TransientError.retry_after_s`. A refused request is no proof that nothing happened: who must not send twice
+    sets `attempts=1`.
+    """
+
+    def __init__(self, attempts: int = 6, longest_wait_s: float = 3700.0) -> None:
+        self.attempts = attempts
+        self.longest_wait_s = longest_wait_s
+
+    def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict:
+        if response is None:
+            return self._judge_error(attempt, error)
+        status = response.status
+        if status < 400:
+            return Return()
+        limited = is_rate_limit(response)
+        if not limited and status not in (408, 425) and status < 500:
+            return Raise(refusal(response))
+        told = told_wait_s(response.headers)
+        reason = "rate limit" if limited else f"status {status}"
+        if limited and told and told <= self.longest_wait_s and self.attempts > 1:
+            return Retry(told, reason, counts=False)
+        if attempt < self.attempts and (told or 0) <= self.longest_wait_s:
+            return Retry(told or None, reason)
+        asked = f", asking to wait {told:.0f} s" if told else ""
+        return Raise(
+            TransientError(
+                f"{response.shown} answered {status} at attempt {attempt}{asked}: {vendor_message(response)}",
+                hint="Try again later; fewer calls at a time may help." if limited else "Try again later.",
+                retry_after_s=told,
+                status=status,
+            )
+        )
+
+    def _judge_error(self, attempt: int, error: Exception | None) -> Verdict:
+        if isinstance(error, TransientError):
+            if attempt < self.attempts:
+                return Retry(error.retry_after_s, error.message)
+            return Raise(error)
+        if isinstance(error, KitestringError):
+            return Raise(error)
+        return Raise(ConnectorError(f"a call failed in an unforeseen way: {error!r}"))
+
+
+def refusal(response: Response) -> KitestringError:
+    """The error for a 4xx that trying again cannot mend."""
+    said = f"{response.shown} answered {response.status}: {vendor_message(response)}"
+    if response.status == 401:
+        return AuthError(said, hint="Check the credentials.", status=401)
+    if response.status == 403:
+        return AuthError(said, hint="Give these credentials the right to read this.", status=403)
+    if response.status == 404:
+        return ConfigError(said, hint="Check the address and the names in the configuration.", status=404)
+    return ConfigError(said, hint="Check the configuration.", status=response.status)
+
+
+def is_rate_limit(response: Response) -> bool:
+    """429, or the 403 with which GitHub and others say the same (docs.github.com, "Rate limits for the REST API")."""
+    if response.status == 429:
+        return True
+    if response.status != 403:
+        return False
+    return "retry-after" in response.headers or _remaining(response.headers) == 0
+
+
+_RESETS = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset", "x-ratelimit-reset-requests")
+_REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def told_wait_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds the server asks to wait, or None if it names none.
+
+    Retry-After in seconds or as a date (measured against the server's own Date header, so that clocks may differ);
+    otherwise the RateLimit reset of an exhausted limit: epoch seconds or milliseconds, or seconds from now.
+    """
+    after = headers.get("retry-after")
+    if after:
+        seconds = _number(after)
+        if seconds is not None:
+            return seconds
+        try:
+            return max(0.0, parsedate_to_datetime(after).timestamp() - _server_now(headers))
+        except (ValueError, TypeError):
+            pass
+    if (_remaining(headers) or 0) > 0:
+        return None
+    for name in _RESETS:
+        value = _number(headers.get(name, ""))
+        if value is None:
+            continue
+        if value > 1e12:
+            value /= 1000
+        # A reset names the second it happens in; one more is on its other side.
+        return max(0.0, value - _server_now(headers) + 1) if value > 1e9 else value
+    draft = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
+    return float(draft[1]) if draft else None
+
+
+def _remaining(headers: Mapping[str, str]) -> float | None:
+    for name in _REMAINING:
+        value = _number(headers.get(name, ""))
+        if value is not None:
+            return value
+    return None
+
+
+def _number(text: str) -> float | None:
+    text = text.strip().removesuffix("s")
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _server_now(headers: Mapping[str, str]) -> float:
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return time.time()
+
+
+def vendor_message(response: Response) -> str:
+    """The sentence with which the server explains itself: from JSON's usual places, else the page without its tags."""
+    body = response.body[:65536]
+    if not body.strip():
+        return "no explanation"
+    try:
+        found = _sentence(orjson.loads(response.body))
+    except orjson.JSONDecodeError:
+        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]+>", " ", body.decode("utf-8", "replace"))
+        found = " ".join(text.split())
+    return (found or "no explanation")[: EXCERPT * 2]
+
+
+_PLACES = (
+    *("message", "error_description", "detail", "description", "title", "errorMessage", "error_message"),
+    *("error", "errors", "errorMessages", "messages", "reason", "details", "fault", "msg"),
+)
+
+
+def _sentence(node: Any, depth: int = 0) -> str:
+    """Depth first; `{"error": "invalid_grant", "description": "…"}` gives both halves."""
+    if isinstance(node, str):
+        return node.strip()
+    if depth > 3:
+        return ""
+    if isinstance(node, list):
+        return "; ".join(filter(None, (_sentence(one, depth + 1) for one in node[:3])))
+    if not isinstance(node, dict):
+        return ""
+    parts = [s for key in _PLACES if (s := _sentence(node.get(key), depth + 1))]
+    if not parts and depth:
+        parts = [s for value in node.values() if (s := _sentence(value, depth + 1))]
+    unique = [
+        p for i, p in enumerate(parts) if not any(p in q for j, q in enumerate(parts) if j != i and (q != p or j < i))
+    ]
+    return ": ".join(unique[:2])

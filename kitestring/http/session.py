@@ -1,0 +1,385 @@
+"""The session: every HTTP call of a source, a destination or an embedder goes through one."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3 import exceptions as broken
+
+from kitestring import __version__
+from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
+from kitestring.http.auth import Auth
+from kitestring.http.budget import Budget
+from kitestring.http.mask import Mask, is_credential
+from kitestring.http.message import Request, Response
+from kitestring.http.policy import Policy, Raise, Retries, Return
+from kitestring.http.tls import Tls
+
+log = logging.getLogger("kitestring.http")
+
+REDIRECTS = 10
+SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
+
+
+class Session:
+    """Pooled connections with retries, rate limits and budgets; safe to share between threads.
+
+    `base_url` stands in front of relative addresses. `headers` go with every call. `timeout_s` limits each read from
+    the socket, `max_wait_s` the sum of the pauses of one call. `proxy` is an address; None takes the environment's
+    (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), "" goes without. `secrets` appear in no log and no error.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        policy: Policy | None = None,
+        budgets: Sequence[Budget] = (),
+        timeout_s: float = 60.0,
+        connect_timeout_s: float = 10.0,
+        max_wait_s: float = 7200.0,
+        proxy: str | None = None,
+        tls: Tls | None = None,
+        secrets: Iterable[str] = (),
+        user_agent: str = f"kitestring/{__version__}",
+        pool_size: int = 32,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate", **(headers or {})}
+        self.auth = auth
+        self.policy: Policy = policy or Retries()
+        self.budgets = tuple(budgets)
+        self.max_wait_s = max_wait_s
+        self._proxy = proxy
+        self._tls = tls or Tls()
+        self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=timeout_s)
+        self._pool_size = pool_size
+        self._mask = Mask(secrets)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._by_origin: dict[str, urllib3.PoolManager] = {}
+        if proxy:
+            self.hide(urlsplit(proxy).password or "")
+        self._hide_secrets_of(auth)
+
+    def get(self, url: str, params: Mapping[str, Any] | None = None, **more: Any) -> Any:
+        """The decoded JSON of a GET; an answer that is no JSON is an attempt that failed."""
+        return self.request("GET", url, params=params, verify=Response.json, **more).json()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        stream: bool = False,
+        policy: Policy | None = None,
+        auth: Auth | None = None,
+        verify: Callable[[Response], object] | None = None,
+    ) -> Response:
+        """Make a call, as often as the policy says, and return the response it accepts.
+
+        `verify` looks at an accepted response while the call can still be repeated: a `TransientError` it raises counts
+        as a failed attempt. Raises the policy's error, or `Cancelled` once the session is closed.
+        """
+        policy = policy or self.policy
+        if auth is None:
+            auth = self.auth
+        else:
+            self._hide_secrets_of(auth)
+        url = self._absolute(url)
+        attempt, waited_s, refreshed = 1, 0.0, False
+        while True:
+            request = Request(
+                method,
+                url,
+                dict(params) if params else {},
+                {**self.headers, **headers} if headers else self.headers.copy(),
+                json,
+                dict(form) if form is not None else None,
+                body,
+            )
+            response: Response | None = None
+            error: KitestringError | None = None
+            if auth is not None:
+                auth.apply(request)
+            try:
+                response = self._attempt(request, stream, attempt)
+            except (TransientError, ConfigError) as failure:
+                error = failure
+            if response is not None and response.status == 401 and auth is not None and not refreshed:
+                refreshed = True
+                if auth.refresh(response):
+                    self._hide_secrets_of(auth)
+                    continue
+            verdict = policy.judge(attempt, response, error)
+            if isinstance(verdict, Return) and response is not None:
+                if verify is None:
+                    return response
+                try:
+                    verify(response)
+                    return response
+                except TransientError as failure:
+                    error = failure
+                    verdict = policy.judge(attempt, None, failure)
+            if response is not None and stream:
+                response.close()
+            if isinstance(verdict, Raise):
+                raise self._mask.error(verdict.error) from error
+            if isinstance(verdict, Return):
+                raise self._mask.error(error or TransientError(f"{method} {url.partition('?')[0]} gave no answer"))
+            pause_s = backoff_s(attempt) if verdict.after_s is None else max(0.0, verdict.after_s)
+            waited_s += pause_s
+            if waited_s > self.max_wait_s:
+                raise self._mask.error(
+                    TransientError(
+                        f"{method} {url.partition('?')[0]} would wait {waited_s:.0f} s in all ({verdict.reason}), "
+                        f"the limit is {self.max_wait_s:.0f} s",
+                        hint="Try again later.",
+                        retry_after_s=pause_s,
+                    )
+                ) from error
+            self._wait(pause_s, verdict.reason, request)
+            if verdict.counts:
+                attempt += 1
+
+    def hide(self, *secrets: str) -> None:
+        """Mask these strings in logs and errors from now on."""
+        self._mask.hide(secrets)
+
+    def close(self) -> None:
+        """Close idle connections and wake every wait: those calls, and later ones, raise `Cancelled`."""
+        self._closed.set()
+        with self._lock:
+            for manager in self._managers.values():
+                manager.clear()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _absolute(self, url: str) -> str:
+        if url.startswith(("http://", "https://")):
+            return url
+        if "://" in url or not self.base_url:
+            raise ConfigError(f"{url!r} is no http address", hint="Give an address that begins with https://.")
+        return f"{self.base_url}/{url.lstrip('/')}" if url else self.base_url
+
+    def _hide_secrets_of(self, auth: Auth | None) -> None:
+        secrets = getattr(auth, "secrets", None)
+        if secrets:
+            self._mask.hide(secrets)
+
+    def _attempt(self, request: Request, stream: bool, attempt: int) -> Response:
+        """One exchange, redirects followed."""
+        for budget in self.budgets:
+            if budget.matches is None or budget.matches(request):
+                pause_s = budget.reserve()
+                if pause_s > 0:
+                    self._wait(pause_s, f"budget of {budget.calls} calls per {budget.per_s:g} s", request)
+        if self._closed.is_set():
+            raise self._cancelled(request)
+        method, target, content, headers = request.method, request.target(), request.content(), request.headers
+        began = time.perf_counter()
+        for _ in range(REDIRECTS + 1):
+            try:
+                raw = self._manager(target).urlopen(
+                    method,
+                    target,
+                    body=content,
+                    headers=headers,
+                    redirect=False,
+                    retries=False,
+                    preload_content=not stream,
+                    timeout=self._timeout,
+                )
+                if stream and raw.status >= 300:
+                    raw.data  # noqa: B018 - reads the body, so that it can be judged and the connection used again
+            except (broken.HTTPError, OSError) as failure:
+                self._log_failure(request, target, attempt, failure, began)
+                raise self._translated(request.method, target, failure) from failure
+            place = raw.headers.get("location")
+            if raw.status not in (301, 302, 303, 307, 308) or not place:
+                break
+            source, target = target, urljoin(target, place)
+            if not target.startswith(("http://", "https://")):
+                raise ConfigError(f"{method} {source.partition('?')[0]} redirects to {place.partition(':')[0]}:")
+            if raw.status == 303 or (raw.status in (301, 302) and method == "POST"):
+                method, content = "GET", None
+                headers = {k: v for k, v in headers.items() if not k.lower().startswith("content-")}
+            if origin(target) != origin(source):
+                headers = {k: v for k, v in headers.items() if not is_credential(k)}
+        else:
+            raise ConfigError(
+                f"{request.method} {request.url.partition('?')[0]} redirects more than {REDIRECTS} times",
+                hint="Check the address.",
+            )
+        elapsed_s = time.perf_counter() - began
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s: %d",
+                request.method,
+                self._mask.url(target),
+                raw.status,
+                extra={
+                    "method": request.method,
+                    "url": self._mask.url(target),
+                    "status": raw.status,
+                    "ms": round(elapsed_s * 1000, 1),
+                    "attempt": attempt,
+                    "headers": self._mask.headers(request.headers),
+                },
+            )
+        return Response(request.method, target, raw, elapsed_s, stream and raw.status < 300)
+
+    def _wait(self, seconds: float, reason: str, request: Request) -> None:
+        """Pause, unless the session is closed."""
+        if seconds > 0:
+            reason = self._mask.text(reason)
+            log.info(
+                "waiting %.1f s before %s %s: %s",
+                seconds,
+                request.method,
+                self._mask.text(request.url.partition("?")[0]),
+                reason,
+                extra={"seconds": round(seconds, 3), "reason": reason},
+            )
+        if self._closed.wait(seconds):
+            raise self._cancelled(request)
+
+    def _cancelled(self, request: Request) -> Cancelled:
+        return Cancelled(f"{request.method} {self._mask.text(request.url.partition('?')[0])}: the session was closed")
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        """The pool for this address: direct, or by way of a proxy."""
+        place = origin(url)
+        manager = self._by_origin.get(place)
+        if manager is None:
+            proxy = self._proxy_for(place)
+            secure = place.startswith("https:") or proxy.startswith("https:")
+            with self._lock:
+                manager = self._managers.get((proxy, secure))
+                if manager is None:
+                    manager = self._managers[proxy, secure] = self._build(proxy, secure)
+                self._by_origin[place] = manager
+        return manager
+
+    def _proxy_for(self, place: str) -> str:
+        if self._proxy is not None:
+            return self._proxy
+        proxies = urllib.request.getproxies_environment()
+        found = proxies.get(place.partition(":")[0]) or proxies.get("all") or ""
+        bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+        return "" if found and bypass(place.partition("://")[2], proxies) else found
+
+    def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
+        more: dict[str, Any] = {"num_pools": 64, "maxsize": self._pool_size, "block": False}
+        if secure:
+            more["ssl_context"] = self._tls.context()
+            if not self._tls.verify:
+                more.update(cert_reqs="CERT_NONE", assert_hostname=False)
+                urllib3.disable_warnings(broken.InsecureRequestWarning)
+                log.warning("certificates are not verified: tls.verify is false")
+        if not proxy:
+            return urllib3.PoolManager(**more)
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if parts.scheme.startswith("socks"):
+            try:
+                from urllib3.contrib.socks import SOCKSProxyManager
+            except ImportError as error:
+                raise ConfigError(
+                    "a SOCKS proxy needs the package PySocks, which is not installed", hint="pip install PySocks"
+                ) from error
+            return SOCKSProxyManager(parts.geturl(), **more)
+        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        shown = None
+        if parts.username:
+            from urllib.parse import unquote
+
+            self.hide(unquote(parts.password or ""))
+            shown = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+        try:
+            return urllib3.ProxyManager(place, proxy_headers=shown, **more)
+        except (ValueError, broken.HTTPError) as error:
+            raise ConfigError(f"the proxy address {place} cannot be used: {error}") from error
+
+    def _log_failure(self, request: Request, target: str, attempt: int, error: Exception, began: float) -> None:
+        log.debug(
+            "%s %s: %s",
+            request.method,
+            self._mask.url(target),
+            type(error).__name__,
+            extra={
+                "method": request.method,
+                "url": self._mask.url(target),
+                "error": self._mask.text(str(error)),
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+                "attempt": attempt,
+            },
+        )
+
+    def _translated(self, method: str, url: str, error: Exception) -> KitestringError:
+        """Say in our words what went wrong on the way."""
+        shown = f"{method} {url.partition('?')[0]}"
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        cause: BaseException = error
+        while cause.__cause__ is not None or isinstance(getattr(cause, "original_error", None), BaseException):
+            cause = cause.__cause__ or cause.original_error  # type: ignore[attr-defined]
+        if isinstance(error, broken.LocationParseError | broken.LocationValueError):
+            return ConfigError(f"{url.partition('?')[0]!r} is no usable address", hint="Check the address.")
+        if "CERTIFICATE_VERIFY_FAILED" in str(error) or (isinstance(error, broken.SSLError) and "match" in str(error)):
+            return ConfigError(
+                f"{host} shows a certificate that is not trusted: {getattr(cause, 'verify_message', '') or cause}",
+                hint="Give the authority's certificate (ca_file), or check that the address is the right one.",
+                host=host,
+            )
+        if isinstance(error, broken.ProxyError):
+            return TransientError(
+                f"{shown}: the proxy does not let us through: {cause}", hint="Check the proxy.", host=host
+            )
+        if isinstance(error, broken.NameResolutionError):
+            return TransientError(f"the host {host} is not known", hint="Check the address and the network.", host=host)
+        if isinstance(error, broken.ConnectTimeoutError):
+            seconds = self._timeout.connect_timeout
+            return TransientError(
+                f"{host} does not accept a connection within {seconds:g} s",
+                hint="Check the address and the network.",
+                host=host,
+            )
+        if isinstance(error, broken.ReadTimeoutError | TimeoutError):
+            return TransientError(
+                f"{shown} did not answer within {self._timeout.read_timeout:g} s", hint="Try again later."
+            )
+        if isinstance(error, broken.NewConnectionError):
+            return TransientError(
+                f"{host} refuses the connection: {cause}", hint="Check the address and port.", host=host
+            )
+        return TransientError(f"{shown} broke off: {cause or type(cause).__name__}", hint="Try again later.", host=host)
+
+
+def origin(url: str) -> str:
+    """`https://host:port` of an absolute address."""
+    end = url.find("/", url.find("://") + 3)
+    return (url if end < 0 else url[:end]).partition("?")[0]
+
+
+def backoff_s(attempt: int) -> float:
+    """Exponential backoff with full jitter: anything up to 0.5 s · 2^attempt, at most 60 s."""
+    return random.uniform(0, min(LONGEST_BACKOFF_S, SHORTEST_BACKOFF_S * 2**attempt))
