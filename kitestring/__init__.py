@@ -1,0 +1,132 @@
+"""Kitestring moves data into the places where it is searched: the public names, each imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kitestring.batch import Batch
+    from kitestring.config import Config, one_of, option, secret
+    from kitestring.destination import Counts, Deletes, Destination, Estimates, Searches
+    from kitestring.engine import Estimate, Progress, Result, Selection, StreamResult
+    from kitestring.errors import (
+        AuthError,
+        Cancelled,
+        ConfigError,
+        ConnectorError,
+        KitestringError,
+        RecordError,
+        SchemaError,
+        TransientError,
+    )
+    from kitestring.library import destination, search, source, sync
+    from kitestring.project import Project
+    from kitestring.source import Source, stream
+    from kitestring.types import (
+        Catalog,
+        Checkpoint,
+        Partition,
+        Receipt,
+        Record,
+        Reject,
+        State,
+        Stream,
+        SyncMode,
+        WriteMode,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AuthError",
+    "Batch",
+    "Cancelled",
+    "Catalog",
+    "Checkpoint",
+    "Config",
+    "ConfigError",
+    "ConnectorError",
+    "Counts",
+    "Deletes",
+    "Destination",
+    "Estimate",
+    "Estimates",
+    "KitestringError",
+    "Partition",
+    "Progress",
+    "Project",
+    "Receipt",
+    "Record",
+    "RecordError",
+    "Reject",
+    "Result",
+    "SchemaError",
+    "Searches",
+    "Selection",
+    "Source",
+    "State",
+    "Stream",
+    "StreamResult",
+    "SyncMode",
+    "TransientError",
+    "WriteMode",
+    "__version__",
+    "destination",
+    "one_of",
+    "option",
+    "search",
+    "secret",
+    "source",
+    "stream",
+    "sync",
+]
+
+_WHERE = {
+    "batch": ("Batch",),
+    "config": ("Config", "one_of", "option", "secret"),
+    "destination": ("Counts", "Deletes", "Destination", "Estimates", "Searches"),
+    "engine": ("Estimate", "Progress", "Result", "Selection", "StreamResult"),
+    "errors": (
+        *("AuthError", "Cancelled", "ConfigError", "ConnectorError"),
+        *("KitestringError", "RecordError", "SchemaError", "TransientError"),
+    ),
+    "library": ("destination", "search", "source", "sync"),
+    "project": ("Project",),
+    "source": ("Source", "stream"),
+    "types": (
+        *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),
+        *("Reject", "State", "Stream", "SyncMode", "WriteMode"),
+    ),
+}
+_MODULES = {name: module for module, names in _WHERE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'kitestring' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"kitestring.{_MODULES[name]}"), name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """`kitestring.source` and `kitestring.destination` are functions, and files of the same names lie in this folder.
+
+    Importing a file binds it as an attribute of its package. For these two names that is left out, so that
+    `ks.source(...)` means the function whoever has imported the file; `from kitestring.source import Source` is not
+    affected.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in ("source", "destination")):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

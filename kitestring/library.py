@@ -1,0 +1,380 @@
+"""The Python face: `ks.source`, `ks.destination`, `ks.sync` and `ks.search`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+
+from kitestring import registry
+from kitestring.batch import Batch
+from kitestring.config import Config, masked, secrets_in
+from kitestring.destination import Destination, Searches
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.source import Source
+from kitestring.types import Catalog, Checkpoint, Record, Reject, Stream, SyncMode
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from kitestring.engine import Estimate, Progress, Rejects, Result, Selection
+    from kitestring.engine.state import StateStore
+
+C = TypeVar("C", Source, Destination)
+
+
+class Handle(Generic[C]):
+    """A connector with its configuration, checked when made; after `close` it is built again on the next use."""
+
+    kind: Literal["source", "destination"]
+
+    def __init__(self, connector: registry.Connector, config: Mapping[str, Any]) -> None:
+        self.name = connector.name
+        self.config = dict(config)
+        self._connector = connector
+        self._built: C | None = connector.build(self.config)
+
+    @property
+    def connector(self) -> C:
+        """The connector itself, as the contract has it."""
+        if self._built is None:
+            self._built = self._connector.build(self.config)
+        return self._built
+
+    def spec(self) -> dict[str, Any]:
+        """The form of the configuration: a JSON Schema."""
+        return self._connector.spec()
+
+    def secrets(self) -> list[str]:
+        """The secret strings of the configuration, for whoever writes a log."""
+        return list(secrets_in(self.config, self.spec()))
+
+    def check(self) -> None:
+        """Raise what is wrong; return when a sync can start. Changes nothing."""
+        self.connector.check()
+
+    def close(self) -> None:
+        """Let go of connections. The handle can be used again."""
+        if self._built is not None:
+            built, self._built = self._built, None
+            built.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({self.name!r}, {masked(self.config, self.spec())!r})"
+
+
+class SourceHandle(Handle[Source]):
+    """A source that can be checked, discovered, read, and given to `sync`."""
+
+    kind = "source"
+
+    def discover(self) -> Catalog:
+        """The streams that can be read."""
+        return self.connector.discover()
+
+    def read(self, stream: str, *, limit: int | None = None) -> Records:
+        """The records of one stream from the beginning, at most `limit`; nothing is read before it is iterated."""
+        return Records(self, stream, limit)
+
+
+class DestinationHandle(Handle[Destination]):
+    """A destination that can be checked, searched (where it can), and given to `sync`."""
+
+    kind = "destination"
+
+    def search(
+        self,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 10,
+        threshold: float | None = None,
+        hybrid: bool | None = None,
+        stream: str | None = None,
+    ) -> list[Record]:
+        """The nearest chunks, best first; see `kitestring.search`."""
+        return search(self, text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream)
+
+
+class Records:
+    """The records of one stream. Each iteration reads anew; `rejected` holds what the last one could not take."""
+
+    def __init__(self, source: SourceHandle, name: str, limit: int | None) -> None:
+        self._source = source
+        self._name = name
+        self._limit = limit
+        self.rejected: list[Reject] = []
+
+    @property
+    def stream(self) -> Stream:
+        """The stream as it is read: completely, whatever a sync has seen already."""
+        catalog = self._source.discover()
+        stream = catalog.get(self._name)
+        if stream is None:
+            from kitestring.project import did_you_mean
+
+            names = [one.key for one in catalog]
+            raise ConfigError(
+                f"{self._source.name} has no stream {self._name}{did_you_mean(self._name, names)}",
+                hint=f"It has: {', '.join(sorted(names))}.",
+                stream=self._name,
+            )
+        full = SyncMode.full_refresh in stream.sync_modes
+        return replace(stream, sync_mode=SyncMode.full_refresh if full else SyncMode.incremental)
+
+    def batches(self) -> Iterator[Batch]:
+        """The records as runs of any length, in the form (rows or table) in which the source has them."""
+        self.rejected = []
+        stream, left = self.stream, self._limit
+        if left is not None and left <= 0:
+            return
+        source = self._source.connector
+        for partition in source.partitions([stream], {}):
+            with contextlib.closing(source.read(partition, {})) as items:
+                for item in items:
+                    if isinstance(item, Checkpoint):
+                        continue
+                    if isinstance(item, Reject):
+                        self.rejected.append(item)
+                        continue
+                    batch = item if isinstance(item, Batch) else Batch(stream.key, rows=[item])
+                    if left is not None:
+                        if len(batch) > left:
+                            batch = head(batch, left)
+                        left -= len(batch)
+                    yield batch
+                    if left == 0:
+                        return
+
+    def __iter__(self) -> Iterator[Record]:
+        for batch in self.batches():
+            yield from batch.rows()
+
+    def to_arrow(self) -> pa.Table:
+        """All records as an Arrow table, typed by the stream's schema; a record that does not fit goes to `rejected`."""
+        with needs("arrow"):
+            import pyarrow as pa
+        from kitestring import arrow
+
+        tables: list[pa.Table] = []
+        rows: list[Record] = []
+
+        def turn() -> None:
+            table, rejected = arrow.from_rows(rows, self.stream.schema)
+            tables.append(table)
+            self.rejected.extend(rejected)
+            rows.clear()
+
+        for batch in self.batches():
+            if batch.is_table:
+                if rows:
+                    turn()
+                tables.append(batch.table())
+            else:
+                rows.extend(batch.rows())
+        if rows or not tables:
+            turn()
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All records as a pandas frame, typed by the stream's schema."""
+        with needs("pandas"):
+            import pandas  # noqa: F401 - Arrow needs it to be there
+        return self.to_arrow().to_pandas()
+
+
+def head(batch: Batch, count: int) -> Batch:
+    if batch.is_table:
+        return Batch(batch.stream, table=batch.table().slice(0, count))
+    return Batch(batch.stream, rows=batch.rows()[:count])
+
+
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Say how to install what an import inside did not find."""
+    try:
+        yield
+    except ImportError as error:
+        raise registry.missing_package(extra, error) from error
+
+
+def source(name: str, config: Mapping[str, Any] | None = None) -> SourceHandle:
+    """A source by its connector's name (or the path of a manifest). `ConfigError` names every wrong option."""
+    return SourceHandle(registry.connector("source", name), config or {})
+
+
+def destination(name: str, config: Mapping[str, Any] | None = None) -> DestinationHandle:
+    """A destination by its connector's name. `ConfigError` names every wrong option."""
+    return DestinationHandle(registry.connector("destination", name), config or {})
+
+
+def sync(
+    source: SourceHandle | Source,
+    destination: DestinationHandle | Destination,
+    streams: Sequence[Selection | str] | None = None,
+    *,
+    connection: str | None = None,
+    state: StateStore | str | os.PathLike[str] | Literal[False] | None = None,
+    rejects: Rejects | str | os.PathLike[str] | None = None,
+    max_rejects: int = 1000,
+    prefix: str = "",
+    namespace: str | None = None,
+    allow_empty: bool = False,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Result:
+    """Copy streams from a source to a destination; the result says what happened. Both connectors are closed then.
+
+    A request that cannot be (an unknown stream, refused credentials) is raised; what fails later stands in the result.
+
+    `streams`: names or `Selection`s; None for all. `state`: where the next sync finds how far this one came, a file
+    (`.json`: readable and editable; else SQLite), False for nowhere; default `.kitestring/state.sqlite` (or in
+    `KITESTRING_HOME`). It is kept under `connection`; by default that is made from both ends and their
+    configurations without the secrets, so that another subdomain or another collection begins at the start.
+    `rejects`: the folder for records that could not be taken, default beside the state. `allow_empty`: an overwrite
+    with no records may empty the destination. `progress` can be polled from another thread; `cancel`, once set, stops
+    the sync at a checkpoint.
+    """
+    from kitestring import engine
+
+    name = connection or connection_name(source, destination)
+    reader, writer = taken(source), taken(destination)
+    try:
+        return engine.sync(
+            reader,
+            writer,
+            streams,
+            states=states_at(state),
+            connection=name,
+            rejects=rejects_at(rejects),
+            max_rejects=max_rejects,
+            prefix=prefix,
+            namespace=namespace,
+            allow_empty=allow_empty,
+            progress=progress,
+            cancel=cancel,
+        )
+    except KitestringError:  # refused before it began: otherwise the engine has closed both
+        reader.close()
+        writer.close()
+        raise
+
+
+def estimate(
+    source: SourceHandle | Source,
+    destination: DestinationHandle | Destination,
+    streams: Sequence[Selection | str] | None = None,
+    *,
+    connection: str | None = None,
+    state: StateStore | str | os.PathLike[str] | Literal[False] | None = None,
+    sample: int | None = None,
+    cancel: threading.Event | None = None,
+) -> Estimate:
+    """What a sync would read and cost, by reading (at most `sample` records per stream) and writing nothing."""
+    from kitestring import engine
+
+    name = connection or connection_name(source, destination)
+    reader, writer = taken(source), taken(destination)
+    try:
+        return engine.estimate(
+            reader, writer, streams, states=states_at(state), connection=name, sample=sample, cancel=cancel
+        )
+    finally:
+        reader.close()
+        writer.close()
+
+
+def search(
+    destination: DestinationHandle | Destination,
+    text: str,
+    *,
+    where: str | Mapping[str, Any] | None = None,
+    limit: int = 10,
+    threshold: float | None = None,
+    hybrid: bool | None = None,
+    stream: str | None = None,
+) -> list[Record]:
+    """The chunks nearest to a text, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
+
+    `where` is a filter: a mapping of field to value (or list of values), or text in the store's own language.
+    `threshold` leaves out what is farther away, in the collection's metric; `hybrid` adds full-text search where the
+    store has it; `stream` searches one stream.
+    """
+    writer = destination.connector if isinstance(destination, DestinationHandle) else destination
+    if not isinstance(writer, Searches):
+        raise ConfigError(
+            f"{connector_name(destination)} cannot be searched by meaning",
+            hint="Search a vector store; `kitestring connectors list` shows which there are.",
+        )
+    return writer.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream)
+
+
+def taken(one: Handle[C] | C) -> C:
+    """The connector, given away: a handle builds itself another when it is used again."""
+    if not isinstance(one, Handle):
+        return one
+    connector, one._built = one.connector, None
+    return connector
+
+
+def states_at(state: StateStore | str | os.PathLike[str] | Literal[False] | None) -> StateStore | None:
+    """The states of a path (`.json` or SQLite), of the default place (None), or None for nowhere (False)."""
+    from kitestring.engine import JsonStates, SqliteStates
+    from kitestring.project import home
+
+    if state is False:
+        return None
+    if state is None:
+        return SqliteStates(home() / "state.sqlite")
+    if isinstance(state, str | os.PathLike):
+        return JsonStates(state) if Path(state).suffix == ".json" else SqliteStates(state)
+    return state
+
+
+def rejects_at(rejects: Rejects | str | os.PathLike[str] | None) -> Rejects:
+    from kitestring.engine import Rejects as Kept
+    from kitestring.project import home
+
+    if rejects is None:
+        return Kept(home() / "rejects")
+    return Kept(rejects) if isinstance(rejects, str | os.PathLike) else rejects
+
+
+def connection_name(source: SourceHandle | Source, destination: DestinationHandle | Destination) -> str:
+    """A name for this pair of ends with these configurations, secrets left out: `sample_to_duckdb_1f0c2a9b`."""
+    parts = [[connector_name(one), public_config(one)] for one in (source, destination)]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return f"{connector_name(source)}_to_{connector_name(destination)}_{digest}"
+
+
+def connector_name(one: Handle[Any] | Config) -> str:
+    if isinstance(one, Handle):
+        return one.name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(one).__name__).lower()
+
+
+def public_config(one: Handle[Any] | Config) -> Any:
+    """The configuration with its secrets masked."""
+    if isinstance(one, Handle):
+        return masked(one.config, one.spec())
+    try:
+        return masked(one.model_dump(mode="json"), type(one).spec())
+    except (ValueError, TypeError) as error:
+        raise ConnectorError(
+            f"the configuration of {type(one).__name__} cannot be written as JSON: {error}",
+            hint="Give `sync` a `connection` name.",
+        ) from error

@@ -1,0 +1,412 @@
+"""The project file `kitestring.yaml`: sources, destinations and connections by name, secrets by variable."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ValidationError
+
+from kitestring.config import Config, known_names, option
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kitestring.engine import Selection
+    from kitestring.library import DestinationHandle, SourceHandle
+
+NAMES = ("kitestring.yaml", "kitestring.yml")
+HOME = ".kitestring"
+VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}\\]|\\.)*))?\}")
+
+Lines = Mapping[tuple[str, ...], int]
+
+
+class Entry(Config):
+    """A source or a destination of the project."""
+
+    connector: str
+    """The connector's name (`kitestring connectors list`), or for a source the path of a manifest."""
+    config: dict[str, Any] = option(default_factory=dict)
+    """The connector's options (`kitestring spec NAME`); `${NAME}` and `${NAME:-default}` are environment variables."""
+
+
+class StreamEntry(Config):
+    """One stream of a connection. What is left out is chosen from what both ends can do."""
+
+    name: str
+    """The stream's name in the source."""
+    sync_mode: Literal["full_refresh", "incremental"] | None = None
+    """How it is read. Default: incremental where the source can."""
+    write_mode: Literal["append", "overwrite", "append_dedup"] | None = None
+    """How it is written. Default: append_dedup with a primary key, else overwrite for a full refresh, else append."""
+    primary_key: Annotated[
+        list[str] | None,
+        BeforeValidator(lambda v: [v] if isinstance(v, str) else v, json_schema_input_type=str | list[str]),
+    ] = None
+    """The fields that identify a record, dots for nesting; where the source does not say."""
+    cursor: str | None = None
+    """The field that orders the records, dots for nesting; where the source does not say."""
+    fields: list[str] | None = None
+    """The fields to keep, dots for nesting. Primary key and cursor are always kept. Default: all."""
+    prefix: str = ""
+    """Put before the stream's name in the destination."""
+    namespace: str | None = None
+    """The namespace (schema, folder) in the destination. Default: the source's."""
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ConnectionEntry(Config):
+    """A source, a destination, and the streams that go from one to the other."""
+
+    source: str
+    """The name of a source of this file."""
+    destination: str
+    """The name of a destination of this file."""
+    streams: list[Annotated[StreamEntry, BeforeValidator(_named, json_schema_input_type=str | StreamEntry)]] | None = (
+        None
+    )
+    """The streams to copy, by name or with options. Default: all."""
+    prefix: str = ""
+    """Put before every stream's name in the destination."""
+    namespace: str | None = None
+    """The namespace in the destination. Default: the source's."""
+    max_rejects: int = option(1000, ge=0)
+    """How many records may be refused before the sync fails. Refused records are kept: `kitestring replay`."""
+    allow_empty: bool = False
+    """Whether an overwrite with no records may empty the destination. Without it the old data stay."""
+
+
+class File(Config):
+    """A Kitestring project: what moves from where to where."""
+
+    sources: dict[str, Entry] = option(default_factory=dict)
+    """Where records come from, by a name of your choice."""
+    destinations: dict[str, Entry] = option(default_factory=dict)
+    """Where records go, by a name of your choice."""
+    connections: dict[str, ConnectionEntry] = option(default_factory=dict)
+    """What `kitestring sync` runs, by a name of your choice."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connection of the project, checked against the file."""
+
+    name: str
+    source: str
+    destination: str
+    selections: list[Selection] | None
+    prefix: str
+    namespace: str | None
+    max_rejects: int
+    allow_empty: bool
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project file that was read and checked. Environment variables are looked up when a connector is built."""
+
+    path: Path
+    file: File = field(default_factory=File)
+    lines: Lines = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Project:
+        """Read and check a project file. `ConfigError` names file, line and the nearest known word."""
+        path = Path(path).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ConfigError(
+                f"the project file {path} cannot be read: {reason}",
+                hint="`kitestring init` writes one.",
+                path=str(path),
+            ) from error
+        values, lines = read_yaml(text, str(path))
+        if values is None:
+            values = {}
+        try:
+            file = File.model_validate(values)
+        except ValidationError as error:
+            raise file_error(error, path, lines) from None
+        project = cls(path, file, lines)
+        for name, one in file.connections.items():
+            for kind, wanted, known in (
+                ("source", one.source, file.sources),
+                ("destination", one.destination, file.destinations),
+            ):
+                if wanted not in known:
+                    raise ConfigError(
+                        f"{project.place('connections', name, kind)}: connection {name} names the {kind} {wanted}, "
+                        f"and there is none of that name{did_you_mean(wanted, known)}",
+                        hint=f"{kind.title()}s of this file: {', '.join(known) or 'none'}.",
+                    )
+        return project
+
+    @classmethod
+    def find(cls, start: str | os.PathLike[str] | None = None) -> Project | None:
+        """The project of a folder: its `kitestring.yaml`, or that of the nearest folder above; None without one."""
+        folder = Path(start or os.curdir).resolve()
+        for place in (folder, *folder.parents):
+            for name in NAMES:
+                if (place / name).is_file():
+                    return cls.load(place / name)
+        return None
+
+    @property
+    def home(self) -> Path:
+        """The folder of state, rejects and logs: `KITESTRING_HOME`, or `.kitestring` beside the project file."""
+        return home(self.path.parent)
+
+    def place(self, *path: str) -> str:
+        """`file:line` of a value of the file."""
+        return place(self.path, self.lines, path)
+
+    def config(self, kind: Literal["source", "destination"], name: str) -> tuple[str, dict[str, Any]]:
+        """Connector and configuration of a source or destination, with the environment variables filled in."""
+        entries = self.file.sources if kind == "source" else self.file.destinations
+        if name not in entries:
+            raise ConfigError(
+                f"{self.path} has no {kind} {name}{did_you_mean(name, entries)}",
+                hint=f"It has: {', '.join(entries) or 'none'}.",
+            )
+        entry = entries[name]
+        path = (f"{kind}s", name, "config")
+        values = expand(entry.config, os.environ, lambda inner: self.place(*path, *inner))
+        connector = entry.connector
+        if connector.endswith((".yaml", ".yml")) and not os.path.isabs(os.path.expanduser(connector)):
+            connector = str(self.path.parent / connector)
+        return connector, values
+
+    def source(self, name: str) -> SourceHandle:
+        """A source of the file."""
+        from kitestring import library
+
+        return library.source(*self.config("source", name))
+
+    def destination(self, name: str) -> DestinationHandle:
+        """A destination of the file."""
+        from kitestring import library
+
+        return library.destination(*self.config("destination", name))
+
+    def connection(self, name: str) -> Connection:
+        """A connection of the file."""
+        from kitestring.engine import Selection
+
+        connections = self.file.connections
+        if name not in connections:
+            raise ConfigError(
+                f"{self.path} has no connection {name}{did_you_mean(name, connections)}",
+                hint=f"It has: {', '.join(connections) or 'none'}.",
+            )
+        one = connections[name]
+        selections = None
+        if one.streams is not None:
+            selections = [
+                Selection(
+                    name=s.name,
+                    sync_mode=s.sync_mode,
+                    write_mode=s.write_mode,
+                    primary_key=s.primary_key,
+                    cursor=s.cursor,
+                    fields=s.fields,
+                    prefix=s.prefix,
+                    namespace=s.namespace,
+                )
+                for s in one.streams
+            ]
+        return Connection(
+            name, one.source, one.destination, selections, one.prefix, one.namespace, one.max_rejects, one.allow_empty
+        )
+
+
+def home(folder: str | os.PathLike[str] | None = None) -> Path:
+    """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
+    given = os.environ.get("KITESTRING_HOME")
+    return Path(given).expanduser() if given else Path(folder or os.curdir) / HOME
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the project file, for editors: with every connector's own options."""
+    from kitestring import registry
+
+    out = File.spec()
+    out["title"] = "Kitestring project"
+    for kind in ("source", "destination"):
+        entry = out["properties"][f"{kind}s"]["additionalProperties"]
+        entry["properties"]["connector"]["examples"] = []
+        entry["allOf"] = []
+        for one in registry.connectors(kind):  # type: ignore[arg-type]
+            entry["properties"]["connector"]["examples"].append(one.name)
+            try:
+                form = one.spec()
+            except ConfigError:  # its packages are not installed: the name is offered, its options are not
+                continue
+            entry["allOf"].append(
+                {
+                    "if": {"properties": {"connector": {"const": one.name}}, "required": ["connector"]},
+                    "then": {"properties": {"config": loosened(form)}},
+                }
+            )
+    return out
+
+
+def loosened(form: Any) -> Any:
+    """A form in which every plain value may also be a `${NAME}`."""
+    if isinstance(form, list):
+        return [loosened(item) for item in form]
+    if not isinstance(form, dict):
+        return form
+    out = {k: loosened(v) for k, v in form.items() if k not in ("$schema", "order", "group", "airbyte_secret")}
+    if form.get("type") in ("integer", "number", "boolean"):
+        told = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
+        return {**told, "anyOf": [out, {"type": "string", "pattern": r"^\$\{.+\}$"}]}
+    if form.get("type") == "string" and ("pattern" in form or "enum" in form):
+        told = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
+        return {**told, "anyOf": [out, {"type": "string", "pattern": r"\$\{.+\}"}]}
+    return out
+
+
+def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[str, ...]], str]) -> Any:
+    """`values` with every `${NAME}` and `${NAME:-default}` in its strings replaced; `$${` stands for `${`.
+
+    `where(path)` says the place of a value, for the error when a variable without a default is not set. The replaced
+    value stays text.
+    """
+
+    def fill(value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return {k: fill(v, (*path, str(k))) for k, v in value.items()}
+        if isinstance(value, list):
+            return [fill(v, (*path, str(n))) for n, v in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+
+        def one(match: re.Match[str]) -> str:
+            escaped, name, default = match.groups()
+            if escaped:
+                return match.group()[1:]
+            found = environment.get(name)
+            if default is not None:  # as in a shell, `:-` also stands in for an empty variable
+                return found or re.sub(r"\\(.)", r"\1", default)
+            if found is None:
+                raise ConfigError(
+                    f"{where(path)}: the environment variable {name} is not set",
+                    hint=f"Set it (export {name}=...), or write ${{{name}:-default}}.",
+                    variable=name,
+                )
+            return found
+
+        return VARIABLE.sub(one, value)
+
+    return fill(values, ())
+
+
+def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
+    """A YAML text as JSON values, and the line of every value by its path.
+
+    Times stay text, only true and false are booleans, and a key that stands twice is refused. Raises `ConfigError`.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if not tag.endswith((":timestamp", ":bool"))]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+    lines: dict[tuple[str, ...], int] = {}
+
+    def walk(node: Any, path: tuple[str, ...]) -> None:
+        lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                word = str(key.value)
+                line = key.start_mark.line + 1
+                if word in seen:
+                    raise ConfigError(f"{name}:{line}: the key {word} stands twice", hint="Keep one of the two.")
+                seen.add(word)
+                lines[(*path, word)] = line
+                walk(value, (*path, word))
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                walk(value, (*path, str(number)))
+
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, lines
+        walk(node, ())
+        return loader.construct_document(node), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(
+            f"{name}{line} is not YAML: {error.problem}", hint="Check indentation, quotes and colons of that line."
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not YAML: {error}", hint="Save it as plain text in UTF-8.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name} refers to itself", hint="Take the anchor out.") from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:
+    """The first thing that is wrong with a project file, by line, and how many more there are."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        loc = tuple(str(part) for part in item["loc"])
+        at = place(path, lines, loc)
+        line = lines.get(loc, 0)
+        name = ".".join(loc) or "the file"
+        if item["type"] == "missing":
+            found.append((lines.get(loc[:-1], 0), f"{place(path, lines, loc[:-1])}: {name} is missing"))
+        elif item["type"] == "extra_forbidden":
+            near = did_you_mean(loc[-1], siblings(loc))
+            found.append((line, f"{at}: {name} is not a word of the project file{near}"))
+        else:
+            message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
+            found.append((line, f"{at}: {name} should be {message}"))
+    found.sort()
+    more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+    return ConfigError(found[0][1] + more, hint="`kitestring init --print` shows a file with comments.")
+
+
+def siblings(loc: tuple[str, ...]) -> list[str]:
+    """The known words where an unknown one stood."""
+    if len(loc) == 1:
+        return list(File.model_fields)
+    if len(loc) == 3 and loc[0] in ("sources", "destinations"):
+        return list(Entry.model_fields)
+    if len(loc) == 3:
+        return list(ConnectionEntry.model_fields)
+    if len(loc) == 5:
+        return list(StreamEntry.model_fields)
+    return known_names(File)
+
+
+def place(path: Path, lines: Lines, inner: tuple[str, ...]) -> str:
+    """`file:line`, of the nearest known value above where this one has no line."""
+    for length in range(len(inner), 0, -1):
+        if inner[:length] in lines:
+            return f"{path}:{lines[inner[:length]]}"
+    return str(path)
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
