@@ -61,9 +61,7 @@ def option(
     shown = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
     if "default_factory" not in known:
         known["default"] = default
-    return Field(
-        title=title, description=description, examples=examples, json_schema_extra=shown or None, **known
-    )
+    return Field(title=title, description=description, examples=examples, json_schema_extra=shown or None, **known)
 
 
 def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:
@@ -127,7 +125,9 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
             wrong.append(f"{name} is not a known option" + (f" (did you mean {near[0]}?)" if near else ""))
         else:
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
-            wrong.append(f"{name}: {message}" if item["msg"].startswith("Value error") else f"{name} should be {message}")
+            wrong.append(
+                f"{name}: {message}" if item["msg"].startswith("Value error") else f"{name} should be {message}"
+            )
     return ConfigError(
         f"{what}: " + "; ".join(wrong),
         hint=f"Correct the configuration; `kitestring spec {what}` lists the options.",

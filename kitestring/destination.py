@@ -58,7 +58,7 @@ class Destination(Config):
         """The stream ended early. `overwrite` drops the shadow: the old data stand as before."""
 
     def close(self) -> None:
-        """Let go of connections. Called once, also after an error."""
+        """Let go of connections, also after an error. The object may be used again: it connects when it needs to."""
 
 
 @runtime_checkable

@@ -64,5 +64,5 @@ class ConnectorError(KitestringError):
     """A defect in a connector: it broke its contract. Fails; asks for a report with versions."""
 
 
-class Cancelled(KitestringError):  # noqa: N818 - being asked to stop is not an error of anybody
+class Cancelled(KitestringError):
     """Asked to stop. State up to the last durable checkpoint is saved."""

@@ -93,9 +93,12 @@ class Source(Config):
         return Session()
 
     def close(self) -> None:
-        """Let go of connections. Called once, also after an error, possibly while a read still waits."""
+        """Let go of connections, also after an error, possibly while a read still waits.
+
+        The object may be used again: it connects when it needs to.
+        """
         if "http" in self.__dict__:
-            self.http.close()
+            self.__dict__.pop("http").close()
 
 
 @dataclass(frozen=True, slots=True)

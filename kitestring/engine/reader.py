@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import threading
@@ -109,9 +110,7 @@ class Reader:
         self._queue = Queue()
         self._changed = threading.Condition()
         self._stopped = False
-        self._groups = [
-            Group(tuple(group), keys=tuple(s.key for s in group)) for group in source.groups(list(streams))
-        ]
+        self._groups = [Group(tuple(group), keys=tuple(s.key for s in group)) for group in source.groups(list(streams))]
         self._left = len(self._groups)
         count = max(1, source.concurrency())
         self._threads = [
@@ -222,7 +221,8 @@ class Reader:
                 log.warning("reading again", extra={"partition": partition.key, "error": str(error), "wait_s": wait_s})
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopped, wait_s)
-                states = run.states
+                for key, state in run.last.items():
+                    states[key] = self._source.merge(key, copy.deepcopy(states.get(key, {})), state)
 
 
 class Run:
@@ -233,6 +233,7 @@ class Run:
         self.group = group
         self.partition = partition
         self.states = states
+        self.last: dict[str, State] = {}
         self.clean = True
         self.rows: list[Any] = []
         self.rejects: list[Reject] = []
@@ -266,7 +267,7 @@ class Run:
                 elif isinstance(item, Checkpoint):
                     key = item.stream or (one if len(partition.streams) == 1 else GLOBAL)
                     queue.put(Read(checkpoint=item, stream=key))
-                    self.states = {**self.states, key: source.merge(key, self.states.get(key, {}), item.state)}
+                    self.last[key] = item.state  # it covers all that this partition yielded before
                     self.clean = True
                 elif isinstance(item, Reject):
                     queue.put(Read(rejects=(item,), stream=one))

@@ -98,7 +98,9 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
 
 def sync_mode(stream: Stream, one: Selection) -> SyncMode:
     if one.sync_mode is None:
-        can = SyncMode.incremental in stream.sync_modes and (stream.cursor or one.cursor or stream.source_defined_cursor)
+        can = SyncMode.incremental in stream.sync_modes and (
+            stream.cursor or one.cursor or stream.source_defined_cursor
+        )
         return SyncMode.incremental if can else SyncMode.full_refresh
     wanted = SyncMode(one.sync_mode) if one.sync_mode in SyncMode.__members__ else None
     if wanted is None or wanted not in stream.sync_modes:

@@ -1,0 +1,69 @@
+"""The end of a stream: committed, and reconciled. A stream whose numbers disagree is suspicious, never green."""
+
+from __future__ import annotations
+
+import logging
+
+from kitestring.destination import Counts, Destination
+from kitestring.engine.result import Status, StreamResult
+from kitestring.engine.selection import Route
+from kitestring.errors import KitestringError
+from kitestring.types import WriteMode
+
+log = logging.getLogger("kitestring.engine")
+
+
+def count_of(destination: Destination, route: Route) -> int | None:
+    """The destination's own count of a stream, or None where it has none to give."""
+    if not isinstance(destination, Counts):
+        return None
+    try:
+        return destination.count(route.written)
+    except KitestringError as error:
+        log.warning("could not count", extra={"stream": route.read.key, "error": str(error)})
+        return None
+
+
+def conclude(
+    destination: Destination, route: Route, figures: StreamResult, before: int | None, allow_empty: bool
+) -> None:
+    """Commit the stream and compare: what was read with what became of it, and with the destination's count."""
+    overwrite = route.written.write_mode is WriteMode.overwrite
+    if overwrite and not figures.written and not figures.unchanged and before and not allow_empty:
+        destination.abort(route.written)
+        figures.suspicions.append(
+            f"the source gave no record, the destination holds {before}: the old data were kept "
+            "(allow_empty replaces them)"
+        )
+    else:
+        destination.commit(route.written)
+        disagreement = disagreement_of(route, figures, before, count_of(destination, route))
+        if disagreement:
+            figures.suspicions.append(disagreement)
+    if figures.read != figures.accounted:
+        figures.suspicions.append(
+            f"{figures.read} records were read, {figures.accounted} are accounted for "
+            f"({figures.written} written, {figures.unchanged} unchanged, {figures.deleted} deleted, "
+            f"{figures.rejected} rejected, {figures.superseded} superseded)"
+        )
+    figures.status = Status.suspicious if figures.suspicions else Status.succeeded
+    for suspicion in figures.suspicions:
+        log.warning("suspicious", extra={"stream": route.read.key, "reason": suspicion})
+
+
+def disagreement_of(route: Route, figures: StreamResult, before: int | None, after: int | None) -> str:
+    """What the count after the sync contradicts, or nothing."""
+    if after is None:
+        return ""
+    arrived = figures.written + figures.unchanged
+    match route.written.write_mode:
+        case WriteMode.overwrite if after != arrived:
+            return f"{arrived} records were written, the destination counts {after}"
+        case WriteMode.append if before is not None and after != before + arrived:
+            return f"{before} records and {arrived} written make {before + arrived}, the destination counts {after}"
+        case WriteMode.append_dedup if before is not None:
+            # Which of the written keys were new is not known: the count has bounds.
+            least, most = max(0, before - figures.deleted), before + figures.written
+            if not least <= after <= most:
+                return f"the destination should count {least} to {most} records, it counts {after}"
+    return ""

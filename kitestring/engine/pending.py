@@ -1,0 +1,108 @@
+"""Records on their way: what was read of a stream and is not yet a batch, and the steps that are being written."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from kitestring.batch import Batch
+from kitestring.errors import KitestringError
+from kitestring.types import Record, Reject, State
+
+Checkpoints: TypeAlias = list[tuple[str, State]]
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing for the writer: a batch to write, or (`ends`) the end of a stream; and then what came of it."""
+
+    stream: str
+    batch: Batch | None = None
+    checkpoints: Checkpoints = field(default_factory=list)
+    ends: bool = False
+    error: KitestringError | None = None
+    future: Future[Any] | None = None
+    written: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    superseded: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    last: Record | None = None
+
+
+class Pending:
+    """What was read of one stream and waits to be a batch of the destination's size."""
+
+    def __init__(self, stream: str, max_rows: int, max_bytes: int) -> None:
+        self.stream = stream
+        self.max_rows = max_rows
+        self.max_bytes = max_bytes
+        self.parts: list[Batch] = []
+        self.checkpoints: Checkpoints = []
+        self.rows = 0
+        self.nbytes = 0
+        self.since = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+    @property
+    def full(self) -> bool:
+        return self.rows >= self.max_rows or self.nbytes >= self.max_bytes
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.since
+
+    @property
+    def is_table(self) -> bool:
+        return self.parts[0].is_table
+
+    def add(self, batch: Batch) -> Iterator[tuple[Batch, Checkpoints]]:
+        """Add what was read; yields what is full, each batch with the checkpoints that it completes."""
+        for piece in self._cut(batch):
+            if self.parts and (self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes):
+                yield self.take()
+            if not self.parts:
+                self.since = time.monotonic()
+            self.parts.append(piece)
+            self.rows += len(piece)
+            self.nbytes += piece.nbytes
+
+    def take(self) -> tuple[Batch, Checkpoints]:
+        """All that waits as one batch, with its checkpoints."""
+        checkpoints, self.checkpoints = self.checkpoints, []
+        return self._join(), checkpoints
+
+    def _cut(self, batch: Batch) -> Sequence[Batch]:
+        count = max(math.ceil(len(batch) / self.max_rows), math.ceil(batch.nbytes / self.max_bytes), 1)
+        count = min(count, len(batch))
+        if count <= 1:
+            return [batch]
+        size = math.ceil(len(batch) / count)
+        share = batch.nbytes // count
+        if batch.is_table:
+            table = batch.table()
+            return [Batch(batch.stream, table=table.slice(at, size), nbytes=share) for at in range(0, len(batch), size)]
+        rows = batch.rows()
+        return [Batch(batch.stream, rows=rows[at : at + size], nbytes=share) for at in range(0, len(rows), size)]
+
+    def _join(self) -> Batch:
+        parts, nbytes = self.parts, self.nbytes
+        self.parts, self.rows, self.nbytes = [], 0, 0
+        if len(parts) == 1:
+            return parts[0]
+        if parts[0].is_table:
+            import pyarrow as pa
+
+            tables = [part.table() for part in parts]
+            return Batch(self.stream, table=pa.concat_tables(tables, promote_options="permissive"), nbytes=nbytes)
+        rows: list[Record] = []
+        for part in parts:
+            rows.extend(part.rows())
+        return Batch(self.stream, rows=rows, nbytes=nbytes)

@@ -1,0 +1,109 @@
+"""Writes rejected records again, after the cause was corrected or the records were edited."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kitestring.destination import Destination
+from kitestring.engine.progress import Progress
+from kitestring.engine.rejects import Rejects
+from kitestring.engine.result import Result, Status
+from kitestring.engine.selection import Selection
+from kitestring.engine.state import StateStore
+from kitestring.engine.sync import sync
+from kitestring.errors import ConfigError
+from kitestring.source import Item, Source
+from kitestring.types import Catalog, Partition, States, Stream, SyncMode, WriteMode
+
+
+class Replayed(Source):
+    """The rejected records of a connection as a source."""
+
+    catalog: Catalog
+    records: dict[str, list[dict[str, Any]]]
+
+    def discover(self) -> Catalog:
+        return self.catalog
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        for record in self.records.get(partition.stream.key, []):
+            yield dict(record)
+
+
+def replay(
+    source: Source,
+    destination: Destination,
+    rejects: Rejects,
+    connection: str,
+    streams: Sequence[Selection | str] | None = None,
+    *,
+    states: StateStore | None = None,
+    prefix: str = "",
+    namespace: str | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Result:
+    """Write the rejects of a connection; those that are rejected again stay in the file, the others leave it.
+
+    An overwrite stream is replayed by adding (append_dedup where it has a key), since what it holds shall stay.
+    """
+    entries = list(rejects.read(connection))
+    if not entries:
+        raise ConfigError(f"the connection {connection} has no rejected records", hint="There is nothing to replay.")
+    records: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        kept = records.setdefault(entry["stream"], [])
+        if entry["record"] not in kept[-1000:]:  # a sync that began again may have rejected a record twice
+            kept.append(entry["record"])
+    wanted = {one.name: one for one in (Selection(s) if isinstance(s, str) else s for s in streams or ())}
+    chosen, declared = [], []
+    for stream in source.discover():
+        if stream.key in records:
+            declared.append(full_refresh(stream))
+            chosen.append(selection(stream, wanted, destination))
+    missing = sorted(set(records) - {stream.key for stream in declared})
+    if missing:
+        raise ConfigError(
+            f"the source has no stream {missing[0]}, of which records were rejected",
+            hint=f"Remove its lines from {rejects.path(connection)}.",
+        )
+    replayed = Replayed(catalog=Catalog(tuple(declared)), records=records)
+    again = Again()
+    result = sync(
+        replayed, destination, chosen, states=None, connection=connection, rejects=again, max_rejects=len(entries) + 1,
+        prefix=prefix, namespace=namespace, progress=progress, cancel=cancel,
+    )  # fmt: skip
+    done = {key for key, one in result.streams.items() if one.status in (Status.succeeded, Status.suspicious)}
+    left = [entry for entry in entries if entry["stream"] not in done]
+    rejects.replace(connection, [*left, *(e for e in again.entries if e["stream"] in done)])
+    return result
+
+
+class Again(Rejects):
+    """Rejects of a replay, held until it is known how the replay ended."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.entries: list[dict[str, Any]] = []
+
+    def add(self, connection: str, stream: str, rejects: Any) -> None:
+        self.entries.extend({"stream": stream, "reason": one.reason, "record": one.record} for one in rejects)
+
+
+def full_refresh(stream: Stream) -> Stream:
+    from dataclasses import replace
+
+    return replace(stream, sync_modes=(SyncMode.full_refresh,), sync_mode=SyncMode.full_refresh)
+
+
+def selection(stream: Stream, wanted: dict[str, Selection], destination: Destination) -> Selection:
+    from dataclasses import replace
+
+    one = wanted.get(stream.key) or wanted.get(stream.name) or Selection(stream.key)
+    dedup = (one.primary_key or stream.primary_key) and WriteMode.append_dedup in {
+        WriteMode(mode) for mode in destination.modes
+    }
+    mode = one.write_mode if one.write_mode not in (None, "overwrite") else "append_dedup" if dedup else "append"
+    return replace(one, name=stream.key, sync_mode="full_refresh", write_mode=mode)

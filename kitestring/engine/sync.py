@@ -1,0 +1,304 @@
+"""THE LOOP: copies streams from a source to a destination.
+
+    source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save
+
+A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches are
+prepared in threads; this loop alone writes, saves, begins, commits and aborts, in the order in which things were read.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from kitestring.batch import Batch
+from kitestring.destination import Counts, Destination
+from kitestring.engine.ending import conclude, count_of
+from kitestring.engine.pending import Checkpoints, Pending, Step
+from kitestring.engine.progress import Progress, StreamProgress, lag_of
+from kitestring.engine.reader import Ended, Read, Reader
+from kitestring.engine.rejects import Rejects
+from kitestring.engine.result import Result, Status, StreamResult
+from kitestring.engine.selection import Route, Selection, routes
+from kitestring.engine.state import MemoryStates, StateStore
+from kitestring.engine.writer import Writer
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.source import Source, at
+from kitestring.types import GLOBAL, Reject, State
+
+log = logging.getLogger("kitestring.engine")
+
+IDLE_S = 0.2
+FLUSH_AGE_S = 5.0
+SAVE_EVERY_S = 0.2
+
+
+def sync(
+    source: Source,
+    destination: Destination,
+    streams: Sequence[Selection | str] | None = None,
+    *,
+    states: StateStore | None = None,
+    connection: str = "default",
+    rejects: Rejects | None = None,
+    max_rejects: int = 1000,
+    prefix: str = "",
+    namespace: str | None = None,
+    allow_empty: bool = False,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Result:
+    """Copy streams; the result says what happened, reconciled.
+
+    Raises `ConfigError` when the request itself cannot be (an unknown stream, a mode one side lacks, the connection is
+    busy): nothing was begun then. What fails later stands in the result. `states` keeps the states (memory if None),
+    `rejects` the records that could not be taken (counted only if None); more than `max_rejects` of them fail the sync.
+    An overwrite with nothing keeps the old data, unless `allow_empty`. Set `cancel` from another thread to stop.
+    """
+    states = states or MemoryStates()
+    with states.lock(connection):
+        chosen = routes(source.discover(), streams, destination, prefix, namespace)
+        run = Sync(source, destination, chosen, states, connection, rejects, max_rejects, allow_empty)
+        return run.run(progress or Progress(), cancel or threading.Event())
+
+
+class Sync:
+    """One sync while it runs."""
+
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        chosen: list[Route],
+        states: StateStore,
+        connection: str,
+        rejects: Rejects | None,
+        max_rejects: int,
+        allow_empty: bool,
+    ) -> None:
+        self.source = source
+        self.destination = destination
+        self.routes = {route.read.key: route for route in chosen}
+        self.states = states
+        self.connection = connection
+        self.rejects = rejects
+        self.max_rejects = max_rejects
+        self.allow_empty = allow_empty
+        self.result = Result(connection, {key: StreamResult(key) for key in self.routes})
+        self.pending = {key: Pending(key, destination.batch_rows, destination.batch_bytes) for key in self.routes}
+        self.open: dict[str, Route] = {}
+        self.counted: dict[str, int | None] = {}
+        self.current: dict[str, State] = {}
+        self.unsaved: set[str] = set()
+        self.saved_at = 0.0
+
+    def run(self, progress: Progress, cancel: threading.Event) -> Result:
+        self.progress = progress
+        self.cancel = cancel
+        for key in self.routes:
+            progress.streams[key] = StreamProgress()
+        began = time.monotonic()
+        saved = self.states.load(self.connection)
+        # A full refresh begins at the start, whatever an earlier sync has saved.
+        incremental = {key for key, route in self.routes.items() if route.read.incremental}
+        self.current = {key: state for key, state in saved.items() if key in incremental or key == GLOBAL}
+        reader = Reader(self.source, [route.read for route in self.routes.values()], dict(self.current))
+        writer = Writer(self.destination, self.routes, cancel)
+        self.writer = writer
+        try:
+            self._begin()
+            reader.start()
+            self._loop(reader, writer)
+        except KitestringError as error:
+            self.result.error = error
+        except KeyboardInterrupt:
+            cancel.set()
+            raise
+        except Exception as error:
+            self.result.error = ConnectorError(
+                f"{type(self.destination).__name__} failed: {type(error).__name__}: {error}",
+                hint="This is a defect of the connector: please report it, with the debug log.",
+            )
+            self.result.error.__cause__ = error
+        finally:
+            reader.stop()
+            writer.close()
+            self._end(began)
+        return self.result
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def _loop(self, reader: Reader, writer: Writer) -> None:
+        while not reader.done:
+            if self.cancel.is_set():
+                self.result.cancelled = True
+                break
+            item = reader.get(IDLE_S)
+            match item:
+                case Read():
+                    self._take(item)
+                case Ended():
+                    for key in item.streams:
+                        self._flush(key)
+                        writer.push(Step(key, ends=True, error=item.error))
+                case None:
+                    pass
+            for key, pending in self.pending.items():
+                if pending.full or (pending and pending.age_s > FLUSH_AGE_S):
+                    self._flush(key)
+            while writer.ready(must=writer.crowded):
+                self._done(writer.complete())
+        # What is in flight is finished: all of it after the last read, what is quickly done after a cancel.
+        deadline = time.monotonic() + 5.0
+        while writer.steps:
+            if self.result.cancelled or self.cancel.is_set():
+                self.result.cancelled = True
+                if not writer.wait(max(0.0, deadline - time.monotonic())):
+                    break
+            self._done(writer.complete())
+        self._save(now=True)
+
+    def _begin(self) -> None:
+        for key, route in self.routes.items():
+            if isinstance(self.destination, Counts):
+                self.counted[key] = count_of(self.destination, route)
+            self.open[key] = route
+            self.destination.begin(route.written)
+
+    def _take(self, item: Read) -> None:
+        if item.rejects:
+            self.result.streams[item.stream].read += len(item.rejects)
+            self._reject(item.stream, item.rejects)
+        if item.batch is not None:
+            key, count = item.stream, len(item.batch)
+            figures, shown = self.result.streams[key], self.progress.streams[key]
+            figures.read += count
+            figures.nbytes += item.batch.nbytes
+            shown.read, shown.nbytes, shown.status = figures.read, figures.nbytes, "reading"
+            shown.started = shown.started or time.monotonic()
+            if self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
+                self._flush(key)
+            for batch, checkpoints in self.pending[key].add(item.batch):
+                self._push(key, batch, checkpoints)
+        if item.checkpoint is not None:
+            self._checkpoint(item.stream, item.checkpoint.state)
+
+    def _checkpoint(self, key: str, state: State) -> None:
+        """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
+        route = self.routes.get(key)
+        if route is not None and not route.read.incremental:
+            return
+        if route is None:  # shared by several streams: behind all of them
+            for other in self.pending:
+                self._flush(other)
+        elif self.pending[key]:
+            self.pending[key].checkpoints.append((key, state))
+            return
+        last = self.writer.last(key if route is not None else None)
+        if last is not None:
+            last.checkpoints.append((key, state))
+        else:
+            self._merge([(key, state)])
+
+    def _flush(self, key: str) -> None:
+        if self.pending[key]:
+            self._push(key, *self.pending[key].take())
+
+    def _push(self, key: str, batch: Batch, checkpoints: Checkpoints) -> None:
+        while self.writer.crowded:
+            self._done(self.writer.complete())
+        self.writer.push(Step(key, batch, checkpoints))
+
+    # -- behind the write ----------------------------------------------------------------------------------------------
+
+    def _done(self, step: Step) -> None:
+        """A step is durable: count it, keep its rejects, then its checkpoints; end the stream if it was the last."""
+        figures = self.result.streams[step.stream]
+        figures.written += step.written
+        figures.unchanged += step.unchanged
+        figures.deleted += step.deleted
+        figures.superseded += step.superseded
+        for name, value in step.figures.items():
+            figures.figures[name] = figures.figures.get(name, 0) + value
+        if step.rejects:
+            self._reject(step.stream, step.rejects)
+        shown = self.progress.streams[step.stream]
+        shown.written = figures.written + figures.unchanged + figures.deleted
+        cursor = self.routes[step.stream].read.cursor
+        if cursor and step.last is not None:
+            shown.lag_s = lag_of(at(step.last, cursor))
+        self._merge(step.checkpoints)
+        if step.ends:
+            self._close(step.stream, step.error)
+
+    def _reject(self, key: str, rejects: Sequence[Reject]) -> None:
+        self.result.streams[key].rejected += len(rejects)
+        for one in rejects[:5]:
+            log.warning("rejected a record", extra={"stream": key, "reason": one.reason})
+        if self.rejects is not None:
+            self.rejects.add(self.connection, key, rejects)
+        total = sum(stream.rejected for stream in self.result.streams.values())
+        if total > self.max_rejects:
+            raise ConfigError(
+                f"{total} records were rejected, the limit is {self.max_rejects}; the last reason: {rejects[-1].reason}",
+                hint="Correct the cause, or raise max_rejects.",
+                stream=key,
+            )
+
+    def _merge(self, checkpoints: Sequence[tuple[str, State]]) -> None:
+        for key, state in checkpoints:
+            self.current[key] = self.source.merge(key, self.current.get(key, {}), state)
+            self.unsaved.add(key)
+        self._save()
+
+    def _save(self, now: bool = False) -> None:
+        """Save what moved, a few times a second at most: a checkpoint that is not saved is only read again."""
+        if self.unsaved and (now or time.monotonic() - self.saved_at > SAVE_EVERY_S):
+            for key in sorted(self.unsaved):
+                self.states.save(self.connection, key, self.current[key])
+            self.unsaved.clear()
+            self.saved_at = time.monotonic()
+
+    def _close(self, key: str, error: KitestringError | None) -> None:
+        """A stream has ended: commit it and keep its final state, or abort it."""
+        route, figures = self.open[key], self.result.streams[key]
+        if error is not None:
+            figures.error = error
+            figures.status = Status.failed
+            self.destination.abort(route.written)
+        else:
+            conclude(self.destination, route, figures, self.counted.get(key), self.allow_empty)
+            if route.read.incremental:
+                state = self.source.finish(route.read, self.current.get(key, {}))
+                if state:
+                    self.current[key] = state
+                    self.unsaved.add(key)
+        self._save(now=True)
+        del self.open[key]
+        shown = self.progress.streams[key]
+        shown.status, shown.ended = figures.status.value, time.monotonic()
+        figures.seconds = shown.ended - shown.started if shown.started else 0.0
+        log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
+
+    def _end(self, began: float) -> None:
+        """However it ended: keep the checkpoints that are durable, abort what is not finished."""
+        try:
+            self._save(now=True)
+        except KitestringError as error:
+            self.result.error = self.result.error or error
+        for key, route in list(self.open.items()):
+            figures = self.result.streams[key]
+            figures.status = Status.cancelled if self.result.cancelled else Status.failed
+            self.progress.streams[key].status = figures.status.value
+            try:
+                self.destination.abort(route.written)
+            except Exception as error:
+                log.warning("could not abort", extra={"stream": key, "error": str(error)})
+        for connector in (self.source, self.destination):
+            try:
+                connector.close()
+            except Exception as error:
+                log.warning("could not close", extra={"connector": type(connector).__name__, "error": str(error)})
+        self.result.seconds = time.monotonic() - began

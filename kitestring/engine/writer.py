@@ -1,0 +1,174 @@
+"""Prepares batches ahead in threads and writes them one by one, in order; finds the record that spoils a batch."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from kitestring.batch import Batch
+from kitestring.destination import Deletes, Destination
+from kitestring.engine.deletes import Settled, settle
+from kitestring.engine.pending import Step
+from kitestring.engine.selection import Route
+from kitestring.errors import Cancelled, RecordError, TransientError
+from kitestring.types import Receipt, Record, Reject
+
+T = TypeVar("T")
+log = logging.getLogger("kitestring.engine")
+
+THREADS = 2
+AHEAD = 3
+RETRIES = 5
+
+
+class Writer:
+    """The steps in flight, oldest first. Only the loop's thread calls it; `_prepare` runs in the threads."""
+
+    def __init__(self, destination: Destination, routes: Mapping[str, Route], cancel: threading.Event) -> None:
+        self.destination = destination
+        self.routes = routes
+        self.cancel = cancel
+        self.steps: deque[Step] = deque()
+        self._batches = 0
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="kitestring-prepare")
+
+    def push(self, step: Step) -> None:
+        if step.batch is not None:
+            self._batches += 1
+            step.future = self._pool.submit(self._settle_and_prepare, self.routes[step.stream], step.batch)
+        self.steps.append(step)
+
+    @property
+    def crowded(self) -> bool:
+        """True while enough batches are in flight: write one before another is pushed."""
+        return self._batches >= AHEAD
+
+    def ready(self, must: bool = False) -> bool:
+        """True when the oldest step can be completed without waiting (or, with `must`, when there is one)."""
+        if not self.steps:
+            return False
+        future = self.steps[0].future
+        return must or future is None or future.done()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the oldest step to be prepared; False when it was not within this time."""
+        future = self.steps[0].future if self.steps else None
+        return future is None or bool(wait([future], timeout_s).done)
+
+    def last(self, stream: str | None) -> Step | None:
+        """The newest batch in flight of this stream, or of any."""
+        return next((s for s in reversed(self.steps) if s.batch is not None and stream in (None, s.stream)), None)
+
+    def complete(self) -> Step:
+        """Write the oldest step; when this returns, it is durable."""
+        step = self.steps[0]
+        if step.batch is not None:
+            assert step.future is not None
+            route = self.routes[step.stream]
+            while not wait([step.future], 0.2).done:
+                if self.cancel.is_set() and not wait([step.future], 5.0).done:
+                    raise Cancelled("the sync was asked to stop")
+            settled, prepared = step.future.result()
+            step.superseded, step.deleted = settled.superseded, settled.dropped
+            step.rejects.extend(settled.rejected)
+            for batch, ready in prepared:
+                self._write(route, step, batch, ready)
+            if settled.deletes:
+                deletes = self.destination
+                assert isinstance(deletes, Deletes)
+                self._patiently(lambda: deletes.delete(route.written, settled.deletes))
+                step.deleted += len(settled.deletes)
+            step.last = last_record(step.batch)
+            step.batch = step.future = None
+            self._batches -= 1
+        self.steps.popleft()
+        return step
+
+    def close(self) -> None:
+        """Let go of what is not written."""
+        self.steps.clear()
+        self._batches = 0
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- in the threads ------------------------------------------------------------------------------------------------
+
+    def _settle_and_prepare(self, route: Route, batch: Batch) -> tuple[Settled, list[tuple[Batch, Batch]]]:
+        """Sort the batch, then prepare it: pairs of a batch as read and as prepared; one pair, if no record is bad."""
+        if route.prune is not None:
+            batch = route.prune(batch)
+        settled = settle(route.written, batch, isinstance(self.destination, Deletes))
+        prepared: list[tuple[Batch, Batch]] = []
+        if len(settled.batch):
+            self._prepare(route, settled.batch, settled.rejected, prepared)
+        return settled, prepared
+
+    def _prepare(self, route: Route, batch: Batch, rejected: list[Reject], prepared: list[tuple[Batch, Batch]]) -> None:
+        try:
+            prepared.append((batch, self._patiently(lambda: self.destination.prepare(route.written, batch))))
+        except RecordError as error:
+            if len(batch) == 1:
+                rejected.append(Reject(batch.rows()[0], error.message))
+                return
+            for half in halves(batch):
+                self._prepare(route, half, rejected, prepared)
+
+    # -- in the loop ---------------------------------------------------------------------------------------------------
+
+    def _write(self, route: Route, step: Step, batch: Batch, ready: Batch) -> None:
+        try:
+            receipt = self._patiently(lambda: self.destination.write(route.written, ready))
+        except RecordError as error:
+            if len(batch) == 1:
+                step.rejects.append(Reject(batch.rows()[0], error.message))
+                return
+            for half in halves(batch):
+                again: list[tuple[Batch, Batch]] = []
+                self._prepare(route, half, step.rejects, again)
+                for part, part_ready in again:
+                    self._write(route, step, part, part_ready)
+            return
+        receipt = receipt or Receipt(written=len(batch))
+        step.written += receipt.written
+        step.unchanged += receipt.unchanged
+        step.deleted += receipt.deleted
+        step.rejects.extend(receipt.rejected)
+        for name, value in receipt.figures.items():
+            step.figures[name] = step.figures.get(name, 0) + value
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Call again after a `TransientError`, with growing waits; a cancel ends the waiting."""
+        for attempt in range(1, RETRIES + 1):
+            try:
+                return call()
+            except TransientError as error:
+                if attempt == RETRIES:
+                    raise
+                wait_s = error.retry_after_s or random.uniform(0.5, 1.0) * 2 ** (attempt - 1)
+                log.warning("the destination is not ready", extra={"error": str(error), "wait_s": round(wait_s, 1)})
+                if self.cancel.wait(wait_s):
+                    raise Cancelled("the sync was asked to stop") from error
+        raise AssertionError("unreachable")
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """A batch in two, in order."""
+    middle, share = len(batch) // 2, batch.nbytes // 2
+    if batch.is_table:
+        table = batch.table()
+        return (
+            Batch(batch.stream, table=table.slice(0, middle), nbytes=share),
+            Batch(batch.stream, table=table.slice(middle), nbytes=share),
+        )
+    rows = batch.rows()
+    return Batch(batch.stream, rows=rows[:middle], nbytes=share), Batch(batch.stream, rows=rows[middle:], nbytes=share)
+
+
+def last_record(batch: Batch) -> Record | None:
+    if not len(batch):
+        return None
+    return batch.table().slice(len(batch) - 1).to_pylist()[0] if batch.is_table else batch.rows()[-1]
