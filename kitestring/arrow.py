@@ -268,7 +268,7 @@ def fit_null(value: Any) -> None:
 
 
 def text(value: Any) -> str:
-    """A text is itself (half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD), another value its JSON text."""
+    """A text is itself (half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD), all else its JSON text."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dt.datetime | dt.date | dt.time):
