@@ -1,0 +1,1 @@
+"""What connector authors test with: contract suites, connectors in memory, and stand-ins of vendors' APIs."""
