@@ -24,6 +24,9 @@ from kitestring.http.policy import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
 
 log = logging.getLogger("kitestring.http")
+# At DEBUG urllib3 writes whole addresses, with the credentials in their queries; our own line tells the same without.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+logging.getLogger("urllib3.util.retry").setLevel(logging.INFO)
 
 REDIRECTS = 10
 SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
@@ -338,7 +341,7 @@ class Session:
     def _translated(self, method: str, url: str, error: Exception) -> KitestringError:
         """Say in our words what went wrong on the way."""
         shown = f"{method} {url.partition('?')[0]}"
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = origin(url).partition("://")[2].rpartition("@")[2]
         cause: BaseException = error
         while cause.__cause__ is not None or isinstance(getattr(cause, "original_error", None), BaseException):
             cause = cause.__cause__ or cause.original_error  # type: ignore[attr-defined]
@@ -356,6 +359,10 @@ class Session:
             )
         if isinstance(error, broken.NameResolutionError):
             return TransientError(f"the host {host} is not known", hint="Check the address and the network.", host=host)
+        if isinstance(error, broken.NewConnectionError):
+            return TransientError(
+                f"{host} refuses the connection: {cause}", hint="Check the address and port.", host=host
+            )
         if isinstance(error, broken.ConnectTimeoutError):
             seconds = self._timeout.connect_timeout
             return TransientError(
@@ -366,10 +373,6 @@ class Session:
         if isinstance(error, broken.ReadTimeoutError | TimeoutError):
             return TransientError(
                 f"{shown} did not answer within {self._timeout.read_timeout:g} s", hint="Try again later."
-            )
-        if isinstance(error, broken.NewConnectionError):
-            return TransientError(
-                f"{host} refuses the connection: {cause}", hint="Check the address and port.", host=host
             )
         return TransientError(f"{shown} broke off: {cause or type(cause).__name__}", hint="Try again later.", host=host)
 
