@@ -1,0 +1,43 @@
+"""Short fingerprints that decide whether a chunk must be embedded or written again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+LENGTH = 16
+"""Bytes of a digest (32 hex characters): for a billion chunks the chance of a collision is below 1e-20."""
+
+
+def digest(*parts: str) -> str:
+    """32 hex characters of the parts, each framed by its length, so that ("ab", "c") differs from ("a", "bc")."""
+    state = hashlib.blake2b(digest_size=LENGTH)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def text_digest(model: str, chunking: str, text: str) -> str:
+    """The identity of a chunk's vector: what text, cut how, by which model. Unchanged means: not embedded again."""
+    return digest("text", model, chunking, text)
+
+
+def metadata_digest(metadata: Mapping[str, Any]) -> str:
+    """The identity of a chunk's metadata, whatever the order of its keys."""
+    return digest("metadata", canonical(metadata))
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys: the same text for equal values. What JSON does not know is shown as `str` shows it."""
+    import orjson
+
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str).decode()
+    except (TypeError, ValueError):
+        # orjson takes neither lone surrogates nor integers beyond 64 bits; json takes both.
+        import json
+
+        return json.dumps(value, sort_keys=True, default=str)
