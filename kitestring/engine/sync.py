@@ -89,6 +89,7 @@ class Sync:
         self.result = Result(connection, {key: StreamResult(key) for key in self.routes})
         self.pending = {key: Pending(key, destination.batch_rows, destination.batch_bytes) for key in self.routes}
         self.open: dict[str, Route] = {}
+        self.ended: set[str] = set()
         self.counted: dict[str, int | None] = {}
         self.current: dict[str, State] = {}
         self.unsaved: set[str] = set()
@@ -137,13 +138,14 @@ class Sync:
                 break
             item = reader.get(IDLE_S)
             match item:
-                case Read():
+                case Read() if item.stream not in self.ended:
                     self._take(item)
                 case Ended():
+                    self.ended.update(item.streams)
                     for key in item.streams:
                         self._flush(key)
                         writer.push(Step(key, ends=True, error=item.error))
-                case None:
+                case _:  # nothing came, or a late piece of a stream that has failed
                     pass
             for key, pending in self.pending.items():
                 if pending.full or (pending and pending.age_s > FLUSH_AGE_S):
