@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
@@ -18,7 +18,7 @@ from kitestring.batch import Batch
 from kitestring.config import Config, masked, secrets_in
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
-from kitestring.source import Source
+from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Record, Reject, Stream, SyncMode
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Records:
             return
         source = self._source.connector
         for partition in source.partitions([stream], {}):
-            with contextlib.closing(source.read(partition, {})) as items:
+            with finished(source.read(partition, {})) as items:
                 for item in items:
                     if isinstance(item, Checkpoint):
                         continue
@@ -165,7 +165,7 @@ class Records:
             yield from batch.rows()
 
     def to_arrow(self) -> pa.Table:
-        """All records as an Arrow table, typed by the stream's schema; a record that does not fit goes to `rejected`."""
+        """All records as an Arrow table, typed by the stream's schema; what does not fit goes to `rejected`."""
         with needs("arrow"):
             import pyarrow as pa
         from kitestring import arrow
@@ -195,6 +195,16 @@ class Records:
         with needs("pandas"):
             import pandas  # noqa: F401 - Arrow needs it to be there
         return self.to_arrow().to_pandas()
+
+
+@contextlib.contextmanager
+def finished(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Close a generator that is not read to its end, so that its connections go back at once."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, Generator):
+            items.close()
 
 
 def head(batch: Batch, count: int) -> Batch:
@@ -281,6 +291,8 @@ def estimate(
     *,
     connection: str | None = None,
     state: StateStore | str | os.PathLike[str] | Literal[False] | None = None,
+    prefix: str = "",
+    namespace: str | None = None,
     sample: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Estimate:
@@ -291,11 +303,20 @@ def estimate(
     reader, writer = taken(source), taken(destination)
     try:
         return engine.estimate(
-            reader, writer, streams, states=states_at(state), connection=name, sample=sample, cancel=cancel
+            reader,
+            writer,
+            streams,
+            states=states_at(state),
+            connection=name,
+            prefix=prefix,
+            namespace=namespace,
+            sample=sample,
+            cancel=cancel,
         )
-    finally:
+    except KitestringError:
         reader.close()
         writer.close()
+        raise
 
 
 def search(

@@ -245,7 +245,7 @@ def schema() -> dict[str, Any]:
         entry = out["properties"][f"{kind}s"]["additionalProperties"]
         entry["properties"]["connector"]["examples"] = []
         entry["allOf"] = []
-        for one in registry.connectors(kind):  # type: ignore[arg-type]
+        for one in registry.connectors(kind):
             entry["properties"]["connector"]["examples"].append(one.name)
             try:
                 form = one.spec()
@@ -362,7 +362,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
     except RecursionError as error:
         raise ConfigError(f"{name} refers to itself", hint="Take the anchor out.") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:

@@ -1,0 +1,51 @@
+# Kitestring: `make demo` shows it, `make test` proves it. Needs Python 3.11 or newer, or uv; installs into .venv only.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+# The project's own uv, or the one on the PATH.
+UV = $$(command -v uv || echo .venv/bin/uv)
+PYTEST = .venv/bin/python -m pytest
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: .venv/.demo ## A help desk into a Milvus collection, three searches, and what a change costs (about a minute)
+	@.venv/bin/kitestring demo
+
+test: .venv/.all ## Set up and run every test
+	@scripts/chromium.sh
+	@$(PYTEST) -n 2 tests
+
+check: .venv/.all ## Lint, types, import contracts and unit tests, in under a minute
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports
+	@.venv/bin/mypy
+	@$(PYTEST) -n 2 -q -m "not slow and not browser" tests/unit tests/test_architecture.py
+
+format: .venv/.all ## Format the code and put imports in order
+	@.venv/bin/ruff check --fix-only .
+	@.venv/bin/ruff format .
+
+bench: .venv/.all ## Run the benchmarks beside their peers (some minutes; see benchmarks/README.md)
+	@.venv/bin/python -m benchmarks
+
+clean: ## Remove what was installed and built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage dist build
+
+# What the demo needs, or everything. Neither removes what the other has installed.
+.venv/.demo: .venv/.uv pyproject.toml uv.lock
+	@echo "Installing what the demo needs into .venv …"
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --inexact --no-dev --group weights --extra demo --quiet
+	@touch $@
+
+.venv/.all: .venv/.uv pyproject.toml uv.lock
+	@echo "Installing Kitestring with everything its tests need into .venv …"
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --inexact --all-extras --all-groups --quiet
+	@touch $@ .venv/.demo
+
+.venv/.uv:
+	@scripts/venv.sh
+	@touch $@

@@ -1,0 +1,255 @@
+"""`kitestring spec | check | discover | read`: one connector at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from kitestring.cli.ending import FAILED, REFUSED, code_of, given_of, one_line, worst
+from kitestring.cli.given import CONFIG_HELP
+
+if TYPE_CHECKING:
+    from kitestring.library import Handle
+    from kitestring.registry import Connector
+
+Kind = Literal["source", "destination"]
+CONFIG = typer.Option("--config", "-c", help=CONFIG_HELP, show_default=False)
+AS_JSON = typer.Option("--json", help="As JSON.")
+
+
+def spec(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A connector, or a name of the project file, or the path of a manifest.")],
+    kind: Annotated[str, typer.Option(help="source or destination, where both have the name.")] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Show the options of a connector.
+
+    \b
+    kitestring spec zendesk_support
+    kitestring spec milvus --json          the JSON Schema
+    kitestring spec ./my_manifest.yaml
+    """
+    from kitestring import registry
+
+    given = given_of(ctx)
+    found: list[Connector] = []
+    for one in kinds(kind):
+        entries = given.names(one)
+        connector = given.needed.config(one, name)[0] if name in entries else name
+        if kind or connector in [c.name for c in registry.connectors(one)]:
+            found.append(registry.connector(one, connector))
+    if not found:
+        found.append(registry.connector(nearest(name), name))
+    if as_json:
+        forms = {each.kind: each.spec() for each in found}
+        typer.echo(json.dumps(next(iter(forms.values())) if len(forms) == 1 else forms, indent=2))
+        return
+    for each in found:
+        typer.echo(f"{each.kind} {each.name}")
+        typer.echo("\n".join(form_lines(each.spec(), "  ")) + "\n")
+
+
+def kinds(kind: str) -> list[Kind]:
+    if kind not in ("", "source", "destination"):
+        raise typer.BadParameter(f"{kind} is neither source nor destination", param_hint="--kind")
+    return [kind] if kind else ["source", "destination"]  # type: ignore[list-item]
+
+
+def nearest(name: str) -> Kind:
+    """The kind that has the nearest name, for the error's "did you mean"."""
+    import difflib
+
+    from kitestring import registry
+
+    def closeness(kind: Kind) -> float:
+        return max(
+            (difflib.SequenceMatcher(None, name, one.name).ratio() for one in registry.connectors(kind)), default=0.0
+        )
+
+    return (
+        "source"
+        if name.endswith((".yaml", ".yml")) or closeness("source") >= closeness("destination")
+        else ("destination")
+    )
+
+
+def form_lines(form: dict[str, Any], indent: str) -> list[str]:
+    """The options of a form as text: name, type, what it is; choices below each other."""
+    lines = []
+    required = set(form.get("required", ()))
+    properties = form.get("properties", {})
+    for name in sorted(properties, key=lambda n: (n not in required, properties[n].get("order", 99))):
+        one = properties[name]
+        if "const" in one:
+            lines.append(f"{indent}{name}: {one['const']}")
+            continue
+        facts = [one.get("type") or ("one of" if "oneOf" in one else "any")]
+        if "enum" in one:
+            facts = [" | ".join(map(str, one["enum"]))]
+        if name in required:
+            facts.append("required")
+        elif "default" in one and one["default"] not in (None, "", [], {}):
+            facts.append(f"default {json.dumps(one['default'])}")
+        if one.get("airbyte_secret"):
+            facts.append("secret")
+        text = one_line(one.get("description") or one.get("title") or "")
+        lines.append(f"{indent}{name} ({', '.join(map(str, facts))})" + (f": {text}" if text else ""))
+        if "oneOf" in one:
+            for choice in one["oneOf"]:
+                lines.append(f"{indent}  - {choice.get('title', 'choice')}")
+                lines.extend(form_lines(choice, indent + "    "))
+        elif one.get("type") == "object":
+            lines.extend(form_lines(one, indent + "  "))
+        elif isinstance(one.get("items"), dict) and one["items"].get("properties"):
+            lines.extend(form_lines(one["items"], indent + "  "))
+    return lines
+
+
+def check(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of the project file, or one connector.")] = None,
+    config: Annotated[list[str] | None, CONFIG] = None,
+    kind: Annotated[str, typer.Option(help="source or destination, where both have the name.")] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Test that connectors can be reached and used; nothing is changed.
+
+    \b
+    kitestring check                       every source and destination of the project
+    kitestring check helpdesk
+    kitestring check milvus -c @milvus.json
+    """
+    given = given_of(ctx)
+    wanted: list[tuple[Kind, str]] = []
+    if names:
+        for name in names:
+            in_project: list[tuple[Kind, str]] = [(one, name) for one in kinds(kind) if name in given.names(one)]
+            wanted.extend(in_project or [(of_connector(name, kind), name)])
+    else:
+        file = given.needed.file
+        wanted.extend(("source", name) for name in file.sources)
+        wanted.extend(("destination", name) for name in file.destinations)
+    codes, answers = [], []
+    for one, name in wanted:
+        error = checked(lambda one=one, name=name: handle_of(ctx, one, name, config))
+        codes.append(0 if error is None else code_of(error) if code_of(error) == REFUSED else FAILED)
+        message, hint = (
+            given.secrets.hide(text) for text in (getattr(error, "message", ""), getattr(error, "hint", ""))
+        )
+        answers.append({"kind": one, "name": name, "ok": error is None, "message": message, "hint": hint})
+        if not as_json:
+            mark = typer.style("ok    ", fg="green") if error is None else typer.style("failed", fg="red")
+            typer.echo(f"{mark}  {one} {name}")
+            if error is not None:
+                typer.echo(f"        {one_line(message)}" + (f"\n        {one_line(hint)}" if hint else ""))
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    raise typer.Exit(worst(codes))
+
+
+def of_connector(name: str, kind: str) -> Kind:
+    """Which kind of connector has this name; where both have it, it must be said."""
+    from kitestring import registry
+
+    having: list[Kind] = [one for one in kinds(kind) if name in [c.name for c in registry.connectors(one)]]
+    if len(having) == 2:
+        raise typer.BadParameter(f"{name} is a source and a destination: say which", param_hint="--kind")
+    return having[0] if having else nearest(name)
+
+
+def handle_of(ctx: typer.Context, kind: Kind, name: str, config: list[str] | None) -> Handle[Any]:
+    given = given_of(ctx)
+    return given.source(name, config) if kind == "source" else given.destination(name, config)
+
+
+def checked(make: Any) -> Exception | None:
+    """The error of a check, or None."""
+    from kitestring.errors import KitestringError
+
+    try:
+        with make() as handle:
+            handle.check()
+    except KitestringError as error:
+        return error
+    return None
+
+
+def discover(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="A source of the project file, a connector, or a manifest's path.")],
+    config: Annotated[list[str] | None, CONFIG] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Show the streams of a source.
+
+    \b
+    kitestring discover helpdesk
+    kitestring discover postgres -c @database.json --json
+    """
+    from kitestring.cli.output import table
+
+    with given_of(ctx).source(source, config) as handle:
+        catalog = handle.discover()
+    if as_json:
+        typer.echo(json.dumps([stream_as_dict(stream) for stream in catalog], indent=2))
+        return
+    table(
+        ["Stream", "Primary key", "Cursor", "Sync modes", "Fields"],
+        [
+            [
+                stream.key,
+                ", ".join(".".join(path) for path in stream.primary_key),
+                ".".join(stream.cursor or ()),
+                ", ".join(mode.value for mode in stream.sync_modes),
+                str(len(stream.schema.get("properties") or {})),
+            ]
+            for stream in catalog
+        ],
+    )
+
+
+def stream_as_dict(stream: Any) -> dict[str, Any]:
+    return {
+        "name": stream.name,
+        "namespace": stream.namespace,
+        "primary_key": [list(path) for path in stream.primary_key],
+        "cursor": list(stream.cursor) if stream.cursor else None,
+        "source_defined_cursor": stream.source_defined_cursor,
+        "sync_modes": [mode.value for mode in stream.sync_modes],
+        "schema": stream.schema,
+    }
+
+
+def read(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="A source of the project file, a connector, or a manifest's path.")],
+    stream: Annotated[str, typer.Argument(help="The stream.")],
+    config: Annotated[list[str] | None, CONFIG] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many records; 0 for all.")] = 10,
+) -> None:
+    """Print records of a stream, one JSON object a line. Nothing is written and no state is touched.
+
+    \b
+    kitestring read helpdesk tickets --limit 3
+    kitestring read sample users -c count=1000 --limit 0 | wc -l
+    """
+    import orjson
+
+    from kitestring.errors import ConnectorError
+
+    count = 0
+    with given_of(ctx).source(source, config) as handle:
+        records = handle.read(stream, limit=limit or None)
+        for record in records:
+            typer.echo(orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS))
+            count += 1
+    if records.rejected and not count:
+        raise ConnectorError(
+            f"none of {len(records.rejected)} records of {stream} could be taken: {records.rejected[0].reason}",
+            hint="Check the connector's options.",
+        )
+    for one in records.rejected[:3]:
+        typer.echo(f"left out: {one.reason}", err=True)

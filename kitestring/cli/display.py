@@ -1,0 +1,215 @@
+"""What a sync shows: live progress (a table on a terminal, JSON lines elsewhere), the summary, the bill."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kitestring.cli.ending import one_line
+from kitestring.cli.output import console, count, money, size, span, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kitestring.cli.given import Secrets
+    from kitestring.engine import Estimate, Progress, Result
+
+EVERY_S = 5.0
+"""Between two JSON lines of progress."""
+
+COLORS = {"succeeded": "green", "suspicious": "yellow", "failed": "red", "cancelled": "yellow"}
+
+
+@contextlib.contextmanager
+def live(connection: str, progress: Progress, quiet: bool = False) -> Iterator[None]:
+    """Show a running sync on stderr until the block ends."""
+    if quiet:
+        yield
+    elif sys.stderr.isatty():
+        with on_terminal(connection, progress):
+            yield
+    else:
+        with as_lines(connection, progress):
+            yield
+
+
+@contextlib.contextmanager
+def on_terminal(connection: str, progress: Progress) -> Iterator[None]:
+    from rich.live import Live
+
+    from kitestring.cli.logs import Stderr
+
+    err = console(err=True)
+    shown = Live(
+        console=err,
+        get_renderable=lambda: picture(connection, progress, err.height),
+        refresh_per_second=4,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with shown:
+        Stderr.above = Above(err)
+        try:
+            yield
+        finally:
+            Stderr.above = None
+
+
+class Above:
+    """Where a log line goes while a live table stands at the bottom of the terminal."""
+
+    def __init__(self, console: Any) -> None:
+        self.console = console
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self.console.print(text.rstrip("\n"), markup=False)
+
+
+def picture(connection: str, progress: Progress, height: int) -> RenderableType:
+    """The table of a running sync; the streams that are at work first, as many as the screen holds."""
+    from rich import box
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    seconds = time.monotonic() - progress.started
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=f"{connection}  {span(seconds)}")
+    for name in ("", "Stream", "Read", "Written", "Size", "Records/s", "Behind"):
+        out.add_column(name, justify="left" if name in ("", "Stream") else "right")
+    order = {"reading": 0, "writing": 0, "failed": 1, "suspicious": 1, "waiting": 3}
+    streams = sorted(dict(progress.streams).items(), key=lambda item: order.get(item[1].status, 2))
+    room = max(height - 8, 5)
+    for name, one in streams[:room]:
+        mark: Any = {
+            "succeeded": Text("✓", "green"),
+            "failed": Text("✗", "red"),
+            "suspicious": Text("!", "yellow"),
+            "cancelled": Text("-", "yellow"),
+            "waiting": Text("·", "dim"),
+        }.get(one.status) or Spinner("dots")
+        lag = "" if one.lag_s is None or one.status == "succeeded" else span(max(one.lag_s, 0.0))
+        out.add_row(mark, Text(name), count(one.read), count(one.written), size(one.nbytes), count(one.rate), lag)
+    if len(streams) > room:
+        out.caption = f"and {len(streams) - room} more"
+    return out
+
+
+@contextlib.contextmanager
+def as_lines(connection: str, progress: Progress) -> Iterator[None]:
+    """One JSON object on stderr every few seconds, and one at the end."""
+    ended = threading.Event()
+
+    def line() -> None:
+        typer.echo(json.dumps({"progress": connection, **progress.snapshot()}), err=True)
+
+    def run() -> None:
+        while not ended.wait(EVERY_S):
+            line()
+
+    thread = threading.Thread(target=run, name="kitestring-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        line()
+
+
+def summary(result: Result, secrets: Secrets) -> None:
+    """The table of a sync that has ended, what is wrong with it, and the bill."""
+    table(
+        ["Stream", "Status", "Read", "Written", "Unchanged", "Deleted", "Rejected", "Size", "Time"],
+        [
+            [
+                name,
+                one.status.value,
+                count(one.read),
+                count(one.written),
+                count(one.unchanged),
+                count(one.deleted),
+                count(one.rejected),
+                size(one.nbytes),
+                span(one.seconds),
+            ]
+            for name, one in result.streams.items()
+        ],
+        right=(2, 3, 4, 5, 6, 7, 8),
+    )
+    for line in bill({name: result.total(name) for name in figures_of(result)}):
+        typer.echo(line)
+    for name, stream in result.streams.items():
+        for suspicion in stream.suspicions:
+            typer.echo(typer.style("Suspicious: ", fg="yellow") + f"{name}: {one_line(secrets.hide(suspicion))}")
+        if stream.error is not None:
+            told(f"{name}: {stream.error.message}", stream.error.hint, secrets)
+    if result.error is not None:
+        told(result.error.message, result.error.hint, secrets)
+    color = COLORS[result.status.value]
+    typer.echo(
+        f"{result.connection}: {typer.style(result.status.value, fg=color, bold=True)} in {span(result.seconds)}"
+    )
+
+
+def told(message: str, hint: str, secrets: Secrets) -> None:
+    typer.echo(typer.style("Error: ", fg="red") + one_line(secrets.hide(message)))
+    if hint:
+        typer.echo(typer.style("Hint:  ", fg="cyan") + one_line(secrets.hide(hint)))
+
+
+def figures_of(result: Result) -> list[str]:
+    return list(dict.fromkeys(name for one in result.streams.values() for name in one.figures))
+
+
+def bill(figures: dict[str, float]) -> list[str]:
+    """The destination's figures as sentences: chunks, tokens and cost in one, others by name."""
+    left = dict(figures)
+    lines, parts = [], []
+    for name, word in (("embedded", "embedded"), ("reused", "reused"), ("deleted", "deleted")):
+        value = left.pop(f"chunks_{name}", None)
+        if value is not None:
+            parts.append(f"{count(value)} {word}")
+    chunks = left.pop("chunks", None)
+    if chunks is not None:
+        parts.insert(0, count(chunks))
+    line = f"Chunks: {', '.join(parts)}" if parts else ""
+    tokens, cost = left.pop("tokens", None), left.pop("cost_usd", None)
+    if tokens is not None:
+        line += ("; " if line else "") + f"{count(tokens)} tokens"
+    if cost is not None:
+        line += ("; " if line else "") + money(cost)
+    if line:
+        lines.append(line)
+    lines.extend(f"{name.replace('_', ' ').capitalize()}: {value:,g}" for name, value in left.items())
+    return lines
+
+
+def estimated(connection: str, estimate: Estimate, secrets: Secrets) -> None:
+    """The table of a dry run."""
+    names = list(dict.fromkeys(name for one in estimate.streams.values() for name in one.figures))
+
+    def shown(name: str, value: float | None) -> str:
+        return "" if value is None else money(value) if name == "cost_usd" else count(value)
+
+    rows: list[Sequence[str]] = []
+    for name, one in estimate.streams.items():
+        read = count(one.read) + (" (sample)" if one.sampled else "")
+        rows.append([name, read, count(one.deleted), size(one.nbytes), *(shown(n, one.figures.get(n)) for n in names)])
+    words = {"cost_usd": "Cost"}
+    head = ["Stream", "Read", "Deleted", "Size", *(words.get(n, n.replace("_", " ").capitalize()) for n in names)]
+    table(head, rows, right=range(1, len(head)))
+    for line in bill({name: estimate.total(name) for name in names}):
+        typer.echo(line)
+    for name, one in estimate.streams.items():
+        if one.error is not None:
+            told(f"{name}: {one.error.message}", one.error.hint, secrets)
+    typer.echo(f"{connection}: a dry run; nothing was written.")

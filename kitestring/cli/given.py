@@ -1,0 +1,194 @@
+"""What the user gave: project file, connectors by name or flags, configurations as JSON, @file or key=value."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from kitestring.library import DestinationHandle, SourceHandle
+    from kitestring.project import Project
+
+CONFIG_HELP = (
+    "Its options: JSON, @file (JSON or YAML), or key=value, repeatable. "
+    "Write secrets as '${NAME}' in single quotes: the command line is visible to other users."
+)
+
+
+class Secrets:
+    """Strings that nothing may show, collected from every connector that was built."""
+
+    def __init__(self) -> None:
+        self._strings: set[str] = set()
+
+    def add(self, strings: Iterable[str]) -> None:
+        self._strings.update(one for one in strings if len(one) > 3)
+
+    def hide(self, text: str) -> str:
+        for one in sorted(self._strings, key=len, reverse=True):
+            text = text.replace(one, "**********")
+        return text
+
+
+@dataclass
+class Given:
+    """The global options; `ctx.obj` of every command."""
+
+    project: str = ""
+    debug: bool = False
+    secrets: Secrets = field(default_factory=Secrets)
+
+    @cached_property
+    def file(self) -> Project | None:
+        """The project file: the one named, or the nearest; None if there is none."""
+        from kitestring.project import Project
+
+        return Project.load(self.project) if self.project else Project.find()
+
+    @property
+    def needed(self) -> Project:
+        """The project file; `ConfigError` if there is none."""
+        from kitestring.errors import ConfigError
+
+        if self.file is None:
+            raise ConfigError(
+                f"there is no kitestring.yaml in {Path.cwd()} or above",
+                hint="`kitestring init` writes one; or name the ends: --source NAME --destination NAME.",
+            )
+        return self.file
+
+    @property
+    def home(self) -> Path:
+        """The folder of state, rejects and logs."""
+        from kitestring.project import home
+
+        return self.file.home if self.file is not None else home()
+
+    def source(self, name: str, config: Sequence[str] | None = None) -> SourceHandle:
+        """A source of the project, or a connector of this name with the configuration of the flags."""
+        from kitestring import library
+
+        handle = library.source(*self.named("source", name, config))
+        self.secrets.add(handle.secrets())
+        return handle
+
+    def destination(self, name: str, config: Sequence[str] | None = None) -> DestinationHandle:
+        """A destination of the project, or a connector of this name with the configuration of the flags."""
+        from kitestring import library
+
+        handle = library.destination(*self.named("destination", name, config))
+        self.secrets.add(handle.secrets())
+        return handle
+
+    def named(
+        self, kind: Literal["source", "destination"], name: str, config: Sequence[str] | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Connector and configuration. Flags are laid over what the project says."""
+        from kitestring import registry
+
+        flags = config_of(config or ())
+        if name in self.names(kind):
+            connector, values = self.needed.config(kind, name)
+        else:
+            connector, values = name, {}
+        # Before anything is checked: what goes wrong in the building must be shown without secrets too.
+        values = merged(values, flags)
+        from kitestring.config import secrets_in
+
+        self.secrets.add(secrets_in(values, registry.connector(kind, connector).spec()))
+        return connector, values
+
+    def names(self, kind: Literal["source", "destination"]) -> list[str]:
+        """The names of the project's sources or destinations."""
+        if self.file is None:
+            return []
+        return list(self.file.file.sources if kind == "source" else self.file.file.destinations)
+
+
+def config_of(words: Sequence[str]) -> dict[str, Any]:
+    """The configuration that flags give. Each word is JSON, @file or key=value (dots for nesting); later ones win."""
+    from kitestring.project import expand
+
+    out: dict[str, Any] = {}
+    for word in words:
+        if word.startswith("@"):
+            values = from_file(word[1:])
+        elif word.lstrip().startswith("{"):
+            values = as_object(from_json(word), "the configuration")
+        else:
+            values = from_pair(word)
+        out = merged(out, values)
+    return expand(out, os.environ, lambda path: ".".join(path))  # type: ignore[no-any-return]
+
+
+def from_json(text: str) -> Any:
+    from kitestring.errors import ConfigError
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"the configuration is not JSON: {error}",
+            hint='Write \'{"key": "value"}\' in single quotes, or key=value, or @file.',
+        ) from None
+
+
+def from_file(name: str) -> dict[str, Any]:
+    from kitestring.errors import ConfigError
+    from kitestring.project import read_yaml
+
+    try:
+        text = Path(name).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"the file {name} cannot be read: {reason}", hint="Check the name after the @.") from error
+    if name.endswith(".json"):
+        return as_object(from_json(text), name)
+    values, _ = read_yaml(text, name)
+    return as_object(values, name)
+
+
+def from_pair(word: str) -> dict[str, Any]:
+    """`a.b=1` is {"a": {"b": 1}}. The value is JSON where it can be read as JSON, else text."""
+    from kitestring.errors import ConfigError
+
+    key, equals, value = word.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            "the configuration is neither JSON nor @file nor key=value",
+            hint='Write key=value, \'{"key": "value"}\' or @file.json.',
+        )
+    try:
+        node: Any = json.loads(value)
+    except ValueError:
+        node = value
+    for part in reversed(key.strip().split(".")):
+        node = {part: node}
+    return as_object(node, "the configuration")
+
+
+def as_object(values: Any, what: str) -> dict[str, Any]:
+    from kitestring.errors import ConfigError
+
+    if not isinstance(values, dict):
+        raise ConfigError(f"{what} should be an object, it is {type(values).__name__}", hint="Write key: value pairs.")
+    return values
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two configurations, the second laid over the first, object by object."""
+    out = dict(below)
+    for key, value in above.items():
+        old = out.get(key)
+        out[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return out
+
+
+def listed(words: Sequence[str] | None) -> list[str]:
+    """`a,b` and repeated options as one list."""
+    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]

@@ -1,0 +1,77 @@
+"""`kitestring replay`: writes rejected records again."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from kitestring.cli.ending import code_of_result, given_of
+from kitestring.cli.given import CONFIG_HELP
+from kitestring.cli.sync import by_flags, of_project, stopping
+
+
+def replay(
+    ctx: typer.Context,
+    connection: Annotated[str, typer.Argument(help="The connection whose rejected records to write again.")],
+    source: Annotated[str, typer.Option(help="For a sync by flags: its source.", show_default=False)] = "",
+    source_config: Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)] = None,
+    destination: Annotated[str, typer.Option(help="For a sync by flags: its destination.", show_default=False)] = "",
+    destination_config: Annotated[
+        list[str] | None, typer.Option(help="Its options, as --source-config.", show_default=False)
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only list them: stream, reason, how many.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Write rejected records again, after the cause was corrected or the records were edited.
+
+    A sync keeps each record that could not be taken, with its reason, in .kitestring/rejects/CONNECTION.jsonl. Correct
+    the cause, or the records in that file; those that are taken now leave the file.
+
+    \b
+    kitestring replay helpdesk --show
+    kitestring replay helpdesk
+    """
+    from kitestring import engine
+    from kitestring.cli import display
+    from kitestring.cli.output import count, table
+    from kitestring.library import rejects_at, taken
+
+    given = given_of(ctx)
+    rejects = rejects_at(given.home / "rejects")
+    if show:
+        counts: dict[tuple[str, str], int] = {}
+        for entry in rejects.read(connection):
+            key = (entry["stream"], str(entry.get("reason", "")))
+            counts[key] = counts.get(key, 0) + 1
+        if as_json:
+            typer.echo(json.dumps([{"stream": s, "reason": r, "count": n} for (s, r), n in counts.items()], indent=2))
+        elif counts:
+            table(["Stream", "Reason", "Records"], [[s, r, count(n)] for (s, r), n in counts.items()], right=(2,))
+            typer.echo(str(rejects.path(connection)))
+        else:
+            typer.echo(f"{connection} has no rejected records.")
+        return
+    if source or destination:
+        run = by_flags(given, source, source_config, destination, destination_config)
+    else:
+        run = of_project(given, connection)
+    progress = engine.Progress()
+    with stopping() as cancel, display.live(connection, progress, quiet=as_json):
+        result = engine.replay(
+            taken(run.source()),
+            taken(run.destination()),
+            rejects,
+            connection,
+            run.streams,
+            prefix=run.prefix,
+            namespace=run.namespace,
+            progress=progress,
+            cancel=cancel,
+        )
+    if as_json:
+        typer.echo(given.secrets.hide(json.dumps(result.as_dict(), indent=2)))
+    else:
+        display.summary(result, given.secrets)
+    raise typer.Exit(code_of_result(result))

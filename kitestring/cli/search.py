@@ -1,0 +1,154 @@
+"""`kitestring search`: asks a synced collection by meaning."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.ending import given_of
+from kitestring.cli.given import CONFIG_HELP, Given
+
+if TYPE_CHECKING:
+    from kitestring.library import DestinationHandle
+    from kitestring.types import Record
+
+PAIR = re.compile(r"\s*([A-Za-z_][\w.]*)=(?!=)(.*)", re.DOTALL)
+
+
+def search(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str], typer.Argument(metavar="[CONNECTION] TEXT", help="A connection or destination, and the text.")
+    ],
+    destination: Annotated[
+        str, typer.Option(help="A destination of the project, or a connector.", show_default=False)
+    ] = "",
+    destination_config: Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="field=value (repeat a field for several values), or the store's own filter language."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many hits.")] = 5,
+    threshold: Annotated[
+        float | None, typer.Option(help="Leave out what is farther, in the collection's metric.", show_default=False)
+    ] = None,
+    hybrid: Annotated[
+        bool | None,
+        typer.Option("--hybrid/--no-hybrid", help="With full-text search, where the store has it.", show_default=False),
+    ] = None,
+    stream: Annotated[str, typer.Option(help="Only this stream.", show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
+) -> None:
+    """Ask a collection by meaning, with the embedder that filled it.
+
+    \b
+    kitestring search helpdesk "parcel arrived broken"
+    kitestring search "refund" --where status=new --where status=open --limit 3
+    kitestring search helpdesk "refund" --where 'organization_id == 7 and priority != "low"'
+    kitestring search "refund" --destination milvus --destination-config @milvus.json --threshold 0.8 --json
+    """
+    if len(words) > 2 or (len(words) == 2 and destination):
+        raise typer.BadParameter("give a connection (or --destination) and one text; put the text in quotes")
+    given = given_of(ctx)
+    handle = place(given, words[0] if len(words) == 2 else "", destination, destination_config)
+    with handle:
+        hits = handle.search(
+            words[-1],
+            where=filter_of(where or []),
+            limit=limit,
+            threshold=threshold,
+            hybrid=hybrid,
+            stream=stream or None,
+        )
+    if as_json:
+        import orjson
+
+        for hit in hits:
+            typer.echo(orjson.dumps(hit, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY))
+        return
+    if not hits:
+        typer.echo("Nothing was found.")
+    for number, hit in enumerate(hits, 1):
+        typer.echo(hit_lines(number, hit))
+
+
+def place(given: Given, name: str, destination: str, config: list[str] | None) -> DestinationHandle:
+    """The destination to search: named, that of a connection, or the only one of the project."""
+    from kitestring.errors import ConfigError
+
+    if destination:
+        return given.destination(destination, config)
+    file = given.needed.file
+    if name in file.connections:
+        return given.destination(file.connections[name].destination, config)
+    if name:
+        if name in file.destinations:
+            return given.destination(name, config)
+        from kitestring.project import did_you_mean
+
+        known = [*file.connections, *file.destinations]
+        raise ConfigError(
+            f"{given.needed.path} has no connection or destination {name}{did_you_mean(name, known)}",
+            hint=f"It has: {', '.join(known) or 'none'}.",
+        )
+    from kitestring.destination import Searches
+    from kitestring.registry import connector
+
+    found = [
+        key
+        for key, one in file.destinations.items()
+        if issubclass(connector("destination", one.connector).load(), Searches)
+    ]
+    if len(found) != 1:
+        raise ConfigError(
+            f"{given.needed.path} has {len(found)} destinations that can be searched by meaning",
+            hint="Name one: kitestring search NAME TEXT.",
+        )
+    return given.destination(found[0], config)
+
+
+def filter_of(where: list[str]) -> str | dict[str, Any] | None:
+    """`field=value` words as a mapping (a repeated field: any of its values), or one text in the store's language."""
+    pairs: dict[str, Any] = {}
+    for word in where:
+        match = PAIR.fullmatch(word)
+        if word.lstrip().startswith("{"):
+            from kitestring.cli.given import as_object, from_json
+
+            values = as_object(from_json(word), "--where")
+        elif match:
+            try:
+                value = json.loads(match[2])
+            except ValueError:
+                value = match[2]
+            values = {match[1]: value}
+        elif len(where) == 1:
+            return word
+        else:
+            raise typer.BadParameter(f"{word} is not field=value; a filter text stands alone", param_hint="--where")
+        for key, value in values.items():
+            if key in pairs:
+                old = pairs[key] if isinstance(pairs[key], list) else [pairs[key]]
+                value = [*old, *(value if isinstance(value, list) else [value])]
+            pairs[key] = value
+    return pairs or None
+
+
+def hit_lines(number: int, hit: Record) -> str:
+    """A hit for people: distance, what it is, the beginning of its text."""
+    text = " ".join(str(hit.get("text") or "").split())
+    shown = text if len(text) <= 240 else text[:239].rstrip() + "…"
+    title = next((str(hit[key]) for key in ("subject", "title", "name") if hit.get(key)), "")
+    link = next((str(hit[key]) for key in ("html_url", "url", "_url") if hit.get(key)), "")
+    distance = hit.get("distance")
+    near = f"{distance:.3f}" if isinstance(distance, float | int) else "     "
+    head = f"{number:>2}. {near}  {hit.get('stream', '')}  " + typer.style(title or str(hit.get("id", "")), bold=True)
+    lines = [head.rstrip()]
+    if shown and shown != title:
+        lines.append(f"           {shown}")
+    if link:
+        lines.append("           " + typer.style(link, fg="blue"))
+    return "\n".join(lines)

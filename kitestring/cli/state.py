@@ -1,0 +1,209 @@
+"""`kitestring state`: what each connection remembers, to see, correct, move or forget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.ending import given_of
+from kitestring.cli.sync import STATE, store
+
+if TYPE_CHECKING:
+    from kitestring.types import State
+
+app = typer.Typer(
+    help="""What each connection remembers from sync to sync.
+
+    \b
+    kitestring state list
+    kitestring state show helpdesk tickets
+    kitestring state set helpdesk tickets '{"cursor": "2026-01-01"}'
+    kitestring state reset helpdesk tickets      the next sync reads this stream from the start
+    kitestring state export helpdesk > state.json
+    kitestring state import helpdesk state.json
+    """,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+YES = typer.Option("--yes", "-y", help="Do not ask.")
+CONNECTION = typer.Argument(help="The connection.")
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    state: Annotated[str, STATE] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the connections that have a state, and their streams."""
+    states = store(given_of(ctx), state)
+    found = {name: sorted(states.load(name)) for name in states.connections()}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    elif not found:
+        typer.echo("No connection has a state yet.")
+    for name, streams in found.items() if not as_json else ():
+        typer.echo(f"{name}: {', '.join(stream or '(all streams)' for stream in streams)}")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    stream: Annotated[str, typer.Argument(help="One stream. Default: all.")] = "",
+    state: Annotated[str, STATE] = "",
+) -> None:
+    """Print the state of a connection, or of one stream, as JSON."""
+    states = known(ctx, connection, state)
+    typer.echo(json.dumps(states[wanted(states, connection, stream)] if stream else states, indent=2, sort_keys=True))
+
+
+@app.command("export")
+def export(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    state: Annotated[str, STATE] = "",
+) -> None:
+    """Write the state of a connection as JSON: {stream: state}."""
+    from kitestring.errors import ConfigError
+
+    text = json.dumps(known(ctx, connection, state), indent=2, sort_keys=True) + "\n"
+    if not file:
+        typer.echo(text, nl=False)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
+
+
+@app.command("set")
+def set_(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    stream: Annotated[str, typer.Argument(help="The stream.")],
+    value: Annotated[str, typer.Argument(help="Its new state: a JSON object.")],
+    state: Annotated[str, STATE] = "",
+    yes: Annotated[bool, YES] = False,
+) -> None:
+    """Put a state in the place of a stream's."""
+    states = store(given_of(ctx), state)
+    new = parsed(value, "the state")
+    with states.lock(connection):
+        old = states.load(connection).get(stream)
+        if old is not None and old != new:
+            asked(f"The state of {stream} is {json.dumps(old)}. Replace it?", yes)
+        states.save(connection, stream, new)
+    typer.echo(f"The next sync of {connection} reads {stream} from {json.dumps(new)}.")
+
+
+@app.command()
+def reset(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    stream: Annotated[str, typer.Argument(help="One stream. Default: all.")] = "",
+    state: Annotated[str, STATE] = "",
+    yes: Annotated[bool, YES] = False,
+) -> None:
+    """Forget the state, so that the next sync begins at the start. What was written stays."""
+    states = store(given_of(ctx), state)
+    with states.lock(connection):
+        there = known(ctx, connection, state)
+        stream = wanted(there, connection, stream) if stream else ""
+        asked(f"Forget the state of {stream or ', '.join(there)} of {connection}?", yes)
+        states.clear(connection, stream or None)
+    typer.echo(f"The next sync of {connection} reads {stream or 'everything'} from the start.")
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    file: Annotated[str, typer.Argument(help="{stream: state} as JSON, as `export` writes it; - for stdin.")],
+    state: Annotated[str, STATE] = "",
+    yes: Annotated[bool, YES] = False,
+) -> None:
+    """Put the states of a file in the place of a connection's."""
+    from kitestring.errors import ConfigError
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{file} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
+    new = parsed(text, file)
+    for stream, value in new.items():
+        if not isinstance(value, dict):
+            raise ConfigError(
+                f"the state of {stream} in {file} is {type(value).__name__}, it should be a JSON object",
+                hint='Write {"stream": {…}}, as `kitestring state export` does.',
+            )
+    states = store(given_of(ctx), state)
+    with states.lock(connection):
+        old = states.load(connection)
+        if old and old != new:
+            asked(f"{connection} has states of {', '.join(sorted(old))}. Replace them all?", yes)
+        for stream, value in new.items():
+            states.save(connection, stream, value)
+        for stream in set(old) - set(new):
+            states.clear(connection, stream)
+    typer.echo(f"{connection} has the states of {', '.join(sorted(new)) or 'no stream'}.")
+
+
+def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
+    """The states of a connection; `ConfigError` if there are none."""
+    from kitestring.errors import ConfigError
+    from kitestring.project import did_you_mean
+
+    states = store(given_of(ctx), state)
+    found = states.load(connection)
+    if not found:
+        names = states.connections()
+        raise ConfigError(
+            f"the connection {connection} has no state{did_you_mean(connection, names)}",
+            hint=f"These have one: {', '.join(names)}." if names else "None has one yet: `kitestring sync` makes it.",
+        )
+    return found
+
+
+def wanted(states: dict[str, State], connection: str, stream: str) -> str:
+    from kitestring.errors import ConfigError
+    from kitestring.project import did_you_mean
+
+    if stream not in states:
+        raise ConfigError(
+            f"the stream {stream} of {connection} has no state{did_you_mean(stream, states)}",
+            hint=f"These have one: {', '.join(states)}.",
+        )
+    return stream
+
+
+def parsed(text: str, what: str) -> dict[str, Any]:
+    from kitestring.errors import ConfigError
+
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{what} is not JSON: {error}", hint="Write a JSON object in single quotes.") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{what} is {type(value).__name__}, it should be a JSON object", hint="Write {…}.")
+    return value
+
+
+def asked(question: str, yes: bool) -> None:
+    """Go on if the user agrees. Where nobody can be asked, `--yes` must be given."""
+    from kitestring.errors import ConfigError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("this needs a yes, and nobody can be asked here", hint="Add --yes.")
+    if not typer.confirm(question):
+        typer.echo("Nothing was changed.")
+        raise typer.Exit(1)

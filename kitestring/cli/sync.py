@@ -1,0 +1,279 @@
+"""`kitestring sync`: runs connections of the project, or one that flags describe."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.ending import CANCELLED, FAILED, code_of_result, failed, given_of, worst
+from kitestring.cli.given import CONFIG_HELP, Given, listed
+
+if TYPE_CHECKING:
+    from kitestring.engine import Result, Selection, StateStore
+    from kitestring.library import DestinationHandle, SourceHandle
+
+STATE = typer.Option(
+    "--state", metavar="FILE", help="Keep the state in this file: .json (readable), else SQLite.", show_default=False
+)
+
+
+@dataclass
+class Run:
+    """One connection, ready to be run."""
+
+    name: str
+    source: Callable[[], SourceHandle]
+    destination: Callable[[], DestinationHandle]
+    streams: list[Selection] | None
+    prefix: str = ""
+    namespace: str | None = None
+    max_rejects: int = 1000
+    allow_empty: bool = False
+
+
+def sync(
+    ctx: typer.Context,
+    connections: Annotated[
+        list[str] | None, typer.Argument(help="Connections of the project file. Default: all, one after the other.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="A source of the project, or a connector.", show_default=False)] = "",
+    source_config: Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)] = None,
+    destination: Annotated[
+        str, typer.Option(help="A destination of the project, or a connector.", show_default=False)
+    ] = "",
+    destination_config: Annotated[
+        list[str] | None, typer.Option(help="Its options, as --source-config.", show_default=False)
+    ] = None,
+    streams: Annotated[
+        list[str] | None, typer.Option("--streams", "-s", help="Only these streams: a,b.", show_default=False)
+    ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Forget the saved state of the streams and read all again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and estimate (records, chunks, tokens, cost); write nothing.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let an overwrite with no records empty the destination.")
+    ] = False,
+    max_rejects: Annotated[
+        int | None, typer.Option(min=0, help="How many records may be refused. Default: 1000.", show_default=False)
+    ] = None,
+    state: Annotated[str, STATE] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Copy what is new from sources to destinations.
+
+    \b
+    kitestring sync                              every connection of kitestring.yaml
+    kitestring sync helpdesk --streams tickets
+    kitestring sync helpdesk --dry-run           what would it cost?
+    kitestring sync --source sample -s users --source-config count=1000 \\
+        --destination files --destination-config '{"url": "out", "format": "jsonl"}'
+
+    The state is kept, so that the next run copies only what has changed. Ctrl-C stops at a checkpoint; a second
+    Ctrl-C ends at once, and nothing is lost either way.
+    """
+    given = given_of(ctx)
+    flags = source or destination or source_config or destination_config
+    if flags and connections:
+        raise typer.BadParameter("give connection names, or --source and --destination, not both")
+    if flags:
+        runs = [by_flags(given, source, source_config, destination, destination_config)]
+    else:
+        runs = [of_project(given, name) for name in connections or every(given)]
+    wanted = listed(streams)
+    codes, printed = [], []
+    for run in runs:
+        run.allow_empty = run.allow_empty or allow_empty
+        run.max_rejects = run.max_rejects if max_rejects is None else max_rejects
+        if wanted:
+            run.streams = chosen(run, wanted)
+        try:
+            if dry_run:
+                code, out = dry(given, run, state, full_refresh, as_json)
+            else:
+                code, out = one(given, run, state, full_refresh, as_json, quiet)
+        except Exception as error:  # noqa: BLE001 - one connection that cannot run does not keep the others from it
+            code, out = failed(error, given), {"connection": run.name, "status": "failed", "error": told(given, error)}
+        codes.append(code)
+        printed.append(out)
+        if code == CANCELLED:
+            break
+    if as_json:
+        typer.echo(json.dumps(printed[0] if len(printed) == 1 else printed, indent=2))
+    raise typer.Exit(worst(codes))
+
+
+def every(given: Given) -> list[str]:
+    from kitestring.errors import ConfigError
+
+    names = list(given.needed.file.connections)
+    if not names:
+        raise ConfigError(
+            f"{given.needed.path} has no connections", hint="Add one: a source, a destination and the streams."
+        )
+    return names
+
+
+def of_project(given: Given, name: str) -> Run:
+    found = given.needed.connection(name)
+    return Run(
+        name,
+        lambda: given.source(found.source),
+        lambda: given.destination(found.destination),
+        found.selections,
+        found.prefix,
+        found.namespace,
+        found.max_rejects,
+        found.allow_empty,
+    )
+
+
+def by_flags(
+    given: Given, source: str, source_config: list[str] | None, destination: str, destination_config: list[str] | None
+) -> Run:
+    if not source or not destination:
+        missing = "--destination" if source else "--source"
+        raise typer.BadParameter(f"a sync by flags needs both ends: {missing} is missing")
+    reader, writer = given.source(source, source_config), given.destination(destination, destination_config)
+    from kitestring.library import connection_name
+
+    return Run(connection_name(reader, writer), lambda: reader, lambda: writer, None)
+
+
+def chosen(run: Run, wanted: list[str]) -> list[Selection]:
+    """The wanted streams, with what the connection says about them."""
+    from kitestring.engine import Selection
+    from kitestring.errors import ConfigError
+    from kitestring.project import did_you_mean
+
+    if run.streams is None:
+        return [Selection(name) for name in wanted]
+    known = {selection.name: selection for selection in run.streams}
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(
+                f"the connection {run.name} has no stream {name}{did_you_mean(name, known)}",
+                hint=f"It has: {', '.join(known)}.",
+            )
+    return [known[name] for name in wanted]
+
+
+def store(given: Given, state: str) -> StateStore:
+    from kitestring.library import states_at
+
+    found = states_at(state or given.home / "state.sqlite")
+    assert found is not None
+    return found
+
+
+def one(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool, quiet: bool) -> tuple[int, Any]:
+    """Run one connection and show it; its exit code and its result as JSON."""
+    from kitestring import library
+    from kitestring.cli import display
+    from kitestring.engine import Progress
+
+    states = store(given, state)
+    source, destination = run.source(), run.destination()
+    if full_refresh:
+        forget(states, run)
+    progress = Progress()
+    with stopping() as cancel, display.live(run.name, progress, quiet):
+        result: Result = library.sync(
+            source,
+            destination,
+            run.streams,
+            connection=run.name,
+            state=states,
+            rejects=given.home / "rejects",
+            max_rejects=run.max_rejects,
+            prefix=run.prefix,
+            namespace=run.namespace,
+            allow_empty=run.allow_empty,
+            progress=progress,
+            cancel=cancel,
+        )
+    if not as_json:
+        display.summary(result, given.secrets)
+        rejected = int(result.total("rejected"))
+        if rejected:
+            typer.echo(
+                f"{rejected} rejected records are kept in {library.rejects_at(given.home / 'rejects').path(run.name)}; "
+                f"correct the cause, then: kitestring replay {run.name}"
+            )
+    return code_of_result(result), json.loads(given.secrets.hide(json.dumps(result.as_dict(), default=str)))
+
+
+def forget(states: StateStore, run: Run) -> None:
+    """Clear the state of the streams that will be read, so that they begin at the start."""
+    with states.lock(run.name):
+        if run.streams is None:
+            states.clear(run.name)
+            return
+        names = {selection.name for selection in run.streams}
+        for key in states.load(run.name):
+            if key in names or key.rpartition(".")[2] in names:  # a selection may leave the namespace out
+                states.clear(run.name, key)
+
+
+def dry(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool) -> tuple[int, Any]:
+    from kitestring import library
+    from kitestring.cli import display
+
+    with stopping() as cancel:
+        found = library.estimate(
+            run.source(),
+            run.destination(),
+            run.streams,
+            connection=run.name,
+            state=False if full_refresh else store(given, state),
+            prefix=run.prefix,
+            namespace=run.namespace,
+            cancel=cancel,
+        )
+    if not as_json:
+        display.estimated(run.name, found, given.secrets)
+    code = CANCELLED if cancel.is_set() else FAILED if any(s.error for s in found.streams.values()) else 0
+    return code, {"connection": run.name, "dry_run": True, "streams": found.as_dict()}
+
+
+def told(given: Given, error: Exception) -> dict[str, str]:
+    return {
+        "type": type(error).__name__,
+        "message": given.secrets.hide(str(error)),
+        "hint": given.secrets.hide(getattr(error, "hint", "")),
+    }
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second ends the process at once."""
+    cancel = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            os._exit(128 + number)
+        cancel.set()
+        # Not through `echo`: a signal may come while stderr's own lock is held.
+        os.write(2, b"\nStopping at a checkpoint; once more to end at once.\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
