@@ -15,8 +15,8 @@ class Batch:
     """Records of one stream, in the order they were read.
 
     A batch holds rows (a list of dicts) or a `pyarrow.Table`; `rows()` and `table()` give either, and the conversion is
-    kept. `stream` is the key of the stream; `nbytes` the size in memory, estimated by whoever made the batch (0: unknown).
-    Do not change what a batch holds: threads share it.
+    kept. `stream` is the key of the stream; `nbytes` the size in memory, estimated by whoever made the batch (0:
+    unknown). Do not change what a batch holds: threads share it.
     """
 
     __slots__ = ("_rows", "_table", "nbytes", "stream")

@@ -1,7 +1,7 @@
 """A connector's configuration: one pydantic class gives the checked values and the form (the "spec").
 
-`Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show, `option()`
-describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the dialect of
+`Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show,
+`option()` describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the dialect of
 Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
 """
 
@@ -56,7 +56,7 @@ def option(
     group: str | None = None,
     **extra: Any,
 ) -> Any:
-    """A setting, with what a form needs to show it. Further keywords of pydantic's `Field` (ge, le, pattern, alias) pass."""
+    """A setting, with what a form needs to show it. Other keywords of pydantic's `Field` (ge, le, pattern) pass."""
     known = {k: extra.pop(k) for k in list(extra) if k in FIELD_WORDS}
     shown = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
     if "default_factory" not in known:

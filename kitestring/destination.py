@@ -33,7 +33,7 @@ class Destination(Config):
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""
 
     def begin(self, stream: Stream) -> None:
-        """Make ready. `overwrite` begins a shadow here, after removing one that a crash left; old data stay readable."""
+        """Make ready. `overwrite` begins a shadow, after removing one that a crash left; old data stay readable."""
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """Do ahead what has no side effect (convert, chunk, embed); `write` gets what this returns.

@@ -1,8 +1,8 @@
 """From a connector's name to its class or manifest: found without importing, imported on first use.
 
-A source is a module in `sources/`, a manifest in `sources/manifests/`, or an entry point of another package in the group
-`kitestring.sources`; a destination is a module in `destinations/` or an entry point in `kitestring.destinations`. A module's
-connector is its class whose name, in snake case, is the module's name.
+A source is a module in `sources/`, a manifest in `sources/manifests/`, or an entry point of another package in the
+group `kitestring.sources`; a destination is a module in `destinations/` or an entry point in `kitestring.destinations`.
+A module's connector is its class of the module's name, whatever the case and underscores.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def connectors(kind: Kind | None = None) -> Iterator[Connector]:
 
 
 def connector(kind: Kind, name: str) -> Connector:
-    """The connector of this name (`zendesk_support`, or Airbyte's spelling `source-zendesk-support`), or a manifest's path."""
+    """The connector of this name (`zendesk_support`, or Airbyte's `source-zendesk-support`), or a manifest's path."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if kind != "source" or not path.is_file():

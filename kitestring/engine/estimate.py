@@ -63,7 +63,7 @@ def estimate(
     sample: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Estimate:
-    """Read as a sync would, from the saved states, and sum up `Estimates.estimate`. With `sample`: about so many records."""
+    """Read as a sync would, from the saved states; sum up `Estimates.estimate`. `sample`: about so many records."""
     saved = (states or MemoryStates()).load(connection)
     chosen = {r.read.key: r for r in routes(source.discover(), streams, destination, prefix, namespace)}
     begin = {k: s for k, s in saved.items() if k not in chosen or chosen[k].read.incremental}

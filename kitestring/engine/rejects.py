@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -61,7 +62,7 @@ class Rejects:
                 if not line.strip():
                     continue
                 try:
-                    entry = orjson.loads(line)
+                    entry = json.loads(line)  # not orjson: it refuses a lone surrogate, which may be why it is here
                     if not (isinstance(entry["stream"], str) and isinstance(entry["record"], dict)):
                         raise TypeError("stream is a text and record an object")
                 except (ValueError, KeyError, TypeError) as error:
@@ -94,8 +95,6 @@ def encoded(entry: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError):  # a lone surrogate, a number beyond 64 bits, circular nesting
-        import json
-
         try:
             return json.dumps(entry, default=str).encode()
         except (TypeError, ValueError, RecursionError):

@@ -17,7 +17,8 @@ from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode
 class Selection:
     """One stream as the user wants it; None leaves the choice to Kitestring.
 
-    `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"). `namespace` "" drops the source's.
+    `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"). `namespace` "" drops the
+    source's.
     """
 
     name: str

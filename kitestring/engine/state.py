@@ -120,7 +120,7 @@ class SqliteStates:
 
 
 class JsonStates:
-    """States in a JSON file: {connection: {stream: state}}. Made to be read and edited; checked each time it is read."""
+    """States in a JSON file: {connection: {stream: state}}. Made to be read and edited; checked at each reading."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)

@@ -2,8 +2,8 @@
 
     source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save
 
-A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches are
-prepared in threads; this loop alone writes, saves, begins, commits and aborts, in the order in which things were read.
+A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches
+are prepared in threads; this loop alone writes, saves, begins, commits and aborts, in the order in which things were read.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Sync:
         except KeyboardInterrupt:
             cancel.set()
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border to a connector
             self.result.error = ConnectorError(
                 f"{type(self.destination).__name__} failed: {type(error).__name__}: {error}",
                 hint="This is a defect of the connector: please report it, with the debug log.",
@@ -296,11 +296,11 @@ class Sync:
             self.progress.streams[key].status = figures.status.value
             try:
                 self.destination.abort(route.written)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the border to a connector
                 log.warning("could not abort", extra={"stream": key, "error": str(error)})
         for connector in (self.source, self.destination):
             try:
                 connector.close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the border to a connector
                 log.warning("could not close", extra={"connector": type(connector).__name__, "error": str(error)})
         self.result.seconds = time.monotonic() - began
