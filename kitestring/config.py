@@ -1,8 +1,8 @@
 """A connector's configuration: one pydantic class gives the checked values and the form (the "spec").
 
 `Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show,
-`option()` describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the dialect of
-Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
+`option()` describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the
+dialect of Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
 """
 
 from __future__ import annotations

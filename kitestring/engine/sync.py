@@ -3,7 +3,7 @@
     source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save
 
 A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches
-are prepared in threads; this loop alone writes, saves, begins, commits and aborts, in the order in which things were read.
+are prepared in threads; this loop alone writes, saves, begins, commits and aborts, in the order of reading.
 """
 
 from __future__ import annotations
@@ -244,7 +244,8 @@ class Sync:
         total = sum(stream.rejected for stream in self.result.streams.values())
         if total > self.max_rejects:
             raise ConfigError(
-                f"{total} records were rejected, the limit is {self.max_rejects}; the last reason: {rejects[-1].reason}",
+                f"{total} records were rejected, the limit is {self.max_rejects}; "
+                f"the last reason: {rejects[-1].reason}",
                 hint="Correct the cause, or raise max_rejects.",
                 stream=key,
             )
