@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kitestring.engine.state import StateStore
 
 C = TypeVar("C", Source, Destination)
+HOME = ".kitestring"
 
 
 class Handle(Generic[C]):
@@ -125,8 +127,6 @@ class Records:
         catalog = self._source.discover()
         stream = catalog.get(self._name)
         if stream is None:
-            from kitestring.project import did_you_mean
-
             names = [one.key for one in catalog]
             raise ConfigError(
                 f"{self._source.name} has no stream {self._name}{did_you_mean(self._name, names)}",
@@ -355,7 +355,6 @@ def taken(one: Handle[C] | C) -> C:
 def states_at(state: StateStore | str | os.PathLike[str] | Literal[False] | None) -> StateStore | None:
     """The states of a path (`.json` or SQLite), of the default place (None), or None for nowhere (False)."""
     from kitestring.engine import JsonStates, SqliteStates
-    from kitestring.project import home
 
     if state is False:
         return None
@@ -368,7 +367,6 @@ def states_at(state: StateStore | str | os.PathLike[str] | Literal[False] | None
 
 def rejects_at(rejects: Rejects | str | os.PathLike[str] | None) -> Rejects:
     from kitestring.engine import Rejects as Kept
-    from kitestring.project import home
 
     if rejects is None:
         return Kept(home() / "rejects")
@@ -399,3 +397,14 @@ def public_config(one: Handle[Any] | Config) -> Any:
             f"the configuration of {type(one).__name__} cannot be written as JSON: {error}",
             hint="Give `sync` a `connection` name.",
         ) from error
+
+
+def home(folder: str | os.PathLike[str] | None = None) -> Path:
+    """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
+    given = os.environ.get("KITESTRING_HOME")
+    return Path(given).expanduser() if given else Path(folder or os.curdir) / HOME
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ValidationError
 
+from kitestring import library
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError
+from kitestring.library import did_you_mean, home
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection
     from kitestring.library import DestinationHandle, SourceHandle
 
 NAMES = ("kitestring.yaml", "kitestring.yml")
-HOME = ".kitestring"
 VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}\\]|\\.)*))?\}")
 
 Lines = Mapping[tuple[str, ...], int]
@@ -188,14 +188,10 @@ class Project:
 
     def source(self, name: str) -> SourceHandle:
         """A source of the file."""
-        from kitestring import library
-
         return library.source(*self.config("source", name))
 
     def destination(self, name: str) -> DestinationHandle:
         """A destination of the file."""
-        from kitestring import library
-
         return library.destination(*self.config("destination", name))
 
     def connection(self, name: str) -> Connection:
@@ -227,12 +223,6 @@ class Project:
         return Connection(
             name, one.source, one.destination, selections, one.prefix, one.namespace, one.max_rejects, one.allow_empty
         )
-
-
-def home(folder: str | os.PathLike[str] | None = None) -> Path:
-    """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
-    given = os.environ.get("KITESTRING_HOME")
-    return Path(given).expanduser() if given else Path(folder or os.curdir) / HOME
 
 
 def schema() -> dict[str, Any]:
@@ -405,8 +395,3 @@ def place(path: Path, lines: Lines, inner: tuple[str, ...]) -> str:
         if inner[:length] in lines:
             return f"{path}:{lines[inner[:length]]}"
     return str(path)
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

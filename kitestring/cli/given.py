@@ -65,7 +65,7 @@ class Given:
     @property
     def home(self) -> Path:
         """The folder of state, rejects and logs."""
-        from kitestring.project import home
+        from kitestring.library import home
 
         return self.file.home if self.file is not None else home()
 

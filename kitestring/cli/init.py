@@ -87,7 +87,7 @@ def init(
     kitestring init
     kitestring init shop --source postgres --destination duckdb
     """
-    from kitestring import project
+    from kitestring import library, project
     from kitestring.errors import ConfigError
 
     text = written(source, destination)
@@ -100,9 +100,9 @@ def init(
         if (place / name).exists():
             raise ConfigError(f"{place / name} is there already", hint="Choose another folder, or edit that file.")
     try:
-        (place / project.HOME).mkdir(parents=True, exist_ok=True)
-        (place / project.HOME / "schema.json").write_text(json.dumps(project.schema(), indent=1) + "\n", "utf-8")
-        (place / project.HOME / ".gitignore").write_text("*\n", "utf-8")
+        (place / library.HOME).mkdir(parents=True, exist_ok=True)
+        (place / library.HOME / "schema.json").write_text(json.dumps(project.schema(), indent=1) + "\n", "utf-8")
+        (place / library.HOME / ".gitignore").write_text("*\n", "utf-8")
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

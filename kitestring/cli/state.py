@@ -159,7 +159,7 @@ def import_(
 def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
     """The states of a connection; `ConfigError` if there are none."""
     from kitestring.errors import ConfigError
-    from kitestring.project import did_you_mean
+    from kitestring.library import did_you_mean
 
     states = store(given_of(ctx), state)
     found = states.load(connection)
@@ -174,7 +174,7 @@ def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
 
 def wanted(states: dict[str, State], connection: str, stream: str) -> str:
     from kitestring.errors import ConfigError
-    from kitestring.project import did_you_mean
+    from kitestring.library import did_you_mean
 
     if stream not in states:
         raise ConfigError(

@@ -156,7 +156,7 @@ def chosen(run: Run, wanted: list[str]) -> list[Selection]:
     """The wanted streams, with what the connection says about them."""
     from kitestring.engine import Selection
     from kitestring.errors import ConfigError
-    from kitestring.project import did_you_mean
+    from kitestring.library import did_you_mean
 
     if run.streams is None:
         return [Selection(name) for name in wanted]
