@@ -40,7 +40,7 @@ class Shape:
         if config.get("model_type") != "bert":
             raise ConfigError(
                 f"the model in {folder} is of type {config.get('model_type')}; local models must be of type bert",
-                hint="Choose a BERT model (all-MiniLM-L6-v2, bge-small-en-v1.5), or serve this one and use openai_compatible.",
+                hint="Choose a BERT model (all-MiniLM-L6-v2, …), or serve this one and use openai_compatible.",
                 path=str(folder),
             )
         if (
@@ -87,7 +87,7 @@ def pooling_of(folder: Path, config: dict[str, Any]) -> str:
     if modes == ["cls_token"]:
         return "cls"
     raise ConfigError(
-        f"the model in {folder} pools by {', '.join(modes) or 'nothing'}; local models pool by mean_tokens or cls_token",
+        f"the model in {folder} pools by {', '.join(modes) or 'nothing'}; local models pool by mean or cls",
         hint="Choose another model, or serve this one and use openai_compatible.",
         path=str(folder),
     )

@@ -60,6 +60,11 @@ class Embedder(Config):
         """The vectors of chunks: `texts[i]` is a chunk of `records[i]`. Differs only where records bring vectors."""
         return self.embed(texts)
 
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The vector to search with: shape (dimension,). Differs where a model tells questions from documents."""
+        vector: NDArray[np.float32] = self.embed([text])[0]
+        return vector
+
     def check(self) -> None:
         """Raise what is wrong (`AuthError`, `ConfigError`, `TransientError`): one small call."""
         self.embed(["test"])

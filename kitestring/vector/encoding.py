@@ -1,7 +1,7 @@
 """How a model counts: texts to tokens, without a download.
 
 OpenAI's table `cl100k_base` (the encoding of text-embedding-ada-002 and text-embedding-3-*, MIT) is part of the
-package: tiktoken itself fetches it from the internet at run time. `WordPiece` reads the tokenizer.json beside a local model.
+package: tiktoken itself fetches it from the internet at run time. `WordPiece` reads the tokenizer.json of a local model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # https://github.com/openai/tiktoken/blob/main/tiktoken_ext/openai_public.py
-CL100K_PATTERN = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+CL100K_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+    r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
 
 
 class Encoding(ABC):

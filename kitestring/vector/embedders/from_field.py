@@ -75,7 +75,8 @@ class FromField(Embedder):
             raise RecordError(f"the field {self.field_name} holds no list of numbers", field=self.field_name) from error
         if vector.shape != (self.dimensions,):
             raise RecordError(
-                f"the vector in {self.field_name} has {vector.size} dimensions, the configuration says {self.dimensions}",
+                f"the vector in {self.field_name} has {vector.size} dimensions, the configuration says"
+                f" {self.dimensions}",
                 hint="Correct embedding.dimensions.",
                 field=self.field_name,
             )

