@@ -1,0 +1,183 @@
+"""A manifest over HTTP, beside a plain urllib3 + orjson loop and beside Airbyte's engine, in one run.
+
+    python benchmarks/http_pages.py [--records 100000] [--sizes 100,1000] [--rounds 3] [--cdk PYTHON]
+
+`--cdk` names a Python that has `airbyte-cdk` installed; without it that column is left out. Each figure is a process of
+its own, start to end, so start-up is in it; the ratios are of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def manifest(port: int, size: int) -> dict[str, Any]:
+    return {
+        "version": "6.48.0",
+        "type": "DeclarativeSource",
+        "check": {"type": "CheckStream", "stream_names": ["records"]},
+        "streams": [
+            {
+                "type": "DeclarativeStream",
+                "name": "records",
+                "primary_key": ["id"],
+                "retriever": {
+                    "type": "SimpleRetriever",
+                    "requester": {
+                        "type": "HttpRequester",
+                        "url_base": f"http://127.0.0.1:{port}",
+                        "path": "/records",
+                        "http_method": "GET",
+                    },
+                    "record_selector": {
+                        "type": "RecordSelector",
+                        "extractor": {"type": "DpathExtractor", "field_path": ["data"]},
+                    },
+                    "paginator": {
+                        "type": "DefaultPaginator",
+                        "page_token_option": {
+                            "type": "RequestOption",
+                            "inject_into": "request_parameter",
+                            "field_name": "page",
+                        },
+                        "page_size_option": {
+                            "type": "RequestOption",
+                            "inject_into": "request_parameter",
+                            "field_name": "per_page",
+                        },
+                        "pagination_strategy": {"type": "PageIncrement", "start_from_page": 1, "page_size": size},
+                    },
+                },
+                "schema_loader": {
+                    "type": "InlineSchemaLoader",
+                    "schema": {
+                        "type": "object",
+                        "properties": {"id": {"type": "integer"}, "subject": {"type": "string"}},
+                    },
+                },
+            }
+        ],
+        "spec": {
+            "type": "Spec",
+            "connection_specification": {"type": "object", "properties": {}, "additionalProperties": True},
+        },
+    }
+
+
+PLAIN = """
+import sys, orjson, urllib3
+port, size = sys.argv[1], int(sys.argv[2])
+pool, page, count = urllib3.PoolManager(), 1, 0
+while True:
+    answer = pool.request("GET", f"http://127.0.0.1:{port}/records", fields={"page": page, "per_page": size})
+    records = orjson.loads(answer.data)["data"]
+    for record in records:
+        count += 1
+    if len(records) < size:
+        break
+    page += 1
+print(count)
+"""
+
+OURS = """
+import sys, yaml
+from kitestring import registry
+from kitestring.destination import Destination
+from kitestring.engine import Selection, sync
+
+class Discard(Destination):
+    modes = {"append"}
+    def write(self, stream, batch):
+        return None
+
+result = sync(registry.source(sys.argv[1], {}), Discard(), [Selection("records", write_mode="append")])
+assert result.ok, result.as_dict()
+print(int(result.total("read")))
+"""
+
+
+def timed(command: list[str], env: dict[str, str] | None = None) -> tuple[float, float, str]:
+    """Wall seconds, peak memory in MB and the last line of a command."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(command, stdout=out, env=env)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - began
+        assert process.returncode == 0, command
+        out.seek(0)
+        lines = [line for line in out if line.strip()]
+    return seconds, usage.ru_maxrss / 1024, lines[-1] if lines else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--sizes", default="100,1000")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cdk", default="")
+    given = parser.parse_args()
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "page_server.py"), "--records", str(given.records)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        with tempfile.TemporaryDirectory() as folder:
+            for size in map(int, given.sizes.split(",")):
+                measure(given, port, size, Path(folder))
+    finally:
+        server.kill()
+
+
+def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> None:
+    path, config, catalog = folder / "pages.yaml", folder / "config.json", folder / "catalog.json"
+    path.write_text(json.dumps(manifest(port, size)))
+    config.write_text(json.dumps({}))
+    stream = {"name": "records", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
+    catalog.write_text(
+        json.dumps({"streams": [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "append"}]})
+    )
+    read = ["read", "--manifest-path", str(path), "--config", str(config), "--catalog", str(catalog)]
+    commands = {
+        "plain loop": [sys.executable, "-c", PLAIN, str(port), str(size)],
+        "kitestring sync": [sys.executable, "-c", OURS, str(path)],
+        "kitestring protocol": [sys.executable, "-m", "kitestring.airbyte.manifest", *read],
+    }
+    if given.cdk:
+        program = "from airbyte_cdk.cli.source_declarative_manifest import run; import sys; run(sys.argv[1:])"
+        commands["airbyte-cdk"] = [given.cdk, "-c", program, *read]
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    memory: dict[str, float] = {}
+    for _ in range(given.rounds):
+        for name, command in commands.items():
+            spent, peak, _ = timed(command)
+            seconds[name].append(spent)
+            memory[name] = max(peak, memory.get(name, 0))
+    floor = statistics.median(seconds["plain loop"])
+    print(f"\n{given.records:,} records in pages of {size}, medians of {given.rounds}")
+    print(f"{'':24}{'seconds':>9}{'records/s':>12}{'of plain':>10}{'peak MB':>9}")
+    for name, spent in seconds.items():
+        median = statistics.median(spent)
+        print(f"{name:24}{median:9.2f}{given.records / median:12,.0f}{floor / median:10.2f}{memory[name]:9.0f}")
+    if "airbyte-cdk" in seconds:
+        peer = statistics.median(seconds["airbyte-cdk"])
+        for name in ("kitestring sync", "kitestring protocol"):
+            print(f"{name}: {peer / statistics.median(seconds[name]):.1f} times as fast as airbyte-cdk")
+
+
+if __name__ == "__main__":
+    main()
