@@ -1,0 +1,174 @@
+"""The shape of the house: layers, names, sizes, import times. What `lint-imports` checks is in pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kitestring
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "kitestring"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FORBIDDEN = {"utils", "util", "common", "helpers", "helper", "base", "core", "manager", "misc"}
+HEAVY = {
+    *("pyarrow", "numpy", "pandas", "duckdb", "pymilvus", "jinja2", "urllib3", "yaml", "rich", "orjson"),
+    *("pydantic", "fsspec", "onnxruntime", "tokenizers", "adbc_driver_postgresql", "semantic_text_splitter"),
+}
+MOST_LINES = 600
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Who imports whom when modules are loaded and when functions run; imports for type checkers alone are left out."""
+    import grimp
+
+    graph = grimp.build_graph("kitestring", exclude_type_checking_imports=True, cache_dir=None)
+    return {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    named = [str(path) for path in PACKAGE.rglob("*") if path.stem in FORBIDDEN]
+    assert not named
+
+
+def test_no_file_outgrows_its_noun() -> None:
+    long = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert not {name: lines for name, lines in long.items() if lines > MOST_LINES}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name_of(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    assert not silent
+
+
+def test_no_modules_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
+    state: dict[str, int] = {}
+    circles: list[list[str]] = []
+
+    def visit(module: str, way: list[str]) -> None:
+        state[module] = 1
+        for other in sorted(imports.get(module, ())):
+            if other == "kitestring":  # the public names, imported on use
+                continue
+            if state.get(other) == 1:
+                circles.append([*way[way.index(other) :], other])
+            elif other not in state:
+                visit(other, [*way, other])
+        state[module] = 2
+
+    for module in sorted(imports):
+        if module not in state and module != "kitestring":
+            visit(module, [module])
+    assert not circles
+
+
+def test_the_engine_never_imports_a_connector_by_name(imports: dict[str, set[str]]) -> None:
+    wrong = {
+        (module, other)
+        for module, others in imports.items()
+        for other in others
+        if module.startswith(("kitestring.engine", "kitestring.registry", "kitestring.library", "kitestring.project"))
+        and other.startswith(("kitestring.sources.", "kitestring.destinations."))
+    }
+    assert not wrong
+
+
+def test_public_names_can_be_imported_and_are_all_listed() -> None:
+    for name in kitestring.__all__:
+        assert getattr(kitestring, name) is not None
+    assert sorted(set(kitestring.__all__)) == kitestring.__all__
+    assert dir(kitestring) == sorted(kitestring.__all__)
+    listed = set(kitestring.__all__) - {"__version__"}
+    for_checkers = {
+        alias.name
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kitestring.")
+        for alias in node.names
+    }
+    assert for_checkers == listed
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        kitestring.nonsense  # noqa: B018
+
+
+def test_source_and_destination_are_functions_whoever_imports_the_files() -> None:
+    code = (
+        "import kitestring as ks, kitestring.source, kitestring.destination\n"
+        "from kitestring.source import Source\n"
+        "assert callable(ks.source) and callable(ks.destination) and ks.Source is Source"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("code", ["import kitestring", "import kitestring.cli.app"])
+def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"{code}, sys; print(*sys.modules)"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not HEAVY & {module.split(".")[0] for module in loaded}
+
+
+@pytest.mark.parametrize(("arguments", "most_s"), [(["--help"], 0.3), (["sync", "--help"], 0.3)])
+def test_help_comes_at_once(arguments: list[str], most_s: float) -> None:
+    """The budget is in processor time, so that a busy machine does not fail the test."""
+    import resource
+
+    took = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = subprocess.run(
+            [sys.executable, "-m", "kitestring", *arguments], check=True, capture_output=True, text=True
+        ).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "kitestring sync" in out
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took) < most_s
+
+
+def test_importing_the_library_takes_a_moment() -> None:
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import kitestring"], check=True)
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.25
+
+
+def tracked() -> list[Path]:
+    """The files of the repository; without git (a source archive), the text files of the known folders."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return [path for folder in ("kitestring", "tests", "docs") for path in (ROOT / folder).rglob("*.*")]
+    return [ROOT / name for name in listed.decode().split("\0") if name]
+
+
+def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
+    places = re.compile(rb"(?<![\w./~$-])/(?:work|root|home/[a-z]\w*)/[\w.-]+")
+    found = []
+    for path in tracked():
+        if not path.is_file() or path.suffix in (".png", ".lock", ".bin", ".gz", ".parquet"):
+            continue
+        found.extend(f"{path.relative_to(ROOT)}: {m.group().decode()}" for m in places.finditer(path.read_bytes()))
+    assert not found
+
+
+def test_every_connector_has_a_page_in_the_docs() -> None:
+    from kitestring import registry
+
+    missing = [
+        f"{one.kind} {one.name}"
+        for one in registry.connectors()
+        if one.entry_point is None and not (ROOT / "docs" / "reference" / f"{one.kind}s" / f"{one.name}.md").is_file()
+    ]
+    assert not missing
