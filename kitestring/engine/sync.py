@@ -92,6 +92,8 @@ class Sync:
         self.ended: set[str] = set()
         self.counted: dict[str, int | None] = {}
         self.current: dict[str, State] = {}
+        self.waiting = ""
+        self.looked_at = 0.0
         self.unsaved: set[str] = set()
         self.saved_at = 0.0
 
@@ -147,9 +149,7 @@ class Sync:
                         writer.push(Step(key, ends=True, error=item.error))
                 case _:  # nothing came, or a late piece of a stream that has failed
                     pass
-            for key, pending in self.pending.items():
-                if pending.full or (pending and pending.age_s > FLUSH_AGE_S):
-                    self._flush(key)
+            self._flush_what_is_due()
             while writer.ready(must=writer.crowded):
                 self._done(writer.complete())
         # What is in flight is finished: all of it after the last read, what is quickly done after a cancel.
@@ -175,6 +175,7 @@ class Sync:
             self._reject(item.stream, item.rejects)
         if item.batch is not None:
             key, count = item.stream, len(item.batch)
+            self.waiting = key
             figures, shown = self.result.streams[key], self.progress.streams[key]
             figures.read += count
             figures.nbytes += item.batch.nbytes
@@ -203,6 +204,19 @@ class Sync:
             last.checkpoints.append((key, state))
         else:
             self._merge([(key, state)])
+
+    def _flush_what_is_due(self) -> None:
+        """Full, old, or, when all that waits is too much together, the largest."""
+        if self.waiting and self.pending[self.waiting].full:
+            self._flush(self.waiting)
+        now = time.monotonic()
+        if now - self.looked_at > IDLE_S:
+            self.looked_at = now
+            for key, pending in self.pending.items():
+                if pending and pending.age_s > FLUSH_AGE_S:
+                    self._flush(key)
+            if sum(pending.nbytes for pending in self.pending.values()) > 2 * self.destination.batch_bytes:
+                self._flush(max(self.pending, key=lambda key: self.pending[key].nbytes))
 
     def _flush(self, key: str) -> None:
         if self.pending[key]:
