@@ -1,0 +1,55 @@
+"""Milvus: a server, Zilliz Cloud, or Milvus Lite inside this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import ConfigDict, model_validator
+
+from kitestring.config import option
+from kitestring.destinations.milvus.indexing import Indexing
+from kitestring.vector.destination import VectorDestination
+from kitestring.vector.store import Store
+
+
+class Milvus(VectorDestination):
+    """A Milvus collection that holds the chunks of all streams.
+
+    Takes the configuration of Airbyte's Milvus destination unchanged. A collection that is there is used as it is; one
+    that is not is created with deterministic ids, typed columns for what is looked up, and the chosen metric and index.
+    """
+
+    model_config = ConfigDict(title="Milvus")
+
+    indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
+
+    @model_validator(mode="after")
+    def _words_need_text(self) -> Self:
+        if self.indexing.hybrid and self.omit_raw_text:
+            raise ValueError("hybrid searches the words of the stored text, and omit_raw_text stores none")
+        return self
+
+    def connect(self) -> Store:
+        from kitestring.destinations.milvus.store import MilvusStore
+
+        return MilvusStore(self.indexing, text=not self.omit_raw_text)
+
+    def place(self) -> str:
+        indexing = self.indexing
+        if indexing.lite:
+            from kitestring.destinations.milvus.connection import lite_path
+
+            return f"{lite_path(indexing)}\0{indexing.db}\0{indexing.collection}"
+        return f"{indexing.host.rstrip('/')}\0{indexing.db}\0{indexing.collection}"
+
+    def default_shadow_folder(self) -> Path:
+        if self.indexing.lite:
+            from kitestring.destinations.milvus.connection import lite_path
+
+            path = lite_path(self.indexing)
+            return path.with_name(f"{path.name}.shadow")
+        return super().default_shadow_folder()
+
+
+__all__ = ["Milvus"]

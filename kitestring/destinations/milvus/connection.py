@@ -1,0 +1,163 @@
+"""The connection to a Milvus server or to Milvus Lite, opened with a time limit and let go of completely."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destinations.milvus.errors import message_of, translate
+from kitestring.destinations.milvus.indexing import Indexing, Token, UsernamePassword
+from kitestring.errors import AuthError, ConfigError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymilvus import MilvusClient
+
+# A Lite directory is served once per process however many connections use it: the last one to go closes it.
+_lite_users: Counter[str] = Counter()
+_lite_lock = threading.Lock()
+
+
+def connect(indexing: Indexing) -> MilvusClient:
+    """A client. `ConfigError`, `AuthError` or `TransientError` when there is no way in."""
+    quiet()
+    return connect_lite(indexing) if indexing.lite else connect_server(indexing)
+
+
+def quiet() -> None:
+    """pymilvus and Lite log every failure with its arguments, and some of these are secrets. We raise what they log."""
+    for name in ("pymilvus", "milvus_lite", "grpc"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def connect_lite(indexing: Indexing) -> MilvusClient:
+    from pymilvus import MilvusClient
+
+    try:
+        from milvus_lite.server_manager import server_manager_instance as servers
+    except ImportError as error:
+        raise ConfigError(
+            f"{indexing.host} is a Milvus Lite path, and the package milvus-lite is not installed",
+            hint="Install it: pip install 'kitestring[milvus]' (not on Windows: use a server there).",
+        ) from error
+    path = lite_path(indexing)
+    if path.is_file():
+        raise ConfigError(
+            f"{path} is a file, Milvus Lite 3 keeps a directory",
+            hint="It may be a database of Milvus Lite 2, which cannot be read: choose another path and sync again.",
+        )
+    made = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise translate(error, f"the folder {path.parent}", {}) from error
+    with _lite_lock:
+        with failures() as failed:
+            try:
+                # Somebody else in this process may have it open: then it is not ours to close.
+                foreign = str(path) in servers._servers and not _lite_users[str(path)]
+                client = MilvusClient(str(path), db_name=indexing.db)
+            except Exception as error:
+                raise lite_error(path, failed, error, made) from error
+        _lite_users[str(path)] += 2 if foreign else 1
+    return client
+
+
+def lite_path(indexing: Indexing) -> Path:
+    return Path(os.path.abspath(Path(indexing.host).expanduser()))
+
+
+@contextmanager
+def failures() -> Iterator[list[BaseException]]:
+    """What Lite's server logs when it cannot start: it tells the client nothing."""
+    found: list[BaseException] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.exc_info and record.exc_info[1] is not None:
+                found.append(record.exc_info[1])
+
+    log = logging.getLogger("milvus_lite.server_manager")
+    keep, level, spread = Keep(), log.level, log.propagate
+    log.addHandler(keep)
+    log.setLevel(logging.ERROR)
+    log.propagate = False
+    try:
+        yield found
+    finally:
+        log.removeHandler(keep)
+        log.setLevel(level)
+        log.propagate = spread
+
+
+def lite_error(path: Path, failed: list[BaseException], error: Exception, made: bool) -> Exception:
+    cause = failed[-1] if failed else error
+    text = message_of(cause) if isinstance(cause, Exception) else str(cause)
+    if "lock" in text.lower():
+        return ConfigError(
+            f"{path} is in use by another process, and Milvus Lite serves one at a time",
+            hint="Stop that process, or let both connect to `milvus-lite server --data-dir` over http.",
+            path=str(path),
+        )
+    if "database not found" in text.lower() or "database" in text.lower() and "not exist" in text.lower():
+        return ConfigError(f"{path} has no database of this name: {text}", hint="Correct indexing.db.", path=str(path))
+    if isinstance(cause, Exception):
+        return translate(cause, f"the Milvus Lite directory {path}", {"path": str(path)})
+    return error
+
+
+def connect_server(indexing: Indexing) -> MilvusClient:
+    from pymilvus import MilvusClient
+
+    host = indexing.host.replace("tcp://", "http://", 1)
+    options: dict[str, Any] = {"uri": host, "db_name": indexing.db, "timeout": min(indexing.timeout, 10.0)}
+    if isinstance(indexing.auth, Token):
+        options["token"] = indexing.auth.token
+    elif isinstance(indexing.auth, UsernamePassword):
+        options |= {"user": indexing.auth.username, "password": indexing.auth.password}
+    if indexing.tls is not None:
+        tls = indexing.tls
+        options["secure"] = True
+        if tls.client_cert:
+            options |= {
+                "client_pem_path": tls.client_cert,
+                "client_key_path": tls.client_key,
+                "ca_pem_path": tls.ca_file,
+            }
+        elif tls.ca_file:
+            options["server_pem_path"] = tls.ca_file
+        if tls.server_name:
+            options["server_name"] = tls.server_name
+    try:
+        return MilvusClient(**options)
+    except Exception as error:
+        found = translate(error, f"Milvus at {host}", {"host": host})
+        if isinstance(found, AuthError | ConfigError | TransientError):
+            raise found from error
+        raise TransientError(
+            f"Milvus at {host} does not answer: {found.message}",
+            hint="Check indexing.host and indexing.auth: Milvus answers wrong credentials with silence.",
+            host=host,
+        ) from error
+
+
+def disconnect(client: MilvusClient, indexing: Indexing) -> None:
+    """Close the client; with the last one of a Lite directory in this process, release its lock."""
+    client.close()
+    if not indexing.lite:
+        return
+    from milvus_lite.server_manager import server_manager_instance as servers
+
+    path = str(lite_path(indexing))
+    with _lite_lock:
+        _lite_users[path] -= 1
+        if _lite_users[path] <= 0:
+            del _lite_users[path]
+            servers.release_server(path)

@@ -1,0 +1,177 @@
+"""The `indexing` block: where the collection is, who may enter, and how one that we create is laid out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self, Union
+
+from pydantic import ConfigDict, field_validator, model_validator
+
+from kitestring.config import Config, one_of, option, secret
+
+
+class Token(Config):
+    """An API token."""
+
+    model_config = ConfigDict(title="API Token")
+
+    mode: Literal["token"] = "token"
+    token: str = secret(title="API Token", description="A Zilliz Cloud API key, or user:password in one text.")
+
+
+class UsernamePassword(Config):
+    """User and password."""
+
+    model_config = ConfigDict(title="Username/Password")
+
+    mode: Literal["username_password"] = "username_password"
+    username: str = option(title="Username", description="The user of the Milvus instance.", order=1)
+    password: str = secret(title="Password", description="The password of this user.", order=2)
+
+
+class NoAuth(Config):
+    """No credentials."""
+
+    model_config = ConfigDict(title="No auth")
+
+    mode: Literal["no_auth"] = "no_auth"
+
+
+Auth = Union[Token, UsernamePassword, NoAuth]  # noqa: UP007 - a form shows the choices of a Union
+
+
+class Tls(Config):
+    """Certificates, where the system's own do not do. All are paths of PEM files."""
+
+    model_config = ConfigDict(title="TLS")
+
+    ca_file: str | None = option(None, title="CA certificate", description="The authority to trust.")
+    client_cert: str | None = option(None, title="Client certificate", description="For mutual TLS.")
+    client_key: str | None = option(None, title="Client key", description="For mutual TLS.")
+    server_name: str | None = option(None, title="Server name", description="The name in the server's certificate.")
+
+
+class Index(Config):
+    """The index of the vectors."""
+
+    model_config = ConfigDict(title="Index")
+
+    type: Literal["AUTOINDEX", "HNSW", "IVF_FLAT", "FLAT"] = option("AUTOINDEX", title="Type")
+    params: dict[str, int] = option(
+        default_factory=dict,
+        title="Build parameters",
+        description="HNSW: M and efConstruction; IVF_FLAT: nlist. Sensible values when empty.",
+    )
+
+    def build_params(self) -> dict[str, int]:
+        # Milvus 2.3 has no defaults of its own for these.
+        defaults = {"HNSW": {"M": 16, "efConstruction": 200}, "IVF_FLAT": {"nlist": 1024}}
+        return {**defaults.get(self.type, {}), **self.params}
+
+
+ScalarType = Literal["VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
+RESERVED = frozenset({"_ab_stream", "_ab_record_id", "_ks_key", "_ks_digest", "_ks_metadata_digest", "chunk_number"})
+"""What we store beside every chunk, besides the record's metadata."""
+
+
+class Indexing(Config):
+    """Where and how the chunks are stored."""
+
+    model_config = ConfigDict(title="Indexing")
+
+    host: str = option(
+        title="Public Endpoint",
+        description="A server (https://host:19530), a Zilliz Cloud endpoint, or a path that ends in .db for Milvus Lite,"
+        " which runs in this process.",
+        examples=["https://my-instance.zone.zillizcloud.com", "http://localhost:19530", "./kitestring.db"],
+        order=1,
+    )
+    auth: Auth = one_of(
+        "mode", default_factory=NoAuth, title="Authentication", description="Who may enter.", order=2, type="object"
+    )
+    collection: str = option(
+        title="Collection Name",
+        description="The collection to load into. It is created if it is not there.",
+        order=3,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
+    )
+    db: str = option("", title="Database Name", description="The database; empty for the default one.", order=4)
+    vector_field: str = option(
+        "vector", title="Vector Field", description="The field that holds the vector.", order=5, group="advanced"
+    )
+    text_field: str = option(
+        "text", title="Text Field", description="The field that holds the chunk's text.", order=6, group="advanced"
+    )
+    metric: Literal["L2", "COSINE", "IP"] = option(
+        "L2",
+        title="Metric",
+        description="How distances are measured in a collection that is created. L2 keeps thresholds that were set for"
+        " Airbyte's collections.",
+        order=7,
+    )
+    index: Index = option(
+        default_factory=Index, title="Index", description="For a collection that is created.", order=8
+    )
+    scalar_fields: dict[str, ScalarType] = option(
+        default_factory=dict,
+        title="Scalar fields",
+        description="Metadata to keep in typed, indexed columns of a collection that is created, because searches filter"
+        " by them: names (VARCHAR), or name and type (VARCHAR, INT64, DOUBLE, BOOL, JSON).",
+        examples=[["status", "organization_id"], {"status": "VARCHAR", "organization_id": "INT64"}],
+        order=9,
+    )
+    partition_key: str | None = option(
+        None,
+        title="Partition key",
+        description="A scalar field (or _ab_stream) by which a created collection is partitioned: searches that filter by"
+        " it read its partition only.",
+        order=10,
+    )
+    hybrid: bool = option(
+        False,
+        title="Hybrid search",
+        description="Index the words of the text too (BM25) in a collection that is created: Milvus 2.5 and later, and Lite.",
+        order=11,
+    )
+    rebuild: bool = option(
+        False,
+        title="Rebuild",
+        description="Where the collection does not fit the embedder's dimension: fill a new one with streams in overwrite"
+        " mode, and put it in the old one's place when all of them are complete. Streams that are not part of that sync"
+        " are gone then.",
+        order=12,
+    )
+    timeout: float = option(
+        30.0, gt=0, title="Timeout", description="Seconds that one request to the server may take.", order=13
+    )
+    tls: Tls | None = option(None, title="TLS", description="Certificates for an https:// host.", order=14)
+
+    @field_validator("host")
+    @classmethod
+    def _known_scheme(cls, host: str) -> str:
+        host = host.strip()
+        scheme = host.partition("://")[0].lower() if "://" in host else ""
+        if scheme not in ("", "http", "https", "tcp", "unix") or (not scheme and not host.endswith(".db")):
+            raise ValueError("write http://host:port or https://host, or a path that ends in .db for Milvus Lite")
+        return host
+
+    @field_validator("scalar_fields", mode="before")
+    @classmethod
+    def _names_are_varchar(cls, fields: Any) -> Any:
+        return dict.fromkeys(fields, "VARCHAR") if isinstance(fields, list) else fields
+
+    @model_validator(mode="after")
+    def _fields_are_apart(self) -> Self:
+        names = [self.vector_field, self.text_field, *self.scalar_fields]
+        for name in names:
+            if name in RESERVED or names.count(name) > 1:
+                raise ValueError(f"the field name {name} is used twice; choose another one")
+        if self.partition_key and self.partition_key not in {"_ab_stream", *self.scalar_fields}:
+            raise ValueError(f"partition_key {self.partition_key} is not among scalar_fields")
+        if self.partition_key and self.scalar_fields.get(self.partition_key, "VARCHAR") not in ("VARCHAR", "INT64"):
+            raise ValueError("a partition key is VARCHAR or INT64")
+        return self
+
+    @property
+    def lite(self) -> bool:
+        """Milvus Lite: a directory of this machine instead of a server."""
+        return "://" not in self.host

@@ -1,0 +1,219 @@
+"""How a collection is laid out: its fields and limits, whether we made it or the user did, and where our values go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destinations.milvus.indexing import RESERVED, Indexing
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pymilvus import CollectionSchema, MilvusClient
+
+# https://milvus.io/docs/limitations.md
+MAX_VARCHAR = 65_535
+MAX_DYNAMIC = 65_536
+PRIMARY = "id"
+SPARSE = "_ks_sparse"
+OURS = ("_ab_stream", "_ab_record_id", "chunk_number", "_ks_key", "_ks_digest", "_ks_metadata_digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column. `type` is the name of Milvus's data type; `room` the limit of a VARCHAR in bytes or of an ARRAY in items."""
+
+    name: str
+    type: str
+    room: int = 0
+    dimension: int = 0
+    element: str = ""
+    nullable: bool = False
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A collection as it is. `fields` are the columns that a row fills."""
+
+    collection: str
+    primary: Field
+    auto_id: bool
+    vector: Field
+    text: str | None
+    fields: Mapping[str, Field]
+    dynamic: bool
+    metric: str
+    sparse: str | None
+
+    def keeps(self, name: str) -> bool:
+        """Whether a value of this name is stored at all."""
+        return name in self.fields or self.dynamic
+
+    @property
+    def knows_rows(self) -> bool:
+        """Whether a row says which chunk of which record it is."""
+        return self.keeps("_ks_key") and self.keeps("chunk_number")
+
+    @property
+    def keeps_digests(self) -> bool:
+        return self.keeps("_ks_digest") and self.keeps("_ks_metadata_digest")
+
+    def row_id(self, key: str, number: int) -> str | int:
+        """The primary key of a chunk, where we choose it: the chunk's id, or a hash of it where that does not fit."""
+        chunk_id = f"{key}:{number}"
+        if self.primary.type == "INT64":
+            return int.from_bytes(hashlib.blake2b(chunk_id.encode(), digest_size=8).digest(), "big") >> 1
+        if len(chunk_id) <= self.primary.room:
+            return chunk_id
+        return hashlib.blake2b(chunk_id.encode(), digest_size=min(32, self.primary.room // 2)).hexdigest()
+
+    def stored_name(self, name: str) -> str:
+        """The name under which a metadata field is stored: with `_` in front where it would fall on a field of ours."""
+        taken = {self.primary.name, self.vector.name, self.text, self.sparse, "$meta"}
+        while name in taken or (name in RESERVED and name not in ("_ab_stream", "_ab_record_id")):
+            name = f"_{name}"
+        return name
+
+    def fit(self, dimension: int, where: str) -> None:
+        """`ConfigError` where vectors of this dimension, or chunks at all, cannot be stored in it."""
+        if self.vector.type != "FLOAT_VECTOR":
+            raise ConfigError(
+                f"the field {self.vector.name} of the collection {self.collection} is {self.vector.type}, not FLOAT_VECTOR",
+                hint="Correct indexing.vector_field, or name another collection.",
+            )
+        if self.vector.dimension != dimension:
+            raise ConfigError(
+                f"the collection {self.collection} has {self.vector.dimension} dimensions, the embedder makes {dimension}",
+                hint="Choose the embedder the collection was made with, name another collection, or set rebuild: true.",
+                collection=self.collection,
+                where=where,
+            )
+        if self.primary.type == "VARCHAR" and not self.auto_id and self.primary.room < 16:
+            raise ConfigError(
+                f"the primary key {self.primary.name} of {self.collection} takes {self.primary.room} bytes, a chunk's id"
+                " needs at least 16",
+                hint="Make the primary key longer (VARCHAR(64)), or name another collection.",
+            )
+        if self.auto_id and not self.keeps("_ks_key"):
+            raise ConfigError(
+                f"the collection {self.collection} makes its own ids and has no place for ours (_ks_key, chunk_number)",
+                hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest and"
+                " _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
+            )
+
+
+def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: float) -> Layout:
+    """The layout of a collection that is there. `ConfigError` where a field that the configuration names is missing."""
+    from pymilvus import DataType
+
+    told = client.describe_collection(collection, timeout=timeout)
+    primary: Field | None = None
+    auto_id = bool(told.get("auto_id"))
+    outputs = {name for function in told.get("functions") or () for name in function["output_field_names"]}
+    fields: dict[str, Field] = {}
+    for one in told["fields"]:
+        params = one.get("params") or {}
+        element = one.get("element_type")
+        field = Field(
+            one["name"],
+            DataType(one["type"]).name,
+            int(params.get("max_length") or 0) if not element else int(params.get("max_capacity") or 0),
+            int(params.get("dim") or 0),
+            DataType(element).name if element else "",
+            bool(one.get("nullable")),
+            one.get("default_value") is not None,
+        )
+        if one.get("is_primary"):
+            primary = field
+            auto_id = auto_id or bool(one.get("auto_id"))
+        elif field.name not in outputs and not one.get("is_function_output"):
+            fields[field.name] = field
+    assert primary is not None
+    vector = fields.pop(indexing.vector_field, None)
+    if vector is None:
+        raise ConfigError(
+            f"the collection {collection} has no field {indexing.vector_field}; it has {', '.join([primary.name, *fields])}",
+            hint="Correct indexing.vector_field, or name another collection.",
+            collection=collection,
+        )
+    dynamic = bool(told.get("enable_dynamic_field"))
+    has_text = indexing.text_field in fields or dynamic
+    sparse = next(
+        (o for f in told.get("functions") or () if "BM25" in str(f.get("type")) for o in f["output_field_names"]), None
+    )
+    return Layout(
+        collection,
+        primary,
+        auto_id,
+        vector,
+        indexing.text_field if has_text else None,
+        fields,
+        dynamic,
+        metric_of(client, collection, vector.name, timeout),
+        sparse,
+    )
+
+
+def metric_of(client: MilvusClient, collection: str, vector_field: str, timeout: float) -> str:
+    for name in client.list_indexes(collection, field_name=vector_field, timeout=timeout):
+        told = client.describe_index(collection, name, timeout=timeout)
+        if told and told.get("field_name", vector_field) == vector_field and told.get("metric_type"):
+            return str(told["metric_type"])
+    return "L2"
+
+
+def create(
+    client: MilvusClient, collection: str, indexing: Indexing, dimension: int, *, text: bool, lite: bool
+) -> None:
+    """Create a collection with our layout, indexed and loaded."""
+    from pymilvus import DataType, Function, FunctionType
+
+    schema: CollectionSchema = client.create_schema(
+        auto_id=False, enable_dynamic_field=True, description="Filled by Kitestring"
+    )
+    schema.add_field(PRIMARY, DataType.VARCHAR, is_primary=True, max_length=64)
+    schema.add_field(indexing.vector_field, DataType.FLOAT_VECTOR, dim=dimension)
+    if text:
+        analyzed = {"enable_analyzer": True} if indexing.hybrid else {}
+        schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=MAX_VARCHAR, **analyzed)
+    key = indexing.partition_key
+    for name, room in (
+        ("_ab_stream", 1_024), ("_ab_record_id", MAX_VARCHAR), ("_ks_key", 64), ("_ks_digest", 64), ("_ks_metadata_digest", 64)
+    ):  # fmt: skip
+        schema.add_field(name, DataType.VARCHAR, max_length=room, **({"is_partition_key": True} if key == name else {}))
+    schema.add_field("chunk_number", DataType.INT64)
+    for name, kind in indexing.scalar_fields.items():
+        # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key is never null.
+        how: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
+        if kind == "VARCHAR":
+            how["max_length"] = MAX_VARCHAR
+        schema.add_field(name, getattr(DataType, kind), **how)
+    index = client.prepare_index_params()
+    index.add_index(
+        indexing.vector_field,
+        index_type=indexing.index.type,
+        metric_type=indexing.metric,
+        params=indexing.index.build_params(),
+    )
+    if indexing.hybrid and text:
+        schema.add_field(SPARSE, DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_function(
+            Function(
+                name="kitestring_bm25",
+                function_type=FunctionType.BM25,
+                input_field_names=[indexing.text_field],
+                output_field_names=[SPARSE],
+            )
+        )
+        index.add_index(SPARSE, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    if not lite:
+        # On Lite an inverted index of these was no faster, and costs on every write.
+        for name in ("_ab_stream", "_ks_key"):
+            index.add_index(name, index_type="")
+    for name, kind in indexing.scalar_fields.items():
+        if kind != "JSON":
+            index.add_index(name, index_type="INVERTED" if lite else "")
+    client.create_collection(collection, schema=schema, index_params=index, consistency_level="Strong")

@@ -1,0 +1,364 @@
+"""The verbs of a vector store on a Milvus collection."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destinations.milvus import layout as layouts
+from kitestring.destinations.milvus.connection import connect, disconnect
+from kitestring.destinations.milvus.errors import translated
+from kitestring.destinations.milvus.filters import among, condition, quote
+from kitestring.destinations.milvus.indexing import Indexing, NoAuth
+from kitestring.destinations.milvus.layout import Layout
+from kitestring.destinations.milvus.rows import Rows
+from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
+from kitestring.vector.store import Chunk, Ref, Store, Stored
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+    from kitestring.vector.store import Vector
+
+log = logging.getLogger("kitestring.milvus")
+
+# A request: about 1,000 rows or 16 MB is fastest; a server refuses 64 MB.
+ROWS, NBYTES = 1_000, 16 * 1024 * 1024
+# A query answers at most 16,384 rows (https://milvus.io/docs/limitations.md).
+IDS = 8_000
+PAGE = 10_000
+LEDGER = ("_ks_key", "chunk_number", "_ks_digest", "_ks_metadata_digest")
+
+
+class MilvusStore(Store):
+    """One collection. Rows are found by primary key where we choose it, by filter where Milvus does."""
+
+    def __init__(self, indexing: Indexing, text: bool) -> None:
+        self.indexing = indexing
+        self.text = text
+        self.lite = indexing.lite
+        self.collection = indexing.collection
+        self.where = f"Milvus Lite at {indexing.host}" if self.lite else f"Milvus at {indexing.host}"
+        self.timeout = None if self.lite else indexing.timeout
+        self.client: MilvusClient = connect(indexing)
+        self._layout: Layout | None = None
+        self._rows: Rows | None = None
+        with self.translated():
+            if not self.lite:  # `milvus-lite server` is Lite behind an http address
+                # (a 2.3 server from PyPI calls itself v2.3.5-lite, and is none)
+                self.lite = str(self.client.get_server_version(timeout=self.timeout)).startswith("milvus_lite")
+            if self.client.has_collection(self.collection, timeout=self.timeout):
+                self._open()
+
+    def translated(self) -> Any:
+        return translated(self.where, collection=self.collection)
+
+    # -- the collection ------------------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        if self._layout is None:
+            raise ConfigError(
+                f"{self.where} has no collection {self.collection}",
+                hint="Correct indexing.collection, or sync into it first.",
+                collection=self.collection,
+            )
+        return self._layout
+
+    @property
+    def rows(self) -> Rows:
+        if self._rows is None:
+            self._rows = Rows(self.layout, self.text)
+        return self._rows
+
+    @property
+    def replaces(self) -> bool:  # type: ignore[override]
+        return self._layout is None or not self._layout.auto_id
+
+    @property
+    def hybrid(self) -> bool:  # type: ignore[override]
+        return self._layout is not None and self._layout.sparse is not None
+
+    def _open(self) -> None:
+        """Read the layout and load the collection, so that it can be queried."""
+        self._layout = layouts.read(self.client, self.collection, self.indexing, self.indexing.timeout)
+        self._rows = None
+        self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, 120.0))
+
+    def ensure(self, dimension: int) -> None:
+        with self.translated():
+            if self._layout is None:
+                if not self.client.has_collection(self.collection, timeout=self.timeout):
+                    layouts.create(
+                        self.client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite
+                    )
+                    log.info("collection created", extra={"collection": self.collection, "dimension": dimension})
+                self._open()
+        self.layout.fit(dimension, self.where)
+
+    def check(self, dimension: int) -> None:
+        if self._layout is not None:
+            self._layout.fit(dimension, self.where)
+        if self.lite or isinstance(self.indexing.auth, NoAuth):
+            return
+        self._check_rights(dimension)
+
+    def _check_rights(self, dimension: int) -> None:
+        """Ask for what the server must refuse for another reason than the rights: it looks at the rights first."""
+        with self.translated():
+            try:
+                if self._layout is None:
+                    layouts.create(self.client, "-", self.indexing, dimension, text=self.text, lite=self.lite)
+                else:
+                    nothing = f"{self._layout.primary.name} in [{quote('-') if self._layout.primary.type == 'VARCHAR' else 0}]"
+                    self.client.delete(self.collection, filter=nothing, timeout=self.timeout)
+            except Exception as error:
+                from kitestring.destinations.milvus.errors import translate
+
+                found = translate(error, self.where, {"collection": self.collection})
+                if isinstance(found, AuthError | TransientError):
+                    raise found from error
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
+        if self._layout is None or not refs:
+            return {}
+        with self.translated():
+            return self._by_filter(refs) if self._layout.auto_id else self._by_id(refs)
+
+    def _by_id(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
+        """Ask for the ids that should be there and the one after them; where that is there too, for further ones."""
+        layout = self.layout
+        found: dict[str, list[Stored]] = {}
+        fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.keeps(name)]
+        windows = [(ref.key, 0, ref.count + 1) for ref in refs]
+        while windows:
+            ids = {layout.row_id(key, n): (key, n) for key, a, b in windows for n in range(a, b)}
+            there: set[tuple[str, int]] = set()
+            names = list(ids)
+            for start in range(0, len(names), IDS):
+                for row in self._query(among(layout.primary.name, names[start : start + IDS]), fields):
+                    row_id = row[layout.primary.name]
+                    key, number = ids[row_id]
+                    there.add((key, number))
+                    found.setdefault(key, []).append(
+                        Stored(row_id, key, number, row.get("_ks_digest") or "", row.get("_ks_metadata_digest") or "")
+                    )
+            windows = [(key, b, b + max(16, b - a)) for key, a, b in windows if (key, b - 1) in there]
+        return found
+
+    def _by_filter(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
+        layout = self.layout
+        by_id = {ref.record_id: ref for ref in refs}
+        found: dict[str, list[Stored]] = {}
+        fields = [name for name in (*LEDGER, "_ab_record_id", "_ab_stream") if layout.keeps(name)]
+        for start in range(0, len(refs), ROWS):
+            part = refs[start : start + ROWS]
+            keys = among("_ks_key", (ref.key for ref in part))
+            if layout.keeps("_ab_record_id"):  # rows of Airbyte's have no key of ours
+                keys = f"{keys} or {among('_ab_record_id', (ref.record_id for ref in part))}"
+            for row in self._query(keys, fields):
+                ref = by_id.get(row.get("_ab_record_id") or "")
+                key = row.get("_ks_key")
+                if key is None and ref is not None and row.get("_ab_stream") == ref.stream:
+                    found.setdefault(ref.key, []).append(Stored(row[layout.primary.name], ref.key, None))
+                elif key is not None:
+                    found.setdefault(key, []).append(self._stored(row))
+        wanted = {ref.key for ref in refs}
+        return {key: chunks for key, chunks in found.items() if key in wanted}
+
+    def _stored(self, row: Mapping[str, Any]) -> Stored:
+        key, number = row.get("_ks_key"), row.get("chunk_number")
+        return Stored(
+            row[self.layout.primary.name],
+            key or "",
+            int(number) if key and number is not None else None,
+            row.get("_ks_digest") or "",
+            row.get("_ks_metadata_digest") or "",
+        )
+
+    def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
+        primary = self.layout.primary.name
+        return self.client.query(  # type: ignore[no-any-return]
+            self.collection,
+            filter=condition,
+            output_fields=[primary, *fields],
+            consistency_level="Strong",
+            timeout=self.timeout,
+        )
+
+    def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
+        import numpy as np
+
+        layout = self.layout
+        step = max(1, min(ROWS, NBYTES // (4 * layout.vector.dimension)))
+        found: dict[Hashable, Vector] = {}
+        with self.translated():
+            for start in range(0, len(chunks), step):
+                ids = among(layout.primary.name, (chunk.row for chunk in chunks[start : start + step]))
+                for row in self._query(ids, [layout.vector.name]):
+                    found[row[layout.primary.name]] = np.asarray(row[layout.vector.name], dtype=np.float32)
+        return found
+
+    def scan(self, stream: str) -> Iterator[list[Stored]]:
+        layout = self.layout
+        if not (layout.keeps("_ab_stream") and layout.knows_rows):
+            raise ConfigError(
+                f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not keep them"
+                " apart",
+                hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
+            )
+        mine = f"_ab_stream == {quote(stream)}"
+        with self.translated():
+            if self.lite:
+                # Each page of an iterator would read all rows again.
+                rows = self._query(mine, ["_ks_key", "chunk_number"])
+                for start in range(0, len(rows), PAGE):
+                    yield [self._stored(row) for row in rows[start : start + PAGE]]
+                return
+            pages = self.client.query_iterator(
+                self.collection,
+                batch_size=PAGE,
+                filter=mine,
+                output_fields=[layout.primary.name, "_ks_key", "chunk_number"],
+                consistency_level="Strong",
+                timeout=self.timeout,
+            )
+            try:
+                while page := pages.next():
+                    yield [self._stored(row) for row in page]
+            finally:
+                pages.close()
+
+    def count(self, stream: str) -> int | None:
+        if self._layout is None:
+            return 0
+        if not (self._layout.keeps("_ab_stream") and self._layout.keeps("chunk_number")):
+            return None
+        first = f"_ab_stream == {quote(stream)} and chunk_number == 0"
+        with self.translated():
+            if self.lite:  # counting makes Lite read the vectors too
+                return len(self._query(first, []))
+            rows = self.client.query(
+                self.collection,
+                filter=first,
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=self.timeout,
+            )
+            return int(rows[0]["count(*)"])
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def upsert(self, chunks: Sequence[Chunk]) -> None:
+        rows, size = [], 0
+        for chunk in chunks:
+            rows.append(self.rows.of(chunk))
+            size += 4 * self.layout.vector.dimension + 3 * len(chunk.text) + 1_024
+            if len(rows) >= ROWS or size >= NBYTES:
+                self._send(rows)
+                rows, size = [], 0
+        if rows:
+            self._send(rows)
+
+    def _send(self, rows: list[dict[str, Any]]) -> None:
+        with self.translated():
+            # Lite's upsert keeps dynamic fields that the new row lacks, its insert replaces the whole row. A server's
+            # upsert replaces, its insert adds a second row.
+            write = self.client.insert if self.lite or self.layout.auto_id else self.client.upsert
+            told = write(self.collection, rows, timeout=self.timeout)
+        count = told.get("insert_count", told.get("upsert_count"))
+        if count is not None and int(count) != len(rows):
+            raise ConnectorError(
+                f"{self.where} was given {len(rows)} rows and took {count}", collection=self.collection
+            )
+
+    def delete(self, chunks: Sequence[Stored]) -> None:
+        rows = [chunk.row for chunk in chunks]
+        with self.translated():
+            for start in range(0, len(rows), IDS):
+                ids = among(self.layout.primary.name, rows[start : start + IDS])
+                self.client.delete(self.collection, filter=ids, timeout=self.timeout)
+
+    # -- searching -----------------------------------------------------------------------------------------------------
+
+    def nearest(
+        self,
+        vector: Vector,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None,
+        limit: int,
+        threshold: float | None,
+        hybrid: bool,
+        stream: str | None,
+    ) -> list[dict[str, Any]]:
+        layout = self.layout
+        if len(vector) != layout.vector.dimension:
+            layout.fit(len(vector), self.where)
+        conditions = [condition(where, layout), f"_ab_stream == {quote(stream)}" if stream else ""]
+        filters = " and ".join(f"({one})" for one in conditions if one)
+        fields = ["*"] if layout.dynamic else list(layout.fields)
+        with self.translated():
+            if hybrid and layout.sparse is not None:
+                hits = self._both(vector, text, filters, limit, fields)
+            else:
+                hits = self.client.search(
+                    self.collection,
+                    data=[vector.tolist()],
+                    anns_field=layout.vector.name,
+                    filter=filters,
+                    limit=limit,
+                    output_fields=fields,
+                    search_params={"metric_type": layout.metric},
+                    consistency_level="Strong",
+                    timeout=self.timeout,
+                )[0]
+                if threshold is not None:
+                    # In L2 a smaller number is nearer, in COSINE and IP a greater one.
+                    near = (lambda d: d <= threshold) if layout.metric == "L2" else (lambda d: d >= threshold)
+                    hits = [hit for hit in hits if near(hit["distance"])]
+            return [self._hit(hit) for hit in hits]
+
+    def _both(self, vector: Vector, text: str, filters: str, limit: int, fields: list[str]) -> Any:
+        """By meaning and by words, merged by rank."""
+        from pymilvus import AnnSearchRequest, RRFRanker
+
+        layout = self.layout
+        requests = [
+            AnnSearchRequest(
+                [vector.tolist()], layout.vector.name, {"metric_type": layout.metric}, limit, filters or None
+            ),
+            AnnSearchRequest([text], layout.sparse, {"metric_type": "BM25"}, limit, filters or None),
+        ]
+        return self.client.hybrid_search(
+            self.collection,
+            requests,
+            RRFRanker(),
+            limit=limit,
+            output_fields=fields,
+            consistency_level="Strong",
+            timeout=self.timeout,
+        )[0]
+
+    def _hit(self, hit: Mapping[str, Any]) -> dict[str, Any]:
+        layout = self.layout
+        entity = dict(hit["entity"])
+        row_id = entity.pop(layout.primary.name, hit.get("id", hit.get(layout.primary.name)))
+        for name in (layout.vector.name, layout.sparse, "_ks_digest", "_ks_metadata_digest", "_ks_key", "$meta"):
+            entity.pop(name, None)
+        text = entity.pop(layout.text, None) if layout.text else None
+        return {
+            **entity,
+            "id": row_id,
+            "distance": float(hit["distance"]),
+            "text": text,
+            "stream": entity.get("_ab_stream"),
+            "record_id": entity.get("_ab_record_id"),
+            "url": entity.get("source_url") or entity.get("url"),
+        }
+
+    def close(self) -> None:
+        disconnect(self.client, self.indexing)

@@ -1,0 +1,444 @@
+"""Every vector destination: records in, chunks with vectors out, and only what changed is embedded.
+
+The order of events is the promise: compare with the digests stored beside the chunks, embed what is new, store it, and
+only then remove what it replaces. A store (`store.py`) supplies the verbs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import PrivateAttr
+
+from kitestring.batch import Batch
+from kitestring.config import one_of, option
+from kitestring.destination import Destination
+from kitestring.errors import ConfigError, TransientError
+from kitestring.types import Receipt, Record, Stream, WriteMode
+from kitestring.vector.bill import Bill
+from kitestring.vector.document import record_id, record_key, stream_id
+from kitestring.vector.embedders import Embedding
+from kitestring.vector.plan import Draft, Plan, compare, overlay
+from kitestring.vector.processing import Processing
+from kitestring.vector.run import Prepared, Run
+from kitestring.vector.shadow import Shadow
+from kitestring.vector.store import Chunk, Ref, Store, Stored
+
+if TYPE_CHECKING:
+    from kitestring.vector.store import Vector
+
+log = logging.getLogger("kitestring.vector")
+T = TypeVar("T")
+TRIES = 5
+
+
+class VectorDestination(Destination):
+    """Chunks, embeds and stores the records of streams. A subclass says how to `connect` to its store.
+
+    `append` adds every record; `append_dedup` keeps one version per primary key and touches only chunks that changed;
+    `overwrite` collects the new generation in a shadow and applies it in `commit`, again only what changed.
+    """
+
+    modes: ClassVar[frozenset[str] | set[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    batch_rows: ClassVar[int] = 1_000
+
+    processing: Processing = option(title="Processing", group="processing")
+    embedding: Embedding = one_of(
+        "mode",
+        title="Embedding",
+        description="The model that turns texts into vectors.",
+        group="embedding",
+        type="object",
+    )
+    omit_raw_text: bool = option(
+        False,
+        title="Do not store raw text",
+        description="Store the vectors and the metadata without the text they were made from.",
+        group="advanced",
+    )
+    shadow_folder: str | None = option(
+        None,
+        title="Shadow folder",
+        description="Where an overwrite collects its data until it is complete: room for the stream's chunks and vectors."
+        " Default: beside an embedded store, else the user's state folder.",
+        group="advanced",
+    )
+
+    _runs: dict[str, Run] = PrivateAttr(default_factory=dict)
+    _opened: Store | None = PrivateAttr(default=None)
+    _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
+
+    # -- what a subclass says ------------------------------------------------------------------------------------------
+
+    def connect(self) -> Store:
+        """A connection to the collection that the configuration names."""
+        raise NotImplementedError
+
+    def place(self) -> str:
+        """What tells this collection from every other one (address, database, name); no secrets."""
+        raise NotImplementedError
+
+    def default_shadow_folder(self) -> Path:
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kitestring"
+        return state if writable(state) else Path(tempfile.gettempdir()) / "kitestring"
+
+    # -- the contract --------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        self.embedding.check()
+        self.store.check(self.embedding.dimension)
+
+    def begin(self, stream: Stream) -> None:
+        run = Run(stream, self.processing, self.embedding, self.omit_raw_text)
+        twin = next((r for k, r in self._runs.items() if r.name == run.name and k != stream.key), None)
+        if twin is not None:
+            raise ConfigError(
+                f"the streams {twin.stream.key} and {stream.key} would both be stored as {run.name}",
+                hint="Give one of them a prefix or another namespace.",
+                streams=[twin.stream.key, stream.key],
+            )
+        self.store.ensure(self.embedding.dimension)
+        path = self._shadow_path(stream)
+        overwrite = stream.write_mode is WriteMode.overwrite
+        if overwrite or path.exists():
+            shadow = Shadow(path)
+            try:
+                if shadow.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
+                    log.info("finishing an overwrite that was interrupted", extra={"stream": stream.key})
+                    self._apply(run.name, shadow)
+                if overwrite:
+                    shadow.clear()
+                    run.shadow = shadow
+                else:
+                    shadow.remove()
+            except BaseException:
+                shadow.close()
+                raise
+        self._runs[stream.key] = run
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        run = self._run(stream)
+        prepared = Prepared(batch, run.recent.now())
+        drafts, prepared.rejected, prepared.superseded = run.drafts(batch.rows())
+        if stream.write_mode is not WriteMode.append:
+            prepared.stored = self.store.stored([draft.ref for draft in drafts])
+        prepared.plans = [compare(d, prepared.stored.get(d.key, ()), self._replaces(run)) for d in drafts]
+        self._fetch_vectors(run, prepared, prepared.plans)
+        return prepared
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt:
+        run = self._run(stream)
+        prepared = batch if isinstance(batch, Prepared) else self.prepare(stream, batch)
+        assert isinstance(prepared, Prepared)
+        return self._collect(run, prepared) if run.shadow is not None else self._replace(run, prepared)
+
+    def commit(self, stream: Stream) -> None:
+        run = self._runs.get(stream.key)
+        if run is not None and run.shadow is not None:
+            run.shadow.seal()
+            self._apply(run.name, run.shadow)
+            run.shadow.remove()
+            run.shadow = None
+
+    def abort(self, stream: Stream) -> None:
+        run = self._runs.get(stream.key)
+        if run is not None and run.shadow is not None:
+            # What is sealed is complete: it stays, and the next begin applies the rest of it.
+            if run.shadow.sealed:
+                run.shadow.close()
+            else:
+                run.shadow.remove()
+            run.shadow = None
+
+    def close(self) -> None:
+        with self._lock:
+            for run in self._runs.values():
+                if run.shadow is not None:
+                    run.shadow.close()
+            self._runs.clear()
+            store, self._opened = self._opened, None
+        if store is not None:
+            store.close()
+        self.embedding.close()
+
+    # -- abilities -----------------------------------------------------------------------------------------------------
+
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
+        run = self._run(stream)
+        refs = [Ref(record_key(stream, values), run.name, record_id(stream, values)) for values in keys]
+        try:
+            found = self.store.stored(refs)
+            self.store.delete([chunk for chunks in found.values() for chunk in chunks])
+        finally:
+            run.recent.add(ref.key for ref in refs)
+
+    def count(self, stream: Stream) -> int | None:
+        run = self._runs.get(stream.key)
+        if run is not None and not run.countable:
+            return None
+        return self.store.count(stream_id(stream))
+
+    def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
+        run = self._run(stream)
+        drafts, _, _ = run.drafts(batch.rows())
+        stored = {} if stream.write_mode is WriteMode.append else self.store.stored([draft.ref for draft in drafts])
+        plans = [compare(d, stored.get(d.key, ()), self._replaces(run)) for d in drafts]
+        new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
+        tokens = 0 if run.reads_records else sum(map(run.splitter.tokens, new.values()))
+        bill = Bill(self.embedding.usd_per_million_tokens, tokens=tokens)
+        return {
+            "records": len(drafts),
+            "unchanged": sum(plan.unchanged for plan in plans),
+            "chunks": sum(len(draft.texts) for draft in drafts),
+            "chunks_embedded": len(new),
+            "tokens": bill.tokens,
+            "cost_usd": bill.cost(),
+        }
+
+    def search(
+        self,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 10,
+        threshold: float | None = None,
+        hybrid: bool | None = None,
+        stream: str | None = None,
+    ) -> list[Record]:
+        store = self.store
+        if hybrid and not store.hybrid:
+            raise ConfigError(
+                "a hybrid search was asked for, the collection has no index of words",
+                hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
+            )
+        vector = self.embedding.embed([text])[0]
+        return store.nearest(
+            vector,
+            text,
+            where=where,
+            limit=limit,
+            threshold=threshold,
+            hybrid=store.hybrid if hybrid is None else hybrid,
+            stream=stream,
+        )
+
+    # -- how -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The store, connected on first use."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self.connect()
+            return self._opened
+
+    def _run(self, stream: Stream) -> Run:
+        with self._lock:
+            if stream.key not in self._runs:  # a dry run, or a deletion outside a sync
+                self._runs[stream.key] = Run(stream, self.processing, self.embedding, self.omit_raw_text)
+            return self._runs[stream.key]
+
+    def _replaces(self, run: Run) -> bool:
+        """A shadow replaces by identity, whatever the store does when it is applied."""
+        return self.store.replaces or run.stream.write_mode is WriteMode.overwrite
+
+    def _shadow_path(self, stream: Stream) -> Path:
+        folder = Path(self.shadow_folder).expanduser() if self.shadow_folder else self.default_shadow_folder()
+        name = hashlib.blake2b(f"{self.place()}\0{stream.key}".encode(), digest_size=8).hexdigest()
+        return folder / f"{name}.shadow"
+
+    def _fetch_vectors(self, run: Run, prepared: Prepared, plans: Iterable[Plan]) -> None:
+        """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once each."""
+        have = prepared.vectors
+        reuse: dict[str, Stored] = {}
+        new: dict[str, tuple[Draft, str]] = {}
+        for plan in plans:
+            for number, chunk in plan.reuse.items():
+                reuse.setdefault(plan.draft.digests[number], chunk)
+        if reuse:
+            shadowed = [c.row[1] for c in reuse.values() if isinstance(c.row, tuple)]
+            found: dict[Any, Vector] = self.store.vectors([c for c in reuse.values() if not isinstance(c.row, tuple)])
+            if shadowed and run.shadow is not None:
+                found.update({("shadow", row): vector for row, vector in run.shadow.vectors(shadowed).items()})
+            have.update({digest: found[chunk.row] for digest, chunk in reuse.items() if chunk.row in found})
+        for plan in plans:
+            gone = [n for n in plan.reuse if plan.draft.digests[n] not in have]
+            for number in gone:
+                del plan.reuse[number]
+            plan.embed.extend(gone)
+            for number in plan.embed:
+                digest = plan.draft.digests[number]
+                if digest not in have:
+                    new[digest] = (plan.draft, plan.draft.texts[number])
+        if new:
+            texts = [text for _, text in new.values()]
+            vectors = self.embedding.embed_records([draft.record for draft, _ in new.values()], texts)
+            have.update(zip(new, vectors, strict=True))
+            prepared.embedded += len(new)
+            if not run.reads_records:
+                prepared.tokens += sum(map(run.splitter.tokens, texts))
+
+    def _replace(self, run: Run, prepared: Prepared) -> Receipt:
+        """Write into the store: first the new chunks, then the removal of what they replace."""
+        outdated = run.recent.since(prepared.since)
+        if prepared.tried or outdated is None:
+            outdated = frozenset(plan.draft.key for plan in prepared.plans)
+        if outdated:
+            self._compare_again(run, prepared, outdated)
+        chunks = chunks_of(prepared.plans, prepared.vectors)
+        stale = [chunk for plan in prepared.plans for chunk in plan.stale]
+        prepared.tried = True
+        try:
+            if chunks:
+                self.store.upsert(chunks)
+            if stale:
+                self.store.delete(stale)
+        finally:
+            run.recent.add(plan.draft.key for plan in prepared.plans if not plan.unchanged)
+        return self._receipt(run, prepared, chunks, len(stale))
+
+    def _compare_again(self, run: Run, prepared: Prepared, keys: frozenset[str]) -> None:
+        """Records of this batch were written after it was compared: compare them with what is stored now."""
+        drafts = [plan.draft for plan in prepared.plans if plan.draft.key in keys]
+        if not drafts:
+            return
+        stored = self.store.stored([draft.ref for draft in drafts])
+        fresh = {d.key: compare(d, stored.get(d.key, ()), self.store.replaces) for d in drafts}
+        prepared.plans = [fresh.get(plan.draft.key, plan) for plan in prepared.plans]
+        self._fetch_vectors(run, prepared, list(fresh.values()))
+
+    def _collect(self, run: Run, prepared: Prepared) -> Receipt:
+        """Write into the shadow: what differs from the old generation, and which records are in the new one."""
+        shadow = run.shadow
+        assert shadow is not None
+        keys = [plan.draft.key for plan in prepared.plans]
+        twice = shadow.seen(keys)
+        if twice:
+            run.countable = run.countable and prepared.tried
+            waiting = shadow.stored(list(twice))
+            again = {
+                plan.draft.key: compare(
+                    plan.draft, overlay(prepared.stored.get(plan.draft.key, ()), waiting.get(plan.draft.key, ())), True
+                )
+                for plan in prepared.plans
+                if plan.draft.key in twice
+            }
+            prepared.plans = [again.get(plan.draft.key, plan) for plan in prepared.plans]
+            self._fetch_vectors(run, prepared, list(again.values()))
+        prepared.tried = True
+        chunks = chunks_of(prepared.plans, prepared.vectors)
+        shadow.add(chunks, [(plan.draft.key, len(plan.draft.texts)) for plan in prepared.plans])
+        return self._receipt(run, prepared, chunks, sum(len(plan.stale) for plan in prepared.plans))
+
+    def _receipt(self, run: Run, prepared: Prepared, chunks: Sequence[Chunk], deleted: int) -> Receipt:
+        empty = sum(1 for plan in prepared.plans if not plan.draft.texts)
+        if empty or prepared.superseded:
+            run.countable = False
+        unchanged = sum(plan.unchanged for plan in prepared.plans)
+        total = sum(len(plan.draft.texts) for plan in prepared.plans)
+        bill = Bill(
+            self.embedding.usd_per_million_tokens,
+            embedded=prepared.embedded,
+            reused=total - sum(len(plan.embed) for plan in prepared.plans),
+            written=len(chunks),
+            deleted=deleted,
+            tokens=prepared.tokens,
+        )
+        return Receipt(
+            written=len(prepared.plans) - unchanged + prepared.superseded,
+            unchanged=unchanged,
+            rejected=prepared.rejected,
+            figures=bill.figures(),
+        )
+
+    def _apply(self, stream: str, shadow: Shadow) -> None:
+        """Bring a sealed shadow into the store: new and changed chunks first, then remove what is not in the new
+        generation. Every step can be repeated."""
+        store, written, removed = self.store, 0, 0
+        for page in shadow.chunks():
+            todo: Sequence[Chunk] = page
+            old: list[Stored] = []
+            if not store.replaces:
+                todo, old = unmatched(page, patiently(lambda page=page: store.stored(refs_of(page))))  # type: ignore[misc]
+            patiently(lambda todo=todo: store.upsert(todo))  # type: ignore[misc]
+            if old:
+                patiently(lambda old=old: store.delete(old))  # type: ignore[misc]
+            written += len(todo)
+        for found in store.scan(stream):
+            counts = shadow.seen(list({chunk.key for chunk in found}))
+            gone = [c for c in found if c.number is None or c.number >= counts.get(c.key, 0)]
+            if gone:
+                patiently(lambda gone=gone: store.delete(gone))  # type: ignore[misc]
+            removed += len(gone)
+        log.info("overwrite applied", extra={"stream": stream, "chunks_written": written, "chunks_deleted": removed})
+
+
+def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chunk]:
+    """The chunks that these plans write."""
+    chunks = []
+    for plan in plans:
+        draft = plan.draft
+        for number in sorted([*plan.embed, *plan.reuse]):
+            digest = draft.digests[number]
+            chunks.append(
+                Chunk(
+                    draft.key,
+                    number,
+                    draft.stream,
+                    draft.document.record_id,
+                    draft.texts[number],
+                    vectors[digest],
+                    digest,
+                    draft.metadata_digest,
+                    draft.document.metadata,
+                )
+            )
+    return chunks
+
+
+def refs_of(chunks: Iterable[Chunk]) -> list[Ref]:
+    most: dict[str, Ref] = {}
+    for chunk in chunks:
+        count = max(chunk.number + 1, most[chunk.key].count if chunk.key in most else 0)
+        most[chunk.key] = Ref(chunk.key, chunk.stream, chunk.record_id, count)
+    return list(most.values())
+
+
+def unmatched(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
+    """Those of `chunks` that are not stored exactly as they are, and the stored rows that stand in the place of any."""
+    todo, old = [], []
+    for chunk in chunks:
+        there = [s for s in stored.get(chunk.key, ()) if s.number == chunk.number]
+        exact = next((s for s in there if (s.digest, s.metadata_digest) == (chunk.digest, chunk.metadata_digest)), None)
+        if exact is None:
+            todo.append(chunk)
+        old.extend(s for s in there if s is not exact)
+    return todo, old
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call again after a `TransientError`, with growing waits: an overwrite that is being applied should be finished."""
+    for attempt in range(1, TRIES):
+        try:
+            return call()
+        except TransientError as error:
+            wait_s = error.retry_after_s or 0.5 * 2**attempt
+            log.warning("the store is not ready", extra={"error": str(error), "wait_s": wait_s})
+            time.sleep(wait_s)
+    return call()
+
+
+def writable(folder: Path) -> bool:
+    """Whether this folder is there, or could be made, and takes files."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    return there.is_dir() and os.access(there, os.W_OK)

@@ -1,0 +1,79 @@
+"""What has to happen to one record: compare the chunks it should have with those that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kitestring.types import Record
+from kitestring.vector.document import Document
+from kitestring.vector.store import Ref, Stored
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record as it should be stored: its document, cut into chunks, without vectors.
+
+    `key` is the document's, or a fresh one in `append`, where every record stands beside the ones before it.
+    """
+
+    key: str
+    stream: str
+    record: Record
+    document: Document
+    texts: list[str]
+    digests: list[str]
+    metadata_digest: str
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.key, self.stream, self.document.record_id, len(self.texts))
+
+
+@dataclass(slots=True)
+class Plan:
+    """The work for one record: chunk numbers to embed, numbers to write again with a stored vector, rows to remove."""
+
+    draft: Draft
+    embed: list[int] = field(default_factory=list)
+    reuse: dict[int, Stored] = field(default_factory=dict)
+    stale: list[Stored] = field(default_factory=list)
+
+    @property
+    def unchanged(self) -> bool:
+        return not (self.embed or self.reuse or self.stale)
+
+
+def compare(draft: Draft, stored: Iterable[Stored], replaces: bool) -> Plan:
+    """The plan for a record. `replaces`: writing a number removes the row that had it.
+
+    A chunk is left alone where digest and metadata digest are both the same. Where only the metadata differ, or the same
+    text stood at another number of this record, its vector is used again.
+    """
+    plan = Plan(draft)
+    at: dict[int, list[Stored]] = {}
+    by_digest: dict[str, Stored] = {}
+    for chunk in stored:
+        if chunk.number is None or chunk.number >= len(draft.digests):
+            plan.stale.append(chunk)
+        else:
+            at.setdefault(chunk.number, []).append(chunk)
+        if chunk.digest:
+            by_digest.setdefault(chunk.digest, chunk)
+    for number, digest in enumerate(draft.digests):
+        there = at.get(number, ())
+        same = next((s for s in there if s.digest == digest and s.metadata_digest == draft.metadata_digest), None)
+        if same is None:
+            if digest in by_digest:
+                plan.reuse[number] = by_digest[digest]
+            else:
+                plan.embed.append(number)
+        if not replaces:
+            plan.stale.extend(s for s in there if s is not same)
+    return plan
+
+
+def overlay(below: Sequence[Stored], above: Sequence[Stored]) -> list[Stored]:
+    """What a reader would find if `above` were written over `below`, number by number."""
+    numbers = {s.number for s in above}
+    return [*above, *(s for s in below if s.number not in numbers)]

@@ -1,0 +1,178 @@
+"""The shadow of an overwrite: a SQLite file that holds the new generation of a stream until it is complete.
+
+Readers of the store see nothing of it. `commit` seals it and applies it; a crash before the seal leaves the old data
+complete and a file to throw away, a crash after it leaves a sealed file that the next `begin` applies again. Why a file
+beside the store and not rows in it: docs/adr/0002-overwrite-in-a-vector-store.md.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kitestring.errors import ConfigError
+from kitestring.vector.store import Chunk, Stored
+
+TABLES = """
+create table if not exists chunk (
+    key text not null, number integer not null, stream text not null, record_id text not null, text text not null,
+    vector blob not null, digest text not null, metadata_digest text not null, metadata blob not null);
+create unique index if not exists chunk_identity on chunk (key, number);
+create table if not exists seen (key text primary key, count integer not null) without rowid;
+create table if not exists seal (sealed integer primary key);
+"""
+# SQLite's limit of host parameters was 999 before version 3.32 (https://www.sqlite.org/limits.html).
+PARAMETERS = 900
+
+
+class Shadow:
+    """The new generation of one stream. One process holds it at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. `ConfigError` where the folder cannot be written or another process has it open."""
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma locking_mode = exclusive")
+            self._db.execute("pragma journal_mode = wal")
+            # A lost machine loses the shadow and not one row of the store: it need not survive a power cut before its seal.
+            self._db.execute("pragma synchronous = normal")
+            self._db.execute("begin exclusive")  # from here on no other process gets in
+            for statement in TABLES.strip().rstrip(";").split(";"):
+                self._db.execute(statement)
+            self._db.execute("commit")
+        except (OSError, sqlite3.Error) as error:
+            raise self._error(error) from error
+        self.batches = 0
+
+    def clear(self) -> None:
+        """Throw away what is in it."""
+        with self._writing():
+            self._db.execute("delete from chunk")
+            self._db.execute("delete from seen")
+            self._db.execute("delete from seal")
+
+    def add(self, chunks: Sequence[Chunk], counts: Iterable[tuple[str, int]]) -> None:
+        """Keep these chunks, and that these records have so many chunks now (0: none), in one step."""
+        import orjson
+
+        rows = [
+            (c.key, c.number, c.stream, c.record_id, c.text, c.vector.tobytes(), c.digest, c.metadata_digest,
+             orjson.dumps(dict(c.metadata), default=str, option=orjson.OPT_NON_STR_KEYS))
+            for c in chunks
+        ]  # fmt: skip
+        counts = list(counts)
+        with self._writing():
+            if self.batches:  # a record that came before with a longer text leaves no tail
+                self._db.executemany("delete from chunk where key = ? and number >= ?", counts)
+            self._db.executemany("insert or replace into chunk values (?,?,?,?,?,?,?,?,?)", rows)
+            self._db.executemany("insert or replace into seen values (?,?)", counts)
+        self.batches += 1
+
+    def stored(self, keys: Sequence[str]) -> dict[str, list[Stored]]:
+        """The chunks that wait here for these records; `row` is the rowid, good for `vectors`."""
+        found: dict[str, list[Stored]] = {}
+        if self.batches:
+            for part, marks in self._parts(keys):
+                for rowid, key, number, digest, metadata_digest in self._db.execute(
+                    f"select rowid, key, number, digest, metadata_digest from chunk where key in ({marks})", part
+                ):
+                    found.setdefault(key, []).append(Stored(("shadow", rowid), key, number, digest, metadata_digest))
+        return found
+
+    def seen(self, keys: Sequence[str]) -> dict[str, int]:
+        """How many chunks each of these records has in the new generation; absent: the record is not in it."""
+        found: dict[str, int] = {}
+        for part, marks in self._parts(keys):
+            found.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))
+        return found
+
+    def vectors(self, rows: Sequence[int]) -> dict[int, Any]:
+        import numpy as np
+
+        found: dict[int, Any] = {}
+        for part, marks in self._parts(rows):
+            for rowid, vector in self._db.execute(f"select rowid, vector from chunk where rowid in ({marks})", part):
+                found[rowid] = np.frombuffer(vector, dtype=np.float32)
+        return found
+
+    def chunks(self, page: int = 1_000) -> Iterator[list[Chunk]]:
+        """Everything that has to be written, in pages."""
+        import numpy as np
+        import orjson
+
+        last = 0
+        while True:
+            rows = self._db.execute(
+                "select rowid, * from chunk where rowid > ? order by rowid limit ?", (last, page)
+            ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [
+                Chunk(key, number, stream, record_id, text, np.frombuffer(vector, dtype=np.float32), digest,
+                      metadata_digest, orjson.loads(metadata))
+                for _, key, number, stream, record_id, text, vector, digest, metadata_digest, metadata in rows
+            ]  # fmt: skip
+
+    def seal(self) -> None:
+        """Say that the new generation is complete; from here on it is applied and never thrown away."""
+        with self._writing():
+            self._db.execute("insert or replace into seal values (1)")
+        self._db.execute("pragma wal_checkpoint(truncate)").fetchall()  # syncs the file itself
+
+    @property
+    def sealed(self) -> bool:
+        return self._db.execute("select count(*) from seal").fetchone()[0] > 0
+
+    def close(self) -> None:
+        """Let go of the file, and leave it."""
+        self._db.close()
+
+    def remove(self) -> None:
+        """Let go of the file and delete it."""
+        self._db.close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def _parts(self, values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
+        for start in range(0, len(values), PARAMETERS):
+            part = values[start : start + PARAMETERS]
+            yield part, ",".join("?" * len(part))
+
+    def _writing(self) -> Transaction:
+        return Transaction(self)
+
+    def _error(self, error: Exception) -> ConfigError:
+        if "locked" in str(error):
+            return ConfigError(
+                f"this stream is being overwritten by another process, which holds {self.path}",
+                hint="Wait until the other sync has ended, or stop it.",
+                path=str(self.path),
+            )
+        return ConfigError(
+            f"an overwrite collects its data in {self.path}, and that cannot be written: {error}",
+            hint="Free some disk space or set shadow_folder to a folder that can be written.",
+            path=str(self.path),
+        )
+
+
+class Transaction:
+    """All of it or nothing; SQLite's errors become ours."""
+
+    def __init__(self, shadow: Shadow) -> None:
+        self._shadow = shadow
+
+    def __enter__(self) -> None:
+        self._shadow._db.execute("begin")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._shadow._db.execute("rollback" if kind else "commit")
+        except sqlite3.Error as failed:
+            raise self._shadow._error(failed) from failed
+        if isinstance(error, sqlite3.Error):
+            raise self._shadow._error(error) from error

@@ -1,0 +1,126 @@
+"""What a vector store must be able to do: `Store`, the few verbs, and the chunks and findings they exchange.
+
+`VectorDestination` does everything else (chunking, comparing, embedding, shadows), so a new store is these verbs and a
+configuration class. All verbs raise errors of `kitestring.errors` only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A piece of a record's text with its vector, as it shall be stored.
+
+    `key` names the record (unique over all streams), `number` counts its chunks from 0; together they are the chunk's
+    identity. `digest` stands for model, chunking and text; `metadata_digest` for everything else that is stored.
+    """
+
+    key: str
+    number: int
+    stream: str
+    record_id: str
+    text: str
+    vector: Vector
+    digest: str
+    metadata_digest: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.key}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A record to look up. `count`: how many chunks it has now; a store may find more (the tail of a longer text)."""
+
+    key: str
+    stream: str
+    record_id: str
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A chunk that the store holds. `row` is the store's own name for it, good for `vectors` and `delete`.
+
+    `number` is None where the row does not say (another program wrote it); digests are then empty.
+    """
+
+    row: Hashable
+    key: str
+    number: int | None
+    digest: str = ""
+    metadata_digest: str = ""
+
+
+class Store(ABC):
+    """One collection of a vector store. `stored`, `vectors` and `nearest` are called from several threads."""
+
+    replaces: bool = True
+    """True: `upsert` puts a chunk in the place of the one with its identity. False: it adds a row beside it, and the
+    destination deletes the old row afterwards."""
+
+    hybrid: bool = False
+    """True where the collection can be searched by words and meaning at once."""
+
+    @abstractmethod
+    def check(self, dimension: int) -> None:
+        """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
+
+    @abstractmethod
+    def ensure(self, dimension: int) -> None:
+        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit."""
+
+    @abstractmethod
+    def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
+        """Every chunk of these records by key, as of all writes that have returned. Absent records are left out."""
+
+    @abstractmethod
+    def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
+        """The vectors of stored chunks by `row`; what has gone meanwhile is left out."""
+
+    @abstractmethod
+    def upsert(self, chunks: Sequence[Chunk]) -> None:
+        """Store these chunks, durably. No identity comes twice. Nothing of an old row may survive in its replacement."""
+
+    @abstractmethod
+    def delete(self, chunks: Sequence[Stored]) -> None:
+        """Remove these chunks, durably; what has gone already is no error."""
+
+    @abstractmethod
+    def scan(self, stream: str) -> Iterator[list[Stored]]:
+        """Every chunk of a stream, in pages; pages already given may be deleted while it runs."""
+
+    @abstractmethod
+    def count(self, stream: str) -> int | None:
+        """How many records of this stream have a first chunk; 0 without a collection, None if it cannot be told."""
+
+    @abstractmethod
+    def nearest(
+        self,
+        vector: Vector,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None,
+        limit: int,
+        threshold: float | None,
+        hybrid: bool,
+        stream: str | None,
+    ) -> list[dict[str, Any]]:
+        """The nearest chunks, best first, as `Searches.search` returns them. `text` serves the search by words."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection."""
