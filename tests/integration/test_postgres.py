@@ -1,0 +1,373 @@
+import datetime as dt
+import pickle
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from kitestring import registry
+from kitestring.config import masked, secrets_in
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.sources import postgres
+from kitestring.sources.postgres import Postgres
+from kitestring.types import Checkpoint, Reject, SyncMode
+
+
+def source_of(server, **settings):
+    return Postgres.load({**server.config, **settings})
+
+
+def read(source, key, state=None, cursor=None, fields=()):
+    """Rows, states and rejects of a stream."""
+    stream = source.discover().get(key)
+    if cursor:
+        stream = replace(stream, sync_mode=SyncMode.incremental, cursor=(cursor,))
+    stream = replace(stream, fields=tuple((name,) for name in fields))
+    states = {stream.key: state} if state else {}
+    rows, checkpoints, rejects = [], [], []
+    for partition in pickle.loads(pickle.dumps(list(source.partitions([stream], states)))):
+        for item in source.read(partition, states):
+            if isinstance(item, Checkpoint):
+                checkpoints.append((len(rows), item.state))
+            elif isinstance(item, Reject):
+                rejects.append(item)
+            else:
+                assert item.is_table
+                rows += item.table().to_pylist()
+    return rows, checkpoints, rejects
+
+
+UTC = dt.UTC
+VALUES = [
+    ("boolean", "true", True, "boolean"),
+    ("smallint", "-32768", -32768, "integer"),
+    ("integer", "2147483647", 2147483647, "integer"),
+    ("bigint", "9223372036854775807", 9223372036854775807, "integer"),
+    ("oid", "4294967295", 4294967295, "integer"),
+    ("real", "1.5", 1.5, "number"),
+    ("double precision", "'-Infinity'", float("-inf"), "number"),
+    ("numeric(20,5)", "123456789012345.67891", Decimal("123456789012345.67891"), "number"),
+    ("numeric(3,0)", "-7", Decimal("-7"), "number"),
+    ("numeric(40,2)", "1.10", "1.10", "string"),
+    ("numeric(4,-2)", "1234", "1200", "string"),
+    ("numeric(2,4)", "0.0012", "0.0012", "string"),
+    ("numeric", "'NaN'", "NaN", "string"),
+    ("numeric", "1234567890123456789012345678901234567890.5", "1234567890123456789012345678901234567890.5", "string"),
+    ("money", "'12.34'", "12.34", "string"),
+    ("text", "'naïve 😀'", "naïve 😀", "string"),
+    ("varchar(5)", "'abc'", "abc", "string"),
+    ("char(3)", "'a'", "a  ", "string"),
+    ("name", "'n'", "n", "string"),
+    ('"char"', "'c'", "c", "string"),
+    ("bytea", "'\\x00ff'", b"\x00\xff", "string"),
+    ("date", "'2024-02-29'", dt.date(2024, 2, 29), "string"),
+    ("date", "'infinity'", dt.date(9999, 12, 31), "string"),
+    ("date", "'4713-01-01 BC'", dt.date(1, 1, 1), "string"),
+    ("timestamp", "'2024-01-01 10:00:00.123456'", dt.datetime(2024, 1, 1, 10, 0, 0, 123456), "string"),
+    ("timestamp", "'-infinity'", dt.datetime(1, 1, 1), "string"),
+    ("timestamptz", "'2024-01-01 10:00+02'", dt.datetime(2024, 1, 1, 8, tzinfo=UTC), "string"),
+    ("timestamptz(0)", "'infinity'", dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "string"),
+    ("timestamptz", "'200000-01-01'", dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "string"),
+    ("time", "'23:59:59.5'", dt.time(23, 59, 59, 500000), "string"),
+    ("timetz", "'10:00+02'", "10:00:00+02", "string"),
+    ("interval", "'1 year 2 days 3 hours'", "P1Y2DT3H", "string"),
+    ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "string"),
+    ("json", """'{"a" :  [1, null]}'""", '{"a" :  [1, null]}', "string"),
+    ("jsonb", """'{"a": 12345678901234567890.5}'""", '{"a": 12345678901234567890.5}', "string"),
+    ("integer[]", "'{1,NULL}'", "[1, null]", "string"),
+    ("integer[]", "'{{1,2},{3,4}}'", "[[1, 2], [3, 4]]", "string"),
+    ("text[]", """'{"a,b","c\\"d"}'""", '["a,b", "c\\"d"]', "string"),
+    ("numeric(10,2)[]", "'{1.10}'", "[1.10]", "string"),
+    ("inet", "'10.0.0.1'", "10.0.0.1/32", "string"),
+    ("bit(3)", "B'101'", "101", "string"),
+    ("int4range", "'[1,5)'", "[1,5)", "string"),
+    ("point", "'(1,2)'", "(1,2)", "string"),
+    ("tsvector", "to_tsvector('simple', 'a b')", "'a':1 'b':2", "string"),
+    ("mood", "'sad'", "sad", "string"),
+    ("pair", "row(1,'x')", '{"a": 1, "b": "x"}', "string"),
+    ("pair[]", "array[row(1,'x')::pair]", '[{"a": 1, "b": "x"}]', "string"),
+    ("price", "1.25", Decimal("1.25"), "number"),
+    ("cheap", "0.50", Decimal("0.50"), "number"),
+]
+
+
+def test_every_type_arrives_as_it_is_and_null_as_null(database):
+    database.run(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+        "CREATE TYPE pair AS (a int, b text)",
+        "CREATE DOMAIN price AS numeric(8,2) CHECK (value >= 0)",
+        "CREATE DOMAIN cheap AS price CHECK (value < 1)",
+        f"CREATE TABLE t ({', '.join(f'c{n} {type_}' for n, (type_, *_) in enumerate(VALUES))})",
+        f"INSERT INTO t VALUES ({', '.join(value for _, value, *_ in VALUES)})",
+        "INSERT INTO t (c0) VALUES (NULL)",
+    )
+    source = source_of(database)
+    properties = source.discover().get("t").schema["properties"]
+    (row, nulls), _, rejects = read(source, "t")
+    assert not rejects
+    for n, (type_, value, expected, kind) in enumerate(VALUES):
+        assert row[f"c{n}"] == expected, (type_, value)
+        assert properties[f"c{n}"]["type"] == [kind, "null"], type_
+    assert set(nulls.values()) == {None}
+
+
+def test_the_types_of_the_tables_are_those_of_the_schema(database):
+    from kitestring import arrow
+
+    database.run(
+        f"CREATE TABLE t ({', '.join(f'c{n} {t}' for n, (t, *_) in enumerate(VALUES) if t not in CUSTOM)})",
+        "INSERT INTO t (c0) VALUES (true)",
+    )
+    source = source_of(database)
+    stream = source.discover().get("t")
+    (partition,) = source.partitions([stream], {})
+    (batch,) = source.read(partition, {})
+    declared = arrow.schema_from_json(stream.schema)
+    small = {"int16": "int64", "int32": "int64", "float": "double"}
+    assert [small.get(str(f.type), str(f.type)) for f in batch.table().schema] == [str(f.type) for f in declared]
+
+
+CUSTOM = {"mood", "pair", "pair[]", "price", "cheap"}
+
+
+def test_a_nan_in_a_decimal_column_is_rejected_and_the_other_rows_come(database):
+    database.run("CREATE TABLE t (id int, n numeric(5,2))", "INSERT INTO t VALUES (1, 'NaN'), (2, 1.5), (3, NULL)")
+    rows, _, rejects = read(source_of(database), "t")
+    assert rows == [{"id": 2, "n": Decimal("1.50")}, {"id": 3, "n": None}]
+    assert rejects[0].record == {"id": 1, "n": "NaN"}
+    assert "field n" in rejects[0].reason
+
+
+def test_discover_finds_tables_views_keys_and_odd_names(database):
+    database.run(
+        "CREATE SCHEMA other",
+        'CREATE TABLE "We""ird \'T%" ("a b" int, "Q""x" text, "select" int, PRIMARY KEY ("select", "a b"))',
+        'INSERT INTO "We""ird \'T%" VALUES (1, \'x\', 2)',
+        "CREATE VIEW v AS SELECT 1 AS one",
+        "CREATE MATERIALIZED VIEW m AS SELECT 2 AS two",
+        "CREATE TABLE other.hidden (id int)",
+        "CREATE TABLE dropped (a int, gone int, b int)",
+        "ALTER TABLE dropped DROP COLUMN gone",
+    )
+    source = source_of(database)
+    catalog = source.discover()
+    odd = "public.We\"ird 'T%"
+    assert sorted(s.key for s in catalog) == sorted([odd, "public.dropped", "public.m", "public.v"])
+    assert catalog.get(odd).primary_key == (("select",), ("a b",))
+    assert list(catalog.get("dropped").schema["properties"]) == ["a", "b"]
+    assert read(source, odd)[0] == [{"a b": 1, 'Q"x': "x", "select": 2}]
+    assert read(source, odd, fields=['Q"x'])[0] == [{"a b": 1, 'Q"x': "x", "select": 2}]
+    assert read(source, "v")[0] == [{"one": 1}]
+    assert read(source, "m")[0] == [{"two": 2}]
+    everywhere = source_of(database, schemas=[])
+    assert "other.hidden" in {s.key for s in everywhere.discover()}
+
+
+def test_a_large_table_is_read_in_ranges_each_row_once_and_as_it_was_at_one_moment(database, monkeypatch):
+    monkeypatch.setattr(postgres, "PARTITION_BYTES", 64 * 1024)
+    database.run(
+        "CREATE TABLE t (id text PRIMARY KEY, filler text)",
+        "INSERT INTO t SELECT n::text, repeat('x', 100) FROM generate_series(1, 5000) n",
+    )
+    source = source_of(database)
+    partitions = list(source.partitions([source.discover().get("t")], {}))
+    assert len(partitions) > 5
+    assert len({p.key for p in partitions}) == len(partitions)
+    ids = []
+    for n, partition in enumerate(partitions):
+        for batch in source.read(partition, {}):
+            ids += batch.table().column("id").to_pylist()
+        if n == 0:
+            database.run(
+                "DELETE FROM t WHERE id::int > 4000", "INSERT INTO t SELECT 'new' || n FROM generate_series(1, 500) n"
+            )
+            database.run("UPDATE t SET filler = 'moved'")
+    source.close()
+    assert sorted(map(int, ids)) == list(range(1, 5001))
+
+
+def test_a_partitioned_table_is_one_stream_read_by_its_parts(database, monkeypatch):
+    monkeypatch.setattr(postgres, "PARTITION_BYTES", 64 * 1024)
+    database.run(
+        "CREATE TABLE t (id int, day int) PARTITION BY LIST (day)",
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)",
+        "CREATE TABLE t2 (day int, id int)",
+        "ALTER TABLE t ATTACH PARTITION t2 FOR VALUES IN (2)",
+        "INSERT INTO t SELECT n, 1 + n % 2 FROM generate_series(1, 9000) n",
+    )
+    source = source_of(database)
+    assert [s.name for s in source.discover()] == ["t"]
+    assert len(list(source.partitions([source.discover().get("t")], {}))) >= 4
+    rows, _, _ = read(source, "t")
+    assert sorted(row["id"] for row in rows) == list(range(1, 9001))
+    assert all(row["day"] == 1 + row["id"] % 2 for row in rows)
+    source.close()
+
+
+def test_a_parent_of_inherited_tables_gives_all_rows_once(database, monkeypatch):
+    monkeypatch.setattr(postgres, "PARTITION_BYTES", 16 * 1024)
+    database.run(
+        "CREATE TABLE parent (id int)",
+        "CREATE TABLE child (more int) INHERITS (parent)",
+        "INSERT INTO parent SELECT generate_series(1, 2000)",
+        "INSERT INTO child SELECT generate_series(2001, 9000)",
+    )
+    source = source_of(database)
+    rows, _, _ = read(source, "parent")
+    assert sorted(row["id"] for row in rows) == list(range(1, 9001))
+    source.close()
+
+
+def test_an_empty_table_gives_no_rows_and_no_state(database):
+    database.run("CREATE TABLE t (id int)")
+    assert read(source_of(database), "t") == ([], [], [])
+    assert read(source_of(database), "t", cursor="id") == ([], [], [])
+
+
+@pytest.mark.parametrize("batch_bytes", [200, 2000, 8_000_000])
+def test_a_read_goes_on_after_any_checkpoint_without_missing_or_repeating(database, monkeypatch, batch_bytes):
+    monkeypatch.setattr(postgres, "BATCH_BYTES", batch_bytes)
+    database.run(
+        "CREATE TABLE t (id int, at timestamptz)",
+        "INSERT INTO t SELECT n, '2024-01-01'::timestamptz + (n / 7) * interval '1 min' FROM generate_series(1, 300) n",
+        "INSERT INTO t SELECT n, '2025-01-01' FROM generate_series(301, 400) n",
+        "INSERT INTO t VALUES (0, NULL)",
+    )
+    source = source_of(database)
+    rows, checkpoints, _ = read(source, "t", cursor="at")
+    assert sorted(row["id"] for row in rows) == list(range(401))
+    assert rows[0]["at"] is None
+    assert checkpoints[-1] == (401, {"cursor": "2025-01-01 00:00:00+00:00", "count": 100})
+    for covered, state in checkpoints[:: max(1, len(checkpoints) // 6)]:
+        rest, later, _ = read(source, "t", state, cursor="at")
+        assert sorted(row["id"] for row in rows[:covered] + rest) == list(range(401))
+        assert later[-1][1] == checkpoints[-1][1]
+    assert len(checkpoints) > (5 if batch_bytes < 8000 else 1)
+
+
+def test_a_late_row_with_the_last_cursor_value_is_not_missed(database):
+    database.run("CREATE TABLE t (id int, n numeric)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 2.0)")
+    source = source_of(database)
+    _, checkpoints, _ = read(source, "t", cursor="n")
+    state = checkpoints[-1][1]
+    rows, checkpoints, _ = read(source, "t", state, cursor="n")
+    state = checkpoints[-1][1]
+    database.run("INSERT INTO t VALUES (4, 2)", "INSERT INTO t VALUES (5, 3)")
+    rows, checkpoints, _ = read(source, "t", state, cursor="n")
+    assert {row["id"] for row in rows} >= {4, 5}
+    assert checkpoints[-1][1] == {"cursor": "3", "count": 1}
+    assert read(source, "t", checkpoints[-1][1], cursor="n")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "first", "second"),
+    [
+        ("bigint", "1", "2"),
+        ("text", "'a''b'", "'b'"),
+        ("date", "'2024-01-01'", "'2024-01-02'"),
+        ("timestamp", "'2024-01-01 00:00:00.000001'", "'2024-01-01 00:00:00.000002'"),
+        ("numeric(20,10)", "1.0000000001", "1.0000000002"),
+        ("uuid", "'00000000-0000-0000-0000-000000000001'", "'f0000000-0000-0000-0000-000000000001'"),
+    ],
+)
+def test_a_cursor_may_have_any_type_with_an_order(database, type_, first, second):
+    database.run(f"CREATE TABLE t (id int, c {type_})", f"INSERT INTO t VALUES (1, {first})")
+    source = source_of(database)
+    _, [(_, state)], _ = read(source, "t", cursor="c")
+    assert read(source, "t", state, cursor="c")[0] == []
+    database.run(f"INSERT INTO t VALUES (2, {second})")
+    rows, _, _ = read(source, "t", state, cursor="c")
+    assert [row["id"] for row in rows] == [2]
+
+
+def test_a_cursor_without_order_is_refused_with_those_that_have_one(database):
+    database.run("CREATE TABLE t (id int, doc jsonb)")
+    with pytest.raises(ConfigError, match="is of type jsonb") as caught:
+        read(source_of(database), "t", cursor="doc")
+    assert caught.value.hint == "Choose one of: id."
+
+
+def test_tables_and_columns_that_may_not_be_read_are_left_out_and_a_lost_right_names_the_grant(database):
+    database.run(
+        "CREATE TABLE open (id int PRIMARY KEY, secret text)",
+        "CREATE TABLE closed (id int)",
+        "INSERT INTO open VALUES (1, 'x')",
+        "DROP ROLE IF EXISTS clerk",
+        "CREATE ROLE clerk LOGIN PASSWORD 'pw'",
+        "GRANT SELECT (id) ON open TO clerk",
+    )
+    source = source_of(database, username="clerk", password="pw")
+    assert [s.name for s in source.discover()] == ["open"]
+    assert read(source, "open")[0] == [{"id": 1}]
+    (partition,) = source.partitions([source.discover().get("open")], {})
+    database.run("REVOKE ALL ON open FROM clerk")
+    with pytest.raises(ConfigError, match="the user clerk may not read") as caught:
+        list(source.read(partition, {}))
+    assert "GRANT SELECT" in caught.value.hint
+    database.run("DROP OWNED BY clerk", "DROP ROLE clerk")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"password": "wrong"}, AuthError, "refuses the password of postgres"),
+        ({"password": None}, AuthError, "wants a password"),
+        ({"username": "nobody"}, AuthError, "nobody"),
+        ({"database": "nope"}, ConfigError, "does not exist"),
+        ({"port": 1}, TransientError, "refuses connections"),
+        ({"host": "no-such-host.invalid"}, ConfigError, "there is no such host"),
+        ({"ssl_mode": "require"}, ConfigError, "does not speak SSL"),
+        ({"schemas": ["nothing"]}, ConfigError, "no table in the schemas nothing"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_two_lines_without_the_password(database, changes, kind, words):
+    source = source_of(database, **changes)
+    with pytest.raises(KitestringError, match=words) as caught:
+        source.check()
+    assert type(caught.value) is kind
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
+    assert database.password not in f"{caught.value}{caught.value.fields}{source!r}"
+
+
+def test_a_url_connects_as_the_fields_do_and_is_a_secret(database):
+    from urllib.parse import quote
+
+    database.run("CREATE TABLE t (id int)")
+    url = f"postgresql://postgres:{quote(database.password)}@127.0.0.1:{database.port}/{database.name}"
+    Postgres.load({"url": url}).check()
+    assert url not in str(masked({"url": url}, Postgres.spec()))
+    assert list(secrets_in({"ssl_mode": {"client_key": "k"}, "password": "p"}, Postgres.spec())) == ["p", "k"]
+
+
+def test_a_connection_that_breaks_in_the_middle_is_an_error_that_may_pass(database, monkeypatch):
+    monkeypatch.setattr(postgres, "BATCH_BYTES", 100_000)
+    database.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 1000) AS filler FROM generate_series(1, 50000) n")
+    source = source_of(database)
+    partition = next(iter(source.partitions([source.discover().get("t")], {})))
+    items = source.read(partition, {})
+    next(items)
+    database.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'kitestring' AND query LIKE '%COPY%'"
+    )
+    with pytest.raises(TransientError, match="broke off"):
+        list(items)
+    source.close()
+
+
+def test_a_read_may_be_left_at_any_time(database, monkeypatch):
+    monkeypatch.setattr(postgres, "BATCH_BYTES", 100_000)
+    database.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 1000) AS filler FROM generate_series(1, 50000) n")
+    source = source_of(database)
+    partition = next(iter(source.partitions([source.discover().get("t")], {})))
+    items = source.read(partition, {})
+    next(items)
+    items.close()
+    source.close()
+    left = database.run("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'kitestring'")
+    assert left == [{"n": 0}]
+
+
+def test_the_registry_builds_it():
+    assert isinstance(registry.source("postgres", {"host": "db", "ssl_mode": {"mode": "require"}}), Postgres)
