@@ -24,7 +24,7 @@ from kitestring.engine.result import Result, Status, StreamResult
 from kitestring.engine.selection import Route, Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.engine.writer import Writer
-from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.source import Source, at
 from kitestring.types import GLOBAL, Reject, State
 
@@ -114,6 +114,8 @@ class Sync:
             self._begin()
             reader.start()
             self._loop(reader, writer)
+        except Cancelled:
+            self.result.cancelled = True
         except KitestringError as error:
             self.result.error = error
         except KeyboardInterrupt:
