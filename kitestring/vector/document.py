@@ -12,6 +12,7 @@ from kitestring.vector.digest import canonical, digest
 from kitestring.vector.fieldpath import FieldPath
 from kitestring.vector.html import clean
 from kitestring.vector.processing import Processing
+from kitestring.vector.wellformed import well_formed, without_surrogates
 
 NOT_FOUND = "__not_found__"
 """What stands in `_ab_record_id` for a primary key field that a record lacks (Airbyte's word)."""
@@ -101,7 +102,7 @@ class Documents:
         """The record's document. `RecordError` when it has none of the text fields, or not all of its primary key."""
         key, name = self._identity(record)
         text = self._text(record)
-        metadata = {without_surrogates(k): sound(v) for k, v in self._metadata(record).items()}
+        metadata = {without_surrogates(k): well_formed(v) for k, v in self._metadata(record).items()}
         url = self._url(record)
         updated_at = self._updated_at(record)
         if url is not None:
@@ -233,7 +234,7 @@ def labelled_value(value: Any) -> str:
 def cleaned(value: Any) -> Any:
     """A value with every HTML text inside it turned into clean text."""
     if isinstance(value, str):
-        return clean(value)
+        return clean(without_surrogates(value))
     if isinstance(value, Mapping):
         return {name: cleaned(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -257,29 +258,6 @@ def pruned(node: Any, place: Sequence[str | int]) -> Any:
         (pruned(item, place[1:]) if len(place) > 1 else None) if position == number else item
         for position, item in enumerate(node)
     ]
-
-
-def without_surrogates(text: str) -> str:
-    """`text` with every lone surrogate replaced by U+FFFD: neither UTF-8 nor any store can hold one."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A pair that was split in two code points is put together on the way.
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def sound(value: Any) -> Any:
-    """A metadata value that UTF-8 can hold, at any depth."""
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if isinstance(value, dict):
-        return {without_surrogates(str(name)): sound(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [sound(inner) for inner in value]
-    return value
 
 
 def shortened(names: Sequence[str], most: int = 12) -> str:

@@ -1,7 +1,7 @@
 """How a model counts: texts to tokens, without a download.
 
 OpenAI's table `cl100k_base` (the encoding of text-embedding-ada-002 and text-embedding-3-*, MIT) is part of the
-package: tiktoken itself fetches it from the internet at run time. `WordPiece` reads the tokenizer.json of a local model.
+package: tiktoken itself fetches it from the internet at run time. `WordPiece` reads the one beside a local model.
 """
 
 from __future__ import annotations

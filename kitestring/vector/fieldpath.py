@@ -85,9 +85,10 @@ def possible(schema: Mapping[str, Any], parts: tuple[str, ...]) -> bool:
     if isinstance(items, Mapping) and (is_pattern(part) or part.isdecimal()):
         return possible(items, rest)
     if not isinstance(properties, Mapping) or not properties:
+        # A schema that declares no properties says nothing about what is inside.
         kinds = schema.get("type", "object")
-        # A schema that declares no properties says nothing about what is inside an object or a list.
-        return any(kind in ("object", "array") for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        return "object" in kinds or ("array" in kinds and (is_pattern(part) or part.isdecimal()))
     named = [
         child for name, child in properties.items() if name == part or (is_pattern(part) and pattern(part).match(name))
     ]

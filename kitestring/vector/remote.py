@@ -45,14 +45,12 @@ class Remote(Embedder):
         title="Requests per minute",
         description="The account's limit. Without it requests go out freely and wait when the server says so.",
         order=20,
-        group="advanced",
     )
     tokens_per_minute: int | None = option(
-        None, ge=1, title="Tokens per minute", description="The account's limit.", order=21, group="advanced"
+        None, ge=1, title="Tokens per minute", description="The account's limit.", order=21
     )
     concurrency: int = option(
         4, ge=1, le=64, title="Requests in flight", description="How many requests run at the same time.", order=22,
-        group="advanced",
     )  # fmt: skip
 
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)

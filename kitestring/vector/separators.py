@@ -63,7 +63,7 @@ LATEX = (
     r"\\begin\{verse\}", r"\\begin\{verbatim\}", r"\\begin\{align\}", r"\$\$", r"\$",
 )  # fmt: skip
 MARKDOWN = (r"\n#{1,6} ", r"```\n", r"\n\*\*\*+\n", r"\n---+\n", r"\n___+\n")
-RST = (r"\n=+\n", r"\n-+\n", r"\n\*+\n", r"\n\n\.\. *\n\n")
+RST = (r"\n[^\n]+\n=+\n", r"\n[^\n]+\n-+\n", r"\n[^\n]+\n\*+\n", r"\n\n\.\. ")
 
 
 def separators(splitter: TextSplitter) -> list[Separator]:

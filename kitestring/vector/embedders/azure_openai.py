@@ -48,7 +48,7 @@ class AzureOpenAI(Remote):
         " text-embedding-ada-002 and text-embedding-3-small make them.",
         order=3,
     )
-    api_version: str = option("2024-10-21", title="API version", order=4, group="advanced")
+    api_version: str = option("2024-10-21", title="API version", order=4)
     batch_size: int = option(
         MAX_INPUTS,
         ge=1,
@@ -56,7 +56,6 @@ class AzureOpenAI(Remote):
         title="Texts in a request",
         description="Old deployments take 16.",
         order=5,
-        group="advanced",
     )
 
     @property

@@ -71,9 +71,7 @@ class Cohere(Remote):
     dimensions: int | None = option(
         None, title="Dimensions", description="Shorter vectors, for embed-v4.0 only: 256, 512 or 1024.", order=2
     )
-    base_url: str = option(
-        "https://api.cohere.com", title="Base URL", description="For proxies and gateways.", order=3, group="advanced"
-    )
+    base_url: str = option("https://api.cohere.com", title="Base URL", description="For proxies and gateways.", order=3)
 
     @model_validator(mode="after")
     def _dimensions_fit(self) -> Self:

@@ -56,7 +56,6 @@ class OpenAI(Remote):
         title="Base URL",
         description="For proxies and gateways.",
         order=3,
-        group="advanced",
     )
 
     @model_validator(mode="after")

@@ -57,7 +57,6 @@ class OpenAICompatible(Remote):
         description="The most tokens the model takes in one text; longer chunks are not made.",
         examples=[512, 8191],
         order=4,
-        group="advanced",
     )
     batch_size: int = option(
         MAX_INPUTS,
@@ -65,14 +64,12 @@ class OpenAICompatible(Remote):
         title="Texts in a request",
         description="The most texts the server takes at a time.",
         order=5,
-        group="advanced",
     )
     send_dimensions: bool = option(
         False,
         title="Ask for the dimensions",
         description="Send the dimensions with each request, for models that can shorten their vectors.",
         order=6,
-        group="advanced",
     )
 
     @property

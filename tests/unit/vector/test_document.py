@@ -1,0 +1,187 @@
+"""Records become documents: text, metadata, identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kitestring.errors import ConfigError, RecordError
+from kitestring.types import Stream, WriteMode
+from kitestring.vector.document import Documents, labelled, record_id, record_key
+from kitestring.vector.processing import Processing
+
+TICKETS = Stream("tickets", primary_key=(("id",),), write_mode=WriteMode.append_dedup)
+
+
+def documents(stream: Stream = TICKETS, **processing: Any) -> Documents:
+    return Documents(Processing.load({"chunk_size": 1000, **processing}), stream)
+
+
+def test_text_fields_are_joined_without_their_names_and_left_out_of_the_metadata() -> None:
+    made = documents(text_fields=["subject", "body"]).of(
+        {"id": 7, "subject": "Printer", "body": "It burns.", "status": "new"}
+    )
+    assert made.text == "Printer\n\nIt burns."
+    assert made.metadata == {"id": 7, "status": "new", "_ab_stream": "tickets", "_ab_record_id": "tickets_7"}
+
+
+def test_field_names_restores_airbyte_s_lines() -> None:
+    record = {"id": 1, "subject": "Hi", "tags": ["a", "b"], "user": {"name": "Ann", "age": 3}, "none": None}
+    made = documents(text_fields=["subject", "tags", "user", "none"], field_names=True).of(record)
+    assert made.text == "subject: Hi\ntags: a\nb\nuser: \nname: Ann\nage: 3\n\nnone: None\n"
+
+
+def test_labels_follow_nested_lists_of_objects() -> None:
+    assert labelled({"a": [{"b": 1}, "c"]}) == "a: \nb: 1\n\nc\n"
+
+
+def test_paths_reach_nested_fields_lists_and_names_with_dots() -> None:
+    record = {
+        "id": 1,
+        "user": {"name": "Ann"},
+        "comments": [{"body": "one", "by": 2}, {"body": "two"}],
+        "a.b": "dotted",
+    }
+    made = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).of(record)
+    assert made.text == "Ann\n\none\ntwo\n\ndotted\n\n2"
+    assert made.metadata["comments"] == [{}, {}]
+    assert made.metadata["user"] == {}
+    assert "a.b" not in made.metadata
+
+
+def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
+    record = {"id": 1, "text": "t", "user": {"name": "Ann"}, "items": [{"n": 1}, {"n": 2}]}
+    made = documents(text_fields=["text"], metadata_fields=["user.name", "items.*.n", "absent"]).of(record)
+    assert made.metadata == {
+        "user.name": "Ann",
+        "items.*.n": [1, 2],
+        "_ab_stream": "tickets",
+        "_ab_record_id": "tickets_1",
+    }
+
+
+def test_mapped_fields_get_their_new_names_in_text_and_metadata() -> None:
+    mappings = [{"from_field": "subject", "to_field": "title"}, {"from_field": "state", "to_field": "status"}]
+    made = documents(text_fields=["subject"], field_name_mappings=mappings, field_names=True).of(
+        {"id": 1, "subject": "Hi", "state": "new"}
+    )
+    assert made.text == "title: Hi\n"
+    assert made.metadata["status"] == "new"
+    assert "state" not in made.metadata
+
+
+def test_without_text_fields_all_fields_are_text_and_long_texts_are_not_repeated_as_metadata() -> None:
+    made = documents().of({"id": 1, "title": "short", "body": "long " * 300, "open": True, "none": None})
+    assert made.text == "1\n\nshort\n\n" + "long " * 300
+    assert set(made.metadata) == {"id", "title", "open", "none", "_ab_stream", "_ab_record_id"}
+
+
+def test_html_becomes_text_unless_switched_off() -> None:
+    record = {"id": 1, "body": "<h1>Hi</h1><p>One &amp; <b>two</b></p>", "plain": "a < b && c > d"}
+    assert documents(text_fields=["body", "plain"]).of(record).text == "Hi\n\nOne & two\n\na < b && c > d"
+    assert documents(text_fields=["body"], html=False).of(record).text == record["body"]
+
+
+def test_an_empty_text_is_a_document_and_a_record_without_any_text_field_is_not() -> None:
+    some = documents(text_fields=["subject", "body"])
+    assert some.of({"id": 1, "subject": None}).text == ""
+    with pytest.raises(RecordError, match=r"none of the text fields \(subject, body\); it has id, title"):
+        some.of({"id": 1, "title": "x"})
+
+
+def test_text_fields_that_the_schema_cannot_hold_are_refused_before_the_sync() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "user": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "notes": {"type": ["null", "array"], "items": {"type": "object", "properties": {"body": {}}}},
+            "free": {"type": "object"},
+        },
+    }
+    stream = Stream("t", schema=schema, primary_key=(("id",),))
+    for good in ("user.name", "user.*", "notes.*.body", "notes.0.body", "free.anything", "id", "u*.name"):
+        documents(stream, text_fields=["nope", good])
+    for bad in ("body", "user.nme", "notes.*.text", "id.x", "notes.body"):
+        with pytest.raises(ConfigError, match=f"none of the text fields .{bad.replace('*', '.')}. is in the stream t"):
+            documents(stream, text_fields=[bad])
+
+
+def test_a_stream_without_declared_fields_takes_any_text_field() -> None:
+    documents(Stream("t"), text_fields=["anything"])
+    loose = {"type": "object", "properties": {"id": {}}, "additionalProperties": True}
+    documents(Stream("t", schema=loose), text_fields=["anything"])
+
+
+def test_record_ids_are_airbyte_s() -> None:
+    assert record_id(Stream("a", namespace="ns"), (1, "x", None)) == "ns_a_1_x___not_found__"
+    assert record_id(Stream("a"), ()) == "a"
+
+
+def test_keys_keep_apart_what_joined_names_confuse() -> None:
+    stream = Stream("c", namespace="a_b", primary_key=(("x",), ("y",)))
+    other = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
+    keys = {
+        record_key(one, values) for one in (stream, other) for values in (("a_b", "c"), ("a", "b_c"), ("a", "b", "c"))
+    }
+    assert len(keys) == 6
+    assert all(len(key) == 32 for key in keys)
+    assert record_key(stream, (7, "x")) == record_key(stream, ("7", "x"))
+
+
+def test_a_document_s_key_is_the_key_of_its_primary_key_values() -> None:
+    stream = Stream("t", primary_key=(("user", "id"), ("n",)))
+    made = documents(stream).of({"user": {"id": "u"}, "n": 1, "text": "x"})
+    assert made.key == record_key(stream, ("u", 1))
+    assert made.record_id == "t_u_1"
+
+
+def test_without_a_primary_key_the_content_is_the_identity() -> None:
+    one = documents(Stream("t"))
+    assert one.of({"a": 1, "b": "x"}).key == one.of({"b": "x", "a": 1}).key
+    assert one.of({"a": 1}).key != one.of({"a": 2}).key
+    assert "_ab_record_id" not in one.of({"a": 1}).metadata
+
+
+def test_append_dedup_refuses_a_record_without_its_primary_key() -> None:
+    with pytest.raises(RecordError, match="no value in its primary key field id"):
+        documents().of({"text": "x"})
+    appended = Stream("t", primary_key=(("id",),), write_mode=WriteMode.append)
+    assert documents(appended).of({"text": "x"}).record_id == "t___not_found__"
+
+
+def test_the_reader_s_address_and_the_time_of_change_are_found_by_name() -> None:
+    record = {"id": 1, "url": "https://api/x.json", "html_url": "https://help/x", "updated_at": "2026-01-02T03:04:05Z"}
+    made = documents(metadata_fields=["id"]).of(record)
+    assert (made.url, made.updated_at) == ("https://help/x", "2026-01-02T03:04:05Z")
+    assert made.metadata["url"] == "https://help/x"
+    assert made.metadata["updated_at"] == "2026-01-02T03:04:05Z"
+    assert documents().of(record).metadata["url"] == "https://api/x.json", "the record's own field is not replaced"
+    assert documents().of({"id": 1, "url": "not an address"}).url is None
+
+
+def test_the_fields_of_address_and_time_can_be_named() -> None:
+    made = documents(url_field="links.self", updated_at_field="meta.changed").of(
+        {"id": 1, "links": {"self": "app://1"}, "meta": {"changed": 1700000000}, "url": "https://x"}
+    )
+    assert (made.url, made.updated_at) == ("app://1", "1700000000")
+
+
+def test_lone_surrogates_leave_text_metadata_and_ids() -> None:
+    made = documents(text_fields=["t"]).of({"id": "\udc00", "t": "a\ud800", "m": {"k\ud800": ["\udfff"]}})
+    assert made.text == "a\ufffd"
+    assert made.metadata["m"] == {"k\ufffd": ["\ufffd"]}
+    assert made.record_id == "tickets_\ufffd"
+    assert len(made.key) == 32
+
+
+def test_the_record_is_left_as_it_was() -> None:
+    record = {"id": 1, "user": {"name": "<p>Ann</p>", "x": 1}, "list": [{"b": "c"}]}
+    before = repr(record)
+    documents(text_fields=["user.name", "list.*.b"]).of(record)
+    assert repr(record) == before
+
+
+def test_html_with_lone_surrogates_is_still_cleaned() -> None:
+    assert documents(text_fields=["t"]).of({"id": 1, "t": "<p>a\ud800</p>"}).text == "a\ufffd"
