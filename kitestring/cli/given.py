@@ -27,7 +27,9 @@ class Secrets:
         self._strings: set[str] = set()
 
     def add(self, strings: Iterable[str]) -> None:
-        self._strings.update(one for one in strings if len(one) > 3)
+        for one in strings:
+            if len(one) > 3:  # as it is, and as it stands in a JSON text
+                self._strings.update((one, json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]))
 
     def hide(self, text: str) -> str:
         for one in sorted(self._strings, key=len, reverse=True):

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import Result
+
+from kitestring.cli.search import filter_of, hit_lines
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def synced(run: Run, project: Path) -> Run:
+    assert run("sync", "people_to_shelf", "-s", "users").exit_code == 0
+    return run
+
+
+@pytest.mark.parametrize("where", [[], ["people_to_shelf"], ["shelf"]])
+def test_a_search_finds_by_connection_destination_or_the_only_one(synced: Run, where: list[str]) -> None:
+    result = synced("search", *where, "Ana")
+    assert result.exit_code == 0, result.output
+    assert "1. 0.250  users" in result.stdout
+    assert "Ana Abe" in result.stdout
+
+
+def test_hits_as_json_are_one_object_a_line(synced: Run) -> None:
+    (hit,) = synced("search", "Ana", "--json", "--where", "status=new", "--where", "status=open").stdout.splitlines()
+    assert json.loads(hit)["asked"] == {"status": ["new", "open"]}
+
+
+def test_a_search_by_flags_needs_no_project(synced: Run, project: Path) -> None:
+    project.unlink()
+    words = ["--destination", "shelf", "--destination-config", "folder=out"]
+    assert "Ana Abe" in synced("search", "Ana", *words).stdout
+    assert synced("search", "Ana").exit_code == 2
+
+
+def test_nothing_found_is_said(synced: Run) -> None:
+    assert synced("search", "no such name").stdout == "Nothing was found.\n"
+
+
+def test_an_unknown_place_is_refused_with_the_nearest(synced: Run) -> None:
+    result = synced("search", "shelv", "Ana")
+    assert result.exit_code == 2
+    assert "did you mean shelf?" in result.stderr
+
+
+def test_three_words_are_a_usage_error_that_asks_for_quotes(synced: Run) -> None:
+    result = synced("search", "shelf", "late", "parcel")
+    assert result.exit_code == 2
+    assert "quotes" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ([], None),
+        (["id=7", "status=new"], {"id": 7, "status": "new"}),
+        (["a=1", "a=2", "a=3"], {"a": [1, 2, 3]}),
+        (['{"a": [1], "b": "x"}', "a=2"], {"a": [1, 2], "b": "x"}),
+        (['status == "new"'], 'status == "new"'),
+        (['a=="x"'], 'a=="x"'),
+        (["note=a == b"], {"note": "a == b"}),
+    ],
+)
+def test_filters_are_pairs_or_the_language_of_the_store(words: list[str], asked: object) -> None:
+    assert filter_of(words) == asked
+
+
+def test_a_filter_text_stands_alone() -> None:
+    with pytest.raises(typer.BadParameter, match="stands alone"):
+        filter_of(['a == "x"', "b=1"])
+
+
+def test_a_hit_shows_title_text_and_link() -> None:
+    shown = hit_lines(
+        2,
+        {
+            "id": "k:0",
+            "distance": 0.5,
+            "stream": "articles",
+            "title": "Refunds",
+            "text": "word " * 100,
+            "html_url": "u",
+        },
+    )
+    head, text, link = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    assert head == " 2. 0.500  articles  Refunds"
+    assert len(text.strip()) <= 240
+    assert text.endswith("…")
+    assert link.strip() == "u"

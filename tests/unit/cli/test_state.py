@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def synced(run: Run, project: Path) -> Run:
+    assert run("sync", "people_to_shelf").exit_code == 0
+    return run
+
+
+def test_states_are_listed_and_shown(synced: Run) -> None:
+    assert synced("state", "list").stdout == "people_to_shelf: products, users\n"
+    assert json.loads(synced("state", "list", "--json").stdout) == {"people_to_shelf": ["products", "users"]}
+    whole = json.loads(synced("state", "show", "people_to_shelf").stdout)
+    assert json.loads(synced("state", "show", "people_to_shelf", "users").stdout) == whole["users"]
+
+
+def test_a_reset_needs_a_yes_and_changes_nothing_without(synced: Run) -> None:
+    result = synced("state", "reset", "people_to_shelf")
+    assert result.exit_code == 2
+    assert "Add --yes" in result.stderr
+    assert "users" in synced("state", "list").stdout
+
+
+def test_a_reset_forgets_one_stream_or_all(synced: Run) -> None:
+    assert synced("state", "reset", "people_to_shelf", "users", "--yes").exit_code == 0
+    assert synced("state", "list").stdout == "people_to_shelf: products\n"
+    assert synced("state", "reset", "people_to_shelf", "--yes").exit_code == 0
+    assert "No connection has a state" in synced("state", "list").stdout
+
+
+def test_a_state_can_be_set_and_the_next_sync_begins_there(synced: Run, project: Path) -> None:
+    old = json.loads(synced("state", "show", "people_to_shelf", "users").stdout)
+    assert synced("state", "set", "people_to_shelf", "users", "{}", "-y").exit_code == 0
+    assert synced("state", "show", "people_to_shelf", "users").stdout == "{}\n"
+    assert synced("state", "set", "people_to_shelf", "users", json.dumps(old), "-y").exit_code == 0
+    assert synced("sync", "people_to_shelf").exit_code == 0
+    assert len((project.parent / "out" / "users.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("value", ["[]", "{", "5"])
+def test_what_is_no_state_is_refused(synced: Run, value: str) -> None:
+    before = synced("state", "show", "people_to_shelf").stdout
+    assert synced("state", "set", "people_to_shelf", "users", value, "-y").exit_code == 2
+    assert synced("state", "show", "people_to_shelf").stdout == before
+
+
+def test_states_travel_by_export_and_import(synced: Run, project: Path) -> None:
+    assert synced("state", "export", "people_to_shelf", "kept.json").exit_code == 0
+    before = synced("state", "export", "people_to_shelf").stdout
+    synced("state", "reset", "people_to_shelf", "-y")
+    assert synced("state", "import", "people_to_shelf", "kept.json").exit_code == 0
+    assert synced("state", "export", "people_to_shelf").stdout == before
+    assert synced("state", "import", "people_to_shelf", "-", "-y", input='{"users": {}}').exit_code == 0
+    assert synced("state", "list").stdout == "people_to_shelf: users\n"
+
+
+def test_an_import_that_is_no_state_changes_nothing(synced: Run, project: Path) -> None:
+    (project.parent / "bad.json").write_text('{"users": 5}')
+    result = synced("state", "import", "people_to_shelf", "bad.json", "-y")
+    assert result.exit_code == 2
+    assert "the state of users in bad.json is int" in result.stderr
+    assert synced("state", "list").stdout == "people_to_shelf: products, users\n"
+
+
+def test_unknown_names_are_refused_with_the_nearest(synced: Run) -> None:
+    assert "did you mean people_to_shelf?" in synced("state", "show", "people_to_shef").stderr
+    assert "did you mean users?" in synced("state", "reset", "people_to_shelf", "user", "-y").stderr
+
+
+def test_a_json_file_can_hold_the_states(run: Run, project: Path) -> None:
+    run("sync", "people_to_shelf", "--state", "s.json")
+    assert run("state", "list", "--state", "s.json").stdout == "people_to_shelf: products, users\n"
