@@ -211,4 +211,4 @@ def _sentence(node: Any, depth: int = 0) -> str:
     unique = [
         p for i, p in enumerate(parts) if not any(p in q for j, q in enumerate(parts) if j != i and (q != p or j < i))
     ]
-    return ": ".join(unique[:2])
+    return ": ".join(unique[:3])

@@ -1,0 +1,461 @@
+"""A stand-in for Zendesk: the documented API over a small help desk, with its paging, credentials, limits and faults.
+
+For people: `python -m kitestring.testing.zendesk --port 8080` prints its address; sign in as agent@larkspur.example
+with the API token larkspur-token. Facts: developer.zendesk.com/api-reference (ticketing, help_center), read 2026-11.
+"""
+
+from __future__ import annotations
+
+import argparse
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from kitestring.testing.help_desk import HelpDesk
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+
+Json = dict[str, Any]
+
+DOCUMENTED_LIMITS = (10, 60.0, "/incremental/"), (700, 60.0, "")
+OFFSET_LIMIT = 10_000
+EXPORT_PAGE = 1000
+EMAIL, API_TOKEN, ACCESS_TOKEN = "agent@larkspur.example", "larkspur-token", "larkspur-oauth"
+
+
+class ZendeskStandIn(StandIn):
+    """Zendesk on 127.0.0.1.
+
+    `desk` is the account behind it; change it while the server runs (`touch_ticket`, `delete_ticket`, …). `lacks` names
+    path pieces that the plan does not include: they answer 404. `forbidden` likewise answers 403. With
+    `documented_limits` it allows 10 export calls and 700 others a minute, as the vendor does. `export_page` is the
+    largest page of an incremental export.
+    """
+
+    name: ClassVar[str] = "Zendesk stand-in"
+
+    def __init__(
+        self,
+        *,
+        tickets: int = 400,
+        seed: int = 1,
+        desk: HelpDesk | None = None,
+        email: str = EMAIL,
+        api_token: str = API_TOKEN,
+        access_token: str = ACCESS_TOKEN,
+        lacks: Collection[str] = (),
+        forbidden: Collection[str] = (),
+        documented_limits: bool = False,
+        export_page: int = EXPORT_PAGE,
+        port: int = 0,
+        faults: Faults | None = None,
+        limits: tuple[Limit, ...] = (),
+    ) -> None:
+        if documented_limits:
+            limits = (*limits, *(Limit(*row) for row in DOCUMENTED_LIMITS))
+        super().__init__(port=port, faults=faults, limits=limits)
+        self.desk = desk or HelpDesk(tickets=tickets, seed=seed)
+        self.email, self.api_token, self.access_token = email, api_token, access_token
+        self.lacks, self.forbidden = lacks, forbidden
+        self.export_page = export_page
+        self.touch_ticket = self.desk.touch_ticket
+        self.add_ticket = self.desk.add_ticket
+        self.delete_ticket = self.desk.delete_ticket
+        self.edit_article_metadata = self.desk.edit_article_metadata
+        self.shrink_article = self.desk.shrink_article
+
+    @property
+    def config(self) -> Json:
+        """A configuration of the source `zendesk_support` that reads this server."""
+        return {
+            "subdomain": "larkspur",
+            "start_date": "2025-01-01T00:00:00Z",
+            "credentials": {"credentials": "api_token", "email": self.email, "api_token": self.api_token},
+            "base_url": self.url,
+        }
+
+    # The vendor's manners
+
+    def authorize(self, call: Call) -> Answer | None:
+        if call.path.startswith("/hc/"):
+            return None
+        given = call.headers.get("authorization", "")
+        kind, _, value = given.partition(" ")
+        if kind == "Bearer":
+            allowed = value == self.access_token
+        elif kind == "Basic":
+            allowed = value == b64encode(f"{self.email}/token:{self.api_token}".encode()).decode()
+        else:
+            # Without credentials the real API answers this one path, with an anonymous user.
+            allowed = not given and call.path.removesuffix(".json") == "/api/v2/users/me"
+        if not allowed:
+            return Answer(401, {"error": "Couldn't authenticate you"})
+        if any(piece in call.path for piece in self.forbidden):
+            message = "You do not have access to this page. Please contact the account owner of this help desk."
+            return Answer(403, {"error": {"title": "Forbidden", "message": message}})
+        if any(piece in call.path for piece in self.lacks):
+            return self.refuse(404, "Not found")
+        return None
+
+    def refuse(self, status: int, message: str) -> Answer:
+        if status == 404:
+            return Answer(404, {"error": "RecordNotFound", "description": message})
+        if status == 429:
+            return Answer(429, {"error": "TooManyRequests", "description": "Number of allowed API requests exceeded"})
+        return Answer(status, {"error": message})
+
+    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
+        reset = str(int(reset_s + 0.999))
+        if limit.on.pattern:
+            detail = f"total={limit.calls}; remaining={remaining}; resets={reset}"
+            return {"Zendesk-RateLimit-incremental-exports": detail}
+        return {
+            "X-Rate-Limit": str(limit.calls),
+            "X-Rate-Limit-Remaining": str(remaining),
+            "ratelimit-limit": str(limit.calls),
+            "ratelimit-remaining": str(remaining),
+            "ratelimit-reset": reset,
+        }
+
+    # Incremental exports
+
+    @route("GET", "/api/v2/incremental/tickets/cursor")
+    def ticket_export(self, call: Call) -> Any:
+        tickets = self.desk.exported_tickets()
+        answer = self._cursor_export(call, "tickets", tickets, lambda t: (t["generated_timestamp"], t["id"]))
+        if isinstance(answer, Answer):
+            return answer
+        if call.param("exclude_deleted") == "true":
+            answer["tickets"] = [t for t in answer["tickets"] if t["status"] != "deleted"]
+        if "metric_sets" in call.param("include"):
+            answer["metric_sets"] = [self.desk.metrics(t) for t in answer["tickets"] if t["status"] != "deleted"]
+        return answer
+
+    @route("GET", "/api/v2/incremental/users/cursor")
+    def user_export(self, call: Call) -> Any:
+        users = sorted(self.desk.users, key=lambda u: (u["updated_at"], u["id"]))
+        return self._cursor_export(call, "users", users, lambda u: (_seconds(u["updated_at"]), u["id"]))
+
+    @route("GET", "/api/v2/incremental/organizations")
+    def organization_export(self, call: Call) -> Any:
+        return self._time_export(call, "organizations", self.desk.organizations, lambda o: _seconds(o["updated_at"]))
+
+    @route("GET", "/api/v2/incremental/ticket_events")
+    def event_export(self, call: Call) -> Any:
+        events = self.desk.ticket_events()
+        if call.param("include") != "comment_events":
+            for event in events:
+                event["child_events"] = [
+                    {"id": c["id"], "via": c["via"], "event_type": "Comment", "comment_present": True,
+                     "comment_public": c["public"]} if c["event_type"] == "Comment" else c
+                    for c in event["child_events"]
+                ]  # fmt: skip
+        return self._time_export(call, "ticket_events", events, lambda e: e["timestamp"])
+
+    @route("GET", "/api/v2/incremental/ticket_metric_events")
+    def metric_event_export(self, call: Call) -> Any:
+        return self._time_export(call, "ticket_metric_events", self.desk.metric_events(), lambda e: _seconds(e["time"]))
+
+    @route("GET", "/api/v2/help_center/incremental/articles")
+    def article_export(self, call: Call) -> Any:
+        answer = self._time_export(call, "articles", self.desk.articles.values(), lambda a: _seconds(a["updated_at"]))
+        if not isinstance(answer, Answer) and answer.pop("end_of_stream"):
+            answer["next_page"] = None
+        return answer
+
+    # Single objects and writing
+
+    @route("GET", "/api/v2/users/me")
+    def me(self, call: Call) -> Any:
+        if "authorization" not in call.headers:
+            return {"user": {"id": None, "name": "Anonymous user", "email": "invalid@example.com", "role": "end-user"}}
+        return {"user": self.desk.users[0]}
+
+    @route("POST", "/api/v2/tickets")
+    def create_ticket(self, call: Call) -> Any:
+        return self._created(call, "ticket")
+
+    @route("POST", "/api/v2/requests")
+    def create_request(self, call: Call) -> Any:
+        return self._created(call, "request")
+
+    @route("GET", "/api/v2/tickets/{number}")
+    def ticket(self, call: Call, number: str) -> Any:
+        found = self.desk.tickets.get(_integer(number))
+        if found is None or found["status"] == "deleted":
+            return self.refuse(404, "Not found")
+        return {"ticket": found}
+
+    @route("PUT", "/api/v2/tickets/{number}")
+    def update_ticket(self, call: Call, number: str) -> Any:
+        if _integer(number) not in self.desk.tickets:
+            return self.refuse(404, "Not found")
+        given = dict(call.json()["ticket"])
+        comment = given.pop("comment", {}).get("body")
+        return {"ticket": self.desk.touch_ticket(int(number), comment=comment, **given)}
+
+    @route("DELETE", "/api/v2/tickets/{number}")
+    def remove_ticket(self, call: Call, number: str) -> Any:
+        if _integer(number) not in self.desk.tickets:
+            return self.refuse(404, "Not found")
+        self.desk.delete_ticket(int(number))
+        return Answer(204, b"")
+
+    @route("GET", "/api/v2/tickets/{number}/comments")
+    def ticket_comments(self, call: Call, number: str) -> Any:
+        if _integer(number) not in self.desk.tickets:
+            return self.refuse(404, "Not found")
+        return self._listed(call, "comments", self.desk.comments(int(number)))
+
+    @route("GET", "/api/v2/tickets/{number}/audits")
+    def audits_of_ticket(self, call: Call, number: str) -> Any:
+        if _integer(number) not in self.desk.tickets:
+            return self.refuse(404, "Not found")
+        return self._listed(call, "audits", self.desk.audits(int(number)))
+
+    @route("GET", "/api/v2/tickets/{number}/metrics")
+    def metrics_of_ticket(self, call: Call, number: str) -> Any:
+        found = self.desk.tickets.get(_integer(number))
+        return {"ticket_metric": self.desk.metrics(found)} if found else self.refuse(404, "Not found")
+
+    @route("GET", "/api/v2/ticket_audits")
+    def ticket_audits(self, call: Call) -> Any:
+        audits = [a for t in self.desk.live_tickets() for a in self.desk.audits(t["id"])]
+        audits.sort(key=lambda a: (a["created_at"], a["id"]), reverse=True)
+        return self._listed(call, "audits", audits)
+
+    @route("GET", "/api/v2/organizations/search")
+    @route("GET", "/api/v2/organizations/autocomplete")
+    def search_organizations(self, call: Call) -> Any:
+        name = call.param("name").lower()
+        return self._listed(
+            call, "organizations", [o for o in self.desk.organizations if name and name in o["name"].lower()]
+        )
+
+    @route("GET", "/api/v2/users/search")
+    def search_users(self, call: Call) -> Any:
+        query = call.param("query").lower().removeprefix("email:").strip('"')
+        found = [u for u in self.desk.users if query and (query in u["email"] or query in u["name"].lower())]
+        return self._listed(call, "users", found)
+
+    @route("GET", "/api/v2/search")
+    def search(self, call: Call) -> Any:
+        words = call.param("query").split()
+        kinds = [w.removeprefix("type:") for w in words if w.startswith("type:")] or ["ticket"]
+        text = " ".join(w for w in words if ":" not in w).strip('"').lower()
+        found: list[Json] = []
+        for kind, rows, field in (
+            ("ticket", self.desk.live_tickets(), "subject"),
+            ("organization", self.desk.organizations, "name"),
+            ("user", self.desk.users, "name"),
+        ):
+            if kind in kinds:
+                found += [{**row, "result_type": kind} for row in rows if text in row[field].lower()]
+        return self._listed(call, "results", found)
+
+    @route("GET", "/api/v2/business_hours/schedules")
+    def schedules(self, call: Call) -> Any:
+        intervals = [{"start_time": 1440 * d + 480, "end_time": 1440 * d + 1020} for d in range(1, 6)]
+        week = {"id": 1500, "name": "Working hours", "time_zone": "Copenhagen", "intervals": intervals}
+        return {"schedules": [{**week, "created_at": "2025-01-06T08:00:00Z", "updated_at": "2025-01-06T08:00:00Z"}]}
+
+    @route("GET", "/api/v2/satisfaction_ratings")
+    def satisfaction_ratings(self, call: Call) -> Any:
+        since = float(call.param("start_time", "0"))
+        return self._listed(
+            call, "satisfaction_ratings", [r for r in self.desk.ratings() if _seconds(r["created_at"]) >= since]
+        )
+
+    @route("GET", "/hc/en-us/articles/{slug}")
+    def article_page(self, call: Call, slug: str) -> Any:
+        article = self.desk.articles.get(_integer(slug.partition("-")[0]))
+        if article is None:
+            return self.refuse(404, "Not found")
+        page = f"<!doctype html><title>{article['title']}</title><h1>{article['title']}</h1>{article['body']}"
+        return Answer(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+    # Plain lists
+
+    @route("GET", "/api/v2/help_center/{collection}")
+    def help_center_list(self, call: Call, collection: str) -> Any:
+        desk = self.desk
+        lists: dict[str, Callable[[], Iterable[Json]]] = {
+            "articles": lambda: desk.articles.values(),
+            "categories": lambda: desk.categories,
+            "sections": lambda: desk.sections,
+        }
+        return self._one_of(lists, call, collection, 30)
+
+    @route("GET", "/api/v2/help_center/{locale}/{collection}")
+    def help_center_locale_list(self, call: Call, locale: str, collection: str) -> Any:
+        return self.help_center_list(call, collection)
+
+    @route("GET", "/api/v2/slas/policies")
+    def sla_policies(self, call: Call) -> Any:
+        metric = {"priority": "high", "metric": "first_reply_time", "target": 60, "business_hours": True}
+        policy: Json = {"id": 1400, "url": None, "title": "High priority", "description": "", "position": 1,
+                  "filter": {"all": [], "any": []}, "policy_metrics": [metric],
+                  "created_at": "2025-01-06T08:00:00Z", "updated_at": "2025-01-06T08:00:00Z"}  # fmt: skip
+        return self._listed(call, "sla_policies", [policy])
+
+    @route("GET", "/api/v2/{collection}")
+    def plain_list(self, call: Call, collection: str) -> Any:
+        desk = self.desk
+        lists: dict[str, Callable[[], Iterable[Json]]] = {
+            "tickets": desk.live_tickets,
+            "users": lambda: desk.users,
+            "organizations": lambda: desk.organizations,
+            "groups": lambda: desk.groups,
+            "brands": lambda: desk.brands,
+            "macros": lambda: desk.macros,
+            "views": lambda: desk.views,
+            "tags": desk.tags,
+            "ticket_fields": lambda: desk.ticket_fields,
+            "ticket_forms": lambda: desk.ticket_forms,
+            "ticket_metrics": lambda: [desk.metrics(t) for t in desk.live_tickets()],
+            "group_memberships": desk.group_memberships,
+            "organization_memberships": desk.organization_memberships,
+            "triggers": lambda: desk.triggers,
+            "automations": list,
+            "custom_roles": list,
+            "user_fields": lambda: desk.user_fields,
+            "organization_fields": lambda: desk.organization_fields,
+            "deleted_tickets": desk.deleted_tickets,
+            "activities": list,
+            "audit_logs": list,
+        }
+        return self._one_of(lists, call, collection, 100)
+
+    # Paging
+
+    def _one_of(self, lists: dict[str, Callable[[], Iterable[Json]]], call: Call, name: str, page: int) -> Any:
+        return self._listed(call, name, lists[name](), page) if name in lists else self.refuse(404, "Not found")
+
+    def _listed(self, call: Call, key: str, items: Iterable[Json], default_page: int = 100) -> Any:
+        """Cursor paging where the call asks for `page[size]`, else pages by number."""
+        rows = [*items]
+        if "page[size]" in call.params:
+            size = min(100, int(call.param("page[size]")))
+            start = (
+                _integer(urlsafe_b64decode(call.param("page[after]")).decode()) if "page[after]" in call.params else 0
+            )
+            more = start + size < len(rows)
+            after = urlsafe_b64encode(str(start + size).encode()).decode() if more else None
+            following = self._link(call, {"page[after]": after}) if more else None
+            return {
+                key: rows[start : start + size],
+                "meta": {"has_more": more, "after_cursor": after, "before_cursor": None},
+                "links": {"next": following, "prev": None},
+            }
+        page, size = int(call.param("page", "1")), min(100, int(call.param("per_page", str(default_page))))
+        if page * size > OFFSET_LIMIT:
+            return Answer(400, {"error": "InvalidPaginationDepth", "description": "Invalid search: too deep"})
+        more = page * size < len(rows)
+        return {
+            key: rows[(page - 1) * size : page * size],
+            "count": len(rows),
+            "next_page": self._link(call, {"page": str(page + 1)}) if more else None,
+            "previous_page": self._link(call, {"page": str(page - 1)}) if page > 1 else None,
+        }
+
+    def _cursor_export(
+        self, call: Call, key: str, rows: list[Json], place: Callable[[Json], tuple[int, int]]
+    ) -> Json | Answer:
+        """From `start_time` at first, then after the pair (time, id) that the cursor carries."""
+        size = min(self.export_page, int(call.param("per_page", str(self.export_page))))
+        if "cursor" in call.params:
+            time, number = b64decode(call.param("cursor")).decode().split("||")
+            start = bisect_right(rows, (int(time), int(number)), key=place)
+        elif "start_time" in call.params:
+            start = bisect_left(rows, (int(float(call.param("start_time"))), 0), key=place)
+        else:
+            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
+        page = rows[start : start + size]
+        cursor = call.param("cursor") or None
+        if page:
+            time_of, number_of = place(page[-1])
+            cursor = b64encode(f"{time_of}||{number_of}".encode()).decode()
+        return {
+            key: page,
+            "after_url": self._link(call, {"cursor": cursor, "start_time": None}) if cursor else None,
+            "after_cursor": cursor,
+            "before_url": None,
+            "before_cursor": None,
+            "end_of_stream": start + size >= len(rows),
+        }
+
+    def _time_export(self, call: Call, key: str, items: Iterable[Json], time_of: Callable[[Json], int]) -> Any:
+        """From `start_time` on; a page ends where a second ends, so that `end_time` can be the next start."""
+        if "start_time" not in call.params:
+            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
+        rows = sorted(items, key=lambda item: (time_of(item), item["id"]))
+        size = min(self.export_page, int(call.param("per_page", str(self.export_page))))
+        start = bisect_left(rows, int(float(call.param("start_time"))), key=time_of)
+        page = rows[start : start + size]
+        while page and start + len(page) < len(rows) and time_of(rows[start + len(page)]) == time_of(page[-1]):
+            page.append(rows[start + len(page)])
+        last = start + len(page) >= len(rows)
+        end_time = time_of(page[-1]) if page else None
+        # The next page begins with what happened in the last second of this one: clients see those items twice.
+        following = self._link(call, {"start_time": str(end_time)}) if page else None
+        if not last and end_time == time_of(rows[start]):
+            following = self._link(call, {"start_time": str(int(call.param("start_time")) + 1)})
+        return {
+            key: page,
+            "count": len(page),
+            "end_time": end_time,
+            "end_of_stream": last,
+            "next_page": following,
+        }
+
+    def _link(self, call: Call, changes: dict[str, str | None]) -> str:
+        params = {k: v for k, v in {**{k: v[-1] for k, v in call.params.items()}, **changes}.items() if v is not None}
+        return f"{self.url}{call.path}?{urlencode(params)}"
+
+    def _created(self, call: Call, key: str) -> Answer:
+        given = (call.json() or {}).get(key) or {}
+        comment = given.get("comment") or {}
+        text = comment.get("body") or comment.get("html_body") or given.get("description")
+        if not text:
+            problem = {"description": "Description: cannot be blank", "error": "BlankValue"}
+            details = {"base": [problem]}
+            return Answer(
+                422, {"error": "RecordInvalid", "description": "Record validation errors", "details": details}
+            )
+        known = ("requester_id", "organization_id", "priority", "type", "tags", "status", "group_id", "external_id")
+        fields = {k: given[k] for k in known if given.get(k) is not None}
+        email = (given.get("requester") or {}).get("email")
+        if email:
+            person = next((u for u in self.desk.users if u["email"] == email.lower()), None)
+            fields.setdefault("requester_id", person["id"] if person else None)
+        subject = given.get("subject") or text[:80]
+        ticket = self.desk.add_ticket(subject, text, **fields)
+        return Answer(201, {key: ticket, "audit": self.desk.audits(ticket["id"])[0]}, {"Location": ticket["url"]})
+
+
+def _seconds(stamp: str) -> int:
+    return int(datetime.fromisoformat(stamp).timestamp())
+
+
+def _integer(text: str) -> int:
+    return int(text) if text.isdigit() else -1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.zendesk", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser.add_argument("--tickets", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--documented-limits", action="store_true", help="10 export calls and 700 others a minute")
+    given = parser.parse_args()
+    serve(
+        ZendeskStandIn(
+            tickets=given.tickets, seed=given.seed, documented_limits=given.documented_limits, port=given.port
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
