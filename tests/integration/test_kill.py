@@ -74,7 +74,7 @@ def run_and_kill(destination: str, folder: Path, kills: int, records: int, seed:
     updates = 0
     for number in range(kills):
         moment = MOMENTS[number % len(MOMENTS)] if number < len(MOMENTS) else dice.choice(MOMENTS)
-        count = {"read": records // 10, "commit": 1, "time": 6}.get(moment, 8)
+        count = {"read": records // 2, "commit": 1, "save": 2, "saved": 2, "time": 6}.get(moment, 8)
         die = [moment, dice.uniform(0.5, count) if moment == "time" else dice.randrange(count)]
         done = subprocess.run(
             [sys.executable, str(CHILD), json.dumps({**order, "updates": updates, "die": die})],
