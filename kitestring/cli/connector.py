@@ -39,6 +39,8 @@ def spec(
     for one in kinds(kind):
         entries = given.names(one)
         connector = given.needed.config(one, name)[0] if name in entries else name
+        if connector.endswith((".yaml", ".yml")):
+            connector = str(given.path(connector))
         if kind or connector in [c.name for c in registry.connectors(one)]:
             found.append(registry.connector(one, connector))
     if not found:

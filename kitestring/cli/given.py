@@ -44,13 +44,24 @@ class Given:
     project: str = ""
     debug: bool = False
     secrets: Secrets = field(default_factory=Secrets)
+    cwd: Path = field(default_factory=Path.cwd)
 
     @cached_property
     def file(self) -> Project | None:
-        """The project file: the one named, or the nearest; None if there is none."""
+        """The project file: the one named, or the nearest; None if there is none.
+
+        With one, the process goes to its folder: relative paths in it mean the same wherever the command was typed.
+        """
         from kitestring.project import Project
 
-        return Project.load(self.project) if self.project else Project.find()
+        found = Project.load(self.path(self.project)) if self.project else Project.find(self.cwd)
+        if found is not None:
+            os.chdir(found.path.parent)
+        return found
+
+    def path(self, name: str) -> Path:
+        """A path as typed on the command line: relative to where it was typed."""
+        return self.cwd / Path(name).expanduser()
 
     @property
     def needed(self) -> Project:
@@ -69,7 +80,7 @@ class Given:
         """The folder of state, rejects and logs."""
         from kitestring.library import home
 
-        return self.file.home if self.file is not None else home()
+        return self.cwd / home(self.file.path.parent if self.file is not None else None)
 
     def source(self, name: str, config: Sequence[str] | None = None) -> SourceHandle:
         """A source of the project, or a connector of this name with the configuration of the flags."""
@@ -93,11 +104,11 @@ class Given:
         """Connector and configuration. Flags are laid over what the project says."""
         from kitestring import registry
 
-        flags = config_of(config or ())
+        flags = config_of(config or (), self.cwd)
         if name in self.names(kind):
             connector, values = self.needed.config(kind, name)
         else:
-            connector, values = name, {}
+            connector, values = str(self.path(name)) if name.endswith((".yaml", ".yml")) else name, {}
         # Before anything is checked: what goes wrong in the building must be shown without secrets too.
         values = merged(values, flags)
         from kitestring.config import secrets_in
@@ -112,14 +123,14 @@ class Given:
         return list(self.file.file.sources if kind == "source" else self.file.file.destinations)
 
 
-def config_of(words: Sequence[str]) -> dict[str, Any]:
+def config_of(words: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
     """The configuration that flags give. Each word is JSON, @file or key=value (dots for nesting); later ones win."""
     from kitestring.project import expand
 
     out: dict[str, Any] = {}
     for word in words:
         if word.startswith("@"):
-            values = from_file(word[1:])
+            values = from_file((folder or Path()) / Path(word[1:]).expanduser())
         elif word.lstrip().startswith("{"):
             values = as_object(from_json(word), "the configuration")
         else:
@@ -140,19 +151,17 @@ def from_json(text: str) -> Any:
         ) from None
 
 
-def from_file(name: str) -> dict[str, Any]:
+def from_file(path: Path) -> dict[str, Any]:
     from kitestring.errors import ConfigError
     from kitestring.project import read_yaml
 
     try:
-        text = Path(name).expanduser().read_text("utf-8")
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"the file {name} cannot be read: {reason}", hint="Check the name after the @.") from error
-    if name.endswith(".json"):
-        return as_object(from_json(text), name)
-    values, _ = read_yaml(text, name)
-    return as_object(values, name)
+        raise ConfigError(f"the file {path} cannot be read: {reason}", hint="Check the name after the @.") from error
+    values = from_json(text) if path.suffix == ".json" else read_yaml(text, str(path))[0]
+    return as_object(values, str(path))
 
 
 def from_pair(word: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,7 +77,7 @@ def export(
         typer.echo(text, nl=False)
         return
     try:
-        Path(file).write_text(text, encoding="utf-8")
+        given_of(ctx).path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
 
@@ -133,7 +132,7 @@ def import_(
     from kitestring.errors import ConfigError
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        text = sys.stdin.read() if file == "-" else given_of(ctx).path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{file} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error

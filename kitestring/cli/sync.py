@@ -173,7 +173,7 @@ def chosen(run: Run, wanted: list[str]) -> list[Selection]:
 def store(given: Given, state: str) -> StateStore:
     from kitestring.library import states_at
 
-    found = states_at(state or given.home / "state.sqlite")
+    found = states_at(given.path(state) if state else given.home / "state.sqlite")
     assert found is not None
     return found
 

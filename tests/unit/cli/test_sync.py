@@ -182,3 +182,14 @@ def test_another_project_file_can_be_named(run: Run, project: Path, tmp_path: Pa
     moved = project.rename(tmp_path / "other.yaml")
     assert run("sync").exit_code == 2
     assert run("sync", "people_to_shelf", "--project", str(moved)).exit_code == 0
+
+
+def test_paths_of_the_project_are_relative_to_its_file_and_those_typed_to_where_they_were_typed(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = project.parent / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert run("sync", "people_to_shelf", "--state", "mine.json").exit_code == 0
+    assert (project.parent / "out" / "users.jsonl").is_file()
+    assert [path.name for path in below.iterdir() if path.suffix == ".json"] == ["mine.json"]
