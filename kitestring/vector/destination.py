@@ -414,7 +414,8 @@ def refs_of(chunks: Iterable[Chunk]) -> list[Ref]:
 
 def unmatched(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
     """Those of `chunks` that are not stored exactly as they are, and the stored rows that stand in the place of any."""
-    todo, old = [], []
+    todo: list[Chunk] = []
+    old: list[Stored] = []
     for chunk in chunks:
         there = [s for s in stored.get(chunk.key, ()) if s.number == chunk.number]
         exact = next((s for s in there if (s.digest, s.metadata_digest) == (chunk.digest, chunk.metadata_digest)), None)

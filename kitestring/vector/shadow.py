@@ -7,6 +7,7 @@ beside the store and not rows in it: docs/adr/0002-overwrite-in-a-vector-store.m
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -126,7 +127,7 @@ class Shadow:
 
     @property
     def sealed(self) -> bool:
-        return self._db.execute("select count(*) from seal").fetchone()[0] > 0
+        return self._db.execute("select 1 from seal").fetchone() is not None
 
     def close(self) -> None:
         """Let go of the file, and leave it."""
@@ -137,6 +138,9 @@ class Shadow:
         self._db.close()
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        if self.path.parent.suffix == ".shadow":  # made for shadows beside an embedded store
+            with contextlib.suppress(OSError):  # others wait there
+                self.path.parent.rmdir()
 
     def _parts(self, values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
         for start in range(0, len(values), PARAMETERS):

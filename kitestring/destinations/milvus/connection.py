@@ -43,10 +43,7 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
     try:
         from milvus_lite.server_manager import server_manager_instance as servers
     except ImportError as error:
-        raise ConfigError(
-            f"{indexing.host} is a Milvus Lite path, and the package milvus-lite is not installed",
-            hint="Install it: pip install 'kitestring[milvus]' (not on Windows: use a server there).",
-        ) from error
+        raise missing_lite(indexing) from error
     path = lite_path(indexing)
     if path.is_file():
         raise ConfigError(
@@ -72,6 +69,30 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
 
 def lite_path(indexing: Indexing) -> Path:
     return Path(os.path.abspath(Path(indexing.host).expanduser()))
+
+
+def check_lite(indexing: Indexing) -> None:
+    """Whether a Lite directory could be made here; makes none."""
+    try:
+        import milvus_lite  # noqa: F401
+    except ImportError as error:
+        raise missing_lite(indexing) from error
+    there = lite_path(indexing).parent
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(
+            f"Milvus Lite would be made at {lite_path(indexing)}, and {there} cannot be written",
+            hint="Give this user the right to write there, or choose another path.",
+            path=str(there),
+        )
+
+
+def missing_lite(indexing: Indexing) -> ConfigError:
+    return ConfigError(
+        f"{indexing.host} is a Milvus Lite path, and the package milvus-lite is not installed",
+        hint="Install it: pip install 'kitestring[milvus]' (not on Windows: use a server there).",
+    )
 
 
 @contextmanager

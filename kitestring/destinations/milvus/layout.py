@@ -194,7 +194,7 @@ def create(
     index = client.prepare_index_params()
     index.add_index(
         indexing.vector_field,
-        index_type=indexing.index.type,
+        index_type="FLAT" if lite and indexing.index.type == "AUTOINDEX" else indexing.index.type,
         metric_type=indexing.metric,
         params=indexing.index.build_params(),
     )

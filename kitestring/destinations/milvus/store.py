@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus import layout as layouts
-from kitestring.destinations.milvus.connection import connect, disconnect
+from kitestring.destinations.milvus.connection import check_lite, connect, disconnect, lite_path
 from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
@@ -28,6 +29,7 @@ ROWS, NBYTES = 1_000, 16 * 1024 * 1024
 # A query answers at most 16,384 rows (https://milvus.io/docs/limitations.md).
 IDS = 8_000
 PAGE = 10_000
+LOAD_S = 300.0
 LEDGER = ("_ks_key", "chunk_number", "_ks_digest", "_ks_metadata_digest")
 
 
@@ -41,18 +43,32 @@ class MilvusStore(Store):
         self.collection = indexing.collection
         self.where = f"Milvus Lite at {indexing.host}" if self.lite else f"Milvus at {indexing.host}"
         self.timeout = None if self.lite else indexing.timeout
-        self.client: MilvusClient = connect(indexing)
+        self._client: MilvusClient | None = None
         self._layout: Layout | None = None
         self._rows: Rows | None = None
-        with self.translated():
-            if not self.lite:  # `milvus-lite server` is Lite behind an http address
-                # (a 2.3 server from PyPI calls itself v2.3.5-lite, and is none)
-                self.lite = str(self.client.get_server_version(timeout=self.timeout)).startswith("milvus_lite")
-            if self.client.has_collection(self.collection, timeout=self.timeout):
-                self._open()
+        self._loaded = False
+        self._lock = threading.Lock()
+        # Opening a Lite directory creates it: one that is not there is left until something is written.
+        if not (self.lite and not lite_path(indexing).exists()):
+            self._connect()
 
     def translated(self) -> Any:
         return translated(self.where, collection=self.collection)
+
+    def _connect(self) -> None:
+        self._client = connect(self.indexing)
+        with self.translated():
+            if not self.lite:  # `milvus-lite server` is Lite behind an http address; "v2.3.5-lite" is a real server
+                self.lite = str(self._client.get_server_version(timeout=self.timeout)).startswith("milvus_lite")
+            if self._client.has_collection(self.collection, timeout=self.timeout):
+                self._open()
+
+    @property
+    def client(self) -> MilvusClient:
+        if self._client is None:
+            self._connect()
+        assert self._client is not None
+        return self._client
 
     # -- the collection ------------------------------------------------------------------------------------------------
 
@@ -81,23 +97,30 @@ class MilvusStore(Store):
         return self._layout is not None and self._layout.sparse is not None
 
     def _open(self) -> None:
-        """Read the layout and load the collection, so that it can be queried."""
         self._layout = layouts.read(self.client, self.collection, self.indexing, self.indexing.timeout)
         self._rows = None
-        self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, 120.0))
+        self._loaded = False
+
+    def _load(self) -> None:
+        """A collection must be loaded before it is read. Reopening a large one on Lite takes seconds."""
+        with self._lock:
+            if not self._loaded:
+                self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, LOAD_S))
+                self._loaded = True
 
     def ensure(self, dimension: int) -> None:
         with self.translated():
+            client = self.client
             if self._layout is None:
-                if not self.client.has_collection(self.collection, timeout=self.timeout):
-                    layouts.create(
-                        self.client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite
-                    )
+                if not client.has_collection(self.collection, timeout=self.timeout):
+                    layouts.create(client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite)
                     log.info("collection created", extra={"collection": self.collection, "dimension": dimension})
                 self._open()
         self.layout.fit(dimension, self.where)
 
     def check(self, dimension: int) -> None:
+        if self._client is None:
+            check_lite(self.indexing)
         if self._layout is not None:
             self._layout.fit(dimension, self.where)
         if self.lite or isinstance(self.indexing.auth, NoAuth):
@@ -181,6 +204,7 @@ class MilvusStore(Store):
 
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
         primary = self.layout.primary.name
+        self._load()
         return self.client.query(  # type: ignore[no-any-return]
             self.collection,
             filter=condition,
@@ -218,6 +242,7 @@ class MilvusStore(Store):
                 for start in range(0, len(rows), PAGE):
                     yield [self._stored(row) for row in rows[start : start + PAGE]]
                 return
+            self._load()
             pages = self.client.query_iterator(
                 self.collection,
                 batch_size=PAGE,
@@ -239,8 +264,12 @@ class MilvusStore(Store):
             return None
         first = f"_ab_stream == {quote(stream)} and chunk_number == 0"
         with self.translated():
-            if self.lite:  # counting makes Lite read the vectors too
+            if self.lite:
+                # Rows in Lite's memory are slow to search; it writes them out on closing anyway. Its own count(*) reads
+                # the vectors too.
+                self.client.flush(self.collection)
                 return len(self._query(first, []))
+            self._load()
             rows = self.client.query(
                 self.collection,
                 filter=first,
@@ -302,6 +331,7 @@ class MilvusStore(Store):
         filters = " and ".join(f"({one})" for one in conditions if one)
         fields = ["*"] if layout.dynamic else list(layout.fields)
         with self.translated():
+            self._load()
             if hybrid and layout.sparse is not None:
                 hits = self._both(vector, text, filters, limit, fields)
             else:
@@ -361,4 +391,6 @@ class MilvusStore(Store):
         }
 
     def close(self) -> None:
-        disconnect(self.client, self.indexing)
+        if self._client is not None:
+            disconnect(self._client, self.indexing)
+            self._client = None
