@@ -65,8 +65,8 @@ def option(
 
 
 def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:
-    """A setting that no log, error, answer or golden file may show."""
-    return option(default, airbyte_secret=True, **extra)
+    """A setting that no log, error, answer, repr or golden file may show."""
+    return option(default, airbyte_secret=True, **{"repr": False, **extra})
 
 
 def one_of(discriminator: str, default: Any = PydanticUndefined, **extra: Any) -> Any:
@@ -155,8 +155,11 @@ def known_names(model: type[BaseModel]) -> list[str]:
 
 def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     """Every secret string inside `values`, found by the fields that `schema` marks with `airbyte_secret`."""
-    if schema.get("airbyte_secret") and isinstance(values, str | int) and str(values):
-        yield str(values)
+    if schema.get("airbyte_secret"):
+        if isinstance(values, str | int) and str(values):
+            yield str(values)
+        for inner in values.values() if isinstance(values, Mapping) else values if isinstance(values, list) else ():
+            yield from secrets_in(inner, {"airbyte_secret": True})
     for branch in [*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())]:
         yield from secrets_in(values, branch)
     if isinstance(values, Mapping):
