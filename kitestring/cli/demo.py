@@ -48,8 +48,8 @@ destinations:
         mode: local
       indexing:
         # Milvus Lite, in this process. A server: http://localhost:19530
-        host: ./helpdesk.db
-        collection: helpdesk
+        host: ./help_desk.db
+        collection: help_desk
 
 connections:
   helpdesk:
@@ -69,7 +69,7 @@ def demo(
     ctx: typer.Context,
     folder: Annotated[
         str, typer.Option(help="Where its project and collection go. An earlier demo there is replaced.")
-    ] = ("demo"),
+    ] = ".kitestring/demo",
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the help desk running at the end, to sync again from another terminal.")
     ] = False,
@@ -78,7 +78,7 @@ def demo(
 
     \b
     kitestring demo
-    kitestring search -p demo/kitestring.yaml "exports are empty" --where status=new
+    kitestring search -p .kitestring/demo/kitestring.yaml "exports are empty" --where status=new
 
     A stand-in for Zendesk serves several hundred tickets and help articles on this machine. They are synced into Milvus
     Lite with a small local embedding model. Then some change, and a second sync embeds only those.
@@ -92,7 +92,7 @@ def demo(
         logging.getLogger("kitestring").setLevel("WARNING")
     began = time.monotonic()
     place = fresh(given.path(folder))
-    with ZendeskStandIn(tickets=240) as desk:
+    with ZendeskStandIn() as desk:
         codes = told(desk, place, Path(folder))
         typer.echo(f"\nThat took {time.monotonic() - began:.0f} s.")
         if keep and worst(codes) == SUCCEEDED:
@@ -141,8 +141,9 @@ def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
         1,
         f"A help desk, and a project file for it: {project}",
         f"""\
-        A stand-in for Zendesk is running at {desk.url}, with {len(desk.desk.tickets)} tickets and {len(desk.desk.articles)}
-        help articles. {project} says: copy tickets and articles to a Milvus collection, embedded by a local model.
+        A stand-in for Zendesk is running at {desk.url}, with {len(desk.desk.tickets)} tickets and
+        {len(desk.desk.articles)} help articles. {project} says:
+        copy tickets and articles to a Milvus collection, embedded by a local model.
         Now: kitestring sync
         """,
     )
