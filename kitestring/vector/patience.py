@@ -19,8 +19,8 @@ class Patience(Retries):
     (https://platform.openai.com/docs/guides/error-codes). `retry-after-ms` is finer than Retry-After.
     """
 
-    def __init__(self) -> None:
-        super().__init__(attempts=ATTEMPTS)
+    def __init__(self, attempts: int = ATTEMPTS) -> None:
+        super().__init__(attempts=attempts)
 
     def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict:
         if response is not None and response.status == 429:

@@ -6,8 +6,9 @@ import logging
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,13 @@ from kitestring.errors import Cancelled, ConfigError, TransientError
 from kitestring.vector.allowance import Allowance
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.encoding import Encoding
+from kitestring.vector.wellformed import without_surrogates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kitestring.http import Response, Session
+    from kitestring.http import Budget, Policy, Response, Session
 
 log = logging.getLogger("kitestring.vector")
 
@@ -54,7 +56,7 @@ class Remote(Embedder):
     )  # fmt: skip
 
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _stopped: Future[None] = PrivateAttr(default_factory=Future)
+    _open: Line | None = PrivateAttr(default=None)
     _most: int | None = PrivateAttr(default=None)
 
     @abstractmethod
@@ -80,57 +82,61 @@ class Remote(Embedder):
         return None
 
     @cached_property
-    def _session(self) -> Session:
-        from kitestring.http import Budget, Session
+    def _budgets(self) -> tuple[list[Budget], Allowance | None]:
+        """They outlive `close`, since the server remembers too."""
+        from kitestring.http import Budget
+
+        calls = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
+        return calls, Allowance(self.tokens_per_minute) if self.tokens_per_minute else None
+
+    def _line(self) -> Line:
+        from kitestring.http import Session
         from kitestring.vector.patience import Patience
 
-        budgets = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
-        return Session(
-            policy=Patience(), budgets=budgets, timeout_s=120.0, pool_size=self.concurrency, secrets=self.secrets()
-        )
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="embed")
-
-    @cached_property
-    def _allowance(self) -> Allowance | None:
-        return Allowance(self.tokens_per_minute) if self.tokens_per_minute else None
-
-    def _ready(self) -> None:
-        """Make what the threads share, once."""
         with self._lock:
-            _ = self._session, self._threads, self._allowance
+            if self._open is None:
+                calls, tokens = self._budgets
+                session = Session(
+                    policy=Patience(),
+                    budgets=calls,
+                    timeout_s=120.0,
+                    pool_size=self.concurrency,
+                    secrets=self.secrets(),
+                )
+                self._open = Line(session, ThreadPoolExecutor(self.concurrency, "embed"), tokens, self.model_name)
+            return self._open
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._embed(texts, query=False)
+        return self._embed(texts)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._embed([text], query=True)[0]
         return vector
 
-    def _embed(self, texts: Sequence[str], query: bool) -> NDArray[np.float32]:
+    def check(self) -> None:
+        from kitestring.vector.patience import Patience
+
+        self._embed(["test"], policy=Patience(attempts=2))
+
+    def _embed(self, texts: Sequence[str], *, query: bool = False, policy: Policy | None = None) -> NDArray[np.float32]:
         import numpy as np
 
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return out
-        self._ready()
+        line = self._line()
         sizes, texts = self._measured(texts)
         futures = {}
-        try:
-            for begin, end in self._batches(sizes):
-                job = self._threads.submit(self._fetch, texts[begin:end], sizes[begin:end], query)
-                futures[job] = (begin, end)
-        except RuntimeError as error:  # the threads were shut down in the meantime
-            raise self._cancelled() from error
+        for begin, end in self._batches(sizes):
+            job = line.submit(self._fetch, Ask(line, query, policy), texts[begin:end], sizes[begin:end])
+            futures[job] = (begin, end)
         pending: set[Future[Any]] = set(futures)
         try:
             while pending:
-                done, waiting = wait({*pending, self._stopped}, return_when=FIRST_COMPLETED)
-                if self._stopped in done:
-                    raise self._cancelled()
-                pending = waiting - {self._stopped}
+                done, waiting = wait({*pending, line.stopped}, return_when=FIRST_COMPLETED)
+                if line.stopped in done:
+                    raise line.cancelled()
+                pending = waiting - {line.stopped}
                 for job in done:
                     begin, end = futures[job]
                     out[begin:end] = job.result()
@@ -145,7 +151,8 @@ class Remote(Embedder):
         encoding = self.tokens()
         sizes, out, cut, lost = [], [], 0, 0
         limit = self.max_request_tokens
-        lengths = [len(text.encode("utf-8", "replace")) for text in texts]
+        texts = [without_surrogates(text) for text in texts]
+        lengths = [len(text) if text.isascii() else len(text.encode()) for text in texts]
         exactly = self.tokens_per_minute is not None or (limit is not None and sum(lengths) > limit)
         for text, size in zip(texts, lengths, strict=True):
             if exactly or size > self.max_tokens:
@@ -175,29 +182,30 @@ class Remote(Embedder):
         runs.append((begin, len(sizes)))
         return runs
 
-    def _fetch(self, texts: Sequence[str], sizes: Sequence[int], query: bool) -> NDArray[np.float32]:
+    def _fetch(self, ask: Ask, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
         """The vectors of one request's texts, in several requests if the server takes fewer at a time."""
         import numpy as np
 
         if self._most is not None and len(texts) > self._most:
-            return self._halves(texts, sizes, query)
-        if self._allowance is not None:
-            self._pause(self._allowance.reserve(sum(sizes)))
+            return self._halves(ask, texts, sizes)
+        ask.line.spend(sum(sizes))
         found: list[NDArray[np.float32]] = []
 
         def read(response: Response) -> None:
             found[:] = self._read(response, len(texts))
 
-        address, headers, body = self.request(texts, query)
+        address, headers, body = self.request(texts, ask.query)
         try:
-            self._session.request("POST", address, headers=headers, json=body, verify=read)
+            ask.line.session.request("POST", address, headers=headers, json=body, policy=ask.policy, verify=read)
         except ConfigError as error:
             status = error.fields.get("status")
-            if len(texts) > 1 and (status == 413 or (status in (400, 422) and TOO_MANY.search(error.message))):
-                self._most = min(self._most or len(texts), (len(texts) + 1) // 2)
-                log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most})
-                return self._halves(texts, sizes, query)
-            raise
+            too_many = status == 413 or (status in (400, 422) and TOO_MANY.search(error.message))
+            if len(texts) == 1 or not too_many:
+                raise
+        if not found:
+            self._most = min(self._most or len(texts), (len(texts) + 1) // 2)
+            log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most})
+            return self._halves(ask, texts, sizes)
         wrong = next((len(vector) for vector in found if len(vector) != self.dimension), None)
         if wrong is not None:
             raise ConfigError(
@@ -207,12 +215,12 @@ class Remote(Embedder):
             )
         return np.stack(found)
 
-    def _halves(self, texts: Sequence[str], sizes: Sequence[int], query: bool) -> NDArray[np.float32]:
+    def _halves(self, ask: Ask, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
         import numpy as np
 
         middle = len(texts) // 2
         halves = [(texts[:middle], sizes[:middle]), (texts[middle:], sizes[middle:])]
-        return np.concatenate([self._fetch(part, counts, query) for part, counts in halves])
+        return np.concatenate([self._fetch(ask, part, counts) for part, counts in halves])
 
     def _read(self, response: Response, count: int) -> list[NDArray[np.float32]]:
         """The vectors of an answer; an answer that is none is worth another attempt."""
@@ -220,10 +228,15 @@ class Remote(Embedder):
 
         try:
             found = self.vectors(response.body)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except ValueError as error:
             raise TransientError(
-                f"{response.shown} answered with something other than vectors: {response.body[:120]!r}",
-                hint="Check the address: the embedder talks to another kind of server.",
+                f"{response.shown} answered with something that is no JSON: {response.body[:120]!r}",
+                hint="Check the address; if it is right, try again later.",
+            ) from error
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ConfigError(
+                f"{response.shown} answered with JSON without vectors: {response.body[:120]!r}",
+                hint="Check the address: another kind of server answers there.",
             ) from error
         if len(found) != count:
             raise TransientError(f"{response.shown} answered with {len(found)} vectors for {count} texts")
@@ -231,25 +244,60 @@ class Remote(Embedder):
             raise TransientError(f"{response.shown} answered with a vector that holds a number that is not finite")
         return found
 
-    def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            log.info("waiting for the tokens-per-minute budget", extra={"seconds": round(seconds, 3)})
-            wait([self._stopped], timeout=seconds)
-        if self._stopped.done():
-            raise self._cancelled()
+    def close(self) -> None:
+        """Callers of `embed` get `Cancelled` at once; a request under way ends by itself and its answer is dropped.
 
-    def _cancelled(self) -> Cancelled:
-        return Cancelled(f"{self.model_name}: the embedder was closed")
+        The next `embed` begins anew.
+        """
+        with self._lock:
+            line, self._open = self._open, None
+        if line is not None:
+            line.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How the requests of one call are made: over which line, for a question or documents, with whose patience."""
+
+    line: Line
+    query: bool
+    policy: Policy | None
+
+
+class Line:
+    """The connections and threads of an embedder from its first call to `close`."""
+
+    def __init__(self, session: Session, threads: ThreadPoolExecutor, allowance: Allowance | None, name: str) -> None:
+        self.session = session
+        self.threads = threads
+        self.allowance = allowance
+        self.name = name
+        self.stopped: Future[None] = Future()
+        """Done once the embedder is closed: what waits for answers waits for this as well."""
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        try:
+            return self.threads.submit(work, *arguments)
+        except RuntimeError as error:  # shut down in the meantime
+            raise self.cancelled() from error
+
+    def spend(self, tokens: int) -> None:
+        """Wait until the allowance has room for these tokens."""
+        if self.allowance is not None:
+            seconds = self.allowance.reserve(tokens)
+            if seconds > 0:
+                log.info("waiting for the tokens-per-minute budget", extra={"seconds": round(seconds, 3)})
+                wait([self.stopped], timeout=seconds)
+        if self.stopped.done():
+            raise self.cancelled()
+
+    def cancelled(self) -> Cancelled:
+        return Cancelled(f"{self.name}: the embedder was closed")
 
     def close(self) -> None:
-        """Callers of `embed` get `Cancelled` at once; a request under way ends by itself, its answer is dropped."""
-        with self._lock:
-            if not self._stopped.done():
-                self._stopped.set_result(None)
-            if "_threads" in self.__dict__:
-                self._threads.shutdown(wait=False, cancel_futures=True)
-            if "_session" in self.__dict__:
-                self._session.close()
+        self.stopped.set_result(None)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.session.close()
 
 
 def shortened(text: str, encoding: Encoding, most: int) -> tuple[str, int]:

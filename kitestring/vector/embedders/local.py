@@ -103,7 +103,13 @@ class Local(Embedder):
             return self._loaded
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors, too_long = self.bert().embed(texts, self._stop)
+        closed = self._closed
+
+        def stop() -> None:
+            if closed.is_set():
+                raise Cancelled("the embedder was closed")
+
+        vectors, too_long = self.bert().embed(texts, stop)
         if too_long:
             log.warning(
                 "texts were longer than the model takes; their ends are not in the vectors",
@@ -111,9 +117,7 @@ class Local(Embedder):
             )
         return vectors
 
-    def _stop(self) -> None:
-        if self._closed.is_set():
-            raise Cancelled("the embedder was closed")
-
     def close(self) -> None:
-        self._closed.set()
+        """An embedding under way ends with `Cancelled` after its current batch; the next one begins anew."""
+        closed, self._closed = self._closed, threading.Event()
+        closed.set()
