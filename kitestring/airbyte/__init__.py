@@ -1,0 +1,1 @@
+"""Airbyte's protocol: messages, manifests run as connectors, foreign connectors."""

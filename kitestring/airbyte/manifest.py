@@ -1,0 +1,174 @@
+"""A manifest as an Airbyte connector: `spec`, `check`, `discover` and `read` in the protocol, on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kitestring.airbyte.messages import (
+    Writer,
+    catalog_body,
+    configured_streams,
+    line,
+    read_json,
+    states_by_stream,
+)
+from kitestring.batch import Batch
+from kitestring.declarative.manifest import load
+from kitestring.declarative.source import DeclarativeSource
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.types import Checkpoint, Reject, State, Stream
+
+log = logging.getLogger("kitestring.airbyte")
+
+STATE_EVERY_S = 5.0
+"""Pause between the states of a stream of many slices; the last one always comes."""
+CONTROL_KEYS = ("documentation_url", "advanced_auth")
+
+
+def spec(manifest: str, writer: Writer) -> int:
+    """The form of the configuration."""
+    found = load(Path(manifest)).get("spec") or {}
+    body: dict[str, Any] = {"connectionSpecification": found.get("connection_specification") or {}}
+    if found.get("documentation_url"):
+        body["documentationUrl"] = found["documentation_url"]
+    if found.get("advanced_auth"):
+        body["advanced_auth"] = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
+    writer.message("SPEC", "spec", body)
+    return 0
+
+
+def check(manifest: str, config: str, writer: Writer) -> int:
+    """Whether a sync can start."""
+    try:
+        source = opened(manifest, config, writer)
+        try:
+            source.check()
+        finally:
+            source.close()
+    except KitestringError as error:
+        said = f"{error.message}. {error.hint}" if error.hint else error.message
+        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": said})
+        return 0
+    writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "SUCCEEDED"})
+    return 0
+
+
+def discover(manifest: str, config: str, writer: Writer) -> int:
+    """The streams."""
+    source = opened(manifest, config, writer)
+    try:
+        writer.message("CATALOG", "catalog", catalog_body(source.discover()))
+    finally:
+        source.close()
+    return 0
+
+
+def read(manifest: str, config: str, catalog: str, state: str | None, writer: Writer) -> int:
+    """Records and states of the configured streams, one stream after the other; a stream that fails stops no other."""
+    source = opened(manifest, config, writer)
+    saved = states_by_stream(read_json(state, "state")) if state else {}
+    failed = 0
+    try:
+        for stream in configured_streams(read_json(catalog, "catalog")):
+            begun = saved.get((stream.namespace, stream.name), {}) if stream.incremental else {}
+            writer.status(stream, "STARTED")
+            try:
+                read_stream(source, stream, begun, writer)
+                writer.status(stream, "COMPLETE")
+            except KitestringError as error:
+                failed += 1
+                writer.error(error, stream)
+                writer.status(stream, "INCOMPLETE")
+    finally:
+        source.close()
+    return 1 if failed else 0
+
+
+def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer: Writer) -> None:
+    states = {stream.key: begun} if begun else {}
+    current, told, running = dict(begun), time.monotonic(), False
+    for partition in source.partitions([stream], states):
+        for item in source.read(partition, states):
+            if isinstance(item, Batch):
+                if not running:
+                    writer.status(stream, "RUNNING")
+                    running = True
+                writer.records(stream, item.rows())
+            elif isinstance(item, Checkpoint):
+                current = source.merge(stream.key, current, item.state)
+                if time.monotonic() - told > STATE_EVERY_S:
+                    writer.state(stream, current)
+                    told = time.monotonic()
+            elif isinstance(item, Reject):
+                writer.log("WARN", f"a record of {stream.name} cannot be taken: {item.reason}")
+    final = source.finish(stream, current)
+    writer.state(stream, final or {"__ab_no_cursor_state_message": True})
+
+
+def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
+    """The source; a configuration that it changes is told to the platform and written to its file."""
+    values = read_json(config, "configuration")
+    if not isinstance(values, dict):
+        raise ConfigError(f"the configuration {config} is no object", hint="Correct the file.")
+    source = DeclarativeSource.from_manifest(manifest, values)
+
+    def keep(changed: dict[str, Any]) -> None:
+        writer.control(changed)
+        try:
+            Path(config).write_bytes(orjson.dumps(changed, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            log.warning("the changed configuration cannot be written", extra={"path": config, "error": str(error)})
+
+    if {k: v for k, v in source.config.items()} != values:
+        keep(source.config)
+    source.on_config(keep)
+    return source
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`spec|check|discover|read --manifest-path M [--config C] [--catalog K] [--state S]`; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="kitestring airbyte manifest", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("spec", "check", "discover", "read"):
+        command = commands.add_parser(name)
+        command.add_argument("--manifest-path", required=True, metavar="FILE")
+        command.add_argument("--debug", action="store_true")
+        if name != "spec":
+            command.add_argument("--config", required=True, metavar="FILE")
+        if name == "read":
+            command.add_argument("--catalog", required=True, metavar="FILE")
+            command.add_argument("--state", metavar="FILE")
+    asked = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if asked.debug else logging.INFO)
+    writer = Writer()
+    try:
+        if asked.command == "spec":
+            return spec(asked.manifest_path, writer)
+        if asked.command == "check":
+            return check(asked.manifest_path, asked.config, writer)
+        if asked.command == "discover":
+            return discover(asked.manifest_path, asked.config, writer)
+        return read(asked.manifest_path, asked.config, asked.catalog, asked.state, writer)
+    except KitestringError as error:
+        writer.error(error)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except Exception as crash:
+        log.debug("crashed", exc_info=True)
+        writer.error(ConnectorError(f"{type(crash).__name__}: {crash}", hint="Please report this, with the debug log."))
+        return 1
+
+
+__all__ = ["check", "discover", "line", "main", "read", "spec"]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Messages of the Airbyte protocol as JSON lines, and the files a connector is called with."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.types import Catalog, Record, State, Stream, SyncMode, WriteMode
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+class Writer:
+    """Writes messages, one line each, to a binary file (standard output without one)."""
+
+    def __init__(self, file: IO[bytes] | None = None) -> None:
+        self._file = file or sys.stdout.buffer
+
+    def message(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
+        self._file.write(line({"type": kind, name: body}))
+        self._file.flush()
+
+    def records(self, stream: Stream, records: Iterable[Record]) -> None:
+        """RECORD messages; flushed by whatever message comes next."""
+        emitted = now_ms()
+        head: dict[str, Any] = {"stream": stream.name, "data": None, "emitted_at": emitted}
+        if stream.namespace:
+            head["namespace"] = stream.namespace
+        write = self._file.write
+        for record in records:
+            head["data"] = record
+            write(line({"type": "RECORD", "record": head}))
+
+    def state(self, stream: Stream, state: State) -> None:
+        self.message(
+            "STATE",
+            "state",
+            {"type": "STREAM", "stream": {"stream_descriptor": descriptor(stream), "stream_state": state}},
+        )
+
+    def status(self, stream: Stream, status: str) -> None:
+        body = {"stream_descriptor": descriptor(stream), "status": status}
+        self.message("TRACE", "trace", {"type": "STREAM_STATUS", "emitted_at": float(now_ms()), "stream_status": body})
+
+    def log(self, level: str, message: str) -> None:
+        self.message("LOG", "log", {"level": level, "message": message})
+
+    def error(self, error: KitestringError, stream: Stream | None = None) -> None:
+        """A TRACE of the error: sentence and hint, and what kind of failure it is."""
+        said = f"{error.message}. {error.hint}" if error.hint else error.message
+        body: dict[str, Any] = {"message": said, "internal_message": error.message, "failure_type": failure_type(error)}
+        if stream is not None:
+            body["stream_descriptor"] = descriptor(stream)
+        self.message("TRACE", "trace", {"type": "ERROR", "emitted_at": float(now_ms()), "error": body})
+
+    def control(self, config: Mapping[str, Any]) -> None:
+        """CONTROL: the connector changed its own configuration, and the platform has to keep it."""
+        body = {"type": "CONNECTOR_CONFIG", "emitted_at": float(now_ms()), "connectorConfig": {"config": config}}
+        self.message("CONTROL", "control", body)
+
+
+def line(message: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(message, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # Integers beyond 64 bits and lone surrogates.
+        return json.dumps(message, default=str).encode() + b"\n"
+
+
+def failure_type(error: KitestringError) -> str:
+    if isinstance(error, ConfigError | AuthError):
+        return "config_error"
+    return "transient_error" if isinstance(error, TransientError) else "system_error"
+
+
+def descriptor(stream: Stream) -> dict[str, Any]:
+    return {"name": stream.name, **({"namespace": stream.namespace} if stream.namespace else {})}
+
+
+def catalog_body(catalog: Catalog) -> dict[str, Any]:
+    """A CATALOG message's body."""
+    streams = []
+    for stream in catalog:
+        one: dict[str, Any] = {
+            "name": stream.name,
+            "json_schema": stream.schema,
+            "supported_sync_modes": [mode.value for mode in stream.sync_modes],
+            "is_resumable": stream.cursor is not None,
+        }
+        if stream.namespace:
+            one["namespace"] = stream.namespace
+        if stream.cursor is not None:
+            one["source_defined_cursor"] = stream.source_defined_cursor
+            one["default_cursor_field"] = list(stream.cursor)
+        if stream.primary_key:
+            one["source_defined_primary_key"] = [list(path) for path in stream.primary_key]
+        streams.append(one)
+    return {"streams": streams}
+
+
+def read_json(path: str, what: str) -> Any:
+    """The JSON in a file; `ConfigError` that names the file."""
+    try:
+        return orjson.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"the {what} {path} cannot be read: {error.strerror}", hint="Check the path.") from error
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"the {what} {path} is no JSON: {error}", hint="Correct the file.") from error
+
+
+def configured_streams(catalog: Any) -> list[Stream]:
+    """The streams of a configured catalog, as they were selected."""
+    if not isinstance(catalog, Mapping) or not isinstance(catalog.get("streams"), list):
+        raise ConfigError("the catalog has no list of streams", hint="Give a configured catalog.")
+    found = []
+    for index, one in enumerate(catalog["streams"]):
+        try:
+            stream = one["stream"]
+            cursor = one.get("cursor_field") or stream.get("default_cursor_field")
+            keys = one.get("primary_key") or stream.get("source_defined_primary_key") or ()
+            found.append(
+                Stream(
+                    name=stream["name"],
+                    namespace=stream.get("namespace"),
+                    schema=stream.get("json_schema") or {},
+                    primary_key=tuple(tuple(path) for path in keys),
+                    cursor=tuple(cursor) if cursor else None,
+                    sync_modes=tuple(SyncMode(mode) for mode in stream.get("supported_sync_modes") or ("full_refresh",)),
+                    source_defined_cursor=bool(stream.get("source_defined_cursor")),
+                    sync_mode=SyncMode(one.get("sync_mode", "full_refresh")),
+                    write_mode=WriteMode(one.get("destination_sync_mode", "append")),
+                )
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"the catalog's stream {index} cannot be understood: {error!r}") from error
+    return found
+
+
+def states_by_stream(value: Any) -> dict[tuple[str | None, str], State]:
+    """Saved states by namespace and name, from a list of STATE messages (with or without their envelope) or one of them."""
+    found: dict[tuple[str | None, str], State] = {}
+
+    def take(one: Any) -> None:
+        if not isinstance(one, Mapping):
+            raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
+        if isinstance(one.get("state"), Mapping) and one.get("type") == "STATE":
+            one = one["state"]
+        stream = one.get("stream")
+        if isinstance(stream, Mapping):
+            name = stream.get("stream_descriptor") or {}
+            found[name.get("namespace"), str(name.get("name"))] = dict(stream.get("stream_state") or {})
+        elif isinstance(one.get("global"), Mapping):
+            for part in one["global"].get("stream_states") or ():
+                take({"stream": part})
+        else:
+            data = one.get("data") if "data" in one else one
+            for name, state in (data or {}).items():
+                if isinstance(state, Mapping):
+                    found[None, str(name)] = dict(state)
+
+    for one in value if isinstance(value, list) else [value]:
+        take(one)
+    return found

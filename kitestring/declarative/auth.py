@@ -1,0 +1,276 @@
+"""Authenticators with fixed credentials, and the choice between several."""
+
+from __future__ import annotations
+
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.moment import Months, parse_duration
+from kitestring.declarative.option import WITH_BODY, RequestOption
+from kitestring.declarative.slice import Slice
+from kitestring.errors import AuthError, ConfigError
+from kitestring.http import Request, Response
+
+Home = Callable[[], str]
+"""Where the API of the requester lives that an authenticator serves."""
+
+
+def inject(request: Request, place: str, name: str, value: str) -> None:
+    """Put a credential into a request that is about to be sent."""
+    if place == "header":
+        request.headers[name] = value
+    elif place == "request_parameter":
+        if value not in parse_qs(urlsplit(request.url).query).get(name, ()):
+            request.params[name] = value
+    elif request.method in WITH_BODY:
+        if place == "body_json":
+            request.json = {**(request.json or {}), name: value}
+        else:
+            request.form = {**(request.form or {}), name: value}
+
+
+class Fixed:
+    """One credential in one place, computed once."""
+
+    def __init__(self, place: str, name: str, value: Callable[[], str]) -> None:
+        self.place, self.name = place, name
+        self._value = value
+        self.secrets: tuple[str, ...] = ()
+
+    def apply(self, request: Request) -> None:
+        value = self._value()
+        if not self.secrets:
+            self.secrets = (value.removeprefix("Bearer ").removeprefix("Basic "),)
+        inject(request, self.place, self.name, value)
+
+    def refresh(self, response: Response) -> bool:
+        return False
+
+
+@keyword("NoAuth")
+class NoAuth:
+    """No credentials."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+    def apply(self, request: Request) -> None: ...
+
+    def refresh(self, response: Response) -> bool:
+        return False
+
+
+@keyword("BearerAuthenticator")
+class BearerAuthenticator(Fixed):
+    """`Authorization: Bearer`, with the token as a template."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        token = node.needed_text("api_token", types=(str,))
+        super().__init__("header", "Authorization", lambda: f"Bearer {token({})}")
+
+
+@keyword("BasicHttpAuthenticator")
+class BasicHttpAuthenticator(Fixed):
+    """`Authorization: Basic` of a user name and a password."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        user, password = node.needed_text("username", types=(str,)), node.text("password", "", types=(str,))
+        super().__init__(
+            "header", "Authorization", lambda: "Basic " + b64encode(f"{user({})}:{password({})}".encode()).decode()
+        )
+
+
+@keyword("ApiKeyAuthenticator")
+class ApiKeyAuthenticator(Fixed):
+    """A key in a header, a parameter or the body."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        token = node.text("api_token", "", types=(str,))
+        place, name = key_place(node)
+        super().__init__(place, name, lambda: str(token({})))
+
+
+def key_place(node: Node) -> tuple[str, str]:
+    """The place and name of `inject_into`, or the header of the older spelling."""
+    option, header = node.get("inject_into"), node.get("header")
+    if (option is None) == (header is None):
+        raise node.wrong("needs either `inject_into` or `header`")
+    if option is None:
+        return "header", str(node.constant("header", types=(str,)))
+    built = RequestOption(node.typed(option, "inject_into", "RequestOption"))
+    return built.place, built.name
+
+
+@keyword("SelectiveAuthenticator")
+class SelectiveAuthenticator:
+    """The one of several authenticators that a value of the configuration names."""
+
+    def __new__(cls, node: Node, **more: Any) -> Any:
+        path = [str(part) for part in node.items("authenticator_selection_path")]
+        chosen = field.get(node.config, path)
+        choices = node.mapping("authenticators")
+        if chosen is None:
+            raise ConfigError(
+                f"the configuration has no {'.'.join(path)}, which chooses how to authenticate",
+                hint=f"Set it to one of {', '.join(map(str, choices))}.",
+            )
+        if str(chosen) not in choices:
+            raise ConfigError(
+                f"{'.'.join(path)} is {str(chosen)!r}, the manifest knows {', '.join(map(str, choices))}",
+                hint="Choose one of these.",
+            )
+        return node.at(choices[str(chosen)], f"authenticators.{chosen}").build(**more)
+
+
+class Renewed:
+    """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time."""
+
+    place, name = "header", "Authorization"
+
+    def __init__(self) -> None:
+        self.secrets: tuple[str, ...] = ()
+        self._token: str | None = None
+        self._until = 0.0
+        self._lock = threading.RLock()
+
+    def fetch(self) -> tuple[str, float | None]:
+        """A new token and the seconds it holds (None: until it is refused)."""
+        raise NotImplementedError
+
+    def shown(self, token: str) -> str:
+        return f"Bearer {token}"
+
+    def token(self) -> str:
+        with self._lock:
+            if self._token is None or time.monotonic() >= self._until:
+                self._renew()
+            assert self._token is not None
+            return self._token
+
+    def _renew(self) -> None:
+        token, seconds = self.fetch()
+        self._token = token
+        self._until = time.monotonic() + seconds if seconds is not None else float("inf")
+        self.secrets = (*self.secrets[-4:], token)
+
+    def apply(self, request: Request) -> None:
+        inject(request, self.place, self.name, self.shown(self.token()))
+
+    def refresh(self, response: Response) -> bool:
+        """Fetch anew, unless another thread did since this request was sent."""
+        with self._lock:
+            self._renew()
+        return True
+
+
+@keyword("SessionTokenAuthenticator")
+class SessionTokenAuthenticator(Renewed):
+    """Logs in with a request of its own and uses the token of the answer for `expiration_duration`."""
+
+    def __init__(self, node: Node, name: str = "", **_: Any) -> None:
+        super().__init__()
+        self._node = node
+        self._login = node.needed_child("login_requester", "HttpRequester", name=f"{name} login")
+        self._decoder = node.child("decoder", "JsonDecoder")
+        self._path = [str(part) for part in node.items("session_token_path")]
+        text = node.get("expiration_duration")
+        try:
+            self._length = parse_duration(text) if text else None
+        except ValueError as error:
+            raise node.wrong(str(error), "expiration_duration") from None
+        use = node.at(node.need("request_authentication"), "request_authentication")
+        self._template = None
+        if use.type == "ApiKey":
+            self.place, self.name = key_place(use)
+            self._template = use.text("api_token", "{{ session_token }}", types=(str,))
+        elif use.type != "Bearer":
+            raise use.wrong(f"{use.type!r} is neither ApiKey nor Bearer", "type")
+
+    def shown(self, token: str) -> str:
+        if self._template is None:
+            return f"Bearer {token}"
+        return str(self._template({"session_token": token}))
+
+    def fetch(self) -> tuple[str, float | None]:
+        response, _ = self._login.send(Slice())
+        if response.status >= 400:
+            raise AuthError("the login request was not accepted", hint="Check the credentials.", status=response.status)
+        if self._decoder is not None:
+            pages: Any = next(iter(self._decoder.bodies(response)), [{}])
+            page = pages[0] if pages else {}
+        else:
+            page = response.json()
+        token = field.get(page, self._path)
+        if token is None or token == "":
+            raise AuthError(
+                f"the answer to the login request has no {'.'.join(self._path)}", hint="Check the credentials."
+            )
+        if self._length is None:
+            return str(token), 0.0
+        length = self._length.rest if isinstance(self._length, Months) else self._length
+        return str(token), length.total_seconds()
+
+
+@keyword("SessionTokenRequestBearerAuthenticator", "Bearer")
+class SessionTokenRequestBearerAuthenticator:
+    """`type: Bearer` in `request_authentication`: the session token as a bearer token."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+
+@keyword("SessionTokenRequestApiKeyAuthenticator", "ApiKey")
+class SessionTokenRequestApiKeyAuthenticator:
+    """`type: ApiKey` in `request_authentication`: the session token in a place of the manifest's choice."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+
+@keyword("LegacySessionTokenAuthenticator")
+class LegacySessionTokenAuthenticator(Renewed):
+    """The token of the configuration while it is valid, else one from user name and password (Metabase)."""
+
+    def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
+        super().__init__()
+        self._home = home
+        self._connection = node.setting.connection
+        self.place, self.name = "header", str(node.constant("header", types=(str,)))
+        self._text = {
+            key: node.text(key, "", types=(str,))
+            for key in (
+                *("login_url", "validate_session_url", "session_token"),
+                *("session_token_response_key", "username", "password"),
+            )
+        }
+
+    def shown(self, token: str) -> str:
+        return token
+
+    def fetch(self) -> tuple[str, float | None]:
+        value = {key: str(text({})) for key, text in self._text.items()}
+        base = self._connection.moved(self._home(), self._home())
+        session = self._connection.session()
+        if value["session_token"] and self._token is None:
+            try:
+                session.request("GET", base + value["validate_session_url"], headers={self.name: value["session_token"]})
+                return value["session_token"], None
+            except AuthError:
+                pass
+        if not (value["username"] and value["password"]):
+            raise AuthError(
+                "the session token is not valid and there is no user name and password",
+                hint="Give a new session token, or a user name and password.",
+            )
+        answer = session.request(
+            "POST", base + value["login_url"], json={"username": value["username"], "password": value["password"]}
+        )
+        token = orjson.loads(answer.body or b"{}").get(value["session_token_response_key"])
+        if not token:
+            raise AuthError(f"the answer to the login has no {value['session_token_response_key']}")
+        return str(token), 86_400.0

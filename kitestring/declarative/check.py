@@ -1,0 +1,78 @@
+"""What `check` reads to see that a source works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.retriever import Page
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kitestring.declarative.source import DeclarativeSource
+
+
+def available(stream: Any) -> None:
+    """Read the first page of the first slice of a stream."""
+    for piece in stream.pieces({}, Memory()):
+        for page in stream.read(piece):
+            if isinstance(page, Page) and page.rejects and not page.records:
+                raise ConfigError(f"stream {stream.name}: {page.rejects[0].reason}")
+            return
+        return
+    raise ConfigError(
+        f"stream {stream.name} has nothing to read: its partition router or its cursor gives no slice",
+        hint="Check the start date and the lists in the configuration.",
+    )
+
+
+@keyword("CheckStream")
+class CheckStream:
+    """Reads a page of the named streams, and of some streams of the named dynamic streams."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.node = node
+        self.names = [str(name) for name in node.items("stream_names")]
+        self.dynamic = [
+            node.typed(value, f"dynamic_streams_check_configs[{i}]", "DynamicStreamCheckConfig").build()
+            for i, value in enumerate(node.items("dynamic_streams_check_configs"))
+        ]
+        self.overrides: Mapping[str, Any] = node.mapping("config_overrides")
+        if not self.names and not self.dynamic:
+            raise node.wrong("needs `stream_names` or `dynamic_streams_check_configs`")
+
+    def check(self, source: DeclarativeSource) -> None:
+        for name in self.names:
+            available(source.component(name))
+        for one in self.dynamic:
+            for name in source.dynamic_names(one.name)[: one.count]:
+                available(source.component(name))
+
+
+@keyword("DynamicStreamCheckConfig")
+class DynamicStreamCheckConfig:
+    """How many streams of a dynamic stream are checked: a part of `CheckStream`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.name = str(node.need("dynamic_stream_name"))
+        self.count = node.integer("stream_count")
+
+
+@keyword("CheckDynamicStream")
+class CheckDynamicStream:
+    """Reads a page of the first streams, whichever they are."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.count = node.integer("stream_count", 1) or 1
+        self.reads = node.flag("use_check_availability", True)
+        self.overrides: Mapping[str, Any] = node.mapping("config_overrides")
+
+    def check(self, source: DeclarativeSource) -> None:
+        names = source.names()[: self.count]
+        if not names:
+            raise ConfigError("the source has no streams", hint="Check what the credentials may see.")
+        if self.reads:
+            for name in names:
+                available(source.component(name))

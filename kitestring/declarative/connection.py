@@ -1,0 +1,136 @@
+"""The HTTP side of one source: its session, the answers kept for streams that are read as parents, the `base_url` override."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from kitestring.errors import TransientError
+
+if TYPE_CHECKING:
+    from kitestring.http import Budget, Response, Session
+
+KEPT_BYTES = 48 * 1024 * 1024
+LARGEST_KEPT = 8 * 1024 * 1024
+
+
+class Answer:
+    """A kept response. Its JSON is parsed anew each time, since transformations change records in place."""
+
+    __slots__ = ("body", "elapsed_s", "headers", "method", "status", "url")
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = dict(response.headers.items())
+        self.url = response.url
+        self.method = response.method
+        self.body = response.body
+        self.elapsed_s = response.elapsed_s
+
+    def json(self) -> Any:
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise TransientError(f"{self.method} {self.url.partition('?')[0]} gave a page that is no JSON") from None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def chunks(self, size: int = 65536) -> Iterable[bytes]:
+        for start in range(0, len(self.body), size):
+            yield self.body[start : start + size]
+
+
+class Connection:
+    """Sessions by timeout, one for nearly every source; and the kept answers, forgotten when nobody reads any more."""
+
+    def __init__(self, *, base_url: str = "", secrets: Iterable[str] = ()) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.budgets: tuple[Budget, ...] = ()
+        self._secrets = [s for s in secrets if s]
+        self._sessions: dict[tuple[float, float], Session] = {}
+        self._kept: OrderedDict[Any, Answer] = OrderedDict()
+        self._kept_bytes = 0
+        self._readers = 0
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def session(self, connect_s: float | None = None, read_s: float | None = None) -> Session:
+        from kitestring.http import Session
+
+        key = (connect_s or 10.0, read_s or 60.0)
+        with self._lock:
+            found = self._sessions.get(key)
+            if found is None:
+                found = self._sessions[key] = Session(
+                    headers={"Accept": "*/*"},
+                    connect_timeout_s=key[0],
+                    timeout_s=key[1],
+                    budgets=self.budgets,
+                    secrets=self._secrets,
+                )
+                if self._closed:
+                    found.close()
+            return found
+
+    def hide(self, *secrets: str) -> None:
+        """Mask these in logs and errors from now on."""
+        with self._lock:
+            self._secrets.extend(secrets)
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.hide(*secrets)
+
+    def moved(self, url: str, home: str) -> str:
+        """`url` at the configured `base_url`, where it belongs to the host of `home`."""
+        if not self.base_url or not home:
+            return url
+        parts = urlsplit(url)
+        if parts.netloc != urlsplit(home).netloc:
+            return url
+        return self.base_url + url[len(parts.scheme) + 3 + len(parts.netloc) :]
+
+    def kept(self, key: Any) -> Answer | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def keep(self, key: Any, response: Response) -> Answer:
+        answer = Answer(response)
+        size = len(answer.body)
+        if size <= LARGEST_KEPT:
+            with self._lock:
+                if key not in self._kept:
+                    self._kept[key] = answer
+                    self._kept_bytes += size
+                while self._kept_bytes > KEPT_BYTES:
+                    _, old = self._kept.popitem(last=False)
+                    self._kept_bytes -= len(old.body)
+        return answer
+
+    def __enter__(self) -> Connection:
+        with self._lock:
+            self._readers += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                self._kept.clear()
+                self._kept_bytes = 0
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.close()

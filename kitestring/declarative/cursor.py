@@ -1,0 +1,450 @@
+"""Cursors: from a saved state to the stretches of time that are still to be read, and back to a state.
+
+A state is `{cursor field: value}`. While a sync runs and stretches end out of order it is Airbyte's other form,
+`{"state_type": "date-range", "slices": [{"start", "end", "most_recent_cursor_value"}]}`; both are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from kitestring.declarative import moment
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.moment import DateFormat, Duration, parse_duration
+from kitestring.declarative.option import Options, RequestOption
+from kitestring.declarative.slice import Slice
+from kitestring.declarative.template import Template
+from kitestring.errors import ConfigError
+from kitestring.types import Record, State
+
+Value = TypeVar("Value", datetime, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(Generic[Value]):
+    """What was read from `start` to `end`, and the highest cursor value seen there."""
+
+    start: Value
+    end: Value
+    latest: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Generic[Value]):
+    """A state as a cursor understands it. `since` is where new records begin; `legacy` what else the state held."""
+
+    since: Value
+    stretches: list[Stretch[Value]]
+    legacy: dict[str, Any]
+
+
+class Cursor(Generic[Value]):
+    """What the two kinds of cursors share: reading and writing states, and judging records."""
+
+    kind = "date-range"
+    start: Value
+    lookback: Duration | None = None
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.field = str(node.constant("cursor_field"))
+        self.user_field = node.flag("allow_catalog_defined_cursor_field")
+        self.feed = node.flag("is_data_feed")
+        self.client_side = node.flag("is_client_side_incremental")
+        self.whole_stream = node.flag("global_substream_cursor")
+
+    def parse(self, value: Any) -> Value:
+        """A cursor value; ValueError where it is none."""
+        raise NotImplementedError
+
+    def write(self, value: Value) -> Any:
+        raise NotImplementedError
+
+    def after(self, value: Value) -> Value:
+        """The next value that a stretch beginning right behind `value` would have."""
+        raise NotImplementedError
+
+    def end(self) -> Value:
+        raise NotImplementedError
+
+    def slices(self, progress: Progress[Value]) -> Iterator[dict[str, Any]]:
+        """The bounds of the stretches that are still to be read, as templates and requests see them."""
+        raise NotImplementedError
+
+    def bounds(self, part: Mapping[str, Any], latest: Value | None, progress: Progress[Value]) -> Stretch[Value] | None:
+        """The stretch that a slice which was read covers."""
+        raise NotImplementedError
+
+    def fill(self, options: Options, part: Slice) -> None:
+        """Put the bounds of the slice into a request."""
+
+    def progress(self, state: Mapping[str, Any]) -> Progress[Value]:
+        """`ConfigError` for a state whose cursor value cannot be read."""
+        if state.get("state_type") in ("date-range", "integer"):
+            stretches = [
+                Stretch(self.saved(s["start"]), self.saved(s["end"]), self._maybe(s.get("most_recent_cursor_value")))
+                for s in state.get("slices", ())
+            ]
+            legacy = dict(state.get("legacy") or {})
+            if stretches:
+                first = stretches[0]
+                return Progress(first.latest if first.latest is not None else first.end, stretches, legacy)
+        else:
+            legacy = dict(state)
+        saved = self.saved(state[self.field]) if state.get(self.field) is not None else None
+        since = saved if saved is not None and saved >= self.start else self.start
+        return Progress(since, [Stretch(self.start, since, since)], legacy)
+
+    def saved(self, value: Any) -> Value:
+        """A value out of a state or a slice; `ConfigError` where it cannot be read."""
+        try:
+            return self.parse(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ConfigError(
+                f"the saved state holds {value!r} for {self.field}, which the manifest's date formats do not read",
+                hint="Correct the state, or reset this stream.",
+            ) from error
+
+    def _maybe(self, value: Any) -> Value | None:
+        return None if value is None else self.saved(value)
+
+    def add(self, progress: Progress[Value], stretch: Stretch[Value] | None) -> Progress[Value]:
+        """Progress after one more stretch; stretches that touch become one."""
+        found = [*progress.stretches] if stretch is None else [*progress.stretches, stretch]
+        return replace(progress, stretches=self.joined(found))
+
+    def joined(self, stretches: list[Stretch[Value]]) -> list[Stretch[Value]]:
+        merged: list[Stretch[Value]] = []
+        for one in sorted(stretches, key=lambda s: (s.start, s.end)):
+            if merged and self.after(merged[-1].end) >= one.start:
+                last = merged[-1]
+                values = [value for value in (last.latest, one.latest) if value is not None]
+                merged[-1] = Stretch(last.start, max(last.end, one.end), max(values) if values else None)
+            else:
+                merged.append(one)
+        return merged
+
+    def running(self, progress: Progress[Value]) -> State:
+        """The state while a sync runs."""
+        slices = [
+            {"start": self.write(s.start), "end": self.write(s.end)}
+            | ({} if s.latest is None else {"most_recent_cursor_value": self.write(s.latest)})
+            for s in progress.stretches
+        ]
+        state: State = {"state_type": self.kind, "slices": slices}
+        if progress.legacy:
+            state["legacy"] = progress.legacy
+        return state
+
+    def final(self, progress: Progress[Value]) -> State:
+        """The state when a sync ended: how far everything before it was read."""
+        first = self.joined(progress.stretches)[0]
+        return {**progress.legacy, self.field: self.write(first.start if first.latest is None else first.latest)}
+
+    def lowest(self, progress: Progress[Value]) -> Value:
+        """The cursor value below which a record was read before."""
+        since = progress.since
+        if self.lookback is None:
+            return since
+        try:
+            lower: Any = since - self.lookback  # type: ignore[operator]
+        except OverflowError:
+            return since
+        return max(lower, min(since, self.start))
+
+    def observe(self, records: list[Record], latest: Value | None) -> Value | None:
+        """The highest cursor value of the records and `latest`; values that cannot be read do not count."""
+        field = self.field
+        for record in records:
+            value = record.get(field)
+            if value is None:
+                continue
+            try:
+                found = self.parse(value)
+            except (ValueError, TypeError, OverflowError):
+                continue
+            if latest is None or found > latest:
+                latest = found
+        return latest
+
+    def judge(self, lowest: Value) -> Callable[[Record], bool]:
+        """True for records at or after `lowest` and not after the end; those without a cursor value are taken."""
+        end = self.end()
+        field = self.field
+
+        def wanted(record: Record) -> bool:
+            value = record.get(field)
+            if value is None:
+                return True
+            try:
+                return lowest <= self.parse(value) <= end
+            except (ValueError, TypeError, OverflowError):
+                return True
+
+        return wanted
+
+
+@keyword("MinMaxDatetime")
+class MinMaxDatetime:
+    """A moment given as a template, kept between a lowest and a highest."""
+
+    def __init__(self, node: Node, format: str = "", **_: Any) -> None:
+        self._node = node
+        self._format = DateFormat(str(node.get("datetime_format") or format or moment.DEFAULT_FORMAT))
+        self._value = node.needed_text("datetime")
+        self._least: Template | None = node.text("min_datetime") if node.get("min_datetime") else None
+        self._most: Template | None = node.text("max_datetime") if node.get("max_datetime") else None
+
+    def __call__(self) -> datetime:
+        found = self._parsed("datetime", self._value)
+        if self._least is not None and self._least({}) != "":
+            found = max(found, self._parsed("min_datetime", self._least))
+        if self._most is not None and self._most({}) != "":
+            found = min(found, self._parsed("max_datetime", self._most))
+        return found
+
+    def _parsed(self, name: str, template: Template) -> datetime:
+        value = template({})
+        try:
+            return self._format.parse(str(value))
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(
+                f"manifest, {self._node.path}.{name}: {str(value)!r} is no date of the format {self._format.text}",
+                hint="Check the dates in the configuration: " + str(template.text),
+                place=f"{self._node.path}.{name}",
+            ) from error
+
+
+Clamp = Callable[[datetime], datetime]
+WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
+
+@keyword("DatetimeBasedCursor")
+class DatetimeBasedCursor(Cursor[datetime]):
+    """Reads by time: from the last cursor value (less a lookback) to the end, in steps where the manifest names one."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        self.format = DateFormat(str(node.need("datetime_format")))
+        self._formats = [DateFormat(str(text)) for text in node.items("cursor_datetime_formats")] + [self.format]
+        self.start_key = str(node.constant("partition_field_start", "start_time"))
+        self.end_key = str(node.constant("partition_field_end", "end_time"))
+        self.granularity = self._duration("cursor_granularity")
+        self._increment = self.granularity or timedelta(milliseconds=1)
+        self.lookback = self._duration("lookback_window")
+        self.step = self._duration("step")
+        if (node.get("step") is None) != (node.get("cursor_granularity") is None):
+            raise node.wrong("`step` and `cursor_granularity` need each other")
+        self._strict = node.flag("is_compare_strictly")
+        self.start = self._moment("start_datetime")()
+        self._end = self._moment("end_datetime") if node.get("end_datetime") else moment.now
+        self._clamp: Clamp | None = None
+        self._clamp_end: Clamp | None = None
+        if node.get("clamping"):
+            self._clamp, self._clamp_end = clamps(node)
+        self._start_option: RequestOption | None = node.child("start_time_option", "RequestOption")
+        self._end_option: RequestOption | None = node.child("end_time_option", "RequestOption")
+
+    def _duration(self, name: str) -> Any:
+        text = self.node.constant(name)
+        if not text:
+            return None
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            raise self.node.wrong(str(error), name) from None
+
+    def _moment(self, name: str) -> Callable[[], datetime]:
+        value = self.node.need(name)
+        if not isinstance(value, Mapping):
+            value = {"type": "MinMaxDatetime", "datetime": str(value), "$parameters": dict(self.node.parameters)}
+        found: MinMaxDatetime = self.node.typed(value, name, "MinMaxDatetime").build(format=self.format.text)
+        return found
+
+    def parse(self, value: Any) -> datetime:
+        for one in self._formats[:-1]:
+            try:
+                return one.parse(value)
+            except ValueError:
+                continue
+        return self._formats[-1].parse(value)
+
+    def write(self, value: datetime) -> str:
+        return self.format.format(value)
+
+    def after(self, value: datetime) -> datetime:
+        try:
+            return value + self._increment
+        except OverflowError:
+            return value
+
+    def end(self) -> datetime:
+        found = self._end()
+        if self._clamp_end is not None:
+            return self._clamp_end(found) - (self.granularity or timedelta(seconds=1))
+        return found
+
+    def observe(self, records: list[Record], latest: datetime | None) -> datetime | None:
+        """As for every cursor; texts of a format whose order is that of time are compared as texts first."""
+        length, field = self.format.length, self.field
+        if length and len(self._formats) == 1:
+            texts = [value for record in records if type(value := record.get(field)) is str and len(value) == length]
+            if len(texts) == len(records) and texts:
+                try:
+                    found = self.format.parse(max(texts))
+                    return found if latest is None or found > latest else latest
+                except ValueError:
+                    pass
+        return super().observe(records, latest)
+
+    def fill(self, options: Options, part: Slice) -> None:
+        if self._start_option is not None and self.start_key in part.cursor_slice:
+            self._start_option.put(options, part.cursor_slice[self.start_key])
+        if self._end_option is not None and self.end_key in part.cursor_slice:
+            self._end_option.put(options, part.cursor_slice[self.end_key])
+
+    def bounds(
+        self, part: Mapping[str, Any], latest: datetime | None, progress: Progress[datetime]
+    ) -> Stretch[datetime] | None:
+        return Stretch(self.saved(part[self.start_key]), self.saved(part[self.end_key]), latest)
+
+    def slices(self, progress: Progress[datetime]) -> Iterator[dict[str, Any]]:
+        stretches = self.joined(progress.stretches)
+        if self.start < stretches[0].start:
+            yield from self._split(self.start, stretches[0].start, False)
+        for before, behind in zip(stretches, stretches[1:], strict=False):
+            yield from self._split(before.end + (self.granularity or timedelta()), behind.start, False)
+        last = stretches[-1].end
+        try:
+            last = last - self.lookback if self.lookback else last
+        except OverflowError:
+            last = self.start
+        yield from self._split(last, self.end(), True)
+
+    def _split(self, lower: datetime, upper: datetime, final: bool) -> Iterator[dict[str, Any]]:
+        """Cut a stretch into steps. Bounds are inclusive, so that a step ends one granularity before the next begins."""
+        if lower > upper or (lower == upper and not self.granularity) or upper < self.start:
+            return
+        clamp = self._clamp or (lambda value: value)
+        lower = clamp(max(lower, self.start))
+        if lower > upper or (lower == upper and (self._strict or not final)):
+            return
+        if self.step is None or self._stepped(lower) >= upper:
+            end = upper if final and self.granularity else clamp(upper)
+            yield self._slice(lower, end - self.granularity if self.granularity and not final else end)
+            return
+        while True:
+            end = min(self._stepped(lower), upper)
+            done = end >= upper
+            if not done:
+                end = clamp(end)
+                done = end == upper
+            lower = clamp(lower)
+            if lower >= end:
+                return
+            shorten = self.granularity and not (final and done)
+            yield self._slice(lower, end - self.granularity if shorten else end)
+            lower = end
+            if done:
+                return
+
+    def _stepped(self, lower: datetime) -> datetime:
+        try:
+            found: datetime = lower + self.step
+            return found
+        except OverflowError:
+            return self.end()
+
+    def _slice(self, start: datetime, end: datetime) -> dict[str, Any]:
+        return {self.start_key: self.write(start), self.end_key: self.write(end)}
+
+    def looked_back(self, state: Mapping[str, Any], seconds: float) -> State:
+        """A state moved back in time by the length of the last sync."""
+        if not seconds or state.get(self.field) is None:
+            return dict(state)
+        try:
+            return {**state, self.field: self.write(self.saved(state[self.field]) - timedelta(seconds=seconds))}
+        except OverflowError:
+            return dict(state)
+
+    def reduced(self, part: Slice, latest: datetime | None) -> Slice:
+        """The rest of a slice behind the latest record."""
+        if latest is None:
+            return part
+        return part.during({**part.cursor_slice, self.start_key: self.write(latest)})
+
+    def halves(self, part: Slice) -> list[Slice]:
+        """The slice in two, or nothing where it is too short for that."""
+        if not self.granularity:
+            return []
+        start, end = self.saved(part[self.start_key]), self.saved(part[self.end_key])
+        units = (end - start) // self.granularity + 1
+        if units < 2:
+            return []
+        middle = start + self.granularity * (units // 2)
+        return [
+            part.during(self._slice(start, middle - self.granularity)),
+            part.during(self._slice(middle, end)),
+        ]
+
+
+def clamps(node: Node) -> tuple[Clamp, Clamp]:
+    """Rounding up and down to whole days, weeks or months."""
+    clamping = node.at(node.need("clamping"), "clamping")
+    target = str(clamping.needed_text("target")({}))
+
+    def midnight(value: datetime) -> datetime:
+        return value.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    if target == "DAY":
+        return (lambda v: midnight(v) if midnight(v) == v else midnight(v) + timedelta(days=1)), midnight
+    if target == "MONTH":
+        return (lambda v: midnight(v) if v.day == 1 else moment.shifted(midnight(v).replace(day=1), 1)), (
+            lambda v: midnight(v).replace(day=1)
+        )
+    weekday = clamping.mapping("target_details").get("weekday")
+    if target != "WEEK" or weekday not in WEEKDAYS:
+        raise clamping.wrong("DAY, MONTH, or WEEK with target_details.weekday is expected", "target")
+    day = WEEKDAYS.index(weekday)
+    return (lambda v: midnight(v) + timedelta(days=(day - v.weekday()) % 7)), (
+        lambda v: midnight(v) - timedelta(days=(v.weekday() - day) % 7)
+    )
+
+
+@keyword("IncrementingCountCursor")
+class IncrementingCountCursor(Cursor[float]):
+    """Reads by a number that only grows: from the last value on."""
+
+    kind = "integer"
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        self.start = node.integer("start_value", 0) or 0
+        self._start_option: RequestOption | None = node.child("start_value_option", "RequestOption")
+
+    def parse(self, value: Any) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        return int(value)
+
+    def write(self, value: float) -> Any:
+        return value
+
+    def after(self, value: float) -> float:
+        return value + 1
+
+    def end(self) -> float:
+        return float("inf")
+
+    def fill(self, options: Options, part: Slice) -> None:
+        if self._start_option is not None and "start" in part.cursor_slice:
+            self._start_option.put(options, part.cursor_slice["start"])
+
+    def bounds(self, part: Mapping[str, Any], latest: float | None, progress: Progress[float]) -> Stretch[float] | None:
+        return None if latest is None else Stretch(progress.since, latest, latest)
+
+    def slices(self, progress: Progress[float]) -> Iterator[dict[str, Any]]:
+        yield {"start": self.joined(progress.stretches)[-1].end}

@@ -1,0 +1,173 @@
+"""Streams that are made from a template: for each item of the configuration, of an API's answer, or of a list."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.manifest import hand_down, parse
+from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.transformation import value_types
+from kitestring.errors import ConfigError
+
+Values = Mapping[str, Any]
+
+
+@keyword("ComponentMappingDefinition")
+class ComponentMappingDefinition:
+    """A value that is set in the template of a stream."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._types = value_types(node)
+        self._value = node.needed_text("value", types=self._types)
+        self._path = node.path_of("field_path")
+        self._create = node.flag("create_or_update")
+        condition = node.get("condition")
+        self._condition = node.condition(condition) if condition else None
+
+    def apply(self, stream: dict[str, Any], context: Values, as_yaml: bool) -> None:
+        if self._condition is not None and not self._condition(context):
+            return
+        value = self._value(context)
+        if as_yaml and isinstance(value, str) and self._types != (str,):
+            try:
+                value = parse(value)
+            except ConfigError:
+                pass
+        path = [part(context) for part in self._path]
+        if "*" in path:
+            for holder, name in list(field.matches(stream, [str(part) for part in path])):
+                holder[name] = value
+        elif not field.replace(stream, path, value) and self._create and value:
+            field.put(stream, path, value)
+
+
+class Resolver:
+    """Fills the template of a stream once for each set of values."""
+
+    as_yaml = True
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.node = node
+        self.mapping: list[ComponentMappingDefinition] = node.children("components_mapping", "ComponentMappingDefinition")
+
+    def values(self) -> Iterator[Values]:
+        """What templates see beside the configuration, for each stream."""
+        raise NotImplementedError
+
+    def streams(self, template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for context in self.values():
+            stream = copy.deepcopy(dict(template))
+            whole = {"stream_template_config": template, "stream_slice": None, **context}
+            for one in self.mapping:
+                one.apply(stream, whole, self.as_yaml)
+            yield stream
+
+
+@keyword("StreamConfig")
+class StreamConfig:
+    """A list in the configuration, with values that are always added."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._path = node.path_of("configs_pointer")
+        self._config = node.config
+        self._defaults = node.items("default_values")
+
+    def values(self) -> list[Any]:
+        found = field.get(self._config, [part({}) for part in self._path], [])
+        return [*(found if isinstance(found, list) else [found]), *self._defaults]
+
+
+@keyword("ConfigComponentsResolver")
+class ConfigComponentsResolver(Resolver):
+    """A stream for each item of a list in the configuration; of several lists, for each combination."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        config = node.need("stream_config")
+        several = isinstance(config, list)
+        self._lists: list[StreamConfig] = (
+            node.children("stream_config", "StreamConfig") if several else [node.child("stream_config", "StreamConfig")]
+        )
+
+    def values(self) -> Iterator[Values]:
+        for chosen in itertools.product(*(list(enumerate(one.values())) for one in self._lists)):
+            merged: dict[str, Any] = {}
+            for place, (index, item) in enumerate(chosen):
+                if isinstance(item, dict):
+                    merged.update(item)
+                else:
+                    merged.setdefault(f"source_config_{place}", (index, item))
+            yield {"components_values": merged}
+
+
+@keyword("HttpComponentsResolver")
+class HttpComponentsResolver(Resolver):
+    """A stream for each record that the API answers."""
+
+    as_yaml = False
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        self._retriever = node.needed_child("retriever", "SimpleRetriever", name=node.path, cached=True)
+
+    def values(self) -> Iterator[Values]:
+        for part in self._retriever.router.slices(Memory()):
+            for page in self._retriever.pages(part):
+                for record in page.records:
+                    yield {"components_values": record, "stream_slice": part}
+
+
+@keyword("StreamParametersDefinition")
+class StreamParametersDefinition:
+    """The values for each stream, written in the manifest."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.values = node.items("list_of_parameters_for_stream")
+
+
+@keyword("ParametrizedComponentsResolver")
+class ParametrizedComponentsResolver(Resolver):
+    """A stream for each set of values in the manifest."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        self._parameters: StreamParametersDefinition = node.needed_child(
+            "stream_parameters", "StreamParametersDefinition"
+        )
+
+    def values(self) -> Iterator[Values]:
+        for one in self._parameters.values:
+            yield {"components_values": one}
+
+
+@keyword("DynamicDeclarativeStream")
+class DynamicDeclarativeStream:
+    """A template of a stream, and a resolver that says which streams it makes."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.node = node
+        self.name = str(node.get("name", ""))
+
+    def streams(self) -> Iterator[dict[str, Any]]:
+        resolver: Resolver = self.node.needed_child("components_resolver")
+        own_first = not self.node.flag("use_parent_parameters", True)
+        template = self.node.mapping("stream_template")
+        seen: set[str] = set()
+        for stream in resolver.streams(template):
+            stream.setdefault("type", "DeclarativeStream")
+            handed = hand_down(stream, "", {}, own_first)
+            name = handed.get("name")
+            if not isinstance(name, str) or not name:
+                raise self.node.wrong(f"a stream it makes has the name {name!r}", "stream_template")
+            if name in seen:
+                raise ConfigError(
+                    f"manifest, {self.node.path}: two streams would be called {name}",
+                    hint="Check the names in the configuration.",
+                )
+            seen.add(name)
+            yield handed

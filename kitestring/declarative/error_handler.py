@@ -1,0 +1,351 @@
+"""What a response means for a stream: error handlers, their filters, and the waits before another attempt."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.http import Raise, Response, Retry, Return, Verdict, told_wait_s, vendor_message
+
+
+class Actions:
+    """What a filter may order."""
+
+    SUCCESS, IGNORE, FAIL, RETRY, RATE_LIMITED = "SUCCESS", "IGNORE", "FAIL", "RETRY", "RATE_LIMITED"
+    RESET_PAGINATION, REFRESH = "RESET_PAGINATION", "REFRESH_TOKEN_THEN_RETRY"
+    REDUCE_PAGE_SIZE, SPLIT_WINDOW = "REDUCE_PAGE_SIZE", "SPLIT_REQUEST_WINDOW"
+    FINAL = frozenset({SUCCESS, IGNORE, RETRY, RESET_PAGINATION, REDUCE_PAGE_SIZE, SPLIT_WINDOW})
+    """With these, a composite handler asks no further handler."""
+    AGAIN = frozenset({RETRY, RATE_LIMITED, REFRESH})
+    ALL = frozenset({*FINAL, *AGAIN, FAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What to do with a response; `failure` is the manifest's failure type where it names one."""
+
+    action: str
+    message: str = ""
+    failure: str = ""
+
+
+SUCCESS = Resolution(Actions.SUCCESS)
+
+
+def by_status(status: int) -> Resolution:
+    """What a status means where no filter has a say."""
+    if status < 400:
+        return SUCCESS
+    if status == 429:
+        return Resolution(Actions.RATE_LIMITED)
+    if status in (408, 409, 425) or status >= 500:
+        return Resolution(Actions.RETRY)
+    return Resolution(Actions.FAIL)
+
+
+@keyword("HttpResponseFilter")
+class HttpResponseFilter:
+    """An action for the responses that have a status, satisfy a predicate or contain a message."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.action = node.get("action")
+        if self.action is not None and self.action not in Actions.ALL:
+            raise node.wrong(f"{self.action!r} is none of {', '.join(sorted(Actions.ALL))}", "action")
+        try:
+            self.codes = frozenset(int(code) for code in node.items("http_codes"))
+        except (TypeError, ValueError):
+            raise node.wrong("holds something that is no status code", "http_codes") from None
+        self.contains = str(node.get("error_message_contains", ""))
+        predicate = node.get("predicate")
+        self.predicate = node.condition(predicate) if predicate else None
+        self.message = node.text("error_message", "")
+        self.failure = str(node.get("failure_type", ""))
+        self._speaks = bool(node.get("error_message"))
+        if self.action and not (self.codes or self.contains or self.predicate):
+            raise node.wrong("an action needs `http_codes`, `predicate` or `error_message_contains`")
+
+    def match(self, response: Response) -> Resolution | None:
+        if self.action is None:
+            return None
+        if response.status in self.codes or self._satisfied(response) or self._found(response):
+            message = str(self.message(seen(response))) if self._speaks else ""
+            return Resolution(self.action, message, self.failure if self.action == Actions.FAIL else "")
+        return None
+
+    def _satisfied(self, response: Response) -> bool:
+        return self.predicate is not None and self.predicate(seen(response))
+
+    def _found(self, response: Response) -> bool:
+        return bool(self.contains) and self.contains in error_text(response)
+
+
+def seen(response: Response) -> dict[str, Any]:
+    """What a template of a filter sees; a page that is no JSON is an empty object."""
+    try:
+        page = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        page = {}
+    parts = urlsplit(response.url)
+    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return {"response": page, "headers": response.headers, "request_url": address}
+
+
+_ERROR_KEYS = (
+    *("message", "messages", "error", "errors", "failures", "failure", "detail", "err"),
+    *("error_message", "msg", "reason", "status_message"),
+)
+
+
+def error_text(response: Response) -> str:
+    """The sentence of an error page, looked for under the names that APIs use; else the page."""
+
+    def found(node: Any) -> str:
+        if isinstance(node, str):
+            return node
+        if isinstance(node, list):
+            return ", ".join(filter(None, map(found, node)))
+        if isinstance(node, dict):
+            return found(next((node[key] for key in _ERROR_KEYS if node.get(key)), None))
+        return ""
+
+    try:
+        return found(orjson.loads(response.body))
+    except orjson.JSONDecodeError:
+        return response.text
+
+
+@keyword("DefaultErrorHandler")
+class DefaultErrorHandler:
+    """The first filter that matches decides; then the status: 5xx, 408, 409, 425 and 429 are tried again, other errors fail."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        mine = node.type == "DefaultErrorHandler"
+        self.filters: list[HttpResponseFilter] = node.children("response_filters") if mine else []
+        self.strategies: list[Any] = node.children("backoff_strategies") if mine else []
+        self.max_retries = (node.integer("max_retries", 5) if mine else 5) or 0
+        self.special = any(
+            f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes) for f in self.filters
+        )
+        """True when a response can need judgement although its status is no error, or orders more than a retry."""
+
+    def resolve(self, response: Response) -> Resolution:
+        for one in self.filters:
+            found = one.match(response)
+            if found is not None:
+                return found
+        return by_status(response.status)
+
+
+SPECIAL = frozenset({Actions.RESET_PAGINATION, Actions.REDUCE_PAGE_SIZE, Actions.SPLIT_WINDOW, Actions.IGNORE})
+
+
+@keyword("CompositeErrorHandler")
+class CompositeErrorHandler:
+    """Asks its handlers in turn until one accepts, ignores or retries; the last answer counts otherwise."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.handlers: list[Any] = node.children("error_handlers")
+        if not self.handlers:
+            raise node.wrong("needs at least one handler", "error_handlers")
+        self.max_retries = self.handlers[0].max_retries
+        self.strategies = [one for handler in self.handlers for one in handler.strategies]
+        self.special = any(handler.special for handler in self.handlers)
+
+    def resolve(self, response: Response) -> Resolution:
+        found = SUCCESS
+        for handler in self.handlers:
+            found = handler.resolve(response)
+            if found.action in Actions.FINAL:
+                break
+        return found
+
+
+class ErrorPolicy:
+    """A handler as the session's judge of attempts."""
+
+    def __init__(self, handler: Any) -> None:
+        self.handler = handler
+
+    def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict:
+        if response is None:
+            if isinstance(error, TransientError):
+                if attempt <= self.handler.max_retries:
+                    return Retry(self._wait(None, attempt), error.message)
+                return Raise(error)
+            if isinstance(error, KitestringError):
+                return Raise(error)
+            return Raise(ConnectorError(f"a call failed in an unforeseen way: {error!r}"))
+        if response.status < 400 and not self.handler.special:
+            return Return()
+        resolution = self.handler.resolve(response)
+        if resolution.action == Actions.FAIL:
+            return Raise(failure(response, resolution))
+        if resolution.action not in Actions.AGAIN:
+            return Return()
+        try:
+            wait_s = self._wait(response, attempt)
+        except TransientError as too_long:
+            return Raise(too_long)
+        limited = resolution.action == Actions.RATE_LIMITED
+        told = wait_s if wait_s is not None else told_wait_s(response.headers)
+        if limited and told and self.handler.max_retries:
+            return Retry(told, "rate limit", counts=False)
+        if attempt <= self.handler.max_retries:
+            return Retry(told, resolution.message or ("rate limit" if limited else f"status {response.status}"))
+        said = resolution.message or vendor_message(response)
+        return Raise(
+            TransientError(
+                f"{response.shown} answered {response.status} at attempt {attempt}: {said}",
+                hint="Try again later.",
+                retry_after_s=told,
+                status=response.status,
+            )
+        )
+
+    def _wait(self, response: Response | None, attempt: int) -> float | None:
+        for strategy in self.handler.strategies:
+            found: float | None = strategy.wait_s(response, attempt)
+            if found:
+                return found
+        return None
+
+
+def failure(response: Response, resolution: Resolution) -> KitestringError:
+    """The error for a response that ends the stream."""
+    status, kind = response.status, resolution.failure
+    said = f"{response.shown} answered {status}: {resolution.message or vendor_message(response)}"
+    if kind == "transient_error":
+        return TransientError(said, hint="Try again later.", status=status)
+    if kind == "config_error":
+        return ConfigError(said, hint="Check the configuration.", status=status)
+    if status in (401, 403):
+        hint = "Check the credentials." if status == 401 else "Give these credentials the right to read this."
+        return AuthError(said, hint=hint, status=status)
+    return ConfigError(said, hint="Check the configuration, or what the credentials may read.", status=status)
+
+
+@keyword("ConstantBackoffStrategy")
+class ConstantBackoffStrategy:
+    """The same wait before every attempt."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._seconds = node.needed_text("backoff_time_in_seconds")
+        self._jitter = node.number("jitter_range_in_seconds")
+        self._node = node
+
+    def wait_s(self, response: Response | None, attempt: int) -> float | None:
+        return jittered(seconds_of(self._node, "backoff_time_in_seconds", self._seconds({})), self._jitter)
+
+
+@keyword("ExponentialBackoffStrategy")
+class ExponentialBackoffStrategy:
+    """A wait of factor times 2 to the power of the attempt."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._factor = node.text("factor", 5)
+        self._jitter = node.number("jitter_range_in_seconds")
+        self._node = node
+
+    def wait_s(self, response: Response | None, attempt: int) -> float | None:
+        return jittered(seconds_of(self._node, "factor", self._factor({})) * 2**attempt, self._jitter)
+
+
+@keyword("WaitTimeFromHeader")
+class WaitTimeFromHeader:
+    """The seconds that a header names."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._header = node.needed_text("header")
+        self._regex = pattern(node)
+        self._longest = node.number("max_waiting_time_in_seconds")
+
+    def wait_s(self, response: Response | None, attempt: int) -> float | None:
+        return capped(number_in(response, str(self._header({})), self._regex), self._longest)
+
+
+@keyword("WaitUntilTimeFromHeader")
+class WaitUntilTimeFromHeader:
+    """The time until the moment (in epoch seconds) that a header names, at least `min_wait`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._header = node.needed_text("header")
+        self._regex = pattern(node)
+        self._least = node.number("min_wait")
+        self._longest = node.number("max_waiting_time_in_seconds")
+
+    def wait_s(self, response: Response | None, attempt: int) -> float | None:
+        until = number_in(response, str(self._header({})), self._regex)
+        if not until:
+            return capped(self._least, self._longest)
+        wait = until - time.time()
+        if self._least:
+            return capped(max(wait, self._least), self._longest)
+        return None if wait < 0 else capped(wait, self._longest)
+
+
+@keyword("WaitTimeFromResponse")
+class WaitTimeFromResponse:
+    """The seconds that a template finds in the response."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._seconds = node.needed_text("wait_time_in_seconds")
+        self._longest = node.number("max_waiting_time_in_seconds")
+
+    def wait_s(self, response: Response | None, attempt: int) -> float | None:
+        if response is None:
+            return None
+        try:
+            found = float(self._seconds(seen(response)))
+        except (TypeError, ValueError, ConfigError):
+            return None
+        return capped(found, self._longest) if 0 <= found < float("inf") else None
+
+
+def seconds_of(node: Node, name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise node.wrong(f"is {value!r}, a number of seconds is expected", name) from None
+
+
+def jittered(wait: float, jitter: float | None) -> float:
+    return random.uniform(wait, wait + jitter * 2) if jitter else wait
+
+
+def capped(wait: float | None, longest: float | None) -> float | None:
+    if wait and longest is not None and wait >= longest:
+        raise TransientError(
+            f"the API asks to wait {wait:.0f} s, the manifest allows less than {longest:.0f} s",
+            hint="Try again later.",
+            retry_after_s=wait,
+        )
+    return wait
+
+
+def pattern(node: Node) -> re.Pattern[str] | None:
+    text = node.get("regex")
+    if not text:
+        return None
+    try:
+        return re.compile(str(node.constant("regex", types=(str,))))
+    except re.error as error:
+        raise node.wrong(f"is no regular expression: {error}", "regex") from error
+
+
+def number_in(response: Response | None, header: str, regex: re.Pattern[str] | None) -> float | None:
+    headers: Mapping[str, str] = response.headers if response is not None else {}
+    value = headers.get(header) or ""
+    found = regex.match(value) if regex else None
+    try:
+        return float(found.group() if found else value)
+    except ValueError:
+        return None

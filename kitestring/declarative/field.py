@@ -1,0 +1,114 @@
+"""Where a value stands in nested objects and lists: look up, set, delete by a list of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+def get(value: Any, path: Sequence[Any], default: Any = None) -> Any:
+    """The value at `path`; a name that is a number finds its place in a list."""
+    for name in path:
+        if isinstance(value, dict):
+            if name in value:
+                value = value[name]
+            elif str(name) in value:
+                value = value[str(name)]
+            else:
+                return default
+        elif isinstance(value, list):
+            try:
+                value = value[int(name)]
+            except (ValueError, IndexError, TypeError):
+                return default
+        else:
+            return default
+    return value
+
+
+def every(value: Any, path: Sequence[Any]) -> list[Any]:
+    """All values that match a path in which `*` stands for any name."""
+    found = [value]
+    for name in path:
+        below: list[Any] = []
+        for one in found:
+            if name == "*":
+                below.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+            else:
+                inner = get(one, (name,), _NOTHING)
+                if inner is not _NOTHING:
+                    below.append(inner)
+        found = below
+    return found
+
+
+def put(record: Any, path: Sequence[Any], value: Any) -> None:
+    """Set the value at `path`, with objects made on the way. TypeError where something else stands there."""
+    *way, last = path
+    for name in way:
+        if isinstance(record, list):
+            record = record[int(name)]
+            continue
+        inner = record.get(name)
+        if inner is None:
+            inner = record[name] = {}
+        record = inner
+    if isinstance(record, list):
+        record[int(last)] = value
+    elif isinstance(record, dict):
+        record[last] = value
+    else:
+        raise TypeError(f"{'.'.join(map(str, path))} leads through a value that is no object")
+
+
+def replace(node: Any, path: Sequence[Any], value: Any) -> bool:
+    """Set what already stands at `path`; False where nothing does."""
+    parent = get(node, path[:-1], _NOTHING)
+    if parent is _NOTHING or get(parent, path[-1:], _NOTHING) is _NOTHING:
+        return False
+    put(parent, path[-1:], value)
+    return True
+
+
+def delete(record: Any, pointer: Sequence[Any], keep: Callable[[Any], bool] | None = None) -> None:
+    """Delete what matches the pointer: names, `*` and other wildcards, `**` for any depth; `keep` spares a value."""
+    for holder, name in list(matches(record, pointer)):
+        try:
+            if keep is None or not keep(holder[name]):
+                del holder[name]
+        except (KeyError, IndexError):
+            continue
+
+
+def matches(node: Any, pointer: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """The containers and keys at which a pointer ends, the last place of a list first."""
+    name, rest = pointer[0], pointer[1:]
+    if name == "**":
+        if rest:
+            yield from matches(node, rest)
+        for key, inner in members(node):
+            if not rest:
+                yield node, key
+            if isinstance(inner, dict | list):
+                yield from matches(inner, pointer)
+        return
+    wild = isinstance(name, str) and any(sign in name for sign in "*?[")
+    if not wild and isinstance(node, dict):
+        found = [(name, node[name])] if name in node else []
+    else:
+        found = [(k, v) for k, v in members(node) if str(k) == str(name) or (wild and fnmatchcase(str(k), name))]
+    for key, inner in found:
+        if not rest:
+            yield node, key
+        elif isinstance(inner, dict | list):
+            yield from matches(inner, rest)
+
+
+def members(node: Any) -> list[tuple[Any, Any]]:
+    if isinstance(node, dict):
+        return list(node.items())
+    return list(enumerate(node))[::-1] if isinstance(node, list) else []
+
+
+_NOTHING = object()

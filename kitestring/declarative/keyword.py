@@ -1,0 +1,216 @@
+"""The table of keywords, and the node of a manifest from which a keyword builds itself."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kitestring.declarative.manifest import component_type
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kitestring.declarative.connection import Connection
+    from kitestring.declarative.template import Condition, Template, Templates
+
+Built = TypeVar("Built")
+KEYWORDS: dict[str, type[Any]] = {}
+"""Every keyword of the language by name; `keywords()` fills it."""
+
+
+def keyword(*names: str) -> Callable[[type[Built]], type[Built]]:
+    """Make a class the meaning of a keyword. The class is called with a `Node` and what its parent passes on."""
+
+    def register(meaning: type[Built]) -> type[Built]:
+        for name in names:
+            KEYWORDS[name] = meaning
+        return meaning
+
+    return register
+
+
+def keywords() -> Mapping[str, type[Any]]:
+    """The full table: imports every family of this package, each of which registers its keywords."""
+    if not _LOADED:
+        import kitestring.declarative as package
+
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+        _LOADED.append(True)
+    return KEYWORDS
+
+
+_LOADED: list[bool] = []
+
+
+@dataclass
+class Setting:
+    """What all components of one source share."""
+
+    config: dict[str, Any]
+    templates: Templates
+    connection: Connection
+    folder: Path | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A component as it stands in the manifest: its values, its path, and what it is built with."""
+
+    values: Mapping[str, Any]
+    path: str
+    setting: Setting
+
+    @property
+    def type(self) -> str:
+        return str(self.values.get("type", ""))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.setting.config
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        found = self.values.get("$parameters")
+        return found if isinstance(found, Mapping) else {}
+
+    def wrong(self, fact: str, name: str = "") -> ConfigError:
+        """The error for a defect of the manifest at this place."""
+        place = joined(self.path, name) if name else self.path
+        return ConfigError(f"manifest, {place}: {fact}", hint="Correct the manifest at this place.", place=place)
+
+    def need(self, name: str) -> Any:
+        value = self.values.get(name)
+        if value is None:
+            raise self.wrong(f"{self.type or 'this component'} needs `{name}`")
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.values.get(name)
+        return default if value is None else value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        return bool(self.get(name, default))
+
+    def items(self, name: str) -> Sequence[Any]:
+        """A list; absent is empty."""
+        value = self.get(name, [])
+        if not isinstance(value, list):
+            raise self.wrong(f"is {kind(value)}, a list is expected", name)
+        return value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self.get(name, {})
+        if not isinstance(value, Mapping):
+            raise self.wrong(f"is {kind(value)}, an object is expected", name)
+        return value
+
+    def template(self, value: Any, **how: Any) -> Template:
+        """A template of this component's parameters; see `Templates.compile`."""
+        return self.setting.templates.compile(value, self.parameters, self.path, **how)
+
+    def text(self, name: str, default: Any = None, **how: Any) -> Template:
+        return self.template(self.get(name, default), **how)
+
+    def needed_text(self, name: str, **how: Any) -> Template:
+        return self.template(self.need(name), **how)
+
+    def condition(self, value: Any) -> Condition:
+        return self.setting.templates.condition(value, self.parameters, self.path)
+
+    def constant(self, name: str, default: Any = None, **how: Any) -> Any:
+        """The value of a template that sees only the configuration."""
+        return self.text(name, default, **how)({})
+
+    def number(self, name: str, default: float | None = None) -> float | None:
+        """A number, written as one or as a template of the configuration."""
+        value = self.constant(name, default)
+        if value is None or value == "":
+            return default
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise self.wrong(f"is {value!r}, a number is expected", name) from None
+
+    def integer(self, name: str, default: int | None = None) -> int | None:
+        value = self.number(name, default)
+        return None if value is None else int(value)
+
+    def path_of(self, name: str) -> list[Template]:
+        """A list of path segments, each a template."""
+        value = self.need(name)
+        if isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            raise self.wrong(f"is {kind(value)}, a list of names is expected", name)
+        return [self.template(part) for part in value]
+
+    def at(self, values: Any, step: str) -> Node:
+        """The node below this one."""
+        if not isinstance(values, Mapping):
+            raise self.wrong(f"is {kind(values)}, a component (an object with a type) is expected", step)
+        return Node(values, joined(self.path, step), self.setting)
+
+    def build(self, **more: Any) -> Any:
+        return build(self, **more)
+
+    def child(self, name: str, default: str = "", /, **more: Any) -> Any:
+        """The component in this field, built; None where the field is absent."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        return build(self.typed(value, name, default), **more)
+
+    def needed_child(self, name: str, default: str = "", /, **more: Any) -> Any:
+        self.need(name)
+        return self.child(name, default, **more)
+
+    def children(self, name: str, default: str = "", /, **more: Any) -> list[Any]:
+        """The components in this list, built."""
+        return [
+            build(self.typed(value, f"{name}[{index}]", default), **more)
+            for index, value in enumerate(self.items(name))
+        ]
+
+    def typed(self, value: Any, name: str, default: str = "") -> Node:
+        node = self.at(value, name)
+        if "type" not in node.values:
+            found = component_type(node.values, self.type, name.partition("[")[0]) or default
+            node = Node({**node.values, "type": found}, node.path, self.setting)
+        return node
+
+
+def build(node: Node, /, **more: Any) -> Any:
+    """The component this node describes. `ConfigError` for a keyword that is unknown, or needs Python code."""
+    name = node.type
+    if name.startswith("Custom") and (name not in keywords() or "class_name" in node.values):
+        raise ConfigError(
+            f"manifest, {node.path}: {name} needs the Python class {node.get('class_name', '(not named)')}",
+            hint="Custom components cannot run here: run this connector as an Airbyte image, or express it in keywords.",
+            place=node.path,
+        )
+    meaning = keywords().get(name)
+    if meaning is None:
+        if not name:
+            raise node.wrong("has no `type`")
+        near = difflib.get_close_matches(name, keywords(), n=1)
+        raise node.wrong(f"{name} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""))
+    return meaning(node, **more)
+
+
+def joined(path: str, step: str) -> str:
+    return f"{path}.{step}" if path else step
+
+
+def kind(value: Any) -> str:
+    """A value's type in the manifest's words."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return "a text" if isinstance(value, str) else repr(value)

@@ -1,0 +1,162 @@
+"""The functions and filters a template may call: the ones Airbyte's engine has, by the same names."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import hashlib
+import hmac as keyed
+import json
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+from kitestring.declarative import moment
+from kitestring.declarative.moment import DateFormat
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+FILTERS: dict[str, Callable[..., Any]] = {}
+CHANGING = frozenset({"now_utc", "today_utc", "today_with_timezone", "day_delta", "generate_uuid"})
+"""Functions whose value differs from call to call: templates with them are never computed once and kept."""
+
+
+def function(meaning: Callable[..., Any]) -> Callable[..., Any]:
+    FUNCTIONS[meaning.__name__] = meaning
+    return meaning
+
+
+def filter_(meaning: Callable[..., Any]) -> Callable[..., Any]:
+    FILTERS[meaning.__name__.rstrip("_")] = meaning
+    return meaning
+
+
+@function
+def now_utc() -> datetime:
+    return moment.now()
+
+
+@function
+def today_utc() -> date:
+    return moment.now().date()
+
+
+@function
+def today_with_timezone(timezone: str) -> date:
+    from zoneinfo import ZoneInfo
+
+    return datetime.now(ZoneInfo(timezone)).date()
+
+
+@function
+def timestamp(dt: Any) -> int | float:
+    """Epoch seconds of a number (cut off) or of an ISO text."""
+    if isinstance(dt, int | float):
+        return int(dt)
+    return str_to_datetime(dt).timestamp()
+
+
+@function
+def str_to_datetime(s: Any) -> datetime:
+    if isinstance(s, date):
+        return moment.as_moment(s)
+    return moment.parse_iso(str(s))
+
+
+@function
+def max(*args: Any) -> Any:
+    return builtins.max(*args)
+
+
+@function
+def min(*args: Any) -> Any:
+    return builtins.min(*args)
+
+
+@function
+def day_delta(num_days: int, format: str = moment.DEFAULT_FORMAT) -> str:
+    return (moment.now() + timedelta(days=num_days)).strftime(format)
+
+
+@function
+def duration(datestring: str) -> moment.Duration:
+    return moment.parse_duration(datestring)
+
+
+@function
+def format_datetime(dt: Any, format: str, input_format: str | None = None) -> str:
+    if isinstance(dt, datetime):
+        return dt.strftime(format)
+    if isinstance(dt, int):
+        found = DateFormat(input_format or "%s").parse(dt)
+    else:
+        found = DateFormat(input_format).parse(dt) if input_format else str_to_datetime(dt)
+    return DateFormat(format).format(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+@function
+def sanitize_url(value: str) -> str:
+    return quote_plus(value)
+
+
+@function
+def camel_case_to_snake_case(value: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", value).lower()
+
+
+@function
+def generate_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+@filter_
+def hash(value: Any, hash_type: str = "md5", salt: str | None = None) -> str:
+    if hash_type not in hashlib.algorithms_guaranteed or hash_type.startswith("shake"):
+        raise ValueError(f"there is no hash called {hash_type}")
+    digest = hashlib.new(hash_type, str(value).encode(), usedforsecurity=False)
+    if salt:
+        digest.update(str(salt).encode())
+    return digest.hexdigest()
+
+
+@filter_
+def hmac(value: Any, key: str, hash_type: str = "sha256") -> str:
+    if hash_type != "sha256":
+        raise ValueError(f"hmac knows sha256, not {hash_type}")
+    return keyed.new(str(key).encode(), str(value).encode(), hashlib.sha256).hexdigest()
+
+
+@filter_
+def base64encode(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+@filter_
+def base64decode(value: str) -> str:
+    return base64.b64decode(value.encode()).decode()
+
+
+@filter_
+def base64binascii_decode(value: str) -> str:
+    """Encodes, as it does in Airbyte's engine, despite the name."""
+    return base64.standard_b64encode(value.encode("ascii")).decode("ascii")
+
+
+@filter_
+def string(value: Any) -> str:
+    """A text as it is; anything else as JSON in quotes that keep it a text when the result is evaluated."""
+    return value if isinstance(value, str) else f'"""{json.dumps(value)}"""'
+
+
+@filter_
+def regex_search(value: str, regex: str) -> str:
+    """The first group of the first match, or an empty text."""
+    found = re.search(regex, value)
+    return found.group(1) if found and found.groups() else ""
+
+
+@filter_
+def regex_replace(value: str, regex: str, replacement: str) -> str:
+    return re.sub(regex, replacement, value)

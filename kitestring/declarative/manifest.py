@@ -1,0 +1,238 @@
+"""Reads a manifest: YAML within bounds, `$ref` resolved, `$parameters` handed down, missing types filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kitestring.errors import ConfigError
+
+LARGEST_BYTES = 16 * 1024 * 1024
+MOST_NODES = 5_000_000
+"""Values in a manifest after its references are resolved; the largest public one has about 200,000."""
+
+DEFAULT_TYPES = {
+    "CompositeErrorHandler.error_handlers": "DefaultErrorHandler",
+    "ConfigComponentsResolver.components_mapping": "ComponentMappingDefinition",
+    "ConfigComponentsResolver.stream_config": "StreamConfig",
+    "CursorPagination.decoder": "JsonDecoder",
+    "CustomPartitionRouter.parent_stream_configs": "ParentStreamConfig",
+    "AddFields.fields": "AddedFieldDefinition",
+    "DatetimeBasedCursor.end_datetime": "MinMaxDatetime",
+    "DatetimeBasedCursor.end_time_option": "RequestOption",
+    "DatetimeBasedCursor.start_datetime": "MinMaxDatetime",
+    "DatetimeBasedCursor.start_time_option": "RequestOption",
+    "DeclarativeSource.check": "CheckStream",
+    "DeclarativeSource.spec": "Spec",
+    "DeclarativeSource.streams": "DeclarativeStream",
+    "DeclarativeStream.retriever": "SimpleRetriever",
+    "DeclarativeStream.schema_loader": "JsonFileSchemaLoader",
+    "DefaultErrorHandler.response_filters": "HttpResponseFilter",
+    "DefaultPaginator.decoder": "JsonDecoder",
+    "DefaultPaginator.page_size_option": "RequestOption",
+    "DpathExtractor.decoder": "JsonDecoder",
+    "DpathExtractor.record_expander": "RecordExpander",
+    "DynamicDeclarativeStream.components_resolver": "ConfigComponentsResolver",
+    "DynamicDeclarativeStream.stream_template": "DeclarativeStream",
+    "DynamicSchemaLoader.retriever": "SimpleRetriever",
+    "HttpComponentsResolver.components_mapping": "ComponentMappingDefinition",
+    "HttpComponentsResolver.retriever": "SimpleRetriever",
+    "HttpRequester.error_handler": "DefaultErrorHandler",
+    "ListPartitionRouter.request_option": "RequestOption",
+    "ParentStreamConfig.request_option": "RequestOption",
+    "ParentStreamConfig.stream": "DeclarativeStream",
+    "RecordExpander.parent_fields": "ParentFieldPath",
+    "RecordSelector.extractor": "DpathExtractor",
+    "RecordSelector.record_filter": "RecordFilter",
+    "SchemaTypeIdentifier.types_map": "TypesMap",
+    "SimpleRetriever.paginator": "NoPagination",
+    "SimpleRetriever.record_selector": "RecordSelector",
+    "SimpleRetriever.requester": "HttpRequester",
+    "SubstreamPartitionRouter.parent_stream_configs": "ParentStreamConfig",
+}
+"""What a component is when its manifest does not say so, by the field it stands in (airbyte-cdk 7.39.1 fills in the same)."""
+
+CUSTOM_TYPES = {
+    "CompositeErrorHandler.backoff_strategies": "CustomBackoffStrategy",
+    "DeclarativeStream.retriever": "CustomRetriever",
+    "DeclarativeStream.transformations": "CustomTransformation",
+    "DefaultErrorHandler.backoff_strategies": "CustomBackoffStrategy",
+    "DefaultPaginator.pagination_strategy": "CustomPaginationStrategy",
+    "HttpRequester.authenticator": "CustomAuthenticator",
+    "HttpRequester.error_handler": "CustomErrorHandler",
+    "RecordSelector.extractor": "CustomRecordExtractor",
+    "SimpleRetriever.partition_router": "CustomPartitionRouter",
+}
+"""The same for a component that names a Python class."""
+
+REF, PARAMETERS = "$ref", "$parameters"
+VERBATIM = frozenset({"config_overrides"})
+"""Fields whose values are configuration: a text there that begins with `#/` is no reference."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The manifest in a YAML (or JSON) file, resolved. `ConfigError` for what cannot be read."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise ConfigError(f"the manifest {path.name} has {size:,} bytes, at most {LARGEST_BYTES:,} are read")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the manifest {path} cannot be read: {error.strerror}", hint="Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the manifest {path} is not UTF-8 text", hint="Save it as UTF-8.") from error
+    return resolve(parse(text, path.name))
+
+
+def parse(text: str, name: str = "manifest") -> Any:
+    """YAML to plain values, with the C parser where there is one."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigError(f"{name} is no YAML{place}: {problem}", hint="Correct the file.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name} is nested too deeply") from error
+
+
+def resolve(raw: Any) -> dict[str, Any]:
+    """References replaced, parameters handed down. The values given are not changed, parts of the result are shared."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError("the manifest is not an object", hint="A manifest has keys such as version, streams and spec.")
+    values = dict(raw)
+    values.setdefault("type", "DeclarativeSource")
+    if values["type"] != "DeclarativeSource":
+        raise ConfigError(f"the manifest's type is {values['type']!r}, DeclarativeSource is expected")
+    try:
+        resolved = References(values).resolve(values, "")
+        if not isinstance(resolved, dict):
+            raise ConfigError("the manifest is nothing but a reference")
+        if has_parameters(resolved):
+            resolved = hand_down(resolved, "", {})
+    except RecursionError:
+        raise ConfigError("the manifest is nested too deeply, or contains itself by a YAML alias") from None
+    return resolved
+
+
+class References:
+    """Replaces `$ref` keys and `#/…` texts. A target is resolved once and shared."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self.root = root
+        self.done: dict[str, Any] = {}
+        self.sizes: dict[str, int] = {}
+        self.open: list[str] = []
+        self.count = 0
+
+    def resolve(self, node: Any, place: str) -> Any:
+        self.count += 1
+        if self.count > MOST_NODES:
+            raise ConfigError(
+                f"the manifest grows beyond {MOST_NODES:,} values as its references and aliases are resolved",
+                hint="Look for references that contain each other many times over.",
+            )
+        if isinstance(node, Mapping):
+            own = {
+                key: value if key in VERBATIM else self.resolve(value, f"{place}.{key}" if place else str(key))
+                for key, value in node.items()
+                if key != REF
+            }
+            if REF not in node:
+                return own
+            target = self.resolve(node[REF], place)
+            return {**target, **own} if isinstance(target, dict) else target
+        if isinstance(node, list):
+            return [self.resolve(value, f"{place}[{index}]") for index, value in enumerate(node)]
+        if isinstance(node, str) and node.startswith("#/"):
+            return self.follow(node, place)
+        return node
+
+    def follow(self, reference: str, place: str) -> Any:
+        if reference in self.done:
+            self.count += self.sizes[reference]
+            if self.count > MOST_NODES:
+                return self.resolve(None, place)
+            return self.done[reference]
+        if reference in self.open:
+            circle = " → ".join([*self.open[self.open.index(reference) :], reference])
+            raise ConfigError(f"manifest, {place}: the reference goes round in a circle: {circle}", place=place)
+        self.open.append(reference)
+        before = self.count
+        found = self.resolve(self.look_up(reference, place), place)
+        self.open.pop()
+        self.done[reference] = found
+        self.sizes[reference] = self.count - before
+        return found
+
+    def look_up(self, reference: str, place: str) -> Any:
+        """A key may contain slashes: the whole rest is tried before its first part."""
+        rest = reference[2:]
+        node: Any = self.root
+        while rest:
+            if isinstance(node, Mapping) and rest in node:
+                return node[rest]
+            head, _, rest = rest.partition("/")
+            try:
+                node = node[int(head)] if isinstance(node, list) else node[head]
+            except (KeyError, IndexError, ValueError, TypeError):
+                raise ConfigError(
+                    f"manifest, {place}: the reference {reference} leads nowhere (no {head})",
+                    hint="Correct the reference.",
+                    place=place,
+                ) from None
+        return node
+
+
+def has_parameters(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        return PARAMETERS in node or any(has_parameters(value) for value in node.values())
+    return isinstance(node, list) and any(has_parameters(value) for value in node)
+
+
+def component_type(values: Mapping[str, Any], parent: str, field: str) -> str:
+    """The type of a component that does not say it, or an empty text."""
+    table = CUSTOM_TYPES if "class_name" in values else DEFAULT_TYPES
+    return table.get(f"{parent}.{field}", "")
+
+
+def hand_down(node: Mapping[str, Any], field: str, parameters: Mapping[str, Any], own_first: bool = True) -> dict[str, Any]:
+    """`node` with `$parameters` in every component below it, and with the fields that parameters fill.
+
+    A parameter fills a field of its name that is missing or empty, in the component and in all below it; below a field
+    of its own name it is not passed on. `own_first`: what a component says goes before what its parents say.
+    """
+    found = dict(node)
+    if "type" not in found:
+        parent, _, name = field.rpartition(".")
+        inferred = component_type(found, parent, name)
+        if inferred:
+            found["type"] = inferred
+    own = found.pop(PARAMETERS, None) or {}
+    current = {**parameters, **own} if own_first else {**own, **parameters}
+    kind = found.get("type")
+    if kind == "object" or isinstance(kind, list | dict):
+        return found  # a JSON schema
+    if kind is None:
+        for name, value in found.items():
+            if isinstance(value, dict) and value.get("type"):
+                found[name] = hand_down(value, field, current, own_first)
+        return found
+    for name, value in current.items():
+        found[name] = found.get(name) or value
+    for name, value in found.items():
+        below = {k: v for k, v in current.items() if k != name}
+        if isinstance(value, dict):
+            found[name] = hand_down(value, f"{kind}.{name}", below, own_first)
+        elif isinstance(value, list):
+            found[name] = [
+                hand_down(one, f"{kind}.{name}", below, own_first) if isinstance(one, dict) else one for one in value
+            ]
+    if current:
+        found[PARAMETERS] = current
+    return found

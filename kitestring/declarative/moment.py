@@ -1,0 +1,140 @@
+"""Dates and durations: a format compiled once parses and writes moments; ISO 8601 durations may hold months and years."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_FORMAT = "%Y-%m-%dT%H:%M:%S.%f%z"
+
+
+class DateFormat:
+    """A format of `strptime`, and beyond it: `%s` epoch seconds, `%s_as_float`, `%ms` and `%epoch_microseconds`,
+    and `%_ms` for three digits of a second inside a format.
+
+    A text without a zone is UTC. `parse` raises ValueError for what does not fit. The formats that nearly every API
+    uses are parsed without `strptime`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.parse: Callable[[Any], datetime] = EPOCHS[text][0] if text in EPOCHS else self._parser()
+        self.format: Callable[[datetime], str] = EPOCHS[text][1] if text in EPOCHS else self._write
+        self.length = FIXED.get(text, 0)
+        """Length of every text of this format where texts of it order as moments do; 0 where they do not."""
+
+    def _parser(self) -> Callable[[Any], datetime]:
+        pattern = self.text.replace("%_ms", "%f")
+
+        def parse(value: Any) -> datetime:
+            found = datetime.strptime(str(value), pattern)
+            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+        shape = SHAPES.get(self.text)
+        if shape is None:
+            return parse
+        fits = re.compile(shape).fullmatch
+
+        def parse_fast(value: Any) -> datetime:
+            if type(value) is str and fits(value):
+                found = datetime.fromisoformat(value)
+                return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+            return parse(value)
+
+        return parse_fast
+
+    def _write(self, moment: datetime) -> str:
+        if "%_ms" in self.text:
+            return moment.strftime(self.text.replace("%_ms", f"{moment.microsecond // 1000:03d}"))
+        return moment.strftime(self.text)
+
+
+EPOCHS: dict[str, tuple[Callable[[Any], datetime], Callable[[datetime], str]]] = {
+    "%s": (lambda v: datetime.fromtimestamp(int(v), UTC), lambda m: str(int(m.timestamp()))),
+    "%s_as_float": (lambda v: datetime.fromtimestamp(float(v), UTC), lambda m: str(float(m.timestamp()))),
+    "%ms": (lambda v: EPOCH + timedelta(milliseconds=int(v)), lambda m: str((m - EPOCH) // timedelta(milliseconds=1))),
+    "%epoch_microseconds": (
+        lambda v: EPOCH + timedelta(microseconds=int(v)),
+        lambda m: str((m - EPOCH) // timedelta(microseconds=1)),
+    ),
+}
+_DAY, _TIME = r"\d{4}-\d\d-\d\d", r"T\d\d:\d\d:\d\d"
+SHAPES = {
+    "%Y-%m-%d": _DAY,
+    "%Y-%m-%dT%H:%M:%S": _DAY + _TIME,
+    "%Y-%m-%dT%H:%M:%SZ": _DAY + _TIME + "Z",
+    "%Y-%m-%dT%H:%M:%S.%fZ": _DAY + _TIME + r"\.\d{1,6}Z",
+    "%Y-%m-%dT%H:%M:%S.%f": _DAY + _TIME + r"\.\d{1,6}",
+    "%Y-%m-%dT%H:%M:%S%z": _DAY + _TIME + r"(?:Z|[+-]\d\d:?\d\d)",
+    "%Y-%m-%dT%H:%M:%S.%f%z": _DAY + _TIME + r"\.\d{1,6}(?:Z|[+-]\d\d:?\d\d)",
+    "%Y-%m-%dT%H:%M:%S.%_msZ": _DAY + _TIME + r"\.\d{1,6}Z",
+}
+FIXED = {"%Y-%m-%d": 10, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%dT%H:%M:%SZ": 20, "%Y-%m-%dT%H:%M:%S.%_msZ": 24}
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """A duration with calendar parts: `moment + Months(...)` keeps the day of the month where that month has it."""
+
+    months: int
+    rest: timedelta
+
+    def __radd__(self, moment: Any) -> Any:
+        return shifted(moment, self.months) + self.rest
+
+    def __rsub__(self, moment: Any) -> Any:
+        return shifted(moment, -self.months) - self.rest
+
+    def __neg__(self) -> Months:
+        return Months(-self.months, -self.rest)
+
+    def __mul__(self, times: int) -> Months:
+        return Months(self.months * times, self.rest * times)
+
+
+Duration = timedelta | Months
+_DURATION = re.compile(
+    r"([+-])?P(?!$)(?:(\d+(?:[.,]\d+)?)Y)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)W)?(?:(\d+(?:[.,]\d+)?)D)?"
+    r"(?:T(?!$)(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?"
+)
+
+
+def parse_duration(text: Any) -> Duration:
+    """An ISO 8601 duration (`P1M`, `PT0.001S`). ValueError for anything else."""
+    found = _DURATION.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is no ISO 8601 duration such as P30D or PT1S")
+    years, months, weeks, days, hours, minutes, seconds = (float((g or "0").replace(",", ".")) for g in found.groups()[1:])
+    rest = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not years and not months:
+        return -rest if found[1] == "-" else rest
+    whole = Months(int(years * 12 + months), rest)
+    return -whole if found[1] == "-" else whole
+
+
+def shifted(moment: Any, months: int) -> Any:
+    """The same day and time of another month; a day that month lacks becomes its last."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    if not 1 <= year <= 9999:
+        raise OverflowError("the date is out of range")
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def parse_iso(text: str) -> datetime:
+    """A date or moment in ISO 8601, UTC where it names no zone."""
+    found = datetime.fromisoformat(text.strip())
+    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def as_moment(value: date) -> datetime:
+    """A day as its first moment in UTC."""
+    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)

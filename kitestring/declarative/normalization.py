@@ -1,0 +1,99 @@
+"""Fits a record to its JSON schema: texts to numbers and back, one value to a list (`schema_normalization: Default`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Fit = Callable[[Any], Any]
+_TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
+_SIMPLE = (str, int, float, bool, type(None))
+
+
+def normalizer(schema: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """A function that changes a record of this schema in place; what does not convert stays as it is."""
+    inside = within(schema)
+
+    def normalize(record: dict[str, Any]) -> None:
+        if inside is not None:
+            inside(record)
+
+    return normalize
+
+
+def within(schema: Any) -> Callable[[Any], None] | None:
+    """What the schema asks of the members of an object or a list."""
+    if not isinstance(schema, Mapping):
+        return None
+    fields = {
+        name: (fit, below)
+        for name, child in (schema.get("properties") or {}).items()
+        if ((fit := fitting(child)), (below := within(child))) != (None, None)
+    }
+    items = schema.get("items")
+    item = (fitting(items), within(items)) if isinstance(items, Mapping) else (None, None)
+    if not fields and item == (None, None):
+        return None
+
+    def change(value: Any) -> None:
+        if isinstance(value, dict):
+            for name, (fit, below) in fields.items():
+                if name in value:
+                    if fit is not None:
+                        value[name] = fit(value[name])
+                    if below is not None:
+                        below(value[name])
+        elif isinstance(value, list):
+            fit, below = item
+            for index, one in enumerate(value):
+                if fit is not None:
+                    value[index] = fit(one)
+                if below is not None:
+                    below(value[index])
+
+    return change
+
+
+def fitting(schema: Any) -> Fit | None:
+    """The conversion for values of this schema; None where it asks for none."""
+    if not isinstance(schema, Mapping):
+        return None
+    wanted = schema.get("type", [])
+    types = [wanted] if isinstance(wanted, str) else [t for t in wanted if t != "null"] if isinstance(wanted, list) else []
+    nullable = isinstance(wanted, list) and "null" in wanted
+    if len(types) != 1 or types[0] not in ("string", "number", "integer", "boolean", "array"):
+        return None
+    kind = types[0]
+    items = schema.get("items")
+    inner = items.get("type", []) if isinstance(items, Mapping) else []
+    simple = {inner} if isinstance(inner, str) else set(inner)
+    wraps = simple <= {"string", "number", "integer", "boolean", "null"}
+
+    def fit(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        try:
+            if kind == "string":
+                return str(value)
+            if kind == "number":
+                return float(value)
+            if kind == "integer":
+                return int(value)
+            if kind == "boolean":
+                return truth(value)
+            if wraps and isinstance(value, _SIMPLE) and not isinstance(value, list):
+                return [value]
+        except (ValueError, TypeError):
+            return value
+        return value
+
+    return fit
+
+
+def truth(value: Any) -> bool:
+    if isinstance(value, str):
+        text = value.lower().strip()
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        raise ValueError(value)
+    return bool(value)

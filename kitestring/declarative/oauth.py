@@ -1,0 +1,282 @@
+"""OAuth 2.0 and signed tokens: fetched, renewed before they run out, written back where a refresh token is used up."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from kitestring.declarative import field, moment
+from kitestring.declarative.auth import Home, Renewed
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.option import RequestOption
+from kitestring.errors import AuthError, ConfigError
+
+JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@keyword("OAuthAuthenticator")
+class OAuthAuthenticator(Renewed):
+    """A bearer token from a token endpoint (RFC 6749), or the access token of the configuration where there is none.
+
+    With `refresh_token_updater` each refresh gives a new refresh token: both tokens and the expiry are written into
+    the configuration, and `on_config` is told.
+    """
+
+    def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
+        super().__init__()
+        self._node, self._home = node, home
+        self._connection = node.setting.connection
+        self._text = {
+            key: node.text(key, default, types=(str,))
+            for key, default in (
+                ("client_id_name", "client_id"),
+                ("client_id", ""),
+                ("client_secret_name", "client_secret"),
+                ("client_secret", ""),
+                ("refresh_token_name", "refresh_token"),
+                ("refresh_token", ""),
+                ("token_refresh_endpoint", ""),
+                ("access_token_name", "access_token"),
+                ("access_token_value", ""),
+                ("expires_in_name", "expires_in"),
+                ("grant_type_name", "grant_type"),
+                ("grant_type", "refresh_token"),
+                ("token_expiry_date", ""),
+            )
+        }
+        self._body = {k: node.template(v, empty=None) for k, v in node.mapping("refresh_request_body").items()}
+        self._headers = {k: node.template(v, types=(str,)) for k, v in node.mapping("refresh_request_headers").items()}
+        self._scopes = node.items("scopes")
+        self._in_query = node.flag("send_refresh_request_as_query_params")
+        self._expiry_format = str(node.get("token_expiry_date_format", ""))
+        asserts = node.get("use_profile_assertion", False)
+        self._assertion = node.child("profile_assertion") if node.condition(asserts)({}) else None
+        updater = node.mapping("refresh_token_updater")
+        self._updater = {
+            "access_token": updater.get("access_token_config_path", ["credentials", "access_token"]),
+            "refresh_token": updater.get("refresh_token_config_path", ["credentials", "refresh_token"]),
+            "expiry": updater.get("token_expiry_date_config_path", ["credentials", "token_expiry_date"]),
+        }
+        self._single_use = "refresh_token_updater" in node.values
+        if self._single_use:
+            self._text["refresh_token_name"] = node.template(updater.get("refresh_token_name", "refresh_token"), types=(str,))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take the access token of the configuration while it is good."""
+        if self._single_use:
+            token = field.get(self._node.config, self._updater["access_token"])
+            expiry = field.get(self._node.config, self._updater["expiry"])
+        else:
+            token, expiry = self._value("access_token_value"), self._value("token_expiry_date")
+        if not token:
+            return
+        if not self._value("token_refresh_endpoint"):
+            self._token, self._until = str(token), float("inf")
+        elif expiry:
+            try:
+                left = (self._moment(str(expiry)) - moment.now()).total_seconds()
+            except ValueError as error:
+                raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
+            self._token, self._until = str(token), time.monotonic() + left
+        self.secrets = (str(token),)
+
+    def _value(self, key: str) -> str:
+        return str(self._text[key]({}))
+
+    def _moment(self, text: str) -> datetime:
+        if text.isdigit():
+            return datetime.fromtimestamp(int(text), UTC)
+        return moment.parse_iso(text)
+
+    def fetch(self) -> tuple[str, float | None]:
+        endpoint = self._value("token_refresh_endpoint")
+        if not endpoint:
+            raise AuthError("the access token was refused and there is no way to renew it", hint="Give a new access token.")
+        endpoint = self._connection.moved(endpoint, self._home())
+        payload = self._payload()
+        headers = {k: str(v({})) for k, v in self._headers.items()}
+        try:
+            response = self._connection.session().request(
+                "POST",
+                endpoint,
+                headers=headers,
+                params=payload if self._in_query else None,
+                form=None if self._in_query else payload,
+                verify=lambda answer: answer.json(),
+            )
+        except ConfigError as error:
+            if error.fields.get("status") in (400, 404, 422):
+                raise AuthError(
+                    f"the token endpoint refused the credentials: {error.message}", hint="Authorise this source again."
+                ) from error
+            raise
+        answer = response.json()
+        token = found_in(answer, self._value("access_token_name"))
+        if not token:
+            raise AuthError(
+                f"the token endpoint gave no {self._value('access_token_name')}", hint="Authorise this source again."
+            )
+        seconds = self._lifetime(found_in(answer, self._value("expires_in_name")))
+        self._connection.hide(str(token))
+        if self._single_use:
+            self._write_back(str(token), found_in(answer, self._value("refresh_token_name")), seconds)
+        return str(token), seconds
+
+    def _payload(self) -> dict[str, Any]:
+        if self._assertion is not None:
+            return {self._value("grant_type_name"): JWT_GRANT, "assertion": self._assertion.token()}
+        payload: dict[str, Any] = {self._value("grant_type_name"): self._value("grant_type")}
+        if "Authorization" not in self._headers:
+            payload[self._value("client_id_name")] = self._value("client_id")
+            payload[self._value("client_secret_name")] = self._value("client_secret")
+        refresh = (
+            field.get(self._node.config, self._updater["refresh_token"])
+            if self._single_use
+            else self._value("refresh_token") or None
+        )
+        if refresh is None and self._value("grant_type") == "refresh_token":
+            raise AuthError("there is no refresh token in the configuration", hint="Authorise this source again.")
+        payload[self._value("refresh_token_name")] = refresh
+        if self._scopes:
+            payload["scopes"] = self._scopes
+        for key, template in self._body.items():
+            payload.setdefault(key, template({}))
+        return {k: v for k, v in payload.items() if v is not None}
+
+    def _lifetime(self, expires: Any) -> float:
+        """Seconds that a token holds; an hour where the endpoint does not say."""
+        if expires is None:
+            return 3600.0
+        try:
+            if self._expiry_format:
+                return (self._moment(str(expires)) - moment.now()).total_seconds()
+            return float(expires)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"the token endpoint says the token expires in {expires!r}") from error
+
+    def _write_back(self, token: str, refresh: Any, seconds: float) -> None:
+        config = self._node.config
+        field.put(config, self._updater["access_token"], token)
+        if refresh is not None:
+            field.put(config, self._updater["refresh_token"], refresh)
+            self._connection.hide(str(refresh))
+        field.put(config, self._updater["expiry"], (moment.now() + timedelta(seconds=seconds)).isoformat())
+        told = self._node.setting.values.get("on_config")
+        if told is not None:
+            told(config)
+
+    def refresh(self, response: Any) -> bool:
+        return bool(self._value("token_refresh_endpoint")) and super().refresh(response)
+
+
+def found_in(node: Any, name: str, depth: int = 0) -> Any:
+    """The first value of this name anywhere in an answer, five levels deep."""
+    if depth > 5:
+        return None
+    if isinstance(node, Mapping):
+        if name in node:
+            return node[name]
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            found = found_in(one, name, depth + 1)
+            if found is not None:
+                return found
+    return None
+
+
+@keyword("JwtAuthenticator")
+class JwtAuthenticator(Renewed):
+    """A token signed here (RFC 7519), made anew for every request."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__()
+        self._node = node
+        self._algorithm = str(node.constant("algorithm", types=(str,)))
+        self._duration = node.integer("token_duration", 1200) or 0
+        self._secret = node.needed_text("secret_key", types=(str,))
+        self._passphrase = node.text("passphrase", "", types=(str,))
+        self._encoded = node.condition(node.get("base64_encode_secret_key", False))
+        self._prefix = node.text("header_prefix", "", types=(str,))
+        self._parts = {
+            name: {k: node.template(v, empty=None) for k, v in node.mapping(name).items()}
+            for name in ("jwt_headers", "additional_jwt_headers", "jwt_payload", "additional_jwt_payload")
+        }
+        option = node.child("request_option", "RequestOption")
+        if isinstance(option, RequestOption):
+            self.place, self.name = option.place, option.name
+
+    def shown(self, token: str) -> str:
+        prefix = str(self._prefix({}))
+        return f"{prefix} {token}" if prefix else token
+
+    def token(self) -> str:
+        now = int(datetime.now(UTC).timestamp())
+        header = {**self._filled("additional_jwt_headers"), **self._filled("jwt_headers"), "alg": self._algorithm}
+        header.setdefault("typ", "JWT")
+        payload = {
+            **self._filled("additional_jwt_payload"),
+            **self._filled("jwt_payload"),
+            "iat": now,
+            "exp": now + self._duration,
+            "nbf": now,
+        }
+        body = b".".join(plain64(orjson.dumps(part)) for part in (header, payload))
+        return (body + b"." + plain64(self._signature(body))).decode()
+
+    def _filled(self, name: str) -> dict[str, Any]:
+        context = {"json_loads": orjson.loads}
+        return {k: v for k, t in self._parts[name].items() if (v := t(context)) is not None}
+
+    def _signature(self, body: bytes) -> bytes:
+        secret = str(self._secret({"json_loads": orjson.loads}))
+        self.secrets = (secret,)
+        if self._encoded({}):
+            secret = b64encode(secret.encode()).decode()
+        if self._algorithm.startswith("HS"):
+            import hmac
+
+            return hmac.digest(secret.encode(), body, f"sha{self._algorithm[2:]}")
+        return signed(self._node, self._algorithm, secret, str(self._passphrase({})), body)
+
+    def refresh(self, response: Any) -> bool:
+        return False
+
+
+def plain64(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> bytes:
+    """A signature with a private key in PEM (RFC 7518)."""
+    try:
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+    except ImportError as error:
+        raise ConfigError(
+            f"signing with {algorithm} needs the package cryptography, which is not installed",
+            hint="pip install cryptography",
+        ) from error
+    try:
+        private = serialization.load_pem_private_key(key.encode(), passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("the private key for signing cannot be read", hint="Give a private key in PEM.") from error
+    digest: Any = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(algorithm[2:5], hashes.SHA256)()
+    if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("RS"):
+        return private.sign(body, padding.PKCS1v15(), digest)
+    if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("PS"):
+        return private.sign(body, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    if isinstance(private, ec.EllipticCurvePrivateKey) and algorithm.startswith("ES"):
+        size = (private.curve.key_size + 7) // 8
+        first, second = decode_dss_signature(private.sign(body, ec.ECDSA(digest)))
+        return first.to_bytes(size, "big") + second.to_bytes(size, "big")
+    if isinstance(private, ed25519.Ed25519PrivateKey) and algorithm == "EdDSA":
+        return private.sign(body)
+    raise node.wrong(f"{algorithm} does not fit the private key", "algorithm")

@@ -1,0 +1,197 @@
+"""Paginators: where the next page is, and how a request asks for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.option import Options, RequestOption, RequestPath
+from kitestring.declarative.requester import Token
+from kitestring.declarative.slice import Slice
+from kitestring.errors import ConfigError
+from kitestring.types import Record
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a paginator knows when a page was read. `extracted` counts the records of the page, `selected` those kept."""
+
+    response: Any
+    body: Any
+    extracted: int
+    selected: int
+    last: Record | None
+    token: Any
+    part: Slice
+    page_size: int | None = None
+
+
+class Headers(dict[str, Any]):
+    """Response headers by name in any case; `link` is the parsed Link header, by relation."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+        self["link"] = links(headers.get("link", ""))
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
+_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_ATTRIBUTE = re.compile(r";\s*([\w*!-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))")
+
+
+def links(header: str) -> dict[str, dict[str, str]]:
+    """A Link header (RFC 8288) by relation."""
+    found: dict[str, dict[str, str]] = {}
+    for url, rest in _LINK.findall(header):
+        attributes = {name.lower(): quoted or bare for name, quoted, bare in _ATTRIBUTE.findall(rest)}
+        found[attributes.get("rel", url)] = {"url": url, **attributes}
+    return found
+
+
+def page_size(node: Node) -> int | None:
+    value = node.constant("page_size")
+    if value is None or value == "":
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise node.wrong(f"is {value!r}, a number is expected", "page_size") from None
+
+
+class NoPagination:
+    """One page is all."""
+
+    page_size: int | None = None
+
+    def __init__(self, node: Node | None = None, **_: Any) -> None: ...
+
+    def first(self) -> Token | None:
+        return None
+
+    def path(self, token: Token | None) -> str | None:
+        return None
+
+    def fill(self, options: Options, token: Token | None, size: int | None = None) -> None: ...
+
+    def next(self, turn: Turn) -> Token | None:
+        return None
+
+
+keyword("NoPagination")(NoPagination)
+
+
+@keyword("DefaultPaginator")
+class DefaultPaginator:
+    """A strategy that finds the token of the next page, and where token and page size go in a request."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._strategy = node.needed_child("pagination_strategy")
+        self._size_option: RequestOption | None = node.child("page_size_option", "RequestOption")
+        self._token_option: Any = node.child("page_token_option", "RequestOption")
+        self.page_size: int | None = self._strategy.page_size
+        if self._size_option is not None and not self.page_size:
+            raise node.wrong("needs a `page_size` in the pagination strategy", "page_size_option")
+
+    def first(self) -> Token | None:
+        token = self._strategy.first()
+        return None if token is None else {"next_page_token": token}
+
+    def path(self, token: Token | None) -> str | None:
+        if token and isinstance(self._token_option, RequestPath):
+            return str(token["next_page_token"])
+        return None
+
+    def fill(self, options: Options, token: Token | None, size: int | None = None) -> None:
+        if token is not None and isinstance(self._token_option, RequestOption):
+            self._token_option.put(options, token["next_page_token"])
+        if self._size_option is not None:
+            self._size_option.put(options, size or self.page_size)
+
+    def next(self, turn: Turn) -> Token | None:
+        token = self._strategy.next(turn)
+        return {"next_page_token": token} if token else None
+
+
+class Counting:
+    """Strategies that count: the last page is empty or shorter than the page size."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.node = node
+        self.page_size = page_size(node)
+        self._inject_first = node.flag("inject_on_first_request")
+
+    def over(self, turn: Turn) -> bool:
+        size = turn.page_size or self.page_size
+        return turn.extracted == 0 or bool(size and turn.extracted < size)
+
+    def begun(self, token: Any) -> int | None:
+        if token is None or isinstance(token, int):
+            return token
+        raise ConfigError(f"manifest, {self.node.path}: the page token {token!r} is no number")
+
+
+@keyword("PageIncrement")
+class PageIncrement(Counting):
+    """Pages by number, from `start_from_page`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        super().__init__(node)
+        self._start = node.integer("start_from_page", 0) or 0
+
+    def first(self) -> Any:
+        return self._start if self._inject_first else None
+
+    def next(self, turn: Turn) -> Any:
+        if self.over(turn):
+            return None
+        before = self.begun(turn.token)
+        return (self._start if before is None else before) + 1
+
+
+@keyword("OffsetIncrement")
+class OffsetIncrement(Counting):
+    """Pages by the number of records before them."""
+
+    def first(self) -> Any:
+        return 0 if self._inject_first else None
+
+    def next(self, turn: Turn) -> Any:
+        return None if self.over(turn) else (self.begun(turn.token) or 0) + turn.extracted
+
+
+@keyword("CursorPagination")
+class CursorPagination:
+    """The token is a template over the page: its body, its headers and its last record."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.page_size = page_size(node)
+        self._value = node.needed_text("cursor_value")
+        stop = node.get("stop_condition")
+        self._stop = node.condition(stop) if stop else None
+
+    def first(self) -> Any:
+        return None
+
+    def next(self, turn: Turn) -> Any:
+        context = {
+            "response": turn.body,
+            "headers": Headers(turn.response.headers),
+            "last_record": turn.last,
+            "last_page_size": turn.selected,
+            "page_size": turn.page_size or self.page_size,
+            "stream_slice": turn.part,
+        }
+        if self._stop is not None and self._stop(context):
+            return None
+        return self._value(context) or None

@@ -1,0 +1,249 @@
+"""Partition routers: the parts of a stream that are read with requests of their own, by parent record or listed value."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field as member
+from typing import Any, Protocol
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.option import Options, RequestOption
+from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.types import State
+
+
+@dataclass
+class Memory:
+    """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed.
+
+    `keeps` says whether the router's kind saves parent states at all.
+    """
+
+    state: Mapping[str, Any] = member(default_factory=dict)
+    found: dict[str, State] = member(default_factory=dict)
+
+
+class Router(Protocol):
+    keeps: bool
+
+    def slices(self, memory: Memory) -> Iterable[Slice]: ...
+
+    def fill(self, options: Options, part: Slice) -> None: ...
+
+
+class Single:
+    """No router: the whole stream is one partition."""
+
+    keeps = False
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        yield WHOLE
+
+    def fill(self, options: Options, part: Slice) -> None: ...
+
+
+@keyword("ListPartitionRouter")
+class ListPartitionRouter:
+    """One partition for each value of a list."""
+
+    keeps = False
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        values = node.need("values")
+        if isinstance(values, str):
+            values = node.constant("values")
+        if isinstance(values, str | int | float):
+            values = [values] if values != "" else []
+        if not isinstance(values, list | tuple):
+            raise node.wrong(f"is {values!r}, a list is expected", "values")
+        self.values = list(values)
+        self._name = node.needed_text("cursor_field")
+        self._option: RequestOption | None = node.child("request_option", "RequestOption")
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        name = str(self._name({}))
+        for value in self.values:
+            yield Slice({name: value})
+
+    def fill(self, options: Options, part: Slice) -> None:
+        value = part.get(str(self._name({})))
+        if self._option is not None and value:
+            self._option.put(options, value)
+
+
+@keyword("ParentStreamConfig")
+class ParentStreamConfig:
+    """A parent stream, the field that names its records, and the name it has in the child's partitions."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._node = node
+        self._key = node.needed_text("parent_key")
+        self._name = node.needed_text("partition_field")
+        self._extra = [
+            [node.template(part) for part in (path if isinstance(path, list) else [path])]
+            for path in node.items("extra_fields")
+        ]
+        self.option: RequestOption | None = node.child("request_option", "RequestOption")
+        self.depends = node.flag("incremental_dependency")
+        self.stream = node.needed_child("stream", "DeclarativeStream", parent=True)
+        self._lazy = [str(node.template(part)({})) for part in node.items("lazy_read_pointer")]
+
+    @property
+    def name(self) -> str:
+        return str(self._name({}))
+
+    def slices(self, memory: Memory) -> Iterator[Slice]:
+        key, name = str(self._key({})).split("/"), self.name
+        extra = [[str(part({})) for part in path] for path in self._extra]
+        state = self._parent_state(memory.state) if self.depends else {}
+
+        def ended(final: State) -> None:
+            if self.depends:
+                memory.found[self.stream.name] = final
+
+        for records, part in self.stream.everything(state, ended):
+            for record in records:
+                value = field.get(record, key)
+                if value is None:
+                    continue
+                fields = {".".join(path): field.get(record, path) for path in extra}
+                if self._lazy:
+                    fields["child_response"] = field.get(record, self._lazy, [])
+                yield Slice({name: value, "parent_slice": part.partition}, None, fields)
+
+    def _parent_state(self, state: Mapping[str, Any]) -> State:
+        """The parent's own part of a child's state; else the child's global cursor; else its only value."""
+        parents = state.get("parent_state")
+        if isinstance(parents, Mapping) and isinstance(parents.get(self.stream.name), Mapping):
+            return dict(parents[self.stream.name])
+        if isinstance(state.get("state"), Mapping):
+            return dict(state["state"])
+        values = list(state.values())
+        cursor = self.stream.cursor
+        if len(values) == 1 and isinstance(values[0], str | int | float) and cursor is not None:
+            return {cursor.field: values[0]}
+        return {}
+
+
+@keyword("SubstreamPartitionRouter")
+class SubstreamPartitionRouter:
+    """One partition for each record of one or more parent streams."""
+
+    keeps = True
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.parents: list[ParentStreamConfig] = node.children("parent_stream_configs", "ParentStreamConfig")
+        if not self.parents:
+            raise node.wrong("needs at least one parent stream", "parent_stream_configs")
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        for parent in self.parents:
+            yield from parent.slices(memory)
+
+    def fill(self, options: Options, part: Slice) -> None:
+        for parent in self.parents:
+            value = part.get(parent.name)
+            if parent.option is not None and value:
+                parent.option.put(options, value)
+
+
+class Product:
+    """Several routers: every combination of their partitions."""
+
+    keeps = False
+
+    def __init__(self, routers: list[Any]) -> None:
+        self._routers = routers
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        for parts in itertools.product(*(router.slices(Memory()) for router in self._routers)):
+            partition: dict[str, Any] = {}
+            extra: dict[str, Any] = {}
+            for part in reversed(parts):
+                partition.update(part.partition)
+                extra.update(part.extra_fields)
+            yield Slice(partition, None, extra)
+
+    def fill(self, options: Options, part: Slice) -> None:
+        for router in self._routers:
+            router.fill(options, part)
+
+
+@keyword("GroupingPartitionRouter")
+class GroupingPartitionRouter:
+    """Partitions of another router in groups: each value becomes a list of values."""
+
+    keeps = True
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._size = node.integer("group_size") or 0
+        if self._size < 1:
+            raise node.wrong("is no positive number", "group_size")
+        self._unique = node.flag("deduplicate", True)
+        self._inner: Any = node.needed_child("underlying_partition_router")
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        group: list[Slice] = []
+        seen: set[str] = set()
+        for part in self._inner.slices(memory):
+            value = repr(next((v for k, v in part.partition.items() if k != "parent_slice"), None))
+            if self._unique and value in seen:
+                continue
+            seen.add(value)
+            group.append(part)
+            if len(group) == self._size:
+                yield self._together(group)
+                group = []
+        if group:
+            yield self._together(group)
+
+    def _together(self, group: list[Slice]) -> Slice:
+        names = list(group[0].partition)
+        extra = sorted({name for part in group for name in part.extra_fields})
+        return Slice(
+            {name: [part.partition.get(name) for part in group] for name in names},
+            None,
+            {name: [part.extra_fields.get(name) for part in group] for name in extra},
+        )
+
+    def fill(self, options: Options, part: Slice) -> None: ...
+
+
+@keyword("UnionPartitionRouter")
+class UnionPartitionRouter:
+    """The partitions of several routers under one name, each value once."""
+
+    keeps = True
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._name = str(node.need("partition_field"))
+        self._routers: list[Any] = node.children("partition_routers")
+        self._node = node
+
+    def slices(self, memory: Memory) -> Iterable[Slice]:
+        seen: set[str] = set()
+        for router in self._routers:
+            for part in router.slices(memory):
+                if self._name not in part.partition:
+                    raise self._node.wrong(f"a router gives no {self._name}", "partition_field")
+                value = part.partition[self._name]
+                if repr(value) in seen:
+                    continue
+                seen.add(repr(value))
+                rest = {k: v for k, v in part.partition.items() if k != self._name}
+                yield Slice({self._name: value}, None, {**part.extra_fields, **rest})
+
+    def fill(self, options: Options, part: Slice) -> None: ...
+
+
+def router(node: Node, name: str = "partition_router") -> Any:
+    """The router of a retriever: none, one, or the product of several."""
+    value = node.get(name)
+    if not value:
+        return Single()
+    if isinstance(value, list):
+        found = node.children(name)
+        return found[0] if len(found) == 1 else Product(found)
+    return node.child(name)

@@ -1,0 +1,137 @@
+"""Asks for named properties, in several requests where they are too many, and puts the answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.paginator import Turn
+from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.errors import ConfigError
+from kitestring.types import Record
+
+
+@keyword("PropertiesFromEndpoint")
+class PropertiesFromEndpoint:
+    """The names of properties, asked from the API."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._retriever = node.needed_child("retriever", "SimpleRetriever", name="properties", cached=True)
+        self._path = node.path_of("property_field_path")
+
+    def names(self) -> list[str]:
+        path = [part({}) for part in self._path]
+        found = (field.get(record, path) for page in self._retriever.pages(WHOLE) for record in page.records)
+        return [str(name) for name in found if name is not None]
+
+
+@keyword("GroupByKeyMergeStrategy")
+class GroupByKeyMergeStrategy:
+    """Records of several answers belong together when these fields are equal."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        key = node.need("key")
+        self._names = [str(one) for one in key] if isinstance(key, list) else [str(key)]
+
+    def key(self, record: Record) -> Any:
+        values = [record.get(name) for name in self._names]
+        return None if any(value is None for value in values) else ",".join(map(str, values))
+
+
+@keyword("PropertyChunking")
+class PropertyChunking:
+    """At most so many properties, or characters of names, in one request."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._by = node.need("property_limit_type")
+        if self._by not in ("characters", "property_count"):
+            raise node.wrong(f"is {self._by!r}, characters or property_count is expected", "property_limit_type")
+        self._limit = node.integer("property_limit")
+        strategy = node.child("record_merge_strategy", "GroupByKeyMergeStrategy")
+        self.key = strategy.key if strategy is not None else lambda record: None
+
+    def chunks(self, names: list[str], always: list[str]) -> Iterator[list[str]]:
+        if not self._limit:
+            yield [*always, *names]
+            return
+        chunk: list[str] = []
+        size = 0
+        for name in names:
+            # A comma is counted with every name, as the request writes it.
+            weight = len(name) + 1 if self._by == "characters" else 1
+            if chunk and size + weight > self._limit:
+                yield [*always, *chunk]
+                chunk, size = [], 0
+            chunk.append(name)
+            size += weight
+        yield [*always, *chunk]
+
+
+@keyword("JsonSchemaPropertySelector")
+class JsonSchemaPropertySelector:
+    """Only the properties that the selected fields of the stream need."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._transformations = node.children("transformations")
+
+
+@keyword("QueryProperties")
+class QueryProperties:
+    """The properties that a request asks for: a list, or one that the API gives."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._node = node
+        names = node.need("property_list")
+        self._source = names if isinstance(names, list) else node.child("property_list", "PropertiesFromEndpoint")
+        self._always = [str(name) for name in node.items("always_include_properties")]
+        self._chunking: PropertyChunking | None = node.child("property_chunking", "PropertyChunking")
+        node.child("property_selector", "JsonSchemaPropertySelector")
+
+    def chunks(self) -> list[list[str]]:
+        found = self._source if isinstance(self._source, list) else self._source.names()
+        names = [str(name) for name in found]
+        if self._chunking is None:
+            return [[*self._always, *names]]
+        return list(self._chunking.chunks([name for name in names if name not in self._always], self._always))
+
+    def page(self, retriever: Any, part: Slice, token: Any, wanted: Any) -> Iterator[Any]:
+        """One page: all chunks, their records merged, then the turn of the last answer."""
+        merged: dict[Any, Record] = {}
+        turn: Turn | None = None
+        extracted, size, rejects, loose = 0, 0, [], []
+        for names in self.chunks():
+            asked = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
+            response, _ = retriever.send(asked, token, names)
+            if response.status >= 400:
+                return
+            body, page, extracted = retriever.selected(response, asked, token, wanted)
+            size += page.nbytes
+            rejects.extend(page.rejects)
+            for record in page.records:
+                key = self._chunking.key(record) if self._chunking is not None else None
+                if key is None:
+                    loose.append(record)
+                elif key in merged:
+                    deep(merged[key], record)
+                else:
+                    merged[key] = record
+            value = token["next_page_token"] if token else None
+            turn = Turn(response, body, extracted, 0, None, value, part)
+        if turn is None:
+            raise ConfigError(f"manifest, {self._node.path}: there is no property to ask for")
+        from kitestring.declarative.retriever import Page
+
+        records = [*loose, *merged.values()]
+        turn.selected, turn.last = len(records), records[-1] if records else None
+        yield Page(records, rejects, size)
+        yield turn
+
+
+def deep(target: Record, more: Record) -> None:
+    for name, value in more.items():
+        if isinstance(value, dict) and isinstance(target.get(name), dict):
+            deep(target[name], value)
+        else:
+            target[name] = value

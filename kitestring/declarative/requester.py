@@ -1,0 +1,215 @@
+"""`HttpRequester`: builds a request from templates and sends it under the stream's error handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import orjson
+
+from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, ErrorPolicy
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.option import WITH_BODY, Options
+from kitestring.declarative.slice import Slice
+from kitestring.declarative.template import Context, Template
+from kitestring.errors import ConfigError
+
+Token = Mapping[str, Any]
+"""`{"next_page_token": value}`, as templates see it."""
+TEXTS: tuple[type, ...] = (str, list)
+Fill = Callable[[Context], Any]
+
+
+def context_of(part: Slice, token: Token | None) -> dict[str, Any]:
+    return {"stream_slice": part, "next_page_token": token, **part.extra_fields}
+
+
+@keyword("HttpRequester")
+class HttpRequester:
+    """Sends the requests of one retriever. `fixed_properties` is the query parameter that `QueryProperties` fills."""
+
+    def __init__(self, node: Node, name: str = "", cached: bool = False, verify: Any = None, **_: Any) -> None:
+        self.node = node
+        self.name = name
+        self.connection = node.setting.connection
+        self.method = str(node.get("http_method", "GET")).upper()
+        self._url, self._base, self._path = node.text("url"), node.text("url_base"), node.text("path")
+        if not node.get("url") and not node.get("url_base"):
+            raise node.wrong("HttpRequester needs `url` or `url_base`")
+        use_cache = node.get("use_cache")
+        self.cached = use_cache is True or (cached and use_cache is not False)
+        self.verify = verify
+        self.handler = node.child("error_handler") or DefaultErrorHandler(node)
+        self.policy = ErrorPolicy(self.handler)
+        self.auth = node.child("authenticator", home=self.home, name=name)
+        self._session = (node.number("connect_timeout_in_seconds"), node.number("read_timeout_in_seconds"))
+        self._params = texts(node, "request_parameters")
+        self._headers = texts(node, "request_headers", types=None)
+        self._form, self._json = self._bodies(node)
+        self.property_key = next(
+            (k for k, v in mapping_of(node, "request_parameters").items() if isinstance(v, Mapping)), ""
+        )
+
+    def _bodies(self, node: Node) -> tuple[Fill | None, Fill | None]:
+        form, whole = node.get("request_body_data"), node.get("request_body_json")
+        body = node.get("request_body")
+        if body is not None:
+            kind, value = node.at(body, "request_body").type, body.get("value")
+            if kind in ("RequestBodyPlainText", "RequestBodyUrlEncodedForm"):
+                form = value
+            elif kind in ("RequestBodyJsonObject", "RequestBodyGraphQL"):
+                whole = {k: v for k, v in value.items() if k != "type"} if isinstance(value, Mapping) else value
+            else:
+                raise node.wrong(f"{kind or 'a body without type'} is no kind of body", "request_body")
+        if form and whole:
+            raise node.wrong("`request_body_data` and `request_body_json` exclude each other")
+        return (
+            texts_of(node, form, "request_body_data") if form else None,
+            nested(node, whole, "request_body_json") if whole else None,
+        )
+
+    def home(self) -> str:
+        """Where this requester's API lives, evaluated without a slice: the host that `base_url` replaces."""
+        context = context_of(Slice(), None)
+        return str(self._base(context) or self._url(context))
+
+    def url(self, context: Context, path: str | None) -> str:
+        """The address: `path` is one that the paginator found, relative or absolute."""
+        base = str(self._base(context)) or str(self._url(context))
+        path = path or str(self._path(context)).lstrip("/")
+        found = urljoin(base if base.endswith("/") else base + "/", path) if path else base
+        if not found.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"stream {self.name}: the address {found!r} is not complete",
+                hint="Check the configuration that the manifest builds its address from.",
+            )
+        return self.connection.moved(found, base)
+
+    def send(
+        self,
+        part: Slice,
+        token: Token | None = None,
+        extra: Options | None = None,
+        path: str | None = None,
+        stream: bool = False,
+        more: Mapping[str, Any] | None = None,
+        properties: list[str] | None = None,
+    ) -> tuple[Any, str]:
+        """The response and what the error handler says about it (`SUCCESS`, `IGNORE`, …)."""
+        context = context_of(part, token)
+        if more:
+            context.update(more)
+        options = extra or Options()
+        url = self.url(context, path)
+        params = self._params(context)
+        if isinstance(params, Mapping):
+            options.add("request_parameter", params)
+        headers = self._headers(context)
+        if isinstance(headers, Mapping):
+            options.add("header", headers)
+        if properties is not None:
+            options.add("request_parameter", {self.property_key: ",".join(properties)} if self.property_key else {})
+        has_body = self.method in WITH_BODY
+        if has_body:
+            self._fill_body(options, context)
+        query = unrepeated(url, options.params)
+        form: Any = options.form if has_body and options.form else None
+        whole: Any = options.json if has_body and options.json and form is None else None
+        body = form.encode() if isinstance(form, str) else None
+        key = (self.method, url, orjson.dumps([query, form, whole], default=str)) if self.cached and not stream else None
+        if key is not None:
+            kept = self.connection.kept(key)
+            if kept is not None:
+                return kept, Actions.SUCCESS
+        response = self.connection.session(*self._session).request(
+            self.method,
+            url,
+            params=query,
+            headers=options.headers,
+            json=whole,
+            form=form if body is None else None,
+            body=body,
+            stream=stream,
+            policy=self.policy,
+            auth=self.auth,
+            verify=self.verify,
+        )
+        action = self.handler.resolve(response).action if self.handler.special or response.status >= 400 else "SUCCESS"
+        if key is not None and action == Actions.SUCCESS:
+            return self.connection.keep(key, response), action
+        return response, action
+
+    def _fill_body(self, options: Options, context: Context) -> None:
+        if self._form is not None:
+            form = self._form(context)
+            if isinstance(form, Mapping):
+                options.add("body_data", form)
+            elif form:
+                if options.form:
+                    raise self.node.wrong("its text body collides with a form that another component fills")
+                options.form = str(form)
+        if self._json is not None:
+            whole = self._json(context)
+            if isinstance(whole, Mapping):
+                options.add("body_json", whole)
+            elif whole:
+                options.json = whole
+
+
+def unrepeated(url: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that the address does not already carry with the same value (links to next pages often do)."""
+    query = urlsplit(url).query
+    if not query:
+        return params
+    there = {k: v[0] for k, v in parse_qs(query).items()}
+    return {k: v for k, v in params.items() if k not in there or str(v) != there[k]}
+
+
+def mapping_of(node: Node, name: str) -> Mapping[str, Any]:
+    value = node.get(name, {})
+    return value if isinstance(value, Mapping) else {}
+
+
+def texts(node: Node, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
+    return texts_of(node, node.get(name, {}), name, types)
+
+
+def texts_of(node: Node, value: Any, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
+    """A flat object of templates, or a template that gives one; what renders to nothing is left out."""
+    if isinstance(value, str):
+        return node.template(value, types=None)
+    if not isinstance(value, Mapping):
+        raise node.wrong("is neither an object nor a text", name)
+    pairs = [
+        (node.template(str(k), types=(str,)), node.template(v, types=types, empty=None))
+        for k, v in value.items()
+        if not isinstance(v, Mapping)
+    ]
+    if all(k.constant and v.constant for k, v in pairs):
+        kept: list[dict[str, Any]] = []
+
+        def fill_once(context: Context) -> dict[str, Any]:
+            if not kept:
+                kept.append(filled(pairs, context))
+            return kept[0]
+
+        return fill_once
+    return lambda context: filled(pairs, context)
+
+
+def filled(pairs: list[tuple[Template, Template]], context: Context) -> dict[str, Any]:
+    return {k(context): found for k, v in pairs if (found := v(context)) is not None}
+
+
+def nested(node: Node, value: Any, name: str) -> Fill:
+    """An object of any depth whose texts are templates."""
+    if isinstance(value, str):
+        return node.template(value, empty=None if name != "request_body_json" else "")
+    if isinstance(value, Mapping):
+        pairs = [(node.template(str(k)), nested(node, v, f"{name}.{k}")) for k, v in value.items()]
+        return lambda context: {k(context): found for k, v in pairs if (found := v(context)) is not None}
+    if isinstance(value, list):
+        parts = [nested(node, v, f"{name}[{i}]") for i, v in enumerate(value)]
+        return lambda context: [part(context) for part in parts]
+    return lambda _: value

@@ -1,0 +1,237 @@
+"""`SimpleRetriever`: reads a slice page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.declarative.decoder import JsonDecoder
+from kitestring.declarative.error_handler import Actions
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.option import Options
+from kitestring.declarative.paginator import NoPagination, Turn
+from kitestring.declarative.partition_router import Single, router
+from kitestring.declarative.requester import Token
+from kitestring.declarative.selector import Wanted
+from kitestring.declarative.slice import Slice
+from kitestring.errors import ConfigError, ConnectorError, TransientError
+from kitestring.types import Record, Reject
+
+
+@dataclass(slots=True)
+class Page:
+    """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in."""
+
+    records: list[Record]
+    rejects: list[Reject]
+    nbytes: int
+
+
+@keyword("SimpleRetriever")
+class SimpleRetriever:
+    """A request, the records in its response, and the next request, until the paginator finds no next page."""
+
+    def __init__(
+        self,
+        node: Node,
+        name: str = "",
+        transformations: list[Any] | None = None,
+        cursor: Any = None,
+        schema: Any = None,
+        cached: bool = False,
+        **_: Any,
+    ) -> None:
+        self.node, self.name, self.cursor = node, name, cursor
+        self.router: Any = router(node)
+        self._decoder: Any = node.child("decoder") or JsonDecoder()
+        verify = JsonDecoder.verify if isinstance(self._decoder, JsonDecoder) else None
+        self._selector = node.needed_child(
+            "record_selector",
+            "RecordSelector",
+            transformations=transformations,
+            transform_first=bool(cursor is not None and cursor.client_side),
+            schema=schema,
+        )
+        self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached, verify=verify)
+        self._paginator: Any = node.child("paginator") or NoPagination()
+        self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
+        for newer in ("page_size_reduction",):
+            if node.get(newer) is not None:
+                raise node.wrong("is not supported yet", newer)
+        self._properties = self._query_properties()
+        reset = node.mapping("pagination_reset")
+        self._reset_action = reset.get("action", "")
+        self._reset_limit = (reset.get("limits") or {}).get("number_of_records")
+        self._splits = node.get("request_window_splitting") is not None
+
+    def _query_properties(self) -> Any:
+        requester = self.node.at(self.node.need("requester"), "requester")
+        found = [k for k, v in (requester.get("request_parameters") or {}).items() if isinstance(v, dict)] if isinstance(
+            requester.get("request_parameters"), dict
+        ) else []
+        if len(found) > 1:
+            raise requester.wrong("only one parameter can hold QueryProperties", "request_parameters")
+        if found:
+            return requester.at(requester.values["request_parameters"][found[0]], f"request_parameters.{found[0]}").build()
+        if requester.get("query_properties") is not None:
+            return requester.child("query_properties", "QueryProperties")
+        if requester.get("fetch_properties_from_endpoint") is not None:
+            value = {"type": "QueryProperties", "property_list": requester.values["fetch_properties_from_endpoint"]}
+            return requester.at(value, "fetch_properties_from_endpoint").build()
+        return None
+
+    def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
+        """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
+        feed = self.cursor is not None and self.cursor.feed
+        reading = self._pages_of(part, None if feed else wanted, wanted if feed else None)
+        if not self._splits:
+            yield from reading
+            return
+        yield from self._pages_split(part, reading, wanted, feed, 0)
+
+    def _pages_split(self, part: Slice, reading: Iterator[Page], wanted: Any, feed: bool, depth: int) -> Iterator[Page]:
+        try:
+            yield from reading
+        except TooWide as error:
+            halves = self.cursor.halves(part) if self.cursor is not None and depth < 10 else []
+            if not halves:
+                raise TransientError(
+                    f"stream {self.name}: the API refuses even the smallest window: {dict(part.cursor_slice)}",
+                    hint="Try again later.",
+                ) from error
+            for half in halves:
+                inner = self._pages_of(half, None if feed else wanted, wanted if feed else None)
+                yield from self._pages_split(half, inner, wanted, feed, depth + 1)
+
+    def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
+        token: Token | None = self._paginator.first()
+        whole, count, latest, repeated = part, 0, None, None
+        inside = "child_response" in part.extra_fields
+        while True:
+            turn = None
+            for page in self._kept(part, wanted) if inside else self._page(part, token, wanted):
+                if not isinstance(page, Page):
+                    turn = page
+                    continue
+                count += len(page.records)
+                if self._reset_action and self.cursor is not None:
+                    latest = self.cursor.observe(page.records, latest)
+                if fed is not None:
+                    page.records = [record for record in page.records if fed(record)]
+                yield page
+            inside = False
+            if turn is None:
+                return
+            if turn is AGAIN or (self._reset_limit and count >= self._reset_limit):
+                part = self._narrowed(whole, part, latest, count)
+                token, count = self._paginator.first(), 0
+                continue
+            if fed is not None and turn.last is not None and not fed(turn.last):
+                return
+            token = self._paginator.next(turn)
+            if not token:
+                return
+            if token["next_page_token"] == turn.token and not turn.extracted:
+                seen = (turn.token, turn.response.body)
+                if seen == repeated:
+                    raise ConnectorError(
+                        f"stream {self.name}: the same empty page comes again and again, with the token {turn.token!r}",
+                        hint="The manifest's paginator needs a stop condition.",
+                    )
+                repeated = seen
+
+    def _narrowed(self, whole: Slice, part: Slice, latest: Any, count: int) -> Slice:
+        """Where reading starts over: behind the latest record, or at the beginning."""
+        if self._reset_action == "SPLIT_USING_CURSOR" and self.cursor is not None:
+            narrowed: Slice = self.cursor.reduced(part, latest)
+            if narrowed == part:
+                raise ConfigError(f"stream {self.name}: the pages start over without getting further")
+            return narrowed
+        if count == 0:
+            raise ConfigError(f"stream {self.name}: the first page already asks to start over")
+        return whole
+
+    def _options(self, part: Slice, token: Token | None) -> Options:
+        options = Options()
+        self._paginator.fill(options, token)
+        if token is None or not self._first_only:
+            self.router.fill(options, part)
+            if self.cursor is not None:
+                self.cursor.fill(options, part)
+        return options
+
+    def _page(self, part: Slice, token: Token | None, wanted: Wanted | None) -> Iterator[Any]:
+        """The page's runs of records, then a `Turn` (or `AGAIN`); no turn where there can be no next page."""
+        if self._properties is not None:
+            yield from self._properties.page(self, part, token, wanted)
+            return
+        response, action = self.send(part, token)
+        if action == Actions.RESET_PAGINATION:
+            yield AGAIN
+            return
+        if response.status >= 400:
+            return
+        body, extracted, selected, last = None, 0, 0, None
+        for bodies in self._decoder.bodies(response):
+            if body is None and bodies and not self._decoder.streamed:
+                body = bodies[0]
+            values = self._selector.extract(bodies)
+            extracted += len(values)
+            records, rejects = self._selector.select(values, part, token, wanted)
+            selected += len(records)
+            if records:
+                last = records[-1]
+            if records or rejects:
+                size = 0 if self._decoder.streamed else len(response.body)
+                yield Page(records, rejects, size or 256 * len(records))
+        value = token["next_page_token"] if token else None
+        yield Turn(response, {} if body is None else body, extracted, selected, last, value, part)
+
+    def _kept(self, part: Slice, wanted: Wanted | None) -> Iterator[Any]:
+        """The first page of a substream that came inside the parent's record (`lazy_read_pointer`)."""
+        child = part.extra_fields["child_response"]
+        bodies = child if isinstance(child, list) else [child]
+        values = self._selector.extract(bodies or [{}])
+        records, rejects = self._selector.select(values, part, None, wanted)
+        yield Page(records, rejects, 256 * len(records))
+        body = bodies[0] if bodies else {}
+        yield Turn(Inside(), body, len(values), len(records), records[-1] if records else None, None, part)
+
+    def send(self, part: Slice, token: Token | None, properties: list[str] | None = None) -> tuple[Any, str]:
+        response, action = self.requester.send(
+            part,
+            token,
+            self._options(part, token),
+            self._paginator.path(token),
+            stream=self._decoder.streamed,
+            properties=properties,
+        )
+        if action == Actions.SPLIT_WINDOW:
+            raise TooWide(f"stream {self.name}: the API refuses the window {dict(part.cursor_slice)}")
+        if action == Actions.REDUCE_PAGE_SIZE:
+            raise self.node.wrong("the error handler asks for smaller pages, which is not supported yet")
+        return response, action
+
+    def selected(self, response: Any, part: Slice, token: Token | None, wanted: Wanted | None) -> tuple[Any, Page, int]:
+        """The first body of a response, its records, and how many were extracted."""
+        bodies = [one for run in self._decoder.bodies(response) for one in run]
+        values = self._selector.extract(bodies)
+        records, rejects = self._selector.select(values, part, token, wanted)
+        return (bodies[0] if bodies else {}), Page(records, rejects, len(response.body)), len(values)
+
+
+class Inside:
+    """Stands for the response where a page came inside another record."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+
+class TooWide(TransientError):
+    """The API refuses the window of a request: it is cut in two."""
+
+
+AGAIN: Any = object()
+"""Instead of a turn: read the slice again from its first page."""

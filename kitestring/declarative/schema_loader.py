@@ -1,0 +1,180 @@
+"""Schemas of streams: written in the manifest, read from a file beside it, or asked from the API."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.slice import WHOLE
+from kitestring.errors import ConfigError
+
+Schema = Mapping[str, Any]
+
+
+def schema_of(node: Node) -> Schema:
+    """The schema of a stream: of its loader, of several loaders together, or empty."""
+    value = node.get("schema_loader")
+    if value is None:
+        return {}
+    if not isinstance(value, list):
+        found: Schema = node.child("schema_loader", "InlineSchemaLoader").schema()
+        return found
+    properties: dict[str, Any] = {}
+    for loader in node.children("schema_loader", "InlineSchemaLoader"):
+        properties.update(loader.schema().get("properties") or {})
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": properties}
+
+
+@keyword("InlineSchemaLoader")
+class InlineSchemaLoader:
+    """The schema as it stands in the manifest."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._schema = node.mapping("schema")
+
+    def schema(self) -> Schema:
+        return self._schema
+
+
+@keyword("JsonFileSchemaLoader")
+class JsonFileSchemaLoader:
+    """A JSON file in the folder of the manifest; no schema where there is none."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._node = node
+        self._path = node.text("file_path", "./schemas/{{ parameters['name'] }}.json", types=(str,))
+
+    def schema(self) -> Schema:
+        folder = self._node.setting.folder
+        if folder is None:
+            return {}
+        path = (folder / str(self._path({}))).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise self._node.wrong("leads out of the folder of the manifest", "file_path")
+        if not path.is_file():
+            return {}
+        try:
+            found = orjson.loads(path.read_bytes())
+        except orjson.JSONDecodeError as error:
+            raise ConfigError(f"the schema {path.name} is no JSON: {error}", hint="Correct the file.") from error
+        return found if isinstance(found, dict) else {}
+
+
+_NULL = "null"
+TYPES: dict[str, dict[str, Any]] = {
+    "string": {"type": [_NULL, "string"]},
+    "boolean": {"type": [_NULL, "boolean"]},
+    "date": {"type": [_NULL, "string"], "format": "date"},
+    "timestamp_without_timezone": {
+        "type": [_NULL, "string"],
+        "format": "date-time",
+        "airbyte_type": "timestamp_without_timezone",
+    },
+    "timestamp_with_timezone": {"type": [_NULL, "string"], "format": "date-time"},
+    "time_without_timezone": {"type": [_NULL, "string"], "format": "time", "airbyte_type": "time_without_timezone"},
+    "time_with_timezone": {"type": [_NULL, "string"], "format": "time", "airbyte_type": "time_with_timezone"},
+    "integer": {"type": [_NULL, "integer"]},
+    "number": {"type": [_NULL, "number"]},
+    "array": {"type": [_NULL, "array"]},
+    "object": {"type": [_NULL, "object"]},
+}
+"""Airbyte's type names as JSON schemas."""
+
+
+@keyword("ComplexFieldType")
+class ComplexFieldType:
+    """A list type with the type of its items: a target of `TypesMap`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.name = str(node.need("field_type"))
+        items = node.get("items")
+        if items and self.name != "array":
+            raise node.wrong("only an array has items", "items")
+        self.items: Any = node.typed(items, "items", "ComplexFieldType").build() if isinstance(items, Mapping) else items
+
+    def schema(self, node: Node) -> dict[str, Any]:
+        found = named(node, self.name)
+        if self.items:
+            found["items"] = self.items.schema(node) if isinstance(self.items, ComplexFieldType) else named(node, self.items)
+        return found
+
+
+@keyword("TypesMap")
+class TypesMap:
+    """Which of Airbyte's types one of the API's types is, where a condition holds."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        target = node.need("target_type")
+        self.target: Any = (
+            node.typed(target, "target_type", "ComplexFieldType").build() if isinstance(target, Mapping) else target
+        )
+        self.current = node.need("current_type")
+        self.condition = node.condition(node.get("condition", "True"))
+
+
+@keyword("SchemaTypeIdentifier")
+class SchemaTypeIdentifier:
+    """Where the answer of the API lists its fields, and where the name and type of each stand."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.node = node
+        self.fields = node.path_of("schema_pointer") if node.get("schema_pointer") else []
+        self.key = node.path_of("key_pointer")
+        self.type = node.path_of("type_pointer") if node.get("type_pointer") else []
+        self.map: list[TypesMap] = node.children("types_mapping", "TypesMap")
+
+    def schema(self, raw: Any) -> tuple[str, dict[str, Any]]:
+        name = field.get(raw, [part({}) for part in self.key])
+        if not isinstance(name, str):
+            raise ConfigError(f"manifest, {self.node.path}: a field of the API's schema has no name: {raw!r:.120}")
+        found = field.get(raw, [part({}) for part in self.type], "string") if self.type else "string"
+        kind: Any = next((m.target for m in self.map if m.current == found and m.condition({"raw_schema": raw})), found)
+        if isinstance(kind, ComplexFieldType):
+            return name, kind.schema(self.node)
+        if isinstance(kind, list) and len(kind) == 2:
+            return name, {"oneOf": [named(self.node, one) for one in kind]}
+        return name, named(self.node, kind)
+
+
+def named(node: Node, kind: Any) -> dict[str, Any]:
+    if kind not in TYPES:
+        raise ConfigError(
+            f"manifest, {node.path}: the API's type {kind!r} is none of {', '.join(TYPES)}",
+            hint="The manifest's types_mapping should map it.",
+        )
+    return copy.deepcopy(TYPES[kind])
+
+
+@keyword("DynamicSchemaLoader")
+class DynamicSchemaLoader:
+    """The schema as the API describes it, asked when it is first needed."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._retriever = node.needed_child("retriever", "SimpleRetriever", name="schema")
+        self._identifier: SchemaTypeIdentifier = node.needed_child("schema_type_identifier", "SchemaTypeIdentifier")
+        self._filter = node.child("schema_filter", "RecordFilter")
+        self._transformations = node.children("schema_transformations")
+
+    def schema(self) -> Schema:
+        record = next((record for page in self._retriever.pages(WHOLE) for record in page.records), None)
+        raw = field.get(record, [part({}) for part in self._identifier.fields], []) if record else []
+        properties = dict(self._identifier.schema(one) for one in raw or ())
+        if self._filter is not None:
+            properties = {
+                name: kind
+                for name, kind in properties.items()
+                if self._filter.condition({"record": {name: kind}, "stream_slice": WHOLE, "next_page_token": None})
+            }
+        for transformation in self._transformations:
+            transformation.transform(properties, {"record": properties, "stream_slice": WHOLE})
+        return {
+            "$schema": "https://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "additionalProperties": True,
+            "properties": properties,
+        }

@@ -1,0 +1,37 @@
+"""A slice: which part of a stream a request is for, by partition and by cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Slice(dict[str, Any]):
+    """The values of a partition and of a stretch of the cursor in one mapping, which is what templates read.
+
+    `partition` names the parent record or list value, `cursor_slice` holds the bounds of the cursor, `extra_fields`
+    are values of the parent record that requests and transformations may use.
+    """
+
+    __slots__ = ("cursor_slice", "extra_fields", "partition")
+
+    def __init__(
+        self,
+        partition: Mapping[str, Any] | None = None,
+        cursor_slice: Mapping[str, Any] | None = None,
+        extra_fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.partition = dict(partition or {})
+        self.cursor_slice = dict(cursor_slice or {})
+        self.extra_fields = dict(extra_fields or {})
+        super().__init__({**self.partition, **self.cursor_slice})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Slice, (self.partition, self.cursor_slice, self.extra_fields)
+
+    def during(self, cursor_slice: Mapping[str, Any]) -> Slice:
+        """The same partition for another stretch of the cursor."""
+        return Slice(self.partition, cursor_slice, self.extra_fields)
+
+
+WHOLE = Slice()

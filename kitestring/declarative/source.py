@@ -1,0 +1,277 @@
+"""`DeclarativeSource`: a manifest and a configuration as a source."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import PrivateAttr
+
+from kitestring.batch import Batch
+from kitestring.config import secrets_in
+from kitestring.declarative.connection import Connection
+from kitestring.declarative.keyword import Node, Setting, build, keyword
+from kitestring.declarative.manifest import load, resolve
+from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.retriever import Page
+from kitestring.declarative.spec import Spec, violations
+from kitestring.declarative.stream import CLOSED, Piece
+from kitestring.declarative.template import Templates
+from kitestring.errors import ConfigError
+from kitestring.source import Item, Source
+from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream
+
+BASE_URL = "base_url"
+
+
+class DeclarativeSource(Source):
+    """Streams as a manifest describes them. Build it with `from_manifest` or `of`.
+
+    Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host of
+    the API's addresses. `on_config` is called with the new configuration where an API replaces its refresh token.
+    """
+
+    _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _folder: Path | None = PrivateAttr(default=None)
+    _setting: Any = PrivateAttr(default=None)
+    _spec: Any = PrivateAttr(default=None)
+    _nodes: dict[str, Node] | None = PrivateAttr(default=None)
+    _dynamic: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+    _built: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _parents: dict[str, dict[str, State]] = PrivateAttr(default_factory=dict)
+    _lock: Any = PrivateAttr(default_factory=threading.RLock)
+
+    @classmethod
+    def from_manifest(cls, path: str | Path, config: Mapping[str, Any]) -> Self:
+        """The source that the manifest at `path` describes. `ConfigError` for a defect of manifest or configuration."""
+        path = Path(path)
+        return cls._assembled(load(path), config, path.parent)
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> Self:
+        """The source that a manifest given as values describes."""
+        return cls._assembled(resolve(copy.deepcopy(dict(manifest))), config, None)
+
+    @classmethod
+    def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], folder: Path | None) -> Self:
+        source = cls.model_construct()
+        source._manifest, source._given, source._folder = manifest, dict(config), folder
+        source._assemble()
+        return source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._assembled, (self._manifest, self._given, self._folder)
+
+    def _assemble(self) -> None:
+        manifest = self._manifest
+        config = {k: v for k, v in copy.deepcopy(self._given).items() if not k.startswith("__injected")}
+        form = (manifest.get("spec") or {}).get("connection_specification") or {}
+        own = BASE_URL in (form.get("properties") or {})
+        base_url = "" if own else str(config.pop(BASE_URL, "") or "")
+        connection = Connection(base_url=base_url, secrets=secrets_in(config, form))
+        self._setting = Setting(config, Templates(config), connection, self._folder)
+        root = self._root()
+        self._spec = root.child("spec", "Spec") if manifest.get("spec") else None
+        if self._spec is not None:
+            migrated = copy.deepcopy(config)
+            spec: Spec = self._spec
+            spec.migrate(config)
+            if migrated != config:
+                self._given = {**config, **({BASE_URL: base_url} if base_url else {})}
+            wrong = list(violations(config, form, ""))
+            if wrong:
+                raise ConfigError(
+                    "; ".join(wrong),
+                    hint="Correct the configuration; the manifest's spec lists the options.",
+                )
+            spec.transform(config)
+            spec.validate(config)
+        if manifest.get("api_budget"):
+            connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
+        self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
+
+    def _root(self) -> Node:
+        return Node(self._manifest, "", self._setting)
+
+    def on_config(self, told: Callable[[dict[str, Any]], None]) -> None:
+        """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
+        self._setting.values["on_config"] = told
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration after the manifest's migrations, as it should be kept."""
+        return self._given
+
+    # The streams.
+
+    def _stream_nodes(self) -> dict[str, Node]:
+        """The streams of the manifest by name: those written there, then those that resolvers make."""
+        with self._lock:
+            if self._nodes is not None:
+                return self._nodes
+            found: dict[str, Node] = {}
+            streams = self._manifest.get("streams") or []
+            if not isinstance(streams, list):
+                raise ConfigError("manifest, streams: a list is expected", hint="Correct the manifest at this place.")
+            for index, values in enumerate(streams):
+                self._collect(self._root().typed(values, f"streams[{index}]", "DeclarativeStream"), found)
+            for index, values in enumerate(self._manifest.get("dynamic_streams") or ()):
+                node = self._root().typed(values, f"dynamic_streams[{index}]", "DynamicDeclarativeStream")
+                made = build(node)
+                names = self._dynamic[made.name or f"dynamic_stream_{index}"] = []
+                for stream in made.streams():
+                    self._collect(Node(stream, f"{node.path}.stream_template", self._setting), found)
+                    names.append(str(stream["name"]))
+            self._nodes = found
+            return found
+
+    def _collect(self, node: Node, found: dict[str, Node]) -> None:
+        if node.type == "ConditionalStreams":
+            if node.condition(node.need("condition"))({}):
+                for index, values in enumerate(node.items("streams")):
+                    self._collect(node.typed(values, f"streams[{index}]", "DeclarativeStream"), found)
+            return
+        name = str(node.constant("name", ""))
+        if not name:
+            raise node.wrong("the stream has no name")
+        found[name] = Node(node.values, node.path, self._setting)
+
+    def names(self) -> list[str]:
+        """The names of all streams."""
+        return list(self._stream_nodes())
+
+    def dynamic_names(self, dynamic: str) -> list[str]:
+        """The names of the streams that one dynamic stream makes."""
+        self._stream_nodes()
+        if dynamic not in self._dynamic:
+            raise ConfigError(f"the manifest has no dynamic stream called {dynamic}")
+        return self._dynamic[dynamic]
+
+    def component(self, name: str) -> Any:
+        """The stream of this name, compiled once."""
+        with self._lock:
+            if name not in self._built:
+                nodes = self._stream_nodes()
+                if name not in nodes:
+                    raise ConfigError(
+                        f"the manifest has no stream called {name}", hint=f"It has {', '.join(sorted(nodes))}."
+                    )
+                self._built[name] = build(nodes[name])
+            return self._built[name]
+
+    # The contract of a source.
+
+    def check(self) -> None:
+        checker = self._root().needed_child("check", "CheckStream")
+        if not checker.overrides:
+            with self._setting.connection:
+                checker.check(self)
+            return
+        narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._folder)
+        try:
+            with narrowed._setting.connection:
+                checker.check(narrowed)
+        finally:
+            narrowed.close()
+
+    def discover(self) -> Catalog:
+        with self._setting.connection:
+            return Catalog(tuple(self.component(name).stream() for name in self.names()))
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        for stream in streams:
+            component, memory = self.component(stream.name), Memory()
+            self._parents.pop(stream.key, None)
+            with self._setting.connection:
+                for piece in component.pieces(states.get(stream.key, {}), memory):
+                    key = "" if not piece.part else repr(dict(piece.part))
+                    yield Partition((stream,), key, {"piece": piece})
+            self._parents[stream.key] = memory.found
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        stream = partition.stream
+        piece: Piece = partition.data["piece"]
+        with self._setting.connection:
+            for page in self.component(stream.name).read(piece):
+                if not isinstance(page, Page):
+                    yield Checkpoint({CLOSED: page})
+                    continue
+                if page.records:
+                    yield Batch(stream.key, page.records, nbytes=page.nbytes)
+                yield from page.rejects
+
+    def merge(self, stream: str, state: State, checkpoint: State) -> State:
+        if CLOSED not in checkpoint:
+            return checkpoint
+        merged: State = self._of(stream).merge(state, checkpoint[CLOSED])
+        return merged
+
+    def finish(self, stream: Stream, state: State) -> State:
+        finished: State = self.component(stream.name).finish(state, self._parents.get(stream.key))
+        return finished
+
+    def _of(self, key: str) -> Any:
+        """The stream of a key; a namespace may stand before the name."""
+        return self.component(key if key in self._stream_nodes() else key.partition(".")[2] or key)
+
+    def concurrency(self) -> int:
+        if not self._manifest.get("concurrency_level"):
+            return super().concurrency()
+        level: int = self._root().child("concurrency_level", "ConcurrencyLevel").level
+        return level
+
+    def close(self) -> None:
+        self._setting.connection.close()
+        super().close()
+
+
+@keyword("ConcurrencyLevel")
+class ConcurrencyLevel:
+    """How many partitions are read at the same time."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        level = node.integer("default_concurrency", 1) or 1
+        most = node.integer("max_concurrency")
+        self.level = max(1, level if most is None else min(level, most))
+
+
+def parent_names(streams: Iterable[Any]) -> Iterator[str]:
+    """The names of streams that are parents of others: their answers are worth keeping."""
+    for stream in streams:
+        if not isinstance(stream, Mapping):
+            continue
+        routers = (stream.get("retriever") or {}).get("partition_router") if isinstance(stream.get("retriever"), Mapping) else None
+        yield from _parents_of(routers)
+
+
+def _parents_of(routers: Any) -> Iterator[str]:
+    for router in routers if isinstance(routers, list) else [routers]:
+        if not isinstance(router, Mapping):
+            continue
+        for parent in router.get("parent_stream_configs") or ():
+            if isinstance(parent, Mapping) and isinstance(parent.get("stream"), Mapping):
+                yield str(parent["stream"].get("name", ""))
+                yield from parent_names([parent["stream"]])
+        yield from _parents_of(router.get("underlying_partition_router"))
+        yield from _parents_of(router.get("partition_routers"))
+
+
+def manifest_spec(path: str | Path) -> dict[str, Any]:
+    """The form of a manifest's configuration, with the `base_url` that every source takes."""
+    spec = load(Path(path)).get("spec") or {}
+    form = copy.deepcopy(spec.get("connection_specification") or {"type": "object", "properties": {}})
+    form.setdefault("properties", {}).setdefault(
+        BASE_URL,
+        {
+            "type": "string",
+            "title": "Base URL",
+            "description": "Takes the place of scheme and host of the API's addresses: a sandbox, a proxy or a test server.",
+            "order": 1000,
+            "group": "advanced",
+        },
+    )
+    return dict(form)

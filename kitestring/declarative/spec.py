@@ -1,0 +1,237 @@
+"""The form of a manifest's configuration, and what it does to a configuration before a stream sees it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.transformation import AddedFieldDefinition
+from kitestring.errors import ConfigError
+
+Config = dict[str, Any]
+
+
+@keyword("Spec")
+class Spec:
+    """The form, migrations of older configurations, transformations, and validations."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.form = node.mapping("connection_specification")
+        rules = node.at(node.mapping("config_normalization_rules"), "config_normalization_rules")
+        self._migrations: list[ConfigMigration] = rules.children("config_migrations", "ConfigMigration")
+        self._transformations: list[Any] = rules.children("transformations")
+        self._validations: list[Any] = rules.children("validations", "DpathValidator")
+
+    def migrate(self, config: Config) -> None:
+        for migration in self._migrations:
+            for one in migration.transformations:
+                one.transform(config)
+
+    def transform(self, config: Config) -> None:
+        for one in self._transformations:
+            one.transform(config)
+
+    def validate(self, config: Config) -> None:
+        for one in self._validations:
+            one.validate(config)
+
+
+@keyword("ConfigMigration")
+class ConfigMigration:
+    """Transformations of a configuration that the platform keeps."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.transformations: list[Any] = node.children("transformations")
+
+
+@keyword("ConfigAddFields")
+class ConfigAddFields:
+    """Sets fields of the configuration, where a condition holds."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._fields: list[AddedFieldDefinition] = node.children("fields", "AddedFieldDefinition")
+        condition = node.get("condition")
+        self._condition = node.condition(condition) if condition else None
+
+    def transform(self, config: Config) -> None:
+        for one in self._fields:
+            value = one.value({})
+            if self._condition is None or self._condition({"value": value, "path": one.path}):
+                field.put(config, one.path, value)
+
+
+@keyword("ConfigRemoveFields")
+class ConfigRemoveFields:
+    """Deletes fields of the configuration, where a condition holds."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._pointers = node.items("field_pointers")
+        condition = node.get("condition")
+        self._condition = node.condition(condition) if condition else None
+
+    def transform(self, config: Config) -> None:
+        condition = self._condition
+        for pointer in self._pointers:
+            field.delete(config, pointer, None if condition is None else lambda v: not condition({"property": v}))
+
+
+@keyword("ConfigRemapField")
+class ConfigRemapField:
+    """Replaces values of a field by a table."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        table = node.constant("map") if isinstance(node.get("map"), str) else node.mapping("map")
+        if not isinstance(table, Mapping):
+            raise node.wrong("an object is expected", "map")
+        self._map = table
+        self._path = node.path_of("field_path")
+
+    def transform(self, config: Config) -> None:
+        path = [part({}) for part in self._path]
+        value = field.get(config, path)
+        if isinstance(value, str | int | float) and value in self._map:
+            field.put(config, path, self._map[value])
+
+
+@keyword("ValidateAdheresToSchema")
+class ValidateAdheresToSchema:
+    """A value must fit a JSON schema; a text is read as JSON first."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        schema = node.constant("base_schema") if isinstance(node.get("base_schema"), str) else node.mapping("base_schema")
+        if isinstance(schema, str):
+            schema = orjson.loads(schema)
+        self._schema: Mapping[str, Any] = schema
+
+    def validate(self, value: Any) -> None:
+        if isinstance(value, str):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                raise ConfigError("a value of the configuration is no JSON", hint="Correct it.") from None
+        wrong = list(violations(value, self._schema, ""))
+        if wrong:
+            raise ConfigError("the configuration: " + "; ".join(wrong), hint="Correct the configuration.")
+
+
+@keyword("DpathValidator")
+class DpathValidator:
+    """Validates the values at a path of the configuration."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._path = [part({}) for part in node.path_of("field_path")]
+        self._strategy: Any = node.needed_child("validation_strategy", "ValidateAdheresToSchema")
+
+    def validate(self, config: Config) -> None:
+        if "*" in self._path:
+            for value in field.every(config, self._path):
+                self._strategy.validate(value)
+        else:
+            value = field.get(config, self._path)
+            if value is not None:
+                self._strategy.validate(value)
+
+
+@keyword("PredicateValidator")
+class PredicateValidator:
+    """Validates a value given as a template."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._value = node.template(node.need("value"))
+        self._strategy: Any = node.needed_child("validation_strategy", "ValidateAdheresToSchema")
+
+    def validate(self, config: Config) -> None:
+        self._strategy.validate(self._value({}))
+
+
+def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
+    """What in `value` does not fit a form (the part of JSON Schema that forms use); values are never shown."""
+    if not isinstance(schema, Mapping):
+        return
+    name = path or "the configuration"
+    types = schema.get("type")
+    types = [types] if isinstance(types, str) else types
+    if isinstance(types, list) and not any(is_type(value, one) for one in types):
+        yield f"{name} should be {' or '.join(map(str, types))}"
+        return
+    if "const" in schema and value != schema["const"]:
+        yield f"{name} should be {schema['const']!r}"
+    if isinstance(schema.get("enum"), list) and value not in schema["enum"]:
+        yield f"{name} should be one of {', '.join(map(str, schema['enum']))}"
+    yield from bounds(value, schema, name)
+    if isinstance(value, Mapping):
+        properties = schema.get("properties") or {}
+        for key in schema.get("required") or ():
+            if key not in value:
+                near = difflib.get_close_matches(str(key), [k for k in map(str, value) if k not in properties], n=1)
+                yield f"{path + '.' if path else ''}{key} is missing" + (
+                    f" (did you write {near[0]}?)" if near else ""
+                )
+        for key, child in properties.items():
+            if key in value and not (value[key] is None and key not in (schema.get("required") or ())):
+                yield from violations(value[key], child, f"{path}.{key}" if path else str(key))
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from violations(one, schema.get("items"), f"{path}[{index}]")
+    for one in schema.get("allOf") or ():
+        yield from violations(value, one, path)
+    choices = schema.get("oneOf") or schema.get("anyOf")
+    if choices:
+        yield from nearest(value, choices, path)
+
+
+def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+    import re
+
+    if isinstance(value, str):
+        text = schema.get("pattern")
+        try:
+            if isinstance(text, str) and not re.search(text, value):
+                yield f"{name} should have the form {schema.get('pattern_descriptor') or text}"
+        except re.error:
+            pass
+        if len(value) < schema.get("minLength", 0):
+            yield f"{name} should have at least {schema['minLength']} characters"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < schema.get("minimum", value):
+            yield f"{name} should be at least {schema['minimum']}"
+        if value > schema.get("maximum", value):
+            yield f"{name} should be at most {schema['maximum']}"
+
+
+def nearest(value: Any, choices: list[Any], path: str) -> Iterator[str]:
+    """Nothing where a choice fits; else what the choice that fits best misses."""
+    found = [list(violations(value, choice, path)) for choice in choices]
+    if any(not one for one in found):
+        return
+    if isinstance(value, Mapping):
+        for choice, wrong in zip(choices, found, strict=True):
+            constants = {
+                key: child["const"]
+                for key, child in (choice.get("properties") or {}).items()
+                if isinstance(child, Mapping) and "const" in child
+            }
+            if constants and all(value.get(key) == const for key, const in constants.items()):
+                yield from wrong
+                return
+    yield from min(found, key=len)
+
+
+def is_type(value: Any, name: Any) -> bool:
+    if name == "integer":
+        return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+    if name == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    kinds: dict[str, Any] = {
+        "string": str,
+        "boolean": bool,
+        "object": Mapping,
+        "array": list,
+        "null": type(None),
+    }
+    return name not in kinds or isinstance(value, kinds[name])

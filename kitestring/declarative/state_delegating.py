@@ -1,0 +1,75 @@
+"""`StateDelegatingStream`: one stream without a saved state, another with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kitestring.declarative import moment
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.slice import Slice
+from kitestring.declarative.stream import DeclarativeStream, Piece
+from kitestring.types import Record, State, Stream
+
+
+@keyword("StateDelegatingStream")
+class StateDelegatingStream:
+    """Reads everything the first time and what changed afterwards; everything again when the state is too old for the API."""
+
+    def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
+        self.node = node
+        self.full: DeclarativeStream = node.needed_child("full_refresh_stream", "DeclarativeStream", parent=parent)
+        self.partial: DeclarativeStream = node.needed_child("incremental_stream", "DeclarativeStream", parent=parent)
+        self.name = str(node.constant("name", ""))
+        if not self.name == self.full.name == self.partial.name:
+            raise node.wrong(f"its streams are called {self.full.name} and {self.partial.name}, not {self.name}")
+        text = node.constant("api_retention_period")
+        try:
+            self._retention = moment.parse_duration(text) if text else None
+        except ValueError as error:
+            raise node.wrong(str(error), "api_retention_period") from None
+        self._by = "full"
+
+    @property
+    def cursor(self) -> Any:
+        return self._stream(self._by).cursor
+
+    @property
+    def routed(self) -> bool:
+        return self._stream(self._by).routed
+
+    def _stream(self, by: str) -> DeclarativeStream:
+        return self.partial if by == "partial" else self.full
+
+    def _choice(self, state: Mapping[str, Any]) -> str:
+        if not {k: v for k, v in state.items() if not k.startswith("__ab_")}:
+            return "full"
+        if self._retention is not None:
+            cursor = self.partial.cursor or self.full.cursor
+            value = (state.get("state") or state).get(cursor.field) if cursor is not None else None
+            if value is None or cursor.saved(value) < moment.now() - self._retention:
+                return "full"
+        return "partial"
+
+    def stream(self) -> Stream:
+        return self._stream("partial" if self.full.cursor is None else "full").stream()
+
+    def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
+        self._by = by = self._choice(state)
+        for piece in self._stream(by).pieces(state if by == "partial" else {}, memory):
+            yield replace(piece, by=by)
+
+    def read(self, piece: Piece) -> Iterator[Any]:
+        for page in self._stream(piece.by).read(piece):
+            yield {**page, "by": piece.by} if isinstance(page, dict) else page
+
+    def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
+        return self._stream(note["by"]).merge(state, note)
+
+    def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
+        return self._stream(self._by).finish(state, parents)
+
+    def everything(self, state: State, ended: Callable[[State], None]) -> Iterator[tuple[list[Record], Slice]]:
+        return self._stream(self._choice(state)).everything(state, ended)

@@ -1,0 +1,279 @@
+"""`DeclarativeStream`: what it is, which slices it has for a state, and what a state becomes as slices end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
+from kitestring.declarative.retriever import Page
+from kitestring.declarative.schema_loader import schema_of
+from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.types import Record, State, Stream, SyncMode
+
+MOST_PARTITIONS = 10_000
+"""With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
+RUN = "kitestring_run"
+"""The key under which a state holds notes about the sync that is under way; `finish` removes it."""
+CLOSED = "kitestring_closed"
+"""The key of a checkpoint's note that a slice was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A slice that is to be read. `since` is the cursor's state it begins with, `began` when the sync began (epoch)."""
+
+    part: Slice
+    since: Mapping[str, Any]
+    began: float
+    by: str = ""
+
+
+@keyword("DeclarativeStream")
+class DeclarativeStream:
+    """One stream of a manifest. `parent=True`: it is read for its records' names, so its answers are kept."""
+
+    def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
+        self.node = node
+        self.name = str(node.constant("name", ""))
+        self.cursor: Any = node.child("incremental_sync")
+        self._schema: Mapping[str, Any] | None = None
+        transformations = node.children("transformations")
+        cached = parent or self.name in node.setting.values.get("parents", ())
+        self.retriever: Any = node.needed_child(
+            "retriever",
+            "SimpleRetriever",
+            name=self.name,
+            transformations=transformations,
+            cursor=self.cursor,
+            schema=self.schema,
+            cached=cached,
+        )
+        self.router = self.retriever.router
+        self.routed = not isinstance(self.router, Single)
+        if self.routed and self.cursor is not None and not hasattr(self.cursor, "looked_back"):
+            raise node.wrong("a partition router and an IncrementingCountCursor exclude each other", "incremental_sync")
+        self._global = isinstance(self.router, GroupingPartitionRouter) or (
+            self.cursor is not None and self.cursor.whole_stream
+        )
+        self._migrations = node.children("state_migrations", stream=self)
+
+    def schema(self) -> Mapping[str, Any]:
+        if self._schema is None:
+            self._schema = schema_of(self.node)
+        return self._schema
+
+    def stream(self) -> Stream:
+        """The stream as the catalog shows it."""
+        cursor = self.cursor
+        modes = (SyncMode.full_refresh,) if cursor is None else (SyncMode.full_refresh, SyncMode.incremental)
+        return Stream(
+            name=self.name,
+            schema=self.schema(),
+            primary_key=primary_key(self.node),
+            cursor=None if cursor is None else (cursor.field,),
+            source_defined_cursor=cursor is not None and not cursor.user_field,
+            sync_modes=modes,
+        )
+
+    # Reading: states to pieces, pieces to pages.
+
+    def migrated(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        found = {k: v for k, v in state.items() if k != RUN and not k.startswith("__ab_")}
+        for migration in self._migrations:
+            found = migration.migrate(found)
+        return found
+
+    def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
+        """The slices that are to be read, as the router finds them."""
+        began = time.time()
+        state = self.migrated(state)
+        memory.state = state
+        cursor = self.cursor
+        if cursor is None:
+            for part in self.router.slices(memory):
+                yield Piece(part, {}, began)
+            return
+        if not self.routed:
+            for bounds in cursor.slices(cursor.progress(state)):
+                yield Piece(WHOLE.during(bounds), state, began)
+            return
+        known, general, seconds = self._saved(state)
+        count, seen = len(known), set()
+        for part in self.router.slices(memory):
+            key = partition_key(part.partition)
+            if key in seen:
+                continue
+            seen.add(key)
+            since = known.get(key)
+            if since is None:
+                count += 1
+                since = cursor.looked_back(general, seconds)
+            for bounds in cursor.slices(cursor.progress(since)):
+                yield Piece(part.during(bounds), since, began)
+
+    def _saved(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], float]:
+        """Cursors by partition, the cursor for all others, and how far to look back from it (seconds)."""
+        if "states" not in state and "state" not in state:
+            return {}, dict(self._general(state)), 0.0
+        known = {partition_key(s["partition"]): s["cursor"] for s in state.get("states") or ()}
+        general = self._general(state.get("state") or {})
+        return known, general, float(state.get("lookback_window") or 0) if general else 0.0
+
+    def _general(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        cursor = self.cursor
+        if state.get(cursor.field) is None:
+            return {}
+        return {cursor.field: cursor.write(cursor.saved(state[cursor.field]))}
+
+    def read(self, piece: Piece) -> Iterator[Page | dict[str, Any]]:
+        """The pages of a piece, then (with a cursor) the note for `merge`."""
+        cursor = self.cursor
+        if cursor is None:
+            yield from self.retriever.pages(piece.part)
+            return
+        wanted = None
+        if cursor.feed or cursor.client_side:
+            wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since)))
+        latest, synced = None, False
+        for page in self.retriever.pages(piece.part, wanted):
+            latest = cursor.observe(page.records, latest)
+            synced = synced or bool(page.records)
+            yield page
+        yield {
+            "partition": piece.part.partition if self.routed else None,
+            "bounds": dict(piece.part.cursor_slice),
+            "latest": None if latest is None else cursor.write(latest),
+            "since": dict(piece.since),
+            "began": piece.began,
+        }
+
+    def everything(self, state: State, ended: Callable[[State], None]) -> Iterator[tuple[list[Record], Slice]]:
+        """All records from a state on, page by page, for a child; `ended` gets the state when they were all taken."""
+        memory = Memory()
+        current = dict(state)
+        for piece in self.pieces(state, memory):
+            for page in self.read(piece):
+                if isinstance(page, Page):
+                    yield page.records, piece.part
+                else:
+                    current = self.merge(current, page)
+        ended(self.finish(current, memory.found) if self.cursor is not None else {})
+
+    # States: what they become.
+
+    def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
+        """The state after one more slice was read."""
+        cursor = self.cursor
+        latest = None if note["latest"] is None else cursor.parse(note["latest"])
+        if note["partition"] is None:
+            progress = cursor.progress(self.migrated(state))
+            stretch = cursor.bounds(note["bounds"], latest, progress)
+            return cursor.running(cursor.add(progress, stretch))  # type: ignore[no-any-return]
+        run = dict(state.get(RUN) or {})
+        if run.get("began") != note["began"]:
+            run = {"began": note["began"]}
+        found = self.migrated(state)
+        if "states" not in found and "state" not in found:
+            general = self._general(found)
+            found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
+        if latest is not None and ("latest" not in run or cursor.parse(run["latest"]) < latest):
+            run["latest"] = note["latest"]
+        run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
+        states = list(found.get("states") or ())
+        whole = self._global or bool(found.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
+        if not whole:
+            key = partition_key(note["partition"])
+            place = next((i for i, s in enumerate(states) if partition_key(s["partition"]) == key), None)
+            progress = cursor.progress(states[place]["cursor"] if place is not None else note["since"])
+            stretch = cursor.bounds(note["bounds"], latest, progress)
+            entry = {"partition": note["partition"], "cursor": cursor.running(cursor.add(progress, stretch))}
+            if place is None:
+                states.append(entry)
+            else:
+                states[place] = entry
+        return {**found, "use_global_cursor": whole, "states": [] if whole else states, RUN: run}
+
+    def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
+        """The state when all slices were read."""
+        cursor = self.cursor
+        if cursor is None:
+            return dict(state)
+        run = dict(state.get(RUN) or {})
+        found = self.migrated(state)
+        if not self.routed:
+            return cursor.final(cursor.progress(found))  # type: ignore[no-any-return]
+        if "states" not in found and "state" not in found:
+            general = self._general(found)
+            found = {"states": [], **({"state": general} if general else {})}
+        whole = self._global or bool(found.get("use_global_cursor"))
+        states = [
+            {"partition": one["partition"], "cursor": cursor.final(cursor.progress(one["cursor"]))}
+            for one in found.get("states") or ()
+        ]
+        final: State = {"use_global_cursor": whole}
+        if not whole:
+            final["states"] = states
+        values = [found["state"][cursor.field]] if (found.get("state") or {}).get(cursor.field) is not None else []
+        if run.get("latest") is not None:
+            values.append(run["latest"])
+            values.extend(one["cursor"][cursor.field] for one in states)
+        if values:
+            final["state"] = {cursor.field: cursor.write(max(map(cursor.parse, values)))}
+        final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
+        if self.router.keeps:
+            final["parent_state"] = dict(parents) if parents is not None else found.get("parent_state", {})
+        return final
+
+
+def partition_key(partition: Mapping[str, Any]) -> str:
+    """A partition as a text, the same for equal partitions; without parents or with none is the same."""
+    import orjson
+
+    values = {k: v for k, v in partition.items() if k != "parent_slice" or v}
+    try:
+        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        return repr(sorted(values.items(), key=repr))
+
+
+def primary_key(node: Node) -> tuple[tuple[str, ...], ...]:
+    """A name, a list of names, or a list of paths."""
+    value = node.get("primary_key")
+    if not value:
+        return ()
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        raise node.wrong("a name, a list of names or a list of paths is expected", "primary_key")
+    keys: list[tuple[str, ...]] = []
+    for one in value:
+        path = one if isinstance(one, list) else [one]
+        if not path or not all(isinstance(part, str) for part in path):
+            raise node.wrong(f"holds {one!r}, a name or a path is expected", "primary_key")
+        keys.append(tuple(path))
+    return tuple(keys)
+
+
+@keyword("LegacyToPerPartitionStateMigration")
+class LegacyToPerPartitionStateMigration:
+    """A state of the form `{parent key: {cursor field: value}}` as one with partitions."""
+
+    def __init__(self, node: Node, stream: DeclarativeStream | None = None, **_: Any) -> None:
+        if stream is None or stream.cursor is None or not stream.routed:
+            raise node.wrong("needs a stream with a partition router and a cursor")
+        self._stream = stream
+        router = stream.router
+        parents = getattr(router, "parents", None)
+        self._field = parents[0].name if parents and len(parents) == 1 else getattr(router, "_name", "")
+
+    def migrate(self, state: dict[str, Any]) -> dict[str, Any]:
+        cursor = self._stream.cursor.field
+        old = state and all(isinstance(v, dict) and list(v) == [cursor] for v in state.values())
+        if not old or "states" in state or not isinstance(self._field, str) or not self._field:
+            return state
+        return {"states": [{"partition": {self._field: key}, "cursor": value} for key, value in state.items()]}

@@ -1,0 +1,388 @@
+"""Templates: Jinja in a sandbox, compiled once; texts without Jinja and plain look-ups never reach it.
+
+The value of a template is its rendered text read as a Python literal where it is one (`"5"` becomes 5), as Airbyte's
+engine does. What is undefined renders as nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.declarative import macro
+from kitestring.errors import ConfigError, KitestringError
+
+if TYPE_CHECKING:
+    from jinja2 import nodes
+
+Context = Mapping[str, Any]
+Types = tuple[type, ...]
+LONGEST_RESULT = 4_000_000
+"""Characters a template may render to."""
+_ISO = re.compile(r"\d{4}-\d\d-\d\d")
+_WORD = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|set\s*\(")
+_MARK = re.compile(r"\{\{|\{%|\{#")
+_MISSING = object()
+KNOWN = frozenset({"config", "parameters"})
+ALIASES = {"stream_interval": "stream_slice", "stream_partition": "stream_slice"}
+DICT_NAMES = frozenset(dir(dict))
+
+
+def literal(text: str, types: Types | None = None) -> Any:
+    """The Python literal that `text` is, where it is one (and of one of `types`); `text` itself otherwise."""
+    first = text[:1]
+    if first.isalpha():
+        if not _WORD.match(text):
+            return text
+    elif not first or first in "/<{" and text[-1:] not in "}" or _ISO.match(text):
+        return text
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+    if (not types and not isinstance(found, complex)) or (types and isinstance(found, types)):
+        return found
+    return text
+
+
+class Failed(ConfigError):
+    """A template that is well formed could not be evaluated for these values."""
+
+
+class Template:
+    """`template(context)` is its value. `constant` says that it is the same every time."""
+
+    __slots__ = ("_evaluate", "constant", "text")
+
+    def __init__(self, text: Any, evaluate: Callable[[Context], Any], constant: bool) -> None:
+        self.text = text
+        self._evaluate = evaluate
+        self.constant = constant
+
+    def __call__(self, context: Context) -> Any:
+        return self._evaluate(context)
+
+
+class Condition:
+    """`condition(context)` is True or False."""
+
+    __slots__ = ("_evaluate", "text")
+
+    def __init__(self, text: Any, evaluate: Callable[[Context], bool]) -> None:
+        self.text = text
+        self._evaluate = evaluate
+
+    def __call__(self, context: Context) -> bool:
+        return self._evaluate(context)
+
+
+class Templates:
+    """Compiles the templates of one source; equal texts are compiled once."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self._sources: dict[str, Source] = {}
+
+    def compile(
+        self,
+        text: Any,
+        parameters: Mapping[str, Any],
+        place: str,
+        *,
+        types: Types | None = None,
+        empty: Any = "",
+    ) -> Template:
+        """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
+        value of one that renders to nothing.
+        """
+        if not isinstance(text, str):
+            return Template(text, lambda _: text, True)
+        if not _MARK.search(text):
+            plain = text.removesuffix("\n")
+            value = literal(plain, types) if plain else empty
+            return Template(text, lambda _: value, True)
+        source = self._source(text, place)
+        render = source.bound(self.config, parameters, place)
+
+        def evaluate(context: Context) -> Any:
+            return valued(render(context), types, empty)
+
+        if not source.names <= KNOWN or source.changes:
+            return Template(text, evaluate, False)
+        kept: list[Any] = []
+
+        def evaluate_once(context: Context) -> Any:
+            if not kept:
+                kept.append(evaluate(context))
+            value = kept[0]
+            return copy.deepcopy(value) if isinstance(value, dict | list) else value
+
+        return Template(text, evaluate_once, True)
+
+    def condition(self, text: Any, parameters: Mapping[str, Any], place: str) -> Condition:
+        """A condition: false for an empty result, 0, False, None, and for the texts that spell them."""
+        if not isinstance(text, str):
+            truth = bool(text)
+            return Condition(text, lambda _: truth)
+        template = self.compile(text, parameters, place, empty=False)
+        return Condition(text, lambda context: truthful(template(context)))
+
+    def _source(self, text: str, place: str) -> Source:
+        source = self._sources.get(text)
+        if source is None:
+            source = self._sources[text] = Source(text, place)
+        return source
+
+
+def truthful(value: Any) -> bool:
+    if isinstance(value, str):
+        return value not in ("False", "false", "{}", "[]", "()", "", "0", "0.0")
+    return bool(value)
+
+
+def valued(result: Any, types: Types | None, empty: Any) -> Any:
+    """The value of a rendered text, or of what a look-up found."""
+    if result is _MISSING:
+        return empty
+    if isinstance(result, str):
+        return literal(result, types) if result else empty
+    if types is None:
+        if result is None or isinstance(result, bool | int | float):
+            return result
+        if isinstance(result, dict | list):
+            return copy.deepcopy(result)
+    elif isinstance(result, types):
+        return copy.deepcopy(result) if isinstance(result, dict | list) else result
+    text = str(result)
+    return literal(text, types) if text else empty
+
+
+Render = Callable[[Context], Any]
+
+
+class Source:
+    """The text of a template, parsed: which names it reads, and the fastest way to its value."""
+
+    __slots__ = ("_expression", "_path", "_template", "changes", "names", "text")
+
+    def __init__(self, text: str, place: str) -> None:
+        from jinja2 import TemplateSyntaxError, meta, nodes
+        from jinja2.exceptions import TemplateError
+
+        jinja = environment()
+        self.text = text
+        try:
+            tree = jinja.parse(text)
+            for unwanted in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
+                if next(tree.find_all(unwanted), None) is not None:
+                    raise wrong(place, text, "a template may not include or import anything")
+            self.names = frozenset(meta.find_undeclared_variables(tree))
+            if "stream_state" in self.names:
+                raise wrong(place, text, "`stream_state` is gone from the language: use `stream_interval`")
+            called = {node.name for node in tree.find_all(nodes.Name)}
+            self.changes = bool(called & macro.CHANGING)
+            single = the_expression(tree)
+            self._path = look_up(single) if single is not None else None
+            self._expression = None
+            self._template: Any = jinja.from_string(text)
+            if single is not None and self._path is None:
+                inner = text.strip()
+                if text == inner and inner.startswith("{{") and inner.endswith("}}"):
+                    self._expression = jinja.compile_expression(inner[2:-2].strip("-+ \n\t"), undefined_to_none=False)
+        except TemplateSyntaxError as error:
+            raise wrong(place, text, f"the template is not well formed: {error.message}") from error
+        except (TemplateError, RecursionError) as error:
+            raise wrong(place, text, f"the template cannot be compiled: {error}") from error
+
+    def bound(self, config: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> Render:
+        """The template with these constants: `render(context)` is its text, a found value, or `_MISSING`."""
+        slow = self._slow(config, parameters, place)
+        path = self._path
+        if path is None:
+            return slow
+        root, steps = ALIASES.get(path[0], path[0]), path[1]
+        fixed = {"config": config, "parameters": parameters}.get(root)
+
+        def fast(context: Context) -> Any:
+            value = fixed if fixed is not None else context.get(root)
+            for step, default in steps:
+                if isinstance(value, dict):
+                    value = value.get(step, default)
+                    if value is _MISSING:
+                        return _MISSING
+                elif type(value) is list and type(step) is int and -len(value) <= step < len(value):
+                    value = value[step]
+                else:
+                    return slow(context)
+            return slow(context) if value is None and not steps else value
+
+        return fast
+
+    def _slow(self, config: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> Render:
+        from jinja2 import Undefined
+        from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
+
+        needed = {ALIASES.get(name, name) for name in self.names} - KNOWN
+        text, expression, template = self.text, self._expression, self._template
+
+        def render(context: Context) -> Any:
+            if not needed <= context.keys():
+                missing = ", ".join(sorted(needed - context.keys()))
+                raise wrong(place, text, f"{missing} does not exist here")
+            whole: dict[str, Any] = {**context, "config": config, "parameters": parameters}
+            for alias, name in ALIASES.items():
+                if name in context:
+                    whole[alias] = context[name]
+            try:
+                if expression is not None:
+                    value = expression(whole)
+                    return "" if isinstance(value, Undefined) else str(value) if too_big(value) else value
+                return joined(template, whole)
+            except UndefinedError:
+                return _MISSING
+            except TypeError:
+                return text
+            except SecurityError as error:
+                raise wrong(place, text, f"the template is refused: {error}") from error
+            except KitestringError:
+                raise
+            except (TemplateError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+                found = wrong(place, text, f"the template fails: {error}")
+                raise Failed(found.message, hint=found.hint, **found.fields) from error
+
+        return render
+
+
+def too_big(value: Any) -> bool:
+    """Containers are rendered: their text is what is read as a literal, so that odd members turn it into a text."""
+    return isinstance(value, dict | list | tuple | set)
+
+
+def joined(template: Any, context: dict[str, Any]) -> str:
+    from jinja2.exceptions import SecurityError
+
+    parts: list[str] = []
+    size = 0
+    for part in template.root_render_func(template.new_context(context)):
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST_RESULT:
+            raise SecurityError(f"it renders more than {LONGEST_RESULT:,} characters")
+    return "".join(parts)
+
+
+def wrong(place: str, text: str, fact: str) -> ConfigError:
+    shown = text if len(text) <= 120 else text[:117] + "…"
+    return ConfigError(f"manifest, {place}: {fact}: {shown}", hint="Correct the template.", place=place)
+
+
+def the_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """The expression of a template that is nothing but `{{ expression }}`."""
+    from jinja2 import nodes
+
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output) or len(tree.body[0].nodes) != 1:
+        return None
+    found = tree.body[0].nodes[0]
+    return None if isinstance(found, nodes.TemplateData) else found
+
+
+Steps = tuple[str, list[tuple[Any, Any]]]
+
+
+def look_up(node: nodes.Expr | None) -> Steps | None:
+    """`record.a['b'].get('c')` as a name and keys with defaults; None for any other expression.
+
+    A name that a dict has as an attribute (`items`) is left to Jinja, which finds the attribute.
+    """
+    from jinja2 import nodes
+
+    steps: list[tuple[Any, Any]] = []
+    while not isinstance(node, nodes.Name):
+        if isinstance(node, nodes.Getattr) and node.attr not in DICT_NAMES and node.attr not in SLICE_NAMES:
+            steps.append((node.attr, _MISSING))
+            node = node.node
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+            if not isinstance(node.arg.value, str | int) or node.arg.value in DICT_NAMES:
+                return None
+            steps.append((node.arg.value, _MISSING))
+            node = node.node
+        elif (
+            isinstance(node, nodes.Call)
+            and isinstance(node.node, nodes.Getattr)
+            and node.node.attr == "get"
+            and not node.kwargs
+            and node.dyn_args is None
+            and node.dyn_kwargs is None
+            and 1 <= len(node.args) <= 2
+            and all(isinstance(arg, nodes.Const) for arg in node.args)
+        ):
+            arguments = [arg.value for arg in node.args]  # type: ignore[attr-defined]
+            steps.append((arguments[0], arguments[1] if len(arguments) == 2 else None))
+            node = node.node.node
+        else:
+            return None
+    return (node.name, steps[::-1]) if steps and node.name not in macro.FUNCTIONS else None
+
+
+SLICE_NAMES = frozenset({"partition", "cursor_slice", "extra_fields"})
+_ENVIRONMENTS: list[Any] = []
+
+
+def environment() -> Any:
+    """The sandbox: no attribute with an underscore, no range, no import, no work without bounds."""
+    if _ENVIRONMENTS:
+        return _ENVIRONMENTS[0]
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    widths = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
+
+    class Sandbox(SandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**", "%", "<<"})
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "**" and (abs(float(left)) > 1e6 or abs(float(right)) > 100):
+                raise SecurityError("the power is too large")
+            if operator == "*":
+                for one, other in ((left, right), (right, left)):
+                    if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > 100_000:
+                        raise SecurityError("the repetition is too long")
+            if operator == "%" and isinstance(left, str) and re.search(r"%[^a-zA-Z%]*\d{5}", left):
+                raise SecurityError("the width is too large")
+            return super().call_binop(context, operator, left, right)
+
+        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+            if getattr(obj, "__name__", "") in widths and args and isinstance(args[0], int) and args[0] > 100_000:
+                raise SecurityError("the width is too large")
+            return super().call(context, obj, *args, **kwargs)
+
+    sandbox = Sandbox(cache_size=0)
+    for name in ("range", "lipsum", "cycler", "joiner"):
+        sandbox.globals.pop(name, None)
+    sandbox.globals.update(macro.FUNCTIONS)
+    sandbox.filters.update(macro.FILTERS)
+    for name in ("center", "indent", "wordwrap"):
+        sandbox.filters[name] = narrow(sandbox.filters[name])
+    _ENVIRONMENTS.append(sandbox)
+    return sandbox
+
+
+def narrow(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that takes no width beyond reason."""
+    from functools import wraps
+
+    from jinja2.exceptions import SecurityError
+
+    @wraps(original)
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(value, int) and value > 100_000 for value in [*args, *kwargs.values()]):
+            raise SecurityError("the width is too large")
+        return original(*args, **kwargs)
+
+    return limited

@@ -1,0 +1,198 @@
+"""Transformations change a record in place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.types import Record
+
+Context = dict[str, Any]
+TYPES: dict[str, type] = {"string": str, "number": float, "integer": int, "boolean": bool}
+
+
+def value_types(node: Node) -> tuple[type, ...] | None:
+    name = node.get("value_type")
+    if name is None:
+        return None
+    if name not in TYPES:
+        raise node.wrong(f"is {name!r}, one of {', '.join(TYPES)} is expected", "value_type")
+    return (TYPES[name],)
+
+
+@keyword("AddedFieldDefinition")
+class AddedFieldDefinition:
+    """One field that `AddFields` sets: a path and a template."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.path = [str(part) for part in node.items("path")]
+        if not self.path:
+            raise node.wrong("needs at least one name", "path")
+        self.value = node.needed_text("value", types=value_types(node))
+
+
+@keyword("AddFields")
+class AddFields:
+    """Sets fields, all or those for which the condition holds (it sees `value` and `path` too)."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._fields: list[AddedFieldDefinition] = node.children("fields", "AddedFieldDefinition")
+        condition = node.get("condition")
+        self._condition = node.condition(condition) if condition else None
+
+    def transform(self, record: Record, context: Context) -> None:
+        for one in self._fields:
+            value = one.value(context)
+            if self._condition is None or self._condition({**context, "value": value, "path": one.path}):
+                if len(one.path) == 1:
+                    record[one.path[0]] = value
+                else:
+                    field.put(record, one.path, value)
+
+
+@keyword("RemoveFields")
+class RemoveFields:
+    """Deletes fields by pointers; with a condition, those whose value (`property`) satisfies it."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._pointers = node.items("field_pointers")
+        for index, pointer in enumerate(self._pointers):
+            if not isinstance(pointer, list) or not pointer:
+                raise node.wrong("a list of names is expected", f"field_pointers[{index}]")
+        condition = node.get("condition")
+        self._condition = node.condition(condition) if condition else None
+
+    def transform(self, record: Record, context: Context) -> None:
+        condition = self._condition
+        keep = None if condition is None else lambda value: not condition({"property": value})
+        for pointer in self._pointers:
+            if keep is None and len(pointer) == 1 and pointer[0] in record:
+                del record[pointer[0]]
+            else:
+                field.delete(record, pointer, keep)
+
+
+def renamed(record: Record, names: Any) -> None:
+    """The same record under the names of another object, in place."""
+    found = names(record)
+    record.clear()
+    record.update(found)
+
+
+@keyword("KeysToLower")
+class KeysToLower:
+    """Top-level names in lower case."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+    def transform(self, record: Record, context: Context) -> None:
+        renamed(record, lambda values: {name.lower(): value for name, value in values.items()})
+
+
+@keyword("KeysToSnakeCase")
+class KeysToSnakeCase:
+    """Names in snake_case, also inside objects; other alphabets are spelled in ASCII where Unicode knows how."""
+
+    _TOKEN = re.compile(r"[A-Z]+[a-z]*|[a-z]+|\d+|(?P<other>[^a-zA-Z\d]+)")
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+    def transform(self, record: Record, context: Context) -> None:
+        renamed(record, self._names)
+
+    def _names(self, values: Any) -> Any:
+        return {self.snake(k): self._names(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+    @classmethod
+    def snake(cls, name: str) -> str:
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or name
+        tokens = ["" if found["other"] else found[0].lower() for found in cls._TOKEN.finditer(plain)]
+        if len(tokens) >= 3:
+            tokens = [tokens[0], *filter(None, tokens[1:-1]), tokens[-1]]
+        if tokens and tokens[0].isdigit():
+            tokens.insert(0, "")
+        return "_".join(tokens)
+
+
+@keyword("KeysReplace")
+class KeysReplace:
+    """Replaces a text in names, also inside objects."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._old, self._new = node.needed_text("old", types=(str,)), node.needed_text("new", types=(str,))
+
+    def transform(self, record: Record, context: Context) -> None:
+        old, new = str(self._old(context)), str(self._new(context))
+
+        def names(values: Any) -> Any:
+            return {k.replace(old, new): names(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+        renamed(record, names)
+
+
+@keyword("FlattenFields")
+class FlattenFields:
+    """Brings all values to the top level, under their own name or, where that is taken, with the parent's in front."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._lists = node.flag("flatten_lists", True)
+
+    def transform(self, record: Record, context: Context) -> None:
+        renamed(record, self._flat)
+
+    def _flat(self, record: Any) -> Any:
+        found: dict[str, Any] = {}
+        stack: list[tuple[Any, str]] = [(record, "_")]
+        in_list = False
+        while stack:
+            value, parent = stack.pop()
+            if isinstance(value, dict):
+                for name, inner in value.items():
+                    stack.append((inner, f"{parent}.{name}" if name in found or in_list else name))
+            elif isinstance(value, list) and self._lists:
+                in_list = True
+                for index, inner in enumerate(value):
+                    stack.append((inner, f"{parent}.{index}"))
+            else:
+                found[parent] = value
+        return found
+
+
+@keyword("KeyTransformation")
+class KeyTransformation:
+    """A prefix and a suffix for names: a part of `DpathFlattenFields`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._prefix, self._suffix = node.text("prefix", ""), node.text("suffix", "")
+
+    def names(self, values: dict[str, Any]) -> dict[str, Any]:
+        prefix, suffix = self._prefix({}), self._suffix({})
+        return {f"{prefix}{name}{suffix}": value for name, value in values.items()}
+
+
+@keyword("DpathFlattenFields")
+class DpathFlattenFields:
+    """Brings the members of an object inside the record to its top, or makes them the record."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._path = node.path_of("field_path")
+        self._delete = node.flag("delete_origin_value")
+        self._replace = node.flag("replace_record")
+        self._names: KeyTransformation | None = node.child("key_transformation", "KeyTransformation")
+
+    def transform(self, record: Record, context: Context) -> None:
+        path = [part(context) for part in self._path]
+        found = next(iter(field.every(record, path)), None) if "*" in path else field.get(record, path)
+        if not isinstance(found, dict):
+            return
+        if self._names is not None:
+            found = self._names.names(found)
+        if self._replace and found:
+            renamed(record, lambda _: dict(found))
+        elif not found.keys() & record.keys():
+            if self._delete:
+                field.delete(record, path)
+            record.update(found)
