@@ -1,0 +1,297 @@
+"""Files: Parquet, JSON lines or CSV in a local folder or behind any fsspec URL, one folder for each stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from urllib.parse import quote
+
+from pydantic import PrivateAttr, field_validator
+
+from kitestring.batch import Batch
+from kitestring.config import option, secret
+from kitestring.destination import Destination
+from kitestring.destinations.files.formats import Csv, JsonLines, Parquet
+from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
+from kitestring.errors import ConfigError
+from kitestring.types import Receipt, Record, Reject, Stream, WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Codec: TypeAlias = Parquet | JsonLines | Csv
+
+FILE_BYTES = 64 * 1024 * 1024
+"""What a file that a merge writes should hold, as Arrow."""
+
+SMALL_BYTES = 1024 * 1024
+MANY = 4
+"""Files below SMALL_BYTES are joined at the end of a sync that has made at least so many of them."""
+
+DELETES = ".deleted"
+DATA = re.compile(r"\.(parquet|jsonl|csv)(\.gz|\.zst)?$")
+
+
+class Files(Destination):
+    """Writes each stream into a folder of its own, `namespace.name`.
+
+    `append` adds a file per batch. `overwrite` fills a shadow folder and swaps it in at the end; the old files stay
+    until then. `append_dedup` keeps the batches aside, durable, and merges them at the end, in one swap: only the files
+    that hold a changed key are rewritten. What waits stands in `.kitestring/`; after a crash the next sync merges it.
+    """
+
+    modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    batch_rows: ClassVar[int] = 250_000
+    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+
+    path: str = option(order=0, examples=["./data", "s3://bucket/folder"])
+    """A local folder, or a URL that fsspec knows (`s3://`, `gs://`, `abfs://`, `sftp://`, …)."""
+
+    format: Literal["parquet", "jsonl", "csv"] = option("parquet", order=1)
+    compression: Literal["default", "none", "gzip", "zstd", "snappy", "lz4"] = option("default", order=2)
+    """By default Parquet is compressed with zstd, the others are not. JSON lines and CSV take gzip and zstd."""
+
+    row_group_rows: int = option(131_072, ge=1, order=3, title="Row group rows")
+    """How many rows a row group of Parquet holds at most."""
+
+    storage_options: dict[str, Any] = secret(default_factory=dict, order=4, title="Storage options")
+    """What the file system behind the URL needs, as fsspec takes it: key, secret, token, endpoint_url, …"""
+
+    _store: Store | None = PrivateAttr(None)
+    _written: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+
+    @field_validator("storage_options", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+    def check(self) -> None:
+        self.codec()
+        self.store().check()
+
+    def begin(self, stream: Stream) -> None:
+        store, shadow = self.store(), work(stream, "shadow")
+        store.recover(shadow, folder(stream))
+        store.drop(shadow)
+        if stream.write_mode is WriteMode.overwrite:
+            store.drop(work(stream, "incoming"))
+        elif stream.primary_key:
+            self._merge(stream)  # what a sync in append_dedup left behind that was cut off
+        self._written[stream.key] = []
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        """Encodes and compresses ahead; what is left to write are bytes."""
+        table, rejects = self.codec().table(stream, batch)
+        return Encoded(batch.stream, table, rejects, self.codec().encode([table]) if table.num_rows else None)
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt:
+        ready = batch if isinstance(batch, Encoded) else self.prepare(stream, batch)
+        assert isinstance(ready, Encoded)
+        if ready.data is not None:
+            self._put(stream, ready.data)
+        return Receipt(written=len(ready), rejected=ready.rejects)
+
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
+        """Keeps the keys aside, in a file of their own, for the merge."""
+        rows = [nested(stream, key) for key in keys]
+        declared = stream.schema.get("properties", {})
+        schema = {"properties": {path[0]: declared.get(path[0], {}) for path in stream.primary_key}}
+        keyed = Stream(stream.name, schema=schema)
+        table, _ = self.codec().table(keyed, Batch(stream.key, rows=rows))
+        self._put(stream, self.codec().encode([table]), deletes=True)
+
+    def commit(self, stream: Stream) -> None:
+        store, shadow = self.store(), work(stream, "shadow")
+        if stream.write_mode is WriteMode.append:
+            self._join_small(stream)
+        elif stream.write_mode is WriteMode.append_dedup:
+            self._merge(stream)
+        else:
+            empty = self.codec().empty(stream)
+            if not store.names(shadow) and empty is not None and empty.num_columns:
+                store.put(shadow, self._name(), self.codec().encode([empty]))
+            store.swap(shadow, folder(stream), {name for name in store.names(folder(stream)) if DATA.search(name)})
+
+    def abort(self, stream: Stream) -> None:
+        if stream.write_mode is WriteMode.overwrite:
+            self.store().drop(work(stream, "shadow"))
+        else:  # What was written is durable, and the state counts on it: let it be seen.
+            self.commit(stream)
+
+    def count(self, stream: Stream) -> int | None:
+        store, codec = self.store(), self.codec()
+        if store.names(work(stream, "incoming")):
+            return None  # An earlier sync was cut off before its merge.
+        total = 0
+        for name in self._data(stream):
+            with store.open(folder(stream), name) as file:
+                total += codec.count(file)
+        return total
+
+    def close(self) -> None:
+        self._store = None
+
+    def store(self) -> Store:
+        if self._store is None:
+            remote = "://" in self.path and not self.path.startswith("file://")
+            local = Path(self.path.removeprefix("file://")).expanduser()
+            self._store = RemoteStore(self.path, self.storage_options) if remote else LocalStore(local)
+        return self._store
+
+    def codec(self) -> Codec:
+        chosen = self.compression
+        if self.format == "parquet":
+            return Parquet("zstd" if chosen == "default" else chosen, self.row_group_rows)
+        chosen = "none" if chosen == "default" else chosen
+        if chosen in ("snappy", "lz4"):
+            raise ConfigError(
+                f"{self.format} is not written with {chosen}", hint="Choose gzip, zstd or none for `compression`."
+            )
+        return JsonLines(chosen) if self.format == "jsonl" else Csv(chosen)
+
+    def _data(self, stream: Stream) -> list[str]:
+        """The files of the stream in this format."""
+        return [name for name in self.store().names(folder(stream)) if name.endswith(self.codec().suffix)]
+
+    def _put(self, stream: Stream, data: Any, deletes: bool = False) -> None:
+        """Make a file of these bytes where the write mode wants it."""
+        match stream.write_mode:
+            case WriteMode.append:
+                name, place = self._name(), folder(stream)
+                self._written.setdefault(stream.key, []).append(name)
+            case WriteMode.overwrite:
+                name, place = self._name(), work(stream, "shadow")
+            case WriteMode.append_dedup:
+                place = work(stream, "incoming")
+                present = self.store().names(place)
+                number = int(present[-1].partition(".")[0]) + 1 if present else 0
+                name = f"{number:08}{DELETES if deletes else ''}{self.codec().suffix}"
+        self.store().put(place, name, data)
+
+    def _name(self) -> str:
+        """A name that sorts by time and that no other sync makes."""
+        moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        return f"{moment}-{uuid.uuid4().hex[:12]}{self.codec().suffix}"
+
+    def _join_small(self, stream: Stream) -> None:
+        """Make one file of the many small ones that a slow source has left in this sync."""
+        store, place = self.store(), folder(stream)
+        small = [name for name in self._written.pop(stream.key, []) if store.size(place, name) < SMALL_BYTES]
+        if len(small) < MANY:
+            return
+        tables = (table for name in small for table in tables_of(self.codec(), store, place, name))
+        self._fill(work(stream, "shadow"), tables)
+        store.swap(work(stream, "shadow"), place, set(small))
+
+    def _merge(self, stream: Stream) -> None:
+        """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go.
+
+        In memory are the keys that wait, and of all else one row group and one file at a time.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        store, codec = self.store(), self.codec()
+        incoming, shadow, place = work(stream, "incoming"), work(stream, "shadow"), folder(stream)
+        names = store.names(incoming)
+        if not names:
+            return
+        keys = {name: self._keys(stream, incoming, name) for name in names}
+        waiting = pa.chunked_array(list(keys.values()), pa.string())
+        numbers = pa.array(range(len(waiting)), pa.int64())
+        last = pa.table({"key": waiting, "number": numbers}).group_by("key").aggregate([("number", "max")])
+        latest = pc.is_in(numbers, value_set=last.column("number_max").combine_chunks())
+        kept: list[tuple[str, str, Any]] = []
+        small = sum(store.size(incoming, name) < SMALL_BYTES for name in names)
+        start = 0
+        for name in names:
+            mask = latest.slice(start, len(keys[name]))
+            start += len(keys[name])
+            if DELETES in name:
+                continue
+            if mask.true_count == len(mask) and (small < MANY or store.size(incoming, name) >= SMALL_BYTES):
+                store.share(incoming, name, shadow, self._name())
+            else:
+                kept.append((incoming, name, mask))
+        distinct = last.column("key").combine_chunks()
+        replaced = set()
+        for name in self._data(stream):
+            mask = pc.invert(pc.is_in(self._keys(stream, place, name), value_set=distinct))
+            if mask.true_count < len(mask):
+                replaced.add(name)
+                kept.append((place, name, mask))
+        self._fill(shadow, (table for where in kept for table in tables_of(codec, store, *where)))
+        store.swap(shadow, place, replaced)
+        store.drop(incoming)
+
+    def _keys(self, stream: Stream, place: str, name: str) -> Any:
+        """The keys of a file, as one array of texts."""
+        import pyarrow as pa
+
+        codec, columns = self.codec(), [path[0] for path in stream.primary_key]
+        with self.store().open(place, name) as file:
+            parts = [codec.keys(table, stream.primary_key) for table in codec.read(file, columns)]
+        return pa.concat_arrays([part.cast(pa.string()) for part in parts]) if parts else pa.array([], pa.string())
+
+    def _fill(self, place: str, tables: Iterable[pa.Table]) -> None:
+        """Make files of good size of these tables; a file has one schema."""
+        waiting: list[pa.Table] = []
+        for table in tables:
+            fits = not waiting or waiting[0].schema.equals(table.schema)
+            if not fits or sum(one.nbytes for one in waiting) + table.nbytes > FILE_BYTES:
+                self._write_out(place, waiting)
+                waiting = []
+            waiting.append(table)
+        self._write_out(place, waiting)
+
+    def _write_out(self, place: str, tables: Sequence[pa.Table]) -> None:
+        if any(table.num_rows for table in tables):
+            self.store().put(place, self._name(), self.codec().encode(tables))
+
+
+class Encoded(Batch):
+    """A batch with the bytes of its file, and the records that have no place in it."""
+
+    __slots__ = ("data", "rejects")
+
+    def __init__(self, stream: str, table: pa.Table, rejects: Sequence[Reject], data: Any) -> None:
+        super().__init__(stream, table=table)
+        self.rejects = rejects
+        self.data = data
+
+
+def folder(stream: Stream) -> str:
+    """The folder of a stream: its key, in which what a file name cannot hold is written as in a URL."""
+    name = quote(stream.key, safe=" ()[]{}@+,;=!#$&'~^éäöü")
+    name = "%2E" + name[1:] if name.startswith(".") else name
+    return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def work(stream: Stream, part: str) -> str:
+    return f".kitestring/{folder(stream)}/{part}"
+
+
+def nested(stream: Stream, key: tuple[Any, ...]) -> Record:
+    """A record that holds nothing but this key."""
+    record: Record = {}
+    for path, value in zip(stream.primary_key, key, strict=True):
+        inner = record
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = value
+    return record
+
+
+def tables_of(codec: Codec, store: Store, place: str, name: str, mask: Any = None) -> Iterator[pa.Table]:
+    """The rows of a file, those that the mask keeps if there is one."""
+    start = 0
+    with store.open(place, name) as file:
+        for table in codec.read(file):
+            yield table if mask is None else table.filter(mask.slice(start, table.num_rows))
+            start += table.num_rows

@@ -1,0 +1,275 @@
+"""Where files are kept: a local folder or an fsspec URL. A file appears whole or not at all.
+
+A folder is a path below the root, its files have plain names. Both stores have the same methods.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Protocol
+
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+
+TEMPORARY = ".kitestring/tmp"
+
+
+class Store(Protocol):
+    def check(self) -> None:
+        """Raise if the root cannot be written. Changes nothing."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of its files, sorted; none if it is absent."""
+
+    def open(self, folder: str, name: str) -> BinaryIO: ...
+
+    def size(self, folder: str, name: str) -> int: ...
+
+    def put(self, folder: str, name: str, data: Any) -> None:
+        """Make a file of these bytes; when this returns, it is durable."""
+
+    def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
+        """Have a file in another folder too, without moving its bytes where that is possible."""
+
+    def drop(self, folder: str) -> None:
+        """Remove a folder with its files; no error if it is absent."""
+
+    def swap(self, new: str, old: str, replaced: Set[str]) -> None:
+        """Put the files of `new` in the place of the `replaced` ones of `old`, which keeps its others. Drops `new`."""
+
+    def recover(self, new: str, old: str) -> None:
+        """End a swap that was cut off."""
+
+
+class LocalStore:
+    """A folder of this machine. Files are synced to disk and renamed into place; a swap is one rename."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def check(self) -> None:
+        nearest = next(path for path in [self.root, *self.root.parents] if path.exists())
+        if not nearest.is_dir():
+            raise ConfigError(f"{nearest} is a file, a folder is wanted", hint="Choose another `path`.")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"{nearest} may not be written by this user", hint="Choose another `path`, or its rights."
+            )
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_file())
+        except FileNotFoundError:
+            return []
+
+    def open(self, folder: str, name: str) -> BinaryIO:
+        return open(self.root / folder / name, "rb")
+
+    def size(self, folder: str, name: str) -> int:
+        return (self.root / folder / name).stat().st_size
+
+    def put(self, folder: str, name: str, data: Any) -> None:
+        with self._writing():
+            temporary = self.root / TEMPORARY / uuid.uuid4().hex
+            for needed in (temporary.parent, self.root / folder):
+                needed.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self.root / folder / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+            above = (self.root / folder).parents
+            sync_folders(self.root / folder, *(path for path in above if path.is_relative_to(self.root)))
+
+    def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
+        with self._writing():
+            (self.root / new_folder).mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(self.root / folder / name, self.root / new_folder / new_name)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                    raise
+                shutil.copy2(self.root / folder / name, self.root / new_folder / new_name)
+
+    def drop(self, folder: str) -> None:
+        with self._writing():
+            if (self.root / folder).exists():
+                shutil.rmtree(self.root / folder)
+
+    def swap(self, new: str, old: str, replaced: Set[str]) -> None:
+        with self._writing():
+            source, target = self.root / new, self.root / old
+            source.mkdir(parents=True, exist_ok=True)
+            for name in set(self.names(old)) - replaced:
+                self.share(old, name, new, name)
+            sync_folders(source)
+            if not target.exists():
+                source.rename(target)
+            elif not exchanged(source, target):
+                aside = self._aside(source)
+                target.rename(aside)
+                source.rename(target)
+                shutil.rmtree(aside)
+            sync_folders(source.parent, target.parent)
+            self.drop(new)
+
+    def recover(self, new: str, old: str) -> None:
+        aside = self._aside(self.root / new)
+        with self._writing():
+            if aside.exists() and not (self.root / old).exists():
+                aside.rename(self.root / old)
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
+
+    def _aside(self, source: Path) -> Path:
+        return source.with_name(source.name + ".aside")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ConfigError(
+                    f"the disk of {self.root} is full", hint="Free space, or choose another `path`; then sync again."
+                ) from error
+            raise ConfigError(
+                f"{error.filename or self.root} cannot be written: {error.strerror}",
+                hint="Check `path` and the rights of this user.",
+            ) from error
+
+
+def sync_folders(*folders: Path) -> None:
+    """Make the names in these folders durable (where the system lets a folder be opened)."""
+    for folder in folders:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except PermissionError:  # Windows
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the system can: Linux, `man 2 renameat2`, RENAME_EXCHANGE."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    here, exchange = -100, 2
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+
+
+class RemoteStore:
+    """An object store or another file system of fsspec's. A file appears when it is complete.
+
+    A swap first adds the new files and then removes the old ones: for a moment a reader sees both, never neither. A
+    list of what is to be removed is written first, so that a swap that was cut off is ended by the next sync.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        import fsspec
+
+        protocol = url.partition("://")[0]
+        try:
+            self.fs, root = fsspec.core.url_to_fs(url, **options)
+        except ImportError as error:
+            raise ConfigError(
+                f"{protocol}:// needs a package that is not installed: {error}", hint="Install it with pip."
+            ) from error
+        except ValueError as error:
+            raise ConfigError(f"{protocol}:// is not a file system that fsspec knows", hint="Check `path`.") from error
+        self.root = root.rstrip("/")
+        self.url = url
+
+    def check(self) -> None:
+        with self._reaching(), suppress(FileNotFoundError):
+            self.fs.ls(self.root)
+
+    def names(self, folder: str) -> list[str]:
+        with self._reaching():
+            self.fs.invalidate_cache()
+            try:
+                found = self.fs.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return []
+            return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "file")
+
+    def open(self, folder: str, name: str) -> BinaryIO:
+        with self._reaching():
+            return io.BytesIO(self.fs.cat_file(self._path(folder, name)))
+
+    def size(self, folder: str, name: str) -> int:
+        with self._reaching():
+            return int(self.fs.size(self._path(folder, name)))
+
+    def put(self, folder: str, name: str, data: Any) -> None:
+        with self._reaching():
+            self.fs.makedirs(self._path(folder), exist_ok=True)
+            self.fs.pipe_file(self._path(folder, name), bytes(data))
+
+    def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
+        with self._reaching():
+            self.fs.makedirs(self._path(new_folder), exist_ok=True)
+            self.fs.cp_file(self._path(folder, name), self._path(new_folder, new_name))
+
+    def drop(self, folder: str) -> None:
+        with self._reaching():
+            if self.fs.exists(self._path(folder)):
+                self.fs.rm(self._path(folder), recursive=True)
+
+    def swap(self, new: str, old: str, replaced: Set[str]) -> None:
+        self.put(*self._list(new), json.dumps(sorted(replaced)).encode())
+        self.recover(new, old)
+
+    def recover(self, new: str, old: str) -> None:
+        folder, name = self._list(new)
+        if name not in self.names(folder):
+            return
+        replaced = json.loads(self.open(folder, name).read())
+        added = self.names(new)
+        for one in added:
+            self.share(new, one, old, one)
+        present = set(self.names(old))
+        with self._reaching():
+            for one in replaced:
+                if one in present and one not in added:
+                    self.fs.rm_file(self._path(old, one))
+        self.drop(new)
+        with self._reaching():
+            self.fs.rm_file(self._path(folder, name))
+
+    def _list(self, new: str) -> tuple[str, str]:
+        folder, _, name = new.rpartition("/")
+        return folder, f"{name}.json"
+
+    def _path(self, *parts: str) -> str:
+        return "/".join((self.root, *parts))
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except KitestringError:
+            raise
+        except FileNotFoundError as error:
+            raise ConfigError(f"{self.url} is not there: {error}", hint="Check `path`.") from error
+        except PermissionError as error:
+            raise AuthError(
+                f"{self.url} may not be written with these credentials", hint="Check `storage_options`."
+            ) from error
+        except Exception as error:
+            # Every file system has errors of its own (botocore, gcsfs, …).
+            raise TransientError(
+                f"{self.url} cannot be reached: {type(error).__name__}", hint="Check `path` and `storage_options`."
+            ) from error
