@@ -1,0 +1,79 @@
+"""The code blocks of CONTRIBUTING.md, run as they stand."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kitestring as ks
+from kitestring.testing.stand_in import Call, StandIn, route
+
+PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
+BLOCKS = dict(re.findall(r"^```\w+ (\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+
+
+def module(name: str, *blocks: str) -> types.ModuleType:
+    """The blocks as one module, importable as classes of a connector have to be."""
+    made = types.ModuleType(name)
+    made.pytest = pytest  # type: ignore[attr-defined]
+    sys.modules[name] = made
+    for block in blocks:
+        exec(compile(BLOCKS[block], f"{PAGE.name}:{block}", "exec"), vars(made))
+    return made
+
+
+SOURCE = module("contributed_source", "source", "test_source")
+DESTINATION = module("contributed_destination", "destination", "test_destination")
+
+
+class TestFrankfurter(SOURCE.TestFrankfurter):  # type: ignore[misc, name-defined]
+    """The contract on the source of the page."""
+
+
+class TestJsonLines(DESTINATION.TestJsonLines):  # type: ignore[misc, name-defined]
+    """The contract on the destination of the page."""
+
+
+def test_a_second_sync_from_the_source_of_the_page_to_its_destination_reads_on(tmp_path: Path) -> None:
+    with SOURCE.Rates() as api:
+        for _ in range(2):
+            result = ks.sync(
+                SOURCE.Frankfurter(base_url=api.url),
+                DESTINATION.JsonLines(folder=tmp_path / "out"),
+                state=tmp_path / "state.json",
+                rejects=tmp_path / "rejects",
+            )
+            assert result.ok
+        assert [call.path for call in api.requests] == ["/v1/2024-01-01..", "/v1/2024-01-30.."]
+    assert len((tmp_path / "out" / "rates.jsonl").read_text().splitlines()) == 31
+
+
+class Countries(StandIn):
+    @route("GET", "/countries")
+    def countries(self, call: Call) -> Any:
+        assert call.headers["authorization"] == "Bearer a-token"
+        page = int(call.param("page", "1"))
+        return {"data": [{"code": f"{n:02}", "name": f"Land {n}"} for n in range(page * 10 - 10, min(page * 10, 25))]}
+
+
+@pytest.fixture
+def countries() -> Iterator[Countries]:
+    with Countries() as api:
+        yield api
+
+
+def test_the_manifest_of_the_page_reads_all_pages(tmp_path: Path, countries: Countries) -> None:
+    path = tmp_path / "countries.yaml"
+    path.write_text(BLOCKS["manifest"])
+    source = ks.source(str(path), {"token": "a-token", "base_url": countries.url})
+    assert len(list(source.read("countries"))) == 25
+
+
+def test_the_page_has_the_blocks_that_are_run_here() -> None:
+    assert set(BLOCKS) == {"source", "test_source", "destination", "test_destination", "manifest"}
