@@ -67,8 +67,8 @@ class VectorDestination(Destination):
     shadow_folder: str | None = option(
         None,
         title="Shadow folder",
-        description="Where an overwrite collects its data until it is complete: room for the stream's chunks and vectors."
-        " Default: beside an embedded store, else the user's state folder.",
+        description="Where an overwrite collects its data until it is complete: room for the stream's chunks and"
+        " vectors. Default: beside an embedded store, else the user's state folder.",
         group="advanced",
     )
 
@@ -105,15 +105,16 @@ class VectorDestination(Destination):
                 hint="Give one of them a prefix or another namespace.",
                 streams=[twin.stream.key, stream.key],
             )
-        self.store.ensure(self.embedding.dimension)
+        created = self.store.ensure(self.embedding.dimension)
         path = self._shadow_path(stream)
-        overwrite = stream.write_mode is WriteMode.overwrite
+        overwrite, finished = stream.write_mode is WriteMode.overwrite, False
         if overwrite or path.exists():
             shadow = Shadow(path)
             try:
                 if shadow.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
                     log.info("finishing an overwrite that was interrupted", extra={"stream": stream.key})
                     self._apply(run.name, shadow)
+                    finished = True
                 if overwrite:
                     shadow.clear()
                     run.shadow = shadow
@@ -122,6 +123,8 @@ class VectorDestination(Destination):
             except BaseException:
                 shadow.close()
                 raise
+        if created and not finished and stream.key not in self._runs:
+            run.written = set()
         self._runs[stream.key] = run
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
@@ -129,7 +132,8 @@ class VectorDestination(Destination):
         prepared = Prepared(batch, run.recent.now())
         drafts, prepared.rejected, prepared.superseded = run.drafts(batch.rows())
         if stream.write_mode is not WriteMode.append:
-            prepared.stored = self.store.stored([draft.ref for draft in drafts])
+            written = run.written
+            prepared.stored = self.store.stored([d.ref for d in drafts if written is None or d.key in written])
         prepared.plans = [compare(d, prepared.stored.get(d.key, ()), self._replaces(run)) for d in drafts]
         self._fetch_vectors(run, prepared, prepared.plans)
         return prepared
@@ -178,7 +182,7 @@ class VectorDestination(Destination):
             found = self.store.stored(refs)
             self.store.delete([chunk for chunks in found.values() for chunk in chunks])
         finally:
-            run.recent.add(ref.key for ref in refs)
+            run.note([ref.key for ref in refs])
 
     def count(self, stream: Stream) -> int | None:
         run = self._runs.get(stream.key)
@@ -256,7 +260,7 @@ class VectorDestination(Destination):
         return folder / f"{name}.shadow"
 
     def _fetch_vectors(self, run: Run, prepared: Prepared, plans: Iterable[Plan]) -> None:
-        """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once each."""
+        """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once."""
         have = prepared.vectors
         reuse: dict[str, Stored] = {}
         new: dict[str, tuple[Draft, str]] = {}
@@ -302,7 +306,7 @@ class VectorDestination(Destination):
             if stale:
                 self.store.delete(stale)
         finally:
-            run.recent.add(plan.draft.key for plan in prepared.plans if not plan.unchanged)
+            run.note([plan.draft.key for plan in prepared.plans if not plan.unchanged])
         return self._receipt(run, prepared, chunks, len(stale))
 
     def _compare_again(self, run: Run, prepared: Prepared, keys: frozenset[str]) -> None:
@@ -426,7 +430,7 @@ def unmatched(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tu
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Call again after a `TransientError`, with growing waits: an overwrite that is being applied should be finished."""
+    """Call again after a `TransientError`, with growing waits: an overwrite that was begun should be finished."""
     for attempt in range(1, TRIES):
         try:
             return call()

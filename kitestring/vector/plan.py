@@ -47,8 +47,8 @@ class Plan:
 def compare(draft: Draft, stored: Iterable[Stored], replaces: bool) -> Plan:
     """The plan for a record. `replaces`: writing a number removes the row that had it.
 
-    A chunk is left alone where digest and metadata digest are both the same. Where only the metadata differ, or the same
-    text stood at another number of this record, its vector is used again.
+    A chunk is left alone where digest and metadata digest are both the same. Where only the metadata differ, or the
+    same text stood at another number of this record, its vector is used again.
     """
     plan = Plan(draft)
     at: dict[int, list[Stored]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from kitestring.batch import Batch
@@ -21,6 +21,9 @@ from kitestring.vector.store import Stored
 
 if TYPE_CHECKING:
     from kitestring.vector.store import Vector
+
+MOST_KEYS = 100_000
+"""So many keys of a fresh collection are kept in memory (about 15 MB); after that the store is asked."""
 
 
 class Prepared(Batch):
@@ -55,6 +58,9 @@ class Run:
         self.embedder = embedder
         self.omit_text = omit_text
         self.recent = Recent()
+        self.written: set[str] | None = None
+        """The keys written in this run, while the collection is known to hold nothing else: what is not among them need not
+        be looked up. None: anything may be stored."""
         self.shadow: Shadow | None = None
         self.countable = True
         """False once a record was written that a count of the store does not show (no text, or the same key twice)."""
@@ -65,6 +71,14 @@ class Run:
     def name(self) -> str:
         """The stream's name in the store (`_ab_stream`)."""
         return self.documents.stream_id
+
+    def note(self, keys: Collection[str]) -> None:
+        """These records were written, or may have been in part."""
+        if self.written is not None:
+            self.written.update(keys)
+            if len(self.written) > MOST_KEYS:
+                self.written = None
+        self.recent.add(keys)
 
     def drafts(self, rows: Sequence[Record]) -> tuple[list[Draft], list[Reject], int]:
         """The records as they should be stored, one per key, with its last version; those that cannot be; how many of

@@ -39,7 +39,7 @@ class Shadow:
             self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma locking_mode = exclusive")
             self._db.execute("pragma journal_mode = wal")
-            # A lost machine loses the shadow and not one row of the store: it need not survive a power cut before its seal.
+            # Losing an unsealed shadow loses no row of the store: it need not survive a power cut before its seal.
             self._db.execute("pragma synchronous = normal")
             self._db.execute("begin exclusive")  # from here on no other process gets in
             for statement in TABLES.strip().rstrip(";").split(";"):
@@ -79,7 +79,8 @@ class Shadow:
         if self.batches:
             for part, marks in self._parts(keys):
                 for rowid, key, number, digest, metadata_digest in self._db.execute(
-                    f"select rowid, key, number, digest, metadata_digest from chunk where key in ({marks})", part
+                    f"select rowid, key, number, digest, metadata_digest from chunk where key in ({marks})",  # noqa: S608
+                    part,
                 ):
                     found.setdefault(key, []).append(Stored(("shadow", rowid), key, number, digest, metadata_digest))
         return found
@@ -88,7 +89,7 @@ class Shadow:
         """How many chunks each of these records has in the new generation; absent: the record is not in it."""
         found: dict[str, int] = {}
         for part, marks in self._parts(keys):
-            found.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))
+            found.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))  # noqa: S608
         return found
 
     def vectors(self, rows: Sequence[int]) -> dict[int, Any]:
@@ -96,7 +97,8 @@ class Shadow:
 
         found: dict[int, Any] = {}
         for part, marks in self._parts(rows):
-            for rowid, vector in self._db.execute(f"select rowid, vector from chunk where rowid in ({marks})", part):
+            query = f"select rowid, vector from chunk where rowid in ({marks})"  # noqa: S608
+            for rowid, vector in self._db.execute(query, part):
                 found[rowid] = np.frombuffer(vector, dtype=np.float32)
         return found
 

@@ -80,8 +80,9 @@ class Store(ABC):
         """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
 
     @abstractmethod
-    def ensure(self, dimension: int) -> None:
-        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit."""
+    def ensure(self, dimension: int) -> bool:
+        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit. True: it was created
+        by this call or an earlier one of this object, so that it holds nothing but what this object wrote."""
 
     @abstractmethod
     def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
@@ -93,7 +94,7 @@ class Store(ABC):
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk]) -> None:
-        """Store these chunks, durably. No identity comes twice. Nothing of an old row may survive in its replacement."""
+        """Store these chunks, durably. No identity comes twice. Nothing of an old row survives in its replacement."""
 
     @abstractmethod
     def delete(self, chunks: Sequence[Stored]) -> None:

@@ -127,7 +127,7 @@ def lite_error(path: Path, failed: list[BaseException], error: Exception, made: 
             hint="Stop that process, or let both connect to `milvus-lite server --data-dir` over http.",
             path=str(path),
         )
-    if "database not found" in text.lower() or "database" in text.lower() and "not exist" in text.lower():
+    if "database not found" in text.lower() or ("database" in text.lower() and "not exist" in text.lower()):
         return ConfigError(f"{path} has no database of this name: {text}", hint="Correct indexing.db.", path=str(path))
     if isinstance(cause, Exception):
         return translate(cause, f"the Milvus Lite directory {path}", {"path": str(path)})

@@ -10,6 +10,10 @@ from kitestring.errors import AuthError, ConfigError, ConnectorError, Kitestring
 
 # https://github.com/milvus-io/milvus/blob/master/pkg/util/merr/errors.go
 AUTH_CODES = {1400, 1401, 1402, 1403}
+SILENCE = (
+    "unavailable", "deadline", "timed out", "timeout", "connection refused", "fail connecting", "connect failed",
+    "failed to connect", "server closed", "rate limit", "not ready",
+)  # fmt: skip
 NOT_READY_CODES = {1, 2, 3, 5, 7, 8, 9, 500, 501, 502, 503}
 
 
@@ -34,9 +38,10 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
         return ConfigError(f"{where} is full: {text}", hint="Free some disk space and sync again.", **fields)
     if "read-only file system" in low or isinstance(error, PermissionError) or "errno 13" in low:
         return ConfigError(
-            f"{where} cannot be written: {text}", hint="Give this user the right to write there, or choose another path.",
+            f"{where} cannot be written: {text}",
+            hint="Give this user the right to write there, or choose another path.",
             **fields,
-        )  # fmt: skip
+        )
     if code in AUTH_CODES or any(
         word in low
         for word in ("unauthenticated", "auth check failure", "privilege", "permission deny", "permission_denied")
@@ -54,11 +59,10 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
             hint="Correct indexing.db, or create the database.",
             **fields,
         )
-    if any(word in low for word in ("unavailable", "deadline", "timed out", "timeout", "connection refused", "fail connecting",
-                                    "rate limit", "not ready", "connect failed", "failed to connect", "server closed")):  # fmt: skip
+    if any(word in low for word in SILENCE):
         return TransientError(
             f"{where} does not answer: {text}",
-            hint="Check that the server runs and can be reached, and the credentials: Milvus answers wrong ones with silence.",
+            hint="Check that the server runs and can be reached, and the credentials: wrong ones get no answer either.",
             **fields,
         )
     if "cannot parse expression" in low or "failed to create query plan" in low or "filter" in low or "column" in low:

@@ -33,7 +33,7 @@ def among(name: str, values: Iterable[Any]) -> str:
 
 
 def condition(where: str | Mapping[str, Any] | None, layout: Layout) -> str:
-    """`where` as a filter: a text is one already; a mapping is field to value, list of values, None, or {"gte": value, ...}
+    """`where` as a filter: a text is one already; a mapping is field to value, list of values, None, or {"gte": value}
     (eq, ne, gt, gte, lt, lte), joined with `and`. Fields are named as in the record."""
     if where is None or where == "":
         return ""

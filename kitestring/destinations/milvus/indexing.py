@@ -80,8 +80,8 @@ class Indexing(Config):
 
     host: str = option(
         title="Public Endpoint",
-        description="A server (https://host:19530), a Zilliz Cloud endpoint, or a path that ends in .db for Milvus Lite,"
-        " which runs in this process.",
+        description="A server (https://host:19530), a Zilliz Cloud endpoint, or a path that ends in .db for Milvus"
+        " Lite, which runs in this process.",
         examples=["https://my-instance.zone.zillizcloud.com", "http://localhost:19530", "./kitestring.db"],
         order=1,
     )
@@ -114,29 +114,29 @@ class Indexing(Config):
     scalar_fields: dict[str, ScalarType] = option(
         default_factory=dict,
         title="Scalar fields",
-        description="Metadata to keep in typed, indexed columns of a collection that is created, because searches filter"
-        " by them: names (VARCHAR), or name and type (VARCHAR, INT64, DOUBLE, BOOL, JSON).",
+        description="Metadata to keep in typed, indexed columns of a collection that is created, because searches"
+        " filter by them: names (VARCHAR), or name and type (VARCHAR, INT64, DOUBLE, BOOL, JSON).",
         examples=[["status", "organization_id"], {"status": "VARCHAR", "organization_id": "INT64"}],
         order=9,
     )
     partition_key: str | None = option(
         None,
         title="Partition key",
-        description="A scalar field (or _ab_stream) by which a created collection is partitioned: searches that filter by"
-        " it read its partition only.",
+        description="A scalar field (or _ab_stream) by which a created collection is partitioned: searches that filter"
+        " by it read its partition only.",
         order=10,
     )
     hybrid: bool = option(
         False,
         title="Hybrid search",
-        description="Index the words of the text too (BM25) in a collection that is created: Milvus 2.5 and later, and Lite.",
+        description="Index the words of the text too (BM25) in a collection that is created: Milvus 2.5 and later, Lite.",
         order=11,
     )
     rebuild: bool = option(
         False,
         title="Rebuild",
-        description="Where the collection does not fit the embedder's dimension: fill a new one with streams in overwrite"
-        " mode, and put it in the old one's place when all of them are complete. Streams that are not part of that sync"
+        description="Where the collection does not fit the embedder's dimension: fill a new one with streams in"
+        " overwrite mode, and put it in the old one's place when all of them are complete. Streams that are not part of that sync"
         " are gone then.",
         order=12,
     )

@@ -18,12 +18,18 @@ MAX_VARCHAR = 65_535
 MAX_DYNAMIC = 65_536
 PRIMARY = "id"
 SPARSE = "_ks_sparse"
-OURS = ("_ab_stream", "_ab_record_id", "chunk_number", "_ks_key", "_ks_digest", "_ks_metadata_digest")
+OURS = {
+    "_ab_stream": 1_024,
+    "_ab_record_id": MAX_VARCHAR,
+    "_ks_key": 64,
+    "_ks_digest": 64,
+    "_ks_metadata_digest": 64,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column. `type` is the name of Milvus's data type; `room` the limit of a VARCHAR in bytes or of an ARRAY in items."""
+    """A column. `type` is the name of Milvus's data type; `room` the bytes of a VARCHAR or the items of an ARRAY."""
 
     name: str
     type: str
@@ -81,27 +87,28 @@ class Layout:
         """`ConfigError` where vectors of this dimension, or chunks at all, cannot be stored in it."""
         if self.vector.type != "FLOAT_VECTOR":
             raise ConfigError(
-                f"the field {self.vector.name} of the collection {self.collection} is {self.vector.type}, not FLOAT_VECTOR",
+                f"the field {self.vector.name} of {self.collection} is {self.vector.type}, not FLOAT_VECTOR",
                 hint="Correct indexing.vector_field, or name another collection.",
             )
         if self.vector.dimension != dimension:
             raise ConfigError(
-                f"the collection {self.collection} has {self.vector.dimension} dimensions, the embedder makes {dimension}",
+                f"the collection {self.collection} has {self.vector.dimension} dimensions, the embedder makes"
+                f" {dimension}",
                 hint="Choose the embedder the collection was made with, name another collection, or set rebuild: true.",
                 collection=self.collection,
                 where=where,
             )
         if self.primary.type == "VARCHAR" and not self.auto_id and self.primary.room < 16:
             raise ConfigError(
-                f"the primary key {self.primary.name} of {self.collection} takes {self.primary.room} bytes, a chunk's id"
-                " needs at least 16",
+                f"the primary key {self.primary.name} of {self.collection} takes {self.primary.room} bytes, a chunk's"
+                " id needs at least 16",
                 hint="Make the primary key longer (VARCHAR(64)), or name another collection.",
             )
         if self.auto_id and not self.keeps("_ks_key"):
             raise ConfigError(
                 f"the collection {self.collection} makes its own ids and has no place for ours (_ks_key, chunk_number)",
-                hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest and"
-                " _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
+                hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest"
+                " and _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
             )
 
 
@@ -135,7 +142,8 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
     vector = fields.pop(indexing.vector_field, None)
     if vector is None:
         raise ConfigError(
-            f"the collection {collection} has no field {indexing.vector_field}; it has {', '.join([primary.name, *fields])}",
+            f"the collection {collection} has no field {indexing.vector_field};"
+            f" it has {', '.join([primary.name, *fields])}",
             hint="Correct indexing.vector_field, or name another collection.",
             collection=collection,
         )
@@ -180,13 +188,11 @@ def create(
         analyzed = {"enable_analyzer": True} if indexing.hybrid else {}
         schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=MAX_VARCHAR, **analyzed)
     key = indexing.partition_key
-    for name, room in (
-        ("_ab_stream", 1_024), ("_ab_record_id", MAX_VARCHAR), ("_ks_key", 64), ("_ks_digest", 64), ("_ks_metadata_digest", 64)
-    ):  # fmt: skip
+    for name, room in OURS.items():
         schema.add_field(name, DataType.VARCHAR, max_length=room, **({"is_partition_key": True} if key == name else {}))
     schema.add_field("chunk_number", DataType.INT64)
     for name, kind in indexing.scalar_fields.items():
-        # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key is never null.
+        # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key has none.
         how: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
         if kind == "VARCHAR":
             how["max_length"] = MAX_VARCHAR

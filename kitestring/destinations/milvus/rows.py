@@ -123,7 +123,7 @@ def as_json(value: Any) -> str:
 
 
 def fitted(value: Any, field: Field) -> Any:
-    """A value for a typed column. What does not fit becomes null, or the type's empty value where null is not allowed."""
+    """A value for a typed column. What does not fit becomes null, or the type's empty value where null is refused."""
     value = typed(value, field)
     if value is None:
         if field.nullable:

@@ -47,6 +47,7 @@ class MilvusStore(Store):
         self._layout: Layout | None = None
         self._rows: Rows | None = None
         self._loaded = False
+        self._created = False
         self._lock = threading.Lock()
         # Opening a Lite directory creates it: one that is not there is left until something is written.
         if not (self.lite and not lite_path(indexing).exists()):
@@ -108,15 +109,17 @@ class MilvusStore(Store):
                 self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, LOAD_S))
                 self._loaded = True
 
-    def ensure(self, dimension: int) -> None:
+    def ensure(self, dimension: int) -> bool:
         with self.translated():
             client = self.client
             if self._layout is None:
                 if not client.has_collection(self.collection, timeout=self.timeout):
                     layouts.create(client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite)
+                    self._created = True
                     log.info("collection created", extra={"collection": self.collection, "dimension": dimension})
                 self._open()
         self.layout.fit(dimension, self.where)
+        return self._created
 
     def check(self, dimension: int) -> None:
         if self._client is None:
@@ -134,7 +137,8 @@ class MilvusStore(Store):
                 if self._layout is None:
                     layouts.create(self.client, "-", self.indexing, dimension, text=self.text, lite=self.lite)
                 else:
-                    nothing = f"{self._layout.primary.name} in [{quote('-') if self._layout.primary.type == 'VARCHAR' else 0}]"
+                    primary = self._layout.primary
+                    nothing = among(primary.name, ["-" if primary.type == "VARCHAR" else 0])
                     self.client.delete(self.collection, filter=nothing, timeout=self.timeout)
             except Exception as error:
                 from kitestring.destinations.milvus.errors import translate
@@ -230,8 +234,8 @@ class MilvusStore(Store):
         layout = self.layout
         if not (layout.keeps("_ab_stream") and layout.knows_rows):
             raise ConfigError(
-                f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not keep them"
-                " apart",
+                f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not keep"
+                " them apart",
                 hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
             )
         mine = f"_ab_stream == {quote(stream)}"
