@@ -30,7 +30,8 @@ class Prepared(Batch):
     """A batch that was chunked, compared and embedded.
 
     `since` is the write it was compared after, `stored` what it was compared with, `vectors` the vectors of its changed
-    chunks by digest, `embedded` and `tokens` what embedding them took, `superseded` the records that a later one of the batch replaces.
+    chunks by digest, `embedded` and `tokens` what embedding them took, `superseded` the records that a later one of the
+    batch replaces, `tried` whether a write of it was begun.
     """
 
     __slots__ = ("embedded", "plans", "rejected", "since", "stored", "superseded", "tokens", "tried", "vectors")
@@ -59,8 +60,8 @@ class Run:
         self.omit_text = omit_text
         self.recent = Recent()
         self.written: set[str] | None = None
-        """The keys written in this run, while the collection is known to hold nothing else: what is not among them need not
-        be looked up. None: anything may be stored."""
+        """The keys written in this run, while the collection is known to hold nothing else: what is not among them need
+        not be looked up. None: anything may be stored."""
         self.shadow: Shadow | None = None
         self.countable = True
         """False once a record was written that a count of the store does not show (no text, or the same key twice)."""

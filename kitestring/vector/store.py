@@ -81,8 +81,8 @@ class Store(ABC):
 
     @abstractmethod
     def ensure(self, dimension: int) -> bool:
-        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit. True: it was created
-        by this call or an earlier one of this object, so that it holds nothing but what this object wrote."""
+        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit. True: this object
+        has created it, so that it holds nothing but what this object wrote."""
 
     @abstractmethod
     def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:

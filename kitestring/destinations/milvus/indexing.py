@@ -129,15 +129,15 @@ class Indexing(Config):
     hybrid: bool = option(
         False,
         title="Hybrid search",
-        description="Index the words of the text too (BM25) in a collection that is created: Milvus 2.5 and later, Lite.",
+        description="Index the words of the text too (BM25) in a collection that is created (Milvus 2.5 or Lite).",
         order=11,
     )
     rebuild: bool = option(
         False,
         title="Rebuild",
         description="Where the collection does not fit the embedder's dimension: fill a new one with streams in"
-        " overwrite mode, and put it in the old one's place when all of them are complete. Streams that are not part of that sync"
-        " are gone then.",
+        " overwrite mode, and put it in the old one's place when all of them are complete. Streams that are not"
+        " part of that sync are gone then.",
         order=12,
     )
     timeout: float = option(

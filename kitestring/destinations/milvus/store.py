@@ -370,7 +370,7 @@ class MilvusStore(Store):
         return self.client.hybrid_search(
             self.collection,
             requests,
-            RRFRanker(),
+            RRFRanker(),  # type: ignore[no-untyped-call]
             limit=limit,
             output_fields=fields,
             consistency_level="Strong",
