@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -14,6 +15,8 @@ from kitestring.declarative.option import WITH_BODY, Options
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Context, Template
 from kitestring.errors import ConfigError
+
+log = logging.getLogger("kitestring.declarative")
 
 Token = Mapping[str, Any]
 """`{"next_page_token": value}`, as templates see it."""
@@ -135,7 +138,19 @@ class HttpRequester:
             auth=self.auth,
             verify=self.verify,
         )
-        action = self.handler.resolve(response).action if self.handler.special or response.status >= 400 else "SUCCESS"
+        action = Actions.SUCCESS
+        if self.handler.special or response.status >= 400:
+            found = self.handler.resolve(response)
+            action = found.action
+            if action == Actions.IGNORE:
+                log.warning(
+                    "stream %s: nothing is read from %s (status %d): %s",
+                    self.name,
+                    response.shown,
+                    response.status,
+                    found.message or "the manifest ignores this answer",
+                    extra={"stream": self.name, "status": response.status},
+                )
         if key is not None and action == Actions.SUCCESS:
             return self.connection.keep(key, response), action
         return response, action
