@@ -96,11 +96,11 @@ def pooling_of(folder: Path, config: dict[str, Any]) -> str:
 class Bert:
     """The loaded model. `embed` is thread-safe; one run at a time uses all cores."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quantized: bool = False) -> None:
         self.shape = Shape.read(folder)
         self.tokenizer = load_tokenizer(folder)
         self.encoding = WordPiece(f"wordpiece:{folder.name}", self.tokenizer)
-        self._session = load_session(build(read_weights(folder / "model.safetensors"), self.shape))
+        self._session = load_session(build(read_weights(folder / "model.safetensors"), self.shape, quantized))
         self._one_run = threading.Lock()
 
     def embed(self, texts: Sequence[str], stop: Callable[[], None]) -> tuple[NDArray[np.float32], int]:
@@ -133,8 +133,13 @@ class Bert:
         return vectors, too_long
 
 
-def build(weights: dict[str, NDArray[np.float32]], shape: Shape) -> bytes:
-    """The graph: inputs tokens and mask (batch, length) and positions (length); output (batch, width)."""
+def build(weights: dict[str, NDArray[np.float32]], shape: Shape, quantized: bool = False) -> bytes:
+    """The graph: inputs tokens and mask (batch, length) and positions (length); output (batch, width).
+
+    `quantized`: the feed-forward layers, two thirds of the work, in integers with a scale per column (cosine 0.994 to
+    float32 on average, and 1.5 times the speed; the attention as well would cost another 0.04). Weights use seven bits:
+    processors without VNNI add two products of eight bits in sixteen, and overflow.
+    """
     import numpy as np
 
     graph = Graph()
@@ -146,8 +151,15 @@ def build(weights: dict[str, NDArray[np.float32]], shape: Shape) -> bytes:
         gain, bias = (graph.constant(weights[f"{name}.LayerNorm.{part}"]) for part in ("weight", "bias"))
         return graph.add("LayerNormalization", value, gain, bias, axis=-1, epsilon=shape.epsilon)
 
-    def linear(value: str, name: str) -> str:
-        product = graph.add("MatMul", value, graph.constant(weights[f"{name}.weight"].T))
+    def linear(value: str, name: str, small: bool = False) -> str:
+        weight = weights[f"{name}.weight"].T
+        if small:
+            scale = np.abs(weight).max(axis=0) / 63
+            whole = np.round(weight / scale).astype(np.int8)
+            scales, zeros = graph.constant(scale), graph.constant(np.zeros(len(scale), dtype=np.int8))
+            product = graph.add("DynamicQuantizeMatMul", value, graph.constant(whole), scales, zeros, domain=MICROSOFT)
+        else:
+            product = graph.add("MatMul", value, graph.constant(weight))
         return graph.add("Add", product, graph.constant(weights[f"{name}.bias"]))
 
     # All tokens of a single text are of type 0, so that its row is part of every position.
@@ -164,8 +176,8 @@ def build(weights: dict[str, NDArray[np.float32]], shape: Shape) -> bytes:
         state = norm(
             graph.add("Add", linear(seen, f"{name}.attention.output.dense"), state), f"{name}.attention.output"
         )
-        wide = graph.add("Gelu", linear(state, f"{name}.intermediate.dense"), domain=MICROSOFT)
-        state = norm(graph.add("Add", linear(wide, f"{name}.output.dense"), state), f"{name}.output")
+        wide = graph.add("Gelu", linear(state, f"{name}.intermediate.dense", quantized), domain=MICROSOFT)
+        state = norm(graph.add("Add", linear(wide, f"{name}.output.dense", quantized), state), f"{name}.output")
     if shape.pooling == "cls":
         pooled = graph.add("Gather", state, graph.constant(np.asarray(0, dtype=np.int64)), axis=1)
     else:

@@ -39,6 +39,14 @@ class Local(Embedder):
         title="Model directory",
         description="A sentence-transformers model on this machine: the directory with config.json, tokenizer.json and"
         " model.safetensors. Empty: all-MiniLM-L6-v2.",
+        order=0,
+    )
+
+    quantized: bool = option(
+        False,
+        title="Quantized",
+        description="Compute in integers where it matters little: 1.5 times the speed, cosine 0.994 to the full model.",
+        order=1,
     )
 
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -67,11 +75,12 @@ class Local(Embedder):
 
     @cached_property
     def model_name(self) -> str:
+        suffix = ":int8" if self.quantized else ""
         if self.model_path is None:
-            return "all-MiniLM-L6-v2"
+            return "all-MiniLM-L6-v2" + suffix
         from kitestring.vector.bert import fingerprint
 
-        return f"{self.folder.name}:{fingerprint(self.folder)}"
+        return f"{self.folder.name}:{fingerprint(self.folder)}{suffix}"
 
     @property
     def max_tokens(self) -> int:
@@ -95,7 +104,7 @@ class Local(Embedder):
                 from kitestring.vector.bert import Bert
 
                 try:
-                    self._loaded = Bert(self.folder)
+                    self._loaded = Bert(self.folder, self.quantized)
                 except ImportError as error:
                     raise ConfigError(
                         f"the local embedder needs the package {error.name}, which is not installed", hint=INSTALL
