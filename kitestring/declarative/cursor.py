@@ -63,6 +63,10 @@ class Cursor(Generic[Value]):
     def write(self, value: Value) -> Any:
         raise NotImplementedError
 
+    def exactly(self, value: Value) -> Any:
+        """`value` written so that `saved` gives it back."""
+        return self.write(value)
+
     def after(self, value: Value) -> Value:
         """The next value that a stretch beginning right behind `value` would have."""
         raise NotImplementedError
@@ -130,8 +134,8 @@ class Cursor(Generic[Value]):
     def running(self, progress: Progress[Value]) -> State:
         """The state while a sync runs."""
         slices = [
-            {"start": self.write(s.start), "end": self.write(s.end)}
-            | ({} if s.latest is None else {"most_recent_cursor_value": self.write(s.latest)})
+            {"start": self.exactly(s.start), "end": self.exactly(s.end)}
+            | ({} if s.latest is None else {"most_recent_cursor_value": self.exactly(s.latest)})
             for s in progress.stretches
         ]
         state: State = {"state_type": self.kind, "slices": slices}
@@ -274,6 +278,21 @@ class DatetimeBasedCursor(Cursor[datetime]):
 
     def write(self, value: datetime) -> str:
         return self.format.format(value)
+
+    def exactly(self, value: datetime) -> str:
+        """In the manifest's format, unless that loses something (a time of day, a zone it only pretends to write)."""
+        text = self.write(value)
+        return text if self.parse(text) == value else value.isoformat()
+
+    def saved(self, value: Any) -> datetime:
+        try:
+            return super().saved(value)
+        except ConfigError:
+            try:
+                return moment.parse_iso(str(value))
+            except ValueError:
+                pass
+            raise
 
     def after(self, value: datetime) -> datetime:
         try:

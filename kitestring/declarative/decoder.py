@@ -126,7 +126,9 @@ class CsvDecoder(Decoder):
             for row in csv.DictReader(text, delimiter=self._delimiter):
                 yield {k: None if v in self._nothing else v for k, v in row.items()} if self._nothing else row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ConfigError(f"the response is no CSV in {self._encoding}: {error}", hint="Check the decoder.") from error
+            raise ConfigError(
+                f"the response is no CSV in {self._encoding}: {error}", hint="Check the decoder."
+            ) from error
 
 
 @keyword("JsonItemsDecoder")

@@ -53,7 +53,9 @@ class Resolver:
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.node = node
-        self.mapping: list[ComponentMappingDefinition] = node.children("components_mapping", "ComponentMappingDefinition")
+        self.mapping: list[ComponentMappingDefinition] = node.children(
+            "components_mapping", "ComponentMappingDefinition"
+        )
 
     def values(self) -> Iterator[Values]:
         """What templates see beside the configuration, for each stream."""

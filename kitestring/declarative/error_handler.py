@@ -133,7 +133,8 @@ class DefaultErrorHandler:
         self.strategies: list[Any] = node.children("backoff_strategies") if mine else []
         self.max_retries = (node.integer("max_retries", 5) if mine else 5) or 0
         self.special = any(
-            f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes) for f in self.filters
+            f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes)
+            for f in self.filters
         )
         """True when a response can need judgement although its status is no error, or orders more than a retry."""
 

@@ -104,7 +104,9 @@ def parse(text: str, name: str = "manifest") -> Any:
 def resolve(raw: Any) -> dict[str, Any]:
     """References replaced, parameters handed down. The values given are not changed, parts of the result are shared."""
     if not isinstance(raw, Mapping):
-        raise ConfigError("the manifest is not an object", hint="A manifest has keys such as version, streams and spec.")
+        raise ConfigError(
+            "the manifest is not an object", hint="A manifest has keys such as version, streams and spec."
+        )
     values = dict(raw)
     values.setdefault("type", "DeclarativeSource")
     if values["type"] != "DeclarativeSource":
@@ -201,7 +203,9 @@ def component_type(values: Mapping[str, Any], parent: str, field: str) -> str:
     return table.get(f"{parent}.{field}", "")
 
 
-def hand_down(node: Mapping[str, Any], field: str, parameters: Mapping[str, Any], own_first: bool = True) -> dict[str, Any]:
+def hand_down(
+    node: Mapping[str, Any], field: str, parameters: Mapping[str, Any], own_first: bool = True
+) -> dict[str, Any]:
     """`node` with `$parameters` in every component below it, and with the fields that parameters fill.
 
     A parameter fills a field of its name that is missing or empty, in the component and in all below it; below a field

@@ -64,7 +64,9 @@ class OAuthAuthenticator(Renewed):
         }
         self._single_use = "refresh_token_updater" in node.values
         if self._single_use:
-            self._text["refresh_token_name"] = node.template(updater.get("refresh_token_name", "refresh_token"), types=(str,))
+            self._text["refresh_token_name"] = node.template(
+                updater.get("refresh_token_name", "refresh_token"), types=(str,)
+            )
         self._begin()
 
     def _begin(self) -> None:
@@ -97,7 +99,9 @@ class OAuthAuthenticator(Renewed):
     def fetch(self) -> tuple[str, float | None]:
         endpoint = self._value("token_refresh_endpoint")
         if not endpoint:
-            raise AuthError("the access token was refused and there is no way to renew it", hint="Give a new access token.")
+            raise AuthError(
+                "the access token was refused and there is no way to renew it", hint="Give a new access token."
+            )
         endpoint = self._connection.moved(endpoint, self._home())
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
@@ -268,7 +272,9 @@ def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -
         private = serialization.load_pem_private_key(key.encode(), passphrase.encode() if passphrase else None)
     except (ValueError, TypeError) as error:
         raise ConfigError("the private key for signing cannot be read", hint="Give a private key in PEM.") from error
-    digest: Any = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(algorithm[2:5], hashes.SHA256)()
+    digest: Any = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(
+        algorithm[2:5], hashes.SHA256
+    )()
     if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("RS"):
         return private.sign(body, padding.PKCS1v15(), digest)
     if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("PS"):

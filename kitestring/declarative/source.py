@@ -244,7 +244,11 @@ def parent_names(streams: Iterable[Any]) -> Iterator[str]:
     for stream in streams:
         if not isinstance(stream, Mapping):
             continue
-        routers = (stream.get("retriever") or {}).get("partition_router") if isinstance(stream.get("retriever"), Mapping) else None
+        routers = (
+            (stream.get("retriever") or {}).get("partition_router")
+            if isinstance(stream.get("retriever"), Mapping)
+            else None
+        )
         yield from _parents_of(routers)
 
 
