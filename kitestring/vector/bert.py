@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BATCH = 16
-"""Texts a run, sorted by length. On two cores 8 to 32 make no difference; above, padding and caches cost."""
+MOST_TEXTS, MOST_TOKENS = 32, 2048
+"""A run takes this much, sorted by length: on two cores 8 to 32 texts make no difference; above, padding and caches cost.
+It lasts under a second, and that is how long `close` waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,11 @@ class Bert:
         ids = [one.ids if len(one.ids) <= most else [*one.ids[: most - 1], one.ids[-1]] for one in encoded]
         too_long = sum(len(one.ids) > most for one in encoded)
         order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
-        for begin in range(0, len(order), BATCH):
+        while order:
             stop()
-            chosen = order[begin : begin + BATCH]
-            longest = len(ids[chosen[-1]])
+            longest = len(ids[order[-1]])
+            count = max(1, min(MOST_TEXTS, MOST_TOKENS // longest))
+            order, chosen = order[:-count], order[-count:]
             tokens = np.zeros((len(chosen), longest), dtype=np.int64)
             mask = np.zeros((len(chosen), longest), dtype=np.int32)
             for row, number in enumerate(chosen):
