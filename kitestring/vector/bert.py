@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_TEXTS, MOST_TOKENS = 32, 2048
-"""A run takes this much, sorted by length: on two cores 8 to 32 texts make no difference; above, padding and caches cost.
-It lasts under a second, and that is how long `close` waits."""
+"""A run takes this much, sorted by length: on two cores 8 to 32 texts make no difference; above, padding and caches
+cost. It lasts under a second, and that is how long a `close` takes to be noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ def pooling_of(folder: Path, config: dict[str, Any]) -> str:
         hint="Choose another model, or serve this one and use openai_compatible.",
         path=str(folder),
     )
+
+
+@lru_cache(maxsize=2)
+def load(folder: Path, quantized: bool) -> Bert:
+    """The model in this directory; kept, since a process often asks for it more than once (0.5 s, 90 MB)."""
+    return Bert(folder, quantized)
 
 
 class Bert:

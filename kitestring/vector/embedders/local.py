@@ -50,7 +50,6 @@ class Local(Embedder):
     )
 
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _loaded: Bert | None = PrivateAttr(default=None)
     _closed: threading.Event = PrivateAttr(default_factory=threading.Event)
 
     @cached_property
@@ -100,16 +99,14 @@ class Local(Embedder):
     def bert(self) -> Bert:
         """The loaded model: the first call takes about a second."""
         with self._loading:
-            if self._loaded is None:
-                from kitestring.vector.bert import Bert
+            try:
+                from kitestring.vector.bert import load
 
-                try:
-                    self._loaded = Bert(self.folder, self.quantized)
-                except ImportError as error:
-                    raise ConfigError(
-                        f"the local embedder needs the package {error.name}, which is not installed", hint=INSTALL
-                    ) from error
-            return self._loaded
+                return load(self.folder, self.quantized)
+            except ImportError as error:
+                raise ConfigError(
+                    f"the local embedder needs the package {error.name}, which is not installed", hint=INSTALL
+                ) from error
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         closed = self._closed
