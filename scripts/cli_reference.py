@@ -36,8 +36,8 @@ Of several connections the worst counts: 130, then 1, 2, 3. A second Ctrl-C (or 
 ## What goes where
 
 Results go to stdout, everything else (progress, log, errors) to stderr. Where stderr is no terminal, progress and log
-are JSON lines. An error is two lines, what is wrong and the next action; `--debug` adds the traceback. Values of options
-that a connector marks as secret are masked in all of it.
+are JSON lines. An error is two lines, what is wrong and the next action; `--debug` adds the traceback. Options that a
+connector marks as secret are masked in all of it.
 
 State, rejected records and the like are in `.kitestring/` beside the project file (without one: in the working folder),
 or in `KITESTRING_HOME`.
