@@ -128,7 +128,7 @@ def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
         except OSError as error:
             log.warning("the changed configuration cannot be written", extra={"path": config, "error": str(error)})
 
-    if {k: v for k, v in source.config.items()} != values:
+    if source.config != values:
         keep(source.config)
     source.on_config(keep)
     return source

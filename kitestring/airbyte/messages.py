@@ -149,7 +149,7 @@ def configured_streams(catalog: Any) -> list[Stream]:
 
 
 def states_by_stream(value: Any) -> dict[tuple[str | None, str], State]:
-    """Saved states by namespace and name, from a list of STATE messages (with or without their envelope) or one of them."""
+    """Saved states by namespace and name, from STATE messages (a list or one, with or without their envelope)."""
     found: dict[tuple[str | None, str], State] = {}
 
     def take(one: Any) -> None:

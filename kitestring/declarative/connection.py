@@ -1,4 +1,4 @@
-"""The HTTP side of one source: its session, the answers kept for streams that are read as parents, the `base_url` override."""
+"""The HTTP side of one source: its sessions, the answers kept for parent streams, the `base_url` override."""
 
 from __future__ import annotations
 

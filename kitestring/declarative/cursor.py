@@ -6,6 +6,7 @@ A state is `{cursor field: value}`. While a sync runs and stretches end out of o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -117,7 +118,9 @@ class Cursor(Generic[Value]):
 
     def add(self, progress: Progress[Value], stretch: Stretch[Value] | None) -> Progress[Value]:
         """Progress after one more stretch; stretches that touch become one."""
-        found = [*progress.stretches] if stretch is None else [*progress.stretches, stretch]
+        found = list(progress.stretches)
+        if stretch is not None:
+            found.append(stretch)
         return replace(progress, stretches=self.joined(found))
 
     def joined(self, stretches: list[Stretch[Value]]) -> list[Stretch[Value]]:
@@ -157,7 +160,8 @@ class Cursor(Generic[Value]):
             lower: Any = since - self.lookback  # type: ignore[operator]
         except OverflowError:
             return since
-        return max(lower, min(since, self.start))
+        bounded: Value = max(lower, min(since, self.start))
+        return bounded
 
     def observe(self, records: list[Record], latest: Value | None) -> Value | None:
         """The highest cursor value of the records and `latest`; values that cannot be read do not count."""
@@ -334,7 +338,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         stretches = self.joined(progress.stretches)
         if self.start < stretches[0].start:
             yield from self._split(self.start, stretches[0].start, False)
-        for before, behind in zip(stretches, stretches[1:], strict=False):
+        for before, behind in itertools.pairwise(stretches):
             yield from self._split(before.end + (self.granularity or timedelta()), behind.start, False)
         last = stretches[-1].end
         try:
@@ -344,7 +348,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         yield from self._split(last, self.end(), True)
 
     def _split(self, lower: datetime, upper: datetime, final: bool) -> Iterator[dict[str, Any]]:
-        """Cut a stretch into steps. Bounds are inclusive, so that a step ends one granularity before the next begins."""
+        """Cut a stretch into steps. Bounds are inclusive: a step ends one granularity before the next begins."""
         if lower > upper or (lower == upper and not self.granularity) or upper < self.start:
             return
         clamp = self._clamp or (lambda value: value)

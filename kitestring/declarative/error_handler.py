@@ -125,7 +125,7 @@ def error_text(response: Response) -> str:
 
 @keyword("DefaultErrorHandler")
 class DefaultErrorHandler:
-    """The first filter that matches decides; then the status: 5xx, 408, 409, 425 and 429 are tried again, other errors fail."""
+    """The first filter that matches decides; then the status: 5xx, 408, 409, 425, 429 are tried again, others fail."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         mine = node.type == "DefaultErrorHandler"

@@ -1,4 +1,4 @@
-"""Dates and durations: a format compiled once parses and writes moments; ISO 8601 durations may hold months and years."""
+"""Dates and durations: a format, compiled once, parses and writes moments; durations may hold months and years."""
 
 from __future__ import annotations
 

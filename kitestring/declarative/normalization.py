@@ -1,4 +1,4 @@
-"""Fits a record to its JSON schema: texts to numbers and back, one value to a list (`schema_normalization: Default`)."""
+"""Fits a record to its JSON schema: texts to numbers and back, one value to a list of one."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from kitestring.types import Record
 
 @dataclass(slots=True)
 class Turn:
-    """What a paginator knows when a page was read. `extracted` counts the records of the page, `selected` those kept."""
+    """What is known when a page was read. `extracted` counts the records of the page, `selected` those kept."""
 
     response: Any
     body: Any

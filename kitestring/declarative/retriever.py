@@ -11,7 +11,7 @@ from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
 from kitestring.declarative.paginator import NoPagination, Turn
-from kitestring.declarative.partition_router import Single, router
+from kitestring.declarative.partition_router import router
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice

@@ -94,7 +94,7 @@ class ConfigRemapField:
     def transform(self, config: Config) -> None:
         path = [part({}) for part in self._path]
         value = field.get(config, path)
-        if isinstance(value, str | int | float) and value in self._map:
+        if isinstance(value, str) and value in self._map:
             field.put(config, path, self._map[value])
 
 
