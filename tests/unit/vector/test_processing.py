@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from kitestring.config import Config, one_of
 from kitestring.errors import ConfigError, RecordError
-from kitestring.vector.embedders import Embedding
+from kitestring.vector.embedders import Embedding, cohere, openai
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.embedders.from_field import FromField
 from kitestring.vector.processing import Processing
@@ -59,11 +60,11 @@ def test_airbyte_s_configurations_are_taken_as_they_are(embedding: dict[str, Any
 
 
 def test_configurations_from_airbyte_keep_its_models() -> None:
-    openai = Vectors.load({**AIRBYTE, "embedding": {"mode": "openai", "openai_key": "k"}}).embedding
-    cohere = Vectors.load({**AIRBYTE, "embedding": {"mode": "cohere", "cohere_key": "k"}}).embedding
-    assert openai.model_name == "text-embedding-ada-002:1536"
-    assert cohere.model_name == "embed-english-light-v2.0:1024"
-    assert (openai.usd_per_million_tokens, Fake().usd_per_million_tokens) == (0.10, 0.0)
+    first = Vectors.load({**AIRBYTE, "embedding": {"mode": "openai", "openai_key": "k"}}).embedding
+    second = Vectors.load({**AIRBYTE, "embedding": {"mode": "cohere", "cohere_key": "k"}}).embedding
+    assert first.model_name == "text-embedding-ada-002:1536"
+    assert second.model_name == "embed-english-light-v2.0:1024"
+    assert (first.usd_per_million_tokens, Fake().usd_per_million_tokens) == (0.10, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,3 +144,17 @@ def test_vectors_can_come_from_the_records() -> None:
         embedder.embed_records([{}], ["a"])
     with pytest.raises(ConfigError, match="a text alone cannot be embedded"):
         embedder.embed(["a"])
+
+
+def test_every_option_is_in_the_reference() -> None:
+    folder = Path(__file__).parents[3] / "docs" / "reference"
+    pages = (folder / "processing.md").read_text("utf-8") + (folder / "embedders.md").read_text("utf-8")
+    form = Vectors.spec()["properties"]
+    choices = form["embedding"]["oneOf"]
+    splitters = form["processing"]["properties"]["text_splitter"]["oneOf"]
+    names = {name for part in (form["processing"], *choices, *splitters) for name in part["properties"]}
+    modes = {choice["properties"]["mode"]["const"] for choice in (*choices, *splitters)}
+    missing = [name for name in sorted(names | modes) if f"`{name}`" not in pages]
+    assert missing == ["mode"] or not missing
+    for model in (*get_args(openai.Model), *get_args(cohere.Model)):
+        assert model in pages
