@@ -381,6 +381,36 @@ def test_closing_wakes_a_wait(api):
         session.get("/a")
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_closing_ends_a_read_from_a_silent_server(tls):
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+    with Api(tls=context) as api:
+        api.faults.slow_s = 30
+        session = Session(base_url=api.url, tls=Tls(ca_file=str(CERTIFICATE)), proxy="")
+        session.get("/a")
+        api.faults.next("slow")
+        caught = []
+
+        def work():
+            try:
+                session.get("/a")
+            except Cancelled as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while len(api.requests) < 2:
+            time.sleep(0.01)
+        began = time.monotonic()
+        session.close()
+        thread.join(5)
+        assert len(caught) == 1
+        assert time.monotonic() - began < 2
+
+
 def test_a_stream_is_read_in_pieces_and_frees_its_connection(api, session):
     body = bytes(range(256)) * 4000
     api.answers = [Answer(200, body), Answer(200, body)]
