@@ -101,6 +101,21 @@ def test_a_second_read_brings_only_what_changed(zendesk, support):
     assert bodies == ["One more word from us.", "It broke."]
 
 
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("tickets", {"generated_timestamp": 1759276800}),
+        ("ticket_comments", {"created_at": "2025-10-01T00:00:00Z"}),
+        ("articles", {"updated_at": "2025-02-01T00:00:00Z"}),
+    ],
+)
+def test_a_state_of_airbytes_connector_is_taken_over(zendesk, support, name, state):
+    (cursor, value), total = next(iter(state.items())), len(read(support, name)[0])
+    rows, _ = read(support, name, state)
+    assert 0 < len(rows) < total
+    assert all(row[cursor] >= value for row in rows)
+
+
 def test_comments_know_their_ticket_and_when_they_were_written(support):
     rows, _ = read(support, "ticket_comments")
     for row in rows:
