@@ -43,8 +43,8 @@ SHORT = 64
 def refusal_of(error: ConfigError) -> Literal["many", "long"] | None:
     """Whether a server refused a request for its number of texts or for their length, as servers say it.
 
-    text-embeddings-inference: 413 "batch size 64 > maximum allowed batch size 32", 413 "`inputs` must have less than 512
-    tokens"; vLLM and OpenAI: 400 "maximum context length is 8192 tokens"; DashScope: 400 "batch size is invalid".
+    text-embeddings-inference: 413 "batch size 64 > maximum allowed batch size 32" and "`inputs` must have less than
+    512 tokens"; vLLM and OpenAI: 400 "maximum context length is 8192 tokens"; DashScope: 400 "batch size is invalid".
     """
     status = error.fields.get("status")
     if status not in (400, 413, 422):
