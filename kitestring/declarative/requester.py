@@ -37,7 +37,7 @@ class HttpRequester:
         self.name = name
         self.connection = node.setting.connection
         self.method = str(node.get("http_method", "GET")).upper()
-        self._url, self._base, self._path = node.text("url"), node.text("url_base"), node.text("path")
+        self._url, self._base, self._path = (node.text(part, "") for part in ("url", "url_base", "path"))
         if not node.get("url") and not node.get("url_base"):
             raise node.wrong("HttpRequester needs `url` or `url_base`")
         use_cache = node.get("use_cache")
