@@ -181,6 +181,7 @@ def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
     "credentials",
     [
         {"personal_access_token": "ghp_larkspur"},
+        {"option_title": "PAT Credentials", "personal_access_token": "ghp_larkspur, ghp_another"},
         {"option_title": "OAuth Credentials", "access_token": "ghp_larkspur", "client_id": "a", "client_secret": "b"},
     ],
 )

@@ -1,4 +1,5 @@
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,13 @@ def test_a_state_of_airbytes_connector_is_taken_over(zendesk, support, name, sta
     rows, _ = read(support, name, state)
     assert 0 < len(rows) < total
     assert all(row[cursor] >= value for row in rows)
+
+
+def test_the_last_minute_which_zendesk_withholds_is_not_asked_for(zendesk, support):
+    state = {"generated_timestamp": str(int(time.time()) - 20)}
+    seen = len(zendesk.requests)
+    assert read(support, "tickets", state) == ([], state)
+    assert len(zendesk.requests) == seen
 
 
 def test_comments_know_their_ticket_and_when_they_were_written(support):

@@ -571,6 +571,12 @@ def test_a_private_authority_is_trusted_when_given(secure):
         assert session.get(secure.url + "/a")["path"] == "/a"
 
 
+def test_an_authority_can_come_from_the_environment(secure, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with Session(proxy="") as session:
+        assert session.get(secure.url + "/a")["path"] == "/a"
+
+
 def test_verification_can_be_switched_off_and_says_so(secure, caplog):
     with Session(tls=Tls(verify=False), proxy="") as session:
         assert session.get(secure.url + "/a")["path"] == "/a"
