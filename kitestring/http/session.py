@@ -143,6 +143,8 @@ class Session:
                 except TransientError as failure:
                     error = failure
                     verdict = policy.judge(attempt, None, failure)
+                except KitestringError as failure:
+                    raise self._mask.error(failure) from failure.__cause__
             if response is not None and stream:
                 response.close()
             if isinstance(verdict, Raise):

@@ -483,6 +483,16 @@ def test_secrets_stand_in_no_log_and_no_error(api, caplog):
     assert "**********" in str(caught.value)
 
 
+def test_what_a_look_at_the_answer_finds_is_final_and_masked(api):
+    def refuse(response):
+        raise ConfigError(f"no good: {response.json()['params']}", hint=f"not {SECRET}")
+
+    with Session(base_url=api.url, secrets=[SECRET]) as session, pytest.raises(ConfigError, match="no good") as caught:
+        session.request("GET", "/a", params={"q": SECRET}, verify=refuse)
+    assert SECRET not in str(caught.value) + caught.value.hint
+    assert len(api.requests) == 1
+
+
 def test_a_request_is_logged_with_status_time_and_attempt(api, session, caplog):
     caplog.set_level(logging.DEBUG, "kitestring.http")
     api.faults.next("server_error")
