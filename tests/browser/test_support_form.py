@@ -109,7 +109,9 @@ def page(address: str) -> Iterator[Any]:
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
-        page.get_by_label("Your name").wait_for()
+        # Each kind of field is loaded by itself.
+        for field in (page.get_by_label("Your name"), page.get_by_role("combobox"), page.get_by_label("Description")):
+            field.wait_for()
         yield page
         browser.close()
         assert not elsewhere
