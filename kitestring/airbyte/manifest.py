@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from kitestring.airbyte.messages import (
     Writer,
@@ -22,9 +21,11 @@ from kitestring.airbyte.messages import (
 )
 from kitestring.batch import Batch
 from kitestring.declarative.manifest import load
-from kitestring.declarative.source import DeclarativeSource
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.types import Checkpoint, Reject, State, Stream
+
+if TYPE_CHECKING:
+    from kitestring.declarative.source import DeclarativeSource
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -33,7 +34,7 @@ STATE_EVERY_S = 5.0
 
 
 def spec(manifest: str, writer: Writer) -> int:
-    """The form of the configuration."""
+    """The form of the configuration; the engine is not imported for it."""
     found = load(Path(manifest)).get("spec") or {}
     body: dict[str, Any] = {"connectionSpecification": found.get("connection_specification") or {}}
     if found.get("documentation_url"):
@@ -116,6 +117,8 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
 
 def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
     """The source; a configuration that it changes is told to the platform and written to its file."""
+    from kitestring.declarative.source import DeclarativeSource
+
     values = read_json(config, "configuration")
     if not isinstance(values, dict):
         raise ConfigError(f"the configuration {config} is no object", hint="Correct the file.")
@@ -124,7 +127,7 @@ def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
     def keep(changed: dict[str, Any]) -> None:
         writer.control(changed)
         try:
-            Path(config).write_bytes(orjson.dumps(changed, option=orjson.OPT_INDENT_2))
+            Path(config).write_text(json.dumps(changed, indent=2, ensure_ascii=False), encoding="utf-8")
         except OSError as error:
             log.warning("the changed configuration cannot be written", extra={"path": config, "error": str(error)})
 

@@ -200,14 +200,14 @@ class Files(Destination):
 
         In memory are the keys that wait, and of all else one row group and one file at a time.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         store, codec = self.store(), self.codec()
         incoming, shadow, place = work(stream, "incoming"), work(stream, "shadow"), folder(stream)
         names = store.names(incoming)
         if not names:
             return
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         keys = {name: self._keys(stream, incoming, name) for name in names}
         waiting = pa.chunked_array(list(keys.values()), pa.string())
         numbers = pa.array(range(len(waiting)), pa.int64())

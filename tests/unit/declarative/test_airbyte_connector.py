@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,17 @@ def test_a_configured_catalog_becomes_streams() -> None:
     assert (found.key, found.primary_key, found.cursor) == ("n.things", (("id",),), ("u",))
     with pytest.raises(ConfigError):
         configured_streams({"streams": [{"stream": {"name": "a"}, "sync_mode": "sometimes"}]})
+
+
+@pytest.mark.parametrize(
+    "program", [["-m", "kitestring.airbyte.manifest"], ["-m", "kitestring", "airbyte", "manifest"]]
+)
+def test_the_form_of_a_manifest_is_told_without_loading_what_reads_it(tmp_path: Path, program: list[str]) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(yaml.safe_dump(manifest(spec={"type": "Spec", "connection_specification": {"type": "object"}})))
+    command = [sys.executable, "-X", "importtime", *program, "spec", "--manifest-path", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {text.rpartition("|")[2].strip().partition(".")[0] for text in done.stderr.splitlines()}
+    assert json.loads(done.stdout)["type"] == "SPEC"
+    assert "yaml" in imported
+    assert not imported & {"pydantic", "jinja2", "urllib3", "typer", "rich", "pyarrow", "numpy"}
