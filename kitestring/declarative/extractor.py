@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from typing import Any, Protocol
 
 from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.slice import Slice
+
+log = logging.getLogger("kitestring.declarative")
 
 
 class Extractor(Protocol):
@@ -75,26 +80,62 @@ class RecordExpander:
         self._emit_parent = node.get("on_no_records", "skip") == "emit_parent"
         parents = [node.at(value, f"parent_fields[{i}]") for i, value in enumerate(node.items("parent_fields"))]
         self._copied = [(one.items("parent_path"), one.items("record_path")) for one in parents]
-        if node.get("truncated_list_retriever") is not None:
-            raise node.wrong("fetching the rest of a truncated list is not supported yet", "truncated_list_retriever")
+        self._truncated = node.path_of("truncation_indicator_path") if node.get("truncation_indicator_path") else None
+        self._rest: Any = node.child("truncated_list_retriever", "SimpleRetriever", name=f"{node.path} (whole list)")
+        if self._rest is not None and self._truncated is None:
+            raise node.wrong("needs a `truncation_indicator_path`", "truncated_list_retriever")
+        self._warned = False
 
     def expanded(self, record: Any) -> list[Any]:
         path = [part({}) for part in self._path]
         items = field.every(record, path) if "*" in path else field.get(record, path)
         if "*" in path and items and all(isinstance(item, list) for item in items):
             items = [one for item in items for one in item]
-        if not isinstance(items, list) or not items:
+        if not isinstance(items, list):
+            items = []
+        if self._truncated is not None and field.get(record, [part({}) for part in self._truncated]):
+            items = self._whole(record, items)
+        if not items:
             return [record] if self._emit_parent else []
-        found = []
-        for item in items:
-            if isinstance(item, dict):
-                item = {**record, **item} if self._merge and isinstance(record, dict) else dict(item)
-                if self._keep_original:
-                    item["original_record"] = record
-                for source, target in self._copied:
-                    field.put(item, target, field.get(record, source))
-            found.append(item)
-        return found
+        return [self._placed(record, item, path) for item in items]
+
+    def _whole(self, record: Any, items: list[Any]) -> list[Any]:
+        """The complete list of a record that shows only its beginning; that beginning, where nothing comes back."""
+        if self._rest is not None:
+            part = Slice({"parent_record": record})
+            return [one for page in self._rest.pages(part) for one in page.records] or items
+        if not self._warned:
+            self._warned = True
+            log.warning("records are left out: the API cut a list short to %d, nothing fetches the rest", len(items))
+        return items
+
+    def _placed(self, record: Any, item: Any, path: list[Any]) -> Any:
+        """An item with what it keeps of its parent."""
+        if not isinstance(item, dict):
+            if not (self._merge or self._keep_original or self._copied):
+                return item
+            item = {"value": item}
+        merged = self._merge and isinstance(record, dict)
+        item = {**copy.deepcopy(without(record, path)), **item} if merged else dict(item)
+        if self._keep_original:
+            item["original_record"] = record
+        for source, target in self._copied:
+            field.put(item, target, field.get(record, source))
+        return item
+
+
+def without(record: Any, path: list[Any]) -> Any:
+    """A record without the value at a path; what is around it is copied, not changed."""
+    if not path or not isinstance(record, dict):
+        return record
+    step, *rest = path
+    if step == "*":
+        return {name: without(value, rest) for name, value in record.items()} if rest else {}
+    if step not in record:
+        return record
+    if not rest:
+        return {name: value for name, value in record.items() if name != step}
+    return {**record, step: without(record[step], rest)}
 
 
 @keyword("ParentFieldPath")

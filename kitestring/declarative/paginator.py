@@ -81,6 +81,7 @@ class NoPagination:
     """One page is all."""
 
     page_size: int | None = None
+    resizable = False
 
     def __init__(self, node: Node | None = None, **_: Any) -> None: ...
 
@@ -110,6 +111,12 @@ class DefaultPaginator:
         self.page_size: int | None = self._strategy.page_size
         if self._size_option is not None and not self.page_size:
             raise node.wrong("needs a `page_size` in the pagination strategy", "page_size_option")
+        # Smaller pages would move the boundaries of numbered ones, and an address carries the old size.
+        self.resizable = (
+            self._size_option is not None
+            and isinstance(self._strategy, OffsetIncrement | CursorPagination)
+            and not isinstance(self._token_option, RequestPath)
+        )
 
     def first(self) -> Token | None:
         token = self._strategy.first()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kitestring.declarative import field
@@ -71,10 +72,21 @@ class PropertyChunking:
 
 @keyword("JsonSchemaPropertySelector")
 class JsonSchemaPropertySelector:
-    """Leaves out properties that no selected field needs. Here all of them are asked for."""
+    """Leaves out the properties that are not in the schema the stream was configured with.
+
+    Without a configured schema (check, discover, a parent stream, a schema without properties) all are asked for.
+    """
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._transformations = node.children("transformations")
+
+    def chosen(self, schema: Mapping[str, Any]) -> set[str] | None:
+        properties = copy.deepcopy(schema.get("properties"))
+        if not isinstance(properties, dict):
+            return None
+        for transformation in self._transformations:
+            transformation.transform(properties, {"record": properties})
+        return set(properties)
 
 
 @keyword("QueryProperties")
@@ -87,11 +99,18 @@ class QueryProperties:
         self._source = names if isinstance(names, list) else node.child("property_list", "PropertiesFromEndpoint")
         self._always = [str(name) for name in node.items("always_include_properties")]
         self._chunking: PropertyChunking | None = node.child("property_chunking", "PropertyChunking")
-        node.child("property_selector", "JsonSchemaPropertySelector")
+        self._selector: JsonSchemaPropertySelector | None = node.child(
+            "property_selector", "JsonSchemaPropertySelector"
+        )
+        self.schema: Mapping[str, Any] = {}
+        """The schema that the stream was configured with."""
 
     def chunks(self) -> list[list[str]]:
         found = self._source if isinstance(self._source, list) else self._source.names()
         names = [str(name) for name in found]
+        chosen = self._selector.chosen(self.schema) if self._selector is not None else None
+        if chosen is not None:
+            names = [name for name in names if name in chosen]
         if self._chunking is None:
             return [[*self._always, *names]]
         return list(self._chunking.chunks([name for name in names if name not in self._always], self._always))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
+from kitestring.declarative.page_size import PageSizeReduction, Smaller
 from kitestring.declarative.paginator import NoPagination, Turn
 from kitestring.declarative.partition_router import router
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError, ConnectorError, TransientError
+from kitestring.http import vendor_message
 from kitestring.types import Record, Reject
 
 
@@ -56,10 +58,12 @@ class SimpleRetriever:
         self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached, verify=verify)
         self._paginator: Any = node.child("paginator") or NoPagination()
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
-        for newer in ("page_size_reduction",):
-            if node.get(newer) is not None:
-                raise node.wrong("is not supported yet", newer)
         self._properties = self._query_properties()
+        self._reduction: PageSizeReduction | None = node.child(
+            "page_size_reduction", "PageSizeReduction", name=name, paginator=self._paginator
+        )
+        if self._reduction is not None and self._properties is not None:
+            raise node.wrong("cannot be combined with query properties", "page_size_reduction")
         reset = node.mapping("pagination_reset")
         self._reset_action = reset.get("action", "")
         self._reset_limit = (reset.get("limits") or {}).get("number_of_records")
@@ -84,6 +88,11 @@ class SimpleRetriever:
             value = {"type": "QueryProperties", "property_list": requester.values["fetch_properties_from_endpoint"]}
             return requester.at(value, "fetch_properties_from_endpoint").build()
         return None
+
+    def configured(self, schema: Mapping[str, Any]) -> None:
+        """The schema that the reader of the stream has chosen."""
+        if self._properties is not None:
+            self._properties.schema = schema
 
     def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
         """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
@@ -112,19 +121,34 @@ class SimpleRetriever:
         token: Token | None = self._paginator.first()
         whole, count, latest, repeated = part, 0, None, None
         inside = "child_response" in part.extra_fields
+        sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
             turn = None
-            for page in self._kept(part, wanted) if inside else self._page(part, token, wanted):
-                if not isinstance(page, Page):
-                    turn = page
-                    continue
-                count += len(page.records)
-                if self._reset_action and self.cursor is not None:
-                    latest = self.cursor.observe(page.records, latest)
-                if fed is not None:
-                    page.records = [record for record in page.records if fed(record)]
-                yield page
+            try:
+                for page in (
+                    self._kept(part, wanted)
+                    if inside
+                    else self._page(part, token, wanted, sizes.size if sizes else None)
+                ):
+                    if not isinstance(page, Page):
+                        turn = page
+                        continue
+                    count += len(page.records)
+                    if self._reset_action and self.cursor is not None:
+                        latest = self.cursor.observe(page.records, latest)
+                    if fed is not None:
+                        page.records = [record for record in page.records if fed(record)]
+                    yield page
+            except Smaller as refused:
+                if sizes is None:
+                    raise self.node.wrong(
+                        "the error handler asks for smaller pages, and there is no `page_size_reduction`"
+                    ) from refused
+                sizes.reduce(refused.message)
+                continue
             inside = False
+            if sizes is not None:
+                sizes.passed()
             if turn is None:
                 return
             if turn is AGAIN or (self._reset_limit and count >= self._reset_limit):
@@ -156,21 +180,21 @@ class SimpleRetriever:
             raise ConfigError(f"stream {self.name}: the first page already asks to start over")
         return whole
 
-    def _options(self, part: Slice, token: Token | None) -> Options:
+    def _options(self, part: Slice, token: Token | None, size: int | None) -> Options:
         options = Options()
-        self._paginator.fill(options, token)
+        self._paginator.fill(options, token, size)
         if token is None or not self._first_only:
             self.router.fill(options, part)
             if self.cursor is not None:
                 self.cursor.fill(options, part)
         return options
 
-    def _page(self, part: Slice, token: Token | None, wanted: Wanted | None) -> Iterator[Any]:
+    def _page(self, part: Slice, token: Token | None, wanted: Wanted | None, size: int | None) -> Iterator[Any]:
         """The page's runs of records, then a `Turn` (or `AGAIN`); no turn where there can be no next page."""
         if self._properties is not None:
             yield from self._properties.page(self, part, token, wanted)
             return
-        response, action = self.send(part, token)
+        response, action = self.send(part, token, size=size)
         if action == Actions.RESET_PAGINATION:
             yield AGAIN
             return
@@ -187,10 +211,10 @@ class SimpleRetriever:
             if records:
                 last = records[-1]
             if records or rejects:
-                size = 0 if self._decoder.streamed else len(response.body)
-                yield Page(records, rejects, size or 256 * len(records))
+                nbytes = 0 if self._decoder.streamed else len(response.body)
+                yield Page(records, rejects, nbytes or 256 * len(records))
         value = token["next_page_token"] if token else None
-        yield Turn(response, {} if body is None else body, extracted, selected, last, value, part)
+        yield Turn(response, {} if body is None else body, extracted, selected, last, value, part, size)
 
     def _kept(self, part: Slice, wanted: Wanted | None) -> Iterator[Any]:
         """The first page of a substream that came inside the parent's record (`lazy_read_pointer`)."""
@@ -202,11 +226,13 @@ class SimpleRetriever:
         body = bodies[0] if bodies else {}
         yield Turn(Inside(), body, len(values), len(records), records[-1] if records else None, None, part)
 
-    def send(self, part: Slice, token: Token | None, properties: list[str] | None = None) -> tuple[Any, str]:
+    def send(
+        self, part: Slice, token: Token | None, properties: list[str] | None = None, size: int | None = None
+    ) -> tuple[Any, str]:
         response, action = self.requester.send(
             part,
             token,
-            self._options(part, token),
+            self._options(part, token, size),
             self._paginator.path(token),
             stream=self._decoder.streamed,
             properties=properties,
@@ -214,7 +240,7 @@ class SimpleRetriever:
         if action == Actions.SPLIT_WINDOW:
             raise TooWide(f"stream {self.name}: the API refuses the window {dict(part.cursor_slice)}")
         if action == Actions.REDUCE_PAGE_SIZE:
-            raise self.node.wrong("the error handler asks for smaller pages, which is not supported yet")
+            raise Smaller(vendor_message(response))
         return response, action
 
     def selected(self, response: Any, part: Slice, token: Token | None, wanted: Wanted | None) -> tuple[Any, Page, int]:

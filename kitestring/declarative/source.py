@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -19,6 +20,7 @@ from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.retriever import Page
 from kitestring.declarative.spec import Spec, violations
 from kitestring.declarative.stream import CLOSED, Piece
+from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
@@ -43,6 +45,7 @@ class DeclarativeSource(Source):
     _dynamic: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _built: dict[str, Any] = PrivateAttr(default_factory=dict)
     _parents: dict[str, dict[str, State]] = PrivateAttr(default_factory=dict)
+    _groups: list[Any] = PrivateAttr(default_factory=list)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
     @classmethod
@@ -106,6 +109,7 @@ class DeclarativeSource(Source):
         if manifest.get("api_budget"):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
         self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
+        self._groups = groups(root)
 
     def _root(self) -> Node:
         return Node(self._manifest, "", self._setting)
@@ -208,8 +212,14 @@ class DeclarativeSource(Source):
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
         piece: Piece = partition.data["piece"]
-        with self._setting.connection:
-            for page in self.component(stream.name).read(piece):
+        component = self.component(stream.name)
+        component.configured(stream.schema)
+        with ExitStack() as held:
+            for group in self._groups:
+                if stream.name in group.names:
+                    held.enter_context(group.turn(stream.name))
+            held.enter_context(self._setting.connection)
+            for page in component.read(piece):
                 if not isinstance(page, Page):
                     yield Checkpoint({CLOSED: page})
                     continue

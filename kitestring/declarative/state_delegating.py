@@ -56,6 +56,10 @@ class StateDelegatingStream:
     def stream(self) -> Stream:
         return self._stream("partial" if self.full.cursor is None else "full").stream()
 
+    def configured(self, schema: Mapping[str, Any]) -> None:
+        for one in (self.full, self.partial):
+            one.configured(schema)
+
     def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
         self._by = by = self._choice(state)
         for piece in self._stream(by).pieces(state if by == "partial" else {}, memory):

@@ -10,7 +10,7 @@ from typing import Any
 
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
-from kitestring.declarative.retriever import Page
+from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.types import Record, State, Stream, SyncMode
@@ -81,6 +81,11 @@ class DeclarativeStream:
             source_defined_cursor=cursor is not None and not cursor.user_field,
             sync_modes=modes,
         )
+
+    def configured(self, schema: Mapping[str, Any]) -> None:
+        """The schema that the stream is read with: properties that are not in it need not be asked for."""
+        if isinstance(self.retriever, SimpleRetriever):
+            self.retriever.configured(schema)
 
     # Reading: states to pieces, pieces to pages.
 

@@ -110,6 +110,7 @@ class Session:
             self._hide_secrets_of(auth)
         url = self._absolute(url)
         attempt, waited_s, refreshed = 1, 0.0, False
+        learn = getattr(auth, "learn", None)
         while True:
             request = Request(
                 method,
@@ -128,6 +129,7 @@ class Session:
                 response = self._attempt(request, stream, attempt)
             except (TransientError, ConfigError) as failure:
                 error = failure
+            elsewhere = response is not None and learn is not None and learn(request, response)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
                 refreshed = True
                 if auth.refresh(response):
@@ -152,6 +154,8 @@ class Session:
             if isinstance(verdict, Return):
                 raise self._mask.error(error or TransientError(f"{method} {url.partition('?')[0]} gave no answer"))
             pause_s = backoff_s(attempt) if verdict.after_s is None else max(0.0, verdict.after_s)
+            if elsewhere:
+                pause_s = 0.0
             waited_s += pause_s
             if waited_s > self.max_wait_s:
                 raise self._mask.error(

@@ -70,12 +70,47 @@ def test_a_record_expands_into_its_items(api: Api, open_source: Open) -> None:
 
     assert expanded() == [{"n": 1}, {"n": 2}]
     assert expanded(parent_fields=[{"parent_path": ["id"], "record_path": ["p", "id"]}])[0] == {"n": 1, "p": {"id": 1}}
-    assert expanded(merge_parent=True)[1]["id"] == 1
+    assert expanded(merge_parent=True) == [{"id": 1, "n": 1}, {"id": 1, "n": 2}]
     assert expanded(remain_original_record=True)[0]["original_record"]["id"] == 1
     assert expanded(on_no_records="emit_parent")[-1] == {"id": 2, "lines": []}
     assert expanded(expand_records_from_field=["lines", "*"]) == [{"n": 1}, {"n": 2}]
-    with pytest.raises(ConfigError, match="not supported yet"):
-        expanded(truncated_list_retriever={"type": "SimpleRetriever"})
+    with pytest.raises(ConfigError, match="needs a `truncation_indicator_path`"):
+        expanded(truncated_list_retriever=stream("rest", api.url)["retriever"])
+
+
+def test_items_that_are_no_objects_become_some_where_they_keep_something_of_their_parent(
+    api: Api, open_source: Open
+) -> None:
+    page = {"data": [{"id": 1, "tags": ["a", "b"]}]}
+    expander = {"type": "RecordExpander", "expand_records_from_field": ["tags"], "merge_parent": True}
+    found = read(api, open_source, page, selector=extractor("data", record_expander=expander))
+    assert found.records == [{"id": 1, "value": "a"}, {"id": 1, "value": "b"}]
+
+
+def test_a_list_that_was_cut_short_is_read_whole(api: Api, open_source: Open, caplog: pytest.LogCaptureFixture) -> None:
+    page = {
+        "data": [
+            {"id": 1, "lines": {"data": [{"n": 1}], "more": True}},
+            {"id": 2, "lines": {"data": [{"n": 3}], "more": False}},
+            {"id": 3, "lines": {"data": [{"n": 4}], "more": True}},
+        ]
+    }
+    api.answers["/1/lines"] = {"data": [{"n": 1}, {"n": 2}]}
+    api.answers["/3/lines"] = {"data": []}
+    rest = stream("rest", api.url, "/{{ stream_slice['parent_record']['id'] }}/lines")["retriever"]
+    short = {
+        "type": "RecordExpander",
+        "expand_records_from_field": ["lines", "data"],
+        "truncation_indicator_path": ["lines", "more"],
+        "parent_fields": [{"parent_path": ["id"], "record_path": ["of"]}],
+    }
+    whole = {**short, "truncated_list_retriever": rest}
+    found = read(api, open_source, page, selector=extractor("data", record_expander=whole))
+    assert found.records == [{"n": 1, "of": 1}, {"n": 2, "of": 1}, {"n": 3, "of": 2}, {"n": 4, "of": 3}]
+    assert api.paths() == ["/things", "/1/lines", "/3/lines"]
+    found = read(api, open_source, page, selector=extractor("data", record_expander=short))
+    assert [record["n"] for record in found.records] == [1, 3, 4]
+    assert caplog.text.count("records are left out") == 1
 
 
 def filtered(condition: Any, **more: Any) -> dict[str, Any]:

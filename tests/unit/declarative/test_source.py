@@ -15,7 +15,7 @@ import kitestring.declarative as language
 from kitestring.declarative import DeclarativeSource, manifest_spec
 from kitestring.errors import AuthError, ConfigError
 from kitestring.source import Source
-from kitestring.types import Partition
+from kitestring.types import Partition, Stream
 
 PAGE = {"data": [{"id": 1}]}
 FORM = {
@@ -515,6 +515,16 @@ def test_many_properties_are_asked_in_several_requests(api: Api, open_source: Op
     requester = {"query_properties": plain, "request_parameters": {"fields": "{{ query_properties | join('+') }}"}}
     sync(open_source(stream(url=api.url, requester=requester)))
     assert [call.query["fields"] for call in api.calls] == ["aa,bb", "aa+bb"]
+    api.calls.clear()
+    renamed = {"type": "KeysToLower"}
+    selector = {"type": "JsonSchemaPropertySelector", "transformations": [renamed]}
+    chosen = {**plain, "always_include_properties": ["id"], "property_selector": selector}
+    source = open_source(stream(url=api.url, requester={"request_parameters": {"fields": chosen}}))
+    for schema in ({}, {"properties": {"BB": {}, "zz": {}}}, {"properties": {}}):
+        configured = Stream("things", schema=schema)
+        (partition,) = source.partitions([configured], {})
+        list(source.read(partition, {}))
+    assert [call.query["fields"] for call in api.calls] == ["id,aa,bb", "id,bb", "id"]
     bad = {**asked, "property_chunking": {**chunking, "property_limit_type": "bytes"}}
     with pytest.raises(ConfigError, match="characters or property_count"):
         open_source(stream(url=api.url, requester={"request_parameters": {"fields": bad}})).discover()

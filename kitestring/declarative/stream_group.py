@@ -1,0 +1,52 @@
+"""Groups of streams of which one at a time is read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kitestring.declarative.keyword import Node, keyword
+
+
+@keyword("BlockSimultaneousSyncsAction")
+class BlockSimultaneousSyncsAction:
+    """Only one stream of the group is read at a time: the action of a `StreamGroup`."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+
+@keyword("StreamGroup")
+class StreamGroup:
+    """Streams that share what cannot be used twice at once: a session, a report queue. Their partitions take turns."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        node.needed_child("action", "BlockSimultaneousSyncsAction")
+        streams = node.items("streams")
+        if not all(isinstance(one, Mapping) and one.get("name") for one in streams):
+            raise node.wrong("a list of references to streams is expected", "streams")
+        self.names = frozenset(str(one["name"]) for one in streams)
+        self._reading = ""
+        self._readers = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait until no other stream of the group is read. Several partitions of one stream may be."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._readers or self._reading == name)
+            self._reading = name
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+
+def groups(root: Node) -> list[StreamGroup]:
+    """The groups of a manifest."""
+    found = root.mapping("stream_groups")
+    return [root.typed(values, f"stream_groups.{name}", "StreamGroup").build() for name, values in found.items()]

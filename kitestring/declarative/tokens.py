@@ -1,0 +1,271 @@
+"""Several interchangeable tokens, each with quotas of its own: the next token takes over where one is spent."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.declarative import field
+from kitestring.declarative.budget import build_matcher
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.moment import Months, parse_duration, parse_iso
+from kitestring.errors import ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.http import Request, Response
+
+log = logging.getLogger("kitestring.declarative")
+
+SHORTEST_WAIT_S = 5.0
+"""When all tokens are spent: a reset in the past must not make a loop of quota requests."""
+LONGEST_PAUSE_S = 10.0
+"""The pause before a call while quotas run low."""
+SKEW_S = 60.0
+"""Quota endpoint and response headers may disagree about the reset by so much (the same in airbyte-cdk 7.39.1)."""
+
+
+@keyword("QuotaStatusSource")
+class QuotaStatusSource:
+    """Where the API tells how much of its quotas a token has left: a part of the authenticator below."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.url = node.needed_text("url", types=(str,))
+        self.method = str(node.get("http_method", "GET"))
+        self.headers = {str(k): node.template(v, types=(str,)) for k, v in node.mapping("request_headers").items()}
+        self.untracked = frozenset(node.items("unavailable_status_codes"))
+
+
+@keyword("TokenQuota")
+class TokenQuota:
+    """One kind of quota: which calls it counts, and where the API tells what is left of it."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.name = str(node.need("name"))
+        self.matchers = [build_matcher(node, one, f"matchers[{i}]") for i, one in enumerate(node.items("matchers"))]
+        node.need("remaining_path"), node.need("reset_path")
+        self.paths = {what: [str(s) for s in node.items(f"{what}_path")] for what in ("remaining", "reset", "limit")}
+        self.headers = {what: str(node.get(f"{what}_header", "")) for what in ("remaining", "reset", "limit")}
+        self.spent_by = frozenset(node.items("exhaustion_status_codes"))
+        self.learns = any(self.headers.values()) or bool(self.spent_by)
+
+    def counts(self, request: Request) -> bool:
+        return any(one.matches(request) for one in self.matchers)
+
+    def told(self, headers: Mapping[str, str], what: str) -> float | None:
+        """A number, or a moment as epoch seconds, in a response header."""
+        value = headers.get(self.headers[what]) if self.headers[what] else None
+        try:
+            return None if value is None else epoch(value) if what == "reset" else int(value)
+        except ValueError:
+            return None
+
+
+@dataclass
+class Left:
+    """What is left of one quota of one token. `tracked` is false where the API keeps no count."""
+
+    remaining: int
+    reset: float
+    limit: int
+    tracked: bool = True
+
+    @property
+    def spent(self) -> bool:
+        return self.tracked and self.remaining <= 0
+
+
+@keyword("RateLimitedMultipleTokenAuthenticator")
+class RateLimitedMultipleTokenAuthenticator:
+    """Signs each call with a token that has quota left; waits for a reset when none has."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._connection = node.setting.connection
+        self._header, self._method = str(node.get("header", "Authorization")), str(node.get("auth_method", "Bearer"))
+        self._tokens = self._tokens_of(node)
+        self.secrets = tuple(self._tokens)
+        self._source: QuotaStatusSource = node.needed_child("quota_status_source", "QuotaStatusSource")
+        self._quotas: list[TokenQuota] = node.children("quotas", "TokenQuota")
+        if not self._quotas:
+            raise node.wrong("needs at least one quota", "quotas")
+        try:
+            longest = parse_duration(node.constant("max_wait_time", "PT2H"))
+        except ValueError as error:
+            raise node.wrong(str(error), "max_wait_time") from None
+        self._longest_s = (longest.rest if isinstance(longest, Months) else longest).total_seconds()
+        fraction, least = node.number("budget_reserve_fraction", 0.1), node.number("budget_min_reserve", 50)
+        self._fraction = 0.1 if fraction is None else fraction
+        self._least = 50.0 if least is None else least
+        self._left: dict[tuple[str, str], Left] = {}
+        self._active = 0
+        self._lock = threading.RLock()
+
+    def _tokens_of(self, node: Node) -> list[str]:
+        given = node.need("tokens")
+        if isinstance(given, list):
+            found = [str(node.template(one, types=(str,))({})) for one in given]
+        else:
+            found = str(node.constant("tokens", types=(str,))).split(str(node.get("token_delimiter", ",")))
+        tokens = [one.strip() for one in found if one.strip()]
+        if not tokens:
+            raise ConfigError("the configuration has no token", hint="Give at least one access token.")
+        return tokens
+
+    # What a session calls.
+
+    def apply(self, request: Request) -> None:
+        request.headers[self._header] = self._shown(self._token_for(self._quota_of(request)))
+
+    def refresh(self, response: Response) -> bool:
+        return False
+
+    def learn(self, request: Request, response: Response) -> bool:
+        """Take the server's word about the quota. True: this token is spent and another is not, so waiting is idle."""
+        quota = self._quota_of(request)
+        token = next((one for one in self._tokens if request.headers.get(self._header) == self._shown(one)), None)
+        with self._lock:
+            left = self._left.get((token or "", quota.name))
+            if left is None or not left.tracked or not quota.learns:
+                return False
+            self._corrected(left, quota, response)
+            return left.spent and any(self._left[one, quota.name].remaining > 0 for one in self._tokens if one != token)
+
+    def _corrected(self, left: Left, quota: TokenQuota, response: Response) -> None:
+        remaining, reset = quota.told(response.headers, "remaining"), quota.told(response.headers, "reset")
+        limit = quota.told(response.headers, "limit")
+        refused = response.status in quota.spent_by
+        if remaining is None and refused:
+            remaining = 0
+        if limit and (reset is None or reset >= left.reset):
+            left.limit = int(limit)
+        if reset is not None and reset > left.reset:
+            left.reset, left.remaining = reset, int(left.limit if remaining is None else remaining)
+        elif remaining is not None and ((remaining <= 0 and refused) or reset is None or reset >= left.reset - SKEW_S):
+            # Answers come out of order: within one window a count only ever falls.
+            left.remaining = min(left.remaining, int(remaining))
+
+    # Which token is next.
+
+    def _shown(self, token: str) -> str:
+        return f"{self._method} {token}".strip()
+
+    def _quota_of(self, request: Request) -> TokenQuota:
+        """The first that counts this call, else one that counts all, else the first."""
+        for quota in self._quotas:
+            if quota.counts(request):
+                return quota
+        return next((quota for quota in self._quotas if not quota.matchers), self._quotas[0])
+
+    def _token_for(self, quota: TokenQuota) -> str:
+        deadline: float | None = None
+        while True:
+            with self._lock:
+                if not self._left:
+                    self._ask()
+                token, pause = self._taken(quota)
+                if token is None:
+                    deadline = deadline or time.monotonic() + self._longest_s
+                    pause = self._until_reset(quota, deadline)
+            if token is not None:
+                self._connection.pause(pause)
+                return token
+            log.info("all tokens are spent (%s), waiting %.0f s", quota.name, pause, extra={"seconds": pause})
+            self._connection.pause(pause)
+            with self._lock:
+                if all(self._left[one, quota.name].spent for one in self._tokens):
+                    self._ask()
+
+    def _taken(self, quota: TokenQuota) -> tuple[str | None, float]:
+        """A token with quota left, one call taken from it, and the pause before that call."""
+        for _ in self._tokens:
+            token = self._tokens[self._active]
+            left = self._left[token, quota.name]
+            if not left.tracked:
+                self._active = (self._active + 1) % len(self._tokens)
+                return token, 0.0
+            if left.remaining > 0:
+                left.remaining -= 1
+                pause = self._pause(quota, left)
+                return token, pause if pause >= 0.1 else 0.0
+            self._active = (self._active + 1) % len(self._tokens)
+        return None, 0.0
+
+    def _pause(self, quota: TokenQuota, active: Left) -> float:
+        """When all tokens are below their reserve, what is left is spread over the time until the reset."""
+        all_left = [self._left[one, quota.name] for one in self._tokens]
+        total = sum(max(0, left.remaining) for left in all_left)
+        low = all(left.tracked and left.remaining <= max(self._least, left.limit * self._fraction) for left in all_left)
+        return min(max(0.0, active.reset - time.time()) / total, LONGEST_PAUSE_S) if low and total else 0.0
+
+    def _until_reset(self, quota: TokenQuota, deadline: float) -> float:
+        wait = min(self._left[one, quota.name].reset for one in self._tokens) - time.time()
+        allowed = deadline - time.monotonic()
+        if allowed <= 0 or wait >= allowed:
+            raise TransientError(
+                f"all {len(self._tokens)} tokens are spent ({quota.name}) and the next reset is {max(0.0, wait):.0f} s "
+                f"away, at most {self._longest_s:.0f} s are waited",
+                hint="Try again later, or give more tokens.",
+                retry_after_s=max(0.0, wait),
+            )
+        return min(max(wait, SHORTEST_WAIT_S), allowed)
+
+    def _ask(self) -> None:
+        """What every token has left, from the API."""
+        found: dict[tuple[str, str], Left] = {}
+        for token in self._tokens:
+            page = self._page(token)
+            for quota in self._quotas:
+                found[token, quota.name] = (
+                    Left(0, time.time(), 0, tracked=False) if page is None else self._left_of(page, quota)
+                )
+        self._left = found
+
+    def _page(self, token: str) -> Any:
+        """The API's answer; None where it says that it counts nothing."""
+        source = self._source
+        url = str(source.url({}))
+        headers = {name: str(text({})) for name, text in source.headers.items()}
+        session = self._connection.session()
+        session.hide(token)
+        try:
+            response = session.request(
+                source.method,
+                self._connection.moved(url, url),
+                headers={**headers, self._header: self._shown(token)},
+            )
+        except KitestringError as error:
+            if error.fields.get("status") in source.untracked:
+                return None
+            raise
+        return response.json()
+
+    def _left_of(self, page: Any, quota: TokenQuota) -> Left:
+        remaining, reset = self._at(page, quota, "remaining"), self._at(page, quota, "reset")
+        limit = self._at(page, quota, "limit") if quota.paths["limit"] else None
+        try:
+            count = int(remaining)
+            return Left(count, epoch(reset), int(limit) if limit is not None else count)
+        except (TypeError, ValueError) as error:
+            raise ConnectorError(f"the quota {quota.name} cannot be read from the API's answer: {error}") from error
+
+    def _at(self, page: Any, quota: TokenQuota, what: str) -> Any:
+        found = field.get(page, quota.paths[what])
+        if found is None:
+            raise ConnectorError(
+                f"the API's answer about quotas has no {'.'.join(quota.paths[what])} ({quota.name})",
+                hint=f"Correct `{what}_path` in the manifest.",
+            )
+        return found
+
+
+def epoch(value: Any) -> float:
+    """A moment, written as seconds since 1970 or in ISO 8601, as seconds. `ValueError` for what is neither."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = parse_iso(str(value)).timestamp()
+    if not math.isfinite(found):
+        raise ValueError(f"{value!r} is no moment")
+    return found
