@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.errors import ConfigError, ConnectorError
-from kitestring.types import Catalog, Checkpoint, Failed, Partition, Path, Record, Reject, State, States, Stream, SyncMode
+from kitestring.types import (
+    Catalog,
+    Checkpoint,
+    Failed,
+    Partition,
+    Path,
+    Record,
+    Reject,
+    State,
+    States,
+    Stream,
+    SyncMode,
+)
 
 if TYPE_CHECKING:
     from kitestring.http import Session

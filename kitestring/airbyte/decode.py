@@ -36,7 +36,8 @@ class Decoder:
             self._waiting += len(data)
             if self._waiting > MOST_LINE_BYTES:
                 raise ConnectorError(
-                    f"a line of the connector is longer than {MOST_LINE_BYTES >> 20} MiB", hint="Report it to its author."
+                    f"a line of the connector is longer than {MOST_LINE_BYTES >> 20} MiB",
+                    hint="Report it to its author.",
                 )
             return []
         block = b"".join((*self._rest, data[:end])) if self._rest else data[:end]

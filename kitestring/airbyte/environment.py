@@ -118,7 +118,9 @@ def script(place: Path, requirement: str, wanted: str = "") -> Path:
     scripts = [e.name for e in installed(place, name).entry_points if e.group == "console_scripts"]
     short = name.removeprefix("airbyte-").removeprefix("meltanolabs-").removeprefix("pipelinewise-")
     likely = [one for one in scripts if one.startswith(("source-", "destination-", "tap-"))]
-    candidates = [wanted] if wanted else [short, name, *(likely if len(likely) == 1 else scripts if len(scripts) == 1 else [])]
+    candidates = (
+        [wanted] if wanted else [short, name, *(likely if len(likely) == 1 else scripts if len(scripts) == 1 else [])]
+    )
     for found in candidates:
         if found in scripts:
             return place / "bin" / found

@@ -169,20 +169,29 @@ class Launch(Config):
             )
         return Local([os.path.abspath(found), *argv[1:]])
 
-    @contextlib.contextmanager
-    def started(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Iterator[Process]:
-        """The program while it runs; when the block is left, it has ended with all it had started."""
+    def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+        """Start the program; whoever starts it gives it to `released` in the end."""
         process = Process(
             self.program(), words, files, environment=self.environment, stdin=stdin, hear=self._hear_stderr
         )
         with self._lock:
             self._running.add(process)
+        return process
+
+    def released(self, process: Process) -> None:
+        """End the program, with all it has started, and forget it."""
+        with self._lock:
+            self._running.discard(process)
+        process.release()
+
+    @contextlib.contextmanager
+    def started(self, words: Sequence[str], files: Mapping[str, Any]) -> Iterator[Process]:
+        """The program while it runs; when the block is left, it has ended."""
+        process = self.start(words, files)
         try:
             yield process
         finally:
-            with self._lock:
-                self._running.discard(process)
-            process.release()
+            self.released(process)
 
     def end_all(self) -> None:
         """End whatever runs; a thread that reads from it gets `Cancelled`."""
@@ -201,7 +210,7 @@ class Launch(Config):
         errors: list[KitestringError] = []
         found: Any = None
         with self.started(words, files) as process:
-            for messages in process.messages(lambda: self.quiet_s):
+            for messages, _ in process.messages(lambda: self.quiet_s):
                 for message in messages:
                     if isinstance(message, Garbage):
                         log.info(self.hide(message.text), extra={"connector": self.title})
@@ -221,7 +230,7 @@ class Launch(Config):
         raise self.unexplained(process, f"ended with {ended(code)} and without the answer to {words[0]}")
 
     def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
-        """Take a message that is the same for every command: log lines, changed configurations. An error is returned."""
+        """Take a message that is the same for every command: log lines, changed configurations. Gives back an error."""
         match message.get("type"):
             case "LOG":
                 entry = part(message, "log")
@@ -240,7 +249,13 @@ class Launch(Config):
                 if trace.get("type") == "ERROR":
                     return self.error_of(part(trace, "error"))
                 if trace.get("type") == "ESTIMATE":
-                    log.debug("estimate", extra={"connector": self.title, **{f"estimate_{k}": v for k, v in part(trace, "estimate").items()}})
+                    log.debug(
+                        "estimate",
+                        extra={
+                            "connector": self.title,
+                            **{f"estimate_{k}": v for k, v in part(trace, "estimate").items()},
+                        },
+                    )
             case _:
                 log.debug("a message that is not expected here", extra={"type": message.get("type")})
         return None
@@ -248,7 +263,7 @@ class Launch(Config):
     def error_of(self, error: Mapping[str, Any]) -> KitestringError:
         """A TRACE error as ours: who has to act decides the class."""
         said = self.hide(str(error.get("message") or error.get("internal_message") or "no reason was given"))
-        fields = {
+        fields: dict[str, Any] = {
             "connector": self.title,
             "internal_message": self.hide(str(error.get("internal_message") or ""))[:2000],
             "stack_trace": self.hide(str(error.get("stack_trace") or ""))[-8000:],
@@ -275,7 +290,9 @@ BODIES = {"spec": "spec", "connection_status": "connectionStatus", "catalog": "c
 
 def checked(launch: Launch) -> None:
     """Run `check`; raise what the connector says is wrong."""
-    status = launch.answer(["check", "--config", "@config.json"], {"config.json": launch.configuration()}, "connection_status")
+    status = launch.answer(
+        ["check", "--config", "@config.json"], {"config.json": launch.configuration()}, "connection_status"
+    )
     if not isinstance(status, Mapping) or status.get("status") != "SUCCEEDED":
         said = launch.hide(str((status or {}).get("message") or "it gave no reason"))
         raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from kitestring.airbyte.decode import Decoder
 from kitestring.errors import ConfigError, ConnectorError, TransientError
@@ -28,6 +28,10 @@ PIPE_BYTES = 1024 * 1024
 TICK_S = 0.25
 GRACE_S = 5.0
 TAIL_LINES = 40
+
+
+Heard: TypeAlias = tuple[list[Any], int]
+"""Messages (`Garbage` among them) and how many bytes they took."""
 
 
 class Program(Protocol):
@@ -138,13 +142,21 @@ class Process:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def messages(self, quiet_s: Callable[[], float]) -> Iterator[list[Any]]:
-        """What the program writes, as lists of messages; an empty list when nothing came for a moment.
+    def messages(self, quiet_s: Callable[[], float]) -> Iterator[Heard]:
+        """What the program writes, as lists of messages and their size; an empty list when nothing came for a moment.
 
         `quiet_s` says how long it may be silent (the time in which nobody asked does not count); then it is ended and
         `TransientError` raised. The iteration ends with the program's output.
         """
         decoder = Decoder()
+        for data in self.blocks(quiet_s):
+            yield decoder.feed(data) if data else [], len(data)
+        last = decoder.end()
+        if last:
+            yield last, 0
+
+    def blocks(self, quiet_s: Callable[[], float]) -> Iterator[bytes]:
+        """The bytes that the program writes, as they come; nothing (`b""`) after a moment without any."""
         waiting = select.poll()
         waiting.register(self._out, select.POLLIN | select.POLLHUP)
         silent, gone = 0.0, 0
@@ -164,16 +176,13 @@ class Process:
                         f"{self.program.name} wrote nothing for {round(silent)} s and was ended",
                         hint="Try again; if it is known to be silent for long, raise `quiet_s`.",
                     )
-                yield []
+                yield b""
                 continue
             silent, gone = 0.0, 0
             data = os.read(self._out, BLOCK_BYTES)
             if not data:
                 break
-            yield decoder.feed(data)
-        last = decoder.end()
-        if last:
-            yield last
+            yield data
 
     def _drain(self) -> None:
         """Keep what the program writes on standard error: the end of it explains a crash."""
@@ -209,7 +218,9 @@ class Process:
             code = self._process.wait(wait_s)
         except subprocess.TimeoutExpired:
             self.close()
-            raise ConnectorError(f"{self.program.name} closed its output and did not end in {round(wait_s)} s") from None
+            raise ConnectorError(
+                f"{self.program.name} closed its output and did not end in {round(wait_s)} s"
+            ) from None
         self._errors.join(2.0)
         return code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import PrivateAttr
 
@@ -14,7 +14,7 @@ from kitestring.airbyte.gather import Gather
 from kitestring.airbyte.launch import Launch, checked, ended, form, part
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.source import Item, Source
-from kitestring.types import GLOBAL, Catalog, Checkpoint, Failed, Partition, Reject, State, States, Stream, SyncMode
+from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, States, Stream, SyncMode
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -75,8 +75,8 @@ class AirbyteSource(Launch, Source):
             reading = Reading(self, partition.streams)
             crash: KitestringError | None = None
             try:
-                for messages in process.messages(lambda: reading.quiet_s):
-                    yield from reading.take(messages)
+                for messages, nbytes in process.messages(lambda: reading.quiet_s):
+                    yield from reading.take(messages, nbytes)
             except KitestringError as error:
                 crash = error
             yield from reading.gather.take(last=crash is None and not process.stopped)
@@ -97,10 +97,24 @@ class AirbyteSource(Launch, Source):
         super().close()
 
 
+class Speaker(Protocol):
+    """Whoever says the messages."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def quiet_s(self) -> float: ...
+
+    def hide(self, text: str) -> str: ...
+
+    def heard(self, message: Mapping[str, Any]) -> KitestringError | None: ...
+
+
 class Reading:
     """What one run of `read` says, message by message, and what became of each stream in the end."""
 
-    def __init__(self, launch: Launch, streams: Sequence[Stream]) -> None:
+    def __init__(self, launch: Speaker, streams: Sequence[Stream]) -> None:
         self.launch = launch
         self.streams = {stream.key: stream for stream in streams}
         self.gather = Gather(self.streams)
@@ -119,7 +133,7 @@ class Reading:
         """How long it may be silent now: longer while a wait that it announced goes on."""
         return self.launch.quiet_s + max(0.0, self.waits_until - time.time())
 
-    def take(self, messages: list[Any]) -> Iterator[Item]:
+    def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
         """Sort messages; yields what is due."""
         gather, rows, since, keys = self.gather, self.rows, self.since, self.keys
         for message in messages:
@@ -138,8 +152,7 @@ class Reading:
             yield from self.other(message)
         if messages:
             self.heard = True
-            # A record's size is near enough: what its batch weighs in the queue, not what is billed.
-            gather.nbytes = gather.count * 512 if gather.nbytes == 0 else gather.nbytes
+            gather.nbytes += nbytes
         if gather.due:
             yield from gather.take()
 
@@ -308,6 +321,3 @@ def name_in(one: Any) -> tuple[Any, Any]:
 def stream_state(namespace: str | None, name: str, state: State) -> dict[str, Any]:
     descriptor = {"name": name, **({"namespace": namespace} if namespace else {})}
     return {"type": "STREAM", "stream": {"stream_descriptor": descriptor, "stream_state": state}}
-
-
-__all__ = ["AirbyteSource", "Checkpoint", "Reading"]
