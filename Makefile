@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
 
+# The system's certificates: behind a company's proxy uv's own do not know its authority. (The second name is older uv's.)
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
+
 # The project's own uv, or the one on the PATH.
 UV = $$(command -v uv || echo .venv/bin/uv)
 PYTEST = .venv/bin/python -m pytest

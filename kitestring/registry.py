@@ -86,7 +86,7 @@ def connectors(kind: Kind | None = None) -> Iterator[Connector]:
     """Every connector that is there, sources first, by name."""
     for one in ("source", "destination"):
         if kind in (None, one):
-            yield from sorted(_found(one).values(), key=lambda c: c.name)  # type: ignore[arg-type]
+            yield from sorted(_found(one).values(), key=lambda c: c.name)
 
 
 def connector(kind: Kind, name: str) -> Connector:

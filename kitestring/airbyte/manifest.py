@@ -30,7 +30,6 @@ log = logging.getLogger("kitestring.airbyte")
 
 STATE_EVERY_S = 5.0
 """Pause between the states of a stream of many slices; the last one always comes."""
-CONTROL_KEYS = ("documentation_url", "advanced_auth")
 
 
 def spec(manifest: str, writer: Writer) -> int:
@@ -41,6 +40,8 @@ def spec(manifest: str, writer: Writer) -> int:
         body["documentationUrl"] = found["documentation_url"]
     if found.get("advanced_auth"):
         body["advanced_auth"] = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
+    # Defaults of the protocol that Airbyte's own connectors spell out.
+    body |= {"supportsNormalization": False, "supportsDBT": False}
     writer.message("SPEC", "spec", body)
     return 0
 
@@ -127,7 +128,7 @@ def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
         except OSError as error:
             log.warning("the changed configuration cannot be written", extra={"path": config, "error": str(error)})
 
-    if {k: v for k, v in source.config.items()} != values:
+    if source.config != values:
         keep(source.config)
     source.on_config(keep)
     return source

@@ -40,7 +40,8 @@ class Writer:
             head["namespace"] = stream.namespace
         write = self._file.write
         for record in records:
-            head["data"] = record
+            # Airbyte's connectors leave out the fields of a record that are null.
+            head["data"] = {k: v for k, v in record.items() if v is not None} if None in record.values() else record
             write(line({"type": "RECORD", "record": head}))
 
     def state(self, stream: Stream, state: State) -> None:
@@ -137,7 +138,9 @@ def configured_streams(catalog: Any) -> list[Stream]:
                     schema=stream.get("json_schema") or {},
                     primary_key=tuple(tuple(path) for path in keys),
                     cursor=tuple(cursor) if cursor else None,
-                    sync_modes=tuple(SyncMode(mode) for mode in stream.get("supported_sync_modes") or ("full_refresh",)),
+                    sync_modes=tuple(
+                        SyncMode(mode) for mode in stream.get("supported_sync_modes") or ("full_refresh",)
+                    ),
                     source_defined_cursor=bool(stream.get("source_defined_cursor")),
                     sync_mode=SyncMode(one.get("sync_mode", "full_refresh")),
                     write_mode=WriteMode(one.get("destination_sync_mode", "append")),
@@ -149,7 +152,7 @@ def configured_streams(catalog: Any) -> list[Stream]:
 
 
 def states_by_stream(value: Any) -> dict[tuple[str | None, str], State]:
-    """Saved states by namespace and name, from a list of STATE messages (with or without their envelope) or one of them."""
+    """Saved states by namespace and name, from STATE messages (a list or one, with or without their envelope)."""
     found: dict[tuple[str | None, str], State] = {}
 
     def take(one: Any) -> None:

@@ -60,7 +60,7 @@ connections:
 
 SEARCHES: list[tuple[str, dict[str, Any], str]] = [
     ("I changed my phone and the login code is refused", {"stream": "articles"}, "--stream articles"),
-    ("we were charged twice this month", {"stream": "tickets", "where": {"status": "new"}}, "--where status=new"),
+    ("the invoice lists people who no longer work here", {"where": {"status": "new"}}, "--where status=new"),
     ("how do I get back something I deleted by accident?", {}, ""),
 ]
 

@@ -174,7 +174,7 @@ def bill(figures: dict[str, float]) -> list[str]:
     """The destination's figures as sentences: chunks, tokens and cost in one, others by name."""
     left = dict(figures)
     lines, parts = [], []
-    for name, word in (("embedded", "embedded"), ("reused", "reused"), ("deleted", "deleted")):
+    for name, word in (("written", "written"), ("embedded", "embedded"), ("reused", "reused"), ("deleted", "deleted")):
         value = left.pop(f"chunks_{name}", None)
         if value is not None:
             parts.append(f"{count(value)} {word}")

@@ -79,7 +79,7 @@ def sync(
     kitestring sync helpdesk --streams tickets
     kitestring sync helpdesk --dry-run           what would it cost?
     kitestring sync --source sample -s users --source-config count=1000 \\
-        --destination files --destination-config '{"url": "out", "format": "jsonl"}'
+        --destination files --destination-config '{"path": "out", "format": "jsonl"}'
 
     The state is kept, so that the next run copies only what has changed. Ctrl-C stops at a checkpoint; a second
     Ctrl-C ends at once, and nothing is lost either way.

@@ -11,7 +11,7 @@ __all__ = ["DeclarativeSource", "manifest_spec"]
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when they are first used: a session that reads no manifest does not load the language."""
+    """Public names are imported at first use: a session that reads no manifest does not load the language."""
     if name in __all__:
         from kitestring.declarative import source
 

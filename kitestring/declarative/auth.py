@@ -258,7 +258,9 @@ class LegacySessionTokenAuthenticator(Renewed):
         session = self._connection.session()
         if value["session_token"] and self._token is None:
             try:
-                session.request("GET", base + value["validate_session_url"], headers={self.name: value["session_token"]})
+                session.request(
+                    "GET", base + value["validate_session_url"], headers={self.name: value["session_token"]}
+                )
                 return value["session_token"], None
             except AuthError:
                 pass

@@ -108,7 +108,11 @@ def limit(node: Node, calls: str, period: str) -> tuple[int, float]:
         length = parse_duration(node.need(period))
     except ValueError as error:
         raise node.wrong(str(error), period) from None
-    seconds = length.months * 2_629_746 + length.rest.total_seconds() if isinstance(length, Months) else length.total_seconds()
+    seconds = (
+        length.months * 2_629_746 + length.rest.total_seconds()
+        if isinstance(length, Months)
+        else length.total_seconds()
+    )
     if seconds <= 0:
         raise node.wrong("is no positive duration", period)
     return count, seconds

@@ -1,4 +1,4 @@
-"""The HTTP side of one source: its session, the answers kept for streams that are read as parents, the `base_url` override."""
+"""The HTTP side of one source: its sessions, the answers kept for parent streams, the `base_url` override."""
 
 from __future__ import annotations
 
@@ -58,7 +58,6 @@ class Connection:
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._readers = 0
-        self._closed = False
         self._lock = threading.Lock()
 
     def session(self, connect_s: float | None = None, read_s: float | None = None) -> Session:
@@ -75,8 +74,6 @@ class Connection:
                     budgets=self.budgets,
                     secrets=self._secrets,
                 )
-                if self._closed:
-                    found.close()
             return found
 
     def hide(self, *secrets: str) -> None:
@@ -129,8 +126,9 @@ class Connection:
                 self._kept_bytes = 0
 
     def close(self) -> None:
+        """End the calls that are under way. Whoever asks for a session afterwards gets a new one."""
         with self._lock:
-            self._closed = True
             sessions = list(self._sessions.values())
+            self._sessions.clear()
         for session in sessions:
             session.close()

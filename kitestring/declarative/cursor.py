@@ -6,6 +6,7 @@ A state is `{cursor field: value}`. While a sync runs and stretches end out of o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -63,6 +64,10 @@ class Cursor(Generic[Value]):
     def write(self, value: Value) -> Any:
         raise NotImplementedError
 
+    def exactly(self, value: Value) -> Any:
+        """`value` written so that `saved` gives it back."""
+        return self.write(value)
+
     def after(self, value: Value) -> Value:
         """The next value that a stretch beginning right behind `value` would have."""
         raise NotImplementedError
@@ -113,7 +118,9 @@ class Cursor(Generic[Value]):
 
     def add(self, progress: Progress[Value], stretch: Stretch[Value] | None) -> Progress[Value]:
         """Progress after one more stretch; stretches that touch become one."""
-        found = [*progress.stretches] if stretch is None else [*progress.stretches, stretch]
+        found = list(progress.stretches)
+        if stretch is not None:
+            found.append(stretch)
         return replace(progress, stretches=self.joined(found))
 
     def joined(self, stretches: list[Stretch[Value]]) -> list[Stretch[Value]]:
@@ -130,8 +137,8 @@ class Cursor(Generic[Value]):
     def running(self, progress: Progress[Value]) -> State:
         """The state while a sync runs."""
         slices = [
-            {"start": self.write(s.start), "end": self.write(s.end)}
-            | ({} if s.latest is None else {"most_recent_cursor_value": self.write(s.latest)})
+            {"start": self.exactly(s.start), "end": self.exactly(s.end)}
+            | ({} if s.latest is None else {"most_recent_cursor_value": self.exactly(s.latest)})
             for s in progress.stretches
         ]
         state: State = {"state_type": self.kind, "slices": slices}
@@ -153,7 +160,8 @@ class Cursor(Generic[Value]):
             lower: Any = since - self.lookback  # type: ignore[operator]
         except OverflowError:
             return since
-        return max(lower, min(since, self.start))
+        bounded: Value = max(lower, min(since, self.start))
+        return bounded
 
     def observe(self, records: list[Record], latest: Value | None) -> Value | None:
         """The highest cursor value of the records and `latest`; values that cannot be read do not count."""
@@ -275,6 +283,21 @@ class DatetimeBasedCursor(Cursor[datetime]):
     def write(self, value: datetime) -> str:
         return self.format.format(value)
 
+    def exactly(self, value: datetime) -> str:
+        """In the manifest's format, unless that loses something (a time of day, a zone it only pretends to write)."""
+        text = self.write(value)
+        return text if self.parse(text) == value else value.isoformat()
+
+    def saved(self, value: Any) -> datetime:
+        try:
+            return super().saved(value)
+        except ConfigError:
+            try:
+                return moment.parse_iso(str(value))
+            except ValueError:
+                pass
+            raise
+
     def after(self, value: datetime) -> datetime:
         try:
             return value + self._increment
@@ -315,7 +338,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         stretches = self.joined(progress.stretches)
         if self.start < stretches[0].start:
             yield from self._split(self.start, stretches[0].start, False)
-        for before, behind in zip(stretches, stretches[1:], strict=False):
+        for before, behind in itertools.pairwise(stretches):
             yield from self._split(before.end + (self.granularity or timedelta()), behind.start, False)
         last = stretches[-1].end
         try:
@@ -325,7 +348,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         yield from self._split(last, self.end(), True)
 
     def _split(self, lower: datetime, upper: datetime, final: bool) -> Iterator[dict[str, Any]]:
-        """Cut a stretch into steps. Bounds are inclusive, so that a step ends one granularity before the next begins."""
+        """Cut a stretch into steps. Bounds are inclusive: a step ends one granularity before the next begins."""
         if lower > upper or (lower == upper and not self.granularity) or upper < self.start:
             return
         clamp = self._clamp or (lambda value: value)

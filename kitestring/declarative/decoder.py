@@ -8,7 +8,7 @@ import io
 import logging
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -121,12 +121,14 @@ class CsvDecoder(Decoder):
             raise node.wrong(f"is {delimiter!r}, one character is expected", "delimiter")
 
     def values(self, chunks: Chunks) -> Iterator[Any]:
-        text = io.TextIOWrapper(Reader(chunks), encoding=self._encoding, newline="")
+        text = io.TextIOWrapper(io.BufferedReader(Reader(chunks)), encoding=self._encoding, newline="")
         try:
             for row in csv.DictReader(text, delimiter=self._delimiter):
                 yield {k: None if v in self._nothing else v for k, v in row.items()} if self._nothing else row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ConfigError(f"the response is no CSV in {self._encoding}: {error}", hint="Check the decoder.") from error
+            raise ConfigError(
+                f"the response is no CSV in {self._encoding}: {error}", hint="Check the decoder."
+            ) from error
 
 
 @keyword("JsonItemsDecoder")
@@ -203,14 +205,19 @@ class ZipfileDecoder(Decoder):
                 for name in archive.namelist():
                     if not name.endswith("/"):
                         with archive.open(name) as file:
-                            yield from self._inner.values(iter(lambda file=file: file.read(65536), b""))  # type: ignore[misc]
+                            yield from self._inner.values(pieces(file))
         except zipfile.BadZipFile as error:
             raise TransientError(f"the response is no ZIP archive: {error}") from error
 
 
+def pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(65536):
+        yield chunk
+
+
 @keyword("XmlDecoder")
 class XmlDecoder(Decoder):
-    """XML as nested objects: attributes begin with `@`, the text beside them is `#text`, repeated elements are a list."""
+    """XML as nested objects: attributes begin with `@`, the text beside them is `#text`, repeated elements make a list."""
 
     streamed = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from kitestring.declarative import field
@@ -34,10 +35,8 @@ class ComponentMappingDefinition:
             return
         value = self._value(context)
         if as_yaml and isinstance(value, str) and self._types != (str,):
-            try:
+            with suppress(ConfigError):
                 value = parse(value)
-            except ConfigError:
-                pass
         path = [part(context) for part in self._path]
         if "*" in path:
             for holder, name in list(field.matches(stream, [str(part) for part in path])):
@@ -53,7 +52,9 @@ class Resolver:
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.node = node
-        self.mapping: list[ComponentMappingDefinition] = node.children("components_mapping", "ComponentMappingDefinition")
+        self.mapping: list[ComponentMappingDefinition] = node.children(
+            "components_mapping", "ComponentMappingDefinition"
+        )
 
     def values(self) -> Iterator[Values]:
         """What templates see beside the configuration, for each stream."""

@@ -125,7 +125,7 @@ def error_text(response: Response) -> str:
 
 @keyword("DefaultErrorHandler")
 class DefaultErrorHandler:
-    """The first filter that matches decides; then the status: 5xx, 408, 409, 425 and 429 are tried again, other errors fail."""
+    """The first filter that matches decides; then the status: 5xx, 408, 409, 425, 429 are tried again, others fail."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         mine = node.type == "DefaultErrorHandler"
@@ -133,7 +133,8 @@ class DefaultErrorHandler:
         self.strategies: list[Any] = node.children("backoff_strategies") if mine else []
         self.max_retries = (node.integer("max_retries", 5) if mine else 5) or 0
         self.special = any(
-            f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes) for f in self.filters
+            f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes)
+            for f in self.filters
         )
         """True when a response can need judgement although its status is no error, or orders more than a retry."""
 

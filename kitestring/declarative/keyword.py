@@ -36,10 +36,8 @@ def keyword(*names: str) -> Callable[[type[Built]], type[Built]]:
 def keywords() -> Mapping[str, type[Any]]:
     """The full table: imports every family of this package, each of which registers its keywords."""
     if not _LOADED:
-        import kitestring.declarative as package
-
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+            importlib.import_module(f"{__package__}.{module.name}")
         _LOADED.append(True)
     return KEYWORDS
 
@@ -191,7 +189,7 @@ def build(node: Node, /, **more: Any) -> Any:
     if name.startswith("Custom") and (name not in keywords() or "class_name" in node.values):
         raise ConfigError(
             f"manifest, {node.path}: {name} needs the Python class {node.get('class_name', '(not named)')}",
-            hint="Custom components cannot run here: run this connector as an Airbyte image, or express it in keywords.",
+            hint="Custom components do not run here: run this connector as an Airbyte image, or use keywords.",
             place=node.path,
         )
     meaning = keywords().get(name)

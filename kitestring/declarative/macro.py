@@ -55,7 +55,8 @@ def timestamp(dt: Any) -> int | float:
     """Epoch seconds of a number (cut off) or of an ISO text."""
     if isinstance(dt, int | float):
         return int(dt)
-    return str_to_datetime(dt).timestamp()
+    seconds: float = str_to_datetime(dt).timestamp()
+    return seconds
 
 
 @function

@@ -10,7 +10,8 @@ from kitestring.errors import ConfigError
 
 LARGEST_BYTES = 16 * 1024 * 1024
 MOST_NODES = 5_000_000
-"""Values in a manifest after its references are resolved; the largest public one has about 200,000."""
+"""Values in a manifest when all its references are resolved."""
+DEEPEST = 200
 
 DEFAULT_TYPES = {
     "CompositeErrorHandler.error_handlers": "DefaultErrorHandler",
@@ -51,7 +52,7 @@ DEFAULT_TYPES = {
     "SimpleRetriever.requester": "HttpRequester",
     "SubstreamPartitionRouter.parent_stream_configs": "ParentStreamConfig",
 }
-"""What a component is when its manifest does not say so, by the field it stands in (airbyte-cdk 7.39.1 fills in the same)."""
+"""What a component is when its manifest does not say so, by the field it stands in (the same in airbyte-cdk 7.39.1)."""
 
 CUSTOM_TYPES = {
     "CompositeErrorHandler.backoff_strategies": "CustomBackoffStrategy",
@@ -91,7 +92,16 @@ def parse(text: str, name: str = "manifest") -> Any:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
+        depth = 0
+        # The parser's events come one by one, the loader goes as deep as the text: some texts would exhaust its stack.
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEEPEST:
+                    raise ConfigError(f"{name} is nested more than {DEEPEST} levels deep", hint="Correct the file.")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+        return yaml.load(text, Loader=loader)  # noqa: S506 - both loaders are safe ones
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -104,13 +114,17 @@ def parse(text: str, name: str = "manifest") -> Any:
 def resolve(raw: Any) -> dict[str, Any]:
     """References replaced, parameters handed down. The values given are not changed, parts of the result are shared."""
     if not isinstance(raw, Mapping):
-        raise ConfigError("the manifest is not an object", hint="A manifest has keys such as version, streams and spec.")
+        raise ConfigError(
+            "the manifest is not an object", hint="A manifest has keys such as version, streams and spec."
+        )
     values = dict(raw)
     values.setdefault("type", "DeclarativeSource")
     if values["type"] != "DeclarativeSource":
         raise ConfigError(f"the manifest's type is {values['type']!r}, DeclarativeSource is expected")
     try:
-        resolved = References(values).resolve(values, "")
+        references = References(values)
+        resolved: dict[str, Any] = references.resolve(values, "")
+        references.limit()
         if not isinstance(resolved, dict):
             raise ConfigError("the manifest is nothing but a reference")
         if has_parameters(resolved):
@@ -127,16 +141,34 @@ class References:
         self.root = root
         self.done: dict[str, Any] = {}
         self.sizes: dict[str, int] = {}
+        self.shared: dict[int, tuple[Any, int]] = {}
         self.open: list[str] = []
         self.count = 0
 
     def resolve(self, node: Any, place: str) -> Any:
-        self.count += 1
+        """`node` resolved. What YAML aliases share is resolved once, and counted each time."""
+        if not isinstance(node, Mapping | list):
+            self.count += 1
+            return self.follow(node, place) if isinstance(node, str) and node.startswith("#/") else node
+        if id(node) in self.shared:
+            found, size = self.shared[id(node)]
+            self.count += size
+            return found
+        before = self.count
+        found = self.contents(node, place)
+        self.shared[id(node)] = found, self.count - before
+        return found
+
+    def limit(self) -> None:
         if self.count > MOST_NODES:
             raise ConfigError(
                 f"the manifest grows beyond {MOST_NODES:,} values as its references and aliases are resolved",
                 hint="Look for references that contain each other many times over.",
             )
+
+    def contents(self, node: Any, place: str) -> Any:
+        self.count += 1
+        self.limit()
         if isinstance(node, Mapping):
             own = {
                 key: value if key in VERBATIM else self.resolve(value, f"{place}.{key}" if place else str(key))
@@ -147,17 +179,11 @@ class References:
                 return own
             target = self.resolve(node[REF], place)
             return {**target, **own} if isinstance(target, dict) else target
-        if isinstance(node, list):
-            return [self.resolve(value, f"{place}[{index}]") for index, value in enumerate(node)]
-        if isinstance(node, str) and node.startswith("#/"):
-            return self.follow(node, place)
-        return node
+        return [self.resolve(value, f"{place}[{index}]") for index, value in enumerate(node)]
 
     def follow(self, reference: str, place: str) -> Any:
         if reference in self.done:
             self.count += self.sizes[reference]
-            if self.count > MOST_NODES:
-                return self.resolve(None, place)
             return self.done[reference]
         if reference in self.open:
             circle = " → ".join([*self.open[self.open.index(reference) :], reference])
@@ -201,7 +227,9 @@ def component_type(values: Mapping[str, Any], parent: str, field: str) -> str:
     return table.get(f"{parent}.{field}", "")
 
 
-def hand_down(node: Mapping[str, Any], field: str, parameters: Mapping[str, Any], own_first: bool = True) -> dict[str, Any]:
+def hand_down(
+    node: Mapping[str, Any], field: str, parameters: Mapping[str, Any], own_first: bool = True
+) -> dict[str, Any]:
     """`node` with `$parameters` in every component below it, and with the fields that parameters fill.
 
     A parameter fills a field of its name that is missing or empty, in the component and in all below it; below a field

@@ -1,4 +1,4 @@
-"""Dates and durations: a format compiled once parses and writes moments; ISO 8601 durations may hold months and years."""
+"""Dates and durations: a format, compiled once, parses and writes moments; durations may hold months and years."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def parse_duration(text: Any) -> Duration:
     found = _DURATION.fullmatch(str(text).strip())
     if not found:
         raise ValueError(f"{text!r} is no ISO 8601 duration such as P30D or PT1S")
-    years, months, weeks, days, hours, minutes, seconds = (float((g or "0").replace(",", ".")) for g in found.groups()[1:])
+    years, months, weeks, days, hours, minutes, seconds = (
+        float((g or "0").replace(",", ".")) for g in found.groups()[1:]
+    )
     rest = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     if not years and not months:
         return -rest if found[1] == "-" else rest

@@ -1,4 +1,4 @@
-"""Fits a record to its JSON schema: texts to numbers and back, one value to a list (`schema_normalization: Default`)."""
+"""Fits a record to its JSON schema: texts to numbers and back, one value to a list of one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def fitting(schema: Any) -> Fit | None:
     if not isinstance(schema, Mapping):
         return None
     wanted = schema.get("type", [])
-    types = [wanted] if isinstance(wanted, str) else [t for t in wanted if t != "null"] if isinstance(wanted, list) else []
+    types = (
+        [wanted] if isinstance(wanted, str) else [t for t in wanted if t != "null"] if isinstance(wanted, list) else []
+    )
     nullable = isinstance(wanted, list) and "null" in wanted
     if len(types) != 1 or types[0] not in ("string", "number", "integer", "boolean", "array"):
         return None

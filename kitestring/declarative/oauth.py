@@ -64,7 +64,9 @@ class OAuthAuthenticator(Renewed):
         }
         self._single_use = "refresh_token_updater" in node.values
         if self._single_use:
-            self._text["refresh_token_name"] = node.template(updater.get("refresh_token_name", "refresh_token"), types=(str,))
+            self._text["refresh_token_name"] = node.template(
+                updater.get("refresh_token_name", "refresh_token"), types=(str,)
+            )
         self._begin()
 
     def _begin(self) -> None:
@@ -97,7 +99,9 @@ class OAuthAuthenticator(Renewed):
     def fetch(self) -> tuple[str, float | None]:
         endpoint = self._value("token_refresh_endpoint")
         if not endpoint:
-            raise AuthError("the access token was refused and there is no way to renew it", hint="Give a new access token.")
+            raise AuthError(
+                "the access token was refused and there is no way to renew it", hint="Give a new access token."
+            )
         endpoint = self._connection.moved(endpoint, self._home())
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
@@ -255,10 +259,15 @@ def plain64(data: bytes) -> bytes:
 
 def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> bytes:
     """A signature with a private key in PEM (RFC 7518)."""
+    from importlib import import_module
+
+    primitives = "cryptography.hazmat.primitives"
     try:
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+        hashes = import_module(f"{primitives}.hashes")
+        serialization = import_module(f"{primitives}.serialization")
+        ec, ed25519, padding, rsa, utils = (
+            import_module(f"{primitives}.asymmetric.{name}") for name in ("ec", "ed25519", "padding", "rsa", "utils")
+        )
     except ImportError as error:
         raise ConfigError(
             f"signing with {algorithm} needs the package cryptography, which is not installed",
@@ -268,15 +277,18 @@ def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -
         private = serialization.load_pem_private_key(key.encode(), passphrase.encode() if passphrase else None)
     except (ValueError, TypeError) as error:
         raise ConfigError("the private key for signing cannot be read", hint="Give a private key in PEM.") from error
-    digest: Any = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(algorithm[2:5], hashes.SHA256)()
-    if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("RS"):
-        return private.sign(body, padding.PKCS1v15(), digest)
-    if isinstance(private, rsa.RSAPrivateKey) and algorithm.startswith("PS"):
-        return private.sign(body, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
-    if isinstance(private, ec.EllipticCurvePrivateKey) and algorithm.startswith("ES"):
+    digest = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(algorithm[2:5], hashes.SHA256)()
+    kind = algorithm[:2]
+    if isinstance(private, rsa.RSAPrivateKey) and kind == "RS":
+        signature: bytes = private.sign(body, padding.PKCS1v15(), digest)
+    elif isinstance(private, rsa.RSAPrivateKey) and kind == "PS":
+        signature = private.sign(body, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    elif isinstance(private, ec.EllipticCurvePrivateKey) and kind == "ES":
         size = (private.curve.key_size + 7) // 8
-        first, second = decode_dss_signature(private.sign(body, ec.ECDSA(digest)))
-        return first.to_bytes(size, "big") + second.to_bytes(size, "big")
-    if isinstance(private, ed25519.Ed25519PrivateKey) and algorithm == "EdDSA":
-        return private.sign(body)
-    raise node.wrong(f"{algorithm} does not fit the private key", "algorithm")
+        first, second = utils.decode_dss_signature(private.sign(body, ec.ECDSA(digest)))
+        signature = first.to_bytes(size, "big") + second.to_bytes(size, "big")
+    elif isinstance(private, ed25519.Ed25519PrivateKey) and algorithm == "EdDSA":
+        signature = private.sign(body)
+    else:
+        raise node.wrong(f"{algorithm} does not fit the private key", "algorithm")
+    return signature

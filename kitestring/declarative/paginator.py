@@ -17,7 +17,7 @@ from kitestring.types import Record
 
 @dataclass(slots=True)
 class Turn:
-    """What a paginator knows when a page was read. `extracted` counts the records of the page, `selected` those kept."""
+    """What is known when a page was read. `extracted` counts the records of the page, `selected` those kept."""
 
     response: Any
     body: Any
@@ -30,20 +30,28 @@ class Turn:
 
 
 class Headers(dict[str, Any]):
-    """Response headers by name in any case; `link` is the parsed Link header, by relation."""
+    """Response headers by name in any case; `link`, written so, is the parsed Link header, by relation."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__({name.lower(): value for name, value in headers.items()})
-        self["link"] = links(headers.get("link", ""))
+        super().__init__({name.lower(): value for name, value in headers.items() if name.lower() != "link"})
+        self._text = headers.get("link") or headers.get("Link") or ""
+        if self._text:
+            super().__setitem__("Link", self._text)
+        super().__setitem__("link", links(self._text))
 
     def __getitem__(self, name: str) -> Any:
-        return super().__getitem__(name.lower())
+        return super().__getitem__(self._key(name))
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(str(name).lower())
+        return super().__contains__(self._key(str(name)))
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name.lower(), default)
+        return super().get(self._key(name), default)
+
+    @staticmethod
+    def _key(name: str) -> str:
+        lower = name.lower()
+        return "Link" if lower == "link" and name != "link" else lower
 
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")

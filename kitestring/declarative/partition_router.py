@@ -1,10 +1,11 @@
-"""Partition routers: the parts of a stream that are read with requests of their own, by parent record or listed value."""
+"""Partition routers: the parts of a stream that have requests of their own, by parent record or listed value."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field as member
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Any, Protocol
 
 from kitestring.declarative import field

@@ -120,7 +120,9 @@ class HttpRequester:
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
-        key = (self.method, url, orjson.dumps([query, form, whole], default=str)) if self.cached and not stream else None
+        key = (
+            (self.method, url, orjson.dumps([query, form, whole], default=str)) if self.cached and not stream else None
+        )
         if key is not None:
             kept = self.connection.kept(key)
             if kept is not None:

@@ -11,7 +11,7 @@ from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
 from kitestring.declarative.paginator import NoPagination, Turn
-from kitestring.declarative.partition_router import Single, router
+from kitestring.declarative.partition_router import router
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
@@ -67,13 +67,17 @@ class SimpleRetriever:
 
     def _query_properties(self) -> Any:
         requester = self.node.at(self.node.need("requester"), "requester")
-        found = [k for k, v in (requester.get("request_parameters") or {}).items() if isinstance(v, dict)] if isinstance(
-            requester.get("request_parameters"), dict
-        ) else []
+        found = (
+            [k for k, v in (requester.get("request_parameters") or {}).items() if isinstance(v, dict)]
+            if isinstance(requester.get("request_parameters"), dict)
+            else []
+        )
         if len(found) > 1:
             raise requester.wrong("only one parameter can hold QueryProperties", "request_parameters")
         if found:
-            return requester.at(requester.values["request_parameters"][found[0]], f"request_parameters.{found[0]}").build()
+            return requester.at(
+                requester.values["request_parameters"][found[0]], f"request_parameters.{found[0]}"
+            ).build()
         if requester.get("query_properties") is not None:
             return requester.child("query_properties", "QueryProperties")
         if requester.get("fetch_properties_from_endpoint") is not None:

@@ -95,12 +95,16 @@ class ComplexFieldType:
         items = node.get("items")
         if items and self.name != "array":
             raise node.wrong("only an array has items", "items")
-        self.items: Any = node.typed(items, "items", "ComplexFieldType").build() if isinstance(items, Mapping) else items
+        self.items: Any = (
+            node.typed(items, "items", "ComplexFieldType").build() if isinstance(items, Mapping) else items
+        )
 
     def schema(self, node: Node) -> dict[str, Any]:
         found = named(node, self.name)
         if self.items:
-            found["items"] = self.items.schema(node) if isinstance(self.items, ComplexFieldType) else named(node, self.items)
+            found["items"] = (
+                self.items.schema(node) if isinstance(self.items, ComplexFieldType) else named(node, self.items)
+            )
         return found
 
 

@@ -1,4 +1,4 @@
-"""From extracted values to the records of a stream: filter, transform, fit to the schema; what cannot be taken is a reject."""
+"""From extracted values to records: filter, transform, fit to the schema; what cannot be taken is a reject."""
 
 from __future__ import annotations
 

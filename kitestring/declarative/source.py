@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import PrivateAttr
 
@@ -30,8 +30,8 @@ BASE_URL = "base_url"
 class DeclarativeSource(Source):
     """Streams as a manifest describes them. Build it with `from_manifest` or `of`.
 
-    Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host of
-    the API's addresses. `on_config` is called with the new configuration where an API replaces its refresh token.
+    Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host
+    of the API's addresses. `on_config` is called with the new configuration where an API replaces its refresh token.
     """
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -58,7 +58,7 @@ class DeclarativeSource(Source):
 
     @classmethod
     def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], folder: Path | None) -> Self:
-        source = cls.model_construct()
+        source = cast(Self, cls.model_construct())
         source._manifest, source._given, source._folder = manifest, dict(config), folder
         source._assemble()
         return source
@@ -244,7 +244,11 @@ def parent_names(streams: Iterable[Any]) -> Iterator[str]:
     for stream in streams:
         if not isinstance(stream, Mapping):
             continue
-        routers = (stream.get("retriever") or {}).get("partition_router") if isinstance(stream.get("retriever"), Mapping) else None
+        routers = (
+            (stream.get("retriever") or {}).get("partition_router")
+            if isinstance(stream.get("retriever"), Mapping)
+            else None
+        )
         yield from _parents_of(routers)
 
 
@@ -269,7 +273,7 @@ def manifest_spec(path: str | Path) -> dict[str, Any]:
         {
             "type": "string",
             "title": "Base URL",
-            "description": "Takes the place of scheme and host of the API's addresses: a sandbox, a proxy or a test server.",
+            "description": "Takes the place of scheme and host in the API's addresses (a sandbox, a proxy, a test).",
             "order": 1000,
             "group": "advanced",
         },

@@ -94,7 +94,7 @@ class ConfigRemapField:
     def transform(self, config: Config) -> None:
         path = [part({}) for part in self._path]
         value = field.get(config, path)
-        if isinstance(value, str | int | float) and value in self._map:
+        if isinstance(value, str) and value in self._map:
             field.put(config, path, self._map[value])
 
 
@@ -103,7 +103,9 @@ class ValidateAdheresToSchema:
     """A value must fit a JSON schema; a text is read as JSON first."""
 
     def __init__(self, node: Node, **_: Any) -> None:
-        schema = node.constant("base_schema") if isinstance(node.get("base_schema"), str) else node.mapping("base_schema")
+        schema = (
+            node.constant("base_schema") if isinstance(node.get("base_schema"), str) else node.mapping("base_schema")
+        )
         if isinstance(schema, str):
             schema = orjson.loads(schema)
         self._schema: Mapping[str, Any] = schema
@@ -169,9 +171,7 @@ def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
         for key in schema.get("required") or ():
             if key not in value:
                 near = difflib.get_close_matches(str(key), [k for k in map(str, value) if k not in properties], n=1)
-                yield f"{path + '.' if path else ''}{key} is missing" + (
-                    f" (did you write {near[0]}?)" if near else ""
-                )
+                yield f"{path + '.' if path else ''}{key} is missing" + (f" (did you write {near[0]}?)" if near else "")
         for key, child in properties.items():
             if key in value and not (value[key] is None and key not in (schema.get("required") or ())):
                 yield from violations(value[key], child, f"{path}.{key}" if path else str(key))
@@ -224,7 +224,9 @@ def nearest(value: Any, choices: list[Any], path: str) -> Iterator[str]:
 
 def is_type(value: Any, name: Any) -> bool:
     if name == "integer":
-        return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+        return (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
+        )
     if name == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
     kinds: dict[str, Any] = {

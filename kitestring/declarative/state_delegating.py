@@ -16,7 +16,7 @@ from kitestring.types import Record, State, Stream
 
 @keyword("StateDelegatingStream")
 class StateDelegatingStream:
-    """Reads everything the first time and what changed afterwards; everything again when the state is too old for the API."""
+    """Reads everything at first, then what changed; everything again when the state is too old for the API."""
 
     def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
         self.node = node

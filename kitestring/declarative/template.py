@@ -37,7 +37,7 @@ def literal(text: str, types: Types | None = None) -> Any:
     if first.isalpha():
         if not _WORD.match(text):
             return text
-    elif not first or first in "/<{" and text[-1:] not in "}" or _ISO.match(text):
+    elif not first or (first in "/<{" and text[-1:] != "}") or _ISO.match(text):
         return text
     try:
         found = ast.literal_eval(text)
@@ -357,7 +357,7 @@ def environment() -> Any:
                 raise SecurityError("the width is too large")
             return super().call_binop(context, operator, left, right)
 
-        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
             if getattr(obj, "__name__", "") in widths and args and isinstance(args[0], int) and args[0] > 100_000:
                 raise SecurityError("the width is too large")
             return super().call(context, obj, *args, **kwargs)

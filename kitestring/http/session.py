@@ -71,7 +71,7 @@ class Session:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
-        self._by_origin: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[str, Any] = {}
         if proxy:
             self.hide(urlsplit(proxy).password or "")
         self._hide_secrets_of(auth)
@@ -203,9 +203,10 @@ class Session:
         began = time.perf_counter()
         for _ in range(REDIRECTS + 1):
             try:
-                raw = self._manager(target).urlopen(
+                pool, address = self._pool(target)
+                raw = pool.urlopen(
                     method,
-                    target,
+                    address,
                     body=content,
                     headers=headers,
                     redirect=False,
@@ -270,19 +271,24 @@ class Session:
     def _cancelled(self, request: Request) -> Cancelled:
         return Cancelled(f"{request.method} {self._mask.text(request.url.partition('?')[0])}: the session was closed")
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        """The pool for this address: direct, or by way of a proxy."""
+    def _pool(self, url: str) -> tuple[Any, str]:
+        """Who opens this address, and how it is called there.
+
+        A direct connection is asked of its origin's pool by path: a pool manager would parse and join every address anew.
+        """
         place = origin(url)
-        manager = self._by_origin.get(place)
-        if manager is None:
+        pool = self._pools.get(place)
+        if pool is None:
             proxy = self._proxy_for(place)
             secure = place.startswith("https:") or proxy.startswith("https:")
             with self._lock:
                 manager = self._managers.get((proxy, secure))
                 if manager is None:
                     manager = self._managers[proxy, secure] = self._build(proxy, secure)
-                self._by_origin[place] = manager
-        return manager
+                pool = self._pools[place] = manager if proxy else manager.connection_from_url(place)
+        if isinstance(pool, urllib3.PoolManager):
+            return pool, url
+        return pool, url[len(place) :].partition("#")[0] or "/"
 
     def _proxy_for(self, place: str) -> str:
         if self._proxy is not None:

@@ -10,11 +10,11 @@ import argparse
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk import HelpDesk
+from kitestring.testing.help_desk.objects import seconds_of
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
 
 Json = dict[str, Any]
@@ -139,11 +139,11 @@ class ZendeskStandIn(StandIn):
     @route("GET", "/api/v2/incremental/users/cursor")
     def user_export(self, call: Call) -> Any:
         users = sorted(self.desk.users, key=lambda u: (u["updated_at"], u["id"]))
-        return self._cursor_export(call, "users", users, lambda u: (_seconds(u["updated_at"]), u["id"]))
+        return self._cursor_export(call, "users", users, lambda u: (seconds_of(u["updated_at"]), u["id"]))
 
     @route("GET", "/api/v2/incremental/organizations")
     def organization_export(self, call: Call) -> Any:
-        return self._time_export(call, "organizations", self.desk.organizations, lambda o: _seconds(o["updated_at"]))
+        return self._time_export(call, "organizations", self.desk.organizations, lambda o: seconds_of(o["updated_at"]))
 
     @route("GET", "/api/v2/incremental/ticket_events")
     def event_export(self, call: Call) -> Any:
@@ -159,11 +159,13 @@ class ZendeskStandIn(StandIn):
 
     @route("GET", "/api/v2/incremental/ticket_metric_events")
     def metric_event_export(self, call: Call) -> Any:
-        return self._time_export(call, "ticket_metric_events", self.desk.metric_events(), lambda e: _seconds(e["time"]))
+        return self._time_export(
+            call, "ticket_metric_events", self.desk.metric_events(), lambda e: seconds_of(e["time"])
+        )
 
     @route("GET", "/api/v2/help_center/incremental/articles")
     def article_export(self, call: Call) -> Any:
-        answer = self._time_export(call, "articles", self.desk.articles.values(), lambda a: _seconds(a["updated_at"]))
+        answer = self._time_export(call, "articles", self.desk.articles.values(), lambda a: seconds_of(a["updated_at"]))
         if not isinstance(answer, Answer) and answer.pop("end_of_stream"):
             answer["next_page"] = None
         return answer
@@ -268,7 +270,7 @@ class ZendeskStandIn(StandIn):
     def satisfaction_ratings(self, call: Call) -> Any:
         since = float(call.param("start_time", "0"))
         return self._listed(
-            call, "satisfaction_ratings", [r for r in self.desk.ratings() if _seconds(r["created_at"]) >= since]
+            call, "satisfaction_ratings", [r for r in self.desk.ratings() if seconds_of(r["created_at"]) >= since]
         )
 
     @route("GET", "/hc/en-us/articles/{slug}")
@@ -436,10 +438,6 @@ class ZendeskStandIn(StandIn):
         subject = given.get("subject") or text[:80]
         ticket = self.desk.add_ticket(subject, text, **fields)
         return Answer(201, {key: ticket, "audit": self.desk.audits(ticket["id"])[0]}, {"Location": ticket["url"]})
-
-
-def _seconds(stamp: str) -> int:
-    return int(datetime.fromisoformat(stamp).timestamp())
 
 
 def _integer(text: str) -> int:

@@ -35,13 +35,10 @@ class Graph:
 
     def constant(self, value: NDArray[np.generic]) -> str:
         """A tensor of the model: its name."""
-        import numpy as np
-
         name = self._name("w")
-        data = np.ascontiguousarray(value)
-        dims = b"".join(number(1, size) for size in data.shape)
-        kind = number(2, TYPES[str(data.dtype)])
-        self._parts.append(field(5, dims + kind + field(8, name.encode()) + field(9, data.tobytes())))
+        dims = b"".join(number(1, size) for size in value.shape)
+        kind = number(2, TYPES[str(value.dtype)])
+        self._parts.append(field(5, dims + kind + field(8, name.encode()) + field(9, value.tobytes())))
         return name
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: float | int | Sequence[int]) -> str:

@@ -43,7 +43,7 @@ class TestParquet(DestinationContract):
             "csv": "read_csv(?, union_by_name=true, max_line_size=1000000)",
         }[self.format]
         with duckdb.connect() as connection:
-            table = connection.execute(f"SELECT * FROM {reader}", [pattern]).to_arrow_table()
+            table = connection.sql(f"SELECT * FROM {reader}", params=[pattern]).to_arrow_table()
         return [{k: v for k, v in row.items() if v is not None or k in ("id", "text")} for row in table.to_pylist()]
 
 
@@ -53,3 +53,19 @@ class TestJsonLines(TestParquet):
 
 class TestCsv(TestParquet):
     format = "csv"
+
+
+class TestDuckdb(DestinationContract):
+    def make(self, folder: Path) -> Destination:
+        from kitestring.destinations.duckdb import Duckdb
+
+        return Duckdb(path=str(folder / "test.duckdb"))
+
+    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
+        import duckdb
+
+        from kitestring.destinations.duckdb import Duckdb, quoted
+
+        assert isinstance(destination, Duckdb)
+        with duckdb.connect(destination.path) as connection:
+            return list(connection.sql(f"SELECT * FROM {quoted(stream.name)}").to_arrow_table().to_pylist())

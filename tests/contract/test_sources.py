@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.memory import MemorySource
+from kitestring.types import Stream
 
 
 class TestMemory(SourceContract):
@@ -15,3 +20,33 @@ class TestMemory(SourceContract):
         return MemorySource(
             records={"a": rows, "b": rows}, primary_keys={"a": "id", "b": "id"}, cursors={"a": "seen"}, pieces=3
         )
+
+
+class TestSample(SourceContract):
+    def make(self, folder: Path) -> Source:
+        from kitestring.sources.sample import Sample
+
+        return Sample(count=250, updates=30, batch_rows=70, partition_rows=100)
+
+
+class TestPostgres(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _tables(self, database: Any) -> None:
+        self.config = database.config
+        database.run(
+            "CREATE TABLE plain (id bigint PRIMARY KEY, name text, seen timestamptz)",
+            "INSERT INTO plain SELECT n, 'n' || n, now() FROM generate_series(1, 250) n",
+            'CREATE TABLE "Odd" ("a b" int, c int, d jsonb, PRIMARY KEY (c, "a b"))',
+            """INSERT INTO "Odd" SELECT n, n % 5, '{"x": 1}' FROM generate_series(1, 50) n""",
+            "CREATE VIEW small AS SELECT id FROM plain WHERE id < 3",
+        )
+
+    def make(self, folder: Path) -> Source:
+        from kitestring.sources.postgres import Postgres
+
+        return Postgres.load(self.config)
+
+    def streams(self, source: Source) -> list[Stream]:
+        """Each with the cursor that a user would choose."""
+        cursors = {"plain": "seen", "Odd": "c", "small": "id"}
+        return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]

@@ -1,6 +1,8 @@
-"""Reads a stream of a source as the engine does, in one thread: for tests of sources."""
+"""Reads a stream of a source as the engine does, in one thread, and golden files: for tests of sources."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 from kitestring.batch import Batch
 from kitestring.source import Source
@@ -28,3 +30,11 @@ def read(source: Source, name: str, state: dict | None = None) -> tuple[list[dic
                 case _:
                     rows.append(item)
     return rows, source.finish(stream, state)
+
+
+def golden(path: Path, lines: list[str]) -> str:
+    """What the golden file holds; `KITESTRING_GOLDEN=1` writes it anew, for a change to be reviewed as a diff."""
+    if os.environ.get("KITESTRING_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+    return path.read_text()

@@ -2,7 +2,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from reading import read
+from reading import golden, read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import connector, source
@@ -58,10 +58,7 @@ def test_the_requests_are_the_golden_ones(zendesk, support):
             read(support, stream.name, state)
             lines.append("# … again")
             lines += [call.line() for call in zendesk.requests[seen:]]
-    text = "\n".join(lines) + "\n"
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text()
+    assert "\n".join(lines) + "\n" == golden(GOLDEN, lines)
 
 
 def test_records_fit_the_declared_fields(support):

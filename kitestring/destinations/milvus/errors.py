@@ -36,7 +36,7 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
         code = None
     if "no space left" in low or "disk quota" in low:
         return ConfigError(f"{where} is full: {text}", hint="Free some disk space and sync again.", **fields)
-    if "read-only file system" in low or isinstance(error, PermissionError) or "errno 13" in low:
+    if "read-only file system" in low or isinstance(error, OSError) or "errno 13" in low:
         return ConfigError(
             f"{where} cannot be written: {text}",
             hint="Give this user the right to write there, or choose another path.",

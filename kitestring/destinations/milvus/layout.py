@@ -114,7 +114,7 @@ class Layout:
 
 def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: float) -> Layout:
     """The layout of a collection that is there. `ConfigError` where a field that the configuration names is missing."""
-    from pymilvus import DataType
+    from pymilvus import DataType, FunctionType
 
     told = client.describe_collection(collection, timeout=timeout)
     primary: Field | None = None
@@ -150,7 +150,8 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
     dynamic = bool(told.get("enable_dynamic_field"))
     has_text = indexing.text_field in fields or dynamic
     sparse = next(
-        (o for f in told.get("functions") or () if "BM25" in str(f.get("type")) for o in f["output_field_names"]), None
+        (o for f in told.get("functions") or () if f["type"] == FunctionType.BM25 for o in f["output_field_names"]),
+        None,
     )
     return Layout(
         collection,

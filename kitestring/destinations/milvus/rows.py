@@ -177,7 +177,8 @@ def whole(value: Any, bits: int) -> int | None:
 
 
 def small(values: dict[str, Any], room: int) -> dict[str, Any]:
-    """At most `room` bytes of JSON: the largest values are cut until all of it fits."""
+    """At most `room` bytes of JSON. Where it is more, every value gets a fair share: small ones stay whole, what is larger
+    than its share becomes a text of that size."""
     import orjson
 
     try:
@@ -186,26 +187,24 @@ def small(values: dict[str, Any], room: int) -> dict[str, Any]:
     except TypeError:
         values = {name: as_json(value) if isinstance(value, dict | list) else value for name, value in values.items()}
     sizes = {name: len(orjson.dumps({name: value})) for name, value in values.items()}
-    total = sum(sizes.values())
-    for name in sorted(sizes, key=lambda n: -sizes[n]):
-        if total <= room:
-            break
-        if name.startswith(("_ks_", "_ab_")) or name == "chunk_number":
-            continue
-        value = values[name]
-        text = value if isinstance(value, str) else as_json(value)
-        left = room - (total - sizes[name]) - len(name) - 16
-        # Escapes may double a text: shorten until it fits, or leave the field out.
-        while left > 0:
-            text = cut(text, left)
-            size = len(orjson.dumps({name: text}))
-            if size <= room - (total - sizes[name]):
-                break
-            left = min(left // 2, len(text) // 2) if size > 2 * left else left - (size - left) - 1
-        if left <= 0:
-            del values[name]
-            total -= sizes[name]
-        else:
-            values[name] = text
-            total += len(orjson.dumps({name: text})) - sizes[name]
-    return values
+    kept: dict[str, Any] = {}
+    left = room - 2
+    # Ours first, then the smallest.
+    order = sorted(
+        sizes, key=lambda name: (not name.startswith(("_ks_", "_ab_")) and name != "chunk_number", sizes[name])
+    )
+    for position, name in enumerate(order):
+        value, size, share = values[name], sizes[name], left // (len(order) - position)
+        if size > share:
+            text = value if isinstance(value, str) else as_json(value)
+            size, most = share + 1, share
+            while size > share and most > 0:  # escapes take more room than they show
+                text = cut(text, most)
+                size = len(orjson.dumps({name: text}))
+                most = min(most, len(text.encode())) - max(1, size - share)
+            if size > share:
+                continue  # not even its name fits
+            value = text
+        kept[name] = value
+        left -= size
+    return kept

@@ -352,8 +352,8 @@ class MilvusStore(Store):
                 )[0]
                 if threshold is not None:
                     # In L2 a smaller number is nearer, in COSINE and IP a greater one.
-                    near = (lambda d: d <= threshold) if layout.metric == "L2" else (lambda d: d >= threshold)
-                    hits = [hit for hit in hits if near(hit["distance"])]
+                    sign = 1 if layout.metric == "L2" else -1
+                    hits = [hit for hit in hits if sign * hit["distance"] <= sign * threshold]
             return [self._hit(hit) for hit in hits]
 
     def _both(self, vector: Vector, text: str, filters: str, limit: int, fields: list[str]) -> Any:
@@ -370,7 +370,7 @@ class MilvusStore(Store):
         return self.client.hybrid_search(
             self.collection,
             requests,
-            RRFRanker(),  # type: ignore[no-untyped-call]
+            RRFRanker(),
             limit=limit,
             output_fields=fields,
             consistency_level="Strong",

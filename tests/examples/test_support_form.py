@@ -1,0 +1,393 @@
+"""The support form, driven as a visitor drives it, on a real collection and a help desk over HTTP."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.zendesk import ZendeskStandIn
+
+APP = Path(__file__).parents[2] / "examples" / "support_form" / "app.py"
+VARIABLES = (
+    *("MILVUS_URL", "MILVUS_TOKEN", "MILVUS_DB", "MILVUS_COLLECTION"),
+    *("OPENAI_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"),
+    *("ZENDESK_BASE_URL", "ZENDESK_EMAIL", "ZENDESK_API_TOKEN", "ZENDESK_OAUTH_TOKEN", "ORGANIZATION_ID"),
+    *("TICKET_STATUSES", "TICKET_THRESHOLD", "ARTICLE_THRESHOLD", "SEARCH_TIMEOUT_S"),
+)  # fmt: skip
+TOKEN = "larkspur-token"
+
+# Ticket 37 of the made-up help desk: new, of Cobalt Energy, "Question: Scheduled report was not sent since the 3rd".
+COBALT = "Cobalt Energy"
+SUBJECT = "The report by email did not come"
+TEXT = "Our scheduled report is set up to go out every Monday, but this week it was not sent to anybody."
+
+
+class Page:
+    """The page and what a visitor does with it."""
+
+    def __init__(self) -> None:
+        self.app = AppTest.from_file(str(APP), default_timeout=60).run()
+
+    def write(
+        self,
+        subject: str = SUBJECT,
+        text: str = TEXT,
+        *,
+        organization: str | None = COBALT,
+        name: str = "Rosa Jansen",
+        email: str = "rosa@cobaltenergy.example",
+    ) -> Page:
+        self.app.text_input(key="name").set_value(name)
+        self.app.text_input(key="email").set_value(email)
+        self.app.text_input(key="subject").set_value(subject)
+        self.app.text_area(key="description").set_value(text)
+        if organization is not None:
+            self.app.selectbox(key="organization").set_value(organization)
+        return self
+
+    def click(self, key: str = "send") -> Page:
+        self.app.button(key=key).click().run()
+        assert not self.app.exception, self.app.exception
+        return self
+
+    @property
+    def text(self) -> str:
+        """Everything there is to read, Markdown's escapes taken away."""
+        parts = [*self.app.markdown, *self.app.warning, *self.app.error, *self.app.success, *self.app.info]
+        parts += [*self.app.subheader, *self.app.caption]
+        return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+    def still_has(self, subject: str = SUBJECT, text: str = TEXT) -> bool:
+        app = self.app
+        return app.text_input(key="subject").value == subject and app.text_area(key="description").value == text
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, demo_folder: Path, zendesk: ZendeskStandIn) -> Callable[..., None]:
+    """The demo's collection, and tickets go to the help desk of this test."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(demo_folder)
+    monkeypatch.setenv("ZENDESK_BASE_URL", zendesk.url)
+
+    def change(**values: Any) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, str(value))
+
+    return change
+
+
+def created(zendesk: ZendeskStandIn) -> list[dict[str, Any]]:
+    """The tickets that the form created."""
+    return [call.json()["ticket"] for call in zendesk.calls("/tickets", "POST") if call.status == 201]
+
+
+def test_a_request_like_an_open_ticket_of_the_organization_is_not_sent(zendesk: ZendeskStandIn) -> None:
+    page = Page().write().click()
+    assert "Not sent yet" in page.text
+    assert "Question: Scheduled report was not sent since the 3rd" in page.text
+    assert "Request #37 · Status: new" in page.text
+    assert page.still_has()
+    assert not zendesk.calls("", "POST")
+
+
+def test_a_visitor_may_send_it_anyway(zendesk: ZendeskStandIn) -> None:
+    page = Page().write().click().click("anyway")
+    assert "Your request was sent: #61" in page.text
+    (ticket,) = created(zendesk)
+    assert ticket["subject"] == SUBJECT
+    assert ticket["comment"] == {"body": TEXT}
+    assert ticket["requester"] == {"name": "Rosa Jansen", "email": "rosa@cobaltenergy.example"}
+    assert ticket["organization_id"] == 3005
+    assert zendesk.desk.tickets[61]["status"] == "new"
+
+
+def test_text_that_was_changed_after_the_warning_is_what_is_sent(zendesk: ZendeskStandIn) -> None:
+    page = Page().write().click().write(text="Another thing entirely.").click("anyway")
+    assert "Your request was sent" in page.text
+    assert created(zendesk)[0]["comment"] == {"body": "Another thing entirely."}
+
+
+def test_what_another_organization_reported_is_not_shown(zendesk: ZendeskStandIn) -> None:
+    page = Page().write(organization="Aster Clinics").click()
+    assert "Your request was sent: #61" in page.text
+    assert "Scheduled report was not sent" not in page.text
+    assert created(zendesk)[0]["organization_id"] == 3002
+
+
+def test_tickets_that_are_no_longer_new_do_not_stand_in_the_way(
+    zendesk: ZendeskStandIn, environment: Callable[..., None]
+) -> None:
+    same = next(t for t in zendesk.desk.live_tickets() if t["status"] == "solved" and t["organization_id"] == 3005)
+    page = Page().write(same["subject"], same["description"]).click()
+    assert "Your request was sent" in page.text
+    environment(TICKET_STATUSES="new, solved")
+    page = Page().write(same["subject"], same["description"]).click()
+    assert f"Request #{same['id']} · Status: solved" in page.text
+
+
+def test_articles_that_may_help_are_listed_as_links(zendesk: ZendeskStandIn) -> None:
+    page = Page().write("Password reset mail missing", "I ask for a new password and no mail comes, also not in spam.")
+    page.click()
+    article = next(a for a in zendesk.desk.articles.values() if a["title"] == "Resetting a forgotten password")
+    path = article["html_url"].partition(".example")[2]
+    links = [m.value for m in page.app.markdown if "](" in m.value]
+    assert links[0] == f"**[Resetting a forgotten password]({zendesk.url}{path})**"
+    assert "Reset messages go out from accounts@larkspur.example" in page.text
+    assert len(links) <= 5
+
+
+def test_unrelated_articles_are_not_listed() -> None:
+    page = Page().write("Thank you!", "The flowers in your office are lovely. Keep going.").click()
+    assert "Your request was sent" in page.text
+    assert "These articles" not in page.text
+
+
+def test_thresholds_are_settings(environment: Callable[..., None]) -> None:
+    environment(TICKET_THRESHOLD="0.01", ARTICLE_THRESHOLD="0.01")
+    page = Page().write("Password reset mail missing", "I ask for a new password and no mail comes.").click()
+    assert "Your request was sent" in page.text
+    assert "These articles" not in page.text
+
+
+def test_without_an_organization_nothing_is_compared(zendesk: ZendeskStandIn) -> None:
+    page = Page().write(organization=None).click()
+    assert "Your request was sent" in page.text
+    assert "organization_id" not in created(zendesk)[0]
+
+
+def test_the_organization_can_be_given_by_whoever_runs_the_form(environment: Callable[..., None]) -> None:
+    environment(ORGANIZATION_ID="3005")
+    page = Page()
+    assert not page.app.selectbox
+    assert "Request #37" in page.write(organization=None).click().text
+
+
+def test_customers_of_a_real_help_desk_are_never_listed(environment: Callable[..., None]) -> None:
+    environment(ZENDESK_BASE_URL="https://larkspur.zendesk.example")
+    page = Page()
+    assert not page.app.selectbox
+    assert not page.app.expander
+
+
+def test_an_empty_form_says_what_is_missing(zendesk: ZendeskStandIn) -> None:
+    page = Page().write("", "   ", name="Rosa", email="rosa").click()
+    for words in ("Please enter a subject.", "Please enter a description.", "This email address is not complete."):
+        assert words in page.text
+    assert page.app.text_input(key="name").value == "Rosa"
+    assert not zendesk.calls("", "POST")
+
+
+def test_a_text_that_the_help_desk_would_cut_is_kept_and_not_sent(zendesk: ZendeskStandIn) -> None:
+    long = "It does not work. " * 10_000
+    page = Page().write(text=long).click()
+    assert "The description has 179,999 characters" in page.text
+    assert page.still_has(text=long)
+    assert not zendesk.calls("", "POST")
+
+
+def test_a_long_text_is_compared_by_its_beginning_and_sent_whole(zendesk: ZendeskStandIn) -> None:
+    long = TEXT + " And so on." * 5_000
+    page = Page().write(text=long).click()
+    page = page.click("anyway") if "Not sent yet" in page.text else page
+    assert "Your request was sent" in page.text
+    assert created(zendesk)[0]["comment"]["body"] == long
+
+
+def test_text_with_markup_is_shown_as_it_is(zendesk: ZendeskStandIn) -> None:
+    page = Page().write(
+        "Leak", "The coffee machine leaks, there is water all over the kitchen.", organization="Quayside Museum"
+    )
+    page.click()
+    (shown,) = [m.value for m in page.app.markdown if "Click" in m.value]
+    assert shown == r"**\[Click\]\(javascript\:alert\(1\)\) \<b\>now\<\/b\> \*please\***"
+
+
+# -- when something does not work
+
+
+class Strict(ZendeskStandIn):
+    """A help desk with a rule of its own."""
+
+    rule = True
+
+    def create_ticket(self, call: Call) -> Any:
+        if self.rule:
+            details = {"subject": [{"description": "Subject: must name a product", "error": "Invalid"}]}
+            return Answer(
+                422, {"error": "RecordInvalid", "description": "Record validation errors", "details": details}
+            )
+        return super().create_ticket(call)
+
+
+def test_a_refused_ticket_keeps_the_text_and_can_be_sent_later(environment: Callable[..., None]) -> None:
+    with Strict(tickets=5) as desk:
+        environment(ZENDESK_BASE_URL=desk.url)
+        page = Page().write("Hello", "Nothing like the others at all.", organization=None).click()
+        assert "The help desk did not take the request" in page.text
+        assert "Record validation errors" in page.text
+        assert page.still_has("Hello", "Nothing like the others at all.")
+        desk.rule = False
+        assert "Your request was sent: #6" in page.click().text
+
+
+def test_wrong_credentials_are_told_without_showing_them(environment: Callable[..., None]) -> None:
+    environment(ZENDESK_EMAIL="agent@larkspur.example", ZENDESK_API_TOKEN="wrong-token-1234")
+    page = Page()
+    assert "The list of organizations cannot be shown" in page.text
+    page.write(organization=None).click()
+    assert "Not sent." in page.text
+    assert "401" in page.text
+    assert "wrong-token-1234" not in page.text
+    assert page.still_has()
+
+
+def test_a_busy_help_desk_names_the_time_to_wait(zendesk: ZendeskStandIn) -> None:
+    zendesk.faults.retry_after_s = 60
+    zendesk.faults.next("rate_limit", on="/tickets")
+    page = Page().write(organization=None).click()
+    assert "Please try again in 60 seconds" in page.text
+    assert page.still_has()
+    assert "Your request was sent" in page.click().text
+
+
+def test_an_attempt_that_is_repeated_bears_the_same_key(zendesk: ZendeskStandIn) -> None:
+    zendesk.faults.next("drop", on="/tickets")
+    page = Page().write(organization=None).click()
+    assert "Your request was sent" in page.text
+    first, second = (call.headers["idempotency-key"] for call in zendesk.calls("/tickets", "POST"))
+    assert first == second
+
+
+def test_an_unreachable_help_desk_keeps_the_text(environment: Callable[..., None]) -> None:
+    environment(ZENDESK_BASE_URL="http://127.0.0.1:9", ORGANIZATION_ID="3002")
+    page = Page().write("Hello", "Nothing like the others at all.", organization=None).click()
+    assert "The help desk did not take the request" in page.text
+    assert "refuses the connection" in page.text
+    assert page.still_has("Hello", "Nothing like the others at all.")
+
+
+def test_an_unreachable_milvus_lets_the_visitor_send_without_the_check(
+    zendesk: ZendeskStandIn, environment: Callable[..., None]
+) -> None:
+    environment(MILVUS_URL="http://127.0.0.1:9", MILVUS_TOKEN="milvus-secret-1", SEARCH_TIMEOUT_S="3")
+    page = Page().write().click()
+    assert "We could not look for similar requests" in page.text
+    assert "milvus-secret-1" not in page.text
+    assert page.still_has()
+    assert not zendesk.calls("", "POST")
+    page.click("anyway")
+    assert "Your request was sent" in page.text
+    assert "could not be looked up" in page.text
+
+
+def test_a_folder_that_another_process_has_open_is_told(
+    demo_folder: Path, tmp_path: Path, environment: Callable[..., None]
+) -> None:
+    path = tmp_path / "locked.db"
+    code = f"from pymilvus import MilvusClient; c = MilvusClient({str(path)!r}); print('open', flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "open"
+        environment(MILVUS_URL=path)
+        page = Page().write().click()
+        assert "is in use by another process" in page.text
+        assert page.still_has()
+    finally:
+        other.communicate("\n", timeout=30)
+
+
+def test_a_demo_that_has_not_run_yet_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Page().write().click()
+    assert "there is no collection at .kitestring/demo/help_desk.db" in page.text
+    assert "Run `kitestring demo` in this folder first" in page.text
+    assert not any(tmp_path.iterdir())
+
+
+class Embedder(StandIn):
+    """An embedding API that refuses."""
+
+    status = 401
+
+    @route("POST", "/v1/embeddings")
+    def embeddings(self, call: Call) -> Answer:
+        key = call.headers["authorization"].removeprefix("Bearer ")
+        return Answer(self.status, {"error": {"message": f"Incorrect API key provided: {key}", "code": "invalid"}})
+
+
+@pytest.fixture
+def embedder() -> Iterator[Embedder]:
+    with Embedder() as stand_in:
+        yield stand_in
+
+
+def test_a_refused_key_of_the_embedder_is_told_without_showing_it(
+    embedder: Embedder, demo_folder: Path, environment: Callable[..., None]
+) -> None:
+    environment(
+        MILVUS_URL=demo_folder / ".kitestring/demo/help_desk.db",
+        MILVUS_COLLECTION="help_desk",
+        OPENAI_API_KEY="sk-very-secret-key",
+        OPENAI_BASE_URL=f"{embedder.url}/v1",
+    )
+    page = Page().write().click()
+    assert "We could not look for similar requests" in page.text
+    assert "401" in page.text
+    assert "sk-very-secret-key" not in page.text
+    assert page.still_has()
+
+
+def test_an_embedder_that_is_down_does_not_keep_the_visitor_waiting(
+    embedder: Embedder, demo_folder: Path, environment: Callable[..., None]
+) -> None:
+    embedder.status = 503
+    environment(
+        MILVUS_URL=demo_folder / ".kitestring/demo/help_desk.db",
+        MILVUS_COLLECTION="help_desk",
+        OPENAI_API_KEY="sk-very-secret-key",
+        OPENAI_BASE_URL=f"{embedder.url}/v1",
+        SEARCH_TIMEOUT_S="2",
+    )
+    page = Page().write().click()
+    assert "the search got no answer within 2 s" in page.text
+    assert page.still_has()
+
+
+def test_a_setting_that_cannot_be_read_is_told(environment: Callable[..., None]) -> None:
+    environment(TICKET_THRESHOLD="near")
+    page = Page()
+    assert not page.app.exception
+    assert "This form is not set up yet: TICKET_THRESHOLD is no number" in page.text
+
+
+def test_an_address_that_is_none_is_told(environment: Callable[..., None]) -> None:
+    environment(MILVUS_URL="milvus.example")
+    page = Page()
+    assert not page.app.exception
+    assert "This form is not set up yet" in page.text
+
+
+def test_nothing_set_runs_on_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZENDESK_BASE_URL")
+    page = Page()
+    assert "all-MiniLM-L6-v2" in page.text
+    assert "Request #37" in page.write().click().text
+    assert "Your request was sent: #401" in page.click("anyway").text
+
+
+def test_another_request_begins_with_an_empty_form_and_the_same_person() -> None:
+    page = Page().write("Thank you!", "The flowers in your office are lovely.").click()
+    button = next(b for b in page.app.button if b.label == "Write another request")
+    button.click().run()
+    assert page.app.text_input(key="name").value == "Rosa Jansen"
+    assert page.app.text_input(key="subject").value == ""
+    assert page.app.text_area(key="description").value == ""

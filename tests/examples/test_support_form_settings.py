@@ -1,0 +1,78 @@
+"""What the support form reads from the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from kitestring.errors import ConfigError
+
+
+def settings(**environment: str):  # type: ignore[no-untyped-def]
+    from settings import Settings
+
+    return Settings.of(environment)
+
+
+def test_a_key_alone_does_not_change_the_demos_embedder() -> None:
+    found = settings(OPENAI_API_KEY="sk-1234567890")
+    assert found.embedding() == {"mode": "local"}
+    assert (found.ticket_threshold, found.article_threshold) == (0.8, 1.0)
+
+
+def test_a_collection_with_a_key_is_searched_by_openai_with_its_thresholds() -> None:
+    found = settings(OPENAI_API_KEY="sk-1234567890", MILVUS_URL="https://x.zillizcloud.com", MILVUS_TOKEN="t0ken")
+    assert found.embedding() == {"mode": "openai", "openai_key": "sk-1234567890", "model": "text-embedding-ada-002"}
+    assert (found.collection, found.ticket_threshold) == ("zendesk", 0.35)
+    assert found.destination()["indexing"]["auth"] == {"mode": "token", "token": "t0ken"}
+
+
+def test_thresholds_that_users_bring_along_are_kept() -> None:
+    found = settings(TICKET_THRESHOLD="0.4", ARTICLE_THRESHOLD="0.362")
+    assert (found.ticket_threshold, found.article_threshold) == (0.4, 0.362)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ARTICLE_THRESHOLD", "x"), ("ORGANIZATION_ID", "Acme"), ("SEARCH_TIMEOUT_S", "1s")]
+)
+def test_a_value_that_cannot_be_read_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        settings(**{name: value})
+
+
+def test_secrets_are_neither_in_the_repr_nor_in_masked_messages() -> None:
+    secrets = {
+        "MILVUS_TOKEN": "milvus-secret",
+        "ZENDESK_API_TOKEN": "zendesk-secret",
+        "ZENDESK_OAUTH_TOKEN": "oauth-secret",
+    }
+    found = settings(MILVUS_URL="http://x:1", OPENAI_API_KEY="openai-secret", **secrets)
+    for secret in (*secrets.values(), "openai-secret"):
+        assert secret not in repr(found)
+        assert found.masked(f"refused: {secret}!") == "refused: ****!"
+
+
+def test_a_snippet_is_made_of_sentences() -> None:
+    from collection import snippet
+
+    text = (
+        "Paging\n\nA page has 100 records.\n\nWhat to do\n\n1. Ask again.\n- a list\n\nStill stuck? "
+        + "word " * 100
+        + "."
+    )
+    found = snippet({"title": "Paging", "text": text})
+    assert found.startswith("A page has 100 records. Still stuck? word")
+    assert len(found) <= 222
+
+
+def test_each_record_is_shown_once_by_its_nearest_chunk() -> None:
+    from collection import each_record_once
+
+    hits = [{"record_id": "a", "id": 1}, {"record_id": "b", "id": 2}, {"record_id": "a", "id": 3}, {"id": 4}, {"id": 5}]
+    assert [hit["id"] for hit in each_record_once(hits)] == [1, 2, 4, 5]
+
+
+def test_the_number_of_a_ticket_is_found_in_airbytes_collections_too() -> None:
+    from collection import number_of
+
+    assert number_of({"_id": 35, "id": "x"}) == "35"
+    assert number_of({"id": 4711, "record_id": "tickets_36"}) == "36"

@@ -1,0 +1,176 @@
+"""Milvus Lite: everything Milvus must do, and what comes with a directory that one process owns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.milvus_cases import *  # noqa: F403
+from integration.milvus_cases import config, config_of, opened, put, rows, texts, things  # noqa: F401
+from kitestring.destinations.milvus import Milvus
+from kitestring.errors import ConfigError
+
+HOLD = (
+    "import sys, time\n"
+    "from pymilvus import MilvusClient\n"
+    "client = MilvusClient(sys.argv[1])\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("lite") / "shared.db")
+
+
+def test_a_directory_that_another_process_holds_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "held.db"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "ready"
+        with pytest.raises(ConfigError, match="in use by another process") as error:
+            with opened(config_of(str(path), "things")) as destination:
+                destination.check()
+        assert "milvus-lite server" in error.value.hint
+        other.kill()
+
+
+def test_closing_releases_the_directory_for_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "shared.db"
+    with opened(config_of(str(path), "things")) as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "ready"
+        other.kill()
+
+
+def test_two_destinations_of_one_process_share_the_directory(tmp_path: Path) -> None:
+    one = config_of(str(tmp_path / "x.db"), "things")
+    with opened(one) as first:
+        put(first, [{"id": 1, "text": "a"}])
+        with opened(one) as second:
+            assert second.count(things()) == 1
+        assert first.count(things()) == 1, "closing one leaves the other its connection"
+
+
+def test_a_client_of_the_application_keeps_its_connection(tmp_path: Path) -> None:
+    from pymilvus import MilvusClient
+
+    mine = MilvusClient(str(tmp_path / "x.db"))
+    with opened(config_of(str(tmp_path / "x.db"), "things")) as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+    assert mine.list_collections() == ["things"]
+    mine.close()
+
+
+def test_check_of_a_path_that_is_not_there_makes_no_directory(tmp_path: Path) -> None:
+    with opened(config_of(str(tmp_path / "sub" / "new.db"), "things")) as destination:
+        destination.check()
+        assert destination.count(things()) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_searching_where_nothing_was_synced_says_so(tmp_path: Path) -> None:
+    with opened(config_of(str(tmp_path / "new.db"), "things")) as destination:
+        with pytest.raises(ConfigError, match="has no collection things"):
+            destination.search("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_milvus_lite_2_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    path.write_bytes(b"SQLite format 3\x00")
+    with opened(config_of(str(path), "things")) as destination:
+        with pytest.raises(ConfigError, match="is a file"):
+            destination.check()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write_is_a_clear_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with opened(config_of(str(tmp_path / "x.db"), "things")) as destination:
+        with pytest.raises(ConfigError, match="cannot be written"):
+            destination.check()
+    tmp_path.chmod(0o700)
+
+
+def test_a_path_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with opened(config_of(str(tmp_path / "file" / "x.db"), "things")) as destination:
+        with pytest.raises(ConfigError, match="cannot be written"):
+            destination.check()
+        with pytest.raises(ConfigError):
+            destination.begin(things())
+
+
+def test_hybrid_search_finds_by_words(tmp_path: Path) -> None:
+    one = config_of(str(tmp_path / "x.db"), "things")
+    with opened(one, hybrid=True) as destination:
+        put(destination, [{"id": n, "text": f"ordinary sentence {n}"} for n in range(20)])
+        put(destination, [{"id": 77, "text": "the zeppelin landed"}])
+        assert destination.search("zeppelin", limit=3, hybrid=True)[0]["record_id"] == "things_77"
+        assert put(destination, [{"id": 77, "text": "the zeppelin landed"}]).unchanged == 1
+
+
+def test_hybrid_search_without_its_index_says_so(tmp_path: Path) -> None:
+    with opened(config_of(str(tmp_path / "x.db"), "things")) as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+        with pytest.raises(ConfigError, match="no index of words"):
+            destination.search("a", hybrid=True)
+
+
+def test_an_application_can_read_beside_a_sync_through_the_lite_server(tmp_path: Path) -> None:
+    """`milvus-lite server` is Lite behind http: its insert replaces, as Lite's does."""
+    from integration.milvus_server import free_port
+
+    port = free_port()
+    program = str(Path(sys.executable).with_name("milvus-lite"))
+    data = str(tmp_path / "data")
+    server = subprocess.Popen(
+        [program, "server", "--data-dir", data, "--host", "127.0.0.1", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        one = config_of(f"http://127.0.0.1:{port}", "things")
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with opened(one) as destination:
+                    destination.check()
+                break
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+        with opened(one) as destination:
+            put(destination, [{"id": 1, "text": "a", "old": 1}])
+            put(destination, [{"id": 1, "text": "a"}])
+            (row,) = rows(destination)
+            assert "old" not in row
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_form_never_shows_and_the_log_never_tells_a_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "s3cr3t-t0ken"
+    one: dict[str, Any] = config_of("http://127.0.0.1:9", "things")
+    one["indexing"]["auth"] = {"mode": "token", "token": secret}
+    with opened(one) as destination, pytest.raises(Exception) as error:
+        destination.check()
+    assert secret not in str(error.value) + repr(error.value.fields) + caplog.text  # type: ignore[attr-defined]
+    spec = Milvus.spec()
+    assert spec["properties"]["indexing"]["properties"]["auth"]["oneOf"][0]["properties"]["token"]["airbyte_secret"]
+    assert "$ref" not in json.dumps(spec)

@@ -1,0 +1,114 @@
+"""A real Milvus server (2.3.5): everything Milvus must do, and what comes with a network and credentials."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.milvus_cases import *  # noqa: F403
+from integration.milvus_cases import config, config_of, opened, put, rows, things  # noqa: F401
+from integration.milvus_server import free_port, guarded_milvus_server, milvus_server  # noqa: F401
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def host(milvus_server: str) -> str:  # noqa: F811
+    return milvus_server
+
+
+@pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX"])
+def test_every_index_is_built_with_sensible_parameters(config: dict[str, Any], index: str) -> None:  # noqa: F811
+    with opened(config, index={"type": index}, metric="IP") as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+        assert destination.search("a")[0]["text"] == "a"
+
+
+def test_airbytes_way_of_writing_the_host_is_taken(config: dict[str, Any], host: str) -> None:  # noqa: F811
+    with opened(config, host=host.replace("http://", "tcp://")) as destination:
+        assert put(destination, [{"id": 1, "text": "a"}]).written == 1
+
+
+def test_a_database_that_is_not_there_is_named(host: str) -> None:
+    with opened(config_of(host, "things"), db="nowhere") as destination, pytest.raises(ConfigError) as error:
+        destination.check()
+    assert "indexing.db" in error.value.hint
+
+
+def test_a_database_of_its_own(config: dict[str, Any], host: str) -> None:  # noqa: F811
+    with opened(config) as destination:
+        client = destination.store.client
+        if "apart" not in client.list_databases():
+            client.create_database("apart")
+    with opened(config, db="apart") as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+        assert destination.count(things()) == 1
+        destination.store.client.drop_collection(config["indexing"]["collection"])
+
+
+def test_a_host_that_does_not_answer_is_a_transient_error_within_the_time_limit() -> None:
+    began = time.monotonic()
+    with opened(config_of(f"http://127.0.0.1:{free_port()}", "things"), timeout=3) as destination:
+        with pytest.raises(TransientError) as error:
+            destination.check()
+    assert time.monotonic() - began < 15
+    assert "indexing.host" in error.value.hint or "reached" in error.value.hint
+
+
+def test_a_host_that_accepts_and_says_nothing_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        with opened(config_of(f"http://127.0.0.1:{silent.getsockname()[1]}", "things"), timeout=3) as destination:
+            with pytest.raises(TransientError):
+                destination.check()
+        assert time.monotonic() - began < 20
+
+
+def test_credentials_and_rights_are_checked_before_a_sync(guarded_milvus_server: str) -> None:  # noqa: F811
+    from pymilvus import MilvusClient
+
+    one = config_of(guarded_milvus_server, "things")
+    root = MilvusClient(guarded_milvus_server, token="root:Milvus")
+    root.create_user("reader", "Reader_12345")
+    root.create_role("reads")
+    root.grant_privilege("reads", "Collection", "Search", "*")
+    for privilege in ("DescribeCollection", "ShowCollections"):
+        root.grant_privilege("reads", "Global", privilege, "*")
+    root.grant_role("reader", "reads")
+    with opened(one, auth={"mode": "username_password", "username": "root", "password": "Milvus"}) as destination:
+        destination.check()
+        assert not destination.store.client.has_collection("things")
+        put(destination, [{"id": 1, "text": "a"}])
+        destination.check()
+        assert len(rows(destination)) == 1
+    wrong = [
+        {"mode": "token", "token": "root:wrong-pa55"},
+        {"mode": "username_password", "username": "root", "password": "wrong-pa55"},
+        {"mode": "no_auth"},
+    ]
+    for auth in wrong:
+        with opened(one, auth=auth, timeout=3) as destination, pytest.raises(KitestringError) as error:
+            destination.check()
+        assert isinstance(error.value, AuthError | TransientError)
+        assert "indexing.auth" in error.value.hint or "credentials" in error.value.hint
+        assert "wrong-pa55" not in str(error.value)
+    reader = {"mode": "username_password", "username": "reader", "password": "Reader_12345"}
+    for collection in ("things", "not_there_yet"):
+        with opened({**one, "indexing": {**one["indexing"], "collection": collection}}, auth=reader) as destination:
+            with pytest.raises(AuthError, match="right"):
+                destination.check()
+    root.close()
+
+
+def test_the_shadow_of_a_server_lies_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    one = {k: v for k, v in config_of("http://127.0.0.1:1", "things").items() if k != "shadow_folder"}
+    with opened(one) as destination:
+        assert destination.default_shadow_folder() == tmp_path / "kitestring"

@@ -1,0 +1,204 @@
+"""An overwrite is collected in a shadow: readers keep the old data until all of the new is there, and pay for changes only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kitestring.batch import Batch
+from kitestring.errors import ConfigError, TransientError
+from kitestring.types import Receipt, Stream
+from kitestring.vector.shadow import Shadow
+from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
+
+LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
+PARTS = LONG.split("\n\n")
+
+
+@pytest.fixture(params=[True, False], ids=["own ids", "the store's ids"])
+def store(request: pytest.FixtureRequest) -> MemoryStore:
+    return MemoryStore(replaces=request.param)
+
+
+def put(destination: Memory, rows: list[dict[str, Any]], stream: Stream) -> Receipt:
+    return destination.write(stream, destination.prepare(stream, Batch(stream.key, rows=rows)))
+
+
+def overwrite(folder: Path, store: MemoryStore, *batches: list[dict[str, Any]], stream: Stream | None = None) -> Memory:
+    stream = stream or things("overwrite")
+    destination = memory(folder, store)
+    destination.begin(stream)
+    for rows in batches:
+        put(destination, rows, stream)
+    destination.commit(stream)
+    return destination
+
+
+def shadows(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if ".shadow" in path.name]
+
+
+def test_the_old_data_stand_until_the_commit(tmp_path: Path, store: MemoryStore) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": LONG}, {"id": 2, "text": "gone"}])
+    destination, stream = memory(tmp_path, store), things("overwrite")
+    destination.begin(stream)
+    put(destination, [{"id": 1, "text": "new"}, {"id": 3, "text": "three"}], stream)
+    assert store.texts() == {"1": PARTS, "2": ["gone"]}
+    destination.commit(stream)
+    assert store.texts() == {"1": ["new"], "3": ["three"]}
+    assert shadows(tmp_path) == []
+
+
+def test_the_store_is_never_empty_in_between(tmp_path: Path, store: MemoryStore) -> None:
+    overwrite(tmp_path, store, [{"id": n, "text": f"old {n}"} for n in range(9)])
+    fewest = []
+    store.before = lambda verb: fewest.append(len({c.key for c in store.rows.values()}))
+    overwrite(tmp_path, store, [{"id": n, "text": f"new {n}"} for n in range(9)])
+    assert min(fewest) == 9
+    assert store.texts() == {str(n): [f"new {n}"] for n in range(9)}
+
+
+def test_only_what_changed_is_embedded_and_written(tmp_path: Path, store: MemoryStore) -> None:
+    rows = [{"id": n, "text": f"text {n}", "status": "new"} for n in range(10)]
+    overwrite(tmp_path, store, rows)
+    store.calls.clear()
+    rows[3] = {"id": 3, "text": "changed", "status": "new"}
+    rows[4] = {"id": 4, "text": "text 4", "status": "solved"}
+    destination = overwrite(tmp_path, store, rows[:5], rows[5:])
+    assert embedded(destination) == ["changed"]
+    assert store.calls.count("upsert") == 1
+    assert store.texts()["3"] == ["changed"]
+    assert {c.metadata["status"] for c in store.rows.values() if c.record_id == "things_4"} == {"solved"}
+
+
+def test_an_unchanged_overwrite_writes_nothing(tmp_path: Path, store: MemoryStore) -> None:
+    rows = [{"id": n, "text": LONG} for n in range(4)]
+    overwrite(tmp_path, store, rows)
+    store.calls.clear()
+    overwrite(tmp_path, store, rows)
+    assert set(store.calls) == {"stored"}
+
+
+def test_abort_leaves_the_old_data_and_no_file(tmp_path: Path, store: MemoryStore) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
+    destination, stream = memory(tmp_path, store), things("overwrite")
+    destination.begin(stream)
+    put(destination, [{"id": 1, "text": "new"}, {"id": 2, "text": "two"}], stream)
+    destination.abort(stream)
+    assert store.texts() == {"1": PARTS}
+    assert shadows(tmp_path) == []
+
+
+def test_a_crash_before_the_commit_leaves_the_old_data_and_the_next_overwrite_starts_anew(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
+    crashed, stream = memory(tmp_path, store), things("overwrite")
+    crashed.begin(stream)
+    put(crashed, [{"id": 8, "text": "half a generation"}], stream)
+    crashed.close()  # the process is gone: neither commit nor abort
+    assert store.texts() == {"1": PARTS}
+    overwrite(tmp_path, store, [{"id": 2, "text": "two"}])
+    assert store.texts() == {"2": ["two"]}
+
+
+@pytest.mark.parametrize("verb", ["upsert", "delete"])
+@pytest.mark.parametrize("mode", ["overwrite", "append_dedup"])
+def test_a_crash_in_the_commit_is_finished_by_the_next_begin(
+    tmp_path: Path, store: MemoryStore, verb: str, mode: str
+) -> None:
+    overwrite(tmp_path, store, [{"id": n, "text": f"old {n}"} for n in range(4)])
+    crashed, stream = memory(tmp_path, store), things("overwrite")
+    crashed.begin(stream)
+    put(crashed, [{"id": n, "text": f"new {n}"} for n in range(2, 6)], stream)
+
+    def dies(now: str) -> None:
+        if now == verb:
+            raise ConfigError("the connection is gone")
+
+    store.before = dies
+    with pytest.raises(ConfigError):
+        crashed.commit(stream)
+    crashed.abort(stream)
+    crashed.close()
+    store.before = lambda verb: None
+    destination = memory(tmp_path, store)
+    destination.begin(things(mode))
+    assert store.texts() == {str(n): [f"new {n}"] for n in range(2, 6)}
+    assert len(store.rows) == 4
+    destination.abort(things(mode))
+    assert shadows(tmp_path) == []
+
+
+def test_a_commit_outlasts_a_store_that_is_not_ready(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.vector.destination.time.sleep", lambda seconds: None)
+    failing = iter(["upsert", "upsert"])
+
+    def twice(verb: str) -> None:
+        if next(failing, None):
+            raise TransientError("later")
+
+    store.before = twice
+    overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
+    assert store.texts() == {"1": PARTS}
+
+
+def test_other_streams_are_left_alone(tmp_path: Path, store: MemoryStore) -> None:
+    other = Stream("others", primary_key=(("id",),))
+    destination = memory(tmp_path, store)
+    destination.begin(other)
+    put(destination, [{"id": 1, "text": "kept"}], other)
+    overwrite(tmp_path, store, [{"id": 1, "text": "one"}])
+    overwrite(tmp_path, store, [{"id": 2, "text": "two"}])
+    assert store.texts("others") == {"1": ["kept"]}
+    assert store.texts() == {"2": ["two"]}
+
+
+@pytest.mark.parametrize("texts", [("new", "old"), (LONG, "old"), ("old", "new"), (LONG, "short"), ("short", LONG)])
+def test_a_record_that_comes_twice_ends_as_its_last_version(
+    tmp_path: Path, store: MemoryStore, texts: tuple[str, str]
+) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": "old"}])
+    destination = overwrite(tmp_path, store, *([{"id": 1, "text": text}] for text in texts))
+    assert store.texts() == {"1": PARTS if texts[1] == LONG else [texts[1]]}
+    assert destination.count(things("overwrite")) is None, "two were read, one is there: no count can agree"
+
+
+def test_an_overwrite_with_no_record_empties_the_stream_at_the_commit(tmp_path: Path, store: MemoryStore) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
+    overwrite(tmp_path, store)
+    assert store.rows == {}
+
+
+def test_a_stream_without_a_key_is_compared_by_content(tmp_path: Path, store: MemoryStore) -> None:
+    stream = things("overwrite", key="")
+    overwrite(tmp_path, store, [{"text": "a"}, {"text": "b"}], stream=stream)
+    destination = overwrite(tmp_path, store, [{"text": "b"}, {"text": "c"}], stream=stream)
+    assert embedded(destination) == ["c"]
+    assert sorted(c.text for c in store.rows.values()) == ["b", "c"]
+
+
+def test_the_count_agrees_after_an_overwrite(tmp_path: Path, store: MemoryStore) -> None:
+    destination = overwrite(tmp_path, store, [{"id": n, "text": LONG} for n in range(7)])
+    assert destination.count(things("overwrite")) == 7
+
+
+def test_two_processes_do_not_overwrite_one_stream_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.shadow"
+    first = Shadow(path)
+    with pytest.raises(ConfigError, match="another process"):
+        Shadow(path)
+    first.close()
+    Shadow(path).remove()
+
+
+def test_a_shadow_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    destination = memory(tmp_path / "file" / "folder", MemoryStore())
+    with pytest.raises(ConfigError, match="cannot be written") as error:
+        destination.begin(things("overwrite"))
+    assert "shadow_folder" in error.value.hint
