@@ -13,6 +13,8 @@ from kitestring.airbyte.messages import Writer
 from kitestring.config import MASK
 from kitestring.errors import ConnectorError, KitestringError
 
+PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+
 
 class Engine(Protocol):
     """What is needed of the engine, which stands above this tool kit and comes as a parameter."""
@@ -32,7 +34,8 @@ class Told(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}.get(record.levelno, "INFO")
         with contextlib.suppress(OSError, ValueError):
-            self.writer.log(level, self.hide(self.format(record)))
+            fields = "".join(f" {k}={v}" for k, v in vars(record).items() if k not in PLAIN)
+            self.writer.log(level, self.hide(self.format(record) + fields))
 
     def hide(self, text: str) -> str:
         for secret in self.secrets:
