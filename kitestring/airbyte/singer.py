@@ -118,6 +118,7 @@ class SingerReading(Reading):
 
     def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
         gather, lists = self.gather, self.lists
+        gather.nbytes += nbytes
         for message in messages:
             try:
                 if message["type"] == "RECORD":
@@ -129,7 +130,6 @@ class SingerReading(Reading):
             except (KeyError, TypeError):
                 pass
             yield from self.other(message)
-        gather.nbytes += nbytes
         if gather.due:
             yield from gather.take()
 

@@ -136,6 +136,8 @@ class Reading:
     def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
         """Sort messages; yields what is due."""
         gather, rows, since, keys = self.gather, self.rows, self.since, self.keys
+        self.heard = self.heard or bool(messages)
+        gather.nbytes += nbytes
         for message in messages:
             try:
                 if message["type"] == "RECORD":
@@ -150,9 +152,6 @@ class Reading:
             except (KeyError, TypeError, AttributeError):
                 pass
             yield from self.other(message)
-        if messages:
-            self.heard = True
-            gather.nbytes += nbytes
         if gather.due:
             yield from gather.take()
 
