@@ -20,14 +20,14 @@ demo: .venv/.demo ## A help desk into a Milvus collection, three searches, and w
 
 test: .venv/.all ## Set up and run every test
 	@scripts/chromium.sh
-	@$(PYTEST) -n 2 tests
+	@$(PYTEST) -n 2 --dist loadfile tests
 
 check: .venv/.all ## Lint, types, import contracts and unit tests, in under a minute
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
 	@.venv/bin/mypy
-	@$(PYTEST) -n 2 -q -m "not slow and not browser" tests/unit tests/test_architecture.py
+	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not browser" tests/unit tests/test_architecture.py
 
 format: .venv/.all ## Format the code and put imports in order
 	@.venv/bin/ruff check --fix-only .

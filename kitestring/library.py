@@ -264,6 +264,8 @@ def sync(
     from kitestring import engine
 
     name = connection or connection_name(source, destination)
+    if state is None or rejects is None:
+        private(home())
     reader, writer = taken(source), taken(destination)
     try:
         return engine.sync(
@@ -405,6 +407,20 @@ def home(folder: str | os.PathLike[str] | None = None) -> Path:
     """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
     given = os.environ.get("KITESTRING_HOME")
     return Path(given).expanduser() if given else Path(folder or os.curdir) / HOME
+
+
+def private(folder: Path) -> Path:
+    """Make a folder that git leaves alone: rejected records are somebody's data."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (folder / ".gitignore").open("x") as file:
+            file.write("*\n")
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {folder} cannot be made: {error.strerror or error}",
+            hint="Check the rights of the folder above, or set KITESTRING_HOME.",
+        ) from error
+    return folder
 
 
 def did_you_mean(word: str, known: Any) -> str:

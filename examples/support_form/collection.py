@@ -15,6 +15,7 @@ from settings import Settings
 
 import kitestring as ks
 from kitestring.errors import Cancelled, ConfigError, TransientError
+from kitestring.library import DestinationHandle
 
 log = logging.getLogger("support_form")
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class Collection:
                 hint="Look whether the embedder and the collection are up.",
             ) from None
 
-    def _give_up(self, destination: ks.DestinationHandle) -> None:
+    def _give_up(self, destination: DestinationHandle) -> None:
         """Cancel what still waits and retries; the next search begins with a new connection."""
         with self._lock:
             if self._destination is not destination:
@@ -166,17 +167,19 @@ def each_record_once(hits: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]
     """The nearest chunk of each record."""
     seen = set()
     for hit in hits:
-        record = hit.get("record_id") or hit.get("html_url") or hit["id"]
+        record = hit.get("record_id") or hit.get("html_url") or hit.get("url") or hit["id"]
         if record not in seen:
             seen.add(record)
             yield hit
 
 
 def number_of(hit: Mapping[str, Any]) -> str:
-    """The ticket's number. Its field `id` gives way to the collection's primary key and is stored as `_id`."""
+    """The ticket's number. Its field `id` gives way to the collection's primary key and is stored as `_id`; a
+    collection that another program filled may only have the record id (`tickets_35`) or the address of the ticket."""
     if hit.get("_id") is not None:
         return str(hit["_id"])
-    return str(hit.get("record_id") or hit["id"]).rpartition("_")[2]
+    named = re.search(r"_(\d+)$", str(hit.get("record_id") or "")) or re.search(r"/tickets/(\d+)", str(hit.get("url")))
+    return named[1] if named else str(hit["id"])
 
 
 def first_line(hit: Mapping[str, Any]) -> str:

@@ -127,23 +127,22 @@ def as_lines(connection: str, progress: Progress) -> Iterator[None]:
 
 def summary(result: Result, secrets: Secrets) -> None:
     """The table of a sync that has ended, what is wrong with it, and the bill."""
+    # Earlier versions of a record in its batch: seldom any, and then the sum needs them.
+    superseded = result.total("superseded") > 0
+    counts = ["Read", "Written", "Unchanged", "Deleted", "Rejected", *(["Superseded"] if superseded else [])]
     table(
-        ["Stream", "Status", "Read", "Written", "Unchanged", "Deleted", "Rejected", "Size", "Time"],
+        ["Stream", "Status", *counts, "Size", "Time"],
         [
             [
                 name,
                 one.status.value,
-                count(one.read),
-                count(one.written),
-                count(one.unchanged),
-                count(one.deleted),
-                count(one.rejected),
+                *(count(getattr(one, name.lower())) for name in counts),
                 size(one.nbytes),
                 span(one.seconds),
             ]
             for name, one in result.streams.items()
         ],
-        right=(2, 3, 4, 5, 6, 7, 8),
+        right=range(2, len(counts) + 4),
     )
     for line in bill({name: result.total(name) for name in figures_of(result)}):
         typer.echo(line)

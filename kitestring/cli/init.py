@@ -100,9 +100,8 @@ def init(
         if (place / name).exists():
             raise ConfigError(f"{place / name} is there already", hint="Choose another folder, or edit that file.")
     try:
-        (place / library.HOME).mkdir(parents=True, exist_ok=True)
+        library.private(place / library.HOME)
         (place / library.HOME / "schema.json").write_text(json.dumps(project.schema(), indent=1) + "\n", "utf-8")
-        (place / library.HOME / ".gitignore").write_text("*\n", "utf-8")
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

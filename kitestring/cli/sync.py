@@ -186,6 +186,7 @@ def one(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool, q
 
     states = store(given, state)
     source, destination = run.source(), run.destination()
+    library.private(given.home)
     if full_refresh:
         forget(states, run)
     progress = Progress()

@@ -132,8 +132,8 @@ class Duckdb(Destination):
         table = target(self, stream)
         if not self._types(table):
             return 0
-        with self._translated():
-            return int(self._db().execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - quoted
+        with self._translated():  # all is fetched: DuckDB 2 takes no other statement while a result is open
+            return int(self._db().execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])  # noqa: S608 - quoted
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -248,8 +248,8 @@ class Duckdb(Destination):
         for place, name, type_ in sides:
             if type_ in INTEGERS:
                 query = f"SELECT max(abs({name}::HUGEINT)) FROM {place}"  # noqa: S608 - quoted
-                found = self._db().execute(query).fetchone()
-                if found and found[0] is not None and found[0] > EXACT_IN_DOUBLE:
+                found = self._db().execute(query).fetchall()
+                if found[0][0] is not None and found[0][0] > EXACT_IN_DOUBLE:
                     return False
         return True
 

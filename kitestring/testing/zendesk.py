@@ -147,15 +147,13 @@ class ZendeskStandIn(StandIn):
 
     @route("GET", "/api/v2/incremental/ticket_events")
     def event_export(self, call: Call) -> Any:
-        events = self.desk.ticket_events()
-        if call.param("include") != "comment_events":
-            for event in events:
-                event["child_events"] = [
-                    {"id": c["id"], "via": c["via"], "event_type": "Comment", "comment_present": True,
-                     "comment_public": c["public"]} if c["event_type"] == "Comment" else c
-                    for c in event["child_events"]
-                ]  # fmt: skip
-        return self._time_export(call, "ticket_events", events, lambda e: e["timestamp"])
+        answer = self._time_export(call, "ticket_events", self.desk.ticket_events(), lambda e: e["timestamp"])
+        if call.param("include") != "comment_events" and not isinstance(answer, Answer):
+            answer["ticket_events"] = [
+                {**event, "child_events": [_without_text(child) for child in event["child_events"]]}
+                for event in answer["ticket_events"]
+            ]
+        return answer
 
     @route("GET", "/api/v2/incremental/ticket_metric_events")
     def metric_event_export(self, call: Call) -> Any:
@@ -227,9 +225,7 @@ class ZendeskStandIn(StandIn):
 
     @route("GET", "/api/v2/ticket_audits")
     def ticket_audits(self, call: Call) -> Any:
-        audits = [a for t in self.desk.live_tickets() for a in self.desk.audits(t["id"])]
-        audits.sort(key=lambda a: (a["created_at"], a["id"]), reverse=True)
-        return self._listed(call, "audits", audits)
+        return self._listed(call, "audits", self.desk.all_audits())
 
     @route("GET", "/api/v2/organizations/search")
     @route("GET", "/api/v2/organizations/autocomplete")
@@ -438,6 +434,14 @@ class ZendeskStandIn(StandIn):
         subject = given.get("subject") or text[:80]
         ticket = self.desk.add_ticket(subject, text, **fields)
         return Answer(201, {key: ticket, "audit": self.desk.audits(ticket["id"])[0]}, {"Location": ticket["url"]})
+
+
+def _without_text(child: Json) -> Json:
+    """A child event as the export gives it without `include=comment_events`."""
+    if child["event_type"] != "Comment":
+        return child
+    kept = {"id": child["id"], "via": child["via"], "event_type": "Comment"}
+    return {**kept, "comment_present": True, "comment_public": child["public"]}
 
 
 def _integer(text: str) -> int:

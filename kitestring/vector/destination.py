@@ -105,7 +105,9 @@ class VectorDestination(Destination):
                 hint="Give one of them a prefix or another namespace.",
                 streams=[twin.stream.key, stream.key],
             )
-        created = self.store.ensure(self.embedding.dimension)
+        created = self.store.ensure(self.embedding.dimension, complete=not stream.incremental)
+        if stream.incremental and not created:
+            self._same_model(run)
         path = self._shadow_path(stream)
         overwrite, finished = stream.write_mode is WriteMode.overwrite, False
         if overwrite or path.exists():
@@ -243,6 +245,16 @@ class VectorDestination(Destination):
             if self._opened is None:
                 self._opened = self.connect()
             return self._opened
+
+    def _same_model(self, run: Run) -> None:
+        """An incremental stream brings only changes: beside vectors of another model no search would find them."""
+        found = self.store.sample(run.name)
+        if found is not None and found.digest and not found.digest.startswith(run.model):
+            raise ConfigError(
+                f"the vectors of {run.name} were made by another model than {self.embedding.model_name}",
+                hint="Choose that model again, sync the stream once as full refresh, or name another collection.",
+                stream=run.stream.key,
+            )
 
     def _run(self, stream: Stream) -> Run:
         with self._lock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kitestring.batch import Batch
 from kitestring.errors import RecordError
 from kitestring.types import Record, Reject, Stream, WriteMode
-from kitestring.vector.digest import metadata_digest, text_digest
+from kitestring.vector.digest import digest, metadata_digest, text_digest
 from kitestring.vector.document import Documents
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.plan import Draft, Plan
@@ -58,6 +58,8 @@ class Run:
         self.splitter = Splitter(processing, embedder)
         self.embedder = embedder
         self.omit_text = omit_text
+        self.model = digest("model", embedder.model_name)[:8]
+        """What a chunk's digest begins with, so that one stored chunk tells by which model it was made."""
         self.recent = Recent()
         self.written: set[str] | None = None
         """The keys written in this run, while the collection is known to hold nothing else: what is not among them need
@@ -112,6 +114,6 @@ class Run:
             record,
             document,
             texts,
-            [text_digest(model, chunking, text) for text in texts],
+            [self.model + text_digest(model, chunking, text) for text in texts],
             metadata_digest({"metadata": document.metadata, "text": not self.omit_text}),
         )

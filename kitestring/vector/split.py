@@ -91,28 +91,34 @@ class Cut:
         yield from self.at_tokens(a, b)
 
     def at_marks(self, a: int, b: int, found: Marks, level: int) -> Iterator[Span]:
-        """Cut at separators: as many pieces in a chunk as fit."""
-        floor = a  # a chunk must end behind it, or the overlap would bring the same chunk again
+        """Cut at separators: as many pieces in a chunk as fit.
+
+        `fresh` is where the text begins that no chunk holds yet; an overlap starts before it.
+        """
+        fresh = a
+        end = a  # of the last chunk: the next one must bring more
         while a < b:
-            if self.fits(a, b):
-                yield self.trimmed(a, b)
-                return
-            mark = found.last(a, min(self.ruler.reach(self.first_visible(a, b), self.size), b))
-            while mark is not None and not self.fits(a, mark[0]):
-                mark = found.last(a, mark[0] - 1)
-            if mark is not None and mark[0] > floor:
-                span = self.trimmed(a, mark[0])
-                if span[0] < span[1]:
-                    yield span
-                floor = mark[0]
-                a = self.overlapping(a, mark, b, found)
-            elif a < floor:
-                a = found.next(floor - 1, b)[1]
+            mark = (b, b) if self.fits(a, b) else self.last_fitting(a, b, found)
+            span = self.trimmed(a, mark[0]) if mark is not None else (a, a)
+            if mark is not None and span[1] > max(end, span[0]):
+                yield span
+                end, fresh = span[1], mark[1]
+                a = self.overlapping(span[0], mark, b, found) if fresh < b else b
+            elif a < fresh:
+                a = fresh
+            elif mark is not None:
+                a = fresh = mark[1]
             else:
-                end, begin = found.next(a, b)
-                yield from self.spans(a, end, level + 1)
-                floor = end
-                a = begin
+                until, fresh = found.next(a, b)
+                yield from self.spans(a, until, level + 1)
+                a = end = fresh
+
+    def last_fitting(self, a: int, b: int, found: Marks) -> Span | None:
+        """The last separator up to which a chunk that begins at `a` fits."""
+        mark = found.last(a, min(self.ruler.reach(self.first_visible(a, b), self.size), b))
+        while mark is not None and not self.fits(a, mark[0]):
+            mark = found.last(a, mark[0] - 1)
+        return mark
 
     def overlapping(self, a: int, mark: Span, b: int, found: Marks) -> int:
         """Where the chunk after `text[a:mark[0]]` begins: at the earliest piece that the overlap allows."""
@@ -129,26 +135,38 @@ class Cut:
 
     def at_tokens(self, a: int, b: int) -> Iterator[Span]:
         """Cut a piece without separators between tokens, never inside a character."""
-        floor = a
+        fresh = a
+        last = a
         while a < b:
-            if self.fits(a, b):
-                yield self.trimmed(a, b)
-                return
-            end = max(min(self.ruler.reach(a, self.size), b), a + 1)
-            while end > a + 1 and not self.fits(a, end):
-                end = max(min(end - 1, self.ruler.back(end, self.count(a, end) - self.size)), a + 1)
-            end = self.whole(a, end)
-            if end <= floor:
-                a = floor
-                continue
+            end = b if self.fits(a, b) else self.last_fitting_token(a, b)
             span = self.trimmed(a, end)
-            if span[0] < span[1]:
+            if span[1] > max(last, span[0]):
                 yield span
-            floor = end
-            start = max(self.ruler.back(end, self.overlap), a + 1) if self.overlap else end
-            while start < end and self.count(start, end) > self.overlap:
-                start += 1
-            a = start
+                last, fresh = span[1], end
+                a = self.overlapping_tokens(span[0], end) if end < b else b
+            elif a < fresh:
+                a = fresh
+            else:
+                a = fresh = end
+
+    def last_fitting_token(self, a: int, b: int) -> int:
+        """Where a chunk of whole tokens and whole characters that begins at `a` ends: at least one character on."""
+        a = self.first_visible(a, b)
+        end = self.whole(a, max(min(self.ruler.reach(a, self.size), b), a + 1))
+        while end > a + 1 and not self.fits(a, end):
+            # The beginning of a word may have more tokens than the word.
+            excess = self.count(a, end) - self.size
+            end = self.whole(a, max(min(end - 1, self.ruler.back(end, excess)), a + 1))
+        return end
+
+    def overlapping_tokens(self, a: int, end: int) -> int:
+        """Where the chunk after `text[a:end]` begins."""
+        if not self.overlap:
+            return end
+        start = max(self.ruler.back(end, self.overlap), a + 1)
+        while start < end and self.count(*self.trimmed(start, end)) > self.overlap:
+            start += 1
+        return start
 
     def whole(self, a: int, end: int) -> int:
         """A cut before `end` that leaves accents, variation selectors and joiners with their character."""

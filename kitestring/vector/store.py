@@ -80,9 +80,10 @@ class Store(ABC):
         """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
 
     @abstractmethod
-    def ensure(self, dimension: int) -> bool:
+    def ensure(self, dimension: int, complete: bool) -> bool:
         """Create the collection if it is absent; `ConfigError` if the one that is there does not fit. True: this object
-        has created it, so that it holds nothing but what this object wrote."""
+        has created it, so that it holds nothing but what this object wrote. `complete`: all records of the stream will
+        come, so that a collection which does not fit may give way to a new one where the configuration allows it."""
 
     @abstractmethod
     def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
@@ -103,6 +104,10 @@ class Store(ABC):
     @abstractmethod
     def scan(self, stream: str) -> Iterator[list[Stored]]:
         """Every chunk of a stream, in pages; pages already given may be deleted while it runs."""
+
+    @abstractmethod
+    def sample(self, stream: str) -> Stored | None:
+        """Any one chunk of a stream with its digests, None if there is none or it cannot be told."""
 
     @abstractmethod
     def count(self, stream: str) -> int | None:

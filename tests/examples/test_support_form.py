@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -314,14 +317,25 @@ def test_a_demo_that_has_not_run_yet_is_told(monkeypatch: pytest.MonkeyPatch, tm
 
 
 class Embedder(StandIn):
-    """An embedding API that refuses."""
+    """An embedding API: refuses with `status`, or answers with the words of a text, counted."""
 
     status = 401
 
     @route("POST", "/v1/embeddings")
     def embeddings(self, call: Call) -> Answer:
         key = call.headers["authorization"].removeprefix("Bearer ")
+        if self.status == 200:
+            rows = [{"index": n, "embedding": counted(text)} for n, text in enumerate(call.json()["input"])]
+            return Answer(200, {"data": rows, "model": call.json()["model"], "usage": {"total_tokens": 1}})
         return Answer(self.status, {"error": {"message": f"Incorrect API key provided: {key}", "code": "invalid"}})
+
+
+def counted(text: str) -> list[float]:
+    vector = [0.0] * 1536
+    for word in re.findall(r"\w+", text.lower()):
+        vector[int(hashlib.sha256(word.encode()).hexdigest(), 16) % 1536] += 1.0
+    length = math.sqrt(sum(value * value for value in vector)) or 1.0
+    return [value / length for value in vector]
 
 
 @pytest.fixture
@@ -360,6 +374,47 @@ def test_an_embedder_that_is_down_does_not_keep_the_visitor_waiting(
     page = Page().write().click()
     assert "the search got no answer within 2 s" in page.text
     assert page.still_has()
+
+
+def test_a_collection_that_airbyte_filled_is_searched_with_an_openai_key(
+    embedder: Embedder, zendesk: ZendeskStandIn, tmp_path: Path, environment: Callable[..., None]
+) -> None:
+    from pymilvus import DataType, MilvusClient
+
+    from kitestring.destinations.milvus.connection import disconnect
+    from kitestring.destinations.milvus.indexing import Indexing
+
+    # As Airbyte's destination creates it: ids that Milvus makes, everything else in the dynamic field.
+    path = tmp_path / "airbyte.db"
+    client = MilvusClient(str(path))
+    schema = client.create_schema(auto_id=True, enable_dynamic_field=True)
+    schema.add_field("pk", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=1536)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="IVF_FLAT", metric_type="L2", params={"nlist": 16})
+    client.create_collection("zendesk", schema=schema, index_params=index)
+    rows = []
+    for ticket in zendesk.desk.live_tickets():
+        text = f"subject: {ticket['subject']}\ndescription: {ticket['description']}\n"
+        kept = {name: ticket[name] for name in ("id", "subject", "status", "organization_id", "url", "updated_at")}
+        rows.append({**kept, "vector": counted(text), "text": text, "_ab_stream": "tickets"})
+    client.insert("zendesk", rows)
+    disconnect(client, Indexing(host=str(path), collection="zendesk"))
+
+    embedder.status = 200
+    environment(
+        MILVUS_URL=path,
+        MILVUS_TOKEN="any",
+        OPENAI_API_KEY="sk-very-secret-key",
+        OPENAI_BASE_URL=f"{embedder.url}/v1",
+        TICKET_THRESHOLD="0.4",
+    )
+    ticket = zendesk.desk.tickets[37]
+    page = Page().write(ticket["subject"], ticket["description"]).click()
+    assert "Request #37 · Status: new" in page.text
+    assert embedder.calls("/v1/embeddings")[-1].json()["model"] == "text-embedding-ada-002"
+    page = Page().write("Thank you", "The flowers in your office are lovely.").click()
+    assert "Your request was sent" in page.text
 
 
 def test_a_setting_that_cannot_be_read_is_told(environment: Callable[..., None]) -> None:

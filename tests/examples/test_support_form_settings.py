@@ -76,3 +76,5 @@ def test_the_number_of_a_ticket_is_found_in_airbytes_collections_too() -> None:
 
     assert number_of({"_id": 35, "id": "x"}) == "35"
     assert number_of({"id": 4711, "record_id": "tickets_36"}) == "36"
+    assert number_of({"id": 4711, "url": "https://acme.zendesk.com/api/v2/tickets/37.json"}) == "37"
+    assert number_of({"id": 4711}) == "4711"

@@ -18,14 +18,14 @@ from kitestring.destinations.milvus import Milvus
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
 from kitestring.testing.memory import MemorySource
-from kitestring.types import Receipt, Stream, WriteMode
+from kitestring.types import Receipt, Stream, SyncMode, WriteMode
 
 DIMENSION = 1536
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 PARTS = LONG.split("\n\n")
 HOSTILE = [
-    'a "quoted" key', "back\\slash", "it's", "line\nbreak", "tab\t", "null\x00", '"] or id != "', "日本語", "👩‍👩‍👧‍👦", "%", "_", "{}",
-    "a'b\"c\\d", "$meta", "\\u0041", " ", "in [1]",
+    'a "quoted" key', "back\\slash", "it's", "line\nbreak", "tab\t", "null\x00", '"] or id != "', "日本語", "👩‍👩‍👧‍👦",
+    "%", "_", "{}", "a'b\"c\\d", "$meta", "\\u0041", " ", "in [1]",
 ]  # fmt: skip
 numbers = itertools.count()
 
@@ -53,7 +53,7 @@ def config_of(host: str, collection: str) -> dict[str, Any]:
     }
 
 
-class opened:  # noqa: N801 - reads as a word
+class opened:
     """A destination that is closed again; with its rows as Milvus itself shows them."""
 
     def __init__(self, config: dict[str, Any], **indexing: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_sync_and_its_repetition_through_the_engine(config: dict[str, Any]) ->
 
 
 def test_a_created_collection_has_typed_columns_and_the_chosen_metric(config: dict[str, Any]) -> None:
-    wanted = {"metric": "COSINE", "scalar_fields": {"status": "VARCHAR", "number": "INT64"}, "partition_key": "status"}
+    wanted = {"metric": "COSINE", "scalar_fields": {"status": "VARCHAR", "number": "INT64"}}
     with opened(config, **wanted) as destination:
         put(destination, [{"id": 1, "text": "a", "status": "new", "number": 7}, {"id": 2, "text": "b"}])
         told = destination.store.client.describe_collection(destination.indexing.collection)
@@ -163,6 +163,7 @@ def test_metadata_that_went_away_is_gone(config: dict[str, Any]) -> None:
 
 
 def test_hostile_keys_and_values_are_found_again(config: dict[str, Any]) -> None:
+    config["processing"]["chunk_size"] = 100
     with opened(config) as destination:
         records = [{"id": key, "text": f"x {key}", "label": key} for key in HOSTILE]
         assert put(destination, records).written == len(HOSTILE)
@@ -287,12 +288,44 @@ def test_a_wrong_dimension_stops_before_the_first_row(config: dict[str, Any]) ->
             destination.begin(things())
 
 
+def test_rebuild_puts_a_collection_of_another_dimension_aside(config: dict[str, Any]) -> None:
+    with opened(config) as destination:
+        put(destination, [{"id": 1, "text": "a"}])
+    other = {**config, "embedding": {"mode": "from_field", "field_name": "v", "dimensions": 3}}
+    incremental = Stream("things", primary_key=(("id",),), sync_mode=SyncMode.incremental)
+    with opened(other, rebuild=True) as destination:
+        with pytest.raises(ConfigError, match="only a part"):
+            destination.begin(incremental)
+        put(destination, [{"id": 2, "text": "b", "v": [1, 2, 3]}])
+        assert texts(destination) == {"2": ["b"]}
+        client, name = destination.store.client, config["indexing"]["collection"]
+        (aside,) = [one for one in client.list_collections() if one.startswith(f"{name}_before_")]
+        client.load_collection(aside)
+        assert len(client.query(aside, filter="chunk_number == 0", output_fields=["text"])) == 1
+        client.drop_collection(aside)
+
+
+def test_an_incremental_stream_with_another_model_is_refused(config: dict[str, Any]) -> None:
+    config["embedding"] = {"mode": "from_field", "field_name": "v", "dimensions": 3}
+    incremental = Stream("things", primary_key=(("id",),), sync_mode=SyncMode.incremental)
+    with opened(config) as destination:
+        put(destination, [{"id": 1, "text": "a", "v": [1, 2, 3]}])
+    with opened(config) as destination:
+        destination.begin(incremental)
+    config["embedding"]["field_name"] = "w"
+    with opened(config) as destination:
+        with pytest.raises(ConfigError, match="another model"):
+            destination.begin(incremental)
+        put(destination, [{"id": 1, "text": "a", "w": [3, 2, 1]}])
+        destination.begin(incremental)
+
+
 def test_a_vector_field_that_is_not_there_is_named(config: dict[str, Any]) -> None:
     with opened(config) as destination:
         put(destination, [{"id": 1, "text": "a"}])
-    with opened(config, vector_field="embedding") as destination:
-        with pytest.raises(ConfigError, match="has no field embedding; it has id, vector"):
-            destination.check()
+    with opened(config, vector_field="embedding") as destination, pytest.raises(ConfigError) as error:
+        destination.check()
+    assert "has no field embedding; it has id, vector" in error.value.message
 
 
 def test_check_creates_nothing(config: dict[str, Any]) -> None:

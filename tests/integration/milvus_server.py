@@ -1,4 +1,4 @@
-"""A real Milvus server for tests: the standalone binary that the wheel milvus 2.3.5 carries, on loopback, one for the run.
+"""A real Milvus server for tests, on loopback, one for the run: the standalone binary in the wheel milvus 2.3.5.
 
 `KITESTRING_MILVUS_URI` names a server that runs already; otherwise the wheel is installed once into a cache folder.
 Where neither works, the tests that need it are skipped with the reason.

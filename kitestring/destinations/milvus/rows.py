@@ -177,8 +177,8 @@ def whole(value: Any, bits: int) -> int | None:
 
 
 def small(values: dict[str, Any], room: int) -> dict[str, Any]:
-    """At most `room` bytes of JSON. Where it is more, every value gets a fair share: small ones stay whole, what is larger
-    than its share becomes a text of that size."""
+    """At most `room` bytes of JSON. Where it is more, every value gets a fair share: small ones stay whole, what is
+    larger than its share becomes a text of that size."""
     import orjson
 
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,7 @@ class MilvusStore(Store):
         self._rows: Rows | None = None
         self._loaded = False
         self._created = False
+        self._replaced = False
         self._lock = threading.Lock()
         # Opening a Lite directory creates it: one that is not there is left until something is written.
         if not (self.lite and not lite_path(indexing).exists()):
@@ -61,8 +64,24 @@ class MilvusStore(Store):
         with self.translated():
             if not self.lite:  # `milvus-lite server` is Lite behind an http address; "v2.3.5-lite" is a real server
                 self.lite = str(self._client.get_server_version(timeout=self.timeout)).startswith("milvus_lite")
+            self._check_database()
             if self._client.has_collection(self.collection, timeout=self.timeout):
                 self._open()
+
+    def _check_database(self) -> None:
+        """A server takes any name when connecting, and looks for it with the first row."""
+        name = self.indexing.db
+        if name and name != "default":
+            try:
+                known = self.client.list_databases(timeout=self.timeout)
+            except Exception as error:  # noqa: BLE001 - the right to list them may be missing where the right to use one is not
+                log.debug("databases cannot be listed", extra={"error": type(error).__name__})
+                return
+            if name not in known:
+                raise ConfigError(
+                    f"{self.where} has no database {name}; it has {', '.join(known)}",
+                    hint="Correct indexing.db, or create the database.",
+                )
 
     @property
     def client(self) -> MilvusClient:
@@ -109,21 +128,56 @@ class MilvusStore(Store):
                 self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, LOAD_S))
                 self._loaded = True
 
-    def ensure(self, dimension: int) -> bool:
+    def ensure(self, dimension: int, complete: bool) -> bool:
         with self.translated():
             client = self.client
+            if self._layout is not None and self.indexing.rebuild:
+                self._make_room(dimension, complete)
             if self._layout is None:
+                self._check_partitions(self.indexing.partition_key)
                 if not client.has_collection(self.collection, timeout=self.timeout):
                     layouts.create(client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite)
                     self._created = True
                     log.info("collection created", extra={"collection": self.collection, "dimension": dimension})
                 self._open()
         self.layout.fit(dimension, self.where)
+        if not self.layout.auto_id:
+            self._check_partitions(self.layout.partition_key)
         return self._created
+
+    def _make_room(self, dimension: int, complete: bool) -> None:
+        """Put a collection of another dimension aside under another name: what is in it is not ours to destroy."""
+        held = self.layout.vector.dimension
+        if held == dimension and not self._replaced:
+            return
+        if not complete:
+            raise ConfigError(
+                f"{self.collection} is rebuilt for {dimension} dimensions, and an incremental stream would bring only a"
+                " part of its records",
+                hint="Sync all streams as full refresh once.",
+            )
+        if held != dimension:
+            aside = f"{self.collection[:200]}_before_{time.strftime('%Y%m%d%H%M%S')}"
+            self.client.rename_collection(self.collection, aside, timeout=self.timeout)
+            log.warning("collection put aside", extra={"collection": self.collection, "renamed_to": aside})
+            self._layout, self._replaced = None, True
+
+    def _check_partitions(self, partition_key: str | None) -> None:
+        """Measured on 2.3.5: an upsert puts rows with a partition key into the wrong partition, where no filter finds
+        them. Its insert does not."""
+        if partition_key and not self.lite:
+            version = str(self.client.get_server_version(timeout=self.timeout))
+            numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+            if numbers < [2, 4]:
+                raise ConfigError(
+                    f"a collection with a partition key was chosen, and Milvus {version} loses upserted rows in those",
+                    hint="Leave out indexing.partition_key, or use Milvus 2.4 or later.",
+                )
 
     def check(self, dimension: int) -> None:
         if self._client is None:
             check_lite(self.indexing)
+            return
         if self._layout is not None:
             self._layout.fit(dimension, self.where)
         if self.lite or isinstance(self.indexing.auth, NoAuth):
@@ -260,6 +314,22 @@ class MilvusStore(Store):
                     yield [self._stored(row) for row in page]
             finally:
                 pages.close()
+
+    def sample(self, stream: str) -> Stored | None:
+        layout = self._layout
+        if layout is None or not (layout.keeps("_ab_stream") and layout.keeps_digests):
+            return None
+        with self.translated():
+            self._load()
+            rows = self.client.query(
+                self.collection,
+                filter=f"_ab_stream == {quote(stream)}",
+                output_fields=[layout.primary.name, *(name for name in LEDGER if layout.keeps(name))],
+                limit=1,
+                consistency_level="Strong",
+                timeout=self.timeout,
+            )
+            return self._stored(rows[0]) if rows else None
 
     def count(self, stream: str) -> int | None:
         if self._layout is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.postgres")
 
 CONNECT_TIMEOUT_S = 10
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 PARTITION_BYTES = 64 * 1024 * 1024
 
 # Values are written in one way, whatever the user's own settings are.

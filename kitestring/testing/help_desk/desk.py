@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -42,7 +43,7 @@ class HelpDesk(Objects):
         self.tickets: dict[int, Json] = {}
         self._comments: dict[int, list[Json]] = {}
         self._version = 0
-        self._sorted: tuple[int, list[Json]] = (-1, [])
+        self._made: dict[str, tuple[int, list[Json]]] = {}
         for n in range(1, tickets + 1):
             self.tickets[n] = self._ticket(n, tickets)
         self.categories, self.sections = self._chapters()
@@ -134,11 +135,29 @@ class HelpDesk(Objects):
 
     def exported_tickets(self) -> list[Json]:
         """All tickets, the deleted ones too, in the order of the incremental export."""
+        return self._once(
+            "tickets", lambda: sorted(self.tickets.values(), key=lambda t: (t["generated_timestamp"], t["id"]))
+        )
+
+    def all_audits(self) -> list[Json]:
+        """The audits of all tickets that are not deleted, the newest first."""
+        return self._once(
+            "audits",
+            lambda: sorted(
+                (a for t in self.live_tickets() for a in self.audits(t["id"])),
+                key=lambda a: (a["created_at"], a["id"]),
+                reverse=True,
+            ),
+        )
+
+    def _once(self, name: str, make: Callable[[], list[Json]]) -> list[Json]:
+        """A list that is made again only after a change: a large export is asked for page by page."""
         with self.lock:
-            if self._sorted[0] != self._version:
-                ordered = sorted(self.tickets.values(), key=lambda t: (t["generated_timestamp"], t["id"]))
-                self._sorted = (self._version, ordered)
-            return self._sorted[1]
+            version, rows = self._made.get(name, (-1, []))
+            if version != self._version:
+                rows = make()
+                self._made[name] = (self._version, rows)
+            return rows
 
     def live_tickets(self) -> list[Json]:
         """Tickets that are not deleted, by id."""
@@ -182,6 +201,9 @@ class HelpDesk(Objects):
 
     def ticket_events(self) -> list[Json]:
         """The event export: the audits of all tickets in order of time, their events as children."""
+        return self._once("ticket_events", self._ticket_events)
+
+    def _ticket_events(self) -> list[Json]:
         out = []
         for ticket in list(self.tickets.values()):
             for audit in self.audits(ticket["id"]):
@@ -248,6 +270,9 @@ class HelpDesk(Objects):
 
     def metric_events(self) -> list[Json]:
         """The metric events: an activation for each ticket, a fulfilment where there was a reply."""
+        return self._once("metric_events", self._metric_events)
+
+    def _metric_events(self) -> list[Json]:
         out = []
         for ticket in list(self.tickets.values()):
             comments = self.comments(ticket["id"])

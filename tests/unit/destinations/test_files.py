@@ -213,7 +213,7 @@ def test_files_that_are_not_ours_stay_through_an_overwrite(tmp_path):
 
 
 def test_the_many_small_files_of_a_slow_sync_are_joined(path):
-    for mode in ("append", "append_dedup"):
+    for mode in ("append", "append_dedup", "overwrite"):
         files = Files(path=path)
         stream = replace(STREAM, name=mode)
         sync(files, mode, *(named((n, "x")) for n in range(20)), stream=stream)

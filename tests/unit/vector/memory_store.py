@@ -33,7 +33,7 @@ class MemoryStore(Store):
         if self.dimension not in (None, dimension):
             raise ConfigError(f"the collection has {self.dimension} dimensions, the embedder makes {dimension}")
 
-    def ensure(self, dimension: int) -> bool:
+    def ensure(self, dimension: int, complete: bool) -> bool:
         self.check(dimension)
         created, self.dimension = self.dimension is None, dimension
         return created
@@ -67,6 +67,9 @@ class MemoryStore(Store):
         rows = [as_stored(row, chunk) for row, chunk in self.rows.items() if chunk.stream == stream]
         for start in range(0, len(rows), 2):
             yield rows[start : start + 2]
+
+    def sample(self, stream: str) -> Stored | None:
+        return next((as_stored(row, c) for row, c in self.rows.items() if c.stream == stream), None)
 
     def count(self, stream: str) -> int | None:
         return len({c.key for c in self.rows.values() if c.stream == stream and c.number == 0})
