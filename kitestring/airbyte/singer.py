@@ -158,14 +158,17 @@ class SingerReading(Reading):
 def document(output: bytes) -> dict[str, Any] | None:
     """The JSON object of a tap's output, whatever it printed before it."""
     text = output.decode("utf-8", "replace")
-    start = text.find("{")
-    while start >= 0:
+    start, tried = text.find("{"), 0
+    while start >= 0 and tried < 10_000:
+        tried += 1
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, start)
+            found, end = json.JSONDecoder().raw_decode(text, start)
         except ValueError:
-            start = text.find("{", start + 1) if start < 100_000 else -1
-            continue
-        return found if isinstance(found, dict) and isinstance(found.get("streams"), list) else None
+            end = start + 1
+        else:
+            if isinstance(found, dict) and isinstance(found.get("streams"), list):
+                return found
+        start = text.find("{", end)
     return None
 
 
