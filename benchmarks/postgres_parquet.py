@@ -5,8 +5,8 @@
 The bare path is what one writes by hand: ADBC's record batches into a `pyarrow.parquet.ParquetWriter`, with zstd (what
 Kitestring writes) and with pyarrow's default, snappy. Every run is a process of its own, so that its time holds its
 imports and its memory is its own; the runs alternate, the medians are shown. The peers are installed from PyPI into
-environments in FOLDER (ingestr in its last version that is a Python package); what cannot be installed is left out, with
-a word. The server is the one of the tests.
+environments in FOLDER (ingestr in its last version that fetches nothing at run time); what cannot be installed is left
+out, with a word. The server is the one of the tests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -62,15 +63,21 @@ with dbapi.connect(sys.argv[1]) as connection, connection.cursor() as cursor:
 DLT = """
 import sys, dlt
 from dlt.sources.sql_database import sql_table
-table = sql_table(credentials=sys.argv[1], table="orders", backend="{backend}", chunk_size=100_000,
-                  backend_kwargs={kwargs})
+url = sys.argv[1].replace("postgresql:", "postgresql+psycopg2:")
+table = sql_table(credentials=url, table="orders", backend="{backend}", chunk_size=100_000, backend_kwargs={kwargs})
 pipeline = dlt.pipeline("orders", pipelines_dir=sys.argv[2] + "/state", dataset_name="d",
                         destination=dlt.destinations.filesystem(sys.argv[2] + "/out"))
 pipeline.run(table, loader_file_format="parquet", write_disposition="replace")
 """
+QUIET = {**os.environ, "DISABLE_TELEMETRY": "true", "RUNTIME__DLTHUB_TELEMETRY": "false"}
+"""Without it, a peer may wait for a server of its maker after its work is done."""
+
+LIMIT_S = 300
+"""What takes longer is ended."""
+
 PEERS = {
     "dlt": ["dlt[parquet,sql_database]", "connectorx", "psycopg2-binary"],
-    "ingestr": ["ingestr<1"],
+    "ingestr": ["ingestr<0.14"],
 }
 
 
@@ -138,15 +145,18 @@ def measure(runs: dict[str, list[str]], rounds: int, rows: int) -> dict[str, lis
                 line = [program, "ingest", "--yes", "--progress", "log", *places, *tables]
             else:
                 line = [*command, str(out)]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)} if command[0] == sys.executable else dict(os.environ)
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)} if command[0] == sys.executable else QUIET
             began = time.perf_counter()
             with open(folder / "log", "wb") as log:
                 process = subprocess.Popen(line, stdout=log, stderr=log, env=environment, cwd=folder)
+                limit = threading.Timer(LIMIT_S, process.kill)
+                limit.start()
                 _, status, usage = os.wait4(process.pid, 0)
+                limit.cancel()
             seconds = time.perf_counter() - began
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
-                print(f"{name} failed:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
+                print(f"{name} failed ({process.returncode}):\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
             else:
                 figures[name].append((seconds, usage.ru_maxrss / 1024))
                 print(f"  round {number + 1}: {name:22} {seconds:6.1f} s {usage.ru_maxrss / 1024:7.0f} MB", flush=True)

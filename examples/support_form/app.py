@@ -9,7 +9,7 @@ from datetime import date
 import streamlit as st
 from collection import Article, Collection, Ticket
 from helpdesk import HelpDesk
-from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, submit
+from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, submit, told
 from settings import Settings, from_environment
 
 from kitestring.errors import KitestringError
@@ -93,8 +93,8 @@ def form(settings: Settings, outcome: Outcome | None) -> None:
             st.session_state["outcome"] = submit(
                 draft, collection_of(settings), helpdesk_of(settings), visit=visit, compare=not anyway
             )
-        except KitestringError as error:
-            st.session_state["outcome"] = Refused(settings.masked(error.message), settings.masked(error.hint))
+        except Exception as error:  # noqa: BLE001 - whatever happens, the visitor keeps the text
+            st.session_state["outcome"] = Refused(*told(error, settings))
     if isinstance(st.session_state["outcome"], Sent):
         st.session_state.update(last_name=draft.name, last_email=draft.email)
     st.rerun()
@@ -106,8 +106,8 @@ def organization(settings: Settings) -> int | None:
         return settings.organization_id
     try:
         known = organizations_of(settings)
-    except KitestringError as error:
-        small(f"The list of organizations cannot be shown: {settings.masked(error.message)}.")
+    except Exception as error:  # noqa: BLE001 - the form does without
+        small(f"The list of organizations cannot be shown: {told(error, settings)[0]}.")
         known = {}
     chosen = st.selectbox(
         "Organization (optional)",

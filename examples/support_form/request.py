@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from collection import Article, Collection, Ticket
 from helpdesk import LONGEST_TEXT, HelpDesk
+from settings import Settings
 
 from kitestring.errors import KitestringError
 
@@ -109,23 +110,23 @@ def submit(draft: Draft, collection: Collection, helpdesk: HelpDesk, *, visit: s
         try:
             similar = collection.similar_tickets(draft.text, draft.organization_id)
         except Exception as error:  # noqa: BLE001 - whatever happens, the visitor keeps the text
-            return Unchecked(*told(error, collection))
+            return Unchecked(*told(error, collection.settings))
         if similar:
             return Similar(similar)
     try:
         number = helpdesk.create(draft, draft.key(visit))
     except Exception as error:  # noqa: BLE001 - as above
-        return Refused(*told(error, collection), getattr(error, "retry_after_s", None))
+        return Refused(*told(error, collection.settings), getattr(error, "retry_after_s", None))
     try:
         return Sent(number, draft, collection.articles(draft.text))
     except Exception as error:  # noqa: BLE001 - the ticket is there, and nothing may look as if it were not
-        return Sent(number, draft, trouble=told(error, collection)[0])
+        return Sent(number, draft, trouble=told(error, collection.settings)[0])
 
 
-def told(error: Exception, collection: Collection) -> tuple[str, str]:
+def told(error: Exception, settings: Settings) -> tuple[str, str]:
     """An error as a sentence and a next action, without secrets. What nobody foresaw goes to the log."""
     if isinstance(error, KitestringError):
-        log.warning("%s", collection.settings.masked(error.message), extra={"kind": type(error).__name__})
-        return collection.settings.masked(error.message), collection.settings.masked(error.hint)
-    log.error("unforeseen: %s", collection.settings.masked(f"{type(error).__name__}: {error}"))
+        log.warning("%s", settings.masked(error.message), extra={"kind": type(error).__name__})
+        return settings.masked(error.message), settings.masked(error.hint)
+    log.error("unforeseen: %s", settings.masked(f"{type(error).__name__}: {error}"))
     return "something went wrong that nobody foresaw", "The log of the form says more."

@@ -51,7 +51,10 @@ def code_of(error: BaseException) -> int:
 
 def code_of_result(result: Result) -> int:
     if result.status == "failed":
-        return code_of(result.error) if result.error is not None else FAILED
+        errors = [
+            error for error in (result.error, *(one.error for one in result.streams.values())) if error is not None
+        ]
+        return REFUSED if errors and all(code_of(error) == REFUSED for error in errors) else FAILED
     return {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "cancelled": CANCELLED}[result.status.value]
 
 

@@ -217,7 +217,7 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 @keyword("XmlDecoder")
 class XmlDecoder(Decoder):
-    """XML as nested objects: attributes begin with `@`, the text beside them is `#text`, repeated elements make a list."""
+    """XML as nested objects: attributes begin with `@`, text beside them is `#text`, repeated elements make a list."""
 
     streamed = False
 

@@ -30,14 +30,14 @@ def context_of(part: Slice, token: Token | None) -> dict[str, Any]:
 
 @keyword("HttpRequester")
 class HttpRequester:
-    """Sends the requests of one retriever. `fixed_properties` is the query parameter that `QueryProperties` fills."""
+    """Sends the requests of one retriever; `cached` keeps their answers while somebody reads."""
 
     def __init__(self, node: Node, name: str = "", cached: bool = False, verify: Any = None, **_: Any) -> None:
         self.node = node
         self.name = name
         self.connection = node.setting.connection
         self.method = str(node.get("http_method", "GET")).upper()
-        self._url, self._base, self._path = node.text("url"), node.text("url_base"), node.text("path")
+        self._url, self._base, self._path = (node.text(part, "") for part in ("url", "url_base", "path"))
         if not node.get("url") and not node.get("url_base"):
             raise node.wrong("HttpRequester needs `url` or `url_base`")
         use_cache = node.get("use_cache")

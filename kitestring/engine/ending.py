@@ -40,6 +40,8 @@ def conclude(
         disagreement = disagreement_of(route, figures, before, count_of(destination, route))
         if disagreement:
             figures.suspicions.append(disagreement)
+    if figures.rejected and not figures.written + figures.unchanged + figures.deleted:
+        figures.suspicions.append(f"all {figures.rejected} records were rejected, none was written")
     if figures.read != figures.accounted:
         figures.suspicions.append(
             f"{figures.read} records were read, {figures.accounted} are accounted for "

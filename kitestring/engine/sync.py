@@ -33,6 +33,7 @@ log = logging.getLogger("kitestring.engine")
 IDLE_S = 0.2
 FLUSH_AGE_S = 5.0
 SAVE_EVERY_S = 0.2
+ALL_WRONG = 100
 
 
 def sync(
@@ -253,6 +254,13 @@ class Sync:
 
     def _reject(self, key: str, rejects: Sequence[Reject]) -> None:
         self.result.streams[key].rejected += len(rejects)
+        figures = self.result.streams[key]
+        if figures.rejected >= ALL_WRONG and not figures.written + figures.unchanged + figures.deleted:
+            raise ConfigError(
+                f"the first {figures.rejected} records of {key} were all rejected: {rejects[-1].reason}",
+                hint="This is rather a setting than bad records: correct it; nothing of the stream was taken.",
+                stream=key,
+            )
         for one in rejects[:5]:
             log.warning("rejected a record", extra={"stream": key, "reason": one.reason})
         if self.rejects is not None:
@@ -307,6 +315,9 @@ class Sync:
             self._save(now=True)
         except KitestringError as error:
             self.result.error = self.result.error or error
+        for key in [key for key in self.routes if self.result.error is not None and key not in self.open]:
+            if not self.progress.streams[key].ended:  # never begun
+                self.result.streams[key].status = Status.failed
         for key, route in list(self.open.items()):
             figures = self.result.streams[key]
             figures.status = Status.cancelled if self.result.cancelled else Status.failed

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 import urllib.request
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +19,7 @@ from kitestring import __version__
 from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
 from kitestring.http.auth import Auth
 from kitestring.http.budget import Budget
+from kitestring.http.connections import Connections, hang_up, remembering
 from kitestring.http.mask import Mask, is_credential
 from kitestring.http.message import Request, Response
 from kitestring.http.policy import Policy, Raise, Retries, Return
@@ -72,6 +74,7 @@ class Session:
         self._lock = threading.Lock()
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._pools: dict[str, Any] = {}
+        self._connections: Connections = weakref.WeakSet()
         if proxy:
             self.hide(urlsplit(proxy).password or "")
         self._hide_secrets_of(auth)
@@ -140,6 +143,8 @@ class Session:
                 except TransientError as failure:
                     error = failure
                     verdict = policy.judge(attempt, None, failure)
+                except KitestringError as failure:
+                    raise self._mask.error(failure) from failure.__cause__
             if response is not None and stream:
                 response.close()
             if isinstance(verdict, Raise):
@@ -166,8 +171,9 @@ class Session:
         self._mask.hide(secrets)
 
     def close(self) -> None:
-        """Close idle connections and wake every wait: those calls, and later ones, raise `Cancelled`."""
+        """Close all connections and wake every wait, for an answer too; calls now and later raise `Cancelled`."""
         self._closed.set()
+        hang_up(self._connections)
         with self._lock:
             for manager in self._managers.values():
                 manager.clear()
@@ -217,6 +223,8 @@ class Session:
                 if stream and raw.status >= 300:
                     raw.data  # noqa: B018 - reads the body, so that it can be judged and the connection used again
             except (broken.HTTPError, OSError) as failure:
+                if self._closed.is_set():
+                    raise self._cancelled(request) from failure
                 self._log_failure(request, target, attempt, failure, began)
                 raise self._translated(request.method, target, failure) from failure
             place = raw.headers.get("location")
@@ -274,7 +282,7 @@ class Session:
     def _pool(self, url: str) -> tuple[Any, str]:
         """Who opens this address, and how it is called there.
 
-        A direct connection is asked of its origin's pool by path: a pool manager would parse and join every address anew.
+        A direct connection is asked of its origin's pool by path: a pool manager would parse and join each address.
         """
         place = origin(url)
         pool = self._pools.get(place)
@@ -299,7 +307,7 @@ class Session:
         return "" if found and bypass(place.partition("://")[2], proxies) else found
 
     def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
-        more: dict[str, Any] = {"num_pools": 64, "maxsize": self._pool_size, "block": False}
+        more: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
         if secure:
             more["ssl_context"] = self._tls.context()
             if not self._tls.verify:
@@ -307,7 +315,7 @@ class Session:
                 urllib3.disable_warnings(broken.InsecureRequestWarning)
                 log.warning("certificates are not verified: tls.verify is false")
         if not proxy:
-            return urllib3.PoolManager(**more)
+            return remembering(urllib3.PoolManager(**more), self._connections)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if parts.scheme.startswith("socks"):
             try:
@@ -325,7 +333,7 @@ class Session:
             self.hide(unquote(parts.password or ""))
             shown = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
         try:
-            return urllib3.ProxyManager(place, proxy_headers=shown, **more)
+            return remembering(urllib3.ProxyManager(place, proxy_headers=shown, **more), self._connections)
         except (ValueError, broken.HTTPError) as error:
             raise ConfigError(f"the proxy address {place} cannot be used: {error}") from error
 

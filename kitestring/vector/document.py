@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitestring.errors import ConfigError, RecordError
-from kitestring.types import Record, Stream, WriteMode
+from kitestring.types import DELETED_AT, Record, Stream, WriteMode
 from kitestring.vector.digest import canonical, digest
 from kitestring.vector.fieldpath import FieldPath
 from kitestring.vector.html import clean
@@ -86,8 +86,9 @@ class Documents:
         declared = self.stream.schema.get("properties")
         if not self.text_paths or not isinstance(declared, Mapping) or not declared:
             return
-        if self.stream.schema.get("additionalProperties") is True:
-            return
+        known = {path[0] for path in (*self.stream.primary_key, self.stream.cursor or ()) if path} | {DELETED_AT}
+        if self.stream.schema.get("additionalProperties") is True and not set(declared) - known:
+            return  # a schema that names little more than the keys says nothing about the texts
         if not any(path.possible(self.stream.schema) for path in self.text_paths):
             names = ", ".join(path.text for path in self.text_paths)
             raise ConfigError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, PrivateAttr
 
@@ -32,8 +32,28 @@ log = logging.getLogger("kitestring.vector")
 LONGEST_TOKEN = 128
 """Characters; cl100k_base has no longer one."""
 
-TOO_MANY = re.compile(r"batch|too many inputs|number of inputs|maximum .{0,30}(inputs|array)|array .{0,20}length", re.I)
-"""How servers say that a request holds too many texts (text-embeddings-inference, DashScope and others, with 400)."""
+TOO_MANY = re.compile(
+    r"batch|too many inputs|number of inputs|maximum .{0,30}(inputs|array)|array .{0,20}length", re.IGNORECASE
+)
+TOO_LONG = re.compile(r"\btokens\b|context length|too long", re.IGNORECASE)
+SHORT = 64
+"""Characters: a text below that is not refused for its length, whatever the message says."""
+
+
+def refusal_of(error: ConfigError) -> Literal["many", "long"] | None:
+    """Whether a server refused a request for its number of texts or for their length, as servers say it.
+
+    text-embeddings-inference: 413 "batch size 64 > maximum allowed batch size 32" and "`inputs` must have less than
+    512 tokens"; vLLM and OpenAI: 400 "maximum context length is 8192 tokens"; DashScope: 400 "batch size is invalid".
+    """
+    status = error.fields.get("status")
+    if status not in (400, 413, 422):
+        return None
+    if TOO_MANY.search(error.message):
+        return "many"
+    if TOO_LONG.search(error.message):
+        return "long"
+    return "many" if status == 413 else None
 
 
 class Remote(Embedder):
@@ -198,13 +218,15 @@ class Remote(Embedder):
         try:
             ask.line.session.request("POST", address, headers=headers, json=body, policy=ask.policy, verify=read)
         except ConfigError as error:
-            status = error.fields.get("status")
-            too_many = status == 413 or (status in (400, 422) and TOO_MANY.search(error.message))
-            if len(texts) == 1 or not too_many:
+            refused = refusal_of(error)
+            if refused is None or (len(texts) == 1 and (refused == "many" or len(texts[0]) < SHORT)):
                 raise
         if not found:
-            self._most = min(self._most or len(texts), (len(texts) + 1) // 2)
-            log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most})
+            if len(texts) == 1:
+                return self._fetch(ask, [self._without_end(texts[0])], sizes)
+            if refused == "many":
+                self._most = min(self._most or len(texts), (len(texts) + 1) // 2)
+                log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most})
             return self._halves(ask, texts, sizes)
         wrong = next((len(vector) for vector in found if len(vector) != self.dimension), None)
         if wrong is not None:
@@ -221,6 +243,15 @@ class Remote(Embedder):
         middle = len(texts) // 2
         halves = [(texts[:middle], sizes[:middle]), (texts[middle:], sizes[middle:])]
         return np.concatenate([self._fetch(ask, part, counts) for part, counts in halves])
+
+    def _without_end(self, text: str) -> str:
+        """A text that the server counts more tokens in than we do, a fifth shorter."""
+        kept = text[: len(text) * 4 // 5]
+        log.warning(
+            "a text is longer than the model takes and was cut; set max_tokens lower",
+            extra={"characters": len(text), "kept": len(kept), "model": self.model_name},
+        )
+        return kept
 
     def _read(self, response: Response, count: int) -> list[NDArray[np.float32]]:
         """The vectors of an answer; an answer that is none is worth another attempt."""

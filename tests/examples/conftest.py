@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,11 +37,16 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "The coffee machine of our office leaks and the kitchen floor is under water.",
         organization_id=3011,
     )
-    fill(folder / ".kitestring" / "demo" / "help_desk.db", desk)
+    fill({"host": str(folder / ".kitestring" / "demo" / "help_desk.db"), "collection": "help_desk"}, desk)
     return folder
 
 
-def fill(path: Path, desk: HelpDesk) -> None:
+@pytest.fixture(scope="session")
+def filled() -> Callable[[dict[str, Any], HelpDesk], None]:
+    return fill
+
+
+def fill(indexing: dict[str, Any], desk: HelpDesk) -> None:
     """Sync the tickets and a third of the articles of a help desk."""
     fields = ["id", "subject", "title", "status", "organization_id", "html_url"]
     source = MemorySource(
@@ -56,10 +62,10 @@ def fill(path: Path, desk: HelpDesk) -> None:
                 "metadata_fields": fields,
             },
             "embedding": {"mode": "local"},
-            "indexing": {"host": str(path), "collection": "help_desk"},
+            "indexing": indexing,
         },
     )
-    result = ks.sync(source, destination, state=False, rejects=path.parent / "rejects")
+    result = ks.sync(source, destination, state=False)
     assert result.ok, result.as_dict()
 
 

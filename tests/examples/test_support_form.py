@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import subprocess
 import sys
@@ -415,6 +416,24 @@ def test_a_collection_that_airbyte_filled_is_searched_with_an_openai_key(
     assert embedder.calls("/v1/embeddings")[-1].json()["model"] == "text-embedding-ada-002"
     page = Page().write("Thank you", "The flowers in your office are lovely.").click()
     assert "Your request was sent" in page.text
+
+
+@pytest.mark.skipif("KITESTRING_MILVUS_URI" not in os.environ, reason="needs a server at KITESTRING_MILVUS_URI")
+def test_a_server_with_a_token_is_searched_and_a_wrong_token_is_not_shown(
+    zendesk: ZendeskStandIn,
+    filled: Callable[..., None],
+    environment: Callable[..., None],
+) -> None:
+    uri, token = os.environ["KITESTRING_MILVUS_URI"], "root:Milvus"
+    filled({"host": uri, "auth": {"mode": "token", "token": token}, "collection": "zendesk"}, zendesk.desk)
+    environment(MILVUS_URL=uri, MILVUS_TOKEN=token)
+    page = Page().write().click()
+    assert "Request #37 · Status: new" in page.text
+    environment(MILVUS_TOKEN="root:very-wrong", SEARCH_TIMEOUT_S="15")
+    page = Page().write().click()
+    assert "We could not look for similar requests" in page.text
+    assert "very-wrong" not in page.text
+    assert page.still_has()
 
 
 def test_a_setting_that_cannot_be_read_is_told(environment: Callable[..., None]) -> None:

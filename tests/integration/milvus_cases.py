@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.milvus_server import TOKEN
 
 from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus
@@ -33,13 +35,8 @@ numbers = itertools.count()
 @pytest.fixture
 def config(host: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """A configuration of a collection that is not there yet."""
-    name = f"things_{next(numbers)}"
-    found = {
-        "processing": {"chunk_size": 8, "text_fields": ["text"]},
-        "embedding": {"mode": "fake"},
-        "indexing": {"host": host, "collection": name, "auth": {"mode": "no_auth"}},
-        "shadow_folder": str(tmp_path / "shadows"),
-    }
+    name = f"things_{os.getpid()}_{next(numbers)}"
+    found = {**config_of(host, name), "shadow_folder": str(tmp_path / "shadows")}
     yield found
     with opened(found) as destination:
         destination.store.client.drop_collection(name)
@@ -49,7 +46,11 @@ def config_of(host: str, collection: str) -> dict[str, Any]:
     return {
         "processing": {"chunk_size": 8, "text_fields": ["text"]},
         "embedding": {"mode": "fake"},
-        "indexing": {"host": host, "collection": collection},
+        "indexing": {
+            "host": host,
+            "collection": collection,
+            "auth": {"mode": "token", "token": TOKEN} if "://" in host else {"mode": "no_auth"},
+        },
     }
 
 

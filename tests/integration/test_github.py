@@ -86,6 +86,18 @@ def test_a_second_read_brings_only_what_changed(server, github):
     assert len(server.requests) - seen < 20
 
 
+def test_a_state_of_airbytes_connector_is_taken_over(github):
+    old = {
+        "larkspur/web": {"updated_at": "2025-10-15T00:00:00Z"},
+        "larkspur/api": {"updated_at": "2025-10-15T00:00:00Z"},
+    }
+    for name in ("issues", "pull_requests"):
+        rows, state = read(github, name, old)
+        fresh = {row["repository"] for row in rows if row["updated_at"] < "2025-10-15"}
+        assert fresh == {"larkspur/docs"}, name
+        assert len(state["states"]) == 3
+
+
 def test_all_repositories_of_an_organization_are_found(server):
     github = source("github", {**server.config, "repositories": ["larkspur/*"]})
     assert len(read(github, "repositories")[0]) == 3
@@ -169,6 +181,7 @@ def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
     "credentials",
     [
         {"personal_access_token": "ghp_larkspur"},
+        {"option_title": "PAT Credentials", "personal_access_token": "ghp_larkspur, ghp_another"},
         {"option_title": "OAuth Credentials", "access_token": "ghp_larkspur", "client_id": "a", "client_secret": "b"},
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from integration.milvus_cases import *  # noqa: F403
 from integration.milvus_cases import config, config_of, opened, put, rows, things  # noqa: F401
-from integration.milvus_server import free_port, guarded_milvus_server, milvus_server  # noqa: F401
+from integration.milvus_server import TOKEN, free_port, guarded_milvus_server  # noqa: F401
 
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def host(milvus_server: str) -> str:  # noqa: F811
-    return milvus_server
+def host(guarded_milvus_server: str) -> str:  # noqa: F811
+    return guarded_milvus_server
 
 
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX"])
@@ -76,20 +76,21 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up() -> None:
         assert time.monotonic() - began < 20
 
 
-def test_credentials_and_rights_are_checked_before_a_sync(guarded_milvus_server: str) -> None:  # noqa: F811
+def test_credentials_and_rights_are_checked_before_a_sync(config: dict[str, Any], host: str) -> None:  # noqa: F811
     from pymilvus import MilvusClient
 
-    one = config_of(guarded_milvus_server, "things")
-    root = MilvusClient(guarded_milvus_server, token="root:Milvus")
-    root.create_user("reader", "Reader_12345")
-    root.create_role("reads")
-    root.grant_privilege("reads", "Collection", "Search", "*")
-    for privilege in ("DescribeCollection", "ShowCollections"):
-        root.grant_privilege("reads", "Global", privilege, "*")
-    root.grant_role("reader", "reads")
-    with opened(one, auth={"mode": "username_password", "username": "root", "password": "Milvus"}) as destination:
+    name = config["indexing"]["collection"]
+    root = MilvusClient(host, token=TOKEN)
+    if "reader" not in root.list_users():
+        root.create_user("reader", "Reader_12345")
+        root.create_role("reads")
+        root.grant_privilege("reads", "Collection", "Search", "*")
+        for privilege in ("DescribeCollection", "ShowCollections"):
+            root.grant_privilege("reads", "Global", privilege, "*")
+        root.grant_role("reader", "reads")
+    with opened(config, auth={"mode": "username_password", "username": "root", "password": "Milvus"}) as destination:
         destination.check()
-        assert not destination.store.client.has_collection("things")
+        assert not destination.store.client.has_collection(name)
         put(destination, [{"id": 1, "text": "a"}])
         destination.check()
         assert len(rows(destination)) == 1
@@ -99,14 +100,14 @@ def test_credentials_and_rights_are_checked_before_a_sync(guarded_milvus_server:
         {"mode": "no_auth"},
     ]
     for auth in wrong:
-        with opened(one, auth=auth, timeout=3) as destination, pytest.raises(KitestringError) as error:
+        with opened(config, auth=auth, timeout=3) as destination, pytest.raises(KitestringError) as error:
             destination.check()
         assert isinstance(error.value, AuthError | TransientError)
         assert "indexing.auth" in error.value.hint or "credentials" in error.value.hint
         assert "wrong-pa55" not in str(error.value)
     reader = {"mode": "username_password", "username": "reader", "password": "Reader_12345"}
-    for collection in ("things", "not_there_yet"):
-        with opened(one, collection=collection, auth=reader) as destination, pytest.raises(AuthError, match="right"):
+    for collection in (name, "not_there_yet"):
+        with opened(config, collection=collection, auth=reader) as destination, pytest.raises(AuthError, match="right"):
             destination.check()
     root.close()
 

@@ -1,4 +1,5 @@
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,28 @@ def test_a_second_read_brings_only_what_changed(zendesk, support):
     assert [a["id"] for a in new("articles", ("updated_at", "2025-10-31"))] == [article]
     bodies = [c["body"] for c in new("ticket_comments", ("created_at", "2025-10-31T18:00:00Z"))]
     assert bodies == ["One more word from us.", "It broke."]
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("tickets", {"generated_timestamp": 1759276800}),
+        ("ticket_comments", {"created_at": "2025-10-01T00:00:00Z"}),
+        ("articles", {"updated_at": "2025-02-01T00:00:00Z"}),
+    ],
+)
+def test_a_state_of_airbytes_connector_is_taken_over(zendesk, support, name, state):
+    (cursor, value), total = next(iter(state.items())), len(read(support, name)[0])
+    rows, _ = read(support, name, state)
+    assert 0 < len(rows) < total
+    assert all(row[cursor] >= value for row in rows)
+
+
+def test_the_last_minute_which_zendesk_withholds_is_not_asked_for(zendesk, support):
+    state = {"generated_timestamp": str(int(time.time()) - 20)}
+    seen = len(zendesk.requests)
+    assert read(support, "tickets", state) == ([], state)
+    assert len(zendesk.requests) == seen
 
 
 def test_comments_know_their_ticket_and_when_they_were_written(support):

@@ -381,6 +381,36 @@ def test_closing_wakes_a_wait(api):
         session.get("/a")
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_closing_ends_a_read_from_a_silent_server(tls):
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+    with Api(tls=context) as api:
+        api.faults.slow_s = 30
+        session = Session(base_url=api.url, tls=Tls(ca_file=str(CERTIFICATE)), proxy="")
+        session.get("/a")
+        api.faults.next("slow")
+        caught = []
+
+        def work():
+            try:
+                session.get("/a")
+            except Cancelled as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while len(api.requests) < 2:
+            time.sleep(0.01)
+        began = time.monotonic()
+        session.close()
+        thread.join(5)
+        assert len(caught) == 1
+        assert time.monotonic() - began < 2
+
+
 def test_a_stream_is_read_in_pieces_and_frees_its_connection(api, session):
     body = bytes(range(256)) * 4000
     api.answers = [Answer(200, body), Answer(200, body)]
@@ -451,6 +481,16 @@ def test_secrets_stand_in_no_log_and_no_error(api, caplog):
         assert secret not in seen
     assert "page=3" in seen
     assert "**********" in str(caught.value)
+
+
+def test_what_a_look_at_the_answer_finds_is_final_and_masked(api):
+    def refuse(response):
+        raise ConfigError(f"no good: {response.json()['params']}", hint=f"not {SECRET}")
+
+    with Session(base_url=api.url, secrets=[SECRET]) as session, pytest.raises(ConfigError, match="no good") as caught:
+        session.request("GET", "/a", params={"q": SECRET}, verify=refuse)
+    assert SECRET not in str(caught.value) + caught.value.hint
+    assert len(api.requests) == 1
 
 
 def test_a_request_is_logged_with_status_time_and_attempt(api, session, caplog):
@@ -538,6 +578,12 @@ def test_an_unknown_certificate_is_a_config_error_and_not_retried(secure):
 
 def test_a_private_authority_is_trusted_when_given(secure):
     with Session(tls=Tls(ca_file=str(CERTIFICATE)), proxy="") as session:
+        assert session.get(secure.url + "/a")["path"] == "/a"
+
+
+def test_an_authority_can_come_from_the_environment(secure, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with Session(proxy="") as session:
         assert session.get(secure.url + "/a")["path"] == "/a"
 
 

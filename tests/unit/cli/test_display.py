@@ -103,6 +103,11 @@ def test_exit_codes_of_results() -> None:
     assert code_of_result(ended(status=Status.suspicious)) == 3
     assert code_of_result(Result("x", {}, cancelled=True)) == 130
     assert code_of_result(Result("x", {}, error=AuthError("no"))) == 2
+    assert code_of_result(ended(status=Status.failed, error=AuthError("no"))) == 2
+    assert code_of_result(ended(status=Status.failed, error=TransientError("later"))) == 1
+    mixed = ended(status=Status.failed, error=AuthError("no"))
+    mixed.streams["users"] = StreamResult("users", status=Status.failed, error=TransientError("later"))
+    assert code_of_result(mixed) == 1
     assert [worst(codes) for codes in ([], [0, 3], [3, 2], [2, 1], [1, 130])] == [0, 3, 2, 1, 130]
 
 

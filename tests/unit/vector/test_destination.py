@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
 
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Receipt, Stream
-from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
 
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 

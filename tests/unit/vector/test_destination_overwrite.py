@@ -1,4 +1,4 @@
-"""An overwrite is collected in a shadow: readers keep the old data until all of the new is there, and pay for changes only."""
+"""An overwrite is collected in a shadow: readers keep the old data until all of the new is there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
 
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Receipt, Stream
 from kitestring.vector.shadow import Shadow
-from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
 
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 PARTS = LONG.split("\n\n")

@@ -45,3 +45,20 @@ def test_character_references_without_tags_are_resolved() -> None:
 )
 def test_broken_html_raises_nothing(html: str) -> None:
     assert isinstance(html_to_text(html), str)
+
+
+def test_markdown_with_html_in_it_keeps_its_lines_and_loses_the_tags() -> None:
+    text = (
+        '<p align="center"><img src="logo.png"></p>\n\n# Title\n\n'
+        "Use `List<String>` &amp; [docs](https://x.y).<br>Next<!-- no -->"
+        "\n\n<details>\n<summary>Log</summary>\n\n```py\nif a < b:\n    run()\n```\n</details>"
+    )
+    assert clean(text) == (
+        "# Title\n\nUse `List<String>` & [docs](https://x.y).\nNext\n\nLog\n\n```py\nif a < b:\n    run()\n```"
+    )
+
+
+def test_a_whole_page_is_html_whatever_is_in_it() -> None:
+    text = clean("<!DOCTYPE html><html><body><script>alert(1)</script><p>one\n```\ntwo</p></body></html>")
+    assert "alert" not in text
+    assert text.split() == ["one", "```", "two"]

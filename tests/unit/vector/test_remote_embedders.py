@@ -202,6 +202,27 @@ def test_a_server_that_takes_fewer_texts_is_asked_for_fewer(vendors: Vendors) ->
     assert all(call.status == 200 for call in vendors.requests), "it remembers"
 
 
+def test_a_text_in_which_the_server_counts_more_tokens_is_cut_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    class Small(Vendors):
+        @route("POST", "/v1/embeddings")
+        def openai(self, call: Call) -> Any:
+            texts = call.json()["input"]
+            longest = max(len(text) for text in texts)
+            if longest > 512:
+                return Answer(413, {"error": f"`inputs` must have less than 512 tokens. Given: {longest}"})
+            return self.embeddings(call.json(), 8)
+
+    with Small() as server:
+        embedder = compatible(server)
+        texts = ["short", "x" * 700, *map(str, range(20))]
+        vectors = embedder.embed(texts)
+        assert np.array_equal(vectors, expected(["short", "x" * 448, *map(str, range(20))], 8))
+        server.requests.clear()
+        embedder.embed(list(map(str, range(50))))
+        assert len(server.requests) == 1, "the number of texts was not the reason"
+    assert [(r.characters, r.kept) for r in caplog.records if hasattr(r, "kept")] == [(700, 560), (560, 448)]
+
+
 def test_rate_limits_and_server_errors_cost_time_but_no_text() -> None:
     faults = Faults(seed=3, rate_limit=0.2, server_error=0.2, drop=0.1, truncated=0.05, not_json=0.05, retry_after_s=0)
     with Vendors(faults=faults) as server:

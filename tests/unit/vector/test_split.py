@@ -9,7 +9,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kitestring.errors import ConfigError
@@ -61,6 +61,9 @@ SPLITTERS = st.sampled_from(
     ]
 )
 
+# A busy machine is no finding.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def splitter(size: int, overlap: int = 0, how: dict[str, object] | None = None) -> Splitter:
     processing = {"chunk_size": size, "chunk_overlap": overlap, "text_splitter": how}
@@ -72,7 +75,7 @@ def keeps_all(how: dict[str, object] | None) -> bool:
     return how is None or how["mode"] != "separator" or '"a"' not in how["separators"]  # type: ignore[operator]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(PATIENT, max_examples=300)
 @given(text=WORDS | PROSE | REPEATS, size=st.integers(2, 60), how=SPLITTERS)
 def test_chunks_cover_the_text_in_order_and_fit(text: str, size: int, how: dict[str, object] | None) -> None:
     chunks = splitter(size, 0, how).split(text)
@@ -91,7 +94,7 @@ def test_chunks_cover_the_text_in_order_and_fit(text: str, size: int, how: dict[
         assert re.sub(r"[\s.,]" if how and '". "' in json.dumps(how) else r"\s", "", dropped) == ""
 
 
-@settings(max_examples=500, deadline=None)
+@settings(PATIENT, max_examples=500)
 @given(text=WORDS | PROSE | REPEATS, size=st.integers(2, 60), share=st.floats(0, 0.99), how=SPLITTERS)
 @example(
     text="dcf2 b word1_\u0301 B!\u200bKitestring\u200ba_C  3 internationalisation\u0301", size=18, share=0.7, how=None
@@ -120,7 +123,7 @@ def one_sign(text: str) -> bool:
     return all(joined(before, after) for before, after in pairwise(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(PATIENT, max_examples=100)
 @given(text=WORDS | PROSE, size=st.integers(4, 40), share=st.floats(0, 0.8))
 def test_the_local_model_s_tokens_are_kept_to_as_well(text: str, size: int, share: float) -> None:
     pytest.importorskip("onnxruntime")
@@ -132,7 +135,7 @@ def test_the_local_model_s_tokens_are_kept_to_as_well(text: str, size: int, shar
     assert set("".join(text.split())) == set("".join("".join(chunks).split()))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(PATIENT, max_examples=100)
 @given(text=st.text(max_size=300), size=st.integers(1, 30))
 def test_any_text_at_all_gives_chunks_of_whole_characters(text: str, size: int) -> None:
     chunks = splitter(size).split(text)

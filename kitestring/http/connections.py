@@ -1,0 +1,47 @@
+"""Keeps the open connections of a session in sight, so that closing it ends a read that waits for a silent server."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import weakref
+from typing import Any, TypeAlias, TypeVar
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+Connections: TypeAlias = "weakref.WeakSet[HTTPConnection]"
+Manager = TypeVar("Manager", bound=urllib3.PoolManager)
+
+
+def remembering(manager: Manager, connections: Connections) -> Manager:
+    """The same manager; what it connects from now on is added to `connections`."""
+
+    class Http(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            connections.add(self)
+
+    class Https(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            connections.add(self)
+
+    class HttpPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Http
+
+    class HttpsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Https
+
+    manager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+    return manager
+
+
+def hang_up(connections: Connections) -> None:
+    """End all reads and writes; threads that wait in one get an error at once."""
+    for connection in list(connections):
+        sock: Any = connection.sock
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                # Not SSLSocket.shutdown, which takes the TLS state away from under the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)

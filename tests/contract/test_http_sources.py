@@ -1,0 +1,34 @@
+"""Every manifest of ours keeps the contract of sources, over HTTP against a stand-in of its vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kitestring import registry
+from kitestring.source import Source
+from kitestring.testing.contract import SourceContract
+from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.zendesk import ZendeskStandIn
+
+
+class TestZendeskSupport(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ZendeskStandIn(tickets=60, export_page=25) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("zendesk_support", self.server.config)
+
+
+class TestGithub(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with GitHubStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("github", self.server.config)

@@ -1,0 +1,182 @@
+"""Where the next page is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from loopback import Api, Open, stream, sync
+
+from kitestring.declarative.paginator import Headers, links
+from kitestring.errors import ConfigError, ConnectorError
+
+
+def paginator(strategy: dict[str, Any], token: Any = "page", size: Any = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "DefaultPaginator", "pagination_strategy": strategy}
+    if token:
+        option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": token}
+        found["page_token_option"] = {"type": "RequestPath"} if token == "path" else option
+    if size:
+        found["page_size_option"] = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": size}
+    return {"paginator": found}
+
+
+def rows(*ids: int) -> dict[str, Any]:
+    return {"data": [{"id": one} for one in ids]}
+
+
+def ids(found: Any) -> list[int]:
+    return [record["id"] for record in found.records]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "tokens"),
+    [
+        ({"type": "PageIncrement", "page_size": 2}, [None, "1", "2"]),
+        ({"type": "PageIncrement", "page_size": "{{ config.size }}", "start_from_page": 1}, [None, "2", "3"]),
+        (
+            {"type": "PageIncrement", "page_size": "2", "inject_on_first_request": True, "start_from_page": 1},
+            ["1", "2", "3"],
+        ),
+        ({"type": "OffsetIncrement", "page_size": 2}, [None, "2", "4"]),
+        ({"type": "OffsetIncrement", "page_size": 2, "inject_on_first_request": True}, ["0", "2", "4"]),
+    ],
+)
+def test_counting_ends_with_a_short_page(api: Api, open_source: Open, strategy: Any, tokens: list[Any]) -> None:
+    api.answers["/things"] = [rows(1, 2), rows(3, 4), rows(5)]
+    source = open_source(stream(url=api.url, retriever=paginator(strategy, size="limit")), config={"size": 2})
+    assert ids(sync(source)) == [1, 2, 3, 4, 5]
+    assert [call.query.get("page") for call in api.calls] == tokens
+    assert {call.query["limit"] for call in api.calls} == {"2"}
+
+
+def test_without_a_page_size_counting_ends_with_an_empty_page(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [rows(1, 2), rows(3), rows()]
+    assert ids(sync(open_source(stream(url=api.url, retriever=paginator({"type": "PageIncrement"}))))) == [1, 2, 3]
+    assert len(api.calls) == 3
+
+
+def test_counting_looks_at_the_page_and_not_at_what_a_filter_left(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [rows(1, 2), rows(3, 4), rows(5)]
+    selector = {"record_filter": {"type": "RecordFilter", "condition": "{{ record.id > 4 }}"}}
+    parts = paginator({"type": "OffsetIncrement", "page_size": 2})
+    assert ids(sync(open_source(stream(url=api.url, retriever=parts, selector=selector)))) == [5]
+
+
+@pytest.mark.parametrize(
+    ("value", "stop", "token"),
+    [
+        ("{{ response.next }}", "{{ not response.next }}", "page"),
+        ("{{ response['next'] }}", None, "page"),
+        ("{{ headers['x-next'] }}", "{{ 'x-next' not in headers }}", "page"),
+        ("{{ last_record['id'] }}", "{{ last_page_size < 2 }}", "page"),
+        ("{{ last_record['id'] }}", "{{ last_page_size < page_size }}", "page"),
+    ],
+)
+def test_a_cursor_is_read_from_the_page(api: Api, open_source: Open, value: str, stop: str | None, token: str) -> None:
+    api.answers["/things"] = [(200, {**rows(1, 2), "next": 2}, {"X-Next": "2"}), rows(3)]
+    strategy = {
+        "type": "CursorPagination",
+        "cursor_value": value,
+        "page_size": 2,
+        **({"stop_condition": stop} if stop else {}),
+    }
+    assert ids(sync(open_source(stream(url=api.url, retriever=paginator(strategy, token))))) == [1, 2, 3]
+    assert [call.query.get("page") for call in api.calls] == [None, "2"]
+
+
+def test_a_link_is_followed_without_repeating_parameters(api: Api, open_source: Open) -> None:
+    link = f'<{api.url}/things?page=2&kind=a>; rel="next", <{api.url}/things?page=9>; rel="last"'
+    api.answers["/things"] = [(200, rows(1), {"Link": link}), rows(2)]
+    strategy = {
+        "type": "CursorPagination",
+        "cursor_value": "{{ headers['link']['next']['url'] }}",
+        "stop_condition": "{{ 'next' not in headers['link'] }}",
+    }
+    source = open_source(
+        stream(url=api.url, retriever=paginator(strategy, "path"), requester={"request_parameters": {"kind": "a"}})
+    )
+    assert ids(sync(source)) == [1, 2]
+    assert api.calls[1].query == {"page": "2", "kind": "a"}
+
+
+def test_a_relative_path_is_followed(api: Api, open_source: Open) -> None:
+    api.answers["/v1/things"] = {**rows(1), "next": "things/2"}
+    api.answers["/v1/things/2"] = {**rows(2), "next": "/v1/things/3"}
+    api.answers["/v1/things/3"] = rows(3)
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response.next }}"}
+    assert ids(sync(open_source(stream(url=f"{api.url}/v1", retriever=paginator(strategy, "path"))))) == [1, 2, 3]
+
+
+def test_of_a_list_on_top_the_first_element_is_the_response(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [[{"id": 1, "next": 5}], [{"id": 2}]]
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response.next }}"}
+    selector = {"extractor": {"type": "DpathExtractor", "field_path": []}}
+    assert ids(sync(open_source(stream(url=api.url, retriever=paginator(strategy), selector=selector)))) == [1, 2]
+
+
+def test_one_page_is_all_without_a_paginator(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = rows(1)
+    assert ids(sync(open_source(stream(url=api.url, retriever={"paginator": {"type": "NoPagination"}})))) == [1]
+
+
+def test_an_empty_page_that_comes_for_ever_is_told(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = {**rows(), "next": "same"}
+    with pytest.raises(ConnectorError, match="again and again, with the token 'same'"):
+        sync(
+            open_source(
+                stream(
+                    url=api.url,
+                    retriever=paginator({"type": "CursorPagination", "cursor_value": "{{ response.next }}"}),
+                )
+            )
+        )
+    assert len(api.calls) < 6
+
+
+def test_parameters_of_the_slice_can_be_left_out_of_later_pages(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [rows(1, 2), rows(3)]
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "color"}
+    router = {"type": "ListPartitionRouter", "values": ["red"], "cursor_field": "color", "request_option": option}
+    parts = {
+        **paginator({"type": "PageIncrement", "page_size": 2}),
+        "partition_router": router,
+        "ignore_stream_slicer_parameters_on_paginated_requests": True,
+    }
+    sync(open_source(stream(url=api.url, retriever=parts)))
+    assert [call.query for call in api.calls] == [{"color": "red"}, {"page": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "size", "fact"),
+    [
+        ({"type": "PageIncrement"}, "limit", "needs a `page_size`"),
+        ({"type": "PageIncrement", "page_size": "{{ config.size }}x"}, None, "a number is expected"),
+        ({"type": "CursorPagination"}, None, "needs `cursor_value`"),
+        ({"type": "CustomPaginationStrategy", "class_name": "x.Y"}, None, "Python class x.Y"),
+        ({"type": "PageIncrements"}, None, "did you mean PageIncrement"),
+    ],
+)
+def test_a_wrong_paginator_is_told_with_its_place(open_source: Open, strategy: Any, size: Any, fact: str) -> None:
+    with pytest.raises(ConfigError, match=fact) as caught:
+        sync(
+            open_source(stream(url="http://127.0.0.1:1", retriever=paginator(strategy, size=size)), config={"size": 1})
+        )
+    assert "streams[0].retriever.paginator" in str(caught.value)
+
+
+def test_a_link_header_is_read_by_relation() -> None:
+    found = links('<https://a/1?x=1,2>; rel="next"; title="more, much more", <https://a/9>; rel=last, <https://a/0>')
+    assert found["next"]["url"] == "https://a/1?x=1,2"
+    assert found["last"]["url"] == "https://a/9"
+    assert found["https://a/0"]["url"] == "https://a/0"
+    assert links("") == {}
+
+
+def test_headers_compare_without_case_and_link_is_both_text_and_table() -> None:
+    headers = Headers({"X-A": "1", "link": '<u>; rel="next"'})
+    assert headers["x-a"] == headers.get("X-A") == "1"
+    assert "X-a" in headers
+    assert headers["link"]["next"]["url"] == "u"
+    assert headers["Link"].startswith("<u>")
+    assert headers.get("absent", 5) == 5
