@@ -545,3 +545,23 @@ def test_a_passing_trouble_is_tried_again_from_the_last_state(tmp_path: Path) ->
     result, destination = run(one, streams=[Selection("a", write_mode="append")])
     assert result.ok
     assert [row["id"] for row in destination.stored["a"]] == list(range(10))
+
+
+def test_an_empty_namespace_is_none() -> None:
+    line = {"type": "RECORD", "record": {"stream": "a", "namespace": "", "data": {"id": 1}, "emitted_at": 1}}
+    done = {"stream_descriptor": {"name": "a", "namespace": ""}, "status": "COMPLETE"}
+    trace = {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": done}}
+    result, destination = run(source([{"say": line}, {"say": trace}], "a"))
+    assert result.ok
+    assert destination.stored["a"] == [{"id": 1}]
+
+
+def test_old_and_new_secrets_are_hidden_after_a_change(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kitestring")
+    said = {"say": {"type": "LOG", "log": {"level": "INFO", "message": "from first-token to second-token"}}}
+    config = {"refresh_token": "first-token", "check": [control({"refresh_token": "second-token"}), said]}
+    one = source([], config=config)
+    one.on_config(lambda changed: None)
+    with pytest.raises(ConnectorError):
+        one.check()
+    assert "from ********** to **********" in [record.getMessage() for record in caplog.records]
