@@ -472,6 +472,8 @@ class MilvusStore(Store):
         for name in (layout.vector.name, layout.sparse, "_ks_digest", "_ks_metadata_digest", "_ks_key", "$meta"):
             entity.pop(name, None)
         text = entity.pop(layout.text, None) if layout.text else None
+        if "id" in entity:  # a field of the record, in a collection whose key has another name
+            entity["_id"] = entity.pop("id")
         return {
             **entity,
             "id": row_id,
