@@ -190,6 +190,7 @@ class Reading:
                 self.strangers.add(name)
                 log.warning("records of a stream that is not selected are left out", extra={"stream": name[1]})
         else:
+            self.since[self.keys[name]] += 1
             yield Reject({"record": record.get("data")}, "the record's data are no object")
 
     def state(self, state: Mapping[str, Any]) -> Iterator[Item]:

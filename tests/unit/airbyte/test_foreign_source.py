@@ -335,8 +335,9 @@ def test_records_of_streams_that_are_not_selected_are_left_out() -> None:
 
 def test_records_that_are_no_objects_are_rejected() -> None:
     odd = {"say": {"type": "RECORD", "record": {"stream": "a", "data": [1, 2], "emitted_at": 1}}}
-    result, _ = run(source([odd, records("a", 3)], "a"))
+    result, _ = run(source([odd, records("a", 3), state("a", 3, count=4)], "a"))
     assert (result.streams["a"].read, result.streams["a"].rejected) == (4, 1)
+    assert result.ok
 
 
 def test_a_huge_record_arrives() -> None:
