@@ -67,9 +67,17 @@ class Connector:
     def build(self, config: Mapping[str, Any]) -> Any:
         """The connector with this configuration."""
         if self.manifest is not None:
+            from kitestring.declarative.manifest import needs_python
+
+            if needs_python(self.manifest):
+                from kitestring.airbyte.custom_code import CustomCodeSource
+
+                return CustomCodeSource.from_manifest(self.manifest, config)
             from kitestring.declarative import DeclarativeSource
 
-            return DeclarativeSource.from_manifest(self.manifest, config)
+            return DeclarativeSource.from_manifest(
+                self.manifest, {key: value for key, value in config.items() if key != "allow_custom_code"}
+            )
         return self.load().load(config, self.name)
 
 

@@ -189,7 +189,8 @@ def build(node: Node, /, **more: Any) -> Any:
     if name.startswith("Custom") and (name not in keywords() or "class_name" in node.values):
         raise ConfigError(
             f"manifest, {node.path}: {name} needs the Python class {node.get('class_name', '(not named)')}",
-            hint="Custom components do not run here: run this connector as an Airbyte image, or use keywords.",
+            hint="Open the manifest as a source (`./manifest.yaml`) with `allow_custom_code: true` in its config: "
+            "Airbyte's CDK then runs it.",
             place=node.path,
         )
     meaning = keywords().get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +264,33 @@ def hand_down(
     if current:
         found[PARAMETERS] = current
     return found
+
+
+def needs_python(path: Path) -> bool:
+    """Whether the manifest in a file has components that are Python classes."""
+    try:
+        if b"class_name" not in path.read_bytes():
+            return False
+    except OSError:
+        return False  # whoever loads it says why it cannot be read
+    return any(True for _ in python_classes(load(path)))
+
+
+def python_classes(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The Python classes of a resolved manifest and their places; what nobody refers to does not count."""
+    for name, value in manifest.items():
+        if name not in ("definitions", "schemas", "metadata"):
+            yield from classes_below(value, name)
+
+
+def classes_below(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        wanted, kind = value.get("class_name"), value.get("type", "Custom")
+        if isinstance(wanted, str) and isinstance(kind, str) and kind.startswith("Custom"):
+            yield wanted, place
+        for name, inner in value.items():
+            if name != PARAMETERS:
+                yield from classes_below(inner, f"{place}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from classes_below(inner, f"{place}[{index}]")

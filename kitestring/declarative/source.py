@@ -15,7 +15,7 @@ from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import Node, Setting, build, keyword
-from kitestring.declarative.manifest import load, resolve
+from kitestring.declarative.manifest import load, python_classes, resolve
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.retriever import Page
 from kitestring.declarative.spec import Spec, violations
@@ -289,8 +289,18 @@ def _parents_of(routers: Any) -> Iterator[str]:
 
 def manifest_spec(path: str | Path) -> dict[str, Any]:
     """The form of a manifest's configuration, with the `base_url` that every source takes."""
-    spec = load(Path(path)).get("spec") or {}
+    manifest = load(Path(path))
+    spec = manifest.get("spec") or {}
     form = copy.deepcopy(spec.get("connection_specification") or {"type": "object", "properties": {}})
+    if any(True for _ in python_classes(manifest)):
+        form.setdefault("properties", {})["allow_custom_code"] = {
+            "type": "boolean",
+            "title": "Allow custom code",
+            "description": "This connector brings Python code of its own. It runs with all rights of this process.",
+            "default": False,
+            "order": -1,
+        }
+        return dict(form)
     form.setdefault("properties", {}).setdefault(
         BASE_URL,
         {

@@ -1,0 +1,95 @@
+"""A manifest whose components are Python classes: Airbyte's CDK runs it, in an environment of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.process import Process
+from kitestring.airbyte.source import AirbyteSource
+from kitestring.config import secrets_in
+from kitestring.declarative.manifest import load, python_classes
+from kitestring.errors import ConfigError
+
+log = logging.getLogger("kitestring.airbyte")
+
+CDK = "airbyte-cdk==7.39.1"
+PROGRAM = "source-declarative-manifest"
+INTERPRETER = "KITESTRING_CDK_PYTHON"
+"""The environment variable that names a Python with airbyte-cdk installed; without it the package is installed."""
+ALLOW = "allow_custom_code"
+OWN = "airbyte_cdk."
+"""Classes of the CDK itself need no components.py."""
+
+
+class CustomCodeSource(AirbyteSource):
+    """A low-code connector with Python components. Its configuration holds `allow_custom_code: true` beside its own."""
+
+    _manifest_path: Path = PrivateAttr(default=Path())
+    _form: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _components: Path | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_manifest(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
+        """The source that a manifest with Python components describes. `ConfigError` without the permission."""
+        manifest = load(path)
+        found = dict(python_classes(manifest))
+        name, place = next(iter(found.items()))
+        if config.get(ALLOW) is not True:
+            raise ConfigError(
+                f"the manifest {path.name} needs Python code: {name} ({place})",
+                hint=f"If you trust its author, set `{ALLOW}: true` in the source's config: "
+                "Airbyte's CDK then runs it, with all the rights of this process.",
+                place=place,
+            )
+        foreign = [one for one in found if not one.startswith(OWN)]
+        code = path.with_name("components.py")
+        if foreign and not code.is_file():
+            raise ConfigError(
+                f"the manifest {path.name} needs the Python class {foreign[0]}, and there is no {code}",
+                hint="Put the connector's components.py beside its manifest.",
+                place=found[foreign[0]],
+            )
+        own = {key: value for key, value in config.items() if key != ALLOW}
+        interpreter = os.environ.get(INTERPRETER)
+        if interpreter:
+            run = "from airbyte_cdk.cli.source_declarative_manifest import run; run()"
+            settings: dict[str, Any] = {"command": [interpreter, "-c", run]}
+        else:
+            settings = {"package": CDK, "executable": PROGRAM}
+        source = cls.load({**settings, "config": own, "environment": {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}})
+        source._manifest_path, source._components = path.resolve(), code.resolve() if foreign else None
+        source._form = (manifest.get("spec") or {}).get("connection_specification") or {}
+        log.warning(
+            "the manifest %s has Python components (%s): Airbyte's CDK runs it, not Kitestring's engine",
+            path.name,
+            ", ".join(sorted(one.rpartition(".")[2] for one in found)),
+            extra={"manifest": str(path), "components": sorted(found)},
+        )
+        return source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CustomCodeSource.from_manifest, (self._manifest_path, {**self.config, ALLOW: True})
+
+    @property
+    def title(self) -> str:
+        return f"the manifest {self._manifest_path.name}"
+
+    def spec_of_connector(self) -> dict[str, Any]:
+        return {"connectionSpecification": self._form}
+
+    def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+        more = ["--manifest-path", str(self._manifest_path)]
+        if self._components is not None:
+            more += ["--components-path", str(self._components)]
+        return super().start([*words, *more], files, stdin=stdin)
+
+    def _secrets(self) -> list[str]:
+        """Also those that the manifest's form declares; the one variable of the environment is none."""
+        found = {one for one in super()._secrets() if one not in self.environment.values()}
+        return sorted({*found, *secrets_in(self.config, self._form)}, key=len, reverse=True)
