@@ -119,7 +119,7 @@ class SimpleRetriever:
 
     def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
-        whole, count, latest, repeated = part, 0, None, None
+        whole, count, latest, circle = part, 0, None, Circle(self.name)
         inside = "child_response" in part.extra_fields
         sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
@@ -160,14 +160,8 @@ class SimpleRetriever:
             token = self._paginator.next(turn)
             if not token:
                 return
-            if token["next_page_token"] == turn.token and not turn.extracted:
-                seen = (turn.token, turn.response.body)
-                if seen == repeated:
-                    raise ConnectorError(
-                        f"stream {self.name}: the same empty page comes again and again, with the token {turn.token!r}",
-                        hint="The manifest's paginator needs a stop condition.",
-                    )
-                repeated = seen
+            if not self._decoder.streamed:
+                circle.page(token["next_page_token"], turn)
 
     def _narrowed(self, whole: Slice, part: Slice, latest: Any, count: int) -> Slice:
         """Where reading starts over: behind the latest record, or at the beginning."""
@@ -249,6 +243,28 @@ class SimpleRetriever:
         values = self._selector.extract(bodies)
         records, rejects = self._selector.select(values, part, token, wanted)
         return (bodies[0] if bodies else {}), Page(records, rejects, len(response.body)), len(values)
+
+
+class Circle:
+    """Notices pages that go round in a circle of any length, by one page kept as a mark at 1, 2, 4, 8, … pages."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._mark: Any = None
+        self._body = 0
+        self._count, self._next = 0, 1
+
+    def page(self, token: Any, turn: Turn) -> None:
+        """A page with the token of the one after it; raises when the marked page came again, to the byte."""
+        if self._count and token == self._mark and hash(turn.response.body) == self._body:
+            what = "page" if turn.extracted else "empty page"
+            raise ConnectorError(
+                f"stream {self._name}: the same {what} comes again and again, with the token {token!r}",
+                hint="The manifest's paginator needs a stop condition, or its cursor is the wrong one.",
+            )
+        self._count += 1
+        if self._count == self._next:
+            self._mark, self._body, self._next = token, hash(turn.response.body), self._next * 2
 
 
 class Inside:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative import macro
+from kitestring.declarative.sandbox import LONGEST_RESULT, begin, environment
 from kitestring.errors import ConfigError, KitestringError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Context = Mapping[str, Any]
 Types = tuple[type, ...]
-LONGEST_RESULT = 4_000_000
-"""Characters a template may render to."""
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 _WORD = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|set\s*\(")
 _MARK = re.compile(r"\{\{|\{%|\{#")
@@ -237,10 +236,13 @@ class Source:
                 if name in context:
                     whole[alias] = context[name]
             try:
+                begin()
                 if expression is not None:
                     value = expression(whole)
                     return "" if isinstance(value, Undefined) else str(value) if too_big(value) else value
                 return joined(template, whole)
+            except MemoryError as error:
+                raise wrong(place, text, "the template takes too much memory") from error
             except UndefinedError:
                 return _MISSING
             except TypeError:
@@ -328,61 +330,3 @@ def look_up(node: nodes.Expr | None) -> Steps | None:
 
 
 SLICE_NAMES = frozenset({"partition", "cursor_slice", "extra_fields"})
-_ENVIRONMENTS: list[Any] = []
-
-
-def environment() -> Any:
-    """The sandbox: no attribute with an underscore, no range, no import, no work without bounds."""
-    if _ENVIRONMENTS:
-        return _ENVIRONMENTS[0]
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import SandboxedEnvironment
-
-    widths = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
-
-    class Sandbox(SandboxedEnvironment):
-        intercepted_binops = frozenset({"*", "**", "%", "<<"})
-
-        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-            return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if operator == "**" and (abs(float(left)) > 1e6 or abs(float(right)) > 100):
-                raise SecurityError("the power is too large")
-            if operator == "*":
-                for one, other in ((left, right), (right, left)):
-                    if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > 100_000:
-                        raise SecurityError("the repetition is too long")
-            if operator == "%" and isinstance(left, str) and re.search(r"%[^a-zA-Z%]*\d{5}", left):
-                raise SecurityError("the width is too large")
-            return super().call_binop(context, operator, left, right)
-
-        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
-            if getattr(obj, "__name__", "") in widths and args and isinstance(args[0], int) and args[0] > 100_000:
-                raise SecurityError("the width is too large")
-            return super().call(context, obj, *args, **kwargs)
-
-    sandbox = Sandbox(cache_size=0)
-    for name in ("range", "lipsum", "cycler", "joiner"):
-        sandbox.globals.pop(name, None)
-    sandbox.globals.update(macro.FUNCTIONS)
-    sandbox.filters.update(macro.FILTERS)
-    for name in ("center", "indent", "wordwrap"):
-        sandbox.filters[name] = narrow(sandbox.filters[name])
-    _ENVIRONMENTS.append(sandbox)
-    return sandbox
-
-
-def narrow(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that takes no width beyond reason."""
-    from functools import wraps
-
-    from jinja2.exceptions import SecurityError
-
-    @wraps(original)
-    def limited(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(value, int) and value > 100_000 for value in [*args, *kwargs.values()]):
-            raise SecurityError("the width is too large")
-        return original(*args, **kwargs)
-
-    return limited

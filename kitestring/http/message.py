@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import orjson
 
-from kitestring.errors import TransientError
+from kitestring.errors import ConnectorError, TransientError
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
+LARGEST_MB = 128
 EXCERPT = 200
 """How many characters of a page an error shows."""
 
@@ -95,20 +97,23 @@ class Response:
 
     __slots__ = ("_body", "_json", "_raw", "elapsed_s", "headers", "method", "status", "url")
 
-    def __init__(self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, stream: bool = False) -> None:
+    def __init__(
+        self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, body: bytes | None = None
+    ) -> None:
+        """Without `body` it is a streamed one."""
         self.method = method
         self.url = url
         self.status: int = raw.status
         self.headers: Mapping[str, str] = raw.headers
         self.elapsed_s = elapsed_s
         self._raw = raw
-        self._body: bytes | None = None if stream else raw.data
+        self._body = body
         self._json: Any = _UNREAD
 
     @property
     def body(self) -> bytes:
         if self._body is None:
-            self._body = b"".join(self.chunks())
+            self._body = within(self.chunks(), self.shown)
         return self._body
 
     @property
@@ -167,6 +172,44 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.shown}>"
+
+
+def largest_bytes() -> int:
+    """How large a body may be that is taken into memory at once."""
+    return int(float(os.environ.get("KITESTRING_LARGEST_RESPONSE_MB") or LARGEST_MB) * 1024 * 1024)
+
+
+def whole(raw: BaseHTTPResponse, shown: str) -> bytes:
+    """The body, decoded. `ConnectorError` for one that is too large, before all of it is in memory."""
+    length = raw.headers.get("content-length", "")
+    small = length.isdigit() and int(length) <= largest_bytes()
+    if small and "content-encoding" not in raw.headers:
+        return raw.data
+    try:
+        if length.isdigit() and not small:
+            raise too_large(shown)
+        return within(raw.stream(1 << 20, decode_content=True), shown)
+    except ConnectorError:
+        raw.close()
+        raise
+
+
+def within(parts: Iterable[bytes], shown: str) -> bytes:
+    found: list[bytes] = []
+    size, most = 0, largest_bytes()
+    for part in parts:
+        found.append(part)
+        size += len(part)
+        if size > most:
+            raise too_large(shown)
+    return b"".join(found)
+
+
+def too_large(shown: str) -> ConnectorError:
+    return ConnectorError(
+        f"{shown} answers with more than {largest_bytes() / 1024 / 1024:.0f} MB at once",
+        hint="Ask for smaller pages, or set KITESTRING_LARGEST_RESPONSE_MB if the memory is there.",
+    )
 
 
 _UNREAD = object()

@@ -16,12 +16,12 @@ import urllib3
 from urllib3 import exceptions as broken
 
 from kitestring import __version__
-from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
+from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
 from kitestring.http.budget import Budget
 from kitestring.http.connections import Connections, hang_up, remembering
 from kitestring.http.mask import Mask, is_credential
-from kitestring.http.message import Request, Response
+from kitestring.http.message import Request, Response, whole
 from kitestring.http.policy import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
 
@@ -222,11 +222,14 @@ class Session:
                     headers=headers,
                     redirect=False,
                     retries=False,
-                    preload_content=not stream,
+                    preload_content=False,
                     timeout=self._timeout,
                 )
-                if stream and raw.status >= 300:
-                    raw.data  # noqa: B018 - reads the body, so that it can be judged and the connection used again
+                # Any other body is read, so that it can be judged and the connection used again.
+                read = not (stream and raw.status < 300)
+                content_of = whole(raw, f"{method} {target.partition('?')[0]}") if read else None
+            except ConnectorError as failure:
+                raise self._mask.error(failure) from None
             except (broken.HTTPError, OSError) as failure:
                 if self._closed.is_set():
                     raise self._cancelled(request) from failure
@@ -264,7 +267,7 @@ class Session:
                     "headers": self._mask.headers(request.headers),
                 },
             )
-        return Response(request.method, target, raw, elapsed_s, stream and raw.status < 300)
+        return Response(request.method, target, raw, elapsed_s, content_of)
 
     def _wait(self, seconds: float, reason: str, request: Request) -> None:
         """Pause, unless the session is closed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loopback import Api, Open, stream, sync
+from loopback import Api, Call, Open, stream, sync
 
 from kitestring.declarative.paginator import Headers, links
 from kitestring.errors import ConfigError, ConnectorError
@@ -132,6 +132,25 @@ def test_an_empty_page_that_comes_for_ever_is_told(api: Api, open_source: Open) 
             )
         )
     assert len(api.calls) < 6
+
+
+@pytest.mark.parametrize("circle", [1, 2, 3, 5])
+def test_pages_that_go_round_in_a_circle_are_told(api: Api, open_source: Open, circle: int) -> None:
+    def page(call: Call) -> Any:
+        number = int(call.query.get("page", "p0")[1:])
+        return {**rows(number), "next": f"p{(number + 1) % circle}"}
+
+    api.answers["/things"] = page
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response.next }}"}
+    with pytest.raises(ConnectorError, match="the same page comes again and again"):
+        sync(open_source(stream(url=api.url, retriever=paginator(strategy))))
+    assert len(api.calls) < 20
+
+
+def test_the_same_cursor_with_other_records_goes_on(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [*({**rows(number), "next": "queue"} for number in range(9)), rows()]
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response.next }}"}
+    assert ids(sync(open_source(stream(url=api.url, retriever=paginator(strategy))))) == list(range(9))
 
 
 def test_parameters_of_the_slice_can_be_left_out_of_later_pages(api: Api, open_source: Open) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kitestring.declarative import sandbox
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Failed, Templates, literal
 from kitestring.errors import ConfigError
@@ -153,6 +154,23 @@ def test_the_clock_is_read_each_time_and_a_constant_once(monkeypatch: pytest.Mon
         ("{{ 'a' | center(10**9) }}", "width"),
         ("{{ '%9999999d' % 1 }}", "width"),
         ("{% for i in range(9) %}x{% endfor %}", "range does not exist"),
+        ("{% for a in 'x' * 99999 %}{% for b in 'x' * 99999 %}{% endfor %}{% endfor %}", "more than 100,000 steps"),
+        ("{{ (['x' * 99999] * 99999) | map('list') | map('length') | sum }}", "more than 100,000 steps"),
+        ("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", "steps"),
+        ("{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = n.x ~ n.x %}{% endfor %}", "makes more"),
+        ("{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = n.x + n.x %}{% endfor %}", "makes more"),
+        ("{% set n = namespace(x=[1]) %}{% for i in 'x' * 60 %}{% set n.x = n.x + n.x %}{% endfor %}", "makes more"),
+        ("{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = [n.x, n.x] | join %}{% endfor %}", "more"),
+        (
+            "{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = ''.join([n.x, n.x]) %}{% endfor %}",
+            "more",
+        ),
+        ("{{ ('a' * 9999) | replace('a', 'b' * 9999) }}", "makes more"),
+        ("{{ ('a' * 9999).replace('a', 'b' * 9999) }}", "makes more"),
+        ("{{ '{:>999999999}'.format(1) }}", "width"),
+        ("{{ '%999999999d' | format(1) }}", "width"),
+        ("{% include '/etc/passwd' %}", "may not include"),
+        ("{{ open('/etc/passwd').read() }}", "open does not exist here"),
         ("{% include 'x' %}", "may not include"),
         ("{% import 'x' as y %}", "may not include"),
         ("{{ nobody }}", "nobody does not exist here"),
@@ -165,7 +183,8 @@ def test_the_clock_is_read_each_time_and_a_constant_once(monkeypatch: pytest.Mon
         ("{{ 'm' | hmac('k', 'md5') }}", "sha256"),
     ],
 )
-def test_what_is_dangerous_or_wrong_is_refused_by_name(text: str, fact: str) -> None:
+def test_what_is_dangerous_or_wrong_is_refused_by_name(text: str, fact: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "MOST_STEPS", 100_000)
     if not fact:
         assert value(text) == ""
         return
@@ -177,6 +196,22 @@ def test_what_is_dangerous_or_wrong_is_refused_by_name(text: str, fact: str) -> 
 def test_a_template_that_renders_too_much_is_refused() -> None:
     with pytest.raises(ConfigError, match="renders more than"):
         value("{% for a in r %}{% for b in r %}{{ 'x' * 1000 }}{% endfor %}{% endfor %}", r=list(range(100)))
+
+
+def test_work_is_counted_anew_for_each_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "MOST_STEPS", 20_000)
+    compiled = Templates({}).compile("{% for a in r %}{% endfor %}{{ r | map('int') | sum }}", {}, "streams[0]")
+    for _ in range(30):
+        assert compiled({"r": [1] * 2000}) == 2000
+
+
+def test_loops_and_glue_say_what_they_say_in_jinja() -> None:
+    text = (
+        "{% for a in r %}{{ loop.index ~ '/' ~ loop.length ~ a }}{{ ',' if not loop.last }}{% else %}none{% endfor %}"
+    )
+    assert value(text, r=["x", "y"]) == "1/2x,2/2y"
+    assert value(text, r=[]) == "none"
+    assert value("{% for k, v in d.items() if v %}{{ k ~ none ~ 1 }}{% endfor %}", d={"a": 1, "b": 0}) == "aNone1"
 
 
 def test_a_failure_for_one_record_is_told_apart() -> None:

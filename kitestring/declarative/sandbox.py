@@ -1,0 +1,186 @@
+"""The sandbox of templates: what they may reach, and how much work one of them may be."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from typing import Any
+
+from kitestring.declarative import macro
+
+LONGEST_RESULT = 4_000_000
+"""Characters."""
+MOST_STEPS = 10_000_000
+"""Turns of loops, items that filters go through, and calls (`CALL`, `FILTER` each), in one rendering of a template."""
+CALL, FILTER = 20, 5
+"""Steps that a call of a function or a filter costs, about as its time compares to a turn of a loop."""
+WIDEST = 100_000
+WIDTHS = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
+ITERATING = frozenset({"list", "map", "select", "reject", "join", "sort", "unique", "batch", "slice", "sum", "reverse"})
+"""Filters that take a text letter by letter."""
+_ENVIRONMENTS: list[Any] = []
+
+
+class Work(threading.local):
+    """The steps of the rendering that is under way in this thread."""
+
+    steps = 0
+
+
+_WORK = Work()
+
+
+def begin() -> None:
+    """A rendering begins."""
+    _WORK.steps = 0
+
+
+def refuse(fact: str) -> Exception:
+    from jinja2.exceptions import SecurityError
+
+    return SecurityError(fact)
+
+
+def spend(steps: int = 1) -> None:
+    _WORK.steps += steps
+    if _WORK.steps > MOST_STEPS:
+        raise refuse(f"it takes more than {MOST_STEPS:,} steps")
+
+
+def each(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, each of them a step."""
+    for value in values:
+        spend()
+        yield value
+
+
+def fits(size: int) -> None:
+    if size > LONGEST_RESULT:
+        raise refuse(f"it makes more than {LONGEST_RESULT:,} characters or items")
+
+
+def glued(parts: list[Any]) -> str:
+    """What `~` does."""
+    texts = [str(part) for part in parts]
+    fits(sum(map(len, texts)))
+    return "".join(texts)
+
+
+def replaced(text: Any, arguments: tuple[Any, ...]) -> None:
+    """Look ahead at a replacement."""
+    if len(arguments) >= 2:
+        text, old, new = str(text), str(arguments[0]), str(arguments[1])
+        fits(len(text) + text.count(old) * max(0, len(new) - len(old)))
+
+
+def wide(text: Any) -> None:
+    """Look ahead at a format: no width or precision beyond reason."""
+    if isinstance(text, str) and re.search(r"[%{][^}a-zA-Z%]*(\d{6}|\*)", text):
+        raise refuse("the width is too large")
+
+
+def environment() -> Any:
+    """The sandbox: no attribute with an underscore, no range, no import, no work without bounds."""
+    if _ENVIRONMENTS:
+        return _ENVIRONMENTS[0]
+    from jinja2 import nodes
+    from jinja2.sandbox import SandboxedEnvironment
+
+    class Sandbox(SandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
+
+        def _generate(self, source: Any, *args: Any, **kwargs: Any) -> str:
+            """Count the turns of loops and the length of what `~` makes, which run as plain Python otherwise."""
+            for loop in list(source.find_all(nodes.For)):
+                loop.iter = self._through("kitestring_each", loop.iter)
+            for glue in list(source.find_all(nodes.Concat)):
+                parts = nodes.List(glue.nodes, lineno=glue.lineno)
+                glue.nodes = [self._through("kitestring_glued", parts)]
+            source.set_environment(self)
+            return super()._generate(source, *args, **kwargs)
+
+        def _through(self, name: str, node: nodes.Expr) -> nodes.Expr:
+            return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+        def wrap_str_format(self, value: Any) -> Any:
+            wrapped = super().wrap_str_format(value)
+            if wrapped is not None:
+                wide(value.__self__)
+            return wrapped
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "**" and (abs(float(left)) > 1e6 or abs(float(right)) > 100):
+                raise refuse("the power is too large")
+            if operator == "*":
+                for one, other in ((left, right), (right, left)):
+                    if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > WIDEST:
+                        raise refuse("the repetition is too long")
+            if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
+                fits(len(left) + len(right))
+            if operator == "%":
+                wide(left)
+            return super().call_binop(context, operator, left, right)
+
+        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
+            spend(CALL)
+            name, owner = getattr(obj, "__name__", ""), getattr(obj, "__self__", None)
+            if name in WIDTHS and args and isinstance(args[0], int) and args[0] > WIDEST:
+                raise refuse("the width is too large")
+            if isinstance(owner, str):
+                if name == "replace":
+                    replaced(owner, args)
+                elif name == "join" and args:
+                    args = (joinable(owner, args[0]), *args[1:])
+            return super().call(context, obj, *args, **kwargs)
+
+    sandbox = Sandbox(cache_size=0)
+    for name in ("range", "lipsum", "cycler", "joiner"):
+        sandbox.globals.pop(name, None)
+    sandbox.globals.update(macro.FUNCTIONS)
+    sandbox.filters.update(macro.FILTERS)
+    sandbox.filters = {name: bounded(name, found) for name, found in sandbox.filters.items()}
+    sandbox.filters["kitestring_each"] = each
+    sandbox.filters["kitestring_glued"] = glued
+    _ENVIRONMENTS.append(sandbox)
+    return sandbox
+
+
+def joinable(separator: str, values: Iterable[Any]) -> list[Any]:
+    found = list(each(values))
+    fits(sum(len(str(one)) + len(separator) for one in found))
+    return found
+
+
+def bounded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that counts what it goes through, and takes no width beyond reason."""
+    first = 1 if hasattr(original, "jinja_pass_arg") else 0  # Jinja hands it the context before the value
+
+    @wraps(original)
+    def filtered(*args: Any, **kwargs: Any) -> Any:
+        spend(FILTER)
+        if len(args) > first:
+            value, rest = args[first], args[first + 1 :]
+            if name == "join":
+                separator = str(rest[0]) if rest else str(kwargs.get("d", ""))
+                value = joinable(separator, value) if isinstance(value, Iterable) else value
+            elif name == "replace":
+                replaced(value, rest)
+            elif name == "format":
+                wide(value)
+            elif isinstance(value, list | tuple | dict | set) or (isinstance(value, str) and name in ITERATING):
+                spend(len(value))
+            elif isinstance(value, Iterator):
+                value = each(value)
+            args = (*args[:first], value, *rest)
+        if name in ("center", "indent", "wordwrap") and any(
+            isinstance(one, int) and one > WIDEST for one in [*args, *kwargs.values()]
+        ):
+            raise refuse("the width is too large")
+        return original(*args, **kwargs)
+
+    return filtered

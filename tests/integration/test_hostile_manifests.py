@@ -1,0 +1,153 @@
+"""Hostile manifests through the command line: each ends soon, in little memory, with an error that says why."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MB = 1024 * 1024
+BOMB = gzip.compress(b" " * (300 * MB), 1)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    """`/huge` answers with 200 MB, `/bomb` with 300 MB in a small gzip, `/circle` with the same page for ever."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            page = b'{"data": [{"id": 1}], "next": "same"}'
+            self.send_response(200)
+            if path == "/bomb":
+                self.send_header("Content-Encoding", "gzip")
+                page = BOMB
+            if path != "/huge":
+                self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            try:
+                if path == "/huge":
+                    self.wfile.write(b'{"data": [{"id": 1, "text": "')
+                    for _ in range(200):
+                        self.wfile.write(b"x" * MB)
+                    page = b'"}]}'
+                self.wfile.write(page)
+            except OSError:  # whoever asked has heard enough
+                pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def manifest(url: str, path: str = "/circle", **more: Any) -> dict[str, Any]:
+    requester = {"type": "HttpRequester", "url_base": url, "path": path}
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "after"}
+    stream = {
+        "type": "DeclarativeStream",
+        "name": "things",
+        "retriever": {
+            "type": "SimpleRetriever",
+            "requester": requester,
+            "record_selector": {
+                "type": "RecordSelector",
+                "extractor": {"type": "DpathExtractor", "field_path": ["data"]},
+            },
+            "paginator": {
+                "type": "DefaultPaginator",
+                "page_token_option": option,
+                "pagination_strategy": {"type": "CursorPagination", "cursor_value": "{{ response.next }}"},
+            },
+        },
+        "schema_loader": {"type": "InlineSchemaLoader", "schema": {"type": "object", "properties": {}}},
+    }
+    check = {"type": "CheckStream", "stream_names": ["things"]}
+    return {"version": "6.48.0", "type": "DeclarativeSource", "check": check, "streams": [stream], **more}
+
+
+def refused(folder: Path, text: str, command: str = "check") -> str:
+    """What the command says as it refuses a manifest; in 20 s and 400 MB at most."""
+    (folder / "hostile.yaml").write_text(text)
+    words = [sys.executable, "-m", "kitestring", command, "./hostile.yaml", "-c", "{}"]
+    words += ["things"] if command == "read" else []
+    with tempfile.TemporaryFile() as said:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            words, cwd=folder, stdout=said, stderr=said, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        said.seek(0)
+        found = said.read().decode()
+    assert process.returncode not in (0, -9), found[-500:]
+    assert "Traceback" not in found
+    assert seconds < 20, found[-500:]
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert usage.ru_maxrss * scale < 400 * MB, found[-500:]
+    return " ".join(found.split())
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [
+        ("{% for a in 'x' * 99999 %}{% for b in 'x' * 99999 %}{% endfor %}{% endfor %}", "steps"),
+        ("{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = n.x ~ n.x %}{% endfor %}", "makes more"),
+        ("{% include '/etc/passwd' %}", "may not include or import anything"),
+        ("{{ open('/etc/passwd').read() }}", "open does not exist here"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe"),
+    ],
+)
+def test_a_template_that_loops_or_reads_files(api: str, tmp_path: Path, path: str, fact: str) -> None:
+    said = refused(tmp_path, json.dumps(manifest(api, path)))
+    assert fact in said
+    assert "streams[0].retriever.requester" in said
+
+
+def test_a_yaml_bomb(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [" + ", ".join(["x" * 60] * 100_000) + "]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 12)]
+    text = "\n".join(lines)
+    assert len(text) > 5 * MB
+    assert "grows beyond 5,000,000 values" in refused(tmp_path, text)
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    assert "at most" in refused(tmp_path, "# " + "x" * (17 * MB))
+
+
+def test_a_reference_to_itself(api: str, tmp_path: Path) -> None:
+    round_about = {"a": {"$ref": "#/definitions/b"}, "b": {"inner": {"$ref": "#/definitions/a"}}}
+    said = refused(tmp_path, json.dumps(manifest(api, definitions=round_about)))
+    assert "the reference goes round in a circle" in said
+
+
+def test_an_alias_that_contains_itself(tmp_path: Path) -> None:
+    assert "contains itself" in refused(tmp_path, "streams: &a\n  - name: x\n    inner: *a\n")
+
+
+@pytest.mark.parametrize("path", ["/huge", "/bomb"])
+def test_a_response_that_is_too_large(api: str, tmp_path: Path, path: str) -> None:
+    assert f"{path} answers with more than 128 MB at once" in refused(tmp_path, json.dumps(manifest(api, path)), "read")
+
+
+def test_pages_that_never_end(api: str, tmp_path: Path) -> None:
+    said = refused(tmp_path, json.dumps(manifest(api)), "read")
+    assert "the same page comes again and again, with the token 'same'" in said
