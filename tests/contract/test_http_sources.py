@@ -11,6 +11,7 @@ from kitestring import registry
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -32,3 +33,13 @@ class TestGithub(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("github", self.server.config)
+
+
+class TestJira(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with JiraStandIn(issues=30, page=10) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("jira", self.server.config)
