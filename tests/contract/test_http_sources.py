@@ -12,6 +12,7 @@ from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.jira import JiraStandIn
+from kitestring.testing.notion import NotionStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -43,3 +44,13 @@ class TestJira(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("jira", self.server.config)
+
+
+class TestNotion(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with NotionStandIn(pages=12, page=5) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("notion", self.server.config)
