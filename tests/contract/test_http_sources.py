@@ -13,6 +13,7 @@ from kitestring.testing.contract import SourceContract
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.notion import NotionStandIn
+from kitestring.testing.slack import SlackStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -54,3 +55,13 @@ class TestNotion(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("notion", self.server.config)
+
+
+class TestSlack(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with SlackStandIn(messages=20, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("slack", self.server.config)
