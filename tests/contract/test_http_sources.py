@@ -10,6 +10,7 @@ import pytest
 from kitestring import registry
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
+from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.notion import NotionStandIn
@@ -65,3 +66,13 @@ class TestSlack(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("slack", self.server.config)
+
+
+class TestConfluence(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ConfluenceStandIn(pages=20, page=6) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("confluence", self.server.config)
