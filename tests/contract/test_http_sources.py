@@ -9,9 +9,10 @@ import pytest
 
 from kitestring import registry
 from kitestring.source import Source
-from kitestring.testing.contract import SourceContract
 from kitestring.testing.confluence import ConfluenceStandIn
+from kitestring.testing.contract import SourceContract
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.gitlab import GitLabStandIn
 from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.notion import NotionStandIn
 from kitestring.testing.slack import SlackStandIn
@@ -76,3 +77,13 @@ class TestConfluence(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("confluence", self.server.config)
+
+
+class TestGitlab(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with GitLabStandIn(issues=10, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("gitlab", self.server.config)
