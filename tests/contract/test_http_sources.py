@@ -11,6 +11,7 @@ from kitestring import registry
 from kitestring.source import Source
 from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.contract import SourceContract
+from kitestring.testing.discourse import DiscourseStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.gitlab import GitLabStandIn
 from kitestring.testing.jira import JiraStandIn
@@ -87,3 +88,13 @@ class TestGitlab(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("gitlab", self.server.config)
+
+
+class TestDiscourse(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with DiscourseStandIn(topics=10, page=10) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("discourse", self.server.config)
