@@ -15,6 +15,7 @@ from kitestring.testing.discourse import DiscourseStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.gitlab import GitLabStandIn
 from kitestring.testing.jira import JiraStandIn
+from kitestring.testing.linear import LinearStandIn
 from kitestring.testing.notion import NotionStandIn
 from kitestring.testing.slack import SlackStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
@@ -98,3 +99,13 @@ class TestDiscourse(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("discourse", self.server.config)
+
+
+class TestLinear(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with LinearStandIn(issues=10, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("linear", self.server.config)
