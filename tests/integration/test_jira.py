@@ -72,6 +72,10 @@ def test_only_the_named_projects_are_read(server):
     jira = source("jira", {**server.config, "projects": ["API"]})
     assert {row["projectKey"] for row in read(jira, "issues")[0]} == {"API"}
     assert [row["key"] for row in read(jira, "projects")[0]] == ["API"]
+    both = source("jira", {**server.config, "projects": ["API", "WEB"]})
+    assert {row["projectKey"] for row in read(both, "issues")[0]} == {"API", "WEB"}
+    assert [row["key"] for row in read(both, "projects")[0]] == ["WEB", "API"]
+    assert read(jira, "boards")[0] == []
 
 
 def test_a_project_that_does_not_exist_is_an_error(server):
