@@ -23,7 +23,7 @@ from kitestring.errors import ConfigError, KitestringError
 log = logging.getLogger("kitestring.airbyte")
 
 MANIFEST, COMPONENTS, FACTS, CURRENT = "manifest.yaml", "components.py", "installed.json", "current"
-CUSTOM = re.compile(rb"^\s*(?:- )?[\"']?class_name[\"']?\s*:", re.M)
+CUSTOM = re.compile(rb"\bclass_name[\"']?\s*:")
 VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
 
 
