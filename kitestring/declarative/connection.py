@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from kitestring.errors import TransientError
+from kitestring.errors import Cancelled, TransientError
 
 if TYPE_CHECKING:
     from kitestring.http import Budget, Response, Session
@@ -59,6 +59,7 @@ class Connection:
         self._kept_bytes = 0
         self._readers = 0
         self._lock = threading.Lock()
+        self._closing = threading.Event()
 
     def session(self, connect_s: float | None = None, read_s: float | None = None) -> Session:
         from kitestring.http import Session
@@ -125,10 +126,17 @@ class Connection:
                 self._kept.clear()
                 self._kept_bytes = 0
 
+    def pause(self, seconds: float) -> None:
+        """Wait; `close` ends the wait with `Cancelled`."""
+        if seconds > 0 and self._closing.wait(seconds):
+            raise Cancelled("the source was closed while it waited")
+
     def close(self) -> None:
         """End the calls that are under way. Whoever asks for a session afterwards gets a new one."""
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
+            self._closing.set()
+            self._closing = threading.Event()
         for session in sessions:
             session.close()

@@ -102,7 +102,7 @@ class OAuthAuthenticator(Renewed):
             raise AuthError(
                 "the access token was refused and there is no way to renew it", hint="Give a new access token."
             )
-        endpoint = self._connection.moved(endpoint, self._home())
+        endpoint = self._connection.moved(endpoint, self._home() if self._connection.base_url else "")
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
         try:

@@ -71,7 +71,7 @@ class PropertyChunking:
 
 @keyword("JsonSchemaPropertySelector")
 class JsonSchemaPropertySelector:
-    """Only the properties that the selected fields of the stream need."""
+    """Leaves out properties that no selected field needs. Here all of them are asked for."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._transformations = node.children("transformations")

@@ -30,7 +30,7 @@ def context_of(part: Slice, token: Token | None) -> dict[str, Any]:
 
 @keyword("HttpRequester")
 class HttpRequester:
-    """Sends the requests of one retriever. `fixed_properties` is the query parameter that `QueryProperties` fills."""
+    """Sends the requests of one retriever; `cached` keeps their answers while somebody reads."""
 
     def __init__(self, node: Node, name: str = "", cached: bool = False, verify: Any = None, **_: Any) -> None:
         self.node = node

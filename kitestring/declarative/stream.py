@@ -35,13 +35,15 @@ class Piece:
 
 @keyword("DeclarativeStream")
 class DeclarativeStream:
-    """One stream of a manifest. `parent=True`: it is read for its records' names, so its answers are kept."""
+    """One stream of a manifest: where its records come from, what identifies them, and what orders them."""
 
     def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
         self.node = node
         self.name = str(node.constant("name", ""))
         self.cursor: Any = node.child("incremental_sync")
         self._schema: Mapping[str, Any] | None = None
+        if node.get("file_uploader") is not None:
+            raise node.wrong("streams of files are not supported yet", "file_uploader")
         transformations = node.children("transformations")
         cached = parent or self.name in node.setting.values.get("parents", ())
         self.retriever: Any = node.needed_child(

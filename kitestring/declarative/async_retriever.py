@@ -1,0 +1,179 @@
+"""`AsyncRetriever`: asks the API for a report, waits until it is made, and reads the files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kitestring.declarative.decoder import JsonDecoder
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.partition_router import router
+from kitestring.declarative.retriever import Page
+from kitestring.declarative.selector import Wanted
+from kitestring.declarative.slice import Slice
+from kitestring.errors import ConfigError, TransientError
+
+log = logging.getLogger("kitestring.declarative")
+
+ATTEMPTS = 3
+FIRST_POLL_S, LONGEST_POLL_S = 0.5, 10.0
+NOT_A_VALUE = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+"""Texts of a report that mean nothing: the ones pandas.read_csv takes for missing."""
+
+
+@keyword("AsyncJobStatusMap")
+class AsyncJobStatusMap:
+    """Which of the API's words mean running, completed, failed, timeout or skipped."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._meaning: dict[str, str] = {}
+        for meaning in ("running", "completed", "failed", "timeout", "skipped"):
+            if meaning != "skipped":
+                node.need(meaning)
+            for word in node.items(meaning):
+                if str(word) in self._meaning:
+                    raise node.wrong(f"{word} stands under {self._meaning[str(word)]} too", meaning)
+                self._meaning[str(word)] = meaning
+        self._node = node
+
+    def __getitem__(self, word: Any) -> str:
+        if str(word) not in self._meaning:
+            raise ConfigError(
+                f"the API says the report is {word!r}, which the manifest does not know",
+                hint=f"Add the word to {self._node.path}.",
+            )
+        return self._meaning[str(word)]
+
+
+@keyword("ResponseToFileExtractor")
+class ResponseToFileExtractor:
+    """The rows of a CSV report, packed with gzip or not: a `download_extractor`."""
+
+    def __init__(self, node: Node, **_: Any) -> None: ...
+
+    def records(self, bodies: list[Any]) -> list[Any]:
+        return bodies
+
+
+@keyword("AsyncRetriever")
+class AsyncRetriever:
+    """One job for each slice: create, poll until it is completed, download, delete."""
+
+    def __init__(
+        self,
+        node: Node,
+        name: str = "",
+        transformations: list[Any] | None = None,
+        cursor: Any = None,
+        schema: Any = None,
+        **_: Any,
+    ) -> None:
+        self.node, self.name = node, name
+        self.router: Any = router(node)
+        self._connection = node.setting.connection
+        self._decoder: Any = node.child("decoder") or JsonDecoder()
+        verify = JsonDecoder.verify if isinstance(self._decoder, JsonDecoder) else None
+
+        def requester(field: str) -> Any:
+            return node.child(field, "HttpRequester", name=name, verify=verify)
+
+        for needed in ("creation_requester", "polling_requester", "download_requester"):
+            node.need(needed)
+        self._creation, self._polling = requester("creation_requester"), requester("polling_requester")
+        self._target = requester("download_target_requester")
+        self._abort, self._delete = requester("abort_requester"), requester("delete_requester")
+        self._status = node.needed_child("status_extractor", "DpathExtractor")
+        self._meaning: AsyncJobStatusMap = node.needed_child("status_mapping", "AsyncJobStatusMap")
+        self._targets = node.child("download_target_extractor", "DpathExtractor")
+        if self._target is not None and self._targets is None:
+            raise node.wrong("`download_target_requester` needs a `download_target_extractor`")
+        self._timeout_s = (node.number("polling_job_timeout") or 60.0) * 60
+        self._retry_wait_s = node.number("failed_retry_wait_time_in_seconds") or 0.0
+        self._download = self._downloader(node)
+        self._selector = node.needed_child(
+            "record_selector",
+            "RecordSelector",
+            transformations=transformations,
+            transform_first=bool(cursor is not None and cursor.client_side),
+            schema=schema,
+        )
+
+    def _downloader(self, node: Node) -> Any:
+        extractor = node.get("download_extractor") or {"type": "DpathExtractor", "field_path": []}
+        decoder = node.get("download_decoder")
+        if extractor.get("type") == "ResponseToFileExtractor":
+            nothing = [""] if extractor.get("preserve_na_values") else list(NOT_A_VALUE)
+            decoder = {"type": "GzipDecoder", "decoder": {"type": "CsvDecoder", "set_values_to_none": nothing}}
+        values = {
+            "type": "SimpleRetriever",
+            "requester": node.values["download_requester"],
+            "record_selector": {"type": "RecordSelector", "extractor": extractor},
+            "paginator": node.get("download_paginator"),
+            "decoder": decoder,
+        }
+        return node.at(values, "download").build(name=self.name)
+
+    def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
+        attempt = 1
+        while True:
+            job = Slice(part.partition, part.cursor_slice, part.extra_fields)
+            meaning = self._run(job)
+            if meaning in ("completed", "skipped"):
+                break
+            if attempt >= ATTEMPTS:
+                raise TransientError(
+                    f"stream {self.name}: the report ended as {meaning} {attempt} times", hint="Try again later."
+                )
+            log.warning("the report of %s ended as %s and is asked for again", self.name, meaning)
+            self._connection.pause(self._retry_wait_s)
+            attempt += 1
+        if meaning == "completed":
+            for target in self._download_targets(job):
+                file = Slice(job.partition, job.cursor_slice, {**job.extra_fields, "download_target": target})
+                for page in self._download.pages(file):
+                    records, rejects = self._selector.select(page.records, part, None, wanted)
+                    yield Page(records, [*page.rejects, *rejects], page.nbytes)
+            if self._delete is not None:
+                self._delete.send(job)
+
+    def _run(self, job: Slice) -> str:
+        """Create a job and wait for its end; its answers go into `job.extra_fields`, where templates find them."""
+        job.extra_fields["creation_response"] = self._seen(self._creation.send(job)[0])
+        began, wait_s = time.monotonic(), FIRST_POLL_S
+        while True:
+            response, _ = self._polling.send(job)
+            found = self._status.records(self._bodies(response))
+            meaning = self._meaning[found[0] if found else None]
+            if meaning != "running":
+                job.extra_fields["polling_response"] = self._seen(response)
+                return meaning
+            if time.monotonic() - began + wait_s > self._timeout_s:
+                if self._abort is not None:
+                    self._abort.send(job)
+                return "timeout"
+            self._connection.pause(wait_s)
+            wait_s = min(wait_s * 1.5, LONGEST_POLL_S)
+
+    def _download_targets(self, job: Slice) -> list[Any]:
+        if self._targets is None:
+            return [""]
+        if self._target is None:
+            return list(self._targets.records([job.extra_fields["polling_response"]]))
+        return list(self._targets.records(self._bodies(self._target.send(job)[0])))
+
+    def _bodies(self, response: Any) -> list[Any]:
+        if response.status >= 400:
+            raise ConfigError(f"stream {self.name}: a request for the report was answered with {response.status}")
+        return [one for run in self._decoder.bodies(response) for one in run]
+
+    def _seen(self, response: Any) -> dict[str, Any]:
+        """An answer as templates see it, with its headers."""
+        body: Any = next(iter(self._bodies(response)), {})
+        found = dict(body) if isinstance(body, Mapping) else {"body": body}
+        found.setdefault("headers", {name.lower(): value for name, value in response.headers.items()})
+        return found
