@@ -184,9 +184,7 @@ def test_an_upgrade_waits_for_yes_where_it_breaks_and_writes_the_pin(run: Run, s
     assert "kitestring connectors install source-zoo@1.4.0" in refused(run("discover", "zoo"))
     assert "there is no source called source-ruins" in refused(run("connectors", "update", "source-ruins"))
     ok(run("connectors", "install", "source-zoo"))
-    server.publish(
-        entry("source-zoo", "2.1.0", releases={"breakingChanges": BREAKING}), MANIFEST.replace("beasts", "b")
-    )
+    server.publish(entry("source-zoo", "2.1.0", releases={"breakingChanges": BREAKING}), OTHER)
     out = refused(run("connectors", "update", "source-zoo"))
     assert "The stream animals is now called beasts." in out
     assert "https://docs.example.com/zoo-migrations" in out
@@ -205,9 +203,7 @@ def test_a_pinned_source_stays_at_its_version_when_another_is_installed(
     (folder / "kitestring.yaml").write_text(PROJECT)
     ok(run("connectors", "update"))
     ok(run("connectors", "install", "source-zoo"))
-    server.publish(
-        entry("source-zoo", "2.1.0", releases={"breakingChanges": BREAKING}), MANIFEST.replace("beasts", "b")
-    )
+    server.publish(entry("source-zoo", "2.1.0", releases={"breakingChanges": BREAKING}), OTHER)
     out = ok(run("connectors", "install", "source-zoo@2.1.0"))
     assert "breaking change since 1.4.0" in out
     assert "pinned to another version in the project file: zoo (1.4.0)" in out
