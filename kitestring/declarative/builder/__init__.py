@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kitestring.declarative.builder.draft import draft
     from kitestring.declarative.builder.inference import infer_schema
     from kitestring.declarative.builder.layout import formatted
     from kitestring.declarative.builder.reading import Reading, read
     from kitestring.declarative.builder.resolution import resolved
+    from kitestring.declarative.builder.starter import draft
     from kitestring.declarative.builder.validation import Defect, validate
 
 PLACES = {
     "Defect": "validation",
     "Reading": "reading",
-    "draft": "draft",
+    "draft": "starter",
     "formatted": "layout",
     "infer_schema": "inference",
     "read": "reading",
