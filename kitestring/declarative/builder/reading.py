@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kitestring.config import secrets_in
+from kitestring.config import MASK, secrets_in
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.retriever import Page as Run
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.http.mask import Mask, is_credential
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kitestring.http import Auth, Request, Response
-    from kitestring.http.mask import Mask
 
 LARGEST_BODY = 512 * 1024
 """Characters of a body that an exchange shows."""
@@ -112,8 +112,6 @@ def read(
     raised as `ConfigError`; what goes wrong in the reading stands in the result. Log lines are those of this thread
     that the logger `kitestring` lets pass.
     """
-    from kitestring.http.mask import Mask
-
     source = opened(manifest, config)
     form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
     mask = Mask(secrets_in(config, form))
@@ -129,6 +127,8 @@ def read(
                 watch.hide()
                 mask.error(error)
                 found.error, found.hint = error.message, error.hint
+        watch.hide()
+        again(found, watch)
         keys = [path[0] for path in component.stream().primary_key if len(path) == 1]
     finally:
         source.close()
@@ -235,13 +235,13 @@ class Watch:
             request.method,
             self._mask.url(request.target()),
             self._mask.headers(request.headers),
-            self.masked(shown_body(request.content())),
+            self.masked(shown_body(request.content()), not main),
         )
         if response is not None:
             found.status, found.ms = response.status, round(response.elapsed_s * 1000, 1)
             found.response_headers = self._mask.headers(dict(response.headers))
             streamed = response._body is None
-            found.response = "(a stream, not shown)" if streamed else self.masked(shown_body(response.body))
+            found.response = "(a stream, not shown)" if streamed else self.masked(shown_body(response.body), not main)
         if error is not None:
             found.error = self._mask.text(error.message)
         self._noted.append((main, found))
@@ -267,13 +267,35 @@ class Watch:
             part.pages.append(ReadPage(attempts[-1], attempts=attempts[:-1]))
         return [one for main, one in noted if not main]
 
-    def masked(self, value: Any) -> Any:
-        """A copy of a JSON value with the secrets in its texts masked."""
+    def masked(self, value: Any, named: bool = False) -> Any:
+        """A copy of a JSON value with the secrets in its texts masked; `named`: what is called a credential too."""
         if isinstance(value, str):
             return self._mask.text(value)
         if isinstance(value, Mapping):
-            return {str(key): self.masked(one) for key, one in value.items()}
-        return [self.masked(one) for one in value] if isinstance(value, list | tuple) else value
+            return {
+                str(key): MASK
+                if named and isinstance(one, str) and is_credential(str(key))
+                else self.masked(one, named)
+                for key, one in value.items()
+            }
+        return [self.masked(one, named) for one in value] if isinstance(value, list | tuple) else value
+
+
+def again(found: Reading, watch: Watch) -> None:
+    """Mask once more, now that every token is known: an answer is noted before the token in it is."""
+    pages = [page for part in found.slices for page in part.pages]
+    exchanges = [*found.other, *(one for page in pages for one in [*page.attempts, page.exchange] if one is not None)]
+    for one in exchanges:
+        one.url, one.error = watch.masked(one.url), watch.masked(one.error)
+        one.headers, one.response_headers = watch.masked(one.headers), watch.masked(one.response_headers)
+        one.body, one.response = watch.masked(one.body), watch.masked(one.response)
+    for page in pages:
+        page.records, page.rejects = watch.masked(page.records), watch.masked(page.rejects)
+    for part in found.slices:
+        part.partition, part.bounds, part.state = map(watch.masked, (part.partition, part.bounds, part.state))
+    for log in found.logs:
+        log.message = watch.masked(log.message)
+    found.state = watch.masked(found.state)
 
 
 def shown_body(content: bytes | None) -> Any:

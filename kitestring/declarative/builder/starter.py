@@ -129,7 +129,7 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
     size_name = next((one for one in ("per_page", "page_size", "limit", "pageSize", "count") if one in query), "")
     number = query.get(size_name, "")
     sized = number.isdigit() and kind in ("page", "offset", "cursor")
-    size = int(number) if sized else 100
+    size = int(number) if sized else 0
     if sized:
         del query[size_name]
     size_lines = [
@@ -153,29 +153,17 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
     option = [
         f"  page_token_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quoted(name)}}}"
     ]
+    ends = "  # Ends with a page of fewer records." if sized else "  # Ends with an empty page: no page size is known."
+    size_part = f"page_size: {size}" if sized else ""
     if kind == "page" and name and not path:
         start = query.pop(name, "1")
-        first = int(start) if start.isdigit() else 1
-        strategy = (
-            f"{{type: PageIncrement, page_size: {size}, start_from_page: {first}, inject_on_first_request: true}}"
-        )
-        return [
-            *head,
-            "  # Ends with a page of fewer records.",
-            *option,
-            *size_lines,
-            f"  pagination_strategy: {strategy}",
-        ]
+        first = f"start_from_page: {int(start) if start.isdigit() else 1}"
+        inside = ", ".join(filter(None, ["type: PageIncrement", size_part, first, "inject_on_first_request: true"]))
+        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
     if kind == "offset" and name and not path:
         query.pop(name, None)
-        strategy = f"{{type: OffsetIncrement, page_size: {size}}}"
-        return [
-            *head,
-            "  # Ends with a page of fewer records.",
-            *option,
-            *size_lines,
-            f"  pagination_strategy: {strategy}",
-        ]
+        inside = ", ".join(filter(None, ["type: OffsetIncrement", size_part]))
+        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
     if kind == "cursor" and name and path:
         query.pop(name, None)
         value = "response" + "".join(f".get({one!r}, {{}})" for one in path.split(".")[:-1])

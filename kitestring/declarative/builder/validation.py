@@ -14,6 +14,7 @@ from kitestring.declarative.builder.resolution import typed
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import Node, Setting, build, joined, keywords
 from kitestring.declarative.manifest import PARAMETERS, REF, References, parse, resolve
+from kitestring.declarative.stream import primary_key
 from kitestring.declarative.template import Failed, Templates
 from kitestring.errors import ConfigError, KitestringError
 
@@ -25,6 +26,35 @@ KNOWN = frozenset(
     }
 )
 """The fields of a manifest's top level."""
+NEEDED: dict[str, tuple[str, ...]] = {
+    "AddFields": ("fields",),
+    "AddedFieldDefinition": ("path", "value"),
+    "BasicHttpAuthenticator": ("username",),
+    "BearerAuthenticator": ("api_token",),
+    "CompositeErrorHandler": ("error_handlers",),
+    "ConstantBackoffStrategy": ("backoff_time_in_seconds",),
+    "CursorPagination": ("cursor_value",),
+    "DatetimeBasedCursor": ("cursor_field", "datetime_format", "start_datetime"),
+    "DeclarativeStream": ("retriever",),
+    "DefaultPaginator": ("pagination_strategy",),
+    "DpathExtractor": ("field_path",),
+    "DynamicDeclarativeStream": ("stream_template", "components_resolver"),
+    "IncrementingCountCursor": ("cursor_field",),
+    "InlineSchemaLoader": ("schema",),
+    "JwtAuthenticator": ("algorithm", "secret_key"),
+    "ListPartitionRouter": ("cursor_field", "values"),
+    "ParentStreamConfig": ("parent_key", "partition_field", "stream"),
+    "RecordSelector": ("extractor",),
+    "RemoveFields": ("field_pointers",),
+    "RequestOption": ("inject_into",),
+    "SessionTokenAuthenticator": ("login_requester", "request_authentication", "session_token_path"),
+    "SimpleRetriever": ("record_selector", "requester"),
+    "Spec": ("connection_specification",),
+    "SubstreamPartitionRouter": ("parent_stream_configs",),
+    "WaitTimeFromHeader": ("header",),
+    "WaitUntilTimeFromHeader": ("header",),
+}
+"""What the language's schema requires of the common keywords; their other fields are judged as they are built."""
 VERBATIM = frozenset({"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"})
 """Fields whose values are no components."""
 LINE = re.compile(r"line (\d+), column (\d+)")
@@ -147,6 +177,9 @@ def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) ->
         else:
             near = difflib.get_close_matches(kind, keywords(), n=1)
             yield path, f"{kind} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""), ""
+    for key in NEEDED.get(kind, ()) if isinstance(kind, str) else ():
+        if node.get(key) is None:
+            yield path, f"{kind} needs `{key}`", "Correct the manifest at this place."
     for key, value in node.items():
         if key != PARAMETERS and not (path == "" and key == "definitions"):
             yield from words(value, joined(path, str(key)), f"{kind or ''}.{key}", setting, seen)
@@ -158,7 +191,9 @@ def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterato
 
     def attempt(name: str, values: Any, default: str) -> Iterator[tuple[str, str, str]]:
         try:
-            build(root.typed(values, name, default))
+            node = root.typed(values, name, default)
+            build(node)
+            primary_key(node)
         except Failed as error:
             if given:  # an example made from the spec may be one that the manifest's templates cannot take
                 yield str(error.fields.get("place") or name), error.message, error.hint
