@@ -18,7 +18,7 @@ from typing import Any
 from kitestring.airbyte import catalog, environment
 from kitestring.airbyte.catalog import Entry, Kind, order
 from kitestring.airbyte.remote import Remote
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import ConfigError, KitestringError, TransientError
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -131,8 +131,17 @@ def current(entry: Entry) -> str:
 
 
 def facts(entry: Entry, version: str, remote: Remote) -> Entry:
-    """The entry of one version as the registry tells it; what the index says where it tells nothing."""
-    found = remote.entry(entry.image, version)
+    """The entry of one version as the registry tells it; what the index says where it tells nothing.
+
+    A package or an image does not come from the registry: where that cannot be reached, the index is enough.
+    """
+    try:
+        found = remote.entry(entry.image, version)
+    except TransientError as error:
+        if entry.road == "manifest":
+            raise
+        log.warning("breaking changes are not known: %s", error.message, extra={"connector": entry.name})
+        found = None
     if found is not None and (found.kind, found.name) != (entry.kind, entry.name):
         raise ConfigError(
             f"the registry {remote.url} tells of {found.kind} {found.name} where {entry.name} is asked for",

@@ -235,7 +235,7 @@ class Watch:
             request.method,
             self._mask.url(request.target()),
             self._mask.headers(request.headers),
-            self.masked(shown_body(request.content()), not main),
+            self.masked(request.form if request.form is not None else shown_body(request.content()), not main),
         )
         if response is not None:
             found.status, found.ms = response.status, round(response.elapsed_s * 1000, 1)

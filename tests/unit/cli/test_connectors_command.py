@@ -257,7 +257,7 @@ def test_a_package_is_installed_with_its_form_and_removed_with_its_environment(
     pypi = {"pypi": {"enabled": True, "packageName": "airbyte-source-aviary"}}
     server.publish(entry("source-aviary", "1.2", language="python", license="MIT", remoteRegistries=pypi))
     ok(run("connectors", "update"))
-    out = ok(run("connectors", "install", "source-aviary"))
+    out = ok(run("connectors", "install", "source-aviary", "--registry", "http://127.0.0.1:1/files"))
     assert "licence MIT" in out
     assert "open-source" not in out
     assert "pin (string, secret)" in ok(run("spec", "source-aviary"))
@@ -292,3 +292,43 @@ def test_names_that_lead_out_of_the_folder_are_refused(run: Run, server: Registr
 def test_a_connector_of_kitestring_needs_no_installation(run: Run, server: Registry) -> None:
     ok(run("connectors", "update"))
     assert "comes with Kitestring" in refused(run("connectors", "install", "sample"))
+
+
+def test_an_image_needs_a_container_engine(run: Run, server: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.publish(entry("destination-barn", "1.0.0", "destination", language="java"))
+    ok(run("connectors", "update"))
+    monkeypatch.setenv("PATH", "")
+    assert "neither docker nor podman is installed" in refused(run("connectors", "install", "destination-barn"))
+    assert list(installation.installations()) == []
+
+
+def test_a_version_that_was_installed_half_is_no_installation(run: Run, server: Registry) -> None:
+    ok(run("connectors", "update"))
+    ok(run("connectors", "install", "source-zoo"))
+    one = installation.installed("source", "source-zoo")
+    assert one is not None
+    (one.folder / "installed.json").write_text('{"entry": ')
+    assert "kitestring connectors install source-zoo" in refused(run("discover", "source-zoo"))
+    ok(run("connectors", "install", "source-zoo"))
+    assert "beasts" in ok(run("discover", "source-zoo", "-c", "url=http://127.0.0.1:1"))
+
+
+def test_two_that_install_the_same_at_once_leave_one_whole_installation(server: Registry) -> None:
+    import threading
+
+    from kitestring.airbyte.remote import Remote
+
+    zoo = catalog.Entry.of(server.entries[0])
+    done: list[str] = []
+
+    def work() -> None:
+        done.append(installation.install(zoo, remote=Remote(), force=True).entry.version)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == ["1.4.0"] * 4
+    (one,) = installation.installations()
+    one.verify()

@@ -120,7 +120,7 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
         "type": "OAuthAuthenticator",
         "token_refresh_endpoint": f"{api.url}/token",
         "client_id": "c",
-        "client_secret": "s",
+        "client_secret": "secret-in-the-manifest",
         "refresh_token": "r",
     }
     parents = stream("parents", api.url, "/parents")
@@ -141,7 +141,8 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
     assert [part.partition["parent"] for part in found.slices] == [1, 2]
     assert [len(part.pages) for part in found.slices] == [1, 1]
     assert sorted(one.url.removeprefix(api.url) for one in found.other) == ["/parents", "/token"]
-    assert "token-0815" not in json.dumps(found.values())
+    for secret in ("token-0815", "secret-in-the-manifest"):
+        assert secret not in json.dumps(found.values())
 
 
 def test_a_read_goes_on_from_a_state_and_tells_the_next(api: Api) -> None:
