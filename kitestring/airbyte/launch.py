@@ -31,7 +31,7 @@ SECRETIVE = (
 LEVELS = {"FATAL": 50, "CRITICAL": 50, "ERROR": 40, "WARN": 30, "WARNING": 30, "INFO": 20, "DEBUG": 10, "TRACE": 10}
 
 
-def by_name(depth: int = 6) -> dict[str, Any]:
+def by_name(depth: int = 4) -> dict[str, Any]:
     """A schema that finds secrets by the names of their fields: what is secret, only the connector's own form knows."""
     inner: Any = by_name(depth - 1) if depth else True
     found: dict[str, Any] = {"patternProperties": {SECRETIVE: {"airbyte_secret": True}}, "additionalProperties": inner}
@@ -78,6 +78,7 @@ class Launch(Config):
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _on_config: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
     _rotated: dict[str, Any] | None = PrivateAttr(default=None)
+    _hidden: list[str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_program(self) -> Launch:
@@ -114,7 +115,9 @@ class Launch(Config):
 
     def keep(self, config: dict[str, Any]) -> None:
         """Keep a configuration that the connector changed, before it goes on."""
-        self._rotated = config
+        before = self._secrets()
+        self._rotated, self._hidden = config, None
+        self._hidden = sorted({*self._secrets(), *before}, key=len, reverse=True)  # the old ones are secrets still
         if self._on_config is not None:
             self._on_config(config)
             return
@@ -138,14 +141,19 @@ class Launch(Config):
 
     def hide(self, text: str) -> str:
         """Without the secrets of the configuration."""
-        config = self._rotated or self.config
-        if self.config_file is not None and self._rotated is None:
-            with contextlib.suppress(KitestringError):
-                config = self.configuration()
-        for secret in sorted({*secrets_in(config, by_name()), *self.environment.values()}, key=len, reverse=True):
-            if len(secret) > 3:
-                text = text.replace(secret, MASK)
+        for secret in self._secrets():
+            text = text.replace(secret, MASK)
         return text
+
+    def _secrets(self) -> list[str]:
+        """The secrets of the configuration as it is, longest first."""
+        if self._hidden is None:
+            config: Any = {}
+            with contextlib.suppress(KitestringError):  # whoever needs the configuration says what is wrong with it
+                config = self.configuration()
+            found = {*secrets_in(config, by_name()), *self.environment.values()}
+            self._hidden = sorted((one for one in found if len(one) > 3), key=len, reverse=True)
+        return self._hidden
 
     # -- its program ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +179,8 @@ class Launch(Config):
 
     def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
         """Start the program; whoever starts it gives it to `released` in the end."""
+        if os.name == "nt":
+            raise ConfigError("foreign connectors need Linux or macOS", hint="Run Kitestring in WSL or a container.")
         process = Process(
             self.program(), words, files, environment=self.environment, stdin=stdin, hear=self._hear_stderr
         )

@@ -15,7 +15,7 @@ from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
 from kitestring.source import Source
-from kitestring.types import GLOBAL, Receipt, State, Stream
+from kitestring.types import COUNTS, GLOBAL, Receipt, State, Stream
 
 NO_STATE = {"__ab_no_cursor_state_message": True}
 """What Airbyte's own engine says where a stream has no state."""
@@ -98,6 +98,8 @@ class Said:
         return self.given
 
     def save(self, connection: str, stream: str, state: State) -> None:
+        if stream == COUNTS:  # the engine's own note
+            return
         self.said.add(stream)
         if stream in self.streams:
             self.tell(self.streams[stream], state)

@@ -180,12 +180,17 @@ class Reading:
                         self.error = self.error or error
 
     def odd_record(self, record: Mapping[str, Any]) -> Iterator[Item]:
-        name = (record.get("namespace"), record.get("stream"))
-        if name not in self.keys:
+        name = (record.get("namespace") or None, record.get("stream"))
+        if name in self.keys and isinstance(record.get("data"), dict):  # its namespace is an empty text
+            self.rows[name].append(record["data"])
+            self.gather.count += 1
+            self.since[self.keys[name]] += 1
+        elif name not in self.keys:
             if name not in self.strangers:
                 self.strangers.add(name)
                 log.warning("records of a stream that is not selected are left out", extra={"stream": name[1]})
         else:
+            self.since[self.keys[name]] += 1
             yield Reject({"record": record.get("data")}, "the record's data are no object")
 
     def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
@@ -229,7 +234,7 @@ class Reading:
             self.statuses[key] = said
 
     def key_of(self, descriptor: Mapping[str, Any]) -> str | None:
-        return self.keys.get((descriptor.get("namespace"), str(descriptor.get("name"))))
+        return self.keys.get((descriptor.get("namespace") or None, str(descriptor.get("name"))))
 
     def verdict(self, why: KitestringError | None) -> Iterator[Failed]:
         """The streams that failed; raises where all did, or where nothing says which. `why`: how the run ended badly.
@@ -314,7 +319,7 @@ def state_messages(streams: Sequence[Stream], states: States) -> Any:
 
 def name_in(one: Any) -> tuple[Any, Any]:
     descriptor = part(one, "stream_descriptor") if isinstance(one, Mapping) else {}
-    return descriptor.get("namespace"), descriptor.get("name")
+    return descriptor.get("namespace") or None, descriptor.get("name")
 
 
 def stream_state(namespace: str | None, name: str, state: State) -> dict[str, Any]:

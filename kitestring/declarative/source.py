@@ -187,12 +187,12 @@ class DeclarativeSource(Source):
     def check(self) -> None:
         checker = self._root().needed_child("check", "CheckStream")
         if not checker.overrides:
-            with self._setting.connection:
+            with self._setting.connection.hurried():
                 checker.check(self)
             return
         narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._path)
         try:
-            with narrowed._setting.connection:
+            with narrowed._setting.connection.hurried():
                 checker.check(narrowed)
         finally:
             narrowed.close()

@@ -109,7 +109,8 @@ def read(
     """Read a little of one stream: at most so many slices, pages of each slice, and records in all.
 
     `manifest` is a YAML text, values, or a path. A defect of manifest or configuration that leaves nothing to read is
-    raised as `ConfigError`; what goes wrong in the reading stands in the result. Log lines are those of this thread
+    raised as `ConfigError`; what goes wrong in the reading stands in the result. A read gives up soon on an API that
+    asks for long waits. Log lines are those of this thread
     that the logger `kitestring` lets pass.
     """
     source = opened(manifest, config)
@@ -120,7 +121,7 @@ def read(
     try:
         component = source.component(stream)
         watch = Watch(source, component, mask)
-        with listening(found.logs, mask), source.connection:
+        with listening(found.logs, mask), source.connection.hurried():
             try:
                 follow(component, dict(state or {}), watch, found, limits)
             except KitestringError as error:

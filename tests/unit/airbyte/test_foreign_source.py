@@ -80,8 +80,10 @@ def source(read: list[Any], *names: str, config: dict[str, Any] | None = None, *
     return AirbyteSource.load({"command": ACTOR, "config": own, **settings})
 
 
-def run(one: AirbyteSource, **more: Any) -> tuple[Result, MemoryDestination]:
-    destination = MemoryDestination()
+def run(
+    one: AirbyteSource, destination: MemoryDestination | None = None, **more: Any
+) -> tuple[Result, MemoryDestination]:
+    destination = destination or MemoryDestination()
     return sync(one, destination, **more), destination
 
 
@@ -154,11 +156,11 @@ def test_the_catalog_is_translated_and_given_back_with_everything_that_was_in_it
 
 def test_the_state_of_a_stream_is_saved_and_handed_back(tmp_path: Path) -> None:
     states = MemoryStates()
-    result, _ = run(source(good("a", "b", count=10)), states=states)
+    result, destination = run(source(good("a", "b", count=10)), states=states)
     assert result.ok
-    assert states.load("default") == {"a": {"id": 10}, "b": {"id": 10}}
+    assert {name: states.load("default")[name] for name in ("a", "b")} == {"a": {"id": 10}, "b": {"id": 10}}
     again = source(good("a", "b", count=0), config={"notes": str(tmp_path)})
-    assert run(again, states=states)[0].ok
+    assert run(again, destination, states=states)[0].ok
     called = json.loads((tmp_path / "read.json").read_text())["files"]["--state"]["content"]
     assert called == [
         {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": {"id": 10}}}
@@ -200,9 +202,10 @@ def test_a_state_that_streams_share_is_saved_and_handed_back(
 ) -> None:
     states = MemoryStates()
     first = [*good("a"), records("b", 3), {"say": {"type": "STATE", "state": body}}, status("b", "COMPLETE")]
-    assert run(source(first), states=states)[0].ok
+    result, destination = run(source(first), states=states)
+    assert result.ok
     assert "" in states.load("default")
-    assert run(source(good("a", "b"), config={"notes": str(tmp_path)}), states=states)[0].ok
+    assert run(source(good("a", "b"), config={"notes": str(tmp_path)}), destination, states=states)[0].ok
     called = json.loads((tmp_path / "read.json").read_text())["files"]["--state"]["content"]
     assert called == back(body)
 
@@ -335,8 +338,9 @@ def test_records_of_streams_that_are_not_selected_are_left_out() -> None:
 
 def test_records_that_are_no_objects_are_rejected() -> None:
     odd = {"say": {"type": "RECORD", "record": {"stream": "a", "data": [1, 2], "emitted_at": 1}}}
-    result, _ = run(source([odd, records("a", 3)], "a"))
+    result, _ = run(source([odd, records("a", 3), state("a", 3, count=4)], "a"))
     assert (result.streams["a"].read, result.streams["a"].rejected) == (4, 1)
+    assert result.ok
 
 
 def test_a_huge_record_arrives() -> None:
@@ -374,7 +378,7 @@ def test_a_slow_destination_makes_the_connector_wait(tmp_path: Path) -> None:
 
     class Waiting(MemoryDestination):
         def write(self, stream: Stream, batch: Batch) -> Receipt | None:
-            go.wait(20)
+            go.wait(40)
             return None
 
     one = source([{"fill": {"stream": "a", "notes": str(written)}}], "a")
@@ -382,10 +386,10 @@ def test_a_slow_destination_makes_the_connector_wait(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: sync(one, Waiting(), cancel=cancel))
     thread.start()
     before, now = -1, 0
-    deadline = time.monotonic() + 15
-    while before != now and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while (before != now or now <= 0) and time.monotonic() < deadline:
         time.sleep(0.7)
-        before, now = now, int(written.read_text() or 0) if written.exists() else -2
+        before, now = now, int(written.read_text() or 0) if written.exists() else 0
     cancel.set()
     go.set()
     thread.join(20)
@@ -545,3 +549,23 @@ def test_a_passing_trouble_is_tried_again_from_the_last_state(tmp_path: Path) ->
     result, destination = run(one, streams=[Selection("a", write_mode="append")])
     assert result.ok
     assert [row["id"] for row in destination.stored["a"]] == list(range(10))
+
+
+def test_an_empty_namespace_is_none() -> None:
+    line = {"type": "RECORD", "record": {"stream": "a", "namespace": "", "data": {"id": 1}, "emitted_at": 1}}
+    done = {"stream_descriptor": {"name": "a", "namespace": ""}, "status": "COMPLETE"}
+    trace = {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": done}}
+    result, destination = run(source([{"say": line}, {"say": trace}], "a"))
+    assert result.ok
+    assert destination.stored["a"] == [{"id": 1}]
+
+
+def test_old_and_new_secrets_are_hidden_after_a_change(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kitestring")
+    said = {"say": {"type": "LOG", "log": {"level": "INFO", "message": "from first-token to second-token"}}}
+    config = {"refresh_token": "first-token", "check": [control({"refresh_token": "second-token"}), said]}
+    one = source([], config=config)
+    one.on_config(lambda changed: None)
+    with pytest.raises(ConnectorError):
+        one.check()
+    assert "from ********** to **********" in [record.getMessage() for record in caplog.records]

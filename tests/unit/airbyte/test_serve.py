@@ -172,6 +172,21 @@ def test_an_overwrite_is_put_in_place_at_its_end_and_its_states_come_back_then()
     assert served.said("STATE") == [state("a", 1), state("a", 2)]
 
 
+@pytest.mark.parametrize(("last", "back"), [("COMPLETE", 1), ("INCOMPLETE", 0)])
+def test_a_shared_state_behind_an_overwrite_comes_back_only_when_that_is_in_place(last: str, back: int) -> None:
+    shared = {"type": "STATE", "state": {"type": "GLOBAL", "global": {"shared_state": {"x": 1}, "stream_states": []}}}
+    served = Served(
+        MemoryDestination(),
+        catalog(configured("a", "full_refresh", "overwrite"), configured("b", "incremental", "append")),
+    )
+    served.send(record("a", 1), record("b", 1), shared)
+    served.thread.join(1.5)
+    assert served.said("STATE") == []
+    served.send(status("a", last), status("b", "COMPLETE"))
+    assert served.end() == 1 - back
+    assert served.said("STATE") == [shared] * back
+
+
 @pytest.mark.parametrize("last", [[status("a", "INCOMPLETE")], []])
 def test_an_overwrite_that_is_not_complete_keeps_the_old_data(last: list[dict[str, Any]]) -> None:
     destination = MemoryDestination()

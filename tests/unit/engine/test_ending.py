@@ -339,3 +339,13 @@ def test_streams_that_were_never_begun_are_not_green() -> None:
 
     result = sync(MemorySource(records={"a": rows(1), "b": rows(1)}), Unfit())
     assert {one.status for one in result.streams.values()} == {Status.failed}
+
+
+def test_a_destination_that_was_emptied_behind_our_back_is_suspicious_until_all_is_read_again() -> None:
+    states = MemoryStates()
+    assert sync(source(10), MemoryDestination(), states=states).ok
+    result = sync(source(10), MemoryDestination(), states=states)  # another destination: the first one's data are gone
+    assert result.status is Status.suspicious
+    assert "held 10 records after the last sync and none when this one began" in result.streams["t"].suspicions[0]
+    states.clear("default", "t")
+    assert sync(source(10), MemoryDestination(), states=states).ok
