@@ -175,6 +175,12 @@ def _installed(kind: Kind, name: str, version: str, known: list[str]) -> Connect
             name=entry.name,
         )
     wanted = name.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()
+    if version and wanted in _found(kind):
+        raise ConfigError(
+            f"{kind} {wanted} comes with Kitestring or a package, it has no versions to choose from",
+            hint="Leave the version out.",
+            name=name,
+        )
     spelled = {one.replace("-", "_"): one for one in known}
     for one_name in index.names(kind):
         spelled.setdefault(one_name.removeprefix(f"{kind}-").replace("-", "_"), one_name)

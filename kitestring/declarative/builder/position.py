@@ -42,25 +42,27 @@ class Positions:
             rest = rest[len(key) :].removeprefix(".")
         return node
 
-    def _longest(self, node: Any, rest: str, depth: int = 0) -> tuple[str, Any] | None:
+    def _longest(self, node: Any, rest: str) -> tuple[str, Any] | None:
         """The key with which the path goes on, keys may hold dots; keys of merged and referenced objects count too."""
-        if not isinstance(node, self._yaml.MappingNode) or depth > 50:
-            return None
-        found: tuple[str, Any] | None = None
-        for key, value in node.value:
-            name = str(key.value)
-            goes_on = rest == name or rest.startswith((f"{name}.", f"{name}["))
-            if goes_on and (found is None or len(name) > len(found[0])):
-                found = name, value
-        if found is not None:
-            return found
-        for key, value in node.value:
-            if key.value == "<<":
-                for one in value.value if isinstance(value, self._yaml.SequenceNode) else [value]:
-                    found = found or self._longest(one, rest, depth + 1)
-            elif key.value == "$ref":
-                found = found or self._longest(self._target(value), rest, depth + 1)
-        return found
+        waiting, seen = [node], set()
+        while waiting:
+            node = waiting.pop(0)
+            if not isinstance(node, self._yaml.MappingNode) or id(node) in seen:
+                continue
+            seen.add(id(node))
+            found: tuple[str, Any] | None = None
+            for key, value in node.value:
+                name = str(key.value)
+                goes_on = rest == name or rest.startswith((f"{name}.", f"{name}["))
+                if goes_on and (found is None or len(name) > len(found[0])):
+                    found = name, value
+                elif name == "<<":
+                    waiting.extend(value.value if isinstance(value, self._yaml.SequenceNode) else [value])
+                elif name == "$ref":
+                    waiting.append(self._target(value))
+            if found is not None:
+                return found
+        return None
 
     def _followed(self, node: Any) -> Any:
         for _ in range(50):

@@ -9,30 +9,36 @@ from kitestring.declarative.manifest import PARAMETERS, component_type, parse, r
 
 
 def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest (a YAML text, or values) as the engine reads it, sharing nothing with what was given.
+    """The manifest (a YAML text, or values) as the engine reads it. What it refers to twice may be one shared object.
 
     `ConfigError` for what is no YAML or no manifest, and for a reference that leads nowhere or in a circle.
     """
     raw = parse(manifest) if isinstance(manifest, str) else manifest
-    found: dict[str, Any] = typed(resolve(raw), "")
+    found: dict[str, Any] = typed(resolve(raw), "", {})
     return found
 
 
-def typed(value: Any, field: str) -> Any:
+Done = dict[tuple[int, str], tuple[Any, Any]]
+"""By the identity of a value and its field: the value, kept so that its identity stays its own, and what it became."""
+
+
+def typed(value: Any, field: str, done: Done) -> Any:
     """A copy in which every component says its type, and none carries `$parameters`, which are handed down already."""
-    if isinstance(value, list):
-        return [typed(one, field) for one in value]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping | list):
         return value
+    key = id(value), field
+    if key not in done:
+        done[key] = value, written_out(value, field, done)
+    return done[key][1]
+
+
+def written_out(value: Any, field: str, done: Done) -> Any:
+    if isinstance(value, list):
+        return [typed(one, field, done) for one in value]
     parent, _, name = field.rpartition(".")
     kind = value.get("type") or component_type(value, parent, name)
     found = {} if not kind or "type" in value else {"type": kind}
+    kept = {key: one for key, one in value.items() if key != PARAMETERS}
     if not isinstance(kind, str) or kind in ("object", "InlineSchemaLoader"):
-        return {**found, **{key: copied(one) for key, one in value.items() if key != PARAMETERS}}
-    return {**found, **{key: typed(one, f"{kind}.{key}") for key, one in value.items() if key != PARAMETERS}}
-
-
-def copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: copied(one) for key, one in value.items()}
-    return [copied(one) for one in value] if isinstance(value, list) else value
+        return {**found, **kept}
+    return {**found, **{key: typed(one, f"{kind}.{key}", done) for key, one in kept.items()}}

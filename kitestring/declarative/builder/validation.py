@@ -100,7 +100,7 @@ def validate(
             add(path, wrong.message, wrong.hint)
     if not found:
         try:
-            resolved = typed(resolve(raw), "")
+            resolved = typed(resolve(raw), "", {})
         except ConfigError as error:
             add(str(error.fields.get("place", "")), error.message, error.hint)
         else:
@@ -112,9 +112,13 @@ def validate(
 def lost(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
     """Every reference that leads nowhere, or in a circle."""
 
+    seen: set[int] = set()  # what YAML aliases share is looked at once
+
     def walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, ConfigError]]:
-        if depth > 200:
+        if depth > 200 or id(node) in seen:
             return
+        if isinstance(node, Mapping | list):
+            seen.add(id(node))
         if isinstance(node, Mapping):
             for key, value in node.items():
                 if key != "config_overrides":
@@ -153,7 +157,11 @@ def defects(
 
 
 def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) -> Iterator[tuple[str, str, str]]:
-    """Unknown keywords, and templates that cannot be compiled."""
+    """Unknown keywords, missing fields, and templates that cannot be compiled. What is shared is looked at once."""
+    if isinstance(node, Mapping | list):
+        if id(node) in seen:
+            return
+        seen.add(id(node))
     if isinstance(node, str):
         if "{{" in node or "{%" in node:
             try:

@@ -230,7 +230,7 @@ def test_a_manifest_that_names_a_class_brings_the_file_of_its_classes(run: Run, 
         components="print('never run')",
     )
     ok(run("connectors", "update"))
-    ok(run("connectors", "install", "source-zoo"))
+    assert "names Python classes" in ok(run("connectors", "install", "source-zoo"))
     one = installation.installed("source", "source-zoo")
     assert one is not None
     assert (one.folder / "components.py").read_text() == "print('never run')"
@@ -332,3 +332,14 @@ def test_two_that_install_the_same_at_once_leave_one_whole_installation(server: 
     assert done == ["1.4.0"] * 4
     (one,) = installation.installations()
     one.verify()
+
+
+def test_a_version_of_what_has_none_is_refused(run: Run, folder: Path) -> None:
+    assert "no versions to choose from" in refused(run("discover", "sample@1.0"))
+    for entry_text, said in (
+        ('connector: sample, version: "1.0"', "no versions to choose from"),
+        ('connector: ./zoo.yaml, version: "1.0"', "kitestring.yaml:1: ./zoo.yaml cannot have the version 1.0"),
+        ('connector: source-zoo, version: "../.."', "cannot have the version ../.."),
+    ):
+        (folder / "kitestring.yaml").write_text(f"sources: {{zoo: {{{entry_text}}}}}\n")
+        assert said in refused(run("discover", "zoo"))

@@ -128,3 +128,10 @@ def test_what_is_no_manifest_is_said_and_nothing_crashes() -> None:
 
 def test_a_given_configuration_takes_the_place_of_the_example() -> None:
     assert validate(GOOD, {"host": "a.example.com", "since": "2024-01-01T00:00:00Z"}) == []
+
+
+def test_hostile_texts_are_told_and_not_expanded() -> None:
+    laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 25))
+    assert "grows beyond" in validate(laughs + GOOD)[0].message
+    assert validate("streams: &s\n  - *s\n")
+    assert "nested" in validate("streams: " + "[" * 5000)[0].message
