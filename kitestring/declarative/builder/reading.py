@@ -214,7 +214,7 @@ class Watch:
     def __init__(self, source: DeclarativeSource, component: Any, mask: Mask) -> None:
         self.most = self.count = 0
         self._connection, self._mask = source.connection, mask
-        self._auth = getattr(getattr(getattr(component, "retriever", None), "requester", None), "auth", None)
+        self._requester = getattr(getattr(component, "retriever", None), "requester", None)
         self._noted: list[tuple[bool, Exchange]] = []
         self._connection.observe = self.note
 
@@ -226,7 +226,8 @@ class Watch:
         self, request: Request, response: Response | None, error: KitestringError | None, auth: Auth | None
     ) -> None:
         self.hide()
-        main = auth is self._auth
+        # A stream with one requester is known by its credentials; of others (jobs, two streams in one) all counts.
+        main = self._requester is None or auth is self._requester.auth
         done = response is not None and response.status < 400
         if main and done and self.most:
             self.count += 1

@@ -145,6 +145,22 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
         assert secret not in json.dumps(found.values())
 
 
+def test_a_stream_made_of_two_shows_its_pages_too(api: Api) -> None:
+    api.answers["/things"] = {"data": [{"id": 1, "updated_at": "2024-02-10T00:00:00Z"}]}
+    auth = {"type": "BearerAuthenticator", "api_token": "{{ config['key'] }}"}
+    whole = stream(url=api.url, requester={"authenticator": auth}, incremental_sync=cursor())
+    both = {
+        "type": "StateDelegatingStream",
+        "name": "things",
+        "full_refresh_stream": whole,
+        "incremental_stream": whole,
+    }
+    found = read(manifest(both), {"key": "key-12345"}, "things")
+    assert [len(page.records) for page in found.slices[0].pages] == [1]
+    assert found.other == []
+    assert "key-12345" not in json.dumps(found.values())
+
+
 def test_a_read_goes_on_from_a_state_and_tells_the_next(api: Api) -> None:
     api.answers["/things"] = {"data": [{"id": 1, "updated_at": "2024-02-10T00:00:00Z"}]}
     values = manifest(stream(url=api.url, incremental_sync=cursor()))
