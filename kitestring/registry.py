@@ -77,13 +77,13 @@ class Connector:
 
     def build(self, config: Mapping[str, Any]) -> Any:
         """The connector with this configuration."""
+        if self.installation is not None and self.manifest is None:
+            program = _found(self.kind)["airbyte"].load()
+            return program.load({**self.installation.settings, "config": dict(config)}, self.name)
         if self.manifest is not None:
             from kitestring.declarative import DeclarativeSource
 
             return DeclarativeSource.from_manifest(self.manifest, config)
-        if self.installation is not None:
-            program = _found(self.kind)["airbyte"].load()
-            return program.load({**self.installation.settings, "config": dict(config)}, self.name)
         return self.load().load(config, self.name)
 
 

@@ -55,7 +55,7 @@ def install(
         done = installation.install(wanted, remote=remote, python=python, force=force)
         told(done.entry, "is there already" if known is not None and not force else "installed")
         if installation.COMPONENTS in done.sha256:
-            typer.echo("  its manifest names Python classes; what needs one of them is refused when it is built")
+            typer.echo("  its manifest names Python classes: their file is kept beside it, nothing of it was run")
         pins = pinned(ctx, done.entry)
         if pins is not None:
             others = ", ".join(f"{name} ({version})" for _, name, version in pins if version != done.entry.version)

@@ -130,11 +130,9 @@ class Session:
             if auth is not None:
                 auth.apply(request)
             try:
-                response = self._attempt(request, stream, attempt)
+                response = self._observed(request, stream, attempt, auth)
             except (TransientError, ConfigError) as failure:
                 error = failure
-            if self._observe is not None:
-                self._observe(request, response, error, auth)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
                 refreshed = True
                 if auth.refresh(response):
@@ -203,6 +201,18 @@ class Session:
         secrets = getattr(auth, "secrets", None)
         if secrets:
             self._mask.hide(secrets)
+
+    def _observed(self, request: Request, stream: bool, attempt: int, auth: Auth | None) -> Response:
+        """An attempt, told to whoever watches."""
+        if self._observe is None:
+            return self._attempt(request, stream, attempt)
+        try:
+            response = self._attempt(request, stream, attempt)
+        except KitestringError as error:
+            self._observe(request, None, error, auth)
+            raise
+        self._observe(request, response, None, auth)
+        return response
 
     def _attempt(self, request: Request, stream: bool, attempt: int) -> Response:
         """One exchange, redirects followed."""
