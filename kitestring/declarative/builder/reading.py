@@ -128,6 +128,7 @@ def read(
                 watch.hide()
                 mask.error(error)
                 found.error, found.hint = error.message, error.hint
+                found.other.extend(watch.taken())  # of a parent that failed
         watch.hide()
         again(found, watch)
         keys = [path[0] for path in component.stream().primary_key if len(path) == 1]

@@ -141,6 +141,10 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
     assert [part.partition["parent"] for part in found.slices] == [1, 2]
     assert [len(part.pages) for part in found.slices] == [1, 1]
     assert sorted(one.url.removeprefix(api.url) for one in found.other) == ["/parents", "/token"]
+    api.answers["/parents"] = (403, {"message": "not for you"})
+    refused = read(manifest(kids), {}, "kids")
+    assert [(one.url.removeprefix(api.url), one.status) for one in refused.other] == [("/parents", 403)]
+    assert "403" in refused.error
     for secret in ("token-0815", "secret-in-the-manifest"):
         assert secret not in json.dumps(found.values())
 
