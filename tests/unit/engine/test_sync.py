@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -102,6 +102,32 @@ def test_a_transient_error_of_the_destination_is_waited_out() -> None:
     destination = Flaky()
     assert sync(source(10), destination).ok
     assert ids(destination) == list(range(10))
+
+
+class Reopening(MemoryDestination):
+    """The first batch spoils the sync while the second is being prepared, against a store that is not ready."""
+
+    batch_rows: ClassVar[int] = 10
+    calls: ClassVar[list[str]] = []
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        if batch.rows()[0]["id"] == 0:
+            time.sleep(0.1)
+            raise ConfigError("the dimension does not fit", hint="Correct it.")
+        self.calls.append("prepare")
+        time.sleep(0.3)
+        raise TransientError("the store is not ready")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_failed_sync_leaves_no_thread_that_opens_the_destination_again() -> None:
+    destination = Reopening()
+    result = sync(source(20), destination)
+    assert str(result.error) == "the dimension does not fit"
+    time.sleep(1.5)  # longer than the first wait of a retry
+    assert destination.calls == ["prepare", "close"]
 
 
 def test_overwrite_keeps_the_old_data_when_the_new_ones_fail_half_way() -> None:
