@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
+from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError
 from kitestring.http import Basic, Bearer, Budget, Request, Response, Retries, Retry, Return, Session, Tls, told_wait_s
 from kitestring.http.policy import vendor_message
 from kitestring.http.session import backoff_s
@@ -115,6 +115,50 @@ def test_gzip_is_unpacked_and_text_follows_the_charset(api, session):
     ]
     assert session.get("/a") == {"a": 1}
     assert session.request("GET", "/a").text == "Käse"
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_in_memory(api, session, monkeypatch):
+    import gzip
+
+    monkeypatch.setenv("KITESTRING_LARGEST_RESPONSE_MB", "0.01")
+    api.answers = [
+        Answer(200, b"x" * 20_000),
+        Answer(200, gzip.compress(b"x" * 2_000_000), {"Content-Encoding": "gzip"}),
+        Answer(200, b"x" * 20_000),
+        Answer(200, b"x" * 10_000),
+    ]
+    for _ in range(2):
+        with pytest.raises(ConnectorError, match=r"GET http://127.0.0.1:\d+/a answers with more than 0.01 MB at once"):
+            session.request("GET", "/a")
+    streamed = session.request("GET", "/a", stream=True)
+    with pytest.raises(ConnectorError, match="at once"):
+        streamed.body  # noqa: B018
+    assert session.request("GET", "/a").body == b"x" * 10_000
+    assert len(api.requests) == 4, "none of them is tried again"
+
+
+def test_who_signs_may_learn_from_the_answer_that_no_wait_is_needed(api, session):
+    class Two:
+        secrets = ("one", "two")
+        tokens = ["one", "two"]
+
+        def apply(self, request):
+            request.headers["Authorization"] = self.tokens[0]
+
+        def refresh(self, response):
+            return False
+
+        def learn(self, request, response):
+            if response.status != 429:
+                return False
+            self.tokens = self.tokens[1:]
+            return True
+
+    api.answers = [Answer(429, {}, {"Retry-After": "30"})]
+    began = time.monotonic()
+    assert session.request("GET", "/a", auth=Two()).status == 200
+    assert [call.headers["authorization"] for call in api.requests] == ["one", "two"]
+    assert time.monotonic() - began < 5
 
 
 def test_server_errors_are_retried_then_succeed(api, session):
