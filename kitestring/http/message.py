@@ -207,7 +207,7 @@ def within(parts: Iterable[bytes], shown: str) -> bytes:
 
 def too_large(shown: str) -> ConnectorError:
     return ConnectorError(
-        f"{shown} answers with more than {largest_bytes() / 1024 / 1024:g} MB at once",
+        f"{shown} answers with more than {largest_bytes() / 1024 / 1024:.3g} MB at once",
         hint="Ask for smaller pages, or set KITESTRING_LARGEST_RESPONSE_MB if the memory is there.",
     )
 
