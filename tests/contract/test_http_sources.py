@@ -10,6 +10,7 @@ import pytest
 from kitestring import registry
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
+from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
@@ -32,3 +33,13 @@ class TestGithub(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("github", self.server.config)
+
+
+class TestFreshdesk(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with FreshdeskStandIn(tickets=60) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("freshdesk", self.server.config)
