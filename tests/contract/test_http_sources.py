@@ -12,6 +12,7 @@ from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.intercom import IntercomStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -43,3 +44,13 @@ class TestFreshdesk(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("freshdesk", self.server.config)
+
+
+class TestIntercom(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with IntercomStandIn(conversations=60) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("intercom", self.server.config)
