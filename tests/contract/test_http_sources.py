@@ -12,7 +12,9 @@ from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.hubspot import HubSpotStandIn
 from kitestring.testing.intercom import IntercomStandIn
+from kitestring.testing.stripe import StripeStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -54,3 +56,23 @@ class TestIntercom(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("intercom", self.server.config)
+
+
+class TestHubspot(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with HubSpotStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("hubspot", self.server.config)
+
+
+class TestStripe(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with StripeStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("stripe", self.server.config)
