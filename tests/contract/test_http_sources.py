@@ -9,6 +9,7 @@ import pytest
 
 from kitestring import registry
 from kitestring.source import Source
+from kitestring.testing.asana import AsanaStandIn
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
@@ -76,3 +77,13 @@ class TestStripe(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("stripe", self.server.config)
+
+
+class TestAsana(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with AsanaStandIn(tasks=30) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("asana", self.server.config)
