@@ -9,6 +9,7 @@ import pytest
 
 from kitestring import registry
 from kitestring.source import Source
+from kitestring.testing.airtable import AirtableStandIn
 from kitestring.testing.asana import AsanaStandIn
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.freshdesk import FreshdeskStandIn
@@ -87,3 +88,13 @@ class TestAsana(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("asana", self.server.config)
+
+
+class TestAirtable(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with AirtableStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("airtable", self.server.config)
