@@ -16,6 +16,7 @@ from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.hubspot import HubSpotStandIn
 from kitestring.testing.intercom import IntercomStandIn
+from kitestring.testing.shopify import ShopifyStandIn
 from kitestring.testing.stripe import StripeStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
@@ -98,3 +99,13 @@ class TestAirtable(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("airtable", self.server.config)
+
+
+class TestShopify(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ShopifyStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("shopify", self.server.config)
