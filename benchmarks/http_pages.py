@@ -2,9 +2,9 @@
 
     python benchmarks/http_pages.py [--records 100000] [--sizes 100,1000] [--rounds 3] [--cdk PYTHON]
 
-`--cdk` names a Python that has `airbyte-cdk` installed; without it that line is left out. Each round is a process of its
-own. `seconds` is the whole process; `reading` leaves out what it needs to start, which says more about a long sync. The
-rate and the ratio to the plain loop are of the reading, the ratio to Airbyte's engine is of whole processes.
+`--cdk` names a Python that has `airbyte-cdk` installed; without it that line is left out. Each round is a process of
+its own. `seconds` is the whole process; `reading` leaves out what it needs to start, which says more about a long sync.
+The rate and the ratio to the plain loop are of the reading, the ratio to Airbyte's engine is of whole processes.
 """
 
 from __future__ import annotations
@@ -177,9 +177,8 @@ def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> No
     for name, spent in seconds.items():
         median = statistics.median(reading[name])
         whole = statistics.median(spent)
-        print(
-            f"{name:24}{whole:9.2f}{median:9.2f}{given.records / median:12,.0f}{floor / median:10.2f}{memory[name]:9.0f}"
-        )
+        rate, share = given.records / median, floor / median
+        print(f"{name:24}{whole:9.2f}{median:9.2f}{rate:12,.0f}{share:10.2f}{memory[name]:9.0f}")
     if "airbyte-cdk" in seconds:
         peer = statistics.median(seconds["airbyte-cdk"])
         for name in ("kitestring sync", "kitestring protocol"):

@@ -65,8 +65,11 @@ class Destination(Config):
 class Deletes(Protocol):
     """A destination that can remove records by primary key."""
 
-    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
-        """Remove these records, durably. `keys` hold the values of `stream.primary_key`; unknown keys are no error."""
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt | None:
+        """Remove these records, durably. `keys` hold the values of `stream.primary_key`; unknown keys are no error.
+
+        Of a receipt only the figures count: each key is a deletion that was carried out.
+        """
 
 
 @runtime_checkable

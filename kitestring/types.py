@@ -26,6 +26,9 @@ It is part of the stream's schema when the source reports deletions."""
 GLOBAL = ""
 """The key under which the state of a partition that feeds several streams at once is kept (a replication slot)."""
 
+COUNTS = "_counts"
+"""The key beside the states under which the engine notes how many records each stream had when its last sync ended."""
+
 
 class SyncMode(StrEnum):
     """How a stream is read."""

@@ -47,7 +47,7 @@ def test_every_page_is_linked_from_another() -> None:
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8"))
     }
     alone = [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in linked]
-    assert [page for page in alone if page != "README.md" and not page.startswith("docs/adr/")] == []
+    assert alone in ([], ["README.md"])
 
 
 PROJECTS = [(at, text) for at, text in blocks("yaml") if re.search(r"^(sources|destinations|connections):", text, re.M)]
@@ -78,9 +78,12 @@ def commands() -> list[tuple[str, list[str]]]:
     """Every `kitestring …` of the console blocks."""
     found = []
     for at, text in blocks("console"):
-        for line in re.sub(r"\\\n\s*", "", text).splitlines():
-            line = line.removeprefix("$ ").split("     # ")[0].split(" # ")[0]
+        lines = iter(re.sub(r"\\\n\s*", "", text).splitlines())
+        for line in lines:
+            line = re.split(r"\s+#\s", line.removeprefix("$ "))[0]
             if line.startswith("kitestring "):
+                while line.count('"') % 2:  # a text that goes on in the next line
+                    line += " " + next(lines)
                 found.append((at, shlex.split(line.split(" > ")[0])))
     return found
 

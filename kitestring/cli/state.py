@@ -40,8 +40,10 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the connections that have a state, and their streams."""
+    from kitestring.types import COUNTS
+
     states = store(given_of(ctx), state)
-    found = {name: sorted(states.load(name)) for name in states.connections()}
+    found = {name: sorted(s for s in states.load(name) if s != COUNTS) for name in states.connections()}
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     elif not found:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 48 * 1024 * 1024
 LARGEST_KEPT = 8 * 1024 * 1024
+SYNC_WAIT_S = 7200.0
+CHECK_WAIT_S = 15.0
+"""How long a check waits in all for an API that is down or busy: somebody sits in front of it."""
 
 
 class Answer:
@@ -58,6 +62,7 @@ class Connection:
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._readers = 0
+        self._hurried = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
@@ -74,8 +79,21 @@ class Connection:
                     timeout_s=key[1],
                     budgets=self.budgets,
                     secrets=self._secrets,
+                    max_wait_s=CHECK_WAIT_S if self._hurried else SYNC_WAIT_S,
                 )
             return found
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """While this lasts, calls give up soon instead of waiting for hours."""
+        self._hurried = True
+        self.close()
+        try:
+            with self:
+                yield
+        finally:
+            self._hurried = False
+            self.close()
 
     def hide(self, *secrets: str) -> None:
         """Mask these in logs and errors from now on."""

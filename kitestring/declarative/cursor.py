@@ -314,8 +314,8 @@ class DatetimeBasedCursor(Cursor[datetime]):
         """As for every cursor; texts of a format whose order is that of time are compared as texts first."""
         length, field = self.format.length, self.field
         if length and len(self._formats) == 1:
-            texts = [value for record in records if type(value := record.get(field)) is str and len(value) == length]
-            if len(texts) == len(records) and texts:
+            texts: list[Any] = [record.get(field) for record in records]
+            if set(map(type, texts)) == {str} and set(map(len, texts)) == {length}:
                 try:
                     found = self.format.parse(max(texts))
                     return found if latest is None or found > latest else latest

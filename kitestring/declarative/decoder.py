@@ -56,11 +56,11 @@ class JsonDecoder(Decoder):
     @staticmethod
     def verify(response: Any) -> None:
         """A page that is no JSON is an attempt that failed."""
-        if response.status < 400 and response.body.strip():
+        if response.status < 400 and not blank(response.body):
             response.json()
 
     def bodies(self, response: Any) -> Iterator[list[Any]]:
-        if not response.body.strip():
+        if blank(response.body):
             yield [{}]
             return
         page = response.json()
@@ -71,6 +71,10 @@ class JsonDecoder(Decoder):
         if text.strip():
             page = load(text)
             yield from page if isinstance(page, list) else [page]
+
+
+def blank(body: bytes) -> bool:
+    return not body or body.isspace()
 
 
 def load(text: bytes | str) -> Any:

@@ -180,7 +180,7 @@ class ErrorPolicy:
         if response is None:
             if isinstance(error, TransientError):
                 if attempt <= self.handler.max_retries:
-                    return Retry(self._wait(None, attempt), error.message)
+                    return Retry(self._wait(None, attempt)[0], error.message)
                 return Raise(error)
             if isinstance(error, KitestringError):
                 return Raise(error)
@@ -193,12 +193,14 @@ class ErrorPolicy:
         if resolution.action not in Actions.AGAIN:
             return Return()
         try:
-            wait_s = self._wait(response, attempt)
+            wait_s, asked = self._wait(response, attempt)
         except TransientError as too_long:
             return Raise(too_long)
         limited = resolution.action == Actions.RATE_LIMITED
-        told = wait_s if wait_s is not None else told_wait_s(response.headers)
-        if limited and told and self.handler.max_retries:
+        told = wait_s
+        if told is None:
+            told, asked = told_wait_s(response.headers), True
+        if limited and asked and told and self.handler.max_retries:
             return Retry(told, "rate limit", counts=False)
         if attempt <= self.handler.max_retries:
             return Retry(told, resolution.message or ("rate limit" if limited else f"status {response.status}"))
@@ -212,12 +214,13 @@ class ErrorPolicy:
             )
         )
 
-    def _wait(self, response: Response | None, attempt: int) -> float | None:
+    def _wait(self, response: Response | None, attempt: int) -> tuple[float | None, bool]:
+        """Seconds to wait, and whether the server asked for them (or the strategy made them up)."""
         for strategy in self.handler.strategies:
             found: float | None = strategy.wait_s(response, attempt)
             if found:
-                return found
-        return None
+                return found, not isinstance(strategy, ConstantBackoffStrategy | ExponentialBackoffStrategy)
+        return None, False
 
 
 def failure(response: Response, resolution: Resolution) -> KitestringError:

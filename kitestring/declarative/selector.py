@@ -58,7 +58,7 @@ class RecordSelector:
     ) -> tuple[list[Record], list[Reject]]:
         """Records and rejects. `wanted` is a filter by the cursor, applied before the condition."""
         rejects: list[Reject] = []
-        if not all(type(value) is dict for value in values):
+        if values and set(map(type, values)) != {dict}:
             values, rejects = sorted_out(values)
         if self.plain:
             return (values if wanted is None else [record for record in values if wanted(record)]), rejects

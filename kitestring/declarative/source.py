@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
-from kitestring.config import secrets_in
+from kitestring.config import masked, secrets_in
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import Node, Setting, build, keyword
 from kitestring.declarative.manifest import load, resolve
@@ -36,7 +36,7 @@ class DeclarativeSource(Source):
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _folder: Path | None = PrivateAttr(default=None)
+    _path: Path | None = PrivateAttr(default=None)
     _setting: Any = PrivateAttr(default=None)
     _spec: Any = PrivateAttr(default=None)
     _nodes: dict[str, Node] | None = PrivateAttr(default=None)
@@ -49,7 +49,7 @@ class DeclarativeSource(Source):
     def from_manifest(cls, path: str | Path, config: Mapping[str, Any]) -> Self:
         """The source that the manifest at `path` describes. `ConfigError` for a defect of manifest or configuration."""
         path = Path(path)
-        return cls._assembled(load(path), config, path.parent)
+        return cls._assembled(load(path), config, path.resolve())
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> Self:
@@ -57,23 +57,36 @@ class DeclarativeSource(Source):
         return cls._assembled(resolve(copy.deepcopy(dict(manifest))), config, None)
 
     @classmethod
-    def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], folder: Path | None) -> Self:
+    def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], path: Path | None) -> Self:
         source = cast(Self, cls.model_construct())
-        source._manifest, source._given, source._folder = manifest, dict(config), folder
+        source._manifest, source._given, source._path = manifest, dict(config), path
         source._assemble()
         return source
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._assembled, (self._manifest, self._given, self._folder)
+        return type(self)._assembled, (self._manifest, self._given, self._path)
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        """What tells this source from others: its manifest and its configuration, secrets masked.
+
+        A manifest stays the same when it is edited: a file by its path, values by the names of their streams.
+        """
+        streams = self._manifest.get("streams") or ()
+        names = sorted(str(one.get("name")) for one in streams if isinstance(one, Mapping))
+        return {"manifest": str(self._path or names), "config": masked(self._given, self._form())}
+
+    def _form(self) -> Mapping[str, Any]:
+        form: Mapping[str, Any] = (self._manifest.get("spec") or {}).get("connection_specification") or {}
+        return form
 
     def _assemble(self) -> None:
         manifest = self._manifest
         config = {k: v for k, v in copy.deepcopy(self._given).items() if not k.startswith("__injected")}
-        form = (manifest.get("spec") or {}).get("connection_specification") or {}
+        form = self._form()
         own = BASE_URL in (form.get("properties") or {})
         base_url = "" if own else str(config.pop(BASE_URL, "") or "")
         connection = Connection(base_url=base_url, secrets=secrets_in(config, form))
-        self._setting = Setting(config, Templates(config), connection, self._folder)
+        self._setting = Setting(config, Templates(config), connection, self._path.parent if self._path else None)
         root = self._root()
         self._spec = root.child("spec", "Spec") if manifest.get("spec") else None
         if self._spec is not None:
@@ -168,12 +181,12 @@ class DeclarativeSource(Source):
     def check(self) -> None:
         checker = self._root().needed_child("check", "CheckStream")
         if not checker.overrides:
-            with self._setting.connection:
+            with self._setting.connection.hurried():
                 checker.check(self)
             return
-        narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._folder)
+        narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._path)
         try:
-            with narrowed._setting.connection:
+            with narrowed._setting.connection.hurried():
                 checker.check(narrowed)
         finally:
             narrowed.close()

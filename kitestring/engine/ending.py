@@ -25,9 +25,14 @@ def count_of(destination: Destination, route: Route) -> int | None:
 
 
 def conclude(
-    destination: Destination, route: Route, figures: StreamResult, before: int | None, allow_empty: bool
-) -> None:
-    """Commit the stream and compare: what was read with what became of it, and with the destination's count."""
+    destination: Destination, route: Route, figures: StreamResult, before: int | None, held: int, allow_empty: bool
+) -> int | None:
+    """Commit the stream and compare: what was read with what became of it, and with the destination's counts.
+
+    `before` is its count when this sync began, `held` when the one before ended (0: not known, or it begins anew).
+    Returns its count now, None where it has none to give.
+    """
+    after = None
     overwrite = route.written.write_mode is WriteMode.overwrite
     if overwrite and not figures.written and not figures.unchanged and before and not allow_empty:
         destination.abort(route.written)
@@ -37,9 +42,15 @@ def conclude(
         )
     else:
         destination.commit(route.written)
-        disagreement = disagreement_of(route, figures, before, count_of(destination, route))
+        after = count_of(destination, route)
+        disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
             figures.suspicions.append(disagreement)
+    if held and before == 0:
+        figures.suspicions.append(
+            f"the destination held {held} records after the last sync and none when this one began, "
+            "and only what is new was read: read all again (--full-refresh)"
+        )
     if figures.rejected and not figures.written + figures.unchanged + figures.deleted:
         figures.suspicions.append(f"all {figures.rejected} records were rejected, none was written")
     if figures.read != figures.accounted:
@@ -51,6 +62,7 @@ def conclude(
     figures.status = Status.suspicious if figures.suspicions else Status.succeeded
     for suspicion in figures.suspicions:
         log.warning("suspicious", extra={"stream": route.read.key, "reason": suspicion})
+    return after
 
 
 def disagreement_of(route: Route, figures: StreamResult, before: int | None, after: int | None) -> str:

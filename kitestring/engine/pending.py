@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -33,6 +33,11 @@ class Step:
     rejects: list[Reject] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     last: Record | None = None
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Sum up what a receipt tells."""
+        for name, value in figures.items():
+            self.figures[name] = self.figures.get(name, 0) + value
 
 
 class Pending:

@@ -26,7 +26,7 @@ from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.source import Source, at
-from kitestring.types import GLOBAL, Reject, State
+from kitestring.types import COUNTS, GLOBAL, Reject, State
 
 log = logging.getLogger("kitestring.engine")
 
@@ -93,6 +93,8 @@ class Sync:
         self.ended: set[str] = set()
         self.counted: dict[str, int | None] = {}
         self.current: dict[str, State] = {}
+        self.resumed: frozenset[str] = frozenset()
+        self.held: dict[str, int] = {}
         self.waiting = ""
         self.looked_at = 0.0
         self.unsaved: set[str] = set()
@@ -108,6 +110,8 @@ class Sync:
         # A full refresh begins at the start, whatever an earlier sync has saved.
         incremental = {key for key, route in self.routes.items() if route.read.incremental}
         self.current = {key: state for key, state in saved.items() if key in incremental or key == GLOBAL}
+        self.resumed = frozenset(self.current)
+        self.held = dict(saved.get(COUNTS, {}))
         reader = Reader(self.source, [route.read for route in self.routes.values()], dict(self.current))
         writer = Writer(self.destination, self.routes, cancel)
         self.writer = writer
@@ -296,7 +300,12 @@ class Sync:
             figures.status = Status.failed
             self.destination.abort(route.written)
         else:
-            conclude(self.destination, route, figures, self.counted.get(key), self.allow_empty)
+            held = self.held.get(key, 0) if key in self.resumed else 0
+            after = conclude(self.destination, route, figures, self.counted.get(key), held, self.allow_empty)
+            if after and route.read.incremental and figures.status is Status.succeeded:
+                self.held[key] = after
+                self.current[COUNTS] = self.held
+                self.unsaved.add(COUNTS)
             if route.read.incremental:
                 state = self.source.finish(route.read, self.current.get(key, {}))
                 if state:

@@ -81,7 +81,9 @@ class Writer:
             if settled.deletes:
                 deletes = self.destination
                 assert isinstance(deletes, Deletes)
-                self._patiently(lambda: deletes.delete(route.written, settled.deletes))
+                told = self._patiently(lambda: deletes.delete(route.written, settled.deletes))
+                if told is not None:
+                    step.add(told.figures)
                 step.deleted += len(settled.deletes)
             step.last = last_record(step.batch)
             step.batch = step.future = None
@@ -137,8 +139,7 @@ class Writer:
         step.unchanged += receipt.unchanged
         step.deleted += receipt.deleted
         step.rejects.extend(receipt.rejected)
-        for name, value in receipt.figures.items():
-            step.figures[name] = step.figures.get(name, 0) + value
+        step.add(receipt.figures)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call again after a `TransientError`, with growing waits; a cancel ends the waiting."""

@@ -155,7 +155,8 @@ class Session:
             waited_s += pause_s
             if waited_s > self.max_wait_s:
                 raise self._mask.error(
-                    TransientError(
+                    error
+                    or TransientError(
                         f"{method} {url.partition('?')[0]} would wait {waited_s:.0f} s in all ({verdict.reason}), "
                         f"the limit is {self.max_wait_s:.0f} s",
                         hint="Try again later.",

@@ -177,14 +177,15 @@ class VectorDestination(Destination):
 
     # -- abilities -----------------------------------------------------------------------------------------------------
 
-    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         run = self._run(stream)
         refs = [Ref(record_key(stream, values), run.name, record_id(stream, values)) for values in keys]
         try:
-            found = self.store.stored(refs)
-            self.store.delete([chunk for chunks in found.values() for chunk in chunks])
+            chunks = [chunk for chunks in self.store.stored(refs).values() for chunk in chunks]
+            self.store.delete(chunks)
         finally:
             run.note([ref.key for ref in refs])
+        return Receipt(deleted=len(keys), figures=Bill(None, deleted=len(chunks)).figures())
 
     def count(self, stream: Stream) -> int | None:
         run = self._runs.get(stream.key)
@@ -225,7 +226,7 @@ class VectorDestination(Destination):
                 "a hybrid search was asked for, the collection has no index of words",
                 hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
             )
-        vector = self.embedding.embed([text])[0]
+        vector = self.embedding.embed_query(text)
         return store.nearest(
             vector,
             text,

@@ -69,7 +69,7 @@ def address(folder: Path, desk: ZendeskStandIn) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(APP), *options],
         cwd=folder,
-        env={**clean, "ZENDESK_BASE_URL": desk.url},
+        env={**clean, "ZENDESK_BASE_URL": desk.url, "SEARCH_TIMEOUT_S": "120"},  # a busy machine is no failure
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -109,7 +109,9 @@ def page(address: str) -> Iterator[Any]:
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
-        page.get_by_label("Your name").wait_for()
+        # Each kind of field is loaded by itself.
+        for field in (page.get_by_label("Your name"), page.get_by_role("combobox"), page.get_by_label("Description")):
+            field.wait_for()
         yield page
         browser.close()
         assert not elsewhere

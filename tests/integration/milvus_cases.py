@@ -389,6 +389,19 @@ def test_search_by_meaning_filter_threshold_and_stream(config: dict[str, Any]) -
             destination.search("x", where="n === 3")
 
 
+@pytest.mark.parametrize("text", ["one chunk", LONG])
+def test_records_are_counted_not_chunks_and_each_stream_apart(config: dict[str, Any], text: str) -> None:
+    with opened(config) as destination:
+        assert destination.count(things()) == 0
+        put(destination, [{"id": n, "text": text} for n in range(7)])
+        assert destination.count(things()) == 7
+        put(destination, [{"id": n, "text": LONG} for n in range(3)], things(name="others"))
+        put(destination, [{"id": 1, "text": "short"}])
+        destination.delete(things(), [(2,), (3,)])
+        assert (destination.count(things()), destination.count(things(name="others"))) == (5, 3)
+        assert destination.count(things(name="none")) == 0
+
+
 def test_raw_text_is_left_out_when_asked(config: dict[str, Any]) -> None:
     with opened({**config, "omit_raw_text": True}) as destination:
         put(destination, [{"id": 1, "text": "secret words"}])

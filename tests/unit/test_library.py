@@ -118,7 +118,7 @@ def test_another_configuration_begins_at_the_start() -> None:
 def test_state_can_be_a_json_file_or_nowhere() -> None:
     source, destination = ks.source("sample", {"count": 4}), MemoryDestination()
     ks.sync(source, destination, ["users"], state="state.json", connection="mine")
-    assert list(json.loads(Path("state.json").read_text())["mine"]) == ["users"]
+    assert "users" in json.loads(Path("state.json").read_text())["mine"]
     again = [ks.sync(source, destination, ["users"], state=False).total("read") for _ in range(2)]
     assert again == [4, 4]
     assert not Path(".kitestring/state.sqlite").exists()

@@ -32,7 +32,10 @@ def connect(indexing: Indexing) -> MilvusClient:
 
 def quiet() -> None:
     """pymilvus and Lite log every failure with its arguments, and some of these are secrets. We raise what they log."""
-    for name in ("pymilvus", "milvus_lite", "grpc"):
+    import pymilvus  # noqa: F401 - it sets up its loggers when it is imported, and would undo this
+
+    loggers = [name for name in logging.root.manager.loggerDict if name.startswith("pymilvus.")]
+    for name in ("pymilvus", "milvus_lite", "grpc", *loggers):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 

@@ -110,6 +110,11 @@ def test_a_rate_limit_is_waited_for_and_does_not_count(api: Api, open_source: Op
     assert read(api, open_source, limited, limited, limited, limited, PAGE, handler=handler).records == PAGE["data"]
 
 
+def test_a_rate_limit_that_names_no_time_counts(api: Api, open_source: Open) -> None:
+    with pytest.raises(TransientError, match="answered 429 at attempt 3"):
+        read(api, open_source, (429, {}), handler=default())
+
+
 @pytest.mark.parametrize(
     ("strategy", "headers", "page"),
     [

@@ -110,6 +110,18 @@ def test_a_source_and_its_partitions_survive_pickling(api: Api, open_source: Ope
     again.close()
 
 
+def test_sources_are_told_apart_by_manifest_and_configuration_without_their_secrets(open_source: Open) -> None:
+    def seen(*names: str, **config: Any) -> Any:
+        return open_source(
+            *(stream(name, url="http://x") for name in names), spec=SPEC, config={**GOOD, **config}
+        ).model_dump()
+
+    assert seen("a") == seen("a") == seen("a", token="other")
+    assert seen("a") != seen("b")
+    assert seen("a") != seen("a", size=5)
+    assert "abc" not in str(seen("a"))
+
+
 def test_check_reads_a_page_and_tells_what_is_wrong(api: Api, open_source: Open) -> None:
     api.answers["/things"] = (401, {"message": "bad token"})
     with pytest.raises(AuthError, match="bad token"):

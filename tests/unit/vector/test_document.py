@@ -185,3 +185,11 @@ def test_the_record_is_left_as_it_was() -> None:
 
 def test_html_with_lone_surrogates_is_still_cleaned() -> None:
     assert documents(text_fields=["t"]).of({"id": 1, "t": "<p>a\ud800</p>"}).text == "a\ufffd"
+
+
+def test_an_open_schema_that_names_its_fields_is_taken_at_its_word() -> None:
+    properties = {name: {"type": "string"} for name in ("id", "subject", "status", "priority")}
+    schema = {"type": "object", "properties": properties, "additionalProperties": True}
+    stream = Stream("tickets", schema=schema, primary_key=(("id",),))
+    with pytest.raises(ConfigError, match="none of the text fields"):
+        Documents(Processing(chunk_size=100, text_fields=["descripton"]), stream)
