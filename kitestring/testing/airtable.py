@@ -44,7 +44,7 @@ class AirtableStandIn(StandIn):
             "appSales": [self._table("tblPeople2", "People", Name="singleLineText")],
         }  # fmt: skip
         told = problems()
-        self.records = {
+        self.records: dict[str, list[Json]] = {
             "tblProblems": [
                 {"Title": told[n % 60].title, "Notes": told[n % 60].cause, "Votes": n, "Open": True, "Tags": ["a"]}
                 for n in range(230)

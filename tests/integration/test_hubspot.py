@@ -34,7 +34,7 @@ def test_every_stream_is_read_completely_and_fits_its_declared_fields(hubspot):
 
 def test_the_requests_are_the_golden_ones(server, hubspot):
     made, golden = requests_of(hubspot, server, "hubspot")
-    now = re.compile(r'"highValue":\d+')
+    now = re.compile(r'"highValue":"\d+"')
     assert now.sub("", made) == now.sub("", golden)
 
 

@@ -86,3 +86,17 @@ def test_an_error_inside_an_answer_is_an_error(server, shopify):
     del server.rows["pages"]
     with pytest.raises(ConfigError, match="refuses the query"):
         read(shopify, "pages")
+
+
+@pytest.mark.parametrize(
+    ("start", "asked"),
+    [
+        ("2025-01-01", "2025-01-01T00:00:00Z"),
+        ("2025-01-01T06:00:00Z", "2025-01-01T06:00:00Z"),
+        (None, "2006-01-01T00:00:00Z"),
+    ],
+)
+def test_the_start_is_a_day_or_a_time_or_the_beginning(server, start, asked):
+    config = {key: value for key, value in server.config.items() if key != "start_date"}
+    source("shopify", {**config, **({"start_date": start} if start else {})}).check()
+    assert server.requests[0].json()["variables"]["filter"] == f"updated_at:>='{asked}'"
