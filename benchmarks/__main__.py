@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("vectors", "http_pages", "chunking", "postgres_parquet")
+BENCHMARKS = ("vectors", "http_pages", "chunking", "postgres_parquet", "foreign")
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -163,9 +164,13 @@ def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     for branch in [*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())]:
         yield from secrets_in(values, branch)
     if isinstance(values, Mapping):
-        for name, child in schema.get("properties", {}).items():
-            if name in values:
-                yield from secrets_in(values[name], child)
+        named = schema.get("properties", {})
+        patterns = schema.get("patternProperties", {})
+        others = schema.get("additionalProperties")
+        for name, value in values.items():
+            children = [named[name]] if name in named else [c for p, c in patterns.items() if re.search(p, str(name))]
+            for child in children or ([others] if isinstance(others, Mapping) else []):
+                yield from secrets_in(value, child)
     if isinstance(values, list):
         items = schema.get("items")
         if isinstance(items, Mapping):

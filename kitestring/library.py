@@ -20,7 +20,7 @@ from kitestring.config import Config, masked, secrets_in
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Checkpoint, Record, Reject, Stream, SyncMode
+from kitestring.types import Catalog, Checkpoint, Failed, Record, Reject, Stream, SyncMode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,6 +151,8 @@ class Records:
                     if isinstance(item, Reject):
                         self.rejected.append(item)
                         continue
+                    if isinstance(item, Failed):
+                        raise item.error
                     batch = item if isinstance(item, Batch) else Batch(stream.key, rows=[item])
                     if left is not None:
                         if len(batch) > left:

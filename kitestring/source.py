@@ -11,12 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.errors import ConfigError, ConnectorError
-from kitestring.types import Catalog, Checkpoint, Partition, Path, Record, Reject, State, States, Stream, SyncMode
+from kitestring.types import (
+    Catalog,
+    Checkpoint,
+    Failed,
+    Partition,
+    Path,
+    Record,
+    Reject,
+    State,
+    States,
+    Stream,
+    SyncMode,
+)
 
 if TYPE_CHECKING:
     from kitestring.http import Session
 
-Item: TypeAlias = "Record | Batch | Checkpoint | Reject"
+Item: TypeAlias = "Record | Batch | Checkpoint | Reject | Failed"
 """What `Source.read` yields."""
 
 
@@ -52,7 +64,7 @@ class Source(Config):
 
         `states` are the states as saved before this sync began; an incremental stream begins there, a full refresh
         finds none. A record that cannot be taken is yielded as a `Reject`. A partition of several streams yields
-        `Batch`es, which say their stream.
+        `Batch`es, which say their stream, and `Failed` for a stream that ends early while the others go on.
 
         The default calls the `@stream` method of the partition's stream.
         """

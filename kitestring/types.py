@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from kitestring.errors import KitestringError
 
 Record: TypeAlias = dict[str, Any]
 """One record: JSON values by field name."""
@@ -133,6 +136,14 @@ class Reject:
 
     record: Record
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One stream of a partition that feeds several ended early; the others go on. `stream` is its key."""
+
+    stream: str
+    error: KitestringError
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ class Writer:
         self._file.write(line({"type": kind, name: body}))
         self._file.flush()
 
+    def flush(self) -> None:
+        self._file.flush()
+
     def records(self, stream: Stream, records: Iterable[Record]) -> None:
         """RECORD messages; flushed by whatever message comes next."""
         emitted = now_ms()

@@ -63,11 +63,22 @@ DUCKDB = """\
 path: ./kitestring.duckdb
 """
 
+AIRBYTE = """\
+# A package of PyPI with its version, installed into an environment of its own.
+# Instead of it: `path`, a program; `command`, one with arguments; `image`, a container image.
+package: {package}
+# The connector's own configuration.
+config: {config}
+"""
+
 SNIPPETS = {
     ("source", "zendesk_support"): ZENDESK,
     ("source", "github"): GITHUB,
     ("source", "postgres"): POSTGRES,
     ("source", "sample"): "count: 1000\n",
+    ("source", "airbyte"): AIRBYTE.format(package="airbyte-source-faker==7.2.1", config="{count: 1000}"),
+    ("destination", "airbyte"): AIRBYTE.format(package="airbyte-destination-pgvector==0.1.13", config="{}"),
+    ("source", "singer"): AIRBYTE.format(package="tap-jsonl==0.3.1", config='{path: "in/*.jsonl"}'),
     ("destination", "milvus"): MILVUS,
     ("destination", "duckdb"): DUCKDB,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -24,6 +25,7 @@ log = logging.getLogger("kitestring.engine")
 THREADS = 2
 AHEAD = 3
 RETRIES = 5
+CLOSING_S = 5.0
 
 
 class Writer:
@@ -34,6 +36,7 @@ class Writer:
         self.routes = routes
         self.cancel = cancel
         self.steps: deque[Step] = deque()
+        self._closed = threading.Event()
         self._batches = 0
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="kitestring-prepare")
 
@@ -92,10 +95,14 @@ class Writer:
         return step
 
     def close(self) -> None:
-        """Let go of what is not written."""
+        """Let go of what is not written. A thread that prepares is given a moment: afterwards the destination closes,
+        and a thread that called it again would open it anew."""
+        self._closed.set()
+        running = [step.future for step in self.steps if step.future is not None and not step.future.cancel()]
         self.steps.clear()
         self._batches = 0
         self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(running, 0.0 if self.cancel.is_set() else CLOSING_S)  # a cancel has waited already
 
     # -- in the threads ------------------------------------------------------------------------------------------------
 
@@ -144,16 +151,26 @@ class Writer:
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call again after a `TransientError`, with growing waits; a cancel ends the waiting."""
         for attempt in range(1, RETRIES + 1):
+            if self._closed.is_set():
+                raise Cancelled("the sync has ended")
             try:
                 return call()
             except TransientError as error:
-                if attempt == RETRIES:
+                if attempt == RETRIES or self._closed.is_set():
                     raise
                 wait_s = error.retry_after_s or random.uniform(0.5, 1.0) * 2 ** (attempt - 1)
                 log.warning("the destination is not ready", extra={"error": str(error), "wait_s": round(wait_s, 1)})
-                if self.cancel.wait(wait_s):
+                if self._stopped(wait_s):
                     raise Cancelled("the sync was asked to stop") from error
         raise AssertionError("unreachable")
+
+    def _stopped(self, wait_s: float) -> bool:
+        """Wait; True as soon as the sync is cancelled or has ended."""
+        end = time.monotonic() + wait_s
+        while not self._closed.is_set() and time.monotonic() < end:
+            if self.cancel.wait(min(0.2, wait_s)):
+                return True
+        return self._closed.is_set()
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

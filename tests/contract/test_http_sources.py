@@ -11,12 +11,19 @@ from kitestring import registry
 from kitestring.source import Source
 from kitestring.testing.airtable import AirtableStandIn
 from kitestring.testing.asana import AsanaStandIn
+from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.contract import SourceContract
+from kitestring.testing.discourse import DiscourseStandIn
 from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.gitlab import GitLabStandIn
 from kitestring.testing.hubspot import HubSpotStandIn
 from kitestring.testing.intercom import IntercomStandIn
+from kitestring.testing.jira import JiraStandIn
+from kitestring.testing.linear import LinearStandIn
+from kitestring.testing.notion import NotionStandIn
 from kitestring.testing.shopify import ShopifyStandIn
+from kitestring.testing.slack import SlackStandIn
 from kitestring.testing.stripe import StripeStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
@@ -109,3 +116,73 @@ class TestShopify(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("shopify", self.server.config)
+
+
+class TestJira(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with JiraStandIn(issues=30, page=10) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("jira", self.server.config)
+
+
+class TestNotion(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with NotionStandIn(pages=12, page=5) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("notion", self.server.config)
+
+
+class TestSlack(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with SlackStandIn(messages=20, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("slack", self.server.config)
+
+
+class TestConfluence(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ConfluenceStandIn(pages=20, page=6) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("confluence", self.server.config)
+
+
+class TestGitlab(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with GitLabStandIn(issues=10, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("gitlab", self.server.config)
+
+
+class TestDiscourse(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with DiscourseStandIn(topics=10, page=10) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("discourse", self.server.config)
+
+
+class TestLinear(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with LinearStandIn(issues=10, page=4) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("linear", self.server.config)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,7 +14,7 @@ from kitestring.engine import JsonStates, MemoryStates, Progress, Rejects, Selec
 from kitestring.errors import ConfigError, RecordError, SchemaError, TransientError
 from kitestring.source import Item, Source, stream
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import DELETED_AT, Checkpoint, Partition, Receipt, Reject, State, States, Stream
+from kitestring.types import DELETED_AT, Checkpoint, Failed, Partition, Receipt, Reject, State, States, Stream
 
 
 def people(count: int, start: int = 0) -> list[dict[str, Any]]:
@@ -102,6 +102,32 @@ def test_a_transient_error_of_the_destination_is_waited_out() -> None:
     destination = Flaky()
     assert sync(source(10), destination).ok
     assert ids(destination) == list(range(10))
+
+
+class Reopening(MemoryDestination):
+    """The first batch spoils the sync while the second is being prepared, against a store that is not ready."""
+
+    batch_rows: ClassVar[int] = 10
+    calls: ClassVar[list[str]] = []
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        if batch.rows()[0]["id"] == 0:
+            time.sleep(0.1)
+            raise ConfigError("the dimension does not fit", hint="Correct it.")
+        self.calls.append("prepare")
+        time.sleep(0.3)
+        raise TransientError("the store is not ready")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_failed_sync_leaves_no_thread_that_opens_the_destination_again() -> None:
+    destination = Reopening()
+    result = sync(source(20), destination)
+    assert str(result.error) == "the dimension does not fit"
+    time.sleep(1.5)  # longer than the first wait of a retry
+    assert destination.calls == ["prepare", "close"]
 
 
 def test_overwrite_keeps_the_old_data_when_the_new_ones_fail_half_way() -> None:
@@ -557,3 +583,34 @@ def test_a_failing_state_store_fails_the_sync(tmp_path: Any) -> None:
     result = sync(incremental(10), MemoryDestination(), states=Full())
     assert result.status is Status.failed
     assert "disk full" in str(result.error)
+
+
+class Together(MemorySource):
+    """Reads all streams in one partition; those in `failing` end early."""
+
+    failing: list[str] = []
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        return [list(streams)]
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> list[Partition]:
+        return [Partition(tuple(streams))]
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        for one in partition.streams:
+            yield Batch(one.key, rows=list(self.records[one.name]))
+            if one.name in self.failing:
+                yield Failed(one.key, ConfigError(f"no permission for {one.name}", hint="Ask for it."))
+                yield Failed(one.key, ConfigError("said twice"))
+
+
+@pytest.mark.parametrize("failing", [["b"], ["a", "b"], ["a", "b", "c"]])
+def test_a_stream_of_a_shared_partition_can_fail_alone(failing: list[str]) -> None:
+    source = Together(records={name: people(10) for name in ("a", "b", "c")}, failing=failing)
+    destination = MemoryDestination()
+    result = sync(source, destination, [Selection(name, write_mode="overwrite") for name in ("a", "b", "c")])
+    assert result.status is Status.failed
+    assert {name for name, one in result.streams.items() if one.status is Status.failed} == set(failing)
+    assert set(destination.stored) == {"a", "b", "c"} - set(failing)
+    for name in failing:
+        assert str(result.streams[name].error) == f"no permission for {name}"

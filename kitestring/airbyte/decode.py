@@ -1,0 +1,78 @@
+"""From the bytes that a program writes to its messages: whole blocks of lines at once, odd lines one by one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kitestring.errors import ConnectorError
+
+MOST_LINE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """A line that is no message. `broken`: it began like a record or a state, so that something was lost with it."""
+
+    text: str
+    broken: bool
+
+
+class Decoder:
+    """Takes bytes as they come and gives the messages (decoded JSON objects) of the lines they complete."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+        self._waiting = 0
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The messages, and `Garbage` for lines that are none, in their order."""
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._rest.append(data)
+            self._waiting += len(data)
+            if self._waiting > MOST_LINE_BYTES:
+                raise ConnectorError(
+                    f"a line of the connector is longer than {MOST_LINE_BYTES >> 20} MiB",
+                    hint="Report it to its author.",
+                )
+            return []
+        block = b"".join((*self._rest, data[:end])) if self._rest else data[:end]
+        self._rest = [data[end + 1 :]] if end + 1 < len(data) else []
+        self._waiting = len(data) - end - 1
+        return decoded(block)
+
+    def end(self) -> list[Any]:
+        """What a last line without a line feed holds."""
+        block = b"".join(self._rest)
+        self._rest, self._waiting = [], 0
+        return decoded(block) if block.strip() else []
+
+
+def decoded(block: bytes) -> list[Any]:
+    # A line feed never stands inside JSON text, so the lines of a block are one JSON array: one call for all of them.
+    try:
+        found: list[Any] = orjson.loads(b"[%b]" % block.replace(b"\n", b","))
+        if len(found) == block.count(b"\n") + 1:
+            return [m if type(m) is dict else Garbage(str(m)[:2000], False) for m in found]
+    except orjson.JSONDecodeError:
+        pass
+    return [one(line) for line in block.split(b"\n") if line.strip()]
+
+
+def one(line: bytes) -> dict[str, Any] | Garbage:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:  # NaN, lone surrogates and integers beyond 64 bits are no JSON to orjson
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+    if isinstance(found, dict):
+        return found
+    text = line.decode("utf-8", "replace").strip()
+    broken = text.startswith("{") and ('"RECORD"' in text or '"STATE"' in text)
+    return Garbage(text[:2000], broken)

@@ -1,0 +1,251 @@
+"""Any program that speaks Airbyte's protocol, as a destination."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from queue import Empty, Queue
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.decode import Garbage
+from kitestring.airbyte.launch import Launch, checked, ended, form, part
+from kitestring.airbyte.messages import Writer, catalog_body, descriptor
+from kitestring.airbyte.process import Process
+from kitestring.batch import Batch
+from kitestring.destination import Destination
+from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.types import Catalog, Receipt, Stream, WriteMode
+
+log = logging.getLogger("kitestring.airbyte")
+
+MARK = "kitestring"
+
+
+class AirbyteDestination(Launch, Destination):
+    """Writes to an Airbyte destination connector: a Python package, a program, or a container image.
+
+    Each stream has a process of its own, so that its commit is the end of that process: only then has the connector
+    said that all is stored. A batch is durable when the connector has given back the state sent behind it.
+    """
+
+    batch_rows: ClassVar[int] = 20_000
+    batch_bytes: ClassVar[int] = 32 * 1024 * 1024
+
+    _modes: frozenset[str] | None = PrivateAttr(default=None)
+    _writing: dict[str, Writing] = PrivateAttr(default_factory=dict)
+
+    @property
+    def modes(self) -> frozenset[str]:  # type: ignore[override]
+        """What the connector's own spec says it can do."""
+        if self._modes is None:
+            said = self.spec_of_connector().get("supported_destination_sync_modes")
+            known = {mode.value for mode in WriteMode}
+            self._modes = frozenset(known & set(said)) if isinstance(said, list) and said else frozenset({"append"})
+        return self._modes
+
+    def spec_of_connector(self) -> dict[str, Any]:
+        """The connector's own SPEC message."""
+        return form(self)
+
+    def check(self) -> None:
+        checked(self)
+
+    def begin(self, stream: Stream) -> None:
+        self.abort(stream)
+        self._writing[stream.key] = Writing(self, stream)
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt | None:
+        return self._writing[stream.key].send(batch)
+
+    def commit(self, stream: Stream) -> None:
+        self._writing.pop(stream.key).finish()
+
+    def abort(self, stream: Stream) -> None:
+        writing = self._writing.pop(stream.key, None)
+        if writing is not None:
+            writing.stop()
+
+    def close(self) -> None:
+        for writing in list(self._writing.values()):
+            writing.stop()
+        self._writing.clear()
+        self.end_all()
+
+
+class Writing:
+    """One stream on its way into a connector's process, which starts with the first batch."""
+
+    def __init__(self, launch: Launch, stream: Stream) -> None:
+        self.launch = launch
+        self.stream = stream
+        # Rows of earlier generations go when this one is complete; a later overwrite has a later number.
+        self.generation = int(time.time() * 1000) if stream.write_mode is WriteMode.overwrite else 0
+        self.sent = 0
+        self.written = False
+        self.process: Process | None = None
+        self.thread: threading.Thread | None = None
+        self.heard: Queue[Mapping[str, Any] | None] = Queue()
+        self.error: KitestringError | None = None
+        self.expecting = False
+
+    def send(self, batch: Batch) -> Receipt:
+        """Write a batch and a state behind it; returns when the state has come back."""
+        self.start()
+        assert self.process is not None
+        self.sent += 1
+        file = io.BytesIO()
+        writer = Writer(file)
+        writer.records(self.stream, batch.rows())
+        writer.message(
+            "STATE",
+            "state",
+            {
+                "type": "STREAM",
+                "stream": {"stream_descriptor": descriptor(self.stream), "stream_state": {MARK: self.sent}},
+                "sourceStats": {"recordCount": float(len(batch))},
+                "id": self.sent,
+            },
+        )
+        self.push(file.getvalue())
+        while True:
+            state = self.next()
+            if state is None:
+                raise self.failure("before it had given back the state behind a batch")
+            if part(part(state, "stream"), "stream_state").get(MARK) == self.sent:
+                break
+        self.written = True
+        said = part(state, "destinationStats").get("recordCount")
+        count = min(len(batch), int(said)) if isinstance(said, int | float) else len(batch)
+        return Receipt(written=count)
+
+    def finish(self) -> None:
+        """Say that the stream is complete, and wait until the process has ended well."""
+        if self.process is None:
+            if self.stream.write_mode is not WriteMode.overwrite:
+                return  # nothing was sent and nothing is to be replaced
+            self.start()
+        assert self.process is not None
+        try:
+            file = io.BytesIO()
+            Writer(file).status(self.stream, "COMPLETE")
+            self.push(file.getvalue())
+            self.process.end_input()
+            while self.next() is not None:
+                pass
+            code = self.process.code(600.0)
+            if self.error is not None:
+                raise self.error
+            if code:
+                raise self.launch.unexplained(self.process, f"ended with {ended(code)} at the end of {self.stream.key}")
+        finally:
+            self.stop()
+
+    def start(self) -> None:
+        if self.process is not None:
+            return
+        if self.written and self.stream.write_mode is WriteMode.overwrite:
+            raise ConnectorError(
+                f"{self.launch.title} ended in the middle of an overwrite of {self.stream.key}",
+                hint="Run the sync again: it begins the overwrite anew.",
+            )
+        (body,) = catalog_body(Catalog((self.stream,)))["streams"]
+        configured = {
+            "stream": body,
+            "sync_mode": self.stream.sync_mode.value,
+            "destination_sync_mode": self.stream.write_mode.value,
+            "primary_key": [list(path) for path in self.stream.primary_key],
+            "cursor_field": list(self.stream.cursor or ()),
+            "generation_id": self.generation,
+            "minimum_generation_id": self.generation,
+            "sync_id": int(time.time()),
+        }
+        self.error, self.heard = None, Queue()
+        self.process = self.launch.start(
+            ["write", "--config", "@config.json", "--catalog", "@catalog.json"],
+            {"config.json": self.launch.configuration(), "catalog.json": {"streams": [configured]}},
+            stdin=True,
+        )
+        self.thread = threading.Thread(target=self.listen, name="kitestring-destination", daemon=True)
+        self.thread.start()
+
+    def push(self, data: bytes) -> None:
+        assert self.process is not None
+        self.expect()
+        try:
+            self.process.write(data)
+        except OSError:
+            while self.next() is not None:
+                pass
+            raise self.failure("while it was written to") from None
+
+    def expect(self) -> None:
+        """From now on silence counts."""
+        assert self.process is not None
+        self.process.heard_at = time.monotonic()
+        self.expecting = True
+
+    def next(self) -> Mapping[str, Any] | None:
+        """The next state that came back; None when the process says no more."""
+        while True:
+            try:
+                state = self.heard.get(timeout=1.0)
+            except Empty:
+                if self.thread is not None and not self.thread.is_alive() and self.heard.empty():
+                    return None
+                continue
+            self.expecting = False
+            if state is None:
+                self.heard.put(None)
+            return state
+
+    def failure(self, when: str) -> KitestringError:
+        """Why the process is gone; after this, another may be started."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        cancelled = process.stopped and self.error is None
+        try:
+            code = process.code(10.0)
+        except ConnectorError:
+            code = -9
+        error = self.error
+        self.launch.released(process)
+        if error is not None:
+            return error
+        if cancelled:
+            return Cancelled(f"{self.launch.title} was ended")
+        return self.launch.unexplained(process, f"ended with {ended(code)} {when}")
+
+    def listen(self) -> None:
+        """In its own thread: take what the process says, so that it can always write."""
+        assert self.process is not None
+        process, heard = self.process, self.heard
+        try:
+            for messages, _ in process.messages(lambda: self.launch.quiet_s if self.expecting else float("inf")):
+                for message in messages:
+                    if isinstance(message, Garbage):
+                        log.info(self.launch.hide(message.text), extra={"connector": self.launch.title})
+                    elif message.get("type") == "STATE":
+                        heard.put(part(message, "state"))
+                    else:
+                        error = self.launch.heard(message)
+                        self.error = self.error or error
+        except KitestringError as error:
+            self.error = self.error or error
+        except (OSError, ValueError) as error:  # the pipe was closed under it
+            log.debug("stopped listening", extra={"error": str(error)})
+        finally:
+            heard.put(None)
+
+    def stop(self) -> None:
+        """End the process, whatever it does. What it was told to complete is complete; the rest is not."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.close()
+            if self.thread is not None:
+                self.thread.join(5.0)
+            self.launch.released(process)

@@ -1,0 +1,180 @@
+"""Our own sources and destinations as Airbyte connectors: `spec`, `check`, `discover`, `read` and `write`.
+
+Both directions are a sync of the engine with this protocol at one end: `read` is a sync into standard output, `write`
+one out of standard input. So retries, the order of states behind records, and reconciliation are the engine's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from kitestring.airbyte.incoming import write
+from kitestring.airbyte.messages import Writer, catalog_body, read_json
+from kitestring.airbyte.outgoing import read
+from kitestring.airbyte.told import Engine, Told
+from kitestring.config import secrets_in
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
+
+log = logging.getLogger("kitestring.airbyte")
+
+DOCS = "https://github.com/kitestring/kitestring/tree/main/docs/reference"
+COMMANDS = {"source": ("spec", "check", "discover", "read"), "destination": ("spec", "check", "write")}
+
+
+class Connector(Protocol):
+    """A connector of the registry."""
+
+    name: str
+    kind: Any
+
+    def spec(self) -> dict[str, Any]: ...
+
+    def build(self, config: Mapping[str, Any]) -> Any: ...
+
+
+def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine: Engine) -> int:
+    """`NAME spec|check|discover|read|write [--config F] [--catalog F] [--state F]`; the exit code.
+
+    `find` gives the connector of a kind and a name. Standard output belongs to the protocol alone from here on.
+    """
+    asked = parsed(arguments)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    own = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a vendor's library prints goes to standard error
+    writer = Writer(own)
+    told = Told(writer)
+    logger = logging.getLogger("kitestring")
+    logger.handlers, logger.propagate = [told], False
+    logger.setLevel(logging.DEBUG if asked.debug else logging.INFO)
+    try:
+        return run(asked, find, engine, writer, told)
+    except BrokenPipeError:
+        return 1
+    except KitestringError as error:
+        writer.error(told.without_secrets(error))
+    except Exception as crash:
+        log.debug("crashed", exc_info=True)
+        said = told.hide(f"{type(crash).__name__}: {crash}")
+        writer.error(ConnectorError(said, hint="Please report this, with the debug log."))
+    finally:
+        with contextlib.suppress(OSError):
+            own.flush()
+    return 1
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kitestring airbyte run", description=__doc__)
+    parser.add_argument("connector", help="a connector: sample, source-sample, destination-milvus")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("spec", "check", "discover", "read", "write"):
+        command = commands.add_parser(name)
+        command.add_argument("--debug", action="store_true")
+        if name != "spec":
+            command.add_argument("--config", required=True, metavar="FILE")
+        if name in ("read", "write"):
+            command.add_argument("--catalog", required=True, metavar="FILE")
+        if name == "read":
+            command.add_argument("--state", metavar="FILE")
+    return parser.parse_args(arguments)
+
+
+def run(
+    asked: argparse.Namespace, find: Callable[[str, str], Connector], engine: Engine, writer: Writer, told: Told
+) -> int:
+    connector = chosen(asked.connector, asked.command, find)
+    if asked.command == "spec":
+        writer.message("SPEC", "spec", spec_body(connector))
+        return 0
+    config = read_json(asked.config, "configuration")
+    if not isinstance(config, dict):
+        raise ConfigError(f"the configuration {asked.config} is no object", hint="Correct the file.")
+    told.secrets = sorted({s for s in secrets_in(config, connector.spec()) if len(s) > 3}, key=len, reverse=True)
+    if asked.command == "check":
+        return check(connector, config, writer, told)
+    built = connector.build(config)
+    if hasattr(built, "on_config"):
+        built.on_config(writer.control)
+    try:
+        if asked.command == "discover":
+            writer.message("CATALOG", "catalog", catalog_body(built.discover()))
+            return 0
+        catalog = read_json(asked.catalog, "catalog")
+        if asked.command == "read":
+            state = read_json(asked.state, "state") if asked.state else None
+            return read(built, catalog, state, engine, writer, told)
+        return write(built, catalog, 0, engine, writer, told)
+    finally:
+        built.close()
+
+
+def chosen(name: str, command: str, find: Callable[[str, str], Connector]) -> Connector:
+    """The connector of this name; its kind by its prefix (`source-`, `destination-`), by the command, or by there
+    being one alone."""
+    kind = next((k for k in COMMANDS if name.startswith(f"{k}-")), None)
+    kinds = [kind] if kind else [k for k, commands in COMMANDS.items() if command in commands]
+    found, errors = [], []
+    for one in kinds:
+        try:
+            found.append(find(one, name))
+        except ConfigError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{name} is a source and a destination", hint=f"Write source-{name} or destination-{name}.", name=name
+        )
+    if command not in COMMANDS[found[0].kind]:
+        raise ConfigError(
+            f"{found[0].kind} {name} has no command {command}", hint=f"It has: {', '.join(COMMANDS[found[0].kind])}."
+        )
+    return found[0]
+
+
+def spec_body(connector: Connector) -> dict[str, Any]:
+    """The body of a SPEC message."""
+    body: dict[str, Any] = {
+        "protocol_version": "0.2.0",
+        "documentationUrl": f"{DOCS}/{connector.kind}s/{connector.name}.md",
+        "connectionSpecification": connector.spec(),
+        "supportsIncremental": True,
+        "supportsNormalization": False,
+        "supportsDBT": False,
+    }
+    if connector.kind == "destination":
+        modes = getattr(getattr(connector, "load", lambda: None)(), "modes", None)
+        if isinstance(modes, set | frozenset):
+            body["supported_destination_sync_modes"] = sorted(modes)
+    return body
+
+
+def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told: Told) -> int:
+    try:
+        built = connector.build(config)
+        try:
+            built.check()
+        finally:
+            built.close()
+    except KitestringError as error:
+        said = told.hide(f"{error.message}. {error.hint}" if error.hint else error.message)
+        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": said})
+        return 0
+    writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "SUCCEEDED"})
+    return 0
+
+
+def script(name: str, folder: str, python: str) -> str:
+    """Write an executable that runs this connector as Airbyte's tools want one: the path of the file."""
+    path = os.path.join(folder, name)
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nexec "{python}" -m kitestring airbyte run {name} "$@"\n')
+    os.chmod(path, 0o755)  # noqa: S103 - a program is to be run
+    return path

@@ -1,0 +1,238 @@
+"""Any Singer tap, as a source: SCHEMA, RECORD and STATE lines instead of Airbyte's messages."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.decode import Garbage
+from kitestring.airbyte.launch import Launch, ended, part
+from kitestring.airbyte.source import Reading
+from kitestring.config import option
+from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
+from kitestring.source import Item, Source
+from kitestring.types import GLOBAL, Catalog, Partition, Reject, State, States, Stream, SyncMode
+
+log = logging.getLogger("kitestring.airbyte")
+
+METHODS = {SyncMode.full_refresh: "FULL_TABLE", SyncMode.incremental: "INCREMENTAL"}
+
+
+class SingerSource(Launch, Source):
+    """Reads from a Singer tap: a Python package, a program, or a container image.
+
+    One process reads all streams. A tap has one state for all of them; it is kept as it is, and given back without the
+    bookmarks of the streams that are read in full.
+    """
+
+    catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
+    """How the tap wants its catalog; old taps say `--properties`."""
+
+    _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
+
+    def check(self) -> None:
+        """A tap that can discover its streams can be configured: Singer has no check of its own."""
+        self.discover()
+
+    def discover(self) -> Catalog:
+        with self.started(["--config", "@config.json", "--discover"], {"config.json": self.configuration()}) as process:
+            output = b"".join(process.blocks(lambda: self.quiet_s))
+            if process.stopped:
+                raise Cancelled(f"{self.title} was ended")
+            code = process.code()
+        if code:
+            why = self.unexplained(process, f"ended with {ended(code)} when it was asked for its streams")
+            raise ConfigError(why.message, hint="Check the tap's configuration.", **why.fields)
+        body = document(output)
+        if body is None:
+            raise self.unexplained(process, "gave no catalog")
+        found: dict[str, dict[str, Any]] = {}
+        streams = []
+        for raw in body.get("streams") or ():
+            stream = stream_of(raw, self.title)
+            found[stream.key] = raw
+            streams.append(stream)
+        self._catalog = found
+        return Catalog(tuple(streams))
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        """One process feeds all streams."""
+        return [list(streams)]
+
+    def concurrency(self) -> int:
+        return 1
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        if self._catalog is None:
+            self.discover()
+        assert self._catalog is not None
+        chosen = {stream.key: stream for stream in streams}
+        entries = [configured(raw, chosen.get(key)) for key, raw in self._catalog.items()]
+        return [Partition(tuple(streams), data={"catalog": {"streams": entries}})]
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        words = ["--config", "@config.json", self.catalog_option, "@catalog.json"]
+        files = {"config.json": self.configuration(), "catalog.json": partition.data["catalog"]}
+        state = state_of(partition.streams, states)
+        if state:
+            files["state.json"] = state
+            words += ["--state", "@state.json"]
+        with self.started(words, files) as process:
+            reading = SingerReading(self, partition.streams, partition.data["catalog"]["streams"])
+            crash: KitestringError | None = None
+            try:
+                for messages, nbytes in process.messages(lambda: self.quiet_s):
+                    yield from reading.take(messages, nbytes)
+            except KitestringError as error:
+                crash = error
+            code = 0 if crash is not None or process.stopped else process.code()
+            well = crash is None and not process.stopped and code == 0
+            yield from reading.gather.take(last=well)
+            if crash is not None:
+                raise crash
+            if process.stopped:
+                raise Cancelled(f"{self.title} was ended")
+            if code:
+                raise self.unexplained(process, f"ended with {ended(code)}")
+
+    def close(self) -> None:
+        self.end_all()
+        super().close()
+
+
+class SingerReading(Reading):
+    """What a tap says in one run."""
+
+    def __init__(self, launch: Launch, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(launch, streams)
+        # A record names its stream by its id or by its name: taps differ.
+        self.lists = {s.name: self.gather.rows[s.key] for s in streams}
+        for entry in entries:
+            if entry["stream"] in self.lists:
+                self.lists.setdefault(str(entry.get("tap_stream_id")), self.lists[entry["stream"]])
+
+    def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
+        gather, lists = self.gather, self.lists
+        gather.nbytes += nbytes
+        for message in messages:
+            try:
+                if message["type"] == "RECORD":
+                    record = message["record"]
+                    if type(record) is dict:
+                        lists[message["stream"]].append(record)
+                        gather.count += 1
+                        continue
+            except (KeyError, TypeError):
+                pass
+            yield from self.other(message)
+        if gather.due:
+            yield from gather.take()
+
+    def other(self, message: Any) -> Iterator[Item]:
+        if isinstance(message, Garbage):
+            yield from super().other(message)
+            return
+        kind, name = message.get("type"), message.get("stream")
+        if kind == "RECORD":
+            if name in self.lists:
+                yield Reject({"record": message.get("record")}, "the record is no object")
+            elif (None, name) not in self.strangers:
+                self.strangers.add((None, name))
+                log.warning("records of a stream that is not selected are left out", extra={"stream": name})
+        elif kind == "STATE":
+            self.gather.shared({"type": "SINGER", "value": message.get("value")})
+        elif kind == "BATCH":
+            raise ConfigError(
+                f"{self.launch.title} gives files instead of records",
+                hint="Take `batch_config` out of its configuration.",
+            )
+        else:  # SCHEMA says what the catalog said; ACTIVATE_VERSION is what overwrite does here
+            log.debug("message", extra={"type": kind, "stream": name})
+
+
+def document(output: bytes) -> dict[str, Any] | None:
+    """The JSON object of a tap's output, whatever it printed before it."""
+    text = output.decode("utf-8", "replace")
+    start, tried = text.find("{"), 0
+    while start >= 0 and tried < 10_000:
+        tried += 1
+        try:
+            found, end = json.JSONDecoder().raw_decode(text, start)
+        except ValueError:
+            end = start + 1
+        else:
+            if isinstance(found, dict) and isinstance(found.get("streams"), list):
+                return found
+        start = text.find("{", end)
+    return None
+
+
+def stream_of(raw: Any, title: str) -> Stream:
+    """A stream of a Singer catalog. Its modes stand in the metadata of the stream itself (an empty breadcrumb)."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("stream") or raw.get("tap_stream_id"), str):
+        raise ConnectorError(f"{title} gave a catalog with a stream that has no name", hint="Report it to its author.")
+    about = metadata(raw)
+    key = raw.get("key_properties") or about.get("table-key-properties") or ()
+    forced = about.get("forced-replication-method") or raw.get("replication_method") or about.get("replication-method")
+    candidates = raw.get("replication_key") or about.get("replication-key") or about.get("valid-replication-keys") or ()
+    cursor = candidates if isinstance(candidates, str) else next(iter(candidates), None)
+    incremental = forced == "INCREMENTAL" or (cursor is not None and forced != "FULL_TABLE")
+    return Stream(
+        name=str(raw.get("stream") or raw.get("tap_stream_id")),
+        schema=raw.get("schema") or {"type": "object", "properties": {}, "additionalProperties": True},
+        primary_key=tuple((str(name),) for name in key),
+        cursor=(str(cursor),) if incremental and cursor else None,
+        sync_modes=(SyncMode.full_refresh, SyncMode.incremental) if incremental else (SyncMode.full_refresh,),
+        source_defined_cursor=incremental,
+    )
+
+
+def metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    for entry in raw.get("metadata") or ():
+        if isinstance(entry, Mapping) and not entry.get("breadcrumb"):
+            return part(entry, "metadata")
+    return {}
+
+
+def configured(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
+    """A stream of the catalog as the tap wants it back: selected with all its fields, or not selected."""
+    found: dict[str, Any] = copy.deepcopy(dict(raw))
+    found.setdefault("stream", found.get("tap_stream_id"))
+    found["selected"] = stream is not None
+    if isinstance(found.get("schema"), dict):
+        found["schema"]["selected"] = stream is not None
+    entries = found["metadata"] = [e for e in found.get("metadata") or () if isinstance(e, dict)]
+    if all(entry.get("breadcrumb") for entry in entries):
+        entries.append({"breadcrumb": [], "metadata": {}})
+    for entry in entries:
+        values = entry.setdefault("metadata", {})
+        if entry.get("breadcrumb"):
+            if values.get("inclusion") != "unsupported":
+                values["selected"] = True
+            continue
+        values["selected"] = stream is not None
+        if stream is not None and len(stream.sync_modes) > 1:
+            values["replication-method"] = found["replication_method"] = METHODS[stream.sync_mode]
+            if stream.incremental and stream.cursor:
+                values["replication-key"] = found["replication_key"] = stream.cursor[0]
+    return found
+
+
+def state_of(streams: Sequence[Stream], states: States) -> Any:
+    """The tap's saved state, without the bookmarks of the streams that are read in full."""
+    saved: State = next(
+        (states[key] for key in (GLOBAL, *(s.key for s in streams)) if states.get(key, {}).get("type") == "SINGER"), {}
+    )
+    value = copy.deepcopy(saved.get("value"))
+    if not any(stream.incremental for stream in streams):
+        return None
+    if isinstance(value, dict) and isinstance(value.get("bookmarks"), dict):
+        for stream in streams:
+            if not stream.incremental:
+                value["bookmarks"].pop(stream.name, None)
+    return value

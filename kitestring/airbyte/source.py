@@ -1,0 +1,327 @@
+"""Any program that speaks Airbyte's protocol, as a source."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.decode import Garbage
+from kitestring.airbyte.gather import Gather
+from kitestring.airbyte.launch import Launch, checked, ended, form, part
+from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.source import Item, Source
+from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, States, Stream, SyncMode
+
+log = logging.getLogger("kitestring.airbyte")
+
+RATE_LIMIT_S = 6 * 3600.0
+"""How long a connector may be silent that says it is rate limited, and not until when."""
+
+
+class AirbyteSource(Launch, Source):
+    """Reads from an Airbyte source connector: a Python package, a program, or a container image.
+
+    One process reads all streams. Its states are kept as they are: those of a stream under the stream, a global or a
+    legacy state under the key of what is shared.
+    """
+
+    _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
+
+    def spec_of_connector(self) -> dict[str, Any]:
+        """The connector's own SPEC message."""
+        return form(self)
+
+    def check(self) -> None:
+        checked(self)
+
+    def discover(self) -> Catalog:
+        words = ["discover", "--config", "@config.json"]
+        body = self.answer(words, {"config.json": self.configuration()}, "catalog")
+        found: dict[str, dict[str, Any]] = {}
+        streams = []
+        for raw in body.get("streams") or () if isinstance(body, Mapping) else ():
+            stream = stream_of(raw, self.title)
+            found[stream.key] = raw
+            streams.append(stream)
+        self._catalog = found
+        return Catalog(tuple(streams))
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        """One process feeds all streams."""
+        return [list(streams)]
+
+    def concurrency(self) -> int:
+        return 1
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        if self._catalog is None:
+            self.discover()
+        assert self._catalog is not None
+        configured = [configured_stream(self._catalog[stream.key], stream) for stream in streams]
+        return [Partition(tuple(streams), data={"catalog": {"streams": configured}})]
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        words = ["read", "--config", "@config.json", "--catalog", "@catalog.json"]
+        files = {"config.json": self.configuration(), "catalog.json": partition.data["catalog"]}
+        saved = state_messages(partition.streams, states)
+        if saved is not None:
+            files["state.json"] = saved
+            words += ["--state", "@state.json"]
+        with self.started(words, files) as process:
+            reading = Reading(self, partition.streams)
+            crash: KitestringError | None = None
+            try:
+                for messages, nbytes in process.messages(lambda: reading.quiet_s):
+                    yield from reading.take(messages, nbytes)
+            except KitestringError as error:
+                crash = error
+            yield from reading.gather.take(last=crash is None and not process.stopped)
+            if process.stopped and crash is None:
+                raise Cancelled(f"{self.title} was ended")
+            if crash is not None:
+                raise crash
+            code = process.code()
+            why = None
+            if code:
+                why = self.unexplained(process, f"ended with {ended(code)}")
+            elif not reading.heard:
+                why = self.unexplained(process, "ended without a single message")
+            yield from reading.verdict(why)
+
+    def close(self) -> None:
+        self.end_all()
+        super().close()
+
+
+class Speaker(Protocol):
+    """Whoever says the messages."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def quiet_s(self) -> float: ...
+
+    def hide(self, text: str) -> str: ...
+
+    def heard(self, message: Mapping[str, Any]) -> KitestringError | None: ...
+
+
+class Reading:
+    """What one run of `read` says, message by message, and what became of each stream in the end."""
+
+    def __init__(self, launch: Speaker, streams: Sequence[Stream]) -> None:
+        self.launch = launch
+        self.streams = {stream.key: stream for stream in streams}
+        self.gather = Gather(self.streams)
+        self.rows = {(stream.namespace, stream.name): self.gather.rows[stream.key] for stream in streams}
+        self.keys = {(stream.namespace, stream.name): stream.key for stream in streams}
+        self.statuses: dict[str, str] = {}
+        self.errors: dict[str, KitestringError] = {}
+        self.error: KitestringError | None = None
+        self.since: dict[str, int] = dict.fromkeys(self.streams, 0)
+        self.strangers: set[tuple[Any, Any]] = set()
+        self.heard = False
+        self.waits_until = 0.0
+
+    @property
+    def quiet_s(self) -> float:
+        """How long it may be silent now: longer while a wait that it announced goes on."""
+        return self.launch.quiet_s + max(0.0, self.waits_until - time.time())
+
+    def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
+        """Sort messages; yields what is due."""
+        gather, rows, since, keys = self.gather, self.rows, self.since, self.keys
+        self.heard = self.heard or bool(messages)
+        gather.nbytes += nbytes
+        for message in messages:
+            try:
+                if message["type"] == "RECORD":
+                    record = message["record"]
+                    name = (record.get("namespace"), record["stream"])
+                    data = record["data"]
+                    if type(data) is dict:
+                        rows[name].append(data)
+                        gather.count += 1
+                        since[keys[name]] += 1
+                        continue
+            except (KeyError, TypeError, AttributeError):
+                pass
+            yield from self.other(message)
+        if gather.due:
+            yield from gather.take()
+
+    def other(self, message: Any) -> Iterator[Item]:
+        """Whatever is no record of a selected stream."""
+        if isinstance(message, Garbage):
+            if message.broken:
+                yield Reject({"line": message.text}, "the connector wrote a record that is no JSON")
+            else:
+                log.info(self.launch.hide(message.text), extra={"connector": self.launch.title})
+            return
+        match message.get("type"):
+            case "RECORD":
+                yield from self.odd_record(part(message, "record"))
+            case "STATE":
+                yield from self.state(part(message, "state"))
+            case "TRACE" if part(message, "trace").get("type") == "STREAM_STATUS":
+                self.status(part(part(message, "trace"), "stream_status"))
+            case _:
+                error = self.launch.heard(message)
+                if error is not None:
+                    key = self.key_of(part(part(part(message, "trace"), "error"), "stream_descriptor"))
+                    if key is not None:
+                        self.errors[key] = error
+                    else:
+                        self.error = self.error or error
+
+    def odd_record(self, record: Mapping[str, Any]) -> Iterator[Item]:
+        name = (record.get("namespace") or None, record.get("stream"))
+        if name in self.keys and isinstance(record.get("data"), dict):  # its namespace is an empty text
+            self.rows[name].append(record["data"])
+            self.gather.count += 1
+            self.since[self.keys[name]] += 1
+        elif name not in self.keys:
+            if name not in self.strangers:
+                self.strangers.add(name)
+                log.warning("records of a stream that is not selected are left out", extra={"stream": name[1]})
+        else:
+            self.since[self.keys[name]] += 1
+            yield Reject({"record": record.get("data")}, "the record's data are no object")
+
+    def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
+        kind = state.get("type") or ("GLOBAL" if "global" in state else "STREAM" if "stream" in state else "LEGACY")
+        if kind == "STREAM":
+            body = part(state, "stream")
+            key = self.key_of(part(body, "stream_descriptor"))
+            if key is None:
+                return
+            self.compare(state, key)
+            self.gather.state(key, dict(part(body, "stream_state")))
+        elif kind == "GLOBAL":
+            self.gather.shared({"type": "GLOBAL", "global": dict(part(state, "global"))})
+        else:
+            self.gather.shared({"type": "LEGACY", "data": dict(part(state, "data"))})
+        if self.gather.due:
+            yield from self.gather.take()
+
+    def compare(self, state: Mapping[str, Any], key: str) -> None:
+        """A state says how many records stand before it: fewer that came were lost on the way."""
+        said = part(state, "sourceStats").get("recordCount")
+        came, self.since[key] = self.since[key], 0
+        if isinstance(said, int | float) and came < said:
+            raise ConnectorError(
+                f"{self.launch.title} says it wrote {int(said)} records of {key} before a state, {came} of them came",
+                hint="Report it to the connector's author, with the debug log.",
+                stream=key,
+            )
+
+    def status(self, status: Mapping[str, Any]) -> None:
+        key = self.key_of(part(status, "stream_descriptor"))
+        said = str(status.get("status"))
+        self.waits_until = 0.0
+        for reason in status.get("reasons") or ():
+            if isinstance(reason, Mapping) and reason.get("type") == "RATE_LIMITED":
+                reset = part(reason, "rate_limited").get("quota_reset")
+                until = float(reset) / 1000 if isinstance(reset, int | float) else time.time() + RATE_LIMIT_S
+                self.waits_until = until
+                log.info("rate limited", extra={"connector": self.launch.title, "until": until})
+        if key is not None:
+            self.statuses[key] = said
+
+    def key_of(self, descriptor: Mapping[str, Any]) -> str | None:
+        return self.keys.get((descriptor.get("namespace") or None, str(descriptor.get("name"))))
+
+    def verdict(self, why: KitestringError | None) -> Iterator[Failed]:
+        """The streams that failed; raises where all did, or where nothing says which. `why`: how the run ended badly.
+
+        A stream is complete when the connector said so; a connector that says nothing of its streams (an old one) is
+        believed by its exit code. An error that no stream bears fails each stream that was not said to be complete,
+        and all of them when every one was.
+        """
+        failed: dict[str, KitestringError] = {}
+        general = self.error or why
+        for key in self.streams:
+            status = self.statuses.get(key)
+            if key in self.errors:
+                failed[key] = self.errors[key]
+            elif status == "INCOMPLETE":
+                failed[key] = general or ConnectorError(f"{self.launch.title} did not complete the stream {key}")
+            elif status != "COMPLETE" and (general or self.statuses):
+                failed[key] = general or ConnectorError(
+                    f"{self.launch.title} ended without saying that the stream {key} is complete"
+                )
+        if general is not None and not failed:
+            raise general
+        if len(failed) == len(self.streams) and failed:
+            raise next(iter(failed.values()))
+        for key, error in failed.items():
+            yield Failed(key, error)
+
+
+def stream_of(raw: Any, title: str) -> Stream:
+    """A stream of a CATALOG message."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+        raise ConnectorError(f"{title} gave a catalog with a stream that has no name", hint="Report it to its author.")
+    cursor = [str(one) for one in raw.get("default_cursor_field") or ()]
+    modes = [SyncMode(one) for one in raw.get("supported_sync_modes") or () if one in SyncMode.__members__]
+    keys = raw.get("source_defined_primary_key") or ()
+    return Stream(
+        name=raw["name"],
+        namespace=raw.get("namespace") or None,
+        schema=raw.get("json_schema") or {"type": "object", "properties": {}, "additionalProperties": True},
+        primary_key=tuple(tuple(map(str, path)) for path in keys if path),
+        cursor=tuple(cursor) or None,
+        sync_modes=tuple(modes) or (SyncMode.full_refresh,),
+        source_defined_cursor=bool(raw.get("source_defined_cursor")),
+    )
+
+
+def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
+    """A stream of the configured catalog: the source's own description as it came, and what was selected."""
+    found: dict[str, Any] = {
+        "stream": dict(raw),
+        "sync_mode": stream.sync_mode.value,
+        "destination_sync_mode": stream.write_mode.value,
+    }
+    if stream.cursor:
+        found["cursor_field"] = list(stream.cursor)
+    if stream.primary_key:
+        found["primary_key"] = [list(path) for path in stream.primary_key]
+    return found
+
+
+def state_messages(streams: Sequence[Stream], states: States) -> Any:
+    """The saved states as the connector wants them back, of the incremental streams alone; None without any."""
+    wanted = {(s.namespace, s.name): s for s in streams if s.incremental}
+    found: list[Any] = []
+    for key in (GLOBAL, *(stream.key for stream in wanted.values())):
+        state = states.get(key)
+        if not state:
+            continue
+        if state.get("type") == "GLOBAL" and isinstance(state.get("global"), Mapping):
+            body = dict(state["global"])
+            parts = body.get("stream_states") or ()
+            body["stream_states"] = [p for p in parts if name_in(p) in wanted]
+            return [{"type": "GLOBAL", "global": body}]
+        if state.get("type") == "LEGACY" and isinstance(state.get("data"), Mapping):
+            return state["data"]
+    for (namespace, name), stream in wanted.items():
+        state = states.get(stream.key)
+        if state:
+            found.append(stream_state(namespace, name, state))
+    return found or None
+
+
+def name_in(one: Any) -> tuple[Any, Any]:
+    descriptor = part(one, "stream_descriptor") if isinstance(one, Mapping) else {}
+    return descriptor.get("namespace") or None, descriptor.get("name")
+
+
+def stream_state(namespace: str | None, name: str, state: State) -> dict[str, Any]:
+    descriptor = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"type": "STREAM", "stream": {"stream_descriptor": descriptor, "stream_state": state}}

@@ -1,0 +1,74 @@
+"""What serving tells the platform beside records and states: log entries and errors without secrets, and the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from kitestring.airbyte.messages import Writer
+from kitestring.config import MASK
+from kitestring.errors import ConnectorError, KitestringError
+
+PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+
+
+class Engine(Protocol):
+    """What is needed of the engine, which stands above this tool kit and comes as a parameter."""
+
+    sync: Callable[..., Any]
+    Selection: Callable[..., Any]
+
+
+class Told(logging.Handler):
+    """Log entries as LOG messages, without the secrets of the configuration."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self.writer = writer
+        self.secrets: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}.get(record.levelno, "INFO")
+        with contextlib.suppress(OSError, ValueError):
+            fields = "".join(f" {k}={v}" for k, v in vars(record).items() if k not in PLAIN)
+            self.writer.log(level, self.hide(self.format(record) + fields))
+
+    def hide(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+    def without_secrets(self, error: KitestringError) -> KitestringError:
+        error.message, error.hint = self.hide(error.message), self.hide(error.hint)
+        return error
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, so that the sync stops behind what is durable."""
+    cancel = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+    before = {n: signal.signal(n, lambda *_: cancel.set()) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def concluded(result: Any, writer: Writer, told: Told) -> int:
+    """What is left to say of a sync that has ended, and its exit code: 0 for nothing but green."""
+    if result.error is not None:
+        writer.error(told.without_secrets(result.error))
+    for name, one in result.streams.items():
+        for suspicion in one.suspicions:
+            writer.error(ConnectorError(f"{name}: {suspicion}", hint="Compare both sides before you trust the copy."))
+    if result.cancelled:
+        writer.log("WARN", "stopped before the end")
+    return 0 if result.ok else 1

@@ -1,0 +1,96 @@
+"""A stand-in for Confluence Cloud's REST API v2: a space of pages, blog posts and comments.
+
+Facts: developer.atlassian.com/cloud/confluence/rest/v2 (cursor paging by relative links, sort, status), read 2026-11.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from kitestring.testing.help_desk.objects import BEGIN, iso
+from kitestring.testing.help_desk.texts import problems
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
+
+Json = dict[str, Any]
+EMAIL, TOKEN = "agent@larkspur.example", "confluence-token"
+COLLECTIONS = ("pages", "blogposts", "footer-comments", "inline-comments", "spaces")
+
+
+class ConfluenceStandIn(StandIn):
+    """`server.config` opens it. A change moves `now` on by a day; trashing changes nothing but the status."""
+
+    name: ClassVar[str] = "confluence"
+
+    def __init__(self, *, pages: int = 40, page: int = 15, strangers: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self.page, self.strangers = page, strangers
+        self.now = BEGIN
+        self.rows: dict[str, list[Json]] = {name: [] for name in COLLECTIONS}
+        self.rows["spaces"] = [{"id": str(n), "key": f"S{n}", "name": f"Space {n}", "type": "global",
+                                "status": "current"} for n in range(20)]  # fmt: skip
+        texts = problems()
+        for n in range(pages):
+            problem = texts[n % len(texts)]
+            page_id = self.add("pages", problem.title, problem.cause, spaceId="0")["id"]
+            self.rows["pages"][-1]["status"] = "archived" if n % 10 == 9 else "current"
+            if n % 4 == 0:
+                self.add("blogposts", f"News {n}", problem.symptom, spaceId="0")
+                self.add("footer-comments", "Re", problem.symptom, pageId=page_id)
+            if n % 8 == 0:
+                self.add("inline-comments", "Re", problem.steps[0], pageId=page_id, resolutionStatus="open")
+
+    @property
+    def config(self) -> Json:
+        return {"domain_name": "larkspur.atlassian.net", "email": EMAIL, "api_token": TOKEN, "base_url": self.url}
+
+    def add(self, collection: str, title: str, text: str, **fields: Any) -> Json:
+        self.now += 86_400
+        number = str(sum(map(len, self.rows.values())))
+        row = {"id": number, "status": "current", "title": title, "authorId": "user-1", "createdAt": self._time(),
+               "version": {"number": 1, "createdAt": self._time(), "message": "", "minorEdit": False},
+               "body": {"storage": {"representation": "storage", "value": f"<p>{text}</p>"}},
+               "_links": {"webui": f"/pages/{number}"}, **fields}  # fmt: skip
+        self.rows[collection].append(row)
+        return row
+
+    def edit(self, row: Json, text: str) -> None:
+        self.now += 86_400
+        row["version"] = {"number": row["version"]["number"] + 1, "createdAt": self._time()}
+        row["body"]["storage"]["value"] = f"<p>{text}</p>"
+
+    def _time(self) -> str:
+        return iso(self.now).replace("Z", ".000Z")
+
+    def authorize(self, call: Call) -> Answer | None:
+        given = call.headers.get("authorization", "")
+        if given == "Basic " + b64encode(f"{EMAIL}:{TOKEN}".encode()).decode():
+            return None
+        if self.strangers:
+            return Answer(200, {"results": [], "_links": {}}, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
+        return self.refuse(401, "Unauthorized; scope does not match")
+
+    def refuse(self, status: int, message: str) -> Answer:
+        return Answer(status, {"errors": [{"status": status, "code": "ERROR", "title": message, "detail": None}]})
+
+    @route("GET", "/wiki/api/v2/{collection}")
+    def listed(self, call: Call, collection: str) -> Any:
+        if collection not in self.rows:
+            return self.refuse(404, "Not found")
+        rows = self.rows[collection]
+        wanted = call.param("status")
+        if wanted:
+            rows = [row for row in rows if row["status"] == wanted]
+        if call.param("sort") == "-modified-date":
+            rows = sorted(rows, key=lambda row: row["version"]["createdAt"], reverse=True)
+        start = int(call.param("cursor", "at-0").removeprefix("at-"))
+        end = start + min(self.page, int(call.param("limit", "25")))
+        links = {"base": f"{self.url}/wiki"}
+        if end < len(rows):
+            query = urlencode({**{k: v[-1] for k, v in call.params.items()}, "cursor": f"at-{end}"})
+            links["next"] = f"{call.path}?{query}"
+        page = rows[start:end]
+        if call.param("body-format") != "storage":
+            page = [{k: v for k, v in row.items() if k != "body"} for row in page]
+        return {"results": page, "_links": links}

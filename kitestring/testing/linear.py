@@ -1,0 +1,114 @@
+"""A stand-in for Linear's GraphQL API: issues, comments, projects and documents of a workspace.
+
+It understands the queries of the manifest: one root list with its arguments and a selection of fields. Facts:
+linear.app/developers (paging, filtering, errors, rate limits), read 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any, ClassVar
+
+from kitestring.testing.help_desk.objects import BEGIN, iso
+from kitestring.testing.help_desk.texts import problems
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
+
+Json = dict[str, Any]
+KEY = "lin_api_larkspur"
+DAY = 86_400
+ROOTS = (
+    *("issues", "comments", "projects", "projectUpdates", "documents", "cycles"),
+    *("teams", "users", "issueLabels", "workflowStates"),
+)
+CODES = {400: "GRAPHQL_VALIDATION_FAILED", 401: "AUTHENTICATION_ERROR", 429: "RATELIMITED"}
+
+
+class LinearStandIn(StandIn):
+    """`server.config` opens it. Every change moves `now` on by a day."""
+
+    name: ClassVar[str] = "linear"
+
+    def __init__(self, *, issues: int = 24, page: int = 10, **more: Any) -> None:
+        super().__init__(**more)
+        self.page = page
+        self.now = BEGIN
+        self.rows: dict[str, list[Json]] = {root: [] for root in ROOTS}
+        for n, problem in enumerate(problems()[:issues]):
+            issue = self.add("issues", title=problem.title, description=problem.cause, identifier=f"LAR-{n}",
+                             team={"id": "teams-0", "key": "LAR", "name": "Larkspur"}, labelIds=[])  # fmt: skip
+            for step in problem.steps[: n % 3]:
+                self.add("comments", body=step, issue={"id": issue["id"], "identifier": issue["identifier"]})
+        for root in ROOTS[2:]:
+            for n in range(12 if root == "documents" else 3):
+                self.add(root, name=f"{root} {n}", title=f"{root} {n}", content="What we know.", body="On track.")
+
+    @property
+    def config(self) -> Json:
+        return {"api_key": KEY, "calls_per_hour": 100_000, "base_url": self.url}
+
+    def add(self, root: str, **fields: Any) -> Json:
+        self.now += DAY
+        rows = self.rows[root]
+        row = {"id": f"{root}-{len(rows)}", "createdAt": self._time(), "updatedAt": self._time(), **fields}
+        rows.append(row)
+        return row
+
+    def change(self, row: Json, **fields: Any) -> None:
+        self.now += DAY
+        row.update(fields, updatedAt=self._time())
+
+    def trash(self, row: Json) -> None:
+        self.change(row, trashed=True)
+        row["archivedAt"] = row["updatedAt"]
+
+    def _time(self) -> str:
+        return iso(self.now).replace("Z", ".000Z")
+
+    def authorize(self, call: Call) -> Answer | None:
+        return None if call.headers.get("authorization") == KEY else self.refuse(401, "Authentication required")
+
+    def refuse(self, status: int, message: str) -> Answer:
+        code = CODES.get(status, "INTERNAL_SERVER_ERROR")
+        # Linear tells an exhausted limit with a 400.
+        body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+        return Answer(400 if status == 429 else status, body)
+
+    def rate_limited(self, wait_s: float) -> Answer:
+        answer = self.refuse(429, "Rate limit exceeded")
+        reset = str(int((time.time() + wait_s) * 1000))
+        answer.headers.update({"X-RateLimit-Requests-Remaining": "0", "X-RateLimit-Requests-Reset": reset})
+        return answer
+
+    @route("POST", "/graphql")
+    def graphql(self, call: Call) -> Any:
+        asked = call.json()
+        found = re.search(
+            r"(\w+)\(first: \$first, after: \$after, orderBy: updatedAt, includeArchived: true", asked["query"]
+        )
+        if found is None or found[1] not in self.rows or asked["query"].count("{") != asked["query"].count("}"):
+            return self.refuse(400, "Cannot query this")
+        since = re.search(r'updatedAt: \{ gte: "([^"]*)" \}', asked["query"])
+        rows = [row for row in self.rows[found[1]] if since is None or row["updatedAt"] >= since[1]]
+        rows.sort(key=lambda row: row["updatedAt"], reverse=True)
+        start = int((asked["variables"].get("after") or "after-0").removeprefix("after-"))
+        end = start + min(self.page, asked["variables"]["first"])
+        fields = selected(asked["query"])
+        nodes = [{name: row.get(name) for name in fields} for row in rows[start:end]]
+        return {
+            "data": {
+                found[1]: {"nodes": nodes, "pageInfo": {"hasNextPage": end < len(rows), "endCursor": f"after-{end}"}}
+            }
+        }
+
+
+def selected(query: str) -> list[str]:
+    """The names that the query selects directly under `nodes`."""
+    depth, names = 0, []
+    for word in re.findall(r"[{}]|\w+", query.partition("nodes")[2]):
+        depth += {"{": 1, "}": -1}.get(word, 0)
+        if depth == 0:
+            break
+        if depth == 1 and word not in "{}":
+            names.append(word)
+    return names

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+from manifest_cases import assert_golden_requests, counted
+from reading import read
+
+from kitestring.errors import AuthError, ConfigError
+from kitestring.registry import source
+from kitestring.testing.confluence import ConfluenceStandIn
+from kitestring.testing.stand_in import Faults
+from kitestring.types import DELETED_AT
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "confluence.txt"
+EXPECTED = {"pages": 40, "blog_posts": 10, "footer_comments": 10, "inline_comments": 5, "spaces": 20}
+
+
+@pytest.fixture
+def server():
+    with ConfluenceStandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def confluence(server):
+    found = source("confluence", server.config)
+    yield found
+    found.close()
+
+
+def test_every_stream_is_read_completely_and_fits_its_declared_fields(confluence):
+    assert counted(confluence) == EXPECTED
+
+
+def test_the_requests_are_the_golden_ones():
+    with ConfluenceStandIn(pages=10, page=4) as server:
+        assert_golden_requests(server, source("confluence", server.config), GOLDEN)
+
+
+def test_a_second_read_brings_only_what_changed(server, confluence):
+    states = {name: read(confluence, name)[1] for name in ("pages", "footer_comments")}
+    server.edit(server.rows["pages"][3], "Something else.")
+    new = server.add("pages", "Something new", "It broke.")
+    server.add("footer-comments", "Re", "Thanks", pageId=new["id"])
+    seen = len(server.requests)
+    rows, _ = read(confluence, "pages", states["pages"])
+    assert {"<p>Something else.</p>", "<p>It broke.</p>"} <= {row["text"] for row in rows}
+    assert len(rows) == 4, "the two, and the last of the current and of the archived pages again"
+    comments, _ = read(confluence, "footer_comments", states["footer_comments"])
+    assert comments[0]["text"] == "<p>Thanks</p>"
+    assert len(server.requests) - seen == 4
+
+
+def test_trashed_pages_are_deletions_in_every_read(server, confluence):
+    _, state = read(confluence, "pages")
+    server.rows["pages"][2]["status"] = "trashed"
+    for _ in range(2):
+        rows, state = read(confluence, "pages", state)
+        assert [row["id"] for row in rows if row.get(DELETED_AT)] == [server.rows["pages"][2]["id"]]
+
+
+def test_pages_have_their_text_and_address(confluence):
+    rows, _ = read(confluence, "pages")
+    assert all(row["text"].startswith("<p>") for row in rows)
+    assert rows[0]["url"].startswith("https://larkspur.atlassian.net/wiki/pages/")
+
+
+def test_the_start_date_limits_what_is_read(server):
+    rows, _ = read(source("confluence", {**server.config, "start_date": "2025-02-01T00:00:00Z"}), "pages")
+    assert 0 < len(rows) < 40
+    assert min(row["updated_at"] for row in rows) >= "2025-02-01"
+
+
+def test_limits_cost_time_but_no_record():
+    with ConfluenceStandIn(page=4, faults=Faults(seed=5, rate_limit=0.3, retry_after_s=0)) as server:
+        assert len(read(source("confluence", server.config), "pages")[0]) == 40
+        assert 429 in {call.status for call in server.requests}
+
+
+def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
+    confluence = source("confluence", {**server.config, "api_token": "not-the-token"})
+    with pytest.raises(AuthError, match="401") as caught:
+        confluence.check()
+    assert "not-the-token" not in str(caught.value)
+
+
+def test_a_refused_token_that_is_answered_as_a_stranger_is_never_an_empty_sync():
+    with ConfluenceStandIn(strangers=True) as server:
+        confluence = source("confluence", {**server.config, "api_token": "expired"})
+        with pytest.raises(ConfigError, match="refused the email and API token"):
+            read(confluence, "pages")
+
+
+def test_a_domain_without_confluence_is_an_error(server):
+    server._routes = []
+    with pytest.raises(ConfigError, match=r"no Confluence at larkspur\.atlassian\.net"):
+        source("confluence", server.config).check()

@@ -1,0 +1,89 @@
+"""A destination that speaks the protocol: a JSON file per stream, replaced as a whole when a stream is complete.
+
+States are given back when the records before them are in the file. `trouble` in its configuration makes it misbehave.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+
+def option(name):
+    with open(sys.argv[sys.argv.index(name) + 1]) as file:
+        return json.load(file)
+
+
+def stored(path):
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return []
+
+
+def store(path, rows):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".tmp", "w") as file:
+        json.dump(rows, file)
+    os.replace(path + ".tmp", path)
+
+
+def write(config, entry):
+    trouble = config.get("trouble", "")
+    stream, mode = entry["stream"], entry["destination_sync_mode"]
+    keys = [path[0] for path in entry.get("primary_key") or ()]
+    path = os.path.join(config["folder"], stream["name"].replace("/", "_") + ".json")
+    anew = entry["minimum_generation_id"] > 0
+    rows = [] if anew else stored(path)
+    complete = False
+    count = 0
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            if trouble == "crash" and count == 3:
+                sys.stderr.write("the shelf fell over\n")
+                sys.exit(7)
+            count += 1
+            data = message["record"]["data"]
+            if mode == "append_dedup" and keys and not anew:
+                rows = [row for row in rows if any(row.get(key) != data.get(key) for key in keys)]
+            rows.append(data)
+        elif message["type"] == "STATE":
+            if trouble == "error":
+                error = {"message": "the disk is full", "failure_type": "config_error"}
+                say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}})
+                sys.exit(1)
+            if trouble == "silent":
+                time.sleep(60)
+            if not anew:
+                store(path, rows)
+            if trouble == "lossy":
+                message["state"]["destinationStats"] = {
+                    "recordCount": message["state"]["sourceStats"]["recordCount"] - 1
+                }
+            say(message)
+        elif message["type"] == "TRACE":
+            complete = message["trace"]["stream_status"]["status"] == "COMPLETE"
+    if trouble == "end":
+        sys.exit(3)
+    if complete and anew:
+        store(path, rows)
+
+
+if sys.argv[1] == "spec":
+    modes = ["append", "overwrite", "append_dedup"]
+    say(
+        {
+            "type": "SPEC",
+            "spec": {"connectionSpecification": {"type": "object"}, "supported_destination_sync_modes": modes},
+        }
+    )
+elif sys.argv[1] == "check":
+    say({"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}})
+else:
+    write(option("--config"), option("--catalog")["streams"][0])

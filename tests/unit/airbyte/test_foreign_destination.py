@@ -1,0 +1,141 @@
+"""A foreign destination: a batch counts as written when the connector gave back the state behind it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kitestring.airbyte.destination import AirbyteDestination
+from kitestring.engine import MemoryStates, Result, Selection, Status, sync
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.testing.memory import MemorySource
+
+SHELF = [sys.executable, "-I", "-S", str(Path(__file__).parent / "shelf.py")]
+
+
+def shelf(folder: Path, trouble: str = "", **settings: Any) -> AirbyteDestination:
+    return AirbyteDestination.load(
+        {"command": SHELF, "config": {"folder": str(folder), "trouble": trouble}, **settings}
+    )
+
+
+def source(count: int, text: str = "text") -> MemorySource:
+    return MemorySource(
+        records={"a": [{"id": n, "text": text} for n in range(count)]}, primary_keys={"a": "id"}, cursors={"a": "id"}
+    )
+
+
+def stored(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "a.json").read_text())
+    return found
+
+
+def run(folder: Path, count: int, mode: str, trouble: str = "", **more: Any) -> Result:
+    how = "full_refresh" if mode == "overwrite" else None
+    destination = shelf(folder, trouble, **more.pop("settings", {}))
+    return sync(source(count), destination, [Selection("a", sync_mode=how, write_mode=mode)], **more)
+
+
+def error_of(result: Result) -> KitestringError:
+    error = result.error or result.streams["a"].error
+    assert error is not None
+    return error
+
+
+def test_its_modes_are_those_of_its_spec_and_its_check_is_its_own(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    assert one.modes == {"append", "overwrite", "append_dedup"}
+    one.check()
+
+
+def test_records_are_written_and_the_state_is_saved_behind_them(tmp_path: Path) -> None:
+    states = MemoryStates()
+    result = run(tmp_path, 250, "append", states=states)
+    assert result.status is Status.succeeded
+    assert len(stored(tmp_path)) == 250
+    assert states.load("default")["a"] == {"cursor": 249}
+
+
+def test_an_overwrite_replaces_when_the_process_has_ended_well(tmp_path: Path) -> None:
+    assert run(tmp_path, 20, "overwrite").ok
+    assert run(tmp_path, 3, "overwrite").ok
+    assert [row["id"] for row in stored(tmp_path)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("trouble", ["crash", "error", "end"])
+def test_an_overwrite_that_fails_keeps_the_old_data(tmp_path: Path, trouble: str) -> None:
+    assert run(tmp_path, 20, "overwrite").ok
+    result = run(tmp_path, 7, "overwrite", trouble)
+    assert result.status is Status.failed
+    assert len(stored(tmp_path)) == 20
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "said"),
+    [
+        ("crash", ConnectorError, "exit code 7.*the shelf fell over"),
+        ("error", ConfigError, "the disk is full"),
+        ("end", ConnectorError, "exit code 3 at the end of a"),
+    ],
+)
+def test_a_write_that_fails_is_never_green(tmp_path: Path, trouble: str, kind: type, said: str) -> None:
+    states = MemoryStates()
+    result = run(tmp_path, 50, "append", trouble, states=states)
+    assert result.status is Status.failed
+    error = error_of(result)
+    assert isinstance(error, kind)
+    assert __import__("re").search(said, str(error))
+    if trouble != "end":
+        assert states.load("default") == {}
+
+
+def test_a_connector_that_counts_fewer_records_than_it_was_given_is_suspicious(tmp_path: Path) -> None:
+    result = run(tmp_path, 50, "append", "lossy")
+    assert result.status is Status.suspicious
+    assert "50 records were read, 49 are accounted for" in result.streams["a"].suspicions[0]
+
+
+def test_a_connector_that_never_gives_the_state_back_is_ended(tmp_path: Path) -> None:
+    from kitestring.batch import Batch
+    from kitestring.errors import TransientError
+    from kitestring.types import Stream
+
+    one, stream = shelf(tmp_path, "silent", quiet_s=0.6), Stream("a")
+    began = time.monotonic()
+    one.begin(stream)
+    with pytest.raises(TransientError, match="wrote nothing for"):
+        one.write(stream, Batch("a", rows=[{"id": 1}]))
+    one.close()
+    assert time.monotonic() - began < 15
+
+
+def test_a_pause_in_which_nothing_is_asked_of_it_does_not_count_as_silence(tmp_path: Path) -> None:
+    from kitestring.batch import Batch
+    from kitestring.types import Stream
+
+    one, stream = shelf(tmp_path, quiet_s=0.8), Stream("a")
+    one.begin(stream)
+    for number in range(2):
+        one.write(stream, Batch("a", rows=[{"id": number}]))
+        time.sleep(1.5)
+    one.commit(stream)
+    assert len(stored(tmp_path)) == 2
+
+
+def test_a_stream_that_is_aborted_leaves_no_process(tmp_path: Path) -> None:
+    from kitestring.batch import Batch
+    from kitestring.types import Stream
+
+    one, stream = shelf(tmp_path), Stream("a")
+    one.begin(stream)
+    one.write(stream, Batch("a", rows=[{"id": 1}]))
+    process = one._writing["a"].process
+    assert process is not None
+    one.abort(stream)
+    assert process._process.poll() is not None
+    assert not process.folder.exists()

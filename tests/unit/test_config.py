@@ -1,0 +1,29 @@
+"""Secrets in objects whose fields nobody declared are found by the patterns of their names."""
+
+from __future__ import annotations
+
+from kitestring.airbyte.launch import by_name
+from kitestring.config import MASK, masked, secrets_in
+
+
+def test_secrets_are_found_by_pattern_at_any_depth() -> None:
+    values = {
+        "client_secret": "one",
+        "credentials": {"auth_type": "oauth", "refresh_token": "two", "deep": {"list": [{"api_key": "three"}]}},
+        "keywords": "plain",
+        "start": "2026-01-01",
+        "private_key": {"pem": "four"},
+    }
+    assert set(secrets_in(values, by_name())) == {"one", "two", "three", "four"}
+    shown = masked(values, by_name())
+    assert shown["credentials"] == {"auth_type": "oauth", "refresh_token": MASK, "deep": {"list": [{"api_key": MASK}]}}
+    assert shown["keywords"] == "plain"
+
+
+def test_a_declared_field_is_what_its_declaration_says() -> None:
+    schema = {
+        "properties": {"token": {"type": "string"}},
+        "patternProperties": {"token": {"airbyte_secret": True}},
+        "additionalProperties": False,
+    }
+    assert list(secrets_in({"token": "shown", "token_two": "hidden", "other": "shown"}, schema)) == ["hidden"]
