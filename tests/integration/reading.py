@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kitestring.batch import Batch
 from kitestring.source import Source
-from kitestring.testing.stand_in import Call, StandIn
 from kitestring.types import Checkpoint, Reject, SyncMode
 
 
@@ -39,35 +38,3 @@ def golden(path: Path, lines: list[str]) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")
     return path.read_text()
-
-
-def read_all(source: Source) -> tuple[dict[str, int], dict[str, set[str]]]:
-    """How many records each stream has, counted by their keys, and fields that its schema does not declare."""
-    found, undeclared = {}, {}
-    for stream in source.discover():
-        rows, _ = read(source, stream.name)
-        assert stream.primary_key, stream.name
-        found[stream.name] = len({tuple(row[part] for (part,) in stream.primary_key) for row in rows})
-        extra = {key for row in rows for key in row} - set(stream.schema["properties"])
-        if extra:
-            undeclared[stream.name] = extra
-    return found, undeclared
-
-
-def requests_of(source: Source, server: StandIn, name: str) -> tuple[str, str]:
-    """The requests of a full read and of a second, incremental one, and those of the golden file `name`."""
-    lines = []
-    for stream in source.discover():
-        seen = len(server.requests)
-        _, state = read(source, stream.name)
-        lines += [f"# {stream.name}", *map(_line, server.requests[seen:])]
-        if stream.cursor:
-            seen = len(server.requests)
-            read(source, stream.name, state)
-            lines += ["# … again", *map(_line, server.requests[seen:])]
-    path = Path(__file__).parent.parent / "golden" / "requests" / f"{name}.txt"
-    return "\n".join(lines) + "\n", golden(path, lines)
-
-
-def _line(call: Call) -> str:
-    return call.line() + (" " + call.body.decode() if call.body else "")

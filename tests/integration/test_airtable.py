@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.airtable import AirtableStandIn
 from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "airtable.txt"
 
 PROBLEMS = "larkspur_hq/known_problems/tblProblems"
 EXPECTED = {PROBLEMS: 230, "larkspur_hq/people/tblPeople": 20, "sales/people/tblPeople2": 5}
@@ -24,12 +29,11 @@ def airtable(server):
 
 
 def test_every_table_of_every_base_is_a_stream_and_is_read_completely(airtable):
-    assert read_all(airtable) == (EXPECTED, {})
+    assert counted(airtable) == EXPECTED
 
 
 def test_the_requests_are_the_golden_ones(server, airtable):
-    made, golden = requests_of(airtable, server, "airtable")
-    assert made == golden
+    assert_golden_requests(server, airtable, GOLDEN)
 
 
 def test_the_schema_of_a_stream_is_that_of_the_table(airtable):

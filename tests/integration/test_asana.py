@@ -1,12 +1,16 @@
 import logging
+from pathlib import Path
 
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.asana import FRESH, REFRESH, AsanaStandIn
 from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "asana.txt"
 
 EXPECTED = {
     "tasks": 130, "stories": 130, "projects": 2, "sections": 3, "workspaces": 2, "users": 120, "teams": 1, "tags": 4,
@@ -28,13 +32,12 @@ def asana(server):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(asana):
-    assert read_all(asana) == (EXPECTED, {})
+    assert counted(asana) == EXPECTED
 
 
 def test_the_requests_are_the_golden_ones():
     with AsanaStandIn(tasks=12) as server:
-        made, golden = requests_of(source("asana", server.config), server, "asana")
-    assert made == golden
+        assert_golden_requests(server, source("asana", server.config), GOLDEN)
 
 
 def test_the_text_of_a_task_is_among_the_fields_that_are_asked_for(asana):

@@ -1,12 +1,16 @@
 import logging
+from pathlib import Path
 
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "freshdesk.txt"
 
 EXPECTED = {
     "tickets": 230, "conversations": 219, "satisfaction_ratings": 12, "time_entries": 1, "solution_articles": 120,
@@ -30,12 +34,11 @@ def freshdesk(server):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(freshdesk):
-    assert read_all(freshdesk) == (EXPECTED, {})
+    assert counted(freshdesk) == EXPECTED
 
 
 def test_the_requests_are_the_golden_ones(server, freshdesk):
-    made, golden = requests_of(freshdesk, server, "freshdesk")
-    assert made == golden
+    assert_golden_requests(server, freshdesk, GOLDEN)
 
 
 def test_a_second_read_brings_only_what_changed_and_what_was_deleted(server, freshdesk):

@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.intercom import IntercomStandIn
 from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "intercom.txt"
 
 EXPECTED = {
     "conversations": 320, "conversation_parts": 321, "tickets": 40, "articles": 60, "collections": 4, "contacts": 170,
@@ -26,14 +31,13 @@ def intercom(server):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(intercom):
-    assert read_all(intercom) == (EXPECTED, {})
+    assert counted(intercom) == EXPECTED
 
 
 def test_the_requests_are_the_golden_ones():
     with IntercomStandIn(conversations=160) as server:
         server.contacts = {key: row for key, row in server.contacts.items() if row["id"] < "c12"}
-        made, golden = requests_of(source("intercom", server.config), server, "intercom")
-    assert made == golden
+        assert_golden_requests(server, source("intercom", server.config), GOLDEN)
 
 
 def test_a_second_read_brings_only_what_changed(server, intercom):

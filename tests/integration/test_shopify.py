@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.shopify import COUNTS, ShopifyStandIn
 from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "shopify.txt"
 
 
 @pytest.fixture
@@ -21,12 +26,11 @@ def shopify(server):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(shopify):
-    assert read_all(shopify) == (COUNTS, {})
+    assert counted(shopify) == COUNTS
 
 
 def test_the_requests_are_the_golden_ones(server, shopify):
-    made, golden = requests_of(shopify, server, "shopify")
-    assert made == golden
+    assert_golden_requests(server, shopify, GOLDEN)
 
 
 def test_every_declared_field_is_asked_for(server, shopify):

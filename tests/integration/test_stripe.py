@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
-from reading import read, read_all, requests_of
+from manifest_cases import assert_golden_requests, counted
+from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.stand_in import Faults, Limit
 from kitestring.testing.stripe import COUNTS, StripeStandIn
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "stripe.txt"
 
 
 @pytest.fixture
@@ -21,12 +26,11 @@ def stripe(server):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(stripe):
-    assert read_all(stripe) == (COUNTS, {})
+    assert counted(stripe) == COUNTS
 
 
 def test_the_requests_are_the_golden_ones(server, stripe):
-    made, golden = requests_of(stripe, server, "stripe")
-    assert made == golden
+    assert_golden_requests(server, stripe, GOLDEN)
     assert {call.headers["stripe-account"] for call in server.requests} == {"acct_larkspur"}
 
 
