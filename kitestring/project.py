@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMES = ("kitestring.yaml", "kitestring.yml")
 VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}\\]|\\.)*))?\}")
+PINNED = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
+PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 Lines = Mapping[tuple[str, ...], int]
 
@@ -31,6 +33,8 @@ class Entry(Config):
 
     connector: str
     """The connector's name (`kitestring connectors list`), or for a source the path of a manifest."""
+    version: str | None = None
+    """Of an installed connector of Airbyte's: the version to run. Default: the one that was installed last."""
     config: dict[str, Any] = option(default_factory=dict)
     """The connector's options (`kitestring spec NAME`); `${NAME}` and `${NAME:-default}` are environment variables."""
 
@@ -181,10 +185,57 @@ class Project:
         entry = entries[name]
         path = (f"{kind}s", name, "config")
         values = expand(entry.config, os.environ, lambda inner: self.place(*path, *inner))
-        connector = entry.connector
-        if connector.endswith((".yaml", ".yml")) and not os.path.isabs(os.path.expanduser(connector)):
-            connector = str(self.path.parent / connector)
-        return connector, values
+        if entry.version is None:
+            return self.connector(kind, entry.connector), values
+        if entry.connector.endswith((".yaml", ".yml")) or not PINNED.match(entry.version):
+            raise ConfigError(
+                f"{self.place(f'{kind}s', name, 'version')}: {entry.connector} cannot have the version {entry.version}",
+                hint="`version` pins an installed connector of Airbyte's; write its number in quotes.",
+            )
+        return f"{entry.connector}@{entry.version}", values
+
+    def connector(self, kind: Literal["source", "destination"], name: str) -> str:
+        """A connector as the registry takes it: the path of a manifest of this project, or the name as it is."""
+        if name.endswith((".yaml", ".yml")):
+            return name if os.path.isabs(os.path.expanduser(name)) else str(self.path.parent / name)
+        if kind == "source" and PLAIN.match(name):
+            for path in (self.connectors / f"{name}.yaml", self.connectors / f"{name}.yml"):
+                if path.is_file():
+                    return str(path)
+        return name
+
+    @property
+    def connectors(self) -> Path:
+        """The folder of the project's own manifests: `connectors` beside the project file. It need not be there."""
+        return self.path.parent / "connectors"
+
+    def pins(self, connector: str) -> list[tuple[Literal["source", "destination"], str, str]]:
+        """Kind, name and version of every source and destination that pins this connector (`source-pokeapi`)."""
+        found: list[tuple[Literal["source", "destination"], str, str]] = []
+        kinds: tuple[Literal["source", "destination"], ...] = ("source", "destination")
+        for kind in kinds:
+            for name, entry in (self.file.sources if kind == "source" else self.file.destinations).items():
+                bare = entry.connector.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("_", "-")
+                if entry.version is not None and f"{kind}-{bare}" == connector:
+                    found.append((kind, name, entry.version))
+        return found
+
+    def repin(self, kind: Literal["source", "destination"], name: str, version: str) -> bool:
+        """Write another version into the file, in its line, all else as it stands; False where it cannot be found."""
+        entry = (self.file.sources if kind == "source" else self.file.destinations)[name]
+        number = self.lines.get((f"{kind}s", name, "version"))
+        if number is None or entry.version is None:
+            return False
+        lines = self.path.read_text("utf-8").splitlines(keepends=True)
+        pattern = re.compile(rf"(\bversion[\"']?\s*:\s*)([\"']?){re.escape(entry.version)}\2(?![\w.])")
+        line, count = pattern.subn(lambda match: f'{match[1]}"{version}"', lines[number - 1], count=1)
+        if not count:
+            return False
+        lines[number - 1] = line
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        draft.write_text("".join(lines), "utf-8")
+        draft.replace(self.path)
+        return True
 
     def source(self, name: str) -> SourceHandle:
         """A source of the file."""

@@ -3,6 +3,8 @@
 A source is a module in `sources/`, a manifest in `sources/manifests/`, or an entry point of another package in the
 group `kitestring.sources`; a destination is a module in `destinations/` or an entry point in `kitestring.destinations`.
 A module's connector is its class of the module's name, whatever the case and underscores.
+A name that is none of these may be that of one of Airbyte's public connectors: `kitestring connectors install` fetched
+it. `NAME@VERSION` is always one of those.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kitestring.config import Config
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.source import Source
+
+if TYPE_CHECKING:
+    from kitestring.airbyte.installation import Installation
 
 Kind = Literal["source", "destination"]
 ROOT = Path(__file__).parent
@@ -30,13 +35,17 @@ EXTRAS = {"local": "local"}
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A connector that can be built: where it comes from is one of module, manifest or entry point."""
+    """A connector that can be built: where it comes from is one of module, manifest, entry point or installation.
+
+    An installation with a manifest has its path in `manifest` too; without one it is a program of its own.
+    """
 
     name: str
     kind: Kind
     module: str = ""
     manifest: Path | None = None
     entry_point: EntryPoint | None = None
+    installation: Installation | None = None
 
     def load(self) -> type[Config]:
         """The connector's class. `ConfigError` with an install hint where its packages are missing."""
@@ -62,10 +71,15 @@ class Connector:
             from kitestring.declarative import manifest_spec
 
             return manifest_spec(self.manifest)
+        if self.installation is not None:
+            return dict(self.installation.spec)
         return self.load().spec()
 
     def build(self, config: Mapping[str, Any]) -> Any:
         """The connector with this configuration."""
+        if self.installation is not None and self.manifest is None:
+            program = _found(self.kind)["airbyte"].load()
+            return program.load({**self.installation.settings, "config": dict(config)}, self.name)
         if self.manifest is not None:
             from kitestring.declarative import DeclarativeSource
 
@@ -82,30 +96,30 @@ def missing_package(name: str, error: ImportError) -> ConfigError:
     )
 
 
-def connectors(kind: Kind | None = None) -> Iterator[Connector]:
-    """Every connector that is there, sources first, by name."""
+def connectors(kind: Kind | None = None, folder: Path | None = None) -> Iterator[Connector]:
+    """Every connector that is there, sources first, by name. `folder`: one with manifests of the project's own."""
     for one in ("source", "destination"):
         if kind in (None, one):
-            yield from sorted(_found(one).values(), key=lambda c: c.name)
+            yield from sorted((_found(one) | _custom(one, folder)).values(), key=lambda c: c.name)
 
 
-def connector(kind: Kind, name: str) -> Connector:
-    """The connector of this name (`zendesk_support`, or Airbyte's `source-zendesk-support`), or a manifest's path."""
+def connector(kind: Kind, name: str, folder: Path | None = None) -> Connector:
+    """The connector of this name (`zendesk_support`, or Airbyte's `source-zendesk-support`), or a manifest's path.
+
+    The project's own (manifests in `folder`) go first, then those of Kitestring and of other packages, then what was
+    installed of Airbyte's; `NAME@VERSION` is the installed one of that version.
+    """
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if kind != "source" or not path.is_file():
             raise ConfigError(f"there is no {kind} manifest at {path}", hint="Check the path.", path=str(path))
         return Connector(path.stem, "source", manifest=path)
-    known = _found(kind)
-    wanted = name.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()
-    if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1)
-        raise ConfigError(
-            f"there is no {kind} called {name}" + (f"; did you mean {near[0]}?" if near else ""),
-            hint="`kitestring connectors list` shows what there is.",
-            name=name,
-        )
-    return known[wanted]
+    bare, _, version = name.partition("@")
+    known = {} if version else _found(kind) | _custom(kind, folder)
+    for wanted in (bare, bare.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()):
+        if wanted in known:
+            return known[wanted]
+    return _installed(kind, bare, version, [*known])
 
 
 def source(name: str, config: Mapping[str, Any]) -> Source:
@@ -133,3 +147,46 @@ def _found(kind: Kind) -> dict[str, Connector]:
         for path in (ROOT / "sources" / "manifests").glob("*.yaml"):
             found[path.stem] = Connector(path.stem, kind, manifest=path)
     return found
+
+
+def _custom(kind: Kind, folder: Path | None) -> dict[str, Connector]:
+    """The manifests of a folder, by file name."""
+    if kind != "source" or folder is None:
+        return {}
+    paths = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+    return {path.stem: Connector(path.stem, kind, manifest=path) for path in paths}
+
+
+def _installed(kind: Kind, name: str, version: str, known: list[str]) -> Connector:
+    """What was installed under this name; `ConfigError` says how to install it, or which name is near."""
+    from kitestring.airbyte import catalog, installation
+
+    one = installation.installed(kind, name, version)
+    if one is not None:
+        return Connector(one.entry.name, kind, manifest=one.manifest, installation=one)
+    index = catalog.index()
+    entry = index.get(kind, name)
+    if entry is not None:
+        at = f"@{version}" if version else ""
+        there = installation.current(entry)
+        raise ConfigError(
+            f"{entry.name}{at} is not installed" + (f", {entry.name}@{there} is" if there and version else ""),
+            hint=f"Install it: kitestring connectors install {entry.name}{at}",
+            name=entry.name,
+        )
+    wanted = name.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()
+    if version and wanted in _found(kind):
+        raise ConfigError(
+            f"{kind} {wanted} comes with Kitestring or a package, it has no versions to choose from",
+            hint="Leave the version out.",
+            name=name,
+        )
+    spelled = {one.replace("-", "_"): one for one in known}
+    for one_name in index.names(kind):
+        spelled.setdefault(one_name.removeprefix(f"{kind}-").replace("-", "_"), one_name)
+    near = difflib.get_close_matches(wanted, spelled, n=1)
+    raise ConfigError(
+        f"there is no {kind} called {name}" + (f"; did you mean {spelled[near[0]]}?" if near else ""),
+        hint=f"`kitestring connectors search {wanted.replace('_', '-')}` looks through all there are.",
+        name=name,
+    )

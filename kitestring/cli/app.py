@@ -15,6 +15,7 @@ from kitestring.cli import (
     connectors,
     demo,
     init,
+    manifest,
     replay,
     search,
     state,
@@ -141,6 +142,7 @@ app.command()(connector.discover)
 app.command()(connector.read)
 app.command()(connector.spec)
 app.add_typer(connectors.app, name="connectors")
+app.add_typer(manifest.app, name="manifest")
 app.add_typer(state.app, name="state")
 app.command()(replay.replay)
 app.command()(init.schema)

@@ -38,10 +38,8 @@ def spec(
     found: list[Connector] = []
     for one in kinds(kind):
         entries = given.names(one)
-        connector = given.needed.config(one, name)[0] if name in entries else name
-        if connector.endswith((".yaml", ".yml")):
-            connector = str(given.path(connector))
-        if kind or connector in [c.name for c in registry.connectors(one)]:
+        connector = given.needed.config(one, name)[0] if name in entries else given.own(one, name)
+        if kind or name in entries or connector != name or connector in [c.name for c in registry.connectors(one)]:
             found.append(registry.connector(one, connector))
     if not found:
         found.append(registry.connector(nearest(name), name))
@@ -61,8 +59,13 @@ def kinds(kind: str) -> list[Kind]:
 
 
 def nearest(name: str) -> Kind:
-    """The kind that has the nearest name, for the error's "did you mean"."""
+    """The kind that a name tells (`source-github`), else the one that has the nearest name."""
     import difflib
+
+    bare = name.removeprefix("airbyte/")
+    for kind in kinds(""):
+        if bare.startswith(f"{kind}-"):
+            return kind
 
     from kitestring import registry
 

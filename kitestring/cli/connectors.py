@@ -1,37 +1,66 @@
-"""`kitestring connectors list | show`: what there is."""
+"""`kitestring connectors list | search | show`, and what installs them: what there is, and what there could be."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kitestring.cli import installation
+
 if TYPE_CHECKING:
+    from kitestring.airbyte.catalog import Entry
     from kitestring.registry import Connector
 
 app = typer.Typer(help="What can be read from and written to.", no_args_is_help=True, rich_markup_mode=None)
 
+KIND = Annotated[str, typer.Option(help="source or destination. Default: both.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Option(help="source or destination. Default: both.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    ctx: typer.Context,
+    kind: KIND = "",
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Those that could be installed too.")] = False,
+    as_json: AS_JSON = False,
 ) -> None:
-    """List the connectors.
+    """List the connectors: Kitestring's own, the project's, the installed ones; with --all every public one of Airbyte.
 
     \b
     kitestring connectors list --kind destination
+    kitestring connectors list --all --json
     """
-    from kitestring import registry
-    from kitestring.cli.connector import kinds
-    from kitestring.cli.output import table
+    rows = [row for row in everything(ctx, kind) if all_ or row["status"] != "available"]
+    shown(rows, as_json)
 
-    found = [one for kind in kinds(kind) for one in registry.connectors(kind)]
-    if as_json:
-        typer.echo(json.dumps([{"kind": c.kind, "name": c.name, "from": origin(c)} for c in found], indent=2))
-        return
-    table(["Connector", "Kind", "What it is"], [[one.name, one.kind, summary(one)] for one in found])
+
+@app.command()
+def search(
+    ctx: typer.Context,
+    words: Annotated[list[str], typer.Argument(help="Words of a name.")],
+    kind: KIND = "",
+    as_json: AS_JSON = False,
+) -> None:
+    """Search all connectors by name: those that are there, and those that could be installed.
+
+    \b
+    kitestring connectors search git
+    kitestring connectors search google ads
+    """
+    from kitestring.airbyte.catalog import found
+    from kitestring.errors import ConfigError
+
+    rows = found(" ".join(words), everything(ctx, kind), lambda row: (row["name"], row["title"]))
+    if not rows and not as_json:
+        raise ConfigError(
+            f"no connector has a name like {' '.join(words)}",
+            hint="`kitestring connectors update` refreshes the index; any HTTP API: kitestring manifest new.",
+        )
+    shown(rows, as_json)
 
 
 @app.command()
@@ -43,20 +72,131 @@ def show(
 
     \b
     kitestring connectors show milvus
+    kitestring connectors show source-pokeapi
     """
     from kitestring import registry
+    from kitestring.airbyte import catalog
     from kitestring.cli.connector import form_lines, kinds, nearest
+    from kitestring.errors import ConfigError
 
-    found = [one for kind in kinds("") for one in registry.connectors(kind) if one.name == name]
-    for one in found or [registry.connector(nearest(name), name)]:
-        typer.echo(f"{one.kind} {one.name}: {summary(one)}\nfrom {origin(one)}\n\nOptions:")
-        typer.echo("\n".join(form_lines(one.spec(), "  ")) + "\n")
+    own = custom(ctx)
+    there = [one for kind in kinds("") for one in registry.connectors(kind, own) if one.name == name]
+    if not there:
+        try:
+            there = [registry.connector(nearest(name), name, own)]
+        except ConfigError:
+            entries = [one for kind in kinds("") if (one := catalog.index().get(kind, name))]
+            if not entries:
+                raise
+            for entry in entries:
+                typer.echo("\n".join(facts(entry)))
+                typer.echo(f"not installed: kitestring connectors install {entry.name}\n")
+            return
+    for each in there:
+        typer.echo(f"{each.kind} {each.name}: {summary(each)}\nfrom {origin(each)}")
+        if each.installation is not None:
+            typer.echo("\n".join(facts(each.installation.entry)[1:]))
+        typer.echo("\nOptions:\n" + "\n".join(form_lines(each.spec(), "  ")) + "\n")
+
+
+app.command()(installation.install)
+app.command()(installation.update)
+app.command()(installation.remove)
+
+
+def everything(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
+    """Every connector as a row: kind, name, title, status (there, installed, available), from, version, more."""
+    from kitestring import registry
+    from kitestring.airbyte import catalog
+    from kitestring.airbyte import installation as installed
+    from kitestring.cli.connector import kinds
+
+    here: dict[tuple[str, str], list[str]] = {}
+    for one in installed.installations():
+        here.setdefault((one.entry.kind, one.entry.name), []).append(one.entry.version)
+    index = catalog.index()
+    for each in kinds(kind):
+        for connector in registry.connectors(each, custom(ctx)):
+            yield {
+                "kind": each,
+                "name": connector.name,
+                "status": "there",
+                "from": origin(connector),
+                "title": summary(connector),
+            }
+        known = {entry.name: entry for entry in index.entries if entry.kind == each}
+        for one in installed.installations():
+            if one.entry.kind == each:
+                known.setdefault(one.entry.name, one.entry)
+        for entry in known.values():
+            versions = here.get((each, entry.name), [])
+            yield {
+                "kind": each,
+                "name": entry.name,
+                "status": "installed" if versions else "available",
+                "from": f"Airbyte's {entry.road}",
+                "title": entry.title,
+                "version": installed.current(entry) if versions else entry.version,
+                "versions": versions,
+                "newest": entry.version,
+                "image": entry.image,
+                "package": entry.package,
+                "language": entry.language,
+                "docs": entry.docs,
+                "support": entry.support,
+                "licence": entry.licence,
+                "id": entry.id,
+            }
+
+
+def shown(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from kitestring.cli.output import table
+
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table(
+        ["Connector", "Kind", "Status", "Version", "What it is"],
+        [
+            [
+                row["name"],
+                row["kind"],
+                row["status"],
+                row.get("version", ""),
+                row["title"] + (f" ({row['support']}, {row['licence']})" if "support" in row else ""),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def facts(entry: Entry) -> list[str]:
+    """What the index knows of a connector, as lines."""
+    how = {
+        "manifest": "a manifest, run natively",
+        "package": f"the package {entry.package}, in an environment of its own",
+        "image": f"the image {entry.image}, run by docker or podman",
+    }
+    lines = [f"{entry.kind} {entry.name}: {entry.title}"]
+    lines.append(f"version {entry.version}, {how[entry.road]}")
+    lines.append(f"licence {entry.licence or 'unknown'}, support {entry.support or 'unknown'}")
+    return [*lines, entry.docs] if entry.docs else lines
+
+
+def custom(ctx: typer.Context) -> Path | None:
+    """The folder of the project's own manifests; None without a project."""
+    from kitestring.cli.ending import given_of
+
+    file = given_of(ctx).file
+    return None if file is None else file.connectors
 
 
 def summary(one: Connector) -> str:
     """The first sentence of its description, or how to install what it needs."""
     from kitestring.errors import ConfigError
 
+    if one.installation is not None:
+        return one.installation.entry.title
     try:
         form = one.spec()
     except ConfigError as error:
@@ -66,6 +206,8 @@ def summary(one: Connector) -> str:
 
 
 def origin(one: Connector) -> str:
+    if one.installation is not None:
+        return f"{one.installation.folder}, installed {one.installation.at}"
     if one.manifest is not None:
         return f"the manifest {one.manifest.name}"
     return f"the package {one.entry_point.value}" if one.entry_point is not None else f"the module {one.module}"

@@ -108,13 +108,19 @@ class Given:
         if name in self.names(kind):
             connector, values = self.needed.config(kind, name)
         else:
-            connector, values = str(self.path(name)) if name.endswith((".yaml", ".yml")) else name, {}
+            connector, values = self.own(kind, name), {}
         # Before anything is checked: what goes wrong in the building must be shown without secrets too.
         values = merged(values, flags)
         from kitestring.config import secrets_in
 
         self.secrets.add(secrets_in(values, registry.connector(kind, connector).spec()))
         return connector, values
+
+    def own(self, kind: Literal["source", "destination"], name: str) -> str:
+        """The path of a manifest: one typed, or one in the project's folder `connectors`; else the name as it is."""
+        if name.endswith((".yaml", ".yml")):
+            return str(self.path(name))
+        return name if self.file is None else self.file.connector(kind, name)
 
     def names(self, kind: Literal["source", "destination"]) -> list[str]:
         """The names of the project's sources or destinations."""

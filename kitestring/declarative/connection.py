@@ -15,6 +15,7 @@ from kitestring.errors import Cancelled, TransientError
 
 if TYPE_CHECKING:
     from kitestring.http import Budget, Response, Session
+    from kitestring.http.session import Observe
 
 KEPT_BYTES = 48 * 1024 * 1024
 LARGEST_KEPT = 8 * 1024 * 1024
@@ -57,6 +58,7 @@ class Connection:
     def __init__(self, *, base_url: str = "", secrets: Iterable[str] = ()) -> None:
         self.base_url = base_url.rstrip("/")
         self.budgets: tuple[Budget, ...] = ()
+        self.observe: Observe | None = None
         self._secrets = [s for s in secrets if s]
         self._sessions: dict[tuple[float, float], Session] = {}
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
@@ -79,6 +81,7 @@ class Connection:
                     timeout_s=key[1],
                     budgets=self.budgets,
                     secrets=self._secrets,
+                    observe=self.observe,
                     max_wait_s=CHECK_WAIT_S if self._hurried else SYNC_WAIT_S,
                 )
             return found
@@ -94,6 +97,12 @@ class Connection:
         finally:
             self._hurried = False
             self.close()
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown: of the configuration, and tokens that were got with it."""
+        with self._lock:
+            return list(self._secrets)
 
     def hide(self, *secrets: str) -> None:
         """Mask these in logs and errors from now on."""

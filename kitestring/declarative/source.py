@@ -119,6 +119,12 @@ class DeclarativeSource(Source):
         """The configuration after the manifest's migrations, as it should be kept."""
         return self._given
 
+    @property
+    def connection(self) -> Connection:
+        """The HTTP side: who watches it, watches before the first request."""
+        found: Connection = self._setting.connection
+        return found
+
     # The streams.
 
     def _stream_nodes(self) -> dict[str, Node]:

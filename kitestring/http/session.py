@@ -31,6 +31,8 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 logging.getLogger("urllib3.util.retry").setLevel(logging.INFO)
 
 REDIRECTS = 10
+Observe = Callable[[Request, Response | None, KitestringError | None, Auth | None], None]
+"""Is told of every attempt: what was sent, what came back or went wrong, and the credentials it was called with."""
 SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
 
 
@@ -40,6 +42,7 @@ class Session:
     `base_url` stands in front of relative addresses. `headers` go with every call. `timeout_s` limits each read from
     the socket, `max_wait_s` the sum of the pauses of one call. `proxy` is an address; None takes the environment's
     (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), "" goes without. `secrets` appear in no log and no error.
+    `observe` sees every attempt, unmasked.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Session:
         secrets: Iterable[str] = (),
         user_agent: str = f"kitestring/{__version__}",
         pool_size: int = 32,
+        observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate", **(headers or {})}
@@ -69,6 +73,7 @@ class Session:
         self._tls = tls or Tls()
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=timeout_s)
         self._pool_size = pool_size
+        self._observe = observe
         self._mask = Mask(secrets)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -125,7 +130,7 @@ class Session:
             if auth is not None:
                 auth.apply(request)
             try:
-                response = self._attempt(request, stream, attempt)
+                response = self._observed(request, stream, attempt, auth)
             except (TransientError, ConfigError) as failure:
                 error = failure
             if response is not None and response.status == 401 and auth is not None and not refreshed:
@@ -196,6 +201,18 @@ class Session:
         secrets = getattr(auth, "secrets", None)
         if secrets:
             self._mask.hide(secrets)
+
+    def _observed(self, request: Request, stream: bool, attempt: int, auth: Auth | None) -> Response:
+        """An attempt, told to whoever watches."""
+        if self._observe is None:
+            return self._attempt(request, stream, attempt)
+        try:
+            response = self._attempt(request, stream, attempt)
+        except KitestringError as error:
+            self._observe(request, None, error, auth)
+            raise
+        self._observe(request, response, None, auth)
+        return response
 
     def _attempt(self, request: Request, stream: bool, attempt: int) -> Response:
         """One exchange, redirects followed."""

@@ -92,7 +92,9 @@ def test_connectors_are_listed_with_what_they_are(run: Run) -> None:
     assert "Three records, of which one cannot be taken" in out
     assert "shelf" not in run("connectors", "list", "--kind", "source").stdout
     listed = json.loads(run("connectors", "list", "--json").stdout)
-    assert {"kind": "source", "name": "feed", "from": "the package shelf_and_feed:Feed"} in listed
+    assert {"kind": "source", "name": "feed", "status": "there", "from": "the package shelf_and_feed:Feed"} in [
+        {key: one[key] for key in ("kind", "name", "status", "from")} for one in listed
+    ]
 
 
 def test_one_connector_is_shown_with_its_options(run: Run) -> None:

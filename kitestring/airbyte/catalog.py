@@ -1,0 +1,286 @@
+"""The index of Airbyte's public connectors: facts by name, shipped with the package and refreshed on request."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from kitestring.errors import ConfigError
+
+log = logging.getLogger("kitestring.airbyte")
+
+Kind = Literal["source", "destination"]
+Road = Literal["manifest", "package", "image"]
+SHIPPED = Path(__file__).parent / "catalog.json"
+REFRESHED = "airbyte-catalog.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A version that asks something of its users: what, and until when (a date, or an empty text)."""
+
+    version: str
+    message: str
+    deadline: str = ""
+    docs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one connector. `version` is the newest one that was published when the index was made."""
+
+    name: str
+    title: str
+    kind: Kind
+    id: str
+    image: str
+    version: str
+    package: str = ""
+    language: str = ""
+    docs: str = ""
+    support: str = ""
+    licence: str = ""
+    changes: tuple[Change, ...] = field(default=(), compare=False)
+
+    @property
+    def road(self) -> Road:
+        """How it comes to run here: a manifest natively, a package in its own environment, an image in a container."""
+        if self.language == "manifest-only":
+            return "manifest"
+        return "package" if self.package else "image"
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The facts in an entry of the registry (`oss_registry.json`, or the `oss.json` of one version).
+
+        The shape is that of Airbyte's ConnectorRegistrySourceDefinition and ConnectorRegistryDestinationDefinition.
+        `ConfigError` where it is another.
+        """
+        kind: Kind = "destination" if "destinationDefinitionId" in values else "source"
+        image, version = values.get("dockerRepository"), values.get("dockerImageTag")
+        if not isinstance(image, str) or not image or not isinstance(version, str) or not version:
+            raise ConfigError(
+                "an entry of the registry has no dockerRepository or no dockerImageTag",
+                hint="Check that the address is that of a connector registry.",
+            )
+        pypi = part(part(values, "remoteRegistries"), "pypi")
+        return cls(
+            name=image.rpartition("/")[2],
+            title=str(values.get("name") or image),
+            kind=kind,
+            id=str(values.get(f"{kind}DefinitionId") or ""),
+            image=image,
+            version=version,
+            package=str(pypi.get("packageName") or "") if pypi.get("enabled") else "",
+            language=str(values.get("language") or language_of(values.get("tags"))),
+            docs=str(values.get("documentationUrl") or ""),
+            support=str(values.get("supportLevel") or ""),
+            licence=str(values.get("license") or ""),
+            changes=tuple(
+                Change(
+                    str(number),
+                    " ".join(str(part(changes, number).get("message") or "").split()),
+                    str(part(changes, number).get("upgradeDeadline") or ""),
+                    str(part(changes, number).get("migrationDocumentationUrl") or ""),
+                )
+                for changes in (part(part(values, "releases"), "breakingChanges"),)
+                for number in changes
+            ),
+        )
+
+    def breaking(self, old: str, new: str) -> list[Change]:
+        """The changes that ask something of whoever goes from `old` to `new`, in their order."""
+        between = [one for one in self.changes if order(old) < order(one.version) <= order(new)]
+        return sorted(between, key=lambda one: order(one.version))
+
+
+COLUMNS = [one.name for one in fields(Entry)]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """All entries, sources first, by name; `refreshed` where it is newer than the shipped one."""
+
+    entries: tuple[Entry, ...]
+    refreshed: bool = False
+
+    def get(self, kind: Kind, name: str) -> Entry | None:
+        """The entry of this name, with or without its kind in front, dashes or underscores."""
+        wanted = plain(name)
+        for one in self.entries:
+            if one.kind == kind and wanted in (one.name, one.name.removeprefix(f"{kind}-")):
+                return one
+        return None
+
+    def names(self, kind: Kind) -> list[str]:
+        return [one.name for one in self.entries if one.kind == kind]
+
+    def search(self, text: str) -> list[Entry]:
+        """Entries that hold every word of the text in name, title or package, the best first; near ones if none do."""
+        return found(text, self.entries, lambda one: (one.name, f"{one.title} {one.package}"))
+
+
+def found(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
+    """Those whose facts `(name, more words)` hold every word of the text; where none do, those with a near name."""
+    words = plain(text).replace("-", " ").split()
+    if not words:
+        return []
+    ranked = []
+    every = list(entries)
+    for one in every:
+        name, more = facts(one)
+        bare = plain(name).replace("-", " ")
+        whole = f"{bare} {more.lower()}"
+        if all(word in whole for word in words):
+            joined = " ".join(words)
+            short = bare.removeprefix("source ").removeprefix("destination ")
+            rank = 0 if joined in (bare, short) else 1 if short.startswith(joined) else 2 if words[0] in bare else 3
+            ranked.append((rank, name, one))
+    if ranked:
+        return [one for _, _, one in sorted(ranked, key=lambda item: item[:2])]
+    near = difflib.get_close_matches("-".join(words), {short_name(facts(one)[0]) for one in every}, n=5, cutoff=0.7)
+    return [one for name in near for one in every if short_name(facts(one)[0]) == name]
+
+
+def short_name(name: str) -> str:
+    return plain(name).removeprefix("source-").removeprefix("destination-")
+
+
+def plain(name: str) -> str:
+    return name.strip().removeprefix("airbyte/").replace("_", "-").lower()
+
+
+def order(version: str) -> tuple[int, ...]:
+    """A version as numbers, for comparing; what follows a dash or a plus is left out."""
+    numbers = version.partition("-")[0].partition("+")[0].split(".")
+    return tuple(int(one) if one.isdigit() else 0 for one in numbers)
+
+
+def part(values: Any, name: Any) -> Mapping[str, Any]:
+    inner = values.get(name) if isinstance(values, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def language_of(tags: Any) -> str:
+    languages = [str(tag).removeprefix("language:") for tag in tags or () if str(tag).startswith("language:")]
+    return "manifest-only" if "manifest-only" in languages else languages[0] if languages else ""
+
+
+# Where it is kept.
+
+
+def folder() -> Path:
+    """The folder of the refreshed index and of installed connectors: `KITESTRING_HOME`, else in the user's cache."""
+    home = os.environ.get("KITESTRING_HOME")
+    if home:
+        return Path(home).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "kitestring"
+
+
+def index() -> Index:
+    """The refreshed index, or the shipped one. A refreshed one that cannot be read is passed over with a warning."""
+    path = folder() / REFRESHED
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError:
+        return read(SHIPPED, 0, False)
+    try:
+        return read(path, stamp, True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        log.warning(
+            "the refreshed index cannot be read, the shipped one is used",
+            extra={"path": str(path), "error": str(error)},
+        )
+        return read(SHIPPED, 0, False)
+
+
+@lru_cache(maxsize=4)
+def read(path: Path, stamp: int, refreshed: bool) -> Index:
+    """An index file; `stamp` is its time, so that one that has changed is read again."""
+    raw = json.loads(path.read_text("utf-8"))
+    columns = raw["columns"]
+    entries = []
+    for row in raw["connectors"]:
+        values = dict(zip(columns, row, strict=True))
+        values["changes"] = tuple(Change(**one) for one in values.get("changes") or ())
+        entries.append(Entry(**values))
+    return Index(tuple(entries), refreshed)
+
+
+def written(entries: Sequence[Entry]) -> str:
+    """The text of an index file: one connector a line, so that a difference can be read."""
+    rows = []
+    for one in sorted(entries, key=lambda one: (one.kind != "source", one.name)):
+        values = asdict(one)
+        rows.append(json.dumps([values[name] for name in COLUMNS], ensure_ascii=False, separators=(",", ":")))
+    return f'{{"columns":{json.dumps(COLUMNS)},"connectors":[\n' + ",\n".join(rows) + "\n]}\n"
+
+
+def keep(entries: Sequence[Entry]) -> Path:
+    """Make these entries the refreshed index."""
+    path = folder() / REFRESHED
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(written(entries), "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"the index cannot be kept in {path}: {error.strerror}",
+            hint="Set KITESTRING_HOME to a folder that can be written.",
+        ) from error
+    return path
+
+
+def entries_of(registry: Any) -> list[Entry]:
+    """The entries of a registry file: `{"sources": […], "destinations": […]}`. `ConfigError` where it is none."""
+    lists = [part_list(registry, "sources"), part_list(registry, "destinations")]
+    entries = [Entry.of(values) for values in lists[0] + lists[1] if not values.get("tombstone")]
+    if not entries:
+        raise ConfigError(
+            "the registry lists no connector", hint="Check that the address is that of a connector registry."
+        )
+    return entries
+
+
+def part_list(registry: Any, name: str) -> list[Mapping[str, Any]]:
+    values = registry.get(name) if isinstance(registry, Mapping) else None
+    if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
+        raise ConfigError(
+            f"the registry holds no list of {name}", hint="Check that the address is that of a connector registry."
+        )
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a refresh changed: entries that came, that went, and pairs (old, new) of another version."""
+
+    added: tuple[Entry, ...]
+    removed: tuple[Entry, ...]
+    changed: tuple[tuple[Entry, Entry], ...]
+
+    def breaking(self) -> Iterator[tuple[Entry, Change]]:
+        """Changes that ask something of the users of what was the newest version before."""
+        for old, new in self.changed:
+            for change in new.breaking(old.version, new.version):
+                yield new, change
+
+
+def difference(old: Iterable[Entry], new: Iterable[Entry]) -> Difference:
+    before = {(one.kind, one.image): one for one in old}
+    after = {(one.kind, one.image): one for one in new}
+    return Difference(
+        tuple(after[key] for key in after if key not in before),
+        tuple(before[key] for key in before if key not in after),
+        tuple(
+            (before[key], after[key]) for key in after if key in before and before[key].version != after[key].version
+        ),
+    )

@@ -1,0 +1,264 @@
+"""`kitestring manifest new | validate | test | format | resolve`: write low-code manifests and see what they do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kitestring.declarative.builder import Reading
+    from kitestring.declarative.builder.reading import Exchange
+
+app = typer.Typer(help="Write low-code manifests and see what they do.", no_args_is_help=True, rich_markup_mode=None)
+
+FILE = Annotated[str, typer.Argument(help="The manifest, or the name of a connector that is one.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.command()
+def new(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The connector's name: the file is connectors/NAME.yaml.")],
+    url: Annotated[str, typer.Argument(help="The address of a list in the API.")],
+    records: Annotated[str, typer.Option(help="Where the records are in the answer: data.items")] = "",
+    stream: Annotated[str, typer.Option(help="The stream's name. Default: the end of the address.")] = "",
+    auth: Annotated[str, typer.Option(help="none, bearer, basic, header:NAME or query:NAME.")] = "none",
+    paging: Annotated[
+        str, typer.Option(help="none, link, page:PARAMETER, offset:PARAMETER or cursor:PARAMETER=PATH.")
+    ] = "none",
+    key: Annotated[str, typer.Option(help="The field that identifies a record.")] = "id",
+    output: Annotated[str, typer.Option("--output", "-o", help="Another file, or - for stdout.")] = "",
+) -> None:
+    """Write a small commented manifest for an HTTP API, that works from the start.
+
+    \b
+    kitestring manifest new things https://api.example.com/v1/things --records data --auth bearer
+    kitestring manifest new shop 'https://shop.example.com/orders?per_page=50' --paging page:page --auth header:X-Key
+    """
+    import re
+
+    from kitestring.cli.ending import given_of
+    from kitestring.declarative.builder import draft
+    from kitestring.errors import ConfigError
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise typer.BadParameter(f"{name} cannot be the name of a file", param_hint="NAME")
+    text = draft(url, records=records, stream=stream, auth=auth, paging=paging, key=key)
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    given = given_of(ctx)
+    folder = given.cwd / "connectors" if given.file is None else given.file.connectors
+    path = given.path(output) if output else folder / f"{name}.yaml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already", hint="Choose another name, or --output FILE.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Check the folder.") from error
+    typer.echo(f"wrote {path}")
+    typer.echo(f"next: kitestring manifest test {path}", err=True)
+
+
+@app.command()
+def validate(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(help="Manifests.")],
+    as_json: AS_JSON = False,
+) -> None:
+    """Find what is wrong with manifests, each mistake with line and column. Nothing is sent. Exit code 2 for mistakes.
+
+    \b
+    kitestring manifest validate connectors/things.yaml
+    """
+    from dataclasses import asdict
+
+    from kitestring.cli.ending import REFUSED
+    from kitestring.declarative.builder import validate as defects
+
+    answers, wrong = [], False
+    for name in files:
+        path = path_of(ctx, name)
+        found = defects(text_of(path), folder=path.parent)
+        wrong = wrong or bool(found)
+        answers.append({"file": str(name), "defects": [asdict(one) for one in found]})
+        for one in () if as_json else found:
+            typer.echo(f"{name}:{one.line}:{one.column}: {one.message}" + (f" [{one.path}]" if one.path else ""))
+            if one.hint:
+                typer.echo(f"    {one.hint}")
+        if not found and not as_json:
+            typer.echo(f"{name}: no mistakes found")
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    raise typer.Exit(REFUSED if wrong else 0)
+
+
+@app.command("test")
+def trial(
+    ctx: typer.Context,
+    file: FILE,
+    stream: Annotated[str, typer.Argument(help="The stream. Default: the first one.")] = "",
+    config: Annotated[list[str] | None, typer.Option("--config", "-c", help="Its options, as for `read`.")] = None,
+    state: Annotated[str, typer.Option(help="A JSON file with the stream's state to begin with.")] = "",
+    slices: Annotated[int, typer.Option(min=1, help="At most so many slices.")] = 5,
+    pages: Annotated[int, typer.Option(min=1, help="At most so many pages of each slice.")] = 5,
+    records: Annotated[int, typer.Option(min=1, help="At most so many records.")] = 1000,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the schema inferred from the records.")] = False,
+    as_json: AS_JSON = False,
+) -> None:
+    """Read a little of one stream, and show every request, its answer, the records and the state.
+
+    \b
+    kitestring manifest test connectors/things.yaml -c api_token='${THINGS_TOKEN}'
+    kitestring manifest test connectors/things.yaml things -c @config.json --json
+    """
+    from kitestring.cli.ending import FAILED, given_of
+    from kitestring.cli.given import config_of, from_file
+    from kitestring.declarative.builder import read
+    from kitestring.declarative.source import DeclarativeSource
+    from kitestring.errors import ConfigError
+
+    path, given = path_of(ctx, file), given_of(ctx)
+    values = config_of(config or (), given.cwd)
+    hide(ctx, path, values)
+    if not stream:
+        source = DeclarativeSource.from_manifest(path, values)
+        try:
+            names = source.names()
+        finally:
+            source.close()
+        if not names:
+            raise ConfigError(f"{path.name} has no streams", hint="kitestring manifest validate says more.")
+        stream = names[0]
+    begun = from_file(given.path(state)) if state else None
+    found = read(path, values, stream, state=begun, most_slices=slices, most_pages=pages, most_records=records)
+    if as_json:
+        typer.echo(json.dumps(found.values(), indent=2, default=str))
+    elif schema:
+        typer.echo(json.dumps(found.schema, indent=2))
+    else:
+        show(found)
+    if found.error and (schema or as_json):
+        typer.echo(f"Error: {found.error}", err=True)
+    raise typer.Exit(FAILED if found.error else 0)
+
+
+@app.command("format")
+def format_(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(help="Manifests.")],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if something would.")] = False,
+) -> None:
+    """Bring manifests into the usual order of their parts, with blank lines between them. Comments and values stay.
+
+    Top-level parts are put in order, trailing spaces and superfluous blank lines taken out; indentation and quotes stay
+    as they are written.
+
+    \b
+    kitestring manifest format connectors/things.yaml
+    """
+    from kitestring.cli.ending import FAILED
+    from kitestring.declarative.builder import formatted
+
+    changed = False
+    for name in files:
+        path = path_of(ctx, name)
+        text = text_of(path)
+        new = formatted(text)
+        if new == text:
+            typer.echo(f"{name}: is as it should be")
+            continue
+        changed = True
+        if not check:
+            draft = path.with_name(f".{path.name}.tmp")
+            draft.write_text(new, "utf-8")
+            draft.replace(path)
+        typer.echo(f"{name}: {'would be changed' if check else 'changed'}")
+    raise typer.Exit(FAILED if changed and check else 0)
+
+
+@app.command()
+def resolve(ctx: typer.Context, file: FILE) -> None:
+    """Print a manifest as the engine reads it, as JSON: references replaced, parameters handed down, types filled in.
+
+    \b
+    kitestring manifest resolve connectors/things.yaml
+    """
+    from kitestring.declarative.builder import resolved
+
+    typer.echo(json.dumps(resolved(text_of(path_of(ctx, file))), indent=2, default=str))
+
+
+def path_of(ctx: typer.Context, name: str) -> Path:
+    """The file of a manifest, typed as a path or as a connector's name."""
+    from kitestring import registry
+    from kitestring.cli.ending import given_of
+    from kitestring.errors import ConfigError
+
+    given = given_of(ctx)
+    found = registry.connector("source", given.own("source", name))
+    if found.manifest is None:
+        raise ConfigError(f"{name} is no manifest", hint="Give the path of a manifest.")
+    return found.manifest
+
+
+def text_of(path: Path) -> str:
+    from kitestring.errors import ConfigError
+
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"the manifest {path} cannot be read: {reason}", hint="Check the file.") from error
+
+
+def hide(ctx: typer.Context, path: Path, values: dict[str, Any]) -> None:
+    """Keep the secrets of the configuration out of whatever is shown."""
+    from kitestring.cli.ending import given_of
+    from kitestring.config import secrets_in
+    from kitestring.declarative import manifest_spec
+
+    given_of(ctx).secrets.add(secrets_in(values, manifest_spec(path)))
+
+
+def show(found: Reading) -> None:
+    """A test read for people."""
+    for number, part in enumerate(found.slices, 1):
+        where = {**part.partition, **part.bounds}
+        typer.echo(f"slice {number}" + (f" {json.dumps(where, default=str)}" if where else ""))
+        for page in part.pages:
+            for one in page.attempts:
+                typer.echo(f"  {line(one)}")
+            said = line(page.exchange) if page.exchange is not None else "(answered before)"
+            typer.echo(f"  {said}: {len(page.records)} records" + rejects(page.rejects))
+            for record in page.records[:2]:
+                text = json.dumps(record, default=str, ensure_ascii=False)
+                typer.echo(f"    {text[:300]}{'…' if len(text) > 300 else ''}")
+    for one in found.other:
+        typer.echo(f"besides: {line(one)}")
+    for entry in found.logs:
+        typer.echo(f"log: {entry.level} {entry.message}")
+    if found.state:
+        typer.echo(f"state: {json.dumps(found.state, default=str)}")
+    typer.echo(
+        f"{found.stream}: {len(found.records)} records"
+        + (f", and there may be more: the limit of {' and '.join(found.limited)} is reached" if found.limited else "")
+    )
+    if found.error:
+        typer.echo(f"Error: {found.error}", err=True)
+        if found.hint:
+            typer.echo(f"Hint:  {found.hint}", err=True)
+
+
+def rejects(found: list[dict[str, Any]]) -> str:
+    return f", {len(found)} left out ({found[0]['reason']})" if found else ""
+
+
+def line(one: Exchange) -> str:
+    end = one.error or str(one.status)
+    return f"{one.method} {one.url} → {end} ({one.ms:.0f} ms)"

@@ -1,0 +1,34 @@
+"""What a visual builder calls: an action on a manifest each, with plain values as the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kitestring.declarative.builder.inference import infer_schema
+    from kitestring.declarative.builder.layout import formatted
+    from kitestring.declarative.builder.reading import Reading, read
+    from kitestring.declarative.builder.resolution import resolved
+    from kitestring.declarative.builder.starter import draft
+    from kitestring.declarative.builder.validation import Defect, validate
+
+PLACES = {
+    "Defect": "validation",
+    "Reading": "reading",
+    "draft": "starter",
+    "formatted": "layout",
+    "infer_schema": "inference",
+    "read": "reading",
+    "resolved": "resolution",
+    "validate": "validation",
+}
+__all__ = ["Defect", "Reading", "draft", "formatted", "infer_schema", "read", "resolved", "validate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported at first use: who runs a manifest does not load what builds one."""
+    if name in PLACES:
+        import importlib
+
+        return getattr(importlib.import_module(f"{__name__}.{PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""A manifest written out: references replaced, parameters handed down, left-out types filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kitestring.declarative.manifest import PARAMETERS, component_type, parse, resolve
+
+
+def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest (a YAML text, or values) as the engine reads it. What it refers to twice may be one shared object.
+
+    `ConfigError` for what is no YAML or no manifest, and for a reference that leads nowhere or in a circle.
+    """
+    raw = parse(manifest) if isinstance(manifest, str) else manifest
+    found: dict[str, Any] = typed(resolve(raw), "", {})
+    return found
+
+
+Done = dict[tuple[int, str], tuple[Any, Any]]
+"""By the identity of a value and its field: the value, kept so that its identity stays its own, and what it became."""
+
+
+def typed(value: Any, field: str, done: Done) -> Any:
+    """A copy in which every component says its type, and none carries `$parameters`, which are handed down already."""
+    if not isinstance(value, Mapping | list):
+        return value
+    key = id(value), field
+    if key not in done:
+        done[key] = value, written_out(value, field, done)
+    return done[key][1]
+
+
+def written_out(value: Any, field: str, done: Done) -> Any:
+    if isinstance(value, list):
+        return [typed(one, field, done) for one in value]
+    parent, _, name = field.rpartition(".")
+    kind = value.get("type") or component_type(value, parent, name)
+    found = {} if not kind or "type" in value else {"type": kind}
+    kept = {key: one for key, one in value.items() if key != PARAMETERS}
+    if not isinstance(kind, str) or kind in ("object", "InlineSchemaLoader"):
+        return {**found, **kept}
+    return {**found, **{key: typed(one, f"{kind}.{key}", done) for key, one in kept.items()}}

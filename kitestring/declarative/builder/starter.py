@@ -1,0 +1,193 @@
+"""The first manifest of an API: small, commented, and working from the start."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+from kitestring.errors import ConfigError
+
+VERSION = "6.48.10"
+AUTHS = "none, bearer, basic, header:NAME, query:NAME"
+PAGINGS = "none, page:PARAMETER, offset:PARAMETER, cursor:PARAMETER=PATH, link"
+
+
+def draft(
+    url: str, *, records: str = "", stream: str = "", auth: str = "none", paging: str = "none", key: str = "id"
+) -> str:
+    """A manifest's text for the address of a list. `ConfigError` for what cannot be understood.
+
+    `records`: where they are in the answer, dots for nesting, `*` for every item of a list; empty: the answer is the
+    list. `auth`: none, bearer, basic, header:NAME or query:NAME. `paging`: none, page:PARAMETER, offset:PARAMETER,
+    cursor:PARAMETER=PATH (where the answer has the next cursor), or link (the Link header). `key`: the primary key.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
+        raise ConfigError(
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} is no address to read from",
+            hint="Give the whole address of a list, without a password: https://api.example.com/v1/things",
+        )
+    path = parts.path.strip("/")
+    name = stream or re.sub(r"\W+", "_", path.rpartition("/")[2].partition(".")[0]).strip("_").lower() or "records"
+    field_path = [one for one in records.split(".") if one]
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    credentials, fields = authenticator(auth)
+    pages = paginator(paging, query)
+    lines = [
+        f"# {parts.netloc}, written by `kitestring manifest new`. What the words mean: docs/howto/build-a-manifest.md.",
+        "#   kitestring manifest validate FILE     finds mistakes, with their lines",
+        "#   kitestring manifest test FILE         reads a page and shows what came",
+        "",
+        f"version: {VERSION}",
+        "type: DeclarativeSource",
+        "",
+        "# What `kitestring check` reads: a stream that every account has.",
+        "check:",
+        "  type: CheckStream",
+        f"  stream_names: [{quoted(name)}]",
+        "",
+        "definitions:",
+        "  # What all streams have in common. A stream takes it over with `$ref` and adds to it.",
+        "  requester:",
+        "    type: HttpRequester",
+        f"    url_base: {quoted(f'{parts.scheme}://{parts.netloc}')}",
+        "    http_method: GET",
+        *indented(credentials, 4),
+        "    # Server errors and rate limits are tried again without a word; name here what is special about this API.",
+        "    # error_handler: {type: DefaultErrorHandler, max_retries: 5}",
+        "",
+        "streams:",
+        "  - type: DeclarativeStream",
+        f"    name: {quoted(name)}",
+        "    # What identifies a record. Without one, a later sync can only append or replace all.",
+        f"    primary_key: [{quoted(key)}]",
+        "    retriever:",
+        "      type: SimpleRetriever",
+        "      requester:",
+        '        $ref: "#/definitions/requester"',
+        f"        path: {quoted(path)}",
+        *(["        request_parameters:"] if query else []),
+        *(f"          {quoted(k)}: {quoted(v)}" for k, v in query.items()),
+        "      record_selector:",
+        "        type: RecordSelector",
+        "        # Where the records are in the answer; [] if the answer is the list itself.",
+        f"        extractor: {{type: DpathExtractor, field_path: [{', '.join(map(quoted, field_path))}]}}",
+        *indented(pages, 6),
+        "    # To read only what is new, add incremental_sync (DatetimeBasedCursor).",
+        "    # `kitestring manifest test FILE --schema` infers a schema to put in the place of this one.",
+        "    schema_loader:",
+        "      type: InlineSchemaLoader",
+        f"      schema: {{type: object, additionalProperties: true, properties: {{{quoted(key)}: {{}}}}}}",
+        "",
+        "# The form of the configuration. airbyte_secret keeps a value out of logs and answers.",
+        "spec:",
+        "  type: Spec",
+        "  connection_specification:",
+        "    type: object",
+        f"    required: [{', '.join(fields)}]",
+        *(["    properties:"] if fields else ["    properties: {}"]),
+        *(
+            f"      {one}: {{type: string, title: {title}{', airbyte_secret: true' if secret else ''}}}"
+            for one, (title, secret) in fields.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
+    """Its lines, and the fields of the form it needs: name → title, whether it is secret."""
+    kind, _, name = auth.partition(":")
+    if kind == "none":
+        return ["# authenticator: {type: BearerAuthenticator, api_token: \"{{ config['api_token'] }}\"}"], {}
+    if kind == "bearer":
+        lines = ["authenticator:", "  type: BearerAuthenticator", "  api_token: \"{{ config['api_token'] }}\""]
+        return lines, {"api_token": ("API token", True)}
+    if kind == "basic":
+        lines = [
+            "authenticator:",
+            "  type: BasicHttpAuthenticator",
+            "  username: \"{{ config['username'] }}\"",
+            "  password: \"{{ config['password'] }}\"",
+        ]
+        return lines, {"username": ("User name", False), "password": ("Password", True)}
+    if kind in ("header", "query") and name:
+        place = "header" if kind == "header" else "request_parameter"
+        lines = [
+            "authenticator:",
+            "  type: ApiKeyAuthenticator",
+            "  api_token: \"{{ config['api_key'] }}\"",
+            f"  inject_into: {{type: RequestOption, inject_into: {place}, field_name: {quoted(name)}}}",
+        ]
+        return lines, {"api_key": ("API key", True)}
+    raise ConfigError(f"{auth!r} is no kind of authentication", hint=f"One of: {AUTHS}.")
+
+
+def paginator(paging: str, query: dict[str, str]) -> list[str]:
+    """Its lines. A page size that the address names is taken out of the query and into the paginator."""
+    kind, _, rest = paging.partition(":")
+    size_name = next((one for one in ("per_page", "page_size", "limit", "pageSize", "count") if one in query), "")
+    number = query.get(size_name, "")
+    sized = number.isdigit() and kind in ("page", "offset", "cursor")
+    size = int(number) if sized else 0
+    if sized:
+        del query[size_name]
+    size_lines = [
+        f"  page_size_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quoted(size_name)}}}"
+    ]
+    size_lines = size_lines if sized else []
+    head = ["paginator:", "  type: DefaultPaginator"]
+    if kind == "none" and not rest:
+        return ["# One page only. For more, a paginator: see the page numbers, offsets and cursors in the how-to."]
+    if kind == "link" and not rest:
+        return [
+            *head,
+            "  # The next page's address stands in the Link header.",
+            "  page_token_option: {type: RequestPath}",
+            "  pagination_strategy:",
+            "    type: CursorPagination",
+            "    cursor_value: \"{{ headers['link']['next']['url'] }}\"",
+            "    stop_condition: \"{{ 'next' not in headers['link'] }}\"",
+        ]
+    name, _, path = rest.partition("=")
+    option = [
+        f"  page_token_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quoted(name)}}}"
+    ]
+    ends = "  # Ends with a page of fewer records." if sized else "  # Ends with an empty page: no page size is known."
+    size_part = f"page_size: {size}" if sized else ""
+    if kind == "page" and name and not path:
+        start = query.pop(name, "1")
+        first = f"start_from_page: {int(start) if start.isdigit() else 1}"
+        inside = ", ".join(filter(None, ["type: PageIncrement", size_part, first, "inject_on_first_request: true"]))
+        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
+    if kind == "offset" and name and not path:
+        query.pop(name, None)
+        inside = ", ".join(filter(None, ["type: OffsetIncrement", size_part]))
+        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
+    if kind == "cursor" and name and path:
+        query.pop(name, None)
+        value = "response" + "".join(f".get({one!r}, {{}})" for one in path.split(".")[:-1])
+        value += f".get({path.split('.')[-1]!r})"
+        return [
+            *head,
+            *option,
+            *size_lines,
+            "  pagination_strategy:",
+            "    type: CursorPagination",
+            *([f"    page_size: {size}"] if sized else []),
+            f"    cursor_value: {quoted('{{ ' + value + ' }}')}",
+            f"    stop_condition: {quoted('{{ not ' + value + ' }}')}",
+        ]
+    raise ConfigError(f"{paging!r} is no kind of paging", hint=f"One of: {PAGINGS}.")
+
+
+def quoted(text: str) -> str:
+    """A text as YAML: plain where that is safe."""
+    return text if re.fullmatch(r"[a-z][a-z_]*", text) and text not in WORDS else json.dumps(text, ensure_ascii=False)
+
+
+WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+def indented(lines: list[str], by: int) -> list[str]:
+    return [" " * by + line for line in lines]

@@ -1,0 +1,305 @@
+"""Everything that is wrong with a manifest, each defect with its path and, from a YAML text, its line and column."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kitestring.declarative.builder.position import Positions
+from kitestring.declarative.builder.resolution import typed
+from kitestring.declarative.connection import Connection
+from kitestring.declarative.keyword import Node, Setting, build, joined, keywords
+from kitestring.declarative.manifest import PARAMETERS, REF, References, parse, resolve
+from kitestring.declarative.stream import primary_key
+from kitestring.declarative.template import Failed, Templates
+from kitestring.errors import ConfigError, KitestringError
+
+KNOWN = frozenset(
+    {
+        *("version", "type", "description", "check", "streams", "dynamic_streams", "schemas", "definitions", "spec"),
+        *("concurrency_level", "api_budget", "stream_groups", "max_concurrent_async_job_count", "metadata"),
+        "__injected_declarative_manifest",
+    }
+)
+"""The fields of a manifest's top level."""
+NEEDED: dict[str, tuple[str, ...]] = {
+    "AddFields": ("fields",),
+    "AddedFieldDefinition": ("path", "value"),
+    "BasicHttpAuthenticator": ("username",),
+    "BearerAuthenticator": ("api_token",),
+    "CompositeErrorHandler": ("error_handlers",),
+    "ConstantBackoffStrategy": ("backoff_time_in_seconds",),
+    "CursorPagination": ("cursor_value",),
+    "DatetimeBasedCursor": ("cursor_field", "datetime_format", "start_datetime"),
+    "DeclarativeStream": ("retriever",),
+    "DefaultPaginator": ("pagination_strategy",),
+    "DpathExtractor": ("field_path",),
+    "DynamicDeclarativeStream": ("stream_template", "components_resolver"),
+    "IncrementingCountCursor": ("cursor_field",),
+    "InlineSchemaLoader": ("schema",),
+    "JwtAuthenticator": ("algorithm", "secret_key"),
+    "ListPartitionRouter": ("cursor_field", "values"),
+    "ParentStreamConfig": ("parent_key", "partition_field", "stream"),
+    "RecordSelector": ("extractor",),
+    "RemoveFields": ("field_pointers",),
+    "RequestOption": ("inject_into",),
+    "SessionTokenAuthenticator": ("login_requester", "request_authentication", "session_token_path"),
+    "SimpleRetriever": ("record_selector", "requester"),
+    "Spec": ("connection_specification",),
+    "SubstreamPartitionRouter": ("parent_stream_configs",),
+    "WaitTimeFromHeader": ("header",),
+    "WaitUntilTimeFromHeader": ("header",),
+}
+"""What the language's schema requires of the common keywords; their other fields are judged as they are built."""
+VERBATIM = frozenset({"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"})
+"""Fields whose values are no components."""
+LINE = re.compile(r"line (\d+), column (\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Defect:
+    """What is wrong at one place. `line` and `column` begin at 1; they are 0 where only values were given."""
+
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+
+def validate(
+    manifest: str | Mapping[str, Any], config: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> list[Defect]:
+    """The defects of a manifest (a YAML text, or values), in their order; none if it can be run. Asks no API.
+
+    Found are: YAML that cannot be read, references that lead nowhere, unknown keywords and templates that are not well
+    formed (all of each), and of every stream, the check, the spec and the budget the first thing that hinders it from
+    being built. Where the manifest computes with the configuration, an example is made from its spec; `config` takes
+    its place. `folder`: where the manifest's schema files are.
+    """
+    try:
+        raw = parse(manifest) if isinstance(manifest, str) else manifest
+    except ConfigError as error:
+        match = LINE.search(error.message)
+        line, column = (int(match[1]), int(match[2])) if match else (1, 1)
+        return [Defect(line, column, "", error.message, error.hint)]
+    found: dict[tuple[str, str], Defect] = {}
+    positions = Positions(manifest) if isinstance(manifest, str) else None
+
+    def add(path: str, message: str, hint: str = "") -> None:
+        line, column = positions.of(path) if positions is not None else (0, 0)
+        plain = message.removeprefix(f"manifest, {path}: ")
+        found.setdefault((f"{line}:{column}" if line else path, plain), Defect(line, column, path, plain, hint))
+
+    if isinstance(raw, Mapping):
+        for path, wrong in lost(raw):
+            add(path, wrong.message, wrong.hint)
+    if not found:
+        try:
+            resolved = typed(resolve(raw), "", {})
+        except ConfigError as error:
+            add(str(error.fields.get("place", "")), error.message, error.hint)
+        else:
+            for path, message, hint in defects(resolved, config, folder):
+                add(path, message, hint)
+    return sorted(found.values())
+
+
+def lost(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
+    """Every reference that leads nowhere, or in a circle."""
+
+    seen: set[int] = set()  # what YAML aliases share is looked at once
+
+    def walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, ConfigError]]:
+        if depth > 200 or id(node) in seen:
+            return
+        if isinstance(node, Mapping | list):
+            seen.add(id(node))
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                if key != "config_overrides":
+                    yield from walk(value, path if key == REF else joined(path, str(key)), depth + 1)
+        elif isinstance(node, list):
+            for index, value in enumerate(node):
+                yield from walk(value, f"{path}[{index}]", depth + 1)
+        elif isinstance(node, str) and node.startswith("#/"):
+            try:
+                References(raw).follow(node, path)
+            except ConfigError as error:
+                yield path, error
+            except RecursionError:
+                yield path, ConfigError(f"the reference {node} is nested too deeply")
+
+    yield from walk(raw, "", 0)
+
+
+def defects(
+    manifest: Mapping[str, Any], config: Mapping[str, Any] | None, folder: Path | None
+) -> Iterator[tuple[str, str, str]]:
+    for name in manifest:
+        if name not in KNOWN and not name.startswith(("x-", "$")):
+            near = difflib.get_close_matches(name, KNOWN, n=1)
+            yield name, f"{name} is no field of a manifest" + (f"; did you mean {near[0]}?" if near else ""), ""
+    if not manifest.get("streams") and not manifest.get("dynamic_streams"):
+        yield "", "the manifest has no streams", "Add a stream, or a dynamic stream."
+    form = (
+        (manifest.get("spec") or {}).get("connection_specification") if isinstance(manifest.get("spec"), dict) else {}
+    )
+    values = dict(config) if config is not None else example(form or {})
+    setting = Setting(values, Templates(values), Connection(), folder)
+    yield from words(manifest, "", "", setting, set())
+    yield from parts(manifest, setting, config is not None)
+    yield from named(manifest)
+
+
+def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) -> Iterator[tuple[str, str, str]]:
+    """Unknown keywords, missing fields, and templates that cannot be compiled. What is shared is looked at once."""
+    if isinstance(node, Mapping | list):
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+    if isinstance(node, str):
+        if "{{" in node or "{%" in node:
+            try:
+                setting.templates.compile(node, {}, path)
+            except Failed:
+                pass
+            except KitestringError as error:
+                yield path, error.message, error.hint
+        return
+    if isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from words(value, f"{path}[{index}]", field, setting, seen)
+        return
+    if not isinstance(node, Mapping) or field.rpartition(".")[2] in VERBATIM:
+        return
+    kind = node.get("type")
+    if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in ("DeclarativeSource",):
+        if kind.startswith("Custom"):
+            message = f"{kind} needs the Python class {node.get('class_name', '(not named)')}"
+            yield path, message, "Use keywords in its place, or run this connector with Airbyte's own engine."
+        else:
+            near = difflib.get_close_matches(kind, keywords(), n=1)
+            yield path, f"{kind} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""), ""
+    for key in NEEDED.get(kind, ()) if isinstance(kind, str) else ():
+        if node.get(key) is None:
+            yield path, f"{kind} needs `{key}`", "Correct the manifest at this place."
+    for key, value in node.items():
+        if key != PARAMETERS and not (path == "" and key == "definitions"):
+            yield from words(value, joined(path, str(key)), f"{kind or ''}.{key}", setting, seen)
+
+
+def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterator[tuple[str, str, str]]:
+    """What hinders the streams and the rest from being built."""
+    root = Node(manifest, "", setting)
+
+    def attempt(name: str, values: Any, default: str) -> Iterator[tuple[str, str, str]]:
+        try:
+            node = root.typed(values, name, default)
+            build(node)
+            primary_key(node)
+        except Failed as error:
+            if given:  # an example made from the spec may be one that the manifest's templates cannot take
+                yield str(error.fields.get("place") or name), error.message, error.hint
+        except KitestringError as error:
+            if "needs the Python class" not in error.message:
+                yield str(error.fields.get("place") or name), error.message, error.hint
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+            yield name, f"it has not the form of a {default}: {type(error).__name__}: {error}", ""
+
+    for field, default in (("streams", "DeclarativeStream"), ("dynamic_streams", "DynamicDeclarativeStream")):
+        items = manifest.get(field) or []
+        if not isinstance(items, list):
+            yield field, "a list is expected", ""
+            continue
+        for index, values in enumerate(items):
+            if isinstance(values, Mapping) and values.get("type") == "ConditionalStreams":
+                for inner, one in enumerate(values.get("streams") or ()):
+                    yield from attempt(f"{field}[{index}].streams[{inner}]", one, "DeclarativeStream")
+            else:
+                yield from attempt(f"{field}[{index}]", values, default)
+    if manifest.get("check") is None:
+        yield "", "the manifest has no check", "Add `check: {type: CheckStream, stream_names: [...]}`."
+    for name, default in (
+        ("check", "CheckStream"),
+        ("spec", "Spec"),
+        ("api_budget", "HTTPAPIBudget"),
+        ("concurrency_level", "ConcurrencyLevel"),
+    ):
+        if manifest.get(name) is not None:
+            yield from attempt(name, manifest[name], default)
+
+
+def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Names of streams that stand twice, and a check of streams that are not there."""
+    names: list[str] = []
+    streams = manifest.get("streams")
+    for index, one in enumerate(streams if isinstance(streams, list) else ()):
+        inner = one.get("streams") if isinstance(one, Mapping) and one.get("type") == "ConditionalStreams" else [one]
+        for stream in inner if isinstance(inner, list) else ():
+            name = stream.get("name") if isinstance(stream, Mapping) else None
+            if isinstance(name, str) and name in names:
+                yield f"streams[{index}]", f"there are two streams called {name}", "Give one of them another name."
+            names.append(str(name))
+    check = manifest.get("check")
+    wanted = check.get("stream_names") if isinstance(check, Mapping) else None
+    if manifest.get("dynamic_streams"):
+        return
+    for index, name in enumerate(wanted if isinstance(wanted, list) else ()):
+        if isinstance(name, str) and name not in names and "{{" not in "".join(names):
+            near = difflib.get_close_matches(name, names, n=1)
+            message = f"there is no stream called {name}" + (f"; did you mean {near[0]}?" if near else "")
+            yield f"check.stream_names[{index}]", message, ""
+
+
+def example(form: Any, depth: int = 0) -> Any:
+    """A value that fits a JSON schema, as far as defaults, examples, formats and patterns tell one."""
+    if not isinstance(form, Mapping) or depth > 12:
+        return {} if depth == 0 else "example"
+    for key in ("const", "default"):
+        if key in form and depth:
+            return form[key]
+    for key in ("enum", "examples"):
+        if isinstance(form.get(key), list) and form[key] and depth:
+            return form[key][0]
+    choices = form.get("oneOf") or form.get("anyOf")
+    if isinstance(choices, list) and choices:
+        return example({**{k: v for k, v in form.items() if k == "properties"}, **choices[0]}, depth + 1)
+    kind = form.get("type")
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), None)
+    match kind:
+        case "object" | None if kind or "properties" in form or not depth:
+            inner = form.get("properties")
+            return {k: example(v, depth + 1) for k, v in inner.items()} if isinstance(inner, Mapping) else {}
+        case "array":
+            return [example(form.get("items") or {}, depth + 1)]
+        case "integer" | "number":
+            return form.get("minimum", 1)
+        case "boolean":
+            return False
+    return text_of(form)
+
+
+def text_of(form: Mapping[str, Any]) -> str:
+    for one in (
+        "example",
+        "2024-01-01T00:00:00Z",
+        "2024-01-01",
+        "2024-01-01T00:00:00.000Z",
+        "https://example.com",
+        "1",
+    ):
+        pattern, shape = form.get("pattern"), form.get("format")
+        if (shape == "date-time" and "T" not in one) or (shape == "date" and len(one) != 10):
+            continue
+        try:
+            if not isinstance(pattern, str) or re.search(pattern, one):
+                return one
+        except re.error:
+            return one
+    return "example"

@@ -1,0 +1,22 @@
+"""Writes kitestring/airbyte/catalog.json, the shipped index, from a connector registry: facts alone, no prose.
+
+`.venv/bin/python scripts/airbyte_catalog.py [URL]`: the URL is that of the registry's `files`, Airbyte's by default.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from kitestring.airbyte.catalog import SHIPPED, difference, index, written
+from kitestring.airbyte.remote import Remote
+
+if __name__ == "__main__":
+    before = index().entries
+    entries = [replace(one, changes=()) for one in Remote(sys.argv[1] if len(sys.argv) > 1 else "").entries()]
+    SHIPPED.write_text(written(entries), "utf-8")
+    found = difference(before, entries)
+    sys.stdout.write(
+        f"{len(entries)} connectors, {SHIPPED.stat().st_size:,} bytes: "
+        f"{len(found.added)} new, {len(found.removed)} gone, {len(found.changed)} with another version\n"
+    )

@@ -1,0 +1,137 @@
+"""Validation finds every mistake it can, each where it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kitestring
+from kitestring.declarative.builder import validate
+
+GOOD = """\
+version: 6.48.0
+type: DeclarativeSource
+check:
+  type: CheckStream
+  stream_names: [beasts]
+definitions:
+  requester: &requester
+    type: HttpRequester
+    url_base: "https://{{ config['host'] }}/v1"
+    path: beasts
+streams:
+  - type: DeclarativeStream
+    name: beasts
+    primary_key: [id]
+    retriever:
+      type: SimpleRetriever
+      requester:
+        $ref: "#/definitions/requester"
+        path: beasts
+      record_selector:
+        type: RecordSelector
+        extractor: {type: DpathExtractor, field_path: [data]}
+    incremental_sync:
+      type: DatetimeBasedCursor
+      cursor_field: updated_at
+      datetime_format: "%Y-%m-%dT%H:%M:%SZ"
+      start_datetime: "{{ config['since'] }}"
+  - type: DeclarativeStream
+    name: keepers
+    retriever:
+      type: SimpleRetriever
+      requester: {<<: *requester, path: keepers}
+      record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: []}}
+spec:
+  type: Spec
+  connection_specification:
+    type: object
+    required: [host, since]
+    properties:
+      host: {type: string}
+      since: {type: string, format: date-time, pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
+"""
+
+
+def broken(*changes: tuple[str, str]) -> list[tuple[int, str]]:
+    text = GOOD
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return [(one.line, one.message) for one in validate(text)]
+
+
+def test_a_good_manifest_has_no_defects_even_where_it_computes_with_the_configuration() -> None:
+    assert validate(GOOD) == []
+    folder = Path(kitestring.__file__).parent / "sources" / "manifests"
+    for path in sorted(folder.glob("*.yaml")):
+        assert validate(path.read_text("utf-8"), folder=folder) == []
+
+
+def test_several_mistakes_are_found_at_once_each_at_its_line() -> None:
+    found = broken(
+        ("type: RecordSelector\n", "type: RecordSelecter\n"),
+        ("url_base: \"https://{{ config['host'] }}/v1\"", "url_base: \"https://{{ config['host' }}/v1\""),
+        ("stream_names: [beasts]", "stream_names: [beats]"),
+        ("      cursor_field: updated_at\n", ""),
+    )
+    lines = [line for line, _ in found]
+    text = " | ".join(message for _, message in found)
+    assert "RecordSelecter is not a known keyword; did you mean RecordSelector?" in text
+    assert "the template is not well formed" in text
+    assert "there is no stream called beats; did you mean beasts?" in text
+    assert {5, 9, 21, 24} <= set(lines)
+    assert lines == sorted(lines)
+
+
+def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
+    ((line, message),) = broken(("      cursor_field: updated_at\n", ""))
+    assert line == 24
+    assert "needs `cursor_field`" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('$ref: "#/definitions/requester"', '$ref: "#/definitions/requestor"', 17, "requestor"),
+        ("name: keepers", "name: beasts", 28, "two streams called beasts"),
+        ("spec:\n", "sepc:\n", 35, "did you mean spec?"),
+        ("check:\n  type: CheckStream\n  stream_names: [beasts]\n", "", 1, "no check"),
+        ("primary_key: [id]", "primary_key: {id: 1}", 14, "a list of paths is expected"),
+        (
+            "{type: DpathExtractor, field_path: []}",
+            "{type: CustomRecordExtractor, class_name: a.B}",
+            33,
+            "Python class a.B",
+        ),
+        ("version: 6.48.0", "version: [6.48.0", 2, "YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, said: str) -> None:
+    found = broken((old, new))
+    assert [one for one in found if one[0] in (line, line + 1) and said in one[1]], found
+
+
+def test_every_reference_that_leads_nowhere_is_told() -> None:
+    text = "version: 1\nstreams:\n  - $ref: '#/a'\n  - '#/b/c'\n  - {x: '#/streams/2'}\n"
+    found = validate(text)
+    assert [one.line for one in found] == [3, 4, 5]
+    assert "circle" in found[2].message
+
+
+def test_what_is_no_manifest_is_said_and_nothing_crashes() -> None:
+    for text in ("", "just words", "- a\n- b\n", "streams: 5\n", "streams: [5, null]\n", "check: []\nstreams: [{}]\n"):
+        assert validate(text), text
+    assert validate({"streams": []})[0].line == 0
+
+
+def test_a_given_configuration_takes_the_place_of_the_example() -> None:
+    assert validate(GOOD, {"host": "a.example.com", "since": "2024-01-01T00:00:00Z"}) == []
+
+
+def test_hostile_texts_are_told_and_not_expanded() -> None:
+    laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 25))
+    assert "grows beyond" in validate(laughs + GOOD)[0].message
+    assert validate("streams: &s\n  - *s\n")
+    assert "nested" in validate("streams: " + "[" * 5000)[0].message
