@@ -29,7 +29,8 @@ def conclude(
 ) -> int | None:
     """Commit the stream and compare: what was read with what became of it, and with the destination's counts.
 
-    `before` is its count when this sync began, `held` when the one before ended (0: not known, or it begins anew).
+    `before` is its count when this sync began, `held` when the one before ended (0: not known, or it begins anew;
+    negative: it was found emptied since, and not all has been read again).
     Returns its count now, None where it has none to give.
     """
     after = None
@@ -46,7 +47,12 @@ def conclude(
         disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
             figures.suspicions.append(disagreement)
-    if held and before == 0:
+    if held < 0:
+        figures.suspicions.append(
+            f"the destination lost the {-held} records it held, and only what is new was read since: "
+            "read all again (--full-refresh)"
+        )
+    elif held and before == 0:
         figures.suspicions.append(
             f"the destination held {held} records after the last sync and none when this one began, "
             "and only what is new was read: read all again (--full-refresh)"

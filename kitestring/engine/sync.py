@@ -302,8 +302,11 @@ class Sync:
         else:
             held = self.held.get(key, 0) if key in self.resumed else 0
             after = conclude(self.destination, route, figures, self.counted.get(key), held, self.allow_empty)
-            if after and route.read.incremental and figures.status is Status.succeeded:
-                self.held[key] = after
+            note = after if after and route.read.incremental and figures.status is Status.succeeded else None
+            if held > 0 and self.counted.get(key) == 0:
+                note = -held  # emptied: no sync is green before all was read again
+            if note is not None:
+                self.held[key] = note
                 self.current[COUNTS] = self.held
                 self.unsaved.add(COUNTS)
             if route.read.incremental:

@@ -23,8 +23,9 @@ class Bill:
             "chunks_written": self.written,
             "chunks_deleted": self.deleted,
             "tokens": self.tokens,
-            "cost_usd": self.cost(),
+            **self.cost(),
         }
 
-    def cost(self) -> float:
-        return self.tokens * (self.usd_per_million or 0.0) / 1_000_000
+    def cost(self) -> dict[str, float]:
+        """The cost as a figure; none where the price is not known: that is not free."""
+        return {} if self.usd_per_million is None else {"cost_usd": self.tokens * self.usd_per_million / 1_000_000}

@@ -207,7 +207,7 @@ class VectorDestination(Destination):
             "chunks": sum(len(draft.texts) for draft in drafts),
             "chunks_embedded": len(new),
             "tokens": bill.tokens,
-            "cost_usd": bill.cost(),
+            **bill.cost(),
         }
 
     def search(

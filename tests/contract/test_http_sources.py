@@ -9,15 +9,22 @@ import pytest
 
 from kitestring import registry
 from kitestring.source import Source
+from kitestring.testing.airtable import AirtableStandIn
+from kitestring.testing.asana import AsanaStandIn
 from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.contract import SourceContract
 from kitestring.testing.discourse import DiscourseStandIn
+from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.gitlab import GitLabStandIn
+from kitestring.testing.hubspot import HubSpotStandIn
+from kitestring.testing.intercom import IntercomStandIn
 from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.linear import LinearStandIn
 from kitestring.testing.notion import NotionStandIn
+from kitestring.testing.shopify import ShopifyStandIn
 from kitestring.testing.slack import SlackStandIn
+from kitestring.testing.stripe import StripeStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 
@@ -39,6 +46,76 @@ class TestGithub(SourceContract):
 
     def make(self, folder: Path) -> Source:
         return registry.source("github", self.server.config)
+
+
+class TestFreshdesk(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with FreshdeskStandIn(tickets=60) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("freshdesk", self.server.config)
+
+
+class TestIntercom(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with IntercomStandIn(conversations=60) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("intercom", self.server.config)
+
+
+class TestHubspot(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with HubSpotStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("hubspot", self.server.config)
+
+
+class TestStripe(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with StripeStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("stripe", self.server.config)
+
+
+class TestAsana(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with AsanaStandIn(tasks=30) as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("asana", self.server.config)
+
+
+class TestAirtable(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with AirtableStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("airtable", self.server.config)
+
+
+class TestShopify(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ShopifyStandIn() as self.server:
+            yield
+
+    def make(self, folder: Path) -> Source:
+        return registry.source("shopify", self.server.config)
 
 
 class TestJira(SourceContract):

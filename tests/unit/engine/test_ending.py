@@ -347,5 +347,11 @@ def test_a_destination_that_was_emptied_behind_our_back_is_suspicious_until_all_
     result = sync(source(10), MemoryDestination(), states=states)  # another destination: the first one's data are gone
     assert result.status is Status.suspicious
     assert "held 10 records after the last sync and none when this one began" in result.streams["t"].suspicions[0]
+    partly = MemoryDestination()
+    for count in (12, 14):  # new records arrive, the old ones are still missing
+        result = sync(source(count), partly, states=states)
+        assert result.status is Status.suspicious
+    assert "lost the 10 records it held" in result.streams["t"].suspicions[0]
     states.clear("default", "t")
-    assert sync(source(10), MemoryDestination(), states=states).ok
+    assert sync(source(14), partly, states=states).ok
+    assert sync(source(15), partly, states=states).ok

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+from manifest_cases import assert_golden_requests, counted
+from reading import read
+
+from kitestring.errors import AuthError, ConfigError
+from kitestring.registry import source
+from kitestring.testing.intercom import IntercomStandIn
+from kitestring.testing.stand_in import Faults, Limit
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "intercom.txt"
+
+EXPECTED = {
+    "conversations": 320, "conversation_parts": 321, "tickets": 40, "articles": 60, "collections": 4, "contacts": 170,
+    "notes": 60, "companies": 230, "admins": 3, "teams": 1, "tags": 5, "segments": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def server():
+    with IntercomStandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def intercom(server):
+    found = source("intercom", server.config)
+    yield found
+    found.close()
+
+
+def test_every_stream_is_read_completely_and_fits_its_declared_fields(intercom):
+    assert counted(intercom) == EXPECTED
+
+
+def test_the_requests_are_the_golden_ones():
+    with IntercomStandIn(conversations=160) as server:
+        server.contacts = {key: row for key, row in server.contacts.items() if row["id"] < "c12"}
+        assert_golden_requests(server, source("intercom", server.config), GOLDEN)
+
+
+def test_a_second_read_brings_only_what_changed(server, intercom):
+    names = ("conversations", "conversation_parts", "tickets", "contacts")
+    states = {name: read(intercom, name)[1] for name in names}
+    end = server.now
+    server.touch(server.tickets, "5", open=False)
+    server.touch(server.contacts, "c7", name="Changed")
+    server.reply("8", "One more thought.")
+    seen = len(server.requests)
+    rows = {name: read(intercom, name, state)[0] for name, state in states.items()}
+    fresh = {name: [row["id"] for row in found if row["updated_at"] > end] for name, found in rows.items()}
+    assert fresh == {"conversations": ["8"], "conversation_parts": ["802"], "tickets": ["5"], "contacts": ["c7"]}
+    assert max(map(len, rows.values())) < 5
+    assert len(server.requests) - seen < 12
+
+
+def test_a_contact_of_the_same_day_is_found_although_contacts_are_searched_by_day(server, intercom):
+    _, state = read(intercom, "contacts")
+    latest = max(row["updated_at"] for row in server.contacts.values())
+    server.contacts["c3"]["updated_at"] = latest + 60
+    assert "c3" in {row["id"] for row in read(intercom, "contacts", state)[0]}
+
+
+def test_each_part_names_its_conversation(intercom):
+    rows, _ = read(intercom, "conversation_parts")
+    assert {row["conversation_id"] for row in rows} == {str(n) for n in range(1, 321) if n % 3}
+
+
+def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
+    with IntercomStandIn(limits=(Limit(3, 1.0),)) as server:
+        rows, _ = read(source("intercom", server.config), "conversations")
+        more, _ = read(source("intercom", server.config), "contacts")
+        assert (len(rows), len(more)) == (320, 170)
+        assert 429 in {call.status for call in server.requests}
+
+
+def test_faults_cost_time_but_no_record():
+    with IntercomStandIn(faults=Faults(seed=5, server_error=0.1, truncated=0.1)) as server:
+        assert len(read(source("intercom", server.config), "articles")[0]) == 60
+
+
+def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
+    with pytest.raises(AuthError, match="access token is not accepted") as caught:
+        source("intercom", {**server.config, "access_token": "not-the-token"}).check()
+    assert "not-the-token" not in str(caught.value)
+
+
+def test_a_missing_right_is_an_error_with_the_way_out():
+    with IntercomStandIn(forbidden=("tickets",)) as server, pytest.raises(ConfigError, match="deselect the stream"):
+        read(source("intercom", server.config), "tickets")
