@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 
 from kitestring.errors import ConfigError
@@ -31,6 +31,12 @@ class Config(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unset(cls, values: Any) -> Any:
+        """A null is an option that is not set: forms and exports fill in empty fields that way."""
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, Mapping) else values
 
     @classmethod
     def load(cls, values: Mapping[str, Any], what: str = "") -> Self:

@@ -161,9 +161,11 @@ def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
     """The states of a connection; `ConfigError` if there are none."""
     from kitestring.errors import ConfigError
     from kitestring.library import did_you_mean
+    from kitestring.types import COUNTS
 
     states = store(given_of(ctx), state)
     found = states.load(connection)
+    found.pop(COUNTS, None)  # the engine's own note, no state of a stream
     if not found:
         names = states.connections()
         raise ConfigError(

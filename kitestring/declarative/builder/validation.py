@@ -55,6 +55,14 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "WaitUntilTimeFromHeader": ("header",),
 }
 """What the language's schema requires of the common keywords; their other fields are judged as they are built."""
+NESTED = frozenset(
+    {
+        "DeclarativeSource", "ConditionalStreams", "PaginationReset", "PaginationResetLimits", "RequestBodyPlainText",
+        "RequestBodyUrlEncodedForm", "RequestBodyJsonObject", "RequestBodyGraphQL", "RequestBodyGraphQlQuery",
+        "SchemaNormalization", "AuthFlow", "OAuthConfigSpecification",
+    }
+)  # fmt: skip
+"""Words of the language that the keyword around them reads, without a class of their own."""
 VERBATIM = frozenset({"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"})
 """Fields whose values are no components."""
 LINE = re.compile(r"line (\d+), column (\d+)")
@@ -178,10 +186,10 @@ def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) ->
     if not isinstance(node, Mapping) or field.rpartition(".")[2] in VERBATIM:
         return
     kind = node.get("type")
-    if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in ("DeclarativeSource",):
+    if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in NESTED:
         if kind.startswith("Custom"):
             message = f"{kind} needs the Python class {node.get('class_name', '(not named)')}"
-            yield path, message, "Use keywords in its place, or run this connector with Airbyte's own engine."
+            yield path, message, "Use keywords in its place, or let it run its Python with `allow_custom_code: true`."
         else:
             near = difflib.get_close_matches(kind, keywords(), n=1)
             yield path, f"{kind} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""), ""
