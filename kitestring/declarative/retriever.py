@@ -30,6 +30,10 @@ class Page:
     nbytes: int
 
 
+MOST_STARTS = 20
+"""How often the pages of one slice may be read from the beginning again."""
+
+
 @keyword("SimpleRetriever")
 class SimpleRetriever:
     """A request, the records in its response, and the next request, until the paginator finds no next page."""
@@ -119,7 +123,7 @@ class SimpleRetriever:
 
     def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
-        whole, count, latest, circle = part, 0, None, Circle(self.name)
+        whole, count, latest, circle, starts = part, 0, None, Circle(self.name), 0
         inside = "child_response" in part.extra_fields
         sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
@@ -152,7 +156,14 @@ class SimpleRetriever:
             if turn is None:
                 return
             if turn is AGAIN or (self._reset_limit and count >= self._reset_limit):
-                part = self._narrowed(whole, part, latest, count)
+                narrowed = self._narrowed(whole, part, latest, count)
+                starts = 0 if narrowed != part else starts + 1
+                if starts > MOST_STARTS:
+                    raise ConnectorError(
+                        f"stream {self.name}: the pages were read from the beginning {starts} times, never to the end",
+                        hint="The API asks to start over each time: the manifest's paginator does not fit it.",
+                    )
+                part, circle = narrowed, Circle(self.name)
                 token, count = self._paginator.first(), 0
                 continue
             if fed is not None and turn.last is not None and not fed(turn.last):
