@@ -1,0 +1,1 @@
+"""The calls of Airbyte's Config API that real clients make, at /api/v1."""

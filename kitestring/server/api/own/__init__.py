@@ -1,0 +1,1 @@
+"""Kitestring's own API, at /api/kitestring/v1: what Airbyte's has no word for."""

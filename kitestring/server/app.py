@@ -1,0 +1,78 @@
+"""Assembles the server: routes, errors, and what runs beside them. Nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from kitestring import __version__
+from kitestring.errors import KitestringError
+from kitestring.server.api.public import health
+from kitestring.server.context import Context
+from kitestring.server.problem import Problem, of_error
+
+log = logging.getLogger("kitestring.server")
+
+PUBLIC = ("/v1", "/api/public/v1")
+CONFIG = "/api/v1"
+OWN = "/api/kitestring/v1"
+
+
+def create_app(context: Context) -> FastAPI:
+    """The ASGI application of a server with this context."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = FastAPI(
+        title="Kitestring",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.context = context
+    for prefix in PUBLIC:
+        for room in (health,):
+            app.include_router(room.router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(KitestringError, refused)
+    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(Exception, crashed)
+    return app
+
+
+def answer(told: Problem) -> JSONResponse:
+    return JSONResponse(told.body(), told.status, headers=told.headers)
+
+
+async def problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return answer(error)
+
+
+async def refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KitestringError)
+    return answer(of_error(error))
+
+
+async def unreadable(_: Request, error: Exception) -> JSONResponse:
+    """A body or a parameter of another shape: which, and what is wrong; never its value, which may be a secret."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        f"{'.'.join(str(part) for part in item['loc'] if part not in ('body', 'query', 'path'))}: {item['msg']}"
+        for item in error.errors()
+    ]
+    return answer(Problem(400, "; ".join(wrong), hint="Correct the request."))
+
+
+async def crashed(request: Request, error: Exception) -> JSONResponse:
+    log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
+    return answer(Problem(500, "the server met an error that nobody foresaw", hint="Its log says more."))

@@ -1,0 +1,27 @@
+"""Times of the control plane: UTC, milliseconds since 1970, and their ISO text."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now_ms() -> int:
+    """The time of this machine. Whatever several machines compare (leases, schedules) takes `Store.now_ms` instead."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(ms: int) -> str:
+    """`2026-11-25T02:07:42Z`: whole seconds, as Airbyte's API writes them."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(ms: int) -> str:
+    """ISO 8601: `PT1H2M3S`."""
+    seconds = max(0, ms) // 1000
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    parts = [f"{hours}H"] if hours else []
+    parts += [f"{minutes}M"] if minutes else []
+    if seconds % 60 or not parts:
+        parts.append(f"{seconds % 60}S")
+    return "PT" + "".join(parts)

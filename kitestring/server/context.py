@@ -1,0 +1,42 @@
+"""What every part of a running server shares, made once and handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from kitestring.server.jobs import Queue
+from kitestring.server.settings import Settings
+from kitestring.server.store import Store
+from kitestring.server.vault import Vault
+
+
+@dataclass(frozen=True)
+class Context:
+    """The settings, the store, the vault of secrets and the queue of jobs."""
+
+    settings: Settings
+    store: Store
+    vault: Vault
+    queue: Queue
+
+    @classmethod
+    def of(cls, settings: Settings) -> Context:
+        """Open the store of these settings, brought up to date, and the vault."""
+        from kitestring.server.store.upgrade import upgrade
+
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = Store(settings.store_url)
+        upgrade(store)
+        return cls(settings, store, Vault.of(settings.secret_key, settings.home), Queue(store, settings))
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def context_of(request: Request) -> Context:
+    """The context of the server that answers a request: `Annotated[Context, Depends(context_of)]`."""
+    found = request.app.state.context
+    assert isinstance(found, Context)
+    return found

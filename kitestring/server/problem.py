@@ -1,0 +1,75 @@
+"""What the API answers when it cannot do what was asked: problem JSON with the words of Airbyte's API.
+
+The shape is `{status, type, title, detail, documentationUrl, data}`; `title` is one of Airbyte's words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kitestring.errors import AuthError, ConfigError, KitestringError, SchemaError, TransientError
+
+TITLES = {
+    400: "bad-request",
+    401: "invalid-api-key",
+    403: "forbidden",
+    404: "resource-not-found",
+    409: "state-conflict",
+    413: "request-too-large",
+    422: "unprocessable-entity",
+    423: "try-again-later",
+    429: "try-again-later",
+    500: "unexpected-problem",
+    501: "not-implemented-in-oss",
+    503: "service-unavailable",
+}
+
+
+class Problem(Exception):
+    """An answer of status 4xx or 5xx. `detail` is a sentence, `hint` the next action, `data` holds facts, no secrets."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        hint: str = "",
+        title: str = "",
+        headers: dict[str, str] | None = None,
+        **data: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.hint = hint
+        self.title = title or TITLES.get(status, "error")
+        self.headers = headers or {}
+        self.data = data
+
+    def body(self) -> dict[str, Any]:
+        """The JSON of the answer. `message` is there for clients that look for one (Airbyte's Config API has it)."""
+        said = f"{self.detail.rstrip('.')}. {self.hint}" if self.hint else self.detail
+        return {
+            "status": self.status,
+            "type": f"error:{self.title}",
+            "title": self.title,
+            "detail": said,
+            "message": said,
+            "documentationUrl": None,
+            "data": {**self.data, **({"hint": self.hint} if self.hint else {})},
+        }
+
+
+def not_found(what: str, key: object) -> Problem:
+    """404: there is no `what` with this id (or it was deleted, or the asker may not see it)."""
+    return Problem(404, f"there is no {what} {key}", hint=f"List the {what}s to see which there are.")
+
+
+def of_error(error: KitestringError) -> Problem:
+    """A refusal of ours as an answer: what the user must change is 422, what may work later 503."""
+    if isinstance(error, ConfigError | AuthError | SchemaError):
+        return Problem(422, error.message, hint=error.hint, kind=type(error).__name__)
+    if isinstance(error, TransientError):
+        wait = {} if error.retry_after_s is None else {"Retry-After": str(round(error.retry_after_s))}
+        return Problem(503, error.message, hint=error.hint, headers=wait, kind=type(error).__name__)
+    return Problem(500, error.message, hint=error.hint, kind=type(error).__name__)

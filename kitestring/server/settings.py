@@ -1,0 +1,98 @@
+"""What a server runs on: read from the environment, checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kitestring.config import Config, option, secret
+from kitestring.errors import ConfigError
+from kitestring.library import home
+
+PREFIX = "KITESTRING_"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(Config):
+    """The settings of a server. Each is the variable `KITESTRING_` + its name in capitals."""
+
+    home: Path = option(default_factory=lambda: home().absolute())
+    """The data folder: the SQLite store, logs, rejects, the key of the secrets, installed connectors."""
+    database_url: str = secret("")
+    """`postgresql://user:password@host/database` for several workers. Default: SQLite in the data folder."""
+    host: str = "127.0.0.1"
+    """The address to listen on. Anything but loopback needs a user first (`kitestring user add`)."""
+    port: int = option(8000, ge=0, le=65535)
+    """The port to listen on; 0 takes a free one."""
+    public_url: str = ""
+    """The address that others reach the server by, for links and for OAuth. Default: host and port."""
+    secret_key: str = secret("")
+    """The key that encrypts secrets in the store: 32 bytes in base64. Default: `secret.key` in the data folder."""
+    workers: int = option(4, ge=0, le=256)
+    """How many jobs this process runs at the same time."""
+    jobs_per_workspace: int = option(0, ge=0)
+    """How many jobs of one workspace run at the same time over all workers; 0 is no limit."""
+    jobs_per_source: int = option(0, ge=0)
+    """How many jobs read one source at the same time over all workers; 0 is no limit."""
+    lease_s: float = option(15.0, gt=0)
+    """After how many seconds without a heartbeat another worker takes over a job."""
+    stall_s: float = option(900.0, gt=0)
+    """After how many seconds without progress and without a declared wait a sync is ended."""
+    attempts: int = option(3, ge=1, le=20)
+    """How often a job is tried before it has failed."""
+    memory_mb: int = option(0, ge=0)
+    """The most memory a sync may take, in MB; 0 is no limit."""
+    cpu_s: int = option(0, ge=0)
+    """The most processor time a sync may take, in seconds; 0 is no limit."""
+    keep_jobs_days: int = option(180, ge=1)
+    """How long ended jobs are kept."""
+    keep_logs_days: int = option(30, ge=1)
+    """How long logs of attempts are kept."""
+    allow_private_hosts: bool = True
+    """Whether connectors may be pointed at loopback and private addresses."""
+    max_request_mb: float = option(16.0, gt=0)
+    """The largest body of a request."""
+    token_s: int = option(900, ge=60)
+    """How long an application's token is valid."""
+    session_s: int = option(7 * 24 * 3600, ge=60)
+    """How long a login of the web interface is valid."""
+    log_level: str = option("info", pattern="^(debug|info|warning|error)$")
+    """What is logged: debug, info, warning or error."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+        """The settings of an environment; what is `given` comes first. `ConfigError` names the wrong variable."""
+        values: dict[str, Any] = {
+            name: environment[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environment.get(PREFIX + name.upper())
+        }
+        values.update({name: value for name, value in given.items() if value is not None})
+        try:
+            return cls.load(values, "the server's settings")
+        except ConfigError as error:
+            names = ", ".join(PREFIX + path.upper() for path in error.fields.get("paths", ()) if path)
+            raise ConfigError(
+                error.message, hint=f"Correct {names or 'the variables that begin with KITESTRING_'}.", **error.fields
+            ) from None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK
+
+    @property
+    def url(self) -> str:
+        """The server's own address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
+    def store_url(self) -> str:
+        """The address of the store, for SQLAlchemy."""
+        if not self.database_url:
+            return f"sqlite:///{self.home / 'kitestring.sqlite'}"
+        scheme, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url

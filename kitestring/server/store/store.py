@@ -1,0 +1,119 @@
+"""The store: transactions on SQLite (one writer at a time) or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from kitestring.errors import ConfigError, TransientError
+from kitestring.server.clock import now_ms
+
+BUSY_S = 30.0
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Store:
+    """The store at a URL of SQLAlchemy's. Safe to share between threads.
+
+    `with store.write() as db:` is a transaction that is committed at its end, and rolled back with an error;
+    `with store.read() as db:` only looks. `TransientError` where the database is away or busy for too long.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 20) -> None:
+        made = make_url(url)
+        self.sqlite = made.get_backend_name() == "sqlite"
+        self.path = Path(made.database or "") if self.sqlite else None
+        self.shown = made.render_as_string(hide_password=True)
+        more: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 10, "pool_pre_ping": not self.sqlite}
+        if self.sqlite:
+            more["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
+        else:
+            more["connect_args"] = {"connect_timeout": 10, "application_name": "kitestring"}
+        try:
+            self.engine = create_engine(made, json_serializer=_dumps, **more)
+        except ImportError as error:
+            raise ConfigError(
+                f"the database {self.shown} needs a driver that is not installed: {error}",
+                hint="pip install 'kitestring[server]'",
+            ) from error
+        if self.sqlite:
+            event.listen(self.engine, "connect", _pragmas)
+            event.listen(self.engine, "begin", _begin)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may change; on SQLite the only one at that moment, begun with the right to write."""
+        with self._told(), self.engine.connect().execution_options(kitestring_write=True) as db, db.begin():
+            yield db
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only looks."""
+        with self._told(), self.engine.connect() as db, db.begin():
+            yield db
+
+    def now_ms(self, db: Connection) -> int:
+        """The time that all machines of this store share: PostgreSQL's clock, or this machine's with SQLite."""
+        if self.sqlite:
+            return now_ms()
+        return int(db.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")).scalar_one())
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise TransientError(
+                f"the database {self.shown} does not answer: {_reason(error)}",
+                hint="Check that it runs, that its disk has room, and that its address is right.",
+            ) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise TransientError(
+                    f"the connection to the database {self.shown} was lost: {_reason(error)}", hint="Try again."
+                ) from error
+            raise
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def _pragmas(connection: Any, _: Any) -> None:
+    # Transactions begin where `_begin` says so, not where the driver guesses.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={int(BUSY_S * 1000)}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(db: Connection) -> None:
+    # A reader that turns writer can meet another and both lose: who will write says so at the beginning.
+    writes = db.get_execution_options().get("kitestring_write")
+    db.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

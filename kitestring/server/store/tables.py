@@ -1,0 +1,373 @@
+"""The tables of the store. Ids are UUID text, times are UTC milliseconds (`…_ms`), documents are JSON.
+
+A change here comes with a migration in `migrations/versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ID = String(36)
+# SQLite counts only a column of this very type up by itself.
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[Any]:
+    return Column("id", ID, primary_key=True)
+
+
+def _ms(name: str, **more: Any) -> Column[Any]:
+    return Column(name, BigInteger, **more)
+
+
+def _created() -> Column[Any]:
+    return _ms("created_at_ms", nullable=False)
+
+
+# -- who may do what -------------------------------------------------------------------------------------------------
+
+organizations = Table(
+    "organizations",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    _created(),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    _id(),
+    Column("organization_id", ID, ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    # By event: {"failure": {"email": {"enabled": …}, "webhook": {"enabled": …, "url": …}}, …}, as Airbyte has it.
+    Column("notifications", JSON, nullable=False),
+    _created(),
+    _ms("deleted_at_ms"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text),  # argon2; null: this user comes by OIDC
+    Column("subject", Text, unique=True),  # issuer and subject of OIDC
+    Column("disabled", Boolean, nullable=False),
+    _created(),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),  # SHA-256 of the cookie
+    Column("user_id", ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("csrf_hash", String(64), nullable=False),
+    _created(),
+    _ms("expires_at_ms", nullable=False, index=True),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    _id(),  # the client id
+    Column("user_id", ID, ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    _created(),
+)
+
+permissions = Table(
+    "permissions",
+    metadata,
+    _id(),
+    Column("user_id", ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("permission_type", String(40), nullable=False),
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), index=True),
+    Column("organization_id", ID, ForeignKey("organizations.id", ondelete="CASCADE"), index=True),
+)
+
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("key", String(200), primary_key=True),  # of an address, of an e-mail address
+    Column("count", Integer, nullable=False),
+    _ms("since_ms", nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    _ms("at_ms", nullable=False, index=True),
+    Column("actor", Text, nullable=False),  # a user's e-mail address, an application's name, "scheduler", "anybody"
+    Column("action", String(40), nullable=False),  # create, update, delete, run, cancel, login, …
+    Column("kind", String(40), nullable=False),  # source, destination, connection, …
+    Column("resource_id", String(64), nullable=False),
+    Column("workspace_id", ID, index=True),
+    Column("changes", JSON, nullable=False),  # field → [before, after], secrets masked
+)
+
+# -- what moves from where to where ------------------------------------------------------------------------------------
+
+definitions = Table(
+    # Custom connectors only: what comes with Kitestring or stands in the catalog has its definition there.
+    "definitions",
+    metadata,
+    _id(),
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(12), nullable=False),  # source, destination
+    Column("name", Text, nullable=False),
+    Column("docker_repository", Text),  # an image or an installed connector …
+    Column("docker_image_tag", Text),
+    Column("documentation_url", Text),
+    Column("manifest", JSON),  # … or a low-code manifest
+    Column("version", Integer, nullable=False),
+    _created(),
+    _ms("deleted_at_ms"),
+)
+
+
+def _actors(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        _id(),
+        Column("workspace_id", ID, ForeignKey("workspaces.id"), nullable=False, index=True),
+        Column("name", Text, nullable=False),
+        Column("definition_id", ID, nullable=False),
+        Column("connector", Text, nullable=False),  # as the registry takes it: zendesk_support, source-faker@6.2.0
+        Column("config", JSON, nullable=False),  # secrets are sealed: see vault.py
+        Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
+        _created(),
+        _ms("updated_at_ms", nullable=False),
+        _ms("deleted_at_ms"),
+        Index(f"ix_{name}_list", "workspace_id", "created_at_ms", "id"),
+    )
+
+
+sources = _actors("sources")
+destinations = _actors("destinations")
+
+connections = Table(
+    "connections",
+    metadata,
+    _id(),
+    Column("workspace_id", ID, ForeignKey("workspaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("source_id", ID, ForeignKey("sources.id"), nullable=False, index=True),
+    Column("destination_id", ID, ForeignKey("destinations.id"), nullable=False, index=True),
+    Column("status", String(12), nullable=False),  # active, inactive, deprecated (deleted), locked
+    Column("status_reason", Text, nullable=False, server_default=""),  # why it is paused
+    Column("schedule", JSON, nullable=False),  # {"type": manual | basic | cron, …}: see schedule.py
+    _ms("next_run_at_ms"),  # null: not scheduled
+    Column("namespace_definition", String(16), nullable=False),  # source, destination, custom_format
+    Column("namespace_format", Text),
+    Column("prefix", Text, nullable=False),
+    Column("schema_policy", String(24), nullable=False),  # ignore, disable_connection, propagate_columns, …_fully
+    Column("streams", JSON, nullable=False),  # the configured streams, as StreamConfiguration has them
+    Column("catalog", JSON),  # as discovered when streams were last chosen or changes were last accepted
+    Column("pending_changes", JSON),  # schema changes that wait for an answer
+    Column("options", JSON, nullable=False),  # max_rejects, allow_empty, notify, …
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, since the last success
+    Column("origin", Text, nullable=False, server_default=""),
+    _created(),
+    _ms("updated_at_ms", nullable=False),
+    _ms("deleted_at_ms"),
+    Index("ix_connections_list", "workspace_id", "created_at_ms", "id"),
+    Index("ix_connections_due", "next_run_at_ms", postgresql_where=text("next_run_at_ms IS NOT NULL")),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    _id(),
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("color", String(16), nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+connection_tags = Table(
+    "connection_tags",
+    metadata,
+    Column("connection_id", ID, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag_id", ID, ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+states = Table(
+    "states",
+    metadata,
+    Column("connection_id", ID, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "stream", String(512), primary_key=True
+    ),  # the stream's key; "" is shared by several, "_counts" the engine's
+    Column("state", JSON, nullable=False),
+    _ms("saved_at_ms", nullable=False),
+)
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("workspace_id", ID, nullable=False),
+    Column("connection_id", ID, nullable=False),
+    Column("source_id", ID, nullable=False),
+    Column("kind", String(12), nullable=False),  # sync, clear, refresh
+    # pending → running → succeeded | suspicious | failed | cancelled; incomplete: waits for its next attempt.
+    Column("status", String(12), nullable=False),
+    Column("cause", String(12), nullable=False),  # manual, schedule, api, schema
+    Column("options", JSON, nullable=False),  # streams to clear or refresh, a window to read again, …
+    Column("attempts", Integer, nullable=False),  # begun so far
+    Column("most_attempts", Integer, nullable=False),
+    _ms("run_after_ms", nullable=False),  # not claimed earlier
+    Column("cancel", Boolean, nullable=False),  # asked to stop
+    Column("worker", String(80)),  # who runs it
+    # Grows by one with each claim. Whoever writes for the job names it, and is refused when another has claimed since.
+    Column("epoch", Integer, nullable=False),
+    _ms("lease_until_ms"),
+    Column("records", BigInteger, nullable=False),  # read, summed over the attempts
+    Column("nbytes", BigInteger, nullable=False),
+    Column("error", JSON),  # {"type", "message", "hint"} of the last attempt
+    _created(),
+    _ms("started_at_ms"),
+    _ms("updated_at_ms", nullable=False),
+    _ms("ended_at_ms"),
+    # One job of a connection at a time: the database itself refuses a second.
+    Index(
+        "uq_jobs_active",
+        "connection_id",
+        unique=True,
+        sqlite_where=text("status IN ('pending', 'running', 'incomplete')"),
+        postgresql_where=text("status IN ('pending', 'running', 'incomplete')"),
+    ),
+    Index(
+        "ix_jobs_claim",
+        "run_after_ms",
+        "id",
+        sqlite_where=text("status IN ('pending', 'running', 'incomplete')"),
+        postgresql_where=text("status IN ('pending', 'running', 'incomplete')"),
+    ),
+    Index("ix_jobs_connection", "connection_id", "id"),
+    Index("ix_jobs_workspace", "workspace_id", "id"),
+    Index("ix_jobs_workspace_status", "workspace_id", "status", "id"),
+    Index("ix_jobs_updated", "updated_at_ms"),
+    Index("ix_jobs_created", "created_at_ms"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", NUMBER, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 1
+    Column("status", String(12), nullable=False),  # running, succeeded, suspicious, failed, cancelled, lost
+    Column("worker", String(80), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    _ms("started_at_ms", nullable=False),
+    _ms("ended_at_ms"),
+    Column("progress", JSON),  # while it runs: as engine.Progress.snapshot() has it
+    Column("streams", JSON),  # when it has ended: as engine.StreamResult.as_dict() has them, by stream
+    Column("error", JSON),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    _ms("started_at_ms", nullable=False),
+    _ms("seen_at_ms", nullable=False),
+)
+
+quotas = Table(
+    # A budget of calls or tokens that all jobs of all workers share: see jobs/quota.py.
+    "quotas",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("level", Float, nullable=False),
+    _ms("at_ms", nullable=False),
+)
+
+notices = Table(
+    # Notifications that wait to be sent; a row goes when it was.
+    "notices",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("workspace_id", ID, nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("tries", Integer, nullable=False),
+    _ms("due_at_ms", nullable=False, index=True),
+    _created(),
+)
+
+# -- the rest ----------------------------------------------------------------------------------------------------------
+
+discoveries = Table(
+    # The last catalog of each source, so that listing its streams needs no call.
+    "discoveries",
+    metadata,
+    Column("source_id", ID, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    Column("config_hash", String(64), nullable=False),
+    Column("catalog", JSON, nullable=False),
+    _ms("at_ms", nullable=False),
+)
+
+consents = Table(
+    # OAuth consents under way, by the hash of their `state`.
+    "consents",
+    metadata,
+    Column("state_hash", String(64), primary_key=True),
+    Column("body", JSON, nullable=False),
+    _ms("expires_at_ms", nullable=False),
+)
+
+oauth_credentials = Table(
+    # A workspace's or an organization's own OAuth client for a connector.
+    "oauth_credentials",
+    metadata,
+    Column("scope_id", ID, primary_key=True),
+    Column("kind", String(12), primary_key=True),
+    Column("name", String(120), primary_key=True),
+    Column("config", JSON, nullable=False),  # sealed
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(120), primary_key=True),
+    Column("value", JSON, nullable=False),
+)

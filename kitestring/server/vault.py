@@ -1,0 +1,194 @@
+"""Secrets at rest: sealed with AES-GCM, field by field, as a connector's form marks them.
+
+A sealed value is the text `sealed:1:KEY:NONCE+CIPHERTEXT` (base64url), where KEY names the key it was sealed with and
+the associated data is the id of its owner, so that a sealed text that is copied to another row does not open there.
+References (`${env:NAME}`, `${file:PATH}`, …) are kept as they are and looked up when a connector is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kitestring.config import MASK
+from kitestring.errors import ConfigError
+
+MARK = "sealed:1:"
+KEY_FILE = "secret.key"
+
+
+class Vault:
+    """Seals with its first key and opens with any. A key is 32 bytes."""
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        self.keys = {key_name(key): key for key in keys}
+        if not self.keys or any(len(key) != 32 for key in self.keys.values()):
+            raise ConfigError(
+                "the key that encrypts secrets has not 32 bytes",
+                hint="Set KITESTRING_SECRET_KEY to 32 bytes in base64.",
+            )
+        self.current = next(iter(self.keys))
+
+    @classmethod
+    def of(cls, secret_key: str, home: Path) -> Vault:
+        """From the setting (keys in base64, separated by commas, the current one first) or the file in the data folder.
+
+        The file is made, with a new key and for its owner alone, where there is neither.
+        """
+        words = [word for word in secret_key.split(",") if word.strip()]
+        if not words:
+            words = [key_file(home)]
+        try:
+            return cls(base64.b64decode(word.strip(), validate=True) for word in words)
+        except ValueError:
+            raise ConfigError(
+                "the key that encrypts secrets is not base64", hint="Set KITESTRING_SECRET_KEY to 32 bytes in base64."
+            ) from None
+
+    def seal(self, text: str, owner: str) -> str:
+        """One secret, sealed for its owner."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(12)
+        sealed = AESGCM(self.keys[self.current]).encrypt(nonce, text.encode(), owner.encode())
+        return f"{MARK}{self.current}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, owner: str) -> str:
+        """The secret again. `ConfigError` where the key is missing or the text was changed."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        name, _, body = sealed.removeprefix(MARK).partition(":")
+        key = self.keys.get(name)
+        if key is None:
+            raise ConfigError(
+                f"a secret was encrypted with the key {name}, and the server has not got it",
+                hint="Add that key to KITESTRING_SECRET_KEY, behind the current one, or enter the secret again.",
+            )
+        raw = base64.urlsafe_b64decode(body)
+        try:
+            return AESGCM(key).decrypt(raw[:12], raw[12:], owner.encode()).decode()
+        except InvalidTag:
+            raise ConfigError(
+                "a stored secret cannot be opened: it was changed, or copied from elsewhere",
+                hint="Enter the secret again.",
+            ) from None
+
+    def seal_config(self, config: Mapping[str, Any], spec: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        """A configuration with every secret sealed that is not sealed yet and is no reference."""
+
+        def one(value: str) -> str:
+            return value if value.startswith(MARK) or is_reference(value) else self.seal(value, owner)
+
+        return dict(each_secret(config, spec, one))
+
+    def open_config(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        """A configuration with every sealed text opened, wherever it stands. References stay."""
+
+        def walk(node: Any) -> Any:
+            if isinstance(node, Mapping):
+                return {k: walk(v) for k, v in node.items()}
+            if isinstance(node, list):
+                return [walk(v) for v in node]
+            return self.open(node, owner) if isinstance(node, str) and node.startswith(MARK) else node
+
+        return dict(walk(config))
+
+    def rotate(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        """A configuration sealed with the current key, from whichever it was sealed with."""
+
+        def walk(node: Any) -> Any:
+            if isinstance(node, Mapping):
+                return {k: walk(v) for k, v in node.items()}
+            if isinstance(node, list):
+                return [walk(v) for v in node]
+            return self.seal(self.open(node, owner), owner) if isinstance(node, str) and node.startswith(MARK) else node
+
+        return dict(walk(config))
+
+
+def shown(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration for an answer: secrets and sealed texts masked, references as they are."""
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {k: walk(v) for k, v in node.items()}
+        if isinstance(node, list):
+            return [walk(v) for v in node]
+        return MASK if isinstance(node, str) and node.startswith(MARK) else node
+
+    return dict(walk(each_secret(config, spec, lambda value: value if is_reference(value) else MASK)))
+
+
+def kept(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration that came back from a reader: where it holds the mask, the value that was there before."""
+
+    def walk(node: Any, before: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {k: walk(v, before.get(k) if isinstance(before, Mapping) else None) for k, v in node.items()}
+        if isinstance(node, list):
+            return [
+                walk(v, before[n] if isinstance(before, list) and n < len(before) else None) for n, v in enumerate(node)
+            ]
+        return before if node == MASK and before is not None else node
+
+    return dict(walk(new, old))
+
+
+def each_secret(values: Any, schema: Mapping[str, Any], change: Callable[[str], str]) -> Any:
+    """`values` with every text under a field that `schema` marks with `airbyte_secret` changed."""
+    from kitestring.config import secrets_in
+
+    hidden = set(secrets_in(values, schema))
+
+    def walk(node: Any, spec: Mapping[str, Any], secret: bool) -> Any:
+        secret = secret or bool(spec.get("airbyte_secret"))
+        if isinstance(node, Mapping):
+            return {k: walk(v, {}, secret) for k, v in node.items()}
+        if isinstance(node, list):
+            return [walk(v, {}, secret) for v in node]
+        if isinstance(node, bool) or not isinstance(node, str | int):
+            return node
+        return change(str(node)) if str(node) in hidden and str(node) else node
+
+    return walk(copy.deepcopy(values), schema, False)
+
+
+def is_reference(value: str) -> bool:
+    """Whether a text stands for a secret that is kept elsewhere: `${env:NAME}`."""
+    return value.startswith("${") and value.endswith("}") and ":" in value
+
+
+def key_name(key: bytes) -> str:
+    """What a sealed text calls its key: eight hex digits of its hash."""
+    return hashlib.sha256(b"kitestring key " + key).hexdigest()[:8]
+
+
+def key_file(home: Path) -> str:
+    path = home / KEY_FILE
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(
+                    f"others than its owner can read {path}, which encrypts the secrets", hint=f"chmod 600 {path}"
+                ) from None
+            return path.read_text("ascii").strip()
+        with os.fdopen(made, "w") as file:
+            word = base64.b64encode(os.urandom(32)).decode()
+            file.write(word + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return word
+    except OSError as error:
+        raise ConfigError(
+            f"the key that encrypts secrets cannot be kept in {path}: {error.strerror}",
+            hint="Make the data folder writable, or set KITESTRING_SECRET_KEY.",
+        ) from error
