@@ -26,7 +26,7 @@ TITLES = {
 
 
 class Problem(Exception):
-    """An answer of status 4xx or 5xx. `detail` is a sentence, `hint` the next action, `data` holds facts, no secrets."""
+    """An answer of status 4xx or 5xx. `detail` is a sentence, `hint` the next action, `data` holds facts."""
 
     def __init__(
         self,
