@@ -11,7 +11,7 @@ import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
@@ -23,6 +23,9 @@ MASK = "**********"
 
 class Config(BaseModel):
     """Checked settings. Unknown names are refused with the nearest known one, so that a typo is never ignored."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The modules of other packages that a connector imports when it works: looked for before it is built."""
 
     model_config = ConfigDict(
         extra="forbid",

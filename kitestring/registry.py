@@ -92,7 +92,11 @@ class Connector:
             return DeclarativeSource.from_manifest(
                 self.manifest, {key: value for key, value in config.items() if key != "allow_custom_code"}
             )
-        return self.load().load(config, self.name)
+        found = self.load()
+        for package in found.packages:
+            if importlib.util.find_spec(package) is None:
+                raise missing_package(self.name, ModuleNotFoundError(name=package))
+        return found.load(config, self.name)
 
 
 def missing_package(name: str, error: ImportError) -> ConfigError:

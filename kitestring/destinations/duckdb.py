@@ -42,6 +42,7 @@ class Duckdb(Destination):
     """
 
     modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 

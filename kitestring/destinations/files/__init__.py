@@ -46,6 +46,7 @@ class Files(Destination):
     """
 
     modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    packages: ClassVar[tuple[str, ...]] = ("fsspec", "pyarrow")
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 12 * 1024 * 1024
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -21,6 +21,7 @@ class Milvus(VectorDestination):
     """
 
     model_config = ConfigDict(title="Milvus")
+    packages: ClassVar[tuple[str, ...]] = ("pymilvus", "numpy")
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
 

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import PrivateAttr, model_validator
@@ -72,6 +72,8 @@ class Postgres(Source):
     A full refresh reads a large table in ranges of pages, several at a time and all in one snapshot: the table as it
     was at one moment. An incremental read is ordered by the cursor column and goes on after any checkpoint.
     """
+
+    packages: ClassVar[tuple[str, ...]] = ("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow")
 
     host: str = option("localhost", order=0)
     port: int = option(5432, ge=1, le=65535, order=1)
