@@ -131,7 +131,7 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
         if item["type"] == "missing":
             wrong.append(f"{name} is missing")
         elif item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(path[-1], known_names(model), n=1)
+            near = difflib.get_close_matches(path[-1], names_at(model, path[:-1]), n=1)
             wrong.append(f"{name} is not a known option" + (f" (did you mean {near[0]}?)" if near else ""))
         else:
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
@@ -143,6 +143,17 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
         hint=f"Correct the configuration; `kitestring spec {what}` lists the options.",
         paths=[".".join(map(str, item["loc"])) for item in error.errors()],
     )
+
+
+def names_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The option names of the class at a place: below options, items of lists, and branches told by their tag."""
+    nodes: list[Any] = [schema_of(model)]
+    for part in path:
+        branches = [branch for node in nodes for branch in (node, *node.get("oneOf", ()), *node.get("anyOf", ()))]
+        tagged = [b for b in branches if any(p.get("const") == part for p in b.get("properties", {}).values())]
+        named = [b["properties"][part] for b in branches if part in b.get("properties", {})]
+        nodes = named or tagged or [b["items"] for b in branches if isinstance(b.get("items"), Mapping)] or nodes
+    return [name for node in nodes for name in node.get("properties", {})]
 
 
 def known_names(model: type[BaseModel]) -> list[str]:

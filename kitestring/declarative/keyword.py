@@ -80,7 +80,8 @@ class Node:
     def wrong(self, fact: str, name: str = "") -> ConfigError:
         """The error for a defect of the manifest at this place."""
         place = joined(self.path, name) if name else self.path
-        return ConfigError(f"manifest, {place}: {fact}", hint="Correct the manifest at this place.", place=place)
+        where = f"manifest, {place}" if place else "manifest"
+        return ConfigError(f"{where}: {fact}", hint="Correct the manifest at this place.", place=place)
 
     def need(self, name: str) -> Any:
         value = self.values.get(name)

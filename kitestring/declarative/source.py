@@ -202,6 +202,8 @@ class DeclarativeSource(Source):
             narrowed.close()
 
     def discover(self) -> Catalog:
+        if not self._manifest.get("streams") and not self._manifest.get("dynamic_streams"):
+            raise ConfigError("the manifest has no streams", hint="Add a stream, or a dynamic stream.")
         with self._setting.connection:
             return Catalog(tuple(self.component(name).stream() for name in self.names()))
 

@@ -72,6 +72,14 @@ def test_a_stream_that_is_not_there_is_refused_with_the_nearest() -> None:
         list(ks.source("sample", {}).read("usres"))
 
 
+def test_a_wrong_option_is_compared_with_the_options_of_its_place() -> None:
+    config = {"embedding": {"mode": "fake", "dimensions": 8}, "processing": {"chunk_sice": 9}}
+    with pytest.raises(ks.ConfigError) as told:
+        ks.destination("milvus", {**config, "indexing": {"host": "x.db"}})
+    assert "embedding.fake.dimensions is not a known option;" in told.value.message + ";"
+    assert "processing.chunk_sice is not a known option (did you mean chunk_size?)" in told.value.message
+
+
 def test_a_wrong_option_is_refused_when_the_source_is_made() -> None:
     with pytest.raises(ks.ConfigError, match=r"cont is not a known option \(did you mean count\?\)"):
         ks.source("sample", {"cont": 5})

@@ -69,6 +69,11 @@ def test_a_good_configuration_is_taken_with_whatever_else_it_holds(open_source: 
     assert open_source(stream(url="http://x"), spec=SPEC, config=config).names() == ["things"]
 
 
+def test_a_manifest_without_streams_is_refused_not_shown_empty() -> None:
+    with pytest.raises(ConfigError, match="the manifest has no streams"):
+        DeclarativeSource.of({"type": "DeclarativeSource", "version": "6.0.0", "streams": []}, {}).discover()
+
+
 def test_a_manifest_is_a_source_like_any_other(api: Api, tmp_path: Path) -> None:
     api.answers["/things"] = PAGE
     path = tmp_path / "manifest.yaml"
