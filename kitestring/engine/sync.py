@@ -26,7 +26,7 @@ from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.source import Source, at
-from kitestring.types import COUNTS, GLOBAL, Reject, State
+from kitestring.types import COUNTS, GLOBAL, Catalog, Reject, State
 
 log = logging.getLogger("kitestring.engine")
 
@@ -50,6 +50,7 @@ def sync(
     allow_empty: bool = False,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    catalog: Catalog | None = None,
 ) -> Result:
     """Copy streams; the result says what happened, reconciled.
 
@@ -57,10 +58,11 @@ def sync(
     busy): nothing was begun then. What fails later stands in the result. `states` keeps the states (memory if None),
     `rejects` the records that could not be taken (counted only if None); more than `max_rejects` of them fail the sync.
     An overwrite with nothing keeps the old data, unless `allow_empty`. Set `cancel` from another thread to stop.
+    `catalog`: what the source was just found to have, so that it is not asked again.
     """
     states = states or MemoryStates()
     with states.lock(connection):
-        chosen = routes(source.discover(), streams, destination, prefix, namespace)
+        chosen = routes(catalog or source.discover(), streams, destination, prefix, namespace)
         run = Sync(source, destination, chosen, states, connection, rejects, max_rejects, allow_empty)
         return run.run(progress or Progress(), cancel or threading.Event())
 

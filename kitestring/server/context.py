@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from kitestring.server.jobs import Queue
+from kitestring.server.jobs import Queue, Runner
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.vault import Vault
@@ -14,12 +14,13 @@ from kitestring.server.vault import Vault
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, the store, the vault of secrets and the queue of jobs."""
+    """The settings, the store, the vault of secrets, the queue of jobs, and who runs connectors in child processes."""
 
     settings: Settings
     store: Store
     vault: Vault
     queue: Queue
+    runner: Runner
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -29,9 +30,11 @@ class Context:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(settings.store_url)
         upgrade(store)
-        return cls(settings, store, Vault.of(settings.secret_key, settings.home), Queue(store, settings))
+        vault = Vault.of(settings.secret_key, settings.home)
+        return cls(settings, store, vault, Queue(store, settings), Runner(settings))
 
     def close(self) -> None:
+        self.runner.close()
         self.store.close()
 
 

@@ -1,5 +1,25 @@
-"""Jobs: the leased queue, what runs them, what is kept of them."""
+"""Jobs: the leased queue, what runs them, what is kept of them.
 
-from kitestring.server.jobs.queue import Claim, Lost, Queue
+The names are found on first use: a child process, which has no database, imports from this package too.
+"""
 
-__all__ = ["Claim", "Lost", "Queue"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kitestring.server.jobs.queue import Busy, Claim, Lost, Queue
+    from kitestring.server.jobs.runner import Runner
+    from kitestring.server.jobs.worker import Worker
+
+__all__ = ["Busy", "Claim", "Lost", "Queue", "Runner", "Worker"]
+
+PLACES = {"Busy": "queue", "Claim": "queue", "Lost": "queue", "Queue": "queue", "Runner": "runner", "Worker": "worker"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(name)
+    import importlib
+
+    return getattr(importlib.import_module(f"kitestring.server.jobs.{PLACES[name]}"), name)

@@ -6,11 +6,11 @@ sends changes anything. All times that machines compare are the store's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
@@ -22,6 +22,13 @@ from kitestring.types import State
 ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
 BACKOFF_S = (10.0, 60.0, 300.0)
+PARTIAL = 20
+"""How many attempts more than its failures a job may have: attempts that saved something, and then failed."""
+# Written out, so that the database sees that the partial indexes hold what is asked for.
+IS_ACTIVE = text("jobs.status IN ('pending', 'running', 'incomplete')")
+
+Ended: TypeAlias = Callable[[Connection, int, str], None]
+"""Is told of a job that has ended (its id, its status), in the transaction that ends it."""
 
 
 class Lost(KitestringError):
@@ -43,7 +50,7 @@ class Claim:
     workspace_id: str
     source_id: str
     kind: str
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(compare=False)
 
 
 class Queue:
@@ -52,6 +59,7 @@ class Queue:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
+        self.on_end: list[Ended] = []
 
     # -- asking for work -----------------------------------------------------------------------------------------------
 
@@ -83,6 +91,7 @@ class Queue:
             "cause": cause,
             "options": dict(options or {}),
             "attempts": 0,
+            "failures": 0,
             "most_attempts": self.settings.attempts,
             "run_after_ms": now if run_after_ms is None else run_after_ms,
             "cancel": False,
@@ -107,18 +116,20 @@ class Queue:
     def active(self, db: Connection, connection_id: str) -> int | None:
         """The job of a connection that has not ended, if there is one."""
         return db.execute(
-            select(jobs.c.id).where(jobs.c.connection_id == connection_id, jobs.c.status.in_(ACTIVE))
+            select(jobs.c.id).where(jobs.c.connection_id == connection_id, IS_ACTIVE)
         ).scalar_one_or_none()
 
     def cancel(self, db: Connection, job_id: int) -> str:
         """Ask a job to stop: at once where nothing runs, else at its next checkpoint. Returns its status then."""
         now = self.store.now_ms(db)
         waits = jobs.c.status.in_(("pending", "incomplete"))
-        db.execute(
+        ended = db.execute(
             update(jobs)
             .where(jobs.c.id == job_id, waits)
             .values(status="cancelled", cancel=True, ended_at_ms=now, updated_at_ms=now, epoch=jobs.c.epoch + 1)
         )
+        if ended.rowcount:
+            self._tell(db, job_id, "cancelled")
         db.execute(
             update(jobs).where(jobs.c.id == job_id, jobs.c.status == "running").values(cancel=True, updated_at_ms=now)
         )
@@ -126,67 +137,111 @@ class Queue:
 
     # -- working -------------------------------------------------------------------------------------------------------
 
-    def claim(self, worker: str) -> Claim | None:
+    def claim(self, worker: str, mine: Collection[int] = ()) -> Claim | None:
         """The next job that is due, now ours under a lease; None when there is none.
 
         A running job whose lease has run out counts as due: its worker is dead or cut off. Its attempt is closed as
-        `lost`, and it is run again at once, from its last checkpoint.
+        `lost`, and it is run again at once, from its last checkpoint. `mine` are the jobs that the asker still runs:
+        one of these is not given to it a second time, whatever a clock that jumped says.
         """
-        with self.store.write() as db:
+        if not self._any_due():  # a look costs no lock
+            return None
+        while True:
+            with self.store.write() as db:
+                now = self.store.now_ms(db)
+                wanted = (
+                    select(jobs)
+                    .where(IS_ACTIVE, due(now), jobs.c.id.not_in(list(mine)), *self._within_limits(now))
+                    .order_by(jobs.c.run_after_ms, jobs.c.id)
+                    .limit(1)
+                )
+                row = db.execute(wanted.with_for_update(skip_locked=True)).one_or_none()
+                if row is None:
+                    return None
+                failures = row.failures
+                if row.status == "running":
+                    failures = self._lose(db, row, now)
+                    if row.cancel:
+                        self._end(db, row, "cancelled", None, now)
+                        continue
+                    if self._exhausted(row, failures):
+                        self._end(db, row, "failed", LOST, now)
+                        continue
+                return self._take(db, row, worker, failures, now)
+
+    def _any_due(self) -> bool:
+        with self.store.read() as db:
             now = self.store.now_ms(db)
-            due = or_(
-                and_(jobs.c.status.in_(("pending", "incomplete")), jobs.c.run_after_ms <= now),
-                and_(jobs.c.status == "running", jobs.c.lease_until_ms < now),
+            return db.execute(select(jobs.c.id).where(IS_ACTIVE, due(now)).limit(1)).first() is not None
+
+    def _take(self, db: Connection, row: Any, worker: str, failures: int, now: int) -> Claim:
+        epoch, number = row.epoch + 1, row.attempts + 1
+        db.execute(
+            update(jobs)
+            .where(jobs.c.id == row.id)
+            .values(
+                status="running",
+                worker=worker,
+                epoch=epoch,
+                attempts=number,
+                failures=failures,
+                lease_until_ms=now + int(self.settings.lease_s * 1000),
+                started_at_ms=func.coalesce(jobs.c.started_at_ms, now),
+                updated_at_ms=now,
             )
-            wanted = (
-                select(jobs).where(due, *self._within_limits(now)).order_by(jobs.c.run_after_ms, jobs.c.id).limit(1)
+        )
+        db.execute(
+            insert(attempts).values(
+                job_id=row.id, number=number, status="running", worker=worker, epoch=epoch, started_at_ms=now
             )
-            row = db.execute(wanted.with_for_update(skip_locked=True)).one_or_none()
-            if row is None:
-                return None
-            if row.status == "running":
-                self._lose(db, row, now)
-                if row.cancel:
-                    self._end(db, row, "cancelled", None, now)
-                    return None
-                if row.attempts >= row.most_attempts:
-                    self._end(db, row, "failed", LOST, now)
-                    return None
-            epoch, number = row.epoch + 1, row.attempts + 1
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == row.id)
-                .values(
-                    status="running",
-                    worker=worker,
-                    epoch=epoch,
-                    attempts=number,
-                    lease_until_ms=now + int(self.settings.lease_s * 1000),
-                    started_at_ms=func.coalesce(jobs.c.started_at_ms, now),
-                    updated_at_ms=now,
-                )
-            )
-            db.execute(
-                insert(attempts).values(
-                    job_id=row.id, number=number, status="running", worker=worker, epoch=epoch, started_at_ms=now
-                )
-            )
-            return Claim(
-                row.id, epoch, number, row.connection_id, row.workspace_id, row.source_id, row.kind, row.options
-            )
+        )
+        return Claim(row.id, epoch, number, row.connection_id, row.workspace_id, row.source_id, row.kind, row.options)
 
     def heartbeat(self, claim: Claim, progress: Mapping[str, Any] | None = None) -> bool:
         """Extend the lease and keep the progress; True when the job was asked to stop. `Lost` when it is not ours."""
+        found = self.heartbeats({claim: progress})
+        if claim not in found:
+            raise lost(claim)
+        return found[claim]
+
+    def heartbeats(self, running: Mapping[Claim, Mapping[str, Any] | None]) -> dict[Claim, bool]:
+        """The same for many at once: whether each was asked to stop; those that are not ours any more are left out."""
+        found: dict[Claim, bool] = {}
         with self.store.write() as db:
             now = self.store.now_ms(db)
-            self._ours(
-                db,
-                claim,
-                {"lease_until_ms": now + int(self.settings.lease_s * 1000), "updated_at_ms": now},
-            )
-            if progress is not None:
-                db.execute(update(attempts).where(*_attempt(claim)).values(progress=dict(progress)))
-            return bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
+            # In one order everywhere, so that two workers never wait for each other.
+            for claim in sorted(running, key=lambda one: one.job_id):
+                values = {"lease_until_ms": now + int(self.settings.lease_s * 1000), "updated_at_ms": now}
+                if not self._touch(db, claim, values):
+                    continue
+                progress = running[claim]
+                if progress is not None:
+                    db.execute(update(attempts).where(*_attempt(claim)).values(progress=dict(progress)))
+                found[claim] = bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
+        return found
+
+    def asked_to_stop(self, job_ids: Collection[int]) -> set[int]:
+        """Which of these jobs were asked to stop."""
+        with self.store.read() as db:
+            wanted = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
+            return set(db.execute(wanted).scalars())
+
+    def states(self, connection_id: str) -> dict[str, State]:
+        """The saved states of a connection by stream."""
+        with self.store.read() as db:
+            rows = db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id))
+            return {row.stream: row.state for row in rows}
+
+    def done(self, job_id: int) -> dict[str, str]:
+        """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""
+        with self.store.read() as db:
+            rows = db.execute(select(attempts.c.streams).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
+            return {
+                stream: figures["status"]
+                for (streams,) in rows
+                for stream, figures in (streams or {}).items()
+                if figures.get("status") in ("succeeded", "suspicious")
+            }
 
     def save_state(self, claim: Claim, stream: str, state: State | None) -> None:
         """Keep (or with None remove) a stream's state, if the job is still ours. `Lost` otherwise."""
@@ -202,67 +257,103 @@ class Queue:
         *,
         streams: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
         retry: bool = False,
         retry_after_s: float | None = None,
+        moved: bool = False,
     ) -> str:
         """End the attempt; the job's status then: `incomplete` when it will be tried again. `Lost` when it is not ours.
 
-        `status` is succeeded, suspicious, failed or cancelled; `retry` says that a later attempt may do better.
+        `status` is succeeded, suspicious, failed or cancelled; `retry` says that a later attempt may do better, `moved`
+        that this one has saved something: then it does not count among the failures in a row that end the job.
         """
-        figures = list((streams or {}).values())
         with self.store.write() as db:
-            now = self.store.now_ms(db)
-            self._ours(db, claim, {"updated_at_ms": now})
-            row = db.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
-            db.execute(
-                update(attempts)
-                .where(*_attempt(claim))
-                .values(
-                    status=status,
-                    ended_at_ms=now,
-                    streams=dict(streams) if streams is not None else None,
-                    error=dict(error) if error is not None else None,
-                )
-            )
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == claim.job_id)
-                .values(
-                    records=jobs.c.records + sum(int(one.get("read", 0)) for one in figures),
-                    nbytes=jobs.c.nbytes + sum(int(one.get("bytes", 0)) for one in figures),
-                )
-            )
-            if status == "failed" and retry and not row.cancel and row.attempts < row.most_attempts:
-                wait_s = retry_after_s or BACKOFF_S[min(row.attempts, len(BACKOFF_S)) - 1]
-                db.execute(
-                    update(jobs)
-                    .where(jobs.c.id == claim.job_id)
-                    .values(
-                        status="incomplete",
-                        worker=None,
-                        lease_until_ms=None,
-                        run_after_ms=now + int(wait_s * 1000),
-                        error=dict(error or {}),
-                    )
-                )
-                return "incomplete"
+            row, now = self._close(db, claim, status, streams, error, progress)
+            if status == "failed" and retry and not row.cancel:
+                failures = 0 if moved else row.failures + 1
+                if not self._exhausted(row, failures):
+                    wait_s = retry_after_s or BACKOFF_S[min(max(failures, 1), len(BACKOFF_S)) - 1]
+                    self._again(db, claim, now + int(wait_s * 1000), failures, error)
+                    return "incomplete"
             self._end(db, row, status, error, now)
             return status
 
+    def release(
+        self, claim: Claim, *, streams: Mapping[str, Any] | None = None, progress: Mapping[str, Any] | None = None
+    ) -> str:
+        """Give a job back unfinished (its worker stops): another takes it at once. It counts as no failure."""
+        with self.store.write() as db:
+            row, now = self._close(db, claim, "incomplete", streams, None, progress)
+            if row.cancel:
+                self._end(db, row, "cancelled", None, now)
+                return "cancelled"
+            self._again(db, claim, now, row.failures, None)
+            return "incomplete"
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _ours(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
+    def _touch(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> bool:
         done = db.execute(
             update(jobs)
             .where(jobs.c.id == claim.job_id, jobs.c.epoch == claim.epoch, jobs.c.status == "running")
             .values(**values)
         )
-        if done.rowcount != 1:
-            raise Lost(
-                f"job {claim.job_id} is no longer run by the claim {claim.epoch}",
-                hint="Another worker has taken it over, or it has ended.",
-                job_id=claim.job_id,
+        return done.rowcount == 1
+
+    def _ours(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
+        if not self._touch(db, claim, values):
+            raise lost(claim)
+
+    def _close(
+        self,
+        db: Connection,
+        claim: Claim,
+        status: str,
+        streams: Mapping[str, Any] | None,
+        error: Mapping[str, Any] | None,
+        progress: Mapping[str, Any] | None,
+    ) -> tuple[Any, int]:
+        """End the attempt and add its figures to the job's; the job's row, and now."""
+        now = self.store.now_ms(db)
+        self._ours(db, claim, {"updated_at_ms": now})
+        row = db.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
+        values: dict[str, Any] = {"status": status, "ended_at_ms": now}
+        if streams is not None:
+            values["streams"] = dict(streams)
+        if error is not None:
+            values["error"] = dict(error)
+        if progress is not None:
+            values["progress"] = dict(progress)
+        db.execute(update(attempts).where(*_attempt(claim)).values(values))
+        figures = list((streams or {}).values())
+        db.execute(
+            update(jobs)
+            .where(jobs.c.id == claim.job_id)
+            .values(
+                records=jobs.c.records + sum(int(one.get("read", 0)) for one in figures),
+                nbytes=jobs.c.nbytes + sum(int(one.get("bytes", 0)) for one in figures),
             )
+        )
+        return row, now
+
+    def _again(
+        self, db: Connection, claim: Claim, run_after_ms: int, failures: int, error: Mapping[str, Any] | None
+    ) -> None:
+        db.execute(
+            update(jobs)
+            .where(jobs.c.id == claim.job_id)
+            .values(
+                status="incomplete",
+                worker=None,
+                lease_until_ms=None,
+                run_after_ms=run_after_ms,
+                failures=failures,
+                error=dict(error) if error is not None else None,
+            )
+        )
+
+    def _exhausted(self, row: Any, failures: int) -> bool:
+        return bool(failures >= row.most_attempts or row.attempts >= row.most_attempts + PARTIAL)
 
     def _within_limits(self, now: int) -> list[Any]:
         """Conditions that leave out jobs whose workspace or source has its limit of running jobs."""
@@ -287,12 +378,16 @@ class Queue:
                 conditions.append(running < limit)
         return conditions
 
-    def _lose(self, db: Connection, row: Any, now: int) -> None:
+    def _lose(self, db: Connection, row: Any, now: int) -> int:
+        """Close the attempt of a worker that went away; the failures in a row then."""
+        here = (attempts.c.job_id == row.id, attempts.c.number == row.attempts)
+        progress = db.execute(select(attempts.c.progress).where(*here)).scalar_one_or_none() or {}
         db.execute(
             update(attempts)
-            .where(attempts.c.job_id == row.id, attempts.c.number == row.attempts, attempts.c.status == "running")
+            .where(*here, attempts.c.status == "running")
             .values(status="lost", ended_at_ms=now, error=LOST)
         )
+        return 0 if progress.get("states") else int(row.failures) + 1
 
     def _end(self, db: Connection, row: Any, status: str, error: Mapping[str, Any] | None, now: int) -> None:
         db.execute(
@@ -307,6 +402,27 @@ class Queue:
                 epoch=jobs.c.epoch + 1,
             )
         )
+        self._tell(db, row.id, status)
+
+    def _tell(self, db: Connection, job_id: int, status: str) -> None:
+        for told in self.on_end:
+            told(db, job_id, status)
+
+
+def due(now: int) -> Any:
+    """The condition of a job that somebody should run."""
+    return or_(
+        and_(jobs.c.status.in_(("pending", "incomplete")), jobs.c.run_after_ms <= now),
+        and_(jobs.c.status == "running", jobs.c.lease_until_ms < now),
+    )
+
+
+def lost(claim: Claim) -> Lost:
+    return Lost(
+        f"job {claim.job_id} is no longer run by the claim {claim.epoch}",
+        hint="Another worker has taken it over, or it has ended.",
+        job_id=claim.job_id,
+    )
 
 
 LOST = {

@@ -39,7 +39,9 @@ class Store:
         if self.sqlite:
             more["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
         else:
-            more["connect_args"] = {"connect_timeout": 10, "application_name": "kitestring"}
+            # A server that vanished without a word is noticed within seconds, not when TCP gives up.
+            quick = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+            more["connect_args"] = {"connect_timeout": 5, "application_name": "kitestring", **quick}
         try:
             self.engine = create_engine(made, json_serializer=_dumps, **more)
         except ImportError as error:

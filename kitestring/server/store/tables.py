@@ -249,7 +249,8 @@ jobs = Table(
     Column("cause", String(12), nullable=False),  # manual, schedule, api, schema
     Column("options", JSON, nullable=False),  # streams to clear or refresh, a window to read again, …
     Column("attempts", Integer, nullable=False),  # begun so far
-    Column("most_attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of attempts that moved nothing
+    Column("most_attempts", Integer, nullable=False),  # so many such failures end the job
     _ms("run_after_ms", nullable=False),  # not claimed earlier
     Column("cancel", Boolean, nullable=False),  # asked to stop
     Column("worker", String(80)),  # who runs it
@@ -290,12 +291,13 @@ attempts = Table(
     metadata,
     Column("job_id", NUMBER, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),  # from 1
-    Column("status", String(12), nullable=False),  # running, succeeded, suspicious, failed, cancelled, lost
+    # running, succeeded, suspicious, failed, cancelled; lost: its worker died; incomplete: its worker was stopped
+    Column("status", String(12), nullable=False),
     Column("worker", String(80), nullable=False),
     Column("epoch", Integer, nullable=False),
     _ms("started_at_ms", nullable=False),
     _ms("ended_at_ms"),
-    Column("progress", JSON),  # while it runs: as engine.Progress.snapshot() has it
+    Column("progress", JSON),  # while it runs: engine.Progress.snapshot(), and `states` saved so far, `waiting`
     Column("streams", JSON),  # when it has ended: as engine.StreamResult.as_dict() has them, by stream
     Column("error", JSON),
 )

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.String(length=12), nullable=False),
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("most_attempts", sa.Integer(), nullable=False),
         sa.Column("run_after_ms", sa.BigInteger(), nullable=False),
         sa.Column("cancel", sa.Boolean(), nullable=False),

@@ -1,0 +1,150 @@
+"""What the API asks of a connector at once: spec, check, discover, read, search, estimate. Each runs in a child."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.config import secrets_in
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kitestring.server.jobs.child import Told
+
+
+def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built."""
+    from kitestring import registry
+
+    config = dict(end.get("config") or {})
+    if end.get("manifest") is not None:
+        manifest = dict(end["manifest"])
+        spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
+        told.hide(set(secrets_in(config, spec)))
+        from kitestring.declarative import DeclarativeSource
+
+        made: Any = DeclarativeSource.of(manifest, config)
+    else:
+        connector = registry.connector("source" if kind == "source" else "destination", str(end["connector"]))
+        spec = connector.spec()
+        told.hide(set(secrets_in(config, spec)))
+        made = connector.build(config)
+    if hasattr(made, "on_config"):
+        # Airbyte's generic connector holds the configuration of the program in its own.
+        inner = (
+            "config" if isinstance(config.get("config"), Mapping) and "config" in (spec.get("properties") or {}) else ""
+        )
+
+        def keep(new: Mapping[str, Any]) -> None:
+            whole = {**config, inner: dict(new)} if inner else {**config, **new}
+            told.hide(set(secrets_in(whole, spec)))
+            told.up.ask("config", end=kind, config=whole, spec=spec)
+
+        made.on_config(keep)
+    return made, spec
+
+
+@contextlib.contextmanager
+def opened(told: Told, kind: str) -> Iterator[Any]:
+    """The connector of the request, closed at the end."""
+    made, _ = built(told, kind, told.request[kind])
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(Exception):
+            made.close()
+
+
+def kind_of(told: Told) -> str:
+    return "source" if told.request.get("source") else "destination"
+
+
+def spec(told: Told) -> Any:
+    """The form of a connector."""
+    from kitestring import registry
+
+    kind = kind_of(told)
+    return registry.connector("source" if kind == "source" else "destination", told.request[kind]["connector"]).spec()
+
+
+def check(told: Told) -> Any:
+    """Raises what is wrong with a source or a destination."""
+    with opened(told, kind_of(told)) as one:
+        one.check()
+    return {}
+
+
+def discover(told: Told) -> Any:
+    """The catalog of a source, as a CATALOG message of Airbyte's protocol has it."""
+    from kitestring.airbyte.messages import catalog_body
+
+    with opened(told, "source") as source:
+        return catalog_body(source.discover())
+
+
+def read(told: Told) -> Any:
+    """The first `limit` records of `stream`: `{"records": […], "rejected": […]}`."""
+    from kitestring.library import Records, SourceHandle
+
+    with opened(told, "source") as source:
+        handle = object.__new__(SourceHandle)
+        handle.name, handle.config, handle._built = str(told.request["source"]["connector"]), {}, source
+        records = Records(handle, str(told.request["stream"]), int(told.request.get("limit") or 100))
+        return {
+            "records": list(records),
+            "rejected": [{"record": one.record, "reason": one.reason} for one in records.rejected],
+        }
+
+
+def search(told: Told) -> Any:
+    """The chunks of a destination that are nearest to `text`; `where`, `limit`, `threshold`, `hybrid`, `stream`."""
+    from kitestring.destination import Searches
+
+    given = told.request
+    with opened(told, "destination") as destination:
+        if not isinstance(destination, Searches):
+            raise ConfigError(
+                f"{given['destination']['connector']} cannot be searched by meaning", hint="Search a vector store."
+            )
+        return destination.search(
+            str(given["text"]),
+            where=given.get("where"),
+            limit=int(given.get("limit") or 10),
+            threshold=given.get("threshold"),
+            hybrid=given.get("hybrid"),
+            stream=given.get("stream"),
+        )
+
+
+def estimate(told: Told) -> Any:
+    """What a sync of this plan would read and cost, from at most `sample` records of each stream."""
+    from kitestring import engine
+
+    given = told.request
+    states = engine.MemoryStates()
+    for stream, state in (given.get("states") or {}).items():
+        states.save(given["connection"], stream, state)
+    source, _ = built(told, "source", given["source"])
+    destination, _ = built(told, "destination", given["destination"])
+    return engine.estimate(
+        source,
+        destination,
+        [engine.Selection(**one) for one in given["streams"]] or None,
+        states=states,
+        connection=given["connection"],
+        prefix=given.get("prefix") or "",
+        namespace=given.get("namespace"),
+        sample=given.get("sample"),
+        cancel=told.cancel,
+    ).as_dict()
+
+
+ACTIONS: dict[str, Callable[[Told], Any]] = {
+    "spec": spec,
+    "check": check,
+    "discover": discover,
+    "read": read,
+    "search": search,
+    "estimate": estimate,
+}

@@ -1,0 +1,261 @@
+"""One attempt of a job: a child process, watched; its states saved under the claim; its end judged.
+
+Two threads hear the child (messages and log). The thread that calls `run` touches no database while the child lives:
+whatever the database does, it ends the child before the lease runs out, when a stall is found, and after a cancel.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.jobs.channel import error_body, error_of
+from kitestring.server.jobs.log import Log
+from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.plan import Plan
+from kitestring.server.jobs.process import Child
+from kitestring.server.jobs.queue import Claim, Lost, Queue
+from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.runner import died
+from kitestring.server.settings import Settings
+
+log = logging.getLogger("kitestring.jobs")
+
+TICK_S = 0.1
+CANCEL_S = 20.0
+DUMP_S = 2.0
+AGAIN_S = 0.5
+NOT_RETRIED = ("ConfigError", "AuthError", "SchemaError", "Busy")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt ended: succeeded, suspicious, failed, cancelled, or incomplete (it gives the job back).
+
+    `gone`: the claim is not ours any more, and nothing is to be written.
+    """
+
+    status: str
+    streams: dict[str, Any] = field(default_factory=dict)
+    errors: list[KitestringError] = field(default_factory=list)
+    gone: bool = False
+
+    @property
+    def retry(self) -> bool:
+        """Whether a later attempt may do better: not where the user has to change something first."""
+        return any(type(one).__name__ not in NOT_RETRIED for one in self.errors)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The longest wait that the other side asked for."""
+        waits = [one.retry_after_s for one in self.errors if isinstance(one, TransientError) and one.retry_after_s]
+        return max(waits, default=None)
+
+
+class Attempt:
+    """An attempt from its claim on. `deadline` is when the lease runs out, in this machine's monotonic seconds."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        settings: Settings,
+        nest: Nest,
+        claim: Claim,
+        deadline: float,
+        log: Log,
+        *,
+        quotas: Quotas | None = None,
+        keep_config: Callable[[Plan, str, Mapping[str, Any], Mapping[str, Any]], None] | None = None,
+        changed: Callable[[Claim, Plan, Mapping[str, Any]], Plan | None] | None = None,
+    ) -> None:
+        self.queue = queue
+        self.settings = settings
+        self.nest = nest
+        self.claim = claim
+        self.deadline = deadline
+        self.log = log
+        self.quotas = quotas
+        self.keep_config = keep_config
+        self.changed = changed
+        self.cancelled = threading.Event()  # the user's wish
+        self.drained = threading.Event()  # the worker's end
+        self.lost = threading.Event()
+        self.saved = 0
+        self.progress: dict[str, Any] = {}
+        self.message: dict[str, Any] = {}
+        self.patience_s = settings.stall_s
+        self._moved: Any = None
+        self._moved_at = time.monotonic()
+        self._ended = threading.Event()
+        # A lease is left early enough that the child is gone before another may begin.
+        self._margin_s = max(min(1.0, settings.lease_s / 3), settings.lease_s / 5)
+
+    # -- the thread that watches ---------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan, request: Mapping[str, Any]) -> Outcome:
+        """Run the request in a child until its end, however that comes."""
+        self.plan = plan
+        try:
+            child = Child(self.nest, request, self._hear, self.log.line)
+        except KitestringError as error:
+            return Outcome("failed", errors=[error])
+        self.log.entry("info", "the attempt began", attempt=self.claim.attempt, pid=child.pid)
+        why = self._watch(child)
+        self._ended.set()
+        child.heard()
+        return self._judged(child, why)
+
+    def _watch(self, child: Child) -> KitestringError | None:
+        """Wait for the child's end, or bring it about; the reason where it was ours."""
+        asked_at: float | None = None
+        while not child.wait(TICK_S):
+            now = time.monotonic()
+            if now > self.deadline - self._margin_s:
+                self.lost.set()
+            if self.lost.is_set():
+                child.kill()
+                self._reaped(child)
+                return TransientError(
+                    "the lease could not be renewed: the store was away, or another worker has the job"
+                )
+            if asked_at is None and (self.cancelled.is_set() or self.drained.is_set()):
+                asked_at = now
+                child.cancel()
+            if asked_at is not None and now - asked_at > CANCEL_S:
+                child.kill()
+                self._reaped(child)
+                return None
+            still_s = now - self._moved_at
+            if still_s > self.patience_s:
+                self.log.entry(
+                    "error", f"nothing moved for {still_s:.0f} s, and no wait was declared: the stacks follow"
+                )
+                child.dump()
+                child.wait(DUMP_S)
+                child.kill()
+                self._reaped(child)
+                return TransientError(
+                    f"the sync neither moved nor declared a wait for {still_s:.0f} s, and was ended",
+                    hint="The log of the attempt shows where each thread stood. KITESTRING_STALL_S is the limit.",
+                )
+        return None
+
+    def _reaped(self, child: Child) -> None:
+        while not child.wait(5.0):  # in an uninterruptible wait of the kernel: only the system can end it
+            self.log.entry("error", "the process does not end after SIGKILL", pid=child.pid)
+            child.kill()
+
+    def _judged(self, child: Child, why: KitestringError | None) -> Outcome:
+        kind, value = self.message.get("kind"), self.message.get("value")
+        if kind == "result" and isinstance(value, dict):
+            errors = [error_of(one) for one in value.pop("errors", ())]
+            outcome = Outcome(str(value.get("status")), dict(value.get("streams") or {}), errors)
+            if outcome.status == "cancelled":
+                return self._stopped(outcome)
+            if outcome.status == "failed" and not errors:
+                outcome.errors = [ConnectorError("the sync failed and did not say why", hint="Its log says more.")]
+            return outcome
+        streams = told_so_far(self.progress)
+        if self.lost.is_set():
+            return Outcome("incomplete", streams, [why] if why else [], gone=False)
+        if self.cancelled.is_set() or self.drained.is_set():
+            return self._stopped(Outcome("cancelled", streams))
+        if kind == "error":
+            error = error_of(self.message["error"])
+            if type(error).__name__ == "Cancelled":
+                return self._stopped(Outcome("cancelled", streams))
+            return Outcome("failed", streams, [error])
+        return Outcome("failed", streams, [why or child.broken or died(child.status, self.settings)])
+
+    def _stopped(self, outcome: Outcome) -> Outcome:
+        """What a stop means: the user's wish, the worker's end, or nobody's."""
+        if self.cancelled.is_set():
+            outcome.status = "cancelled"
+        elif self.drained.is_set():
+            outcome.status = "incomplete"
+        else:
+            outcome.status = "failed"
+            outcome.errors = [
+                TransientError("somebody outside Kitestring ended the process", hint="Look who sent it SIGTERM.")
+            ]
+        return outcome
+
+    # -- the thread that hears -----------------------------------------------------------------------------------------
+
+    def _hear(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
+        match message["kind"]:
+            case "progress":
+                self._progress(message["progress"])
+            case "state":
+                self._patiently(lambda: self.queue.save_state(self.claim, message["stream"], message["state"]))
+                self.saved += 1
+                self._moved_at = time.monotonic()
+            case "result" | "error":
+                self.message = message
+            case "secrets":
+                self.log.hide(message["secrets"])
+            case "patience":
+                self.patience_s = max(self.settings.stall_s, float(message["seconds"]))
+            case "quota" if self.quotas is not None:
+                return self.quotas.answer(message)
+            case "config" if self.keep_config is not None:
+                keep, plan = self.keep_config, self.plan
+                self._patiently(lambda: keep(plan, message["end"], message["config"], message["spec"]))
+            case "catalog" if self.changed is not None:
+                changed, plan = self.changed, self.plan
+                new = self._patiently(lambda: changed(self.claim, plan, message["catalog"]))
+                if new is not None:
+                    return {"streams": [asdict(one) for one in new.selections]}
+        return None
+
+    def _progress(self, progress: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        moved = [
+            (key, one.get("read"), one.get("written"), one.get("status")) for key, one in progress["streams"].items()
+        ]
+        waiting = progress.get("waiting")
+        if waiting:  # it has still to come through, and then as long as anything else
+            self._moved_at = max(self._moved_at, now + float(waiting["seconds"]))
+        if moved != self._moved:
+            self._moved = moved
+            self._moved_at = max(self._moved_at, now)
+        self.progress = {**progress, "states": self.saved}
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Try again while the store is away and the lease lasts; what waits for the answer stands still meanwhile."""
+        while True:
+            try:
+                return call()
+            except Lost:
+                self.lost.set()
+                raise
+            except TransientError as error:
+                if self.lost.is_set() or self._ended.is_set():
+                    raise
+                self.log.entry("warning", "the store is away", error=str(error))
+                self._ended.wait(AGAIN_S)
+
+
+def told_so_far(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the streams of an attempt that was ended, as its last progress had them."""
+    found = {}
+    for stream, one in (progress.get("streams") or {}).items():
+        ended = one.get("status") in ("succeeded", "suspicious")
+        found[stream] = {
+            "status": one["status"] if ended else "failed",
+            "read": one.get("read", 0),
+            "written": one.get("written", 0),
+            "bytes": one.get("bytes", 0),
+        }
+    return found
+
+
+def shown(error: KitestringError, log: Log) -> dict[str, Any]:
+    """An error as it is kept: `{"type", "message", "hint"}`, without secrets."""
+    body = error_body(error)
+    return {key: log.masked(str(body[key])) for key in ("type", "message", "hint")}

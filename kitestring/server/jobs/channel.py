@@ -1,0 +1,145 @@
+"""How a worker and its child process speak: JSON lines, one message each, `{"kind": …}`.
+
+    down (stdin)   request, answer, cancel
+    up (stdout)    secrets, progress, patience, state, catalog, quota, config, result, error
+
+Some bear a number, and the child waits for the `answer` with the same one: a state counts as saved only then. Errors
+cross as `error_body` makes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import orjson
+
+from kitestring import errors
+from kitestring.errors import Cancelled, ConnectorError, KitestringError, TransientError
+
+BLOCK_BYTES = 64 * 1024
+MOST_BYTES = 256 * 1024 * 1024
+
+
+class Pipe:
+    """Two file descriptors as messages; `send` may be called from any thread."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self._read = read
+        self._write = write
+        self._lock = threading.Lock()
+
+    def send(self, kind: str, **body: Any) -> None:
+        """Send a message. `BrokenPipeError` when the other end is gone."""
+        line = orjson.dumps({"kind": kind, **body}, default=plain, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+        with self._lock:
+            left = memoryview(line)
+            while left:
+                left = left[os.write(self._write, left) :]
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """The messages of the other end until it closes. `ConnectorError` for what is no message."""
+        rest: list[bytes] = []
+        size = 0
+        while block := os.read(self._read, BLOCK_BYTES):
+            *lines, last = block.split(b"\n")
+            for line in lines:
+                whole = b"".join([*rest, line])
+                rest, size = [], 0
+                yield parsed(whole)
+            rest.append(last)
+            size += len(last)
+            if size > MOST_BYTES:
+                raise ConnectorError(f"a message of more than {MOST_BYTES >> 20} MB came from a child process")
+
+    def close(self) -> None:
+        """Close both."""
+        for one in {self._read, self._write}:
+            with contextlib.suppress(OSError):
+                os.close(one)
+
+
+class Upward:
+    """The child's end. One thread reads; what `ask` waits for is handed to it, a cancel is called out."""
+
+    def __init__(self, pipe: Pipe, *, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
+        self._pipe = pipe
+        self._on_cancel = on_cancel
+        self._on_end = on_end
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+        self._messages = pipe.messages()
+
+    def request(self) -> dict[str, Any]:
+        """The first message: what is to be done."""
+        found = next(self._messages, None)
+        if found is None:
+            raise Cancelled("nothing was asked for")
+        threading.Thread(target=self._listen, name="kitestring-channel", daemon=True).start()
+        return found
+
+    def send(self, kind: str, **body: Any) -> None:
+        self._pipe.send(kind, **body)
+
+    def ask(self, kind: str, **body: Any) -> dict[str, Any]:
+        """Send a message and wait for its answer; raises the error that the answer holds."""
+        number = next(self._numbers)
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            self._waiting[number] = future
+        self._pipe.send(kind, number=number, **body)
+        answer = future.result()
+        if answer.get("error"):
+            raise error_of(answer["error"])
+        return answer
+
+    def _listen(self) -> None:
+        try:
+            for message in self._messages:
+                if message["kind"] == "answer":
+                    with self._lock:
+                        future = self._waiting.pop(message["number"], None)
+                    if future is not None:
+                        future.set_result(message)
+                elif message["kind"] == "cancel":
+                    self._on_cancel()
+        finally:
+            self._on_end()
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ConnectorError(f"a child process sent what is no message: {error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+        raise ConnectorError("a child process sent what is no message")
+    return found
+
+
+def plain(value: Any) -> Any:
+    """What JSON does not know, as its text."""
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, set | tuple) else str(value)
+
+
+def error_body(error: KitestringError) -> dict[str, Any]:
+    """An error as JSON: `{"type", "message", "hint", "fields"}`."""
+    return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "fields": dict(error.fields)}
+
+
+def error_of(body: Mapping[str, Any]) -> KitestringError:
+    """The error that a body tells of; of a class that is not known, a `ConnectorError`."""
+    kind = getattr(errors, str(body.get("type")), ConnectorError)
+    if not (isinstance(kind, type) and issubclass(kind, KitestringError)):
+        kind = ConnectorError
+    fields = {str(k): v for k, v in (body.get("fields") or {}).items() if k not in ("message", "hint")}
+    found = kind(str(body.get("message")), hint=str(body.get("hint") or ""), **fields)
+    if isinstance(found, TransientError) and not isinstance(found.retry_after_s, int | float | None):
+        found.retry_after_s = None
+    return found

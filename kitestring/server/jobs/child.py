@@ -1,0 +1,178 @@
+"""What runs in a child process: one request, answered over the channel. It has no access to the store.
+
+The request says the `action` (see `actions.py`, `syncing.py`), the limits, the log's level, and the rest by action.
+Standard output is the channel's alone: what a connector prints goes to standard error, which is the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kitestring.config import MASK
+from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.server.jobs.channel import Pipe, Upward, error_body
+
+UNHEARD = 70
+"""The exit code of a child whose parent is gone."""
+
+
+class Told:
+    """What an action has to work with: the request, the way to the parent, and the word to stop."""
+
+    def __init__(self, request: Mapping[str, Any], up: Upward, cancel: threading.Event) -> None:
+        self.request = request
+        self.up = up
+        self.cancel = cancel
+        self.secrets: set[str] = set()
+
+    def hide(self, secrets: set[str]) -> None:
+        """Have these masked in the log from now on: the parent writes it."""
+        new = {one for one in secrets if len(one) > 3} - self.secrets
+        if new:
+            self.secrets |= new
+            self.up.ask("secrets", secrets=sorted(new))  # acknowledged: no line that holds them is written before
+
+    def masked(self, node: Any) -> Any:
+        """A body of an error without the secrets."""
+        if isinstance(node, Mapping):
+            return {key: self.masked(value) for key, value in node.items()}
+        if isinstance(node, list | tuple):
+            return [self.masked(one) for one in node]
+        if isinstance(node, str):
+            for secret in sorted(self.secrets, key=len, reverse=True):
+                node = node.replace(secret, MASK)
+        return node
+
+
+def main() -> int:
+    """Serve the request on standard input; the exit code."""
+    channel = Pipe(os.dup(0), os.dup(1))
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    cancel = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancel.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to answer
+    # Without the parent nobody renews the lease, so that another may begin at any moment: stop at once.
+    up = Upward(channel, on_cancel=cancel.set, on_end=lambda: os._exit(UNHEARD))
+    request = up.request()
+    limit(request.get("limits") or {})
+    told = Told(request, up, cancel)
+    with logged(told, str(request.get("log_level") or "info")):
+        try:
+            up.send("result", value=run(told))
+        except KitestringError as error:
+            up.send("error", error=told.masked(error_body(error)))
+        except MemoryError:
+            up.send("error", error=error_body(out_of_memory(request)))
+        except Exception as error:
+            logging.getLogger("kitestring.jobs").exception("a job crashed")
+            found = ConnectorError(
+                f"{request.get('action')} failed: {type(error).__name__}: {error}",
+                hint="This is a defect: please report it, with the log of the attempt.",
+            )
+            up.send("error", error=told.masked(error_body(found)))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
+    os._exit(0)
+
+
+def run(told: Told) -> Any:
+    from kitestring.server.jobs import actions, syncing
+
+    action = str(told.request.get("action"))
+    found = {**syncing.ACTIONS, **actions.ACTIONS}.get(action)
+    if found is None:
+        raise ConnectorError(f"a child process was asked for {action}, which it does not know")
+    if told.cancel.is_set():
+        raise Cancelled("asked to stop before it began")
+    return found(told)
+
+
+def limit(limits: Mapping[str, Any]) -> None:
+    """Bound this process, as far as the system can. No core dump: it would hold the secrets."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - not on Windows
+        return
+
+    def bound(what: int, soft: int, hard: int) -> None:
+        _, most = resource.getrlimit(what)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (soft, hard if most == resource.RLIM_INFINITY else min(hard, most)))
+
+    bound(resource.RLIMIT_CORE, 0, 0)
+    memory, seconds = int(limits.get("memory_mb") or 0) << 20, int(limits.get("cpu_s") or 0)
+    if memory:
+        # What is allocated; the address space (RLIMIT_AS) is many times that with threads and Arrow.
+        bound(resource.RLIMIT_DATA, memory, memory)
+    if seconds:
+        bound(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU, and SIGKILL for who takes no notice
+
+
+def out_of_memory(request: Mapping[str, Any]) -> ConnectorError:
+    memory = (request.get("limits") or {}).get("memory_mb")
+    return ConnectorError(
+        f"the sync needed more memory than the {memory} MB it may take" if memory else "the machine has no memory left",
+        hint="Raise KITESTRING_MEMORY_MB, or sync fewer streams at once.",
+    )
+
+
+PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+
+
+class Lines(logging.Formatter):
+    """An entry of the log as a line of JSON; the parent masks it and keeps it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import orjson
+
+        fields = {key: value for key, value in vars(record).items() if key not in PLAIN}
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        entry = {
+            "at_ms": int(record.created * 1000),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{key: value for key, value in fields.items() if key not in ("at_ms", "level", "logger", "message")},
+        }
+        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def logged(told: Told, level: str) -> Iterator[None]:
+    """Send the log of everything to standard error while the request is served."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    root, ours = logging.getLogger(), logging.getLogger("kitestring")
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    ours.setLevel(level.upper())
+    yield
+
+
+def prepare() -> None:
+    """Import what nearly every request needs, once for all children (see `nest.py`); nothing that starts a thread."""
+    import kitestring.declarative
+    import kitestring.engine
+    import kitestring.http
+    import kitestring.library
+    import kitestring.registry
+    import kitestring.server.jobs.actions
+    import kitestring.server.jobs.syncing  # noqa: F401
+
+
+if __name__ == "__main__":
+    prepare()
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""The log of an attempt: a file of JSON lines, secrets masked, bounded in size; read by part, level and text.
+
+    HOME/logs/jobs/JOB/ATTEMPT.jsonl      {"at_ms", "level", "logger", "message", …}
+
+A file that is full becomes `ATTEMPT.jsonl.1`, the one before `.2`, and so on; the oldest is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kitestring.config import MASK
+from kitestring.server.clock import now_ms
+
+FILE_BYTES = 8 * 1024 * 1024
+FILES = 5
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+class Log:
+    """Appends to an attempt's log. Safe to share between threads; a full disk costs lines, never the sync."""
+
+    def __init__(self, path: Path, file_bytes: int = FILE_BYTES) -> None:
+        self.path = path
+        self._file_bytes = file_bytes
+        self._lock = threading.Lock()
+        self._secrets: list[str] = []
+        self._file: Any = None
+        self._size = 0
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on. Those with quotes or breaks stand in JSON lines in another form: that too."""
+        found = {*self._secrets, *(one for one in secrets if len(one) > 3)}
+        found |= {orjson.dumps(one).decode()[1:-1] for one in found}
+        self._secrets = sorted(found, key=len, reverse=True)
+
+    def masked(self, text: str) -> str:
+        """A text without the secrets."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, MASK)
+        return text
+
+    def line(self, raw: bytes) -> None:
+        """A line of a child's standard error: an entry of its log as it is, anything else as a message."""
+        text = self.masked(raw.decode("utf-8", "replace").rstrip("\r"))
+        if text.startswith('{"at_ms":'):
+            self._append(text)
+        elif text.strip():
+            self.entry("info", text, logger="stderr")
+
+    def entry(self, level: str, message: str, *, logger: str = "kitestring.jobs", **fields: Any) -> None:
+        """An entry of our own."""
+        entry = {"at_ms": now_ms(), "level": level, "logger": logger, "message": message, **fields}
+        self._append(self.masked(orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _append(self, line: str) -> None:
+        data = line.encode("utf-8", "replace") + b"\n"
+        with self._lock:
+            try:
+                if self._file is not None and self._size + len(data) > self._file_bytes:
+                    self._turn()
+                if self._file is None:
+                    self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb", 0)
+                    self._size = os.fstat(self._file.fileno()).st_size
+                self._size += self._file.write(data)
+            except OSError:
+                return
+
+    def _turn(self) -> None:
+        self._file.close()
+        self._file = None
+        for number in range(FILES - 1, 0, -1):
+            older = self.path if number == 1 else self.path.with_name(f"{self.path.name}.{number - 1}")
+            if older.exists():
+                older.replace(self.path.with_name(f"{self.path.name}.{number}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Entries of a log, and the place behind them to read on from."""
+
+    entries: list[dict[str, Any]]
+    place: int
+    more: bool
+
+
+class Logs:
+    """The logs of all attempts that ran on this machine (or that share its data folder)."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "logs" / "jobs"
+
+    def path(self, job_id: int, attempt: int) -> Path:
+        return self.folder / str(int(job_id)) / f"{int(attempt)}.jsonl"
+
+    def attempts(self, job_id: int) -> list[int]:
+        """The attempts of a job that have a log, in order."""
+        folder = self.folder / str(int(job_id))
+        found = (re.fullmatch(r"(\d+)\.jsonl", one.name) for one in folder.glob("*.jsonl"))
+        return sorted(int(one.group(1)) for one in found if one)
+
+    def read(
+        self,
+        job_id: int,
+        attempt: int,
+        *,
+        place: int = 0,
+        limit: int = 1000,
+        level: str = "debug",
+        text: str = "",
+    ) -> Part:
+        """Up to `limit` entries from `place` (0: the oldest that is kept), at least of `level`, holding `text`.
+
+        A place is a count of bytes over all files of the attempt; to follow a log, give the place of the last part.
+        """
+        least, wanted = LEVELS.get(level, 0), text.lower()
+        entries: list[dict[str, Any]] = []
+        at = 0
+        for path in self._files(job_id, attempt):
+            size = path.stat().st_size
+            if at + size <= place:
+                at += size
+                continue
+            with path.open("rb") as file:
+                file.seek(max(0, place - at))
+                at = max(at, place)
+                for raw in file:
+                    if not raw.endswith(b"\n"):  # it is being written
+                        break
+                    if len(entries) >= limit:
+                        return Part(entries, at, True)
+                    at += len(raw)
+                    entry = parsed(raw)
+                    if LEVELS.get(str(entry.get("level")), 20) >= least and (
+                        not wanted or wanted in raw.decode("utf-8", "replace").lower()
+                    ):
+                        entries.append(entry)
+        return Part(entries, at, False)
+
+    def whole(self, job_id: int, attempt: int) -> Iterator[bytes]:
+        """The lines of a log, oldest first, to download."""
+        for path in self._files(job_id, attempt):
+            with path.open("rb") as file:
+                yield from file
+
+    def remove(self, job_id: int) -> None:
+        """Remove the logs of a job."""
+        shutil.rmtree(self.folder / str(int(job_id)), ignore_errors=True)
+
+    def _files(self, job_id: int, attempt: int) -> list[Path]:
+        path = self.path(job_id, attempt)
+        older = [path.with_name(f"{path.name}.{number}") for number in range(FILES - 1, 0, -1)]
+        return [one for one in [*older, path] if one.exists()]
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, dict) else {"level": "info", "message": raw.decode("utf-8", "replace").rstrip()}

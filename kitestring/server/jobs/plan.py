@@ -1,0 +1,67 @@
+"""What a worker has to know of a connection to run it: both ends with opened configurations, and the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from kitestring.engine.selection import Selection
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A source or a destination: a connector with its configuration, in which every secret is open.
+
+    `connector` is a name as the registry takes it; `manifest` stands in its place for a custom low-code source.
+    `id` is the actor's, "" for one that is not kept yet.
+    """
+
+    connector: str
+    config: Mapping[str, Any] = field(repr=False)
+    id: str = ""
+    manifest: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """As a child process gets it."""
+        return {"connector": self.connector, "config": dict(self.config), "manifest": self.manifest}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A connection as it is run. `catalog` is the body of its last accepted discovery (`{"streams": […]}`) or None.
+
+    `prefix` stands before the streams' names at the destination; `namespace` "" drops the source's, None keeps it.
+    """
+
+    connection_id: str
+    workspace_id: str
+    source: End
+    destination: End
+    selections: tuple[Selection, ...]
+    prefix: str = ""
+    namespace: str | None = None
+    max_rejects: int = 1000
+    allow_empty: bool = False
+    catalog: Mapping[str, Any] | None = field(default=None, repr=False)
+    schema_policy: str = "ignore"
+
+    def body(self) -> dict[str, Any]:
+        """As a child process gets it."""
+        return {
+            "connection": self.connection_id,
+            "source": self.source.body(),
+            "destination": self.destination.body(),
+            "streams": [asdict(one) for one in self.selections],
+            "prefix": self.prefix,
+            "namespace": self.namespace,
+            "max_rejects": self.max_rejects,
+            "allow_empty": self.allow_empty,
+        }
+
+
+PlanOf: TypeAlias = "Callable[[Context, str], Plan]"
+"""The plan of a connection. `ConfigError` when it cannot be run as it stands."""

@@ -1,0 +1,120 @@
+"""A child process as its parent sees it: messages come in on one thread, the log on another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kitestring.errors import KitestringError
+from kitestring.server.jobs.channel import Pipe, error_body
+from kitestring.server.jobs.nest import Nest
+
+LINE_BYTES = 1024 * 1024
+
+
+class Child:
+    """A child process with its request. `hear` gets each message, `write` each line of its log (without the break).
+
+    Both are called from threads of this object, one call of each at a time; what `hear` returns is the answer's body
+    where the message has a number, and an error that it raises is answered too. When `wait` says that the child has
+    ended, all that it had said was heard.
+    """
+
+    def __init__(
+        self,
+        nest: Nest,
+        request: Mapping[str, Any],
+        hear: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+        write: Callable[[bytes], None],
+    ) -> None:
+        down, up, errors = os.pipe(), os.pipe(), os.pipe()
+        try:
+            self._hatched = nest.hatch(down[0], up[1], errors[1])
+        except BaseException:
+            for one in (down[1], up[0], errors[0]):
+                os.close(one)
+            raise
+        self._pipe = Pipe(up[0], down[1])
+        self._errors = errors[0]
+        self._request = dict(request)
+        self._hear = hear
+        self._write = write
+        self._closing = threading.Lock()
+        self.broken: KitestringError | None = None
+        self._threads = [
+            threading.Thread(target=one, name=f"kitestring-child-{self.pid}", daemon=True)
+            for one in (self._listen, self._log)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._hatched.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit code, or minus the signal that ended it; None while it runs."""
+        return self._hatched.status
+
+    def cancel(self) -> None:
+        """Ask it to stop at its next checkpoint."""
+        self._hatched.kill(signal.SIGTERM)
+
+    def dump(self) -> None:
+        """Have the stacks of all its threads written to its log, even where it does not react."""
+        self._hatched.kill(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End it now."""
+        self._hatched.kill(signal.SIGKILL)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for its end; False when it did not come within this time."""
+        return self._hatched.wait(timeout_s)
+
+    def heard(self, timeout_s: float = 10.0) -> None:
+        """After its end: wait until all that it had said was heard, and let go of its pipes.
+
+        What is still open then is held by something that it started; it is not waited for.
+        """
+        for thread in self._threads:
+            thread.join(timeout_s)
+        if not any(thread.is_alive() for thread in self._threads):
+            self._pipe.close()
+            with contextlib.suppress(OSError):
+                os.close(self._errors)
+
+    def _listen(self) -> None:
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self._pipe.send("request", **self._request)
+            self._request = {}
+            for message in self._pipe.messages():
+                body: Mapping[str, Any] | None = None
+                try:
+                    body = self._hear(message)
+                except KitestringError as error:
+                    body = {"error": error_body(error)}
+                if "number" in message:
+                    with contextlib.suppress(BrokenPipeError):
+                        self._pipe.send("answer", number=message["number"], **(body or {}))
+        except KitestringError as error:  # what it sent is no message: it is not to be trusted any more
+            self.broken = error
+            self.kill()
+
+    def _log(self) -> None:
+        rest = b""
+        while block := os.read(self._errors, 65536):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                self._write(line)
+            if len(rest) > LINE_BYTES:
+                self._write(rest)
+                rest = b""
+        if rest:
+            self._write(rest)

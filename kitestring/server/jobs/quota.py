@@ -1,0 +1,58 @@
+"""API budgets that all jobs of all workers share: a bucket of tokens for each key, in the store.
+
+A key names who counts: `zendesk_support:example.zendesk.com`, `openai:HASH OF THE KEY`. A child asks its parent for a
+lot at a time; the parent takes it out of the bucket and says how long to wait for it.
+
+For at most `calls` in any window of `per_s` seconds the bucket holds a tenth of them and is filled with the rest: what
+it holds and what flows in during a window are together never more than `calls`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kitestring.server.store import Store
+from kitestring.server.store.tables import quotas
+
+
+class Quotas:
+    """The buckets of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """A child's question: `{"key", "calls", "per_s", "amount"}`; the answer: `{"wait_s"}`."""
+        wait_s = self.take(
+            str(message["key"]), float(message["calls"]), float(message["per_s"]), float(message["amount"])
+        )
+        return {"wait_s": wait_s}
+
+    def take(self, key: str, calls: float, per_s: float, amount: float = 1.0) -> float:
+        """Take `amount` out of the bucket; the seconds to wait before using it. Whoever asks first goes first."""
+        held = max(1.0, calls / 10)
+        per_second = max(calls - held + 1, calls * 0.9) / per_s if held > 1 else calls / per_s
+        amount = min(amount, calls)
+        with self.store.write() as db:
+            now = self.store.now_ms(db)
+            level, at_ms = self._level(db, key, held, now)
+            # A debt is a promise: those who come later wait behind it.
+            level = min(held, level + max(0, now - at_ms) / 1000 * per_second) - amount
+            db.execute(update(quotas).where(quotas.c.key == key).values(level=level, at_ms=max(now, at_ms)))
+        return max(0.0, -level / per_second)
+
+    def _level(self, db: Connection, key: str, held: float, now: int) -> tuple[float, int]:
+        wanted = select(quotas.c.level, quotas.c.at_ms).where(quotas.c.key == key).with_for_update()
+        row = db.execute(wanted).one_or_none()
+        if row is None:
+            try:
+                with db.begin_nested():
+                    db.execute(insert(quotas).values(key=key, level=held, at_ms=now))
+                return held, now
+            except IntegrityError:  # another was faster
+                row = db.execute(wanted).one()
+        return float(row.level), int(row.at_ms)

@@ -1,0 +1,134 @@
+"""Runs one action of a connector in a child process and waits for its answer: what the API asks for at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.jobs.channel import error_of
+from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.process import Child
+from kitestring.server.settings import Settings
+
+LIMIT_S = 120.0
+GRACE_S = 3.0
+AT_ONCE = 8
+TAIL_LINES = 20
+
+KeepConfig = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
+"""Is told which end (`source`, `destination`) changed its configuration, the new one (open), and the form."""
+
+
+class Runner:
+    """Actions in children of one nest, at most so many at the same time. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, nest: Nest | None = None, *, at_once: int = AT_ONCE) -> None:
+        self.settings = settings
+        self.nest = nest or Nest()
+        self._slots = threading.BoundedSemaphore(at_once)
+
+    def run(
+        self,
+        action: str,
+        request: Mapping[str, Any],
+        *,
+        limit_s: float = LIMIT_S,
+        keep_config: KeepConfig | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Any:
+        """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
+
+        `request` holds `source` and `destination` as `End.body` makes them, and the action's own words. Raises the
+        error that the action ended with; `TransientError` when it took longer than `limit_s` or all slots are taken.
+        """
+        deadline = time.monotonic() + limit_s
+        if not self._slots.acquire(timeout=limit_s):
+            raise TransientError(
+                f"{action} found no free slot within {limit_s:g} s: others are running",
+                hint="Try again.",
+                retry_after_s=5,
+            )
+        try:
+            return self._run(action, request, deadline, limit_s, keep_config, cancel)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        self.nest.close()
+
+    def _run(
+        self,
+        action: str,
+        request: Mapping[str, Any],
+        deadline: float,
+        limit_s: float,
+        keep_config: KeepConfig | None,
+        cancel: threading.Event | None,
+    ) -> Any:
+        outcome: dict[str, Any] = {}
+        tail: list[bytes] = []
+
+        def hear(message: dict[str, Any]) -> Mapping[str, Any] | None:
+            if message["kind"] in ("result", "error"):
+                outcome.update(message)
+            elif message["kind"] == "config" and keep_config is not None:
+                keep_config(message["end"], message["config"], message["spec"])
+            return None
+
+        def write(line: bytes) -> None:
+            tail.append(line)
+            del tail[:-TAIL_LINES]
+
+        limits = {"memory_mb": self.settings.memory_mb, "cpu_s": self.settings.cpu_s}
+        child = Child(self.nest, {"action": action, "limits": limits, **request}, hear, write)
+        late = stopped = False
+        while not child.wait(0.2):
+            late = time.monotonic() > deadline
+            stopped = cancel is not None and cancel.is_set()
+            if late or stopped:
+                child.cancel()
+                if not child.wait(GRACE_S):
+                    child.kill()
+                    child.wait(GRACE_S)
+                break
+        child.heard()
+        if outcome.get("kind") == "result":
+            return outcome["value"]
+        if outcome.get("kind") == "error" and not late:
+            raise error_of(outcome["error"])
+        if late or stopped:
+            raise TransientError(
+                f"{action} did not answer within {limit_s:g} s" if late else f"{action} was stopped",
+                hint="The other side is slow or does not answer: try again.",
+            )
+        raise child.broken or died(child.status, self.settings)
+
+
+def died(status: int | None, settings: Settings) -> KitestringError:
+    """What the end of a child that said nothing means, and what to do."""
+    if status == -9:
+        limit = f" (it may take {settings.memory_mb} MB)" if settings.memory_mb else ""
+        return ConnectorError(
+            f"the system killed the process with signal 9, most likely because the machine had no memory left{limit}",
+            hint="Give the worker more memory, run fewer jobs at once (KITESTRING_WORKERS), or set "
+            "KITESTRING_MEMORY_MB so that one sync cannot take all.",
+            signal=9,
+        )
+    if status in (-24, -30):  # SIGXCPU, on Linux and macOS
+        return ConnectorError(
+            f"the process took more than the {settings.cpu_s} s of processor time that it may take",
+            hint="Raise KITESTRING_CPU_S, or sync fewer streams at once.",
+            signal=-status,
+        )
+    if status is not None and status < 0:
+        return ConnectorError(
+            f"the process was ended by signal {-status}",
+            hint="This is a defect of a native library of the connector, or somebody ended it: its log says more.",
+            signal=-status,
+        )
+    return ConnectorError(
+        f"the process ended with exit code {status} and without a result", hint="Its log says more.", code=status
+    )

@@ -1,0 +1,278 @@
+"""A worker: claims jobs, runs each in a child process, renews their leases, gives them back when it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import delete, insert, update
+
+from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.jobs.attempt import Attempt, Outcome, shown
+from kitestring.server.jobs.log import Log, Logs
+from kitestring.server.jobs.plan import Plan, PlanOf
+from kitestring.server.jobs.queue import Claim, Lost
+from kitestring.server.jobs.quota import Quotas
+from kitestring.server.store.tables import workers
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+log = logging.getLogger("kitestring.jobs")
+
+LOOK_S = 0.5
+STOP_EVERY_S = 1.0
+SEEN_EVERY_S = 10.0
+DRAIN_S = 25.0
+FINISH_S = 300.0
+
+Changed: TypeAlias = "Callable[[Context, Claim, Plan, Mapping[str, Any]], Plan | None]"
+"""Is given the catalog that a source has now, before a sync, where it is not the one of the plan: returns the plan to
+go on with (None: as it is), or raises `SchemaError` to stop."""
+KeepConfig: TypeAlias = "Callable[[Context, Plan, str, Mapping[str, Any], Mapping[str, Any]], None]"
+"""Keeps the configuration that a connector changed: which end (`source`, `destination`), the new one, its form."""
+
+
+class Worker:
+    """Runs up to `slots` jobs of a store at the same time. `start` it, and `stop` it in the end."""
+
+    def __init__(
+        self,
+        context: Context,
+        plan_of: PlanOf,
+        *,
+        slots: int | None = None,
+        changed: Changed | None = None,
+        keep_config: KeepConfig | None = None,
+    ) -> None:
+        self.context = context
+        self.queue = context.queue
+        self.settings = context.settings
+        self.plan_of = plan_of
+        self.slots = self.settings.workers if slots is None else slots
+        self.nest = context.runner.nest
+        self.changed = changed
+        self.keep_config = keep_config
+        self.quotas = Quotas(context.store)
+        self.logs = Logs(self.settings.home)
+        self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._attempts: dict[int, Attempt] = {}
+        self._threads: set[threading.Thread] = set()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._loops: list[threading.Thread] = []
+
+    # -- beginning and end ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to take jobs, in threads of its own."""
+        self._loops = [
+            threading.Thread(target=one, name=f"kitestring-{name}", daemon=True)
+            for name, one in (("claims", self._claims), ("leases", self._leases))
+        ]
+        for thread in self._loops:
+            thread.start()
+
+    def stop(self, drain_s: float = DRAIN_S) -> None:
+        """Take no more; running syncs stop at a checkpoint and their jobs go back, to be taken by others at once."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+            for attempt in self._attempts.values():
+                attempt.drained.set()
+        deadline = time.monotonic() + drain_s
+        for thread in list(self._threads):
+            thread.join(max(0.1, deadline - time.monotonic()))
+        self._over.set()
+        for thread in self._loops:
+            thread.join(5.0)
+        with contextlib.suppress(KitestringError), self.context.store.write() as db:
+            db.execute(delete(workers).where(workers.c.id == self.id))
+
+    @property
+    def running(self) -> list[int]:
+        """The jobs that it runs now."""
+        return list(self._attempts)
+
+    def wake(self) -> None:
+        """Look for work now: something was enqueued."""
+        with self._changed:
+            self._changed.notify_all()
+
+    # -- the threads ---------------------------------------------------------------------------------------------------
+
+    def _claims(self) -> None:
+        with contextlib.suppress(KitestringError):
+            self.nest.warm()
+        while not self._stopping.is_set():
+            claim = None
+            began = time.monotonic()
+            if len(self._attempts) < self.slots:
+                try:
+                    claim = self.queue.claim(self.id, self.running)
+                except TransientError as error:
+                    log.warning("the store is away", extra={"error": str(error)})
+                except Exception:
+                    log.exception("no job could be claimed")
+            if claim is None:
+                with self._changed:
+                    self._changed.wait(LOOK_S)
+                continue
+            self._begin(claim, began + self.settings.lease_s)
+
+    def _begin(self, claim: Claim, deadline: float) -> None:
+        # The log has its place by attempt, so that two attempts never write into one file.
+        attempt = Attempt(
+            self.queue,
+            self.settings,
+            self.nest,
+            claim,
+            deadline,
+            Log(self.logs.path(claim.job_id, claim.attempt)),
+            quotas=self.quotas,
+            keep_config=self._keep_config,
+            changed=self._schema_changed if self.changed is not None else None,
+        )
+        thread = threading.Thread(target=self._run, args=(attempt,), name=f"kitestring-job-{claim.job_id}", daemon=True)
+        with self._changed:
+            self._attempts[claim.job_id] = attempt
+            self._threads.add(thread)
+            if self._stopping.is_set():
+                attempt.drained.set()
+        thread.start()
+
+    def _run(self, attempt: Attempt) -> None:
+        claim = attempt.claim
+        try:
+            outcome = self._outcome(attempt)
+            self._finish(attempt, outcome)
+        except Exception:
+            log.exception("an attempt ended badly", extra={"job_id": claim.job_id})
+        finally:
+            attempt.log.close()
+            with self._changed:
+                self._attempts.pop(claim.job_id, None)
+                self._threads.discard(threading.current_thread())
+                self._changed.notify_all()
+
+    def _outcome(self, attempt: Attempt) -> Outcome:
+        from kitestring.server.jobs.order import ordered
+
+        claim = attempt.claim
+        try:
+            plan = self.plan_of(self.context, claim.connection_id)
+            request = ordered(self.context, claim, plan, attempt.log, watched=self.changed is not None)
+        except Lost:
+            return Outcome("failed", gone=True)
+        except KitestringError as error:
+            return Outcome("failed", errors=[error])
+        except Exception as error:
+            log.exception("a job could not be planned", extra={"job_id": claim.job_id})
+            return Outcome("failed", errors=[ConnectorError(f"the job could not be planned: {error}")])
+        outcome = attempt.run(plan, request)
+        if outcome.status == "succeeded" and "suspicious" in request.get("done", {}).values():
+            outcome.status = "suspicious"
+        return outcome
+
+    def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Write the end down, as often as it takes while nobody else has the job."""
+        claim = attempt.claim
+        if outcome.gone:
+            return
+        error = shown(outcome.errors[0], attempt.log) if outcome.errors else None
+        if error is not None:
+            attempt.log.entry("error", error["message"], hint=error["hint"], type=error["type"])
+        for figures in outcome.streams.values():
+            told = figures.get("error")
+            if told:
+                figures["error"] = {key: attempt.log.masked(str(value)) for key, value in told.items()}
+            figures["suspicions"] = [attempt.log.masked(str(one)) for one in figures.get("suspicions") or ()]
+        attempt.log.entry("info", f"the attempt ended: {outcome.status}", streams=outcome.streams)
+        give_up = time.monotonic() + FINISH_S
+        while True:
+            try:
+                if outcome.status == "incomplete":
+                    status = self.queue.release(claim, streams=outcome.streams, progress=attempt.progress)
+                else:
+                    status = self.queue.finish(
+                        claim,
+                        outcome.status,
+                        streams=outcome.streams,
+                        error=error,
+                        progress=attempt.progress,
+                        retry=outcome.retry,
+                        retry_after_s=outcome.retry_after_s,
+                        moved=attempt.saved > 0,
+                    )
+                log.info("a job's attempt ended", extra={"job_id": claim.job_id, "status": status})
+                return
+            except Lost:
+                log.warning("a job was taken over", extra={"job_id": claim.job_id, "epoch": claim.epoch})
+                return
+            except TransientError as away:
+                if time.monotonic() > give_up:
+                    raise
+                log.warning("the store is away", extra={"error": str(away), "job_id": claim.job_id})
+                if self._over.wait(1.0):
+                    return
+
+    def _leases(self) -> None:
+        """Renew the leases of all that runs, and hear who is to stop. Nothing here is waited for by a child's watch."""
+        beat_at = seen_at = 0.0
+        every_s = self.settings.lease_s / 5
+        while not self._over.wait(min(STOP_EVERY_S, every_s)):
+            began = time.monotonic()
+            running = {one.claim: one for one in list(self._attempts.values())}
+            try:
+                if running and began - beat_at >= every_s:
+                    self._beat(running, began)
+                    beat_at = began
+                elif running:
+                    for job_id in self.queue.asked_to_stop([claim.job_id for claim in running]):
+                        self._attempts[job_id].cancelled.set()
+                if began - seen_at >= SEEN_EVERY_S:
+                    self._seen(len(running))
+                    seen_at = began
+            except KeyError:  # it ended meanwhile
+                continue
+            except TransientError as error:
+                log.warning("the store is away: leases cannot be renewed", extra={"error": str(error)})
+            except Exception:
+                log.exception("leases could not be renewed")
+
+    def _beat(self, running: Mapping[Claim, Attempt], began: float) -> None:
+        found = self.queue.heartbeats({claim: one.progress or None for claim, one in running.items()})
+        for claim, attempt in running.items():
+            if claim not in found:
+                if claim.job_id in self._attempts:  # else it has just ended
+                    attempt.lost.set()
+                continue
+            # The store counted from a moment after `began`: this errs to the safe side.
+            attempt.deadline = began + self.settings.lease_s
+            if found[claim]:
+                attempt.cancelled.set()
+
+    def _seen(self, running: int) -> None:
+        with self.context.store.write() as db:
+            now = self.context.store.now_ms(db)
+            known = db.execute(update(workers).where(workers.c.id == self.id).values(running=running, seen_at_ms=now))
+            if not known.rowcount:
+                values = {"host": socket.gethostname(), "pid": os.getpid(), "slots": self.slots, "running": running}
+                db.execute(insert(workers).values(id=self.id, started_at_ms=now, seen_at_ms=now, **values))
+
+    def _keep_config(self, plan: Plan, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        from kitestring.server.jobs.rotation import keep
+
+        (self.keep_config or keep)(self.context, plan, end, config, spec)
+
+    def _schema_changed(self, claim: Claim, plan: Plan, catalog: Mapping[str, Any]) -> Plan | None:
+        assert self.changed is not None
+        return self.changed(self.context, claim, plan, catalog)

@@ -1,0 +1,151 @@
+"""Jobs run in child processes: results, retries by the kind of the error, cancelling, what the API runs at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connections import attempts_of, connection, ended, enqueue, job, lines, plan_of, until
+
+from kitestring.errors import ConfigError, TransientError
+from kitestring.server.context import Context
+from kitestring.server.jobs import Worker
+from kitestring.server.jobs.log import Log, Logs
+
+USERS = [{"name": "users"}]
+
+
+@pytest.fixture
+def worker(context: Context) -> Iterator[Worker]:
+    made = Worker(context, plan_of)
+    made.start()
+    yield made
+    made.stop()
+
+
+def jsonl(folder: Path) -> dict[str, Any]:
+    return {"path": str(folder), "format": "jsonl"}
+
+
+def child_of(context: Context) -> int:
+    """The process id of the one child that runs a job."""
+    nest = context.runner.nest
+    return next(one.pid for one in list(nest._children.values()) if one.pid)
+
+
+def test_a_sync_runs_in_a_child_and_leaves_figures_states_and_a_log(
+    context: Context, worker: Worker, tmp_path: Path
+) -> None:
+    made = connection(context, {"count": 300}, jsonl(tmp_path / "out"), USERS)
+    row = ended(context, enqueue(context, made))
+    assert (row.status, row.attempts, row.records) == ("succeeded", 1, 300)
+    (attempt,) = attempts_of(context, row.id)
+    assert attempt.streams["users"]["written"] == 300
+    assert context.queue.states(made)["users"] == {"cursor": "2024-01-01T00:04:59Z"}
+    assert lines(tmp_path / "out") == 300
+    part = worker.logs.read(row.id, 1, text="attempt ended")
+    assert [one["level"] for one in part.entries] == ["info"]
+    again = ended(context, enqueue(context, made))
+    assert (again.status, again.records) == ("succeeded", 0)
+
+
+def test_what_the_user_must_change_is_not_tried_again(context: Context, worker: Worker, tmp_path: Path) -> None:
+    made = connection(context, {"count": "many"}, jsonl(tmp_path / "out"), USERS)
+    row = ended(context, enqueue(context, made))
+    assert (row.status, row.attempts, row.error["type"]) == ("failed", 1, "ConfigError")
+    assert "count should be a valid integer" in row.error["message"]
+
+
+def test_a_killed_child_is_tried_again_from_its_last_checkpoint(
+    context: Context, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
+    made = connection(context, {"count": 200_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
+    number = enqueue(context, made)
+    until(lambda: context.queue.states(made), lambda states: "users" in states)
+    os.kill(child_of(context), signal.SIGKILL)
+    row = ended(context, number)
+    first, second = attempts_of(context, number)
+    assert (first.status, second.status, row.status) == ("failed", "succeeded", "succeeded")
+    assert "signal 9" in first.error["message"]
+    assert 0 < second.streams["users"]["read"] < 200_000
+    assert row.failures == 0  # it had saved something
+
+
+def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker: Worker, tmp_path: Path) -> None:
+    made = connection(context, {"count": 5_000_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
+    number = enqueue(context, made)
+    until(lambda: context.queue.states(made), lambda states: "users" in states)
+    with context.store.write() as db:
+        assert context.queue.cancel(db, number) == "running"
+    row = ended(context, number, within_s=20)
+    assert row.status == "cancelled"
+    assert (row.ended_at_ms - row.updated_at_ms) < 10_000
+    assert attempts_of(context, number)[0].status == "cancelled"
+
+
+def test_a_stopped_worker_gives_its_jobs_back_and_another_goes_on(context: Context, tmp_path: Path) -> None:
+    made = connection(context, {"count": 300_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
+    number = enqueue(context, made)
+    one = Worker(context, plan_of)
+    one.start()
+    until(lambda: context.queue.states(made), lambda states: "users" in states)
+    one.stop()
+    row = job(context, number)
+    assert (row.status, row.failures, row.worker) == ("incomplete", 0, None)
+    two = Worker(context, plan_of)
+    two.start()
+    try:
+        row = ended(context, number)
+        assert row.status == "succeeded"
+        assert [one.status for one in attempts_of(context, number)] == ["incomplete", "succeeded"]
+    finally:
+        two.stop()
+
+
+def test_an_action_answers_with_its_value_or_its_error(context: Context) -> None:
+    sample = {"source": {"connector": "sample", "config": {"count": 3}}}
+    assert {one["name"] for one in context.runner.run("discover", sample)["streams"]} >= {"users", "products"}
+    found = context.runner.run("read", {**sample, "stream": "users", "limit": 2})
+    assert [one["id"] for one in found["records"]] == [1, 2]
+    with pytest.raises(ConfigError, match="no stream nobody") as caught:
+        context.runner.run("read", {**sample, "stream": "nobody"})
+    assert "users" in caught.value.hint
+
+
+def test_an_action_that_takes_too_long_is_ended(context: Context) -> None:
+    sample = {"source": {"connector": "sample", "config": {"count": 50_000_000, "yields": "records"}}}
+    with pytest.raises(TransientError, match=r"did not answer within 0\.5 s"):
+        context.runner.run("read", {**sample, "stream": "users", "limit": 40_000_000}, limit_s=0.5)
+
+
+def test_secrets_stand_in_no_line_of_a_log(tmp_path: Path) -> None:
+    log = Log(tmp_path / "logs" / "jobs" / "7" / "1.jsonl")
+    log.hide(['pass"word', "tok\nen"])
+    log.entry("info", 'it said pass"word', token="tok\nen")
+    log.line(b'printed pass"word')
+    log.line(b'{"at_ms":1,"level":"error","message":"pass\\"word"}')
+    log.close()
+    text = log.path.read_text()
+    assert "word" not in text
+    assert "tok" not in text.replace('"token"', "")
+    entries = Logs(tmp_path).read(7, 1).entries
+    assert [one["level"] for one in entries] == ["info", "info", "error"]
+
+
+def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
+    log = Log(tmp_path / "logs" / "jobs" / "7" / "1.jsonl", file_bytes=400)
+    for number in range(12):
+        log.entry("info", f"line {number}")
+    log.close()
+    logs = Logs(tmp_path)
+    assert len(list((tmp_path / "logs" / "jobs" / "7").iterdir())) > 1
+    first = logs.read(7, 1, limit=3)
+    assert first.more
+    rest = logs.read(7, 1, place=first.place)
+    assert [one["message"] for one in [*first.entries, *rest.entries]][-1] == "line 11"
+    assert not logs.read(7, 1, place=rest.place).entries
