@@ -297,7 +297,11 @@ def _parents_of(routers: Any) -> Iterator[str]:
 
 def manifest_spec(path: str | Path) -> dict[str, Any]:
     """The form of a manifest's configuration, with the `base_url` that every source takes."""
-    manifest = load(Path(path))
+    return form_of(load(Path(path)))
+
+
+def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a manifest that is given as values."""
     spec = manifest.get("spec") or {}
     form = copy.deepcopy(spec.get("connection_specification") or {"type": "object", "properties": {}})
     if any(True for _ in python_classes(manifest)):

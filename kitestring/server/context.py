@@ -25,11 +25,13 @@ class Context:
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Open the store of these settings, brought up to date, and the vault."""
+        from kitestring.server import workspaces
         from kitestring.server.store.upgrade import upgrade
 
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(settings.store_url)
         upgrade(store)
+        workspaces.begin(store)
         vault = Vault.of(settings.secret_key, settings.home)
         return cls(settings, store, vault, Queue(store, settings), Runner(settings))
 

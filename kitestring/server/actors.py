@@ -1,0 +1,207 @@
+"""Sources and destinations: a connector with a configuration, whose secrets are sealed in the store.
+
+Airbyte's word for either is actor. Every function takes the kind, and the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from kitestring.server import connectors, vault
+from kitestring.server.connectors import Definition, Kind
+from kitestring.server.context import Context
+from kitestring.server.jobs.plan import End
+from kitestring.server.problem import Problem, not_found
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import connections, destinations, discoveries, sources
+
+TABLES: dict[Kind, Table] = {"source": sources, "destination": destinations}
+
+
+def get(db: Connection, kind: Kind, actor_id: str) -> Any:
+    """The row of a source or a destination. 404 without one, or when it was deleted."""
+    table = TABLES[kind]
+    row = db.execute(select(table).where(table.c.id == actor_id, table.c.deleted_at_ms.is_(None))).one_or_none()
+    if row is None:
+        raise not_found(kind, actor_id)
+    return row
+
+
+def listed(
+    db: Connection,
+    kind: Kind,
+    *,
+    workspace_ids: Sequence[str] | None = None,
+    deleted: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Any]:
+    """Rows, oldest first; `workspace_ids` None are all there are."""
+    table = TABLES[kind]
+    wanted = select(table).order_by(table.c.created_at_ms, table.c.id).limit(limit).offset(offset)
+    if workspace_ids is not None:
+        wanted = wanted.where(table.c.workspace_id.in_(workspace_ids))
+    if not deleted:
+        wanted = wanted.where(table.c.deleted_at_ms.is_(None))
+    return list(db.execute(wanted))
+
+
+def create(
+    context: Context,
+    db: Connection,
+    kind: Kind,
+    *,
+    workspace_id: str,
+    name: str,
+    definition: Definition,
+    config: Mapping[str, Any],
+    origin: str = "",
+) -> str:
+    """A new source or destination; its id. `ConfigError` names every wrong option."""
+    made, now = new_id(), context.store.now_ms(db)
+    plain = without_type(kind, config)
+    accept(definition, plain)
+    db.execute(
+        insert(TABLES[kind]).values(
+            id=made,
+            workspace_id=workspace_id,
+            name=name,
+            definition_id=definition.id,
+            connector=definition.connector,
+            config=context.vault.seal_config(plain, connectors.spec_of(definition), made),
+            origin=origin,
+            created_at_ms=now,
+            updated_at_ms=now,
+        )
+    )
+    return made
+
+
+def change(
+    context: Context,
+    db: Connection,
+    kind: Kind,
+    actor_id: str,
+    *,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    merge: bool = False,
+    definition: Definition | None = None,
+) -> None:
+    """Another name, another configuration, another connector. A masked secret means the one that is there.
+
+    `merge` lays the configuration over the old one, object by object (a PATCH); otherwise it takes its place (a PUT).
+    """
+    row = get(db, kind, actor_id)
+    values: dict[str, Any] = {"updated_at_ms": context.store.now_ms(db)}
+    if name is not None:
+        values["name"] = name
+    if config is not None or definition is not None:
+        definition = definition or definition_of(db, kind, row)
+        before = context.vault.open_config(row.config, actor_id)
+        after = vault.kept(without_type(kind, config or before), before)
+        plain = merged(before, after) if merge else after
+        accept(definition, plain)
+        values |= {
+            "config": context.vault.seal_config(plain, connectors.spec_of(definition), actor_id),
+            "definition_id": definition.id,
+            "connector": definition.connector,
+        }
+        if kind == "source":
+            db.execute(discoveries.delete().where(discoveries.c.source_id == actor_id))
+    table = TABLES[kind]
+    db.execute(update(table).where(table.c.id == actor_id).values(**values))
+
+
+def keep_config(context: Context, kind: Kind, actor_id: str, config: Mapping[str, Any]) -> None:
+    """A configuration that the connector itself changed (a rotated token): sealed, and not checked again."""
+    with context.store.write() as db:
+        row = get(db, kind, actor_id)
+        sealed = context.vault.seal_config(config, connectors.spec_of(definition_of(db, kind, row)), actor_id)
+        table = TABLES[kind]
+        db.execute(
+            update(table).where(table.c.id == actor_id).values(config=sealed, updated_at_ms=context.store.now_ms(db))
+        )
+
+
+def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
+    """Delete it, with the connections that use it. 409 while a job of one of them runs."""
+    from kitestring.server import connections as rooms
+
+    get(db, kind, actor_id)
+    column = connections.c.source_id if kind == "source" else connections.c.destination_id
+    for connection_id in db.execute(
+        select(connections.c.id).where(column == actor_id, connections.c.deleted_at_ms.is_(None))
+    ).scalars():
+        rooms.delete(context, db, connection_id)
+    table = TABLES[kind]
+    now = context.store.now_ms(db)
+    db.execute(update(table).where(table.c.id == actor_id).values(deleted_at_ms=now, updated_at_ms=now))
+
+
+def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
+    """The definition of a row."""
+    return connectors.get(db, kind, row.definition_id)
+
+
+def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:
+    """A source or destination as it is run: with its secrets open. Never shown."""
+    row = get(db, kind, actor_id)
+    definition = definition_of(db, kind, row)
+    return End(definition.connector, context.vault.open_config(row.config, row.id), row.id, definition.manifest)
+
+
+def shown(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
+    """The configuration for an answer: secrets masked; with the type by which Airbyte's clients know its class."""
+    definition = definition_of(db, kind, row)
+    masked = vault.shown(row.config, spec_or_none(definition))
+    # Airbyte's SDK refuses a destination without its type, and a source with a type that it does not know.
+    if kind == "destination" or definition.known:
+        masked = {f"{kind}Type": definition.type, **masked}
+    return masked
+
+
+def spec_or_none(definition: Definition) -> dict[str, Any]:
+    """The form, or an empty one while the connector is not installed: sealed secrets are masked without it too."""
+    with contextlib.suppress(Exception):
+        return connectors.spec_of(definition)
+    return {}
+
+
+def definition_named(db: Connection, kind: Kind, definition_id: str | None, config: Mapping[str, Any]) -> Definition:
+    """What a request to create names: an id, or a type in the configuration. 422 where it names neither."""
+    if definition_id:
+        return connectors.get(db, kind, definition_id)
+    word = config.get(f"{kind}Type")
+    if not isinstance(word, str) or not word:
+        raise Problem(
+            422,
+            f"the request names no connector: it has neither definitionId nor configuration.{kind}Type",
+            hint="Give one of the two.",
+        )
+    return connectors.of_type(kind, word)
+
+
+def accept(definition: Definition, config: Mapping[str, Any]) -> None:
+    """`ConfigError` where the connector does not take a configuration. Nothing is connected."""
+    built = connectors.build(definition, config)
+    with contextlib.suppress(Exception):
+        built.close()
+
+
+def without_type(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without the type that Airbyte's clients put into it."""
+    return {k: v for k, v in config.items() if k != f"{kind}Type"}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two configurations, the second laid over the first, object by object."""
+    out = dict(below)
+    for key, value in above.items():
+        old = out.get(key)
+        out[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out
