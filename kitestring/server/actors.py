@@ -17,7 +17,7 @@ from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.store import new_id
-from kitestring.server.store.tables import connections, destinations, discoveries, sources
+from kitestring.server.store.tables import destinations, discoveries, sources
 
 TABLES: dict[Kind, Table] = {"source": sources, "destination": destinations}
 
@@ -129,17 +129,9 @@ def keep_config(context: Context, kind: Kind, actor_id: str, config: Mapping[str
 
 
 def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
-    """Delete it, with the connections that use it. 409 while a job of one of them runs."""
-    from kitestring.server import connections as rooms
-
+    """Delete a source or destination that no connection uses: see `connections.delete_end`."""
     get(db, kind, actor_id)
-    column = connections.c.source_id if kind == "source" else connections.c.destination_id
-    for connection_id in db.execute(
-        select(connections.c.id).where(column == actor_id, connections.c.deleted_at_ms.is_(None))
-    ).scalars():
-        rooms.delete(context, db, connection_id)
-    table = TABLES[kind]
-    now = context.store.now_ms(db)
+    table, now = TABLES[kind], context.store.now_ms(db)
     db.execute(update(table).where(table.c.id == actor_id).values(deleted_at_ms=now, updated_at_ms=now))
 
 

@@ -246,6 +246,15 @@ def delete(context: Context, db: Connection, connection_id: str) -> None:
     )
 
 
+def delete_end(context: Context, db: Connection, kind: connectors.Kind, actor_id: str) -> None:
+    """Delete a source or a destination, and the connections that use it."""
+    column = connections.c.source_id if kind == "source" else connections.c.destination_id
+    used = select(connections.c.id).where(column == actor_id, connections.c.deleted_at_ms.is_(None))
+    for connection_id in db.execute(used).scalars().all():
+        delete(context, db, connection_id)
+    actors.delete(context, db, kind, actor_id)
+
+
 def get(db: Connection, connection_id: str) -> Any:
     """A connection's row. 404 without one, or when it was deleted."""
     row = db.execute(

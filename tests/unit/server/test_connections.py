@@ -173,7 +173,7 @@ def test_deleting_a_source_takes_its_connections_with_it_and_cancels_what_waits(
     connection = joined(context, tmp_path)
     with context.store.write() as db:
         job = context.queue.enqueue(db, connection)
-        actors.delete(context, db, "source", connections.get(db, connection).source_id)
+        connections.delete_end(context, db, "source", connections.get(db, connection).source_id)
         assert db.execute(select(jobs.c.status).where(jobs.c.id == job)).scalar_one() == "cancelled"
         with pytest.raises(Problem, match="no connection"):
             connections.get(db, connection)
