@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.engine.selection import Selection
 from kitestring.errors import ConfigError
-from kitestring.server import actors, connectors
+from kitestring.server import actors, connectors, schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import Plan
 from kitestring.server.problem import Problem, not_found
@@ -175,7 +175,7 @@ def create(
     catalog: Catalog,
     name: str = "",
     status: str = "active",
-    schedule: Mapping[str, Any] | None = None,
+    timing: Mapping[str, Any] | None = None,
     namespace_definition: str = "destination",
     namespace_format: str | None = None,
     prefix: str = "",
@@ -184,7 +184,7 @@ def create(
     options: Mapping[str, Any] | None = None,
     origin: str = "",
 ) -> str:
-    """A new connection; its id. `streams` as `configured` makes them; `schedule` as `schedule.py` has it."""
+    """A new connection; its id. `streams` as `configured` makes them; `timing` as `schedule.py` has it."""
     source, destination = actors.get(db, "source", source_id), actors.get(db, "destination", destination_id)
     if source.workspace_id != destination.workspace_id:
         raise Problem(
@@ -192,7 +192,7 @@ def create(
             "the source and the destination are in different workspaces",
             hint="Take a destination of the source's workspace.",
         )
-    made, now = new_id(), context.store.now_ms(db)
+    made, now, form = new_id(), context.store.now_ms(db), schedule.parsed(timing or schedule.MANUAL)
     db.execute(
         insert(connections).values(
             id=made,
@@ -201,7 +201,8 @@ def create(
             source_id=source_id,
             destination_id=destination_id,
             status=status,
-            schedule=dict(schedule or {"type": "manual"}),
+            schedule=form,
+            next_run_at_ms=schedule.next_ms(form, now, made) if status == "active" else None,
             namespace_definition=namespace_definition,
             namespace_format=namespace_format,
             prefix=prefix,
@@ -224,7 +225,13 @@ def change(context: Context, db: Connection, connection_id: str, values: Mapping
     row = get(db, connection_id)
     columns = {key: value for key, value in values.items() if key != "tag_ids"}
     if columns:
-        columns["updated_at_ms"] = context.store.now_ms(db)
+        now = columns["updated_at_ms"] = context.store.now_ms(db)
+        if "schedule" in columns or "status" in columns:
+            form = columns["schedule"] = schedule.parsed(columns.get("schedule", row.schedule))
+            active = columns.get("status", row.status) == "active"
+            columns["next_run_at_ms"] = schedule.next_ms(form, now, connection_id) if active else None
+            if active and row.status != "active":
+                columns |= {"status_reason": "", "failures": 0}
         db.execute(update(connections).where(connections.c.id == connection_id).values(**columns))
     if "tag_ids" in values:
         tag(db, connection_id, row.workspace_id, values["tag_ids"])

@@ -6,7 +6,8 @@ The form in the store is one of
     {"type": "basic", "every": 6, "unit": "hours"}
     {"type": "cron", "expression": "0 30 6 ? * MON-FRI", "time_zone": "Europe/Berlin"}
 
-the last with an optional `jitter_s`. Quartz: quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html.
+the last with an optional `jitter_s`. Quartz:
+quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html.
 """
 
 from __future__ import annotations

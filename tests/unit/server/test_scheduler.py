@@ -1,0 +1,105 @@
+"""Due connections become jobs: once, whoever looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from test_connections import joined
+
+from kitestring.server import connections as rooms
+from kitestring.server.context import Context
+from kitestring.server.scheduler import Scheduler
+from kitestring.server.store.tables import connections, jobs
+
+HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
+
+
+def due(context: Context, connection: str, ago_ms: int = 1) -> None:
+    with context.store.write() as db:
+        db.execute(
+            update(connections)
+            .where(connections.c.id == connection)
+            .values(next_run_at_ms=context.store.now_ms(db) - ago_ms)
+        )
+
+
+def all_jobs(context: Context) -> list[Any]:
+    with context.store.read() as db:
+        return list(db.execute(select(jobs)))
+
+
+def row_of(context: Context, connection: str) -> Any:
+    with context.store.read() as db:
+        return rooms.get(db, connection)
+
+
+@pytest.fixture
+def connection(context: Context, tmp_path: Path) -> str:
+    return joined(context, tmp_path / "out", timing=HOURLY)
+
+
+def test_a_due_connection_gets_a_job_and_its_next_time_together(context: Context, connection: str) -> None:
+    assert Scheduler(context).run_due() == 0
+    due(context, connection)
+    assert Scheduler(context).run_due() == 1
+    (job,) = all_jobs(context)
+    assert (job.connection_id, job.cause, job.status) == (connection, "schedule", "pending")
+    left = row_of(context, connection).next_run_at_ms - job.created_at_ms
+    assert 3_599_000 <= left <= 3_601_000
+
+
+def test_runs_that_were_missed_come_once(context: Context, connection: str) -> None:
+    due(context, connection, ago_ms=30 * 86_400_000)
+    assert Scheduler(context).run_due() == 1
+    assert Scheduler(context).run_due() == 0
+    assert len(all_jobs(context)) == 1
+
+
+def test_a_connection_that_still_runs_is_left_out_and_due_again_at_its_next_time(
+    context: Context, connection: str
+) -> None:
+    with context.store.write() as db:
+        context.queue.enqueue(db, connection)
+    due(context, connection)
+    assert Scheduler(context).run_due() == 1
+    assert len(all_jobs(context)) == 1
+    assert row_of(context, connection).next_run_at_ms > time.time() * 1000
+
+
+def test_several_schedulers_make_one_job(context: Context, connection: str) -> None:
+    due(context, connection)
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(Scheduler(context).run_due())) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(found) == 1
+    assert len(all_jobs(context)) == 1
+
+
+def test_a_paused_connection_is_not_due_and_one_that_goes_on_is_again(context: Context, connection: str) -> None:
+    with context.store.write() as db:
+        rooms.change(context, db, connection, {"status": "inactive"})
+    assert row_of(context, connection).next_run_at_ms is None
+    with context.store.write() as db:
+        rooms.change(context, db, connection, {"status": "active"})
+    assert row_of(context, connection).next_run_at_ms is not None
+
+
+def test_the_thread_finds_what_is_due(context: Context, connection: str) -> None:
+    scheduler = Scheduler(context, look_s=0.05)
+    scheduler.start()
+    try:
+        due(context, connection)
+        end = time.monotonic() + 20
+        while not all_jobs(context) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(all_jobs(context)) == 1
+    finally:
+        scheduler.stop()
