@@ -12,7 +12,11 @@ from fastapi.responses import JSONResponse
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api.public import health
+from kitestring.server.api.own import session
+from kitestring.server.api.own import users as own_users
+from kitestring.server.api.public import applications, health, permissions, users
+from kitestring.server.auth.credentials import Remembered
+from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
 from kitestring.server.problem import Problem, of_error
 
@@ -39,9 +43,15 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.context = context
+    app.state.remembered = Remembered()
+    app.add_middleware(Gate, context=context)
+    for prefix in ("", CONFIG, *PUBLIC):
+        app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
     for prefix in PUBLIC:
-        for room in (health,):
+        for room in (health, applications, permissions, users):
             app.include_router(room.router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
+    for room in (session, own_users):
+        app.include_router(room.router, prefix=OWN)
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)

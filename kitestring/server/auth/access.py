@@ -3,39 +3,197 @@
     @router.get("/sources/{sourceId}")
     def get_source(sourceId: str, who: Reader, here: Here) -> …
 
-The workspace is that of the resource that the request names (in its path, its query or its body); a request that names
-none (a list) passes with the role in any workspace, and its handler shows `who.workspaces()` only.
+The workspaces are those of the resources that the request names, in its path, its query or its body (see `named.py`);
+the role is needed in each. A request that names none (a list) passes with the role in any workspace, and its handler
+shows `who.workspaces()` only. A handler that finds a workspace by other means calls `who.require(workspace_id, role)`.
+
+Routes of what belongs to no workspace take `Known` (anyone with valid credentials) or `InstanceAdmin`.
+An unknown id is 404; one in a workspace where the role is missing is 403, and no more is told about it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection, Table, select
 
-from kitestring.server.auth.principal import Principal, Role
+from kitestring.server.auth.named import Named, named
+from kitestring.server.auth.principal import Principal, Role, forbidden
+from kitestring.server.auth.token import refused
 from kitestring.server.context import Context, context_of
+from kitestring.server.problem import Problem, not_found
+from kitestring.server.store import tables
 
 Here = Annotated[Context, Depends(context_of)]
 
+OPEN = frozenset(
+    {
+        *(f"{prefix}/applications/token" for prefix in ("", "/v1", "/api/public/v1", "/api/v1")),
+        *(
+            f"{prefix}{path}"
+            for prefix in ("/v1", "/api/public/v1")
+            for path in ("", "/", "/health", "/oauth/callback")
+        ),
+        "/api/v1/health",
+        "/api/v1/health/",
+        "/api/kitestring/v1/health",
+        "/api/kitestring/v1/session/ways",
+        "/api/kitestring/v1/session/login",
+        "/api/kitestring/v1/session/oidc",
+        "/api/kitestring/v1/session/oidc/callback",
+        "/api/kitestring/v1/oauth/callback",
+        "/api/openapi.json",
+    }
+)
+"""The paths that are answered without credentials. Every other path of an API is refused without, known or not."""
+CLOSED = ("/api", "/v1", "/applications", "/metrics")
+"""Where an API begins. What lies elsewhere are the files of the web interface."""
 
-def authenticate(request: Request) -> Principal:
-    """Who asks. 401 for wrong credentials, and for none once a user is configured."""
-    return Principal("anybody", instance_admin=True)
+TOGETHER = frozenset({"source", "destination", "connection", "tag", "definition"})
+"""What a change may only put together within one workspace."""
+TABLES: dict[str, Table] = {
+    "source": tables.sources,
+    "destination": tables.destinations,
+    "connection": tables.connections,
+    "job": tables.jobs,
+    "tag": tables.tags,
+}
 
 
-def access(role: Role) -> Callable[[Request], Any]:
+def needs_credentials(path: str) -> bool:
+    """Whether a path is refused without credentials."""
+    return path not in OPEN and any(path == place or path.startswith(f"{place}/") for place in CLOSED)
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks, as the gate found out (see `gate.py`)."""
+    found = getattr(request.state, "principal", None)
+    if not isinstance(found, Principal):
+        raise refused("the request has no credentials")
+    return found
+
+
+async def body_of(request: Request) -> Any:
+    """The JSON of a request, None where there is none. (Starlette keeps the body for whoever reads it next.)"""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return None
+
+
+def access(role: Role | None, *, instance: bool = False) -> Callable[..., Principal]:
     """A dependency that lets a request pass with this role, and gives the `Principal`."""
 
-    def passes(request: Request) -> Principal:
-        return authenticate(request)
+    def passes(
+        request: Request,
+        body: Annotated[Any, Depends(body_of)],
+        context: Annotated[Context, Depends(context_of)],
+    ) -> Principal:
+        who = principal_of(request)
+        if instance:
+            who.require_instance_admin()
+        if role is not None:
+            if not who.anywhere(role):
+                raise Problem(403, f"this needs the role {role.name}, and you have it nowhere", hint="Ask an admin.")
+            things = named(request.url.path, request.path_params, request.query_params.multi_items(), body)
+            if things:
+                with context.store.read() as db:
+                    check(db, who, role, things, changes=request.method not in ("GET", "HEAD", "OPTIONS"))
+        return who
 
     passes.role = role  # type: ignore[attr-defined]
+    passes.instance = instance  # type: ignore[attr-defined]
     return passes
 
 
+Known = Annotated[Principal, Depends(access(None))]
 Reader = Annotated[Principal, Depends(access(Role.reader))]
 Runner = Annotated[Principal, Depends(access(Role.runner))]
 Editor = Annotated[Principal, Depends(access(Role.editor))]
 Admin = Annotated[Principal, Depends(access(Role.admin))]
+InstanceAdmin = Annotated[Principal, Depends(access(None, instance=True))]
+
+
+def check(db: Connection, who: Principal, role: Role, things: list[Named], *, changes: bool = True) -> None:
+    """404 for a resource that is not there, 403 without the role in its workspace, 422 where a change would put
+    resources of two workspaces together."""
+    places: dict[str, str] = {}
+    for thing in things:
+        if thing.kind == "organization":
+            _check_organization(db, who, role, thing)
+        elif thing.kind == "permission":
+            _check_permission(db, who, role, thing)
+        else:
+            workspace_id = workspace_of(db, thing)
+            if workspace_id is None:
+                continue
+            who.require(workspace_id, role)
+            if thing.kind in TOGETHER:
+                places[f"the {thing.kind} {thing.id}"] = workspace_id
+    # A custom connector is found in its own workspace only, even by those who may use both.
+    named_workspaces = {thing.id for thing in things if thing.kind == "workspace"}
+    for thing in things:
+        place = places.get(f"the {thing.kind} {thing.id}")
+        if thing.kind == "definition" and place and named_workspaces and place not in named_workspaces:
+            raise not_found("definition", thing.id)
+    if changes and len(set(places.values())) > 1:
+        one, other = (
+            next(name for name, at in places.items() if at == place) for place in sorted(set(places.values()))[:2]
+        )
+        raise Problem(422, f"{one} and {other} belong to different workspaces", hint="Take resources of one workspace.")
+
+
+def workspace_of(db: Connection, thing: Named) -> str | None:
+    """The workspace of a resource; None for a connector that comes with Kitestring. 404 for what is not there."""
+    if thing.kind == "workspace":
+        found = db.execute(
+            select(tables.workspaces.c.id).where(tables.workspaces.c.id == thing.id)
+        ).scalar_one_or_none()
+    elif thing.kind == "definition":
+        table = tables.definitions
+        return db.execute(select(table.c.workspace_id).where(table.c.id == thing.id)).scalar_one_or_none()
+    else:
+        table = TABLES[thing.kind]
+        key: Any = thing.id
+        if thing.kind == "job":
+            if not (thing.id.isascii() and thing.id.isdecimal() and len(thing.id) < 19):
+                raise not_found("job", thing.id)
+            key = int(thing.id)
+        found = db.execute(select(table.c.workspace_id).where(table.c.id == key)).scalar_one_or_none()
+    if found is None:
+        raise not_found(thing.kind, thing.id)
+    return str(found)
+
+
+def _check_organization(db: Connection, who: Principal, role: Role, thing: Named) -> None:
+    """Whoever may see one of its workspaces may see the organization; more needs a role in the whole of it."""
+    table = tables.organizations
+    if db.execute(select(table.c.id).where(table.c.id == thing.id)).first() is None:
+        raise not_found("organization", thing.id)
+    if role is Role.reader and thing.id in who.member_of:
+        return
+    who.require_organization(thing.id, role)
+
+
+def _check_permission(db: Connection, who: Principal, role: Role, thing: Named) -> None:
+    """A permission is managed by the admins of what it is for, and may be looked at by the one who has it."""
+    table = tables.permissions
+    row = db.execute(select(table).where(table.c.id == thing.id)).one_or_none()
+    if row is None:
+        raise not_found("permission", thing.id)
+    if role is Role.reader and who.user_id == row.user_id:
+        return
+    if row.workspace_id:
+        who.require(row.workspace_id, max(role, Role.admin))
+    elif row.organization_id:
+        who.require_organization(row.organization_id, max(role, Role.admin))
+    else:
+        who.require_instance_admin()
+
+
+__all__ = ["Admin", "Editor", "Here", "InstanceAdmin", "Known", "Reader", "Runner", "access", "check", "forbidden"]

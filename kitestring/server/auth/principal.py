@@ -26,8 +26,8 @@ class Role(IntEnum):
 class Principal:
     """A user, an application that acts for one, or, while no user is configured, whoever reaches the loopback address.
 
-    `roles` by workspace id; `organizations` by organization id (they count in each of its workspaces, see `access.py`).
-    `name` stands in the audit log.
+    `roles` by workspace id, those that come from an organization's role included; `organizations` by organization id;
+    `member_of` has every organization that a permission ties the user to. `name` stands in the audit log.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Principal:
     instance_admin: bool = False
     roles: Mapping[str, Role] = field(default_factory=dict)
     organizations: Mapping[str, Role] = field(default_factory=dict)
+    member_of: frozenset[str] = frozenset()
 
     def role(self, workspace_id: str) -> Role | None:
         """The role in a workspace; None without any."""
@@ -48,14 +49,34 @@ class Principal:
     def require(self, workspace_id: str, role: Role) -> None:
         """403 without this role in the workspace."""
         if not self.may(workspace_id, role):
-            held = self.role(workspace_id)
-            raise Problem(
-                403,
-                f"this needs the role {role.name} in the workspace {workspace_id}, "
-                + (f"you are its {held.name}" if held else "you have none there"),
-                hint="Ask an admin of the workspace.",
-            )
+            raise forbidden(role, "workspace", self.role(workspace_id))
+
+    def may_in_organization(self, organization_id: str, role: Role) -> bool:
+        """Whether this role is held in an organization as a whole."""
+        return self.instance_admin or self.organizations.get(organization_id, 0) >= role
+
+    def require_organization(self, organization_id: str, role: Role) -> None:
+        """403 without this role in the organization. Who makes a workspace needs `editor` there."""
+        if not self.may_in_organization(organization_id, role):
+            raise forbidden(role, "organization", self.organizations.get(organization_id))
+
+    def require_instance_admin(self) -> None:
+        """403 for all but those who administer the whole server."""
+        if not self.instance_admin:
+            raise Problem(403, "this needs the role instance_admin", hint="Ask an admin of the server.")
 
     def workspaces(self, role: Role = Role.reader) -> list[str] | None:
         """The workspaces in which this role is held; None means all there are."""
         return None if self.instance_admin else [one for one, held in self.roles.items() if held >= role]
+
+    def anywhere(self, role: Role) -> bool:
+        """Whether this role is held in any workspace or organization."""
+        return self.instance_admin or any(held >= role for held in (*self.roles.values(), *self.organizations.values()))
+
+
+def forbidden(role: Role, scope: str, held: Role | None) -> Problem:
+    """403 that names the role that is missing, and nothing about where it is missing."""
+    have = f"you are its {held.name}" if held else "you have none there"
+    return Problem(
+        403, f"this needs the role {role.name} in the {scope} of what you asked for, {have}", hint="Ask its admin."
+    )

@@ -90,7 +90,6 @@ sessions = Table(
     metadata,
     Column("id_hash", String(64), primary_key=True),  # SHA-256 of the cookie
     Column("user_id", ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("csrf_hash", String(64), nullable=False),
     _created(),
     _ms("expires_at_ms", nullable=False, index=True),
 )

@@ -1,0 +1,108 @@
+"""Logging in and out of the web interface, and who one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from kitestring.server.auth import session, user
+from kitestring.server.auth.access import Here, Known
+from kitestring.server.auth.credentials import address_of, login
+from kitestring.server.auth.password import LONGEST
+from kitestring.server.auth.principal import Principal
+from kitestring.server.context import Context
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+
+class Login(BaseModel):
+    email: str = Field(max_length=320)
+    password: str = Field(max_length=LONGEST)
+
+
+class RoleIn(BaseModel):
+    id: str
+    role: str
+
+
+class SessionRead(BaseModel):
+    name: str
+    userId: str | None
+    instanceAdmin: bool
+    workspaces: list[RoleIn]
+    organizations: list[RoleIn]
+    csrfToken: str | None = None
+
+
+class Ways(BaseModel):
+    open: bool
+    """No user is configured: everything may be done without logging in."""
+    password: bool
+    oidc: str | None
+    """What the button says, where a login by OIDC is set up."""
+
+
+@router.get("/ways", operation_id="getLoginWays", response_model=Ways)
+def get_ways(here: Here) -> Any:
+    """How one can log in here. Asks for no credentials."""
+    with here.store.read() as db:
+        configured = user.configured(db)
+    return Ways(open=not configured and here.settings.loopback, password=configured, oidc=None)
+
+
+@router.post("/login", operation_id="login", response_model=SessionRead)
+def log_in(body: Login, request: Request, response: Response, here: Here) -> Any:
+    """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
+    user_id = login(here, body.email, body.password, address_of(request))
+    return begin(here, request, response, user_id)
+
+
+@router.get("", operation_id="getSession", response_model=SessionRead)
+def get_session(request: Request, who: Known) -> Any:
+    """Who one is, and the CSRF token of one's session."""
+    return shown(who, request.cookies.get(session.COOKIE))
+
+
+@router.post("/logout", operation_id="logout", status_code=204)
+def log_out(request: Request, who: Known, here: Here) -> Response:
+    """End the session of the cookie."""
+    cookie = request.cookies.get(session.COOKIE)
+    if cookie:
+        with here.store.write() as db:
+            session.close_session(db, cookie)
+    answer = Response(status_code=204)
+    answer.delete_cookie(session.COOKIE, path="/")
+    return answer
+
+
+def begin(here: Context, request: Request, response: Response, user_id: str) -> SessionRead:
+    """Open a session for a user who has shown who they are."""
+    with here.store.write() as db:
+        now = here.store.now_ms(db)
+        opened = session.open_session(db, user_id, now, here.settings.session_s)
+        row = user.by_id(db, user_id)
+        assert row is not None
+        who = user.principal(db, row)
+    response.set_cookie(
+        session.COOKIE,
+        opened.cookie,
+        max_age=here.settings.session_s,
+        path="/",
+        secure=request.url.scheme == "https" or here.settings.public_url.startswith("https://"),
+        httponly=True,
+        samesite="lax",
+    )
+    return shown(who, opened.cookie)
+
+
+def shown(who: Principal, cookie: str | None) -> SessionRead:
+    return SessionRead(
+        name=who.name,
+        userId=who.user_id,
+        instanceAdmin=who.instance_admin,
+        workspaces=[RoleIn(id=key, role=role.name) for key, role in who.roles.items()],
+        organizations=[RoleIn(id=key, role=role.name) for key, role in who.organizations.items()],
+        csrfToken=session.csrf_of(cookie) if cookie else None,
+    )

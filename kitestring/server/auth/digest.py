@@ -1,0 +1,22 @@
+"""Secrets that a machine made (client secrets, session and CSRF tokens): long enough that a plain hash keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+
+def fresh() -> str:
+    """256 random bits as URL-safe text."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex: what the store keeps."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def matches(text: str, stored: str) -> bool:
+    """Whether a text has this digest, in constant time."""
+    return hmac.compare_digest(digest(text), stored)

@@ -1,0 +1,101 @@
+"""Which resources a request names, by the ids in its path, its query and its body.
+
+Only ids of ours count: what stands inside a connector's configuration, a manifest, a catalog or a state is the user's
+own data, and `workspaceId` there may well be Asana's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = {
+    "workspaceid": "workspace",
+    "workspaceids": "workspace",
+    "organizationid": "organization",
+    "sourceid": "source",
+    "sourceids": "source",
+    "destinationid": "destination",
+    "destinationids": "destination",
+    "connectionid": "connection",
+    "connectionids": "connection",
+    "configid": "connection",  # what a job belongs to, in the Config API
+    "jobid": "job",
+    "jobids": "job",
+    "tagid": "tag",
+    "tagids": "tag",
+    "definitionid": "definition",
+    "sourcedefinitionid": "definition",
+    "destinationdefinitionid": "definition",
+    "permissionid": "permission",
+}
+"""The kind of a resource by the name of its id, in lower case and without underscores."""
+ELSEWHERE = frozenset({"userid", "applicationid", "authuserid"})
+"""Ids of what belongs to no workspace: their handlers ask `who.user_id` and `who.instance_admin`."""
+INSIDE = frozenset(
+    {"tags", "source", "destination", "connection", "job", "sources", "destinations", "connections", "workspace"}
+)
+"""Fields of a body that hold resources of ours, with ids of their own."""
+NOUNS = {"jobs": "job"}
+"""Where the Config API calls an id just `id`: `POST /api/v1/jobs/get {"id": 7}`."""
+DEEPEST = 3
+
+
+@dataclass(frozen=True)
+class Named:
+    """A resource by kind and id; `place` is path, query or body."""
+
+    kind: str
+    id: str
+    place: str
+
+
+def named(path: str, path_params: Mapping[str, Any], query: Iterable[tuple[str, str]], body: Any) -> list[Named]:
+    """Every resource that a request names, each once."""
+    found = [*_pairs(path_params.items(), "path"), *_pairs(query, "query"), *_inside(body, 0)]
+    noun = NOUNS.get(path.removeprefix("/api/v1/").partition("/")[0]) if path.startswith("/api/v1/") else None
+    if noun and isinstance(body, Mapping) and "id" in body:
+        found += _ids(noun, body["id"], "body")
+    return list(dict.fromkeys(found))
+
+
+def plain(name: str) -> str:
+    """`source_id`, `sourceId` and `SourceID` are one name."""
+    return name.replace("_", "").lower()
+
+
+def _pairs(pairs: Iterable[tuple[Any, Any]], place: str) -> Iterator[Named]:
+    for name, value in pairs:
+        kind = KINDS.get(plain(str(name)))
+        if kind:
+            yield from _ids(kind, value, place)
+
+
+def _inside(node: Any, depth: int) -> Iterator[Named]:
+    if depth > DEEPEST:
+        return
+    if isinstance(node, list):
+        for item in node:
+            yield from _inside(item, depth + 1)
+    elif isinstance(node, Mapping):
+        yield from _pairs(node.items(), "body")
+        for name, value in node.items():
+            if plain(str(name)) in INSIDE:
+                yield from _inside(value, depth + 1)
+
+
+def _ids(kind: str, value: Any, place: str) -> Iterator[Named]:
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, bool) or not isinstance(one, str | int) or one == "":
+            continue
+        yield Named(kind, str(one) if kind == "job" else canonical(str(one)), place)
+
+
+def canonical(text: str) -> str:
+    """A UUID as the store has it, however it was written; another text as it is, and it is found nowhere."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text

@@ -1,0 +1,55 @@
+"""Passwords: argon2id, slow on purpose, and equally slow for a user who does not exist."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from kitestring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+SHORTEST, LONGEST = 10, 1000
+
+
+def hashed(password: str) -> str:
+    """The text to store. `ConfigError` for a password that is too short to be one, or too long to be typed."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise ConfigError(
+            f"the password has {len(password)} characters, it needs {SHORTEST} to {LONGEST}",
+            hint="Take a longer one; a sentence is good.",
+        )
+    return _hasher().hash(password)
+
+
+def verified(password: str, stored: str | None) -> bool:
+    """Whether this is the password. Without a stored one the time is spent all the same."""
+    from argon2.exceptions import Argon2Error, InvalidHashError
+
+    if len(password) > LONGEST:
+        return False
+    try:
+        _hasher().verify(stored or _nobody(), password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return stored is not None
+
+
+def outdated(stored: str) -> bool:
+    """Whether it was made with weaker parameters than today's."""
+    return _hasher().check_needs_rehash(stored)
+
+
+@functools.cache
+def _hasher() -> PasswordHasher:
+    """RFC 9106's second choice: 64 MiB, 3 passes, 4 lanes."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4)
+
+
+@functools.cache
+def _nobody() -> str:
+    return _hasher().hash(os.urandom(16).hex())

@@ -1,0 +1,69 @@
+"""Login attempts are counted, per address and per account: guessing becomes slow, a typing error stays cheap."""
+
+from __future__ import annotations
+
+import math
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from kitestring.server.context import Context
+from kitestring.server.problem import Problem
+from kitestring.server.store.tables import login_failures
+
+WINDOW_MS = 15 * 60 * 1000
+PER_ACCOUNT = 10
+PER_ADDRESS = 50
+
+
+def check(context: Context, address: str, account: str) -> None:
+    """429 while there were too many failures in the last quarter of an hour. Comes before a password is looked at."""
+    with context.store.read() as db:
+        now = context.store.now_ms(db)
+        for key, most in _limits(address, account):
+            counted = select(login_failures.c["count"], login_failures.c.since_ms).where(login_failures.c.key == key)
+            count, since_ms = db.execute(counted).one_or_none() or (0, 0)
+            if count >= most and now - since_ms < WINDOW_MS:
+                wait_s = math.ceil((since_ms + WINDOW_MS - now) / 1000)
+                raise Problem(
+                    429,
+                    "too many logins failed",
+                    hint=f"Try again in {math.ceil(wait_s / 60)} minutes.",
+                    headers={"Retry-After": str(wait_s)},
+                )
+
+
+def failed(context: Context, address: str, account: str) -> None:
+    """Count a failure."""
+    with context.store.write() as db:
+        now = context.store.now_ms(db)
+        db.execute(delete(login_failures).where(login_failures.c.since_ms < now - WINDOW_MS))
+        for key, _ in _limits(address, account):
+            more = (
+                login_failures.update().where(login_failures.c.key == key).values(count=login_failures.c["count"] + 1)
+            )
+            if db.execute(more).rowcount:
+                continue
+            try:
+                with db.begin_nested():
+                    db.execute(login_failures.insert().values(key=key, count=1, since_ms=now))
+            except IntegrityError:
+                db.execute(more)
+
+
+def succeeded(context: Context, account: str) -> None:
+    """Forget the failures of an account. Those of the address stay: it may be guessing others' passwords as well."""
+    mine = login_failures.c.key == _account(account)
+    with context.store.read() as db:
+        if db.execute(select(login_failures.c.key).where(mine)).first() is None:
+            return
+    with context.store.write() as db:
+        db.execute(delete(login_failures).where(mine))
+
+
+def _limits(address: str, account: str) -> list[tuple[str, int]]:
+    return [(f"address {address}"[:200], PER_ADDRESS), (_account(account), PER_ACCOUNT)]
+
+
+def _account(account: str) -> str:
+    return f"account {account.strip().lower()}"[:200]

@@ -1,0 +1,80 @@
+"""Tokens of applications: short-lived JWTs, signed with a key that is derived from the vault's."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+
+from kitestring.server.problem import Problem
+from kitestring.server.vault import Vault
+
+ISSUER = "kitestring"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The `user_id` of an application that was made while no user was configured."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a token says: which application, acting for which user (None: made before there was one)."""
+
+    application_id: str
+    user_id: str | None
+
+
+def issued(vault: Vault, claim: Claim, seconds: int) -> str:
+    """A token. Airbyte's clients decode it and look for `user_id`."""
+    import jwt
+
+    now = int(time.time())
+    return jwt.encode(
+        {
+            "iss": ISSUER,
+            "sub": claim.application_id,
+            "user_id": claim.user_id or NOBODY,
+            "iat": now,
+            "exp": now + seconds,
+        },
+        _key(vault.keys[vault.current]),
+        algorithm="HS256",
+        headers={"kid": vault.current},
+    )
+
+
+def claimed(vault: Vault, token: str) -> Claim:
+    """What a token of ours says; 401 for any other, and for one that has expired."""
+    import jwt
+
+    try:
+        key = vault.keys.get(jwt.get_unverified_header(token).get("kid", ""))
+        if key is None:
+            raise refused("the token was not made by this server, or with a key that it no longer has")
+        said = jwt.decode(
+            token,
+            _key(key),
+            algorithms=["HS256"],
+            issuer=ISSUER,
+            leeway=5,
+            options={"require": ["exp", "sub", "user_id"]},
+        )
+    except jwt.ExpiredSignatureError:
+        raise refused("the token has expired") from None
+    except jwt.PyJWTError:
+        raise refused("the token is not valid") from None
+    user_id = str(said["user_id"])
+    return Claim(str(said["sub"]), None if user_id == NOBODY else user_id)
+
+
+def refused(why: str) -> Problem:
+    """401."""
+    return Problem(
+        401,
+        why,
+        hint="Get a token at /api/public/v1/applications/token, or log in.",
+        headers={"WWW-Authenticate": 'Bearer realm="kitestring"'},
+    )
+
+
+def _key(key: bytes) -> bytes:
+    return hmac.new(key, b"kitestring tokens", hashlib.sha256).digest()
