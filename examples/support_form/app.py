@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
 from datetime import date
 
 import streamlit as st
 from collection import Article, Collection, Ticket
 from helpdesk import HelpDesk
-from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, submit, told
+from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, Visit, told
 from settings import Settings, from_environment
 
 from kitestring.errors import KitestringError
@@ -44,28 +43,26 @@ def page() -> None:
     except KitestringError as error:
         st.error(f"This form is not set up yet: {plain(error.message)}. {plain(error.hint)}", icon=":material/build:")
         return
-    outcome: Outcome | None = st.session_state.get("outcome")
-    if isinstance(outcome, Sent):
-        show_sent(outcome, settings)
+    visit: Visit = st.session_state.setdefault("visit", Visit())
+    if isinstance(visit.outcome, Sent):
+        show_sent(visit.outcome, visit, settings)
     else:
         st.write("Tell us what happened. We look first whether a colleague of yours has reported it already.")
-        form(settings, outcome)
+        form(visit, settings)
     if settings.demo:
         about(settings)
 
 
-def form(settings: Settings, outcome: Outcome | None) -> None:
+def form(visit: Visit, settings: Settings) -> None:
     """The fields, what stands in the way of sending them, and the buttons."""
-    anyway = False
+    outcome, anyway = visit.outcome, False
     with st.form("request", enter_to_submit=False):
         left, right = st.columns(2)
-        name = left.text_input(
-            "Your name", key="name", value=st.session_state.get("last_name", ""), autocomplete="name"
-        )
+        name = left.text_input("Your name", key="name", value=visit.name, autocomplete="name")
         email = right.text_input(
             "Your email",
             key="email",
-            value=st.session_state.get("last_email", ""),
+            value=visit.email,
             placeholder="name@example.com",
             autocomplete="email",
         )
@@ -87,16 +84,11 @@ def form(settings: Settings, outcome: Outcome | None) -> None:
     if not (send or anyway):
         return
     draft = Draft(name.strip(), email.strip(), subject.strip(), description.strip(), organization_id)
-    visit = st.session_state.setdefault("visit", uuid.uuid4().hex)
     with st.spinner("Sending your request …" if anyway else "Looking for similar requests …"):
         try:
-            st.session_state["outcome"] = submit(
-                draft, collection_of(settings), helpdesk_of(settings), visit=visit, compare=not anyway
-            )
+            visit.send(draft, collection_of(settings), helpdesk_of(settings), compare=not anyway)
         except Exception as error:  # noqa: BLE001 - whatever happens, the visitor keeps the text
-            st.session_state["outcome"] = Refused(*told(error, settings))
-    if isinstance(st.session_state["outcome"], Sent):
-        st.session_state.update(last_name=draft.name, last_email=draft.email)
+            visit.outcome = Refused(*told(error, settings))
     st.rerun()
 
 
@@ -174,7 +166,7 @@ def small(text: str) -> None:
     st.markdown(f":small[{plain(text)}]")
 
 
-def show_sent(sent: Sent, settings: Settings) -> None:
+def show_sent(sent: Sent, visit: Visit, settings: Settings) -> None:
     """The confirmation, and what may help in the meantime."""
     st.success(
         f"**Thank you. Your request was sent: #{sent.number}.** We answer to {plain(sent.draft.email)}.",
@@ -189,7 +181,7 @@ def show_sent(sent: Sent, settings: Settings) -> None:
     elif sent.trouble:
         st.info("Articles that may help could not be looked up this time.", icon=":material/search_off:")
         details(sent.trouble, "")
-    st.button("Write another request", on_click=begin_again, icon=":material/add:")
+    st.button("Write another request", on_click=visit.begin_again, icon=":material/add:")
 
 
 def show_article(article: Article, url: str, settings: Settings) -> None:
@@ -199,11 +191,6 @@ def show_article(article: Article, url: str, settings: Settings) -> None:
             small(article.snippet)
         if settings.demo:
             small(f"Distance {article.distance:.2f}")
-
-
-def begin_again() -> None:
-    for key in ("outcome", "visit"):
-        st.session_state.pop(key, None)
 
 
 def about(settings: Settings) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import threading
+import uuid
 from dataclasses import dataclass, field
 
 from collection import Article, Collection, Ticket
@@ -99,6 +101,37 @@ class Sent:
 
 
 Outcome = Incomplete | Similar | Unchecked | Refused | Sent
+
+
+class Visit:
+    """What the page remembers of a visitor from one run of its script to the next, and how a request is sent once.
+
+    A click while the script runs begins another run at once, beside the old one, and the old one ends where it next
+    touches the page or the session's state: what it was about to note there is lost
+    (docs.streamlit.io/develop/api-reference/configuration/config.toml, `runner.fastReruns`). So the outcome is noted in
+    this object, which Streamlit does not watch, and the second of two clicks waits for the first and finds it.
+    """
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.name = self.email = ""
+        """Who wrote the request that was sent: the next one need not say it again."""
+        self._key = uuid.uuid4().hex
+        self._sending = threading.Lock()
+
+    def send(self, draft: Draft, collection: Collection, helpdesk: HelpDesk, *, compare: bool = True) -> None:
+        """`submit` the request, unless it is sent already."""
+        with self._sending:
+            if isinstance(self.outcome, Sent):
+                return
+            outcome = submit(draft, collection, helpdesk, visit=self._key, compare=compare)
+            if isinstance(outcome, Sent):
+                self.name, self.email = draft.name, draft.email
+            self.outcome = outcome
+
+    def begin_again(self) -> None:
+        """The same text is another request from now on."""
+        self.outcome, self._key = None, uuid.uuid4().hex
 
 
 def submit(draft: Draft, collection: Collection, helpdesk: HelpDesk, *, visit: str, compare: bool = True) -> Outcome:

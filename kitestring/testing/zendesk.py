@@ -7,6 +7,7 @@ with the API token larkspur-token. Facts: developer.zendesk.com/api-reference (t
 from __future__ import annotations
 
 import argparse
+import threading
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable
@@ -61,6 +62,8 @@ class ZendeskStandIn(StandIn):
         self.lacks, self.forbidden = lacks, forbidden
         self.export_page = export_page
         self.documented_limits = documented_limits
+        self._created_by_key: dict[str, tuple[bytes, Answer]] = {}
+        self._creating = threading.Lock()
         self.touch_ticket = self.desk.touch_ticket
         self.add_ticket = self.desk.add_ticket
         self.delete_ticket = self.desk.delete_ticket
@@ -178,7 +181,23 @@ class ZendeskStandIn(StandIn):
 
     @route("POST", "/api/v2/tickets")
     def create_ticket(self, call: Call) -> Any:
-        return self._created(call, "ticket")
+        """A key that was used before gets its first answer again, and another body under it is refused
+        (…/ticketing/introduction/#idempotency). The vendor forgets a key after two hours, this server never."""
+        key = call.headers.get("idempotency-key")
+        if key is None:
+            return self._created(call, "ticket")
+        with self._creating:
+            if key in self._created_by_key:
+                body, first = self._created_by_key[key]
+                if body != call.body:
+                    message = "Request parameters don't match the given idempotency key"
+                    return Answer(400, {"error": "IdempotentRequestError", "description": message})
+                return Answer(first.status, first.body, {**first.headers, "x-idempotency-lookup": "hit"})
+            answer = self._created(call, "ticket")
+            if answer.status == 201:
+                self._created_by_key[key] = call.body, answer
+                answer.headers["x-idempotency-lookup"] = "miss"
+            return answer
 
     @route("POST", "/api/v2/requests")
     def create_request(self, call: Call) -> Any:

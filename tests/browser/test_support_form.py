@@ -155,11 +155,14 @@ def test_a_duplicate_is_held_back_then_sent_once_and_answered_with_articles(page
     warning = page.get_by_role("alert")
     warning.get_by_text("Not sent yet.").wait_for()
     page.get_by_text("Re: 429 errors from your API (LK-9719)").wait_for()
-    assert page.get_by_text("Request #73 · Status: new").is_visible()
+    page.get_by_text("Request #73 · Status: new").wait_for()
     assert page.get_by_label("Subject").input_value() == "API refuses our calls"
     assert not desk.calls("", "POST")
     picture(page, "support-form-similar.png", "[data-testid=stForm]")
 
+    # The second click comes while the first is being sent.
+    desk.faults.slow_s = 2.0
+    desk.faults.next("slow", on="/tickets")
     page.get_by_role("button", name="Send anyway").dblclick()
     page.get_by_text("Your request was sent: #401").wait_for()
     link = page.get_by_role("link", name="The API answers 429 Too Many Requests")

@@ -9,12 +9,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.testing.v1 import AppTest, app_test
 
+from kitestring.testing.help_desk import HelpDesk
 from kitestring.testing.stand_in import Answer, Call, StandIn, route
 from kitestring.testing.zendesk import ZendeskStandIn
 
@@ -112,6 +115,67 @@ def test_a_visitor_may_send_it_anyway(zendesk: ZendeskStandIn) -> None:
     assert ticket["requester"] == {"name": "Rosa Jansen", "email": "rosa@cobaltenergy.example"}
     assert ticket["organization_id"] == 3005
     assert zendesk.desk.tickets[61]["status"] == "new"
+
+
+class Impatient(ZendeskStandIn):
+    """A help desk whose visitor clicks again while it makes a ticket."""
+
+    click_again: Callable[[], object] = staticmethod(lambda: None)
+
+    def create_ticket(self, call: Call) -> Any:
+        if len(self.calls("/tickets", "POST")) == 1:
+            self.click_again()
+        return super().create_ticket(call)
+
+
+def test_a_click_while_the_request_is_sent_does_not_lose_the_confirmation(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runners: list[tuple[app_test.LocalScriptRunner, RerunData]] = []
+
+    class Runner(app_test.LocalScriptRunner):
+        def request_rerun(self, rerun_data: RerunData) -> bool:
+            runners.append((self, rerun_data))
+            return super().request_rerun(rerun_data)
+
+    monkeypatch.setattr(app_test, "LocalScriptRunner", Runner)
+
+    def click_again() -> None:
+        runner, clicked = runners[-1]
+        assert runner.request_rerun(clicked)
+
+    with Impatient(desk=HelpDesk(tickets=60)) as desk:
+        environment(ZENDESK_BASE_URL=desk.url)
+        page = Page().write().click()
+        desk.click_again = click_again
+        page.click("anyway")
+        assert "Your request was sent: #61" in page.text
+        assert len(desk.calls("/tickets", "POST")) == 1
+        page.app.button[-1].click().run()
+        assert [page.app.text_input(key=key).value for key in ("name", "subject")] == ["Rosa Jansen", ""]
+
+
+def test_two_runs_of_the_page_at_once_send_one_request(
+    zendesk: ZendeskStandIn, environment: Callable[..., None]
+) -> None:
+    from collection import Collection
+    from helpdesk import HelpDesk as Desk
+    from request import Draft, Sent, Visit
+    from settings import from_environment
+
+    zendesk.faults.slow_s = 1.0
+    zendesk.faults.next("slow", on="/tickets")
+    settings = from_environment()
+    visit, collection, helpdesk = Visit(), Collection(settings), Desk(settings)
+    draft = Draft("Rosa Jansen", "rosa@cobaltenergy.example", SUBJECT, TEXT)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: visit.send(draft, collection, helpdesk), range(2)))
+    assert isinstance(visit.outcome, Sent)
+    assert visit.outcome.number == 61
+    assert len(zendesk.calls("/tickets", "POST")) == 1
+    visit.begin_again()
+    visit.send(draft, collection, helpdesk)
+    assert len(created(zendesk)) == 2, "the same text, sent again on purpose"
 
 
 def test_text_that_was_changed_after_the_warning_is_what_is_sent(zendesk: ZendeskStandIn) -> None:

@@ -147,6 +147,20 @@ def test_a_ticket_can_be_created_and_an_empty_one_is_refused(zendesk, session):
         session.request("POST", "/api/v2/tickets.json", json={"ticket": {"subject": "Printer"}})
 
 
+def test_a_ticket_is_created_once_for_one_idempotency_key(zendesk, session):
+    def create(key, subject="Printer"):
+        body = {"ticket": {"subject": subject, "comment": {"body": "It burns."}}}
+        return session.request("POST", "/api/v2/tickets.json", json=body, headers={"Idempotency-Key": key})
+
+    first, again, other = create("one"), create("one"), create("two")
+    assert [first.status, again.status, other.status] == [201, 201, 201]
+    assert first.json() == again.json()
+    assert [answer.headers["x-idempotency-lookup"] for answer in (first, again, other)] == ["miss", "hit", "miss"]
+    assert len(zendesk.desk.tickets) == 402
+    with pytest.raises(ConfigError, match="don't match the given idempotency key"):
+        create("one", "Another printer")
+
+
 def test_the_documented_limits_answer_429_with_a_time(zendesk):
     with (
         ZendeskStandIn(documented_limits=True) as limited,
