@@ -136,7 +136,8 @@ class VectorDestination(Destination):
         if stream.write_mode is not WriteMode.append:
             written = run.written
             prepared.stored = self.store.stored([d.ref for d in drafts if written is None or d.key in written])
-        prepared.plans = [compare(d, prepared.stored.get(d.key, ()), self._replaces(run)) for d in drafts]
+        replaces = self._replaces(run)
+        prepared.plans = [compare(d, prepared.stored.get(d.key, ()), replaces) for d in drafts]
         self._fetch_vectors(run, prepared, prepared.plans)
         return prepared
 
@@ -197,7 +198,8 @@ class VectorDestination(Destination):
         run = self._run(stream)
         drafts, _, _ = run.drafts(batch.rows())
         stored = {} if stream.write_mode is WriteMode.append else self.store.stored([draft.ref for draft in drafts])
-        plans = [compare(d, stored.get(d.key, ()), self._replaces(run)) for d in drafts]
+        replaces = self._replaces(run)
+        plans = [compare(d, stored.get(d.key, ()), replaces) for d in drafts]
         new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
         tokens = 0 if run.reads_records else sum(map(run.splitter.tokens, new.values()))
         bill = Bill(self.embedding.usd_per_million_tokens, tokens=tokens)
@@ -328,7 +330,8 @@ class VectorDestination(Destination):
         if not drafts:
             return
         stored = self.store.stored([draft.ref for draft in drafts])
-        fresh = {d.key: compare(d, stored.get(d.key, ()), self.store.replaces) for d in drafts}
+        replaces = self.store.replaces
+        fresh = {d.key: compare(d, stored.get(d.key, ()), replaces) for d in drafts}
         prepared.plans = [fresh.get(plan.draft.key, plan) for plan in prepared.plans]
         self._fetch_vectors(run, prepared, list(fresh.values()))
 

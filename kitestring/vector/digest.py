@@ -12,12 +12,11 @@ LENGTH = 16
 
 def digest(*parts: str) -> str:
     """32 hex characters of the parts, each framed by its length, so that ("ab", "c") differs from ("a", "bc")."""
-    state = hashlib.blake2b(digest_size=LENGTH)
+    framed: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        state.update(len(data).to_bytes(8, "little"))
-        state.update(data)
-    return state.hexdigest()
+        framed += (len(data).to_bytes(8, "little"), data)
+    return hashlib.blake2b(b"".join(framed), digest_size=LENGTH).hexdigest()
 
 
 def text_digest(model: str, chunking: str, text: str) -> str:

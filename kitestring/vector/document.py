@@ -65,7 +65,9 @@ def record_key(stream: Stream, values: Sequence[Any]) -> str:
 
 
 def key_text(value: Any) -> str:
-    return value if isinstance(value, str) else canonical(value)
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else canonical(value)
 
 
 class Documents:

@@ -122,6 +122,27 @@ def test_hybrid_search_finds_by_words(tmp_path: Path) -> None:
         assert put(destination, [{"id": 77, "text": "the zeppelin landed"}]).unchanged == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"a": [1]}, {"a": [1]}),
+        ([1, "b"], [1, "b"]),
+        ('{"a": 1}', {"a": 1}),
+        ("hello", "hello"),
+        ('"quoted"', '"quoted"'),
+        ("{not json", "{not json"),
+        (3, 3),
+        (1.5, 1.5),
+        (True, True),
+    ],
+)
+def test_a_json_column_takes_every_value(config: dict[str, Any], value: Any, shown: Any) -> None:  # noqa: F811
+    with opened(config, scalar_fields={"more": "JSON"}) as destination:
+        put(destination, [{"id": 1, "text": "a", "more": value}, {"id": 2, "text": "b"}])
+        found = {row["_ab_record_id"]: row["more"] for row in rows(destination)}
+        assert found["things_1"] == shown
+
+
 def test_a_partition_key_is_used(tmp_path: Path) -> None:
     one = config_of(str(tmp_path / "x.db"), "things")
     with opened(one, scalar_fields=["status"], partition_key="status") as destination:

@@ -74,6 +74,13 @@ def lite_path(indexing: Indexing) -> Path:
     return Path(os.path.abspath(Path(indexing.host).expanduser()))
 
 
+def lite_address(indexing: Indexing) -> str:
+    """`host:port` of the server that this process runs for a Lite directory it has open."""
+    from milvus_lite.server_manager import server_manager_instance as servers
+
+    return str(servers.start_and_get_uri(str(lite_path(indexing)))).removeprefix("http://")
+
+
 def check_lite(indexing: Indexing) -> None:
     """Whether a Lite directory could be made here; makes none."""
     try:

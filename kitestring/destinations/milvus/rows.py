@@ -22,16 +22,25 @@ NONE = object()
 
 
 class Rows:
-    """Makes rows for one layout. `text`: whether the raw text is stored."""
+    """Makes rows for one layout. `text`: whether the raw text is stored. `lite`: for Milvus Lite."""
 
-    def __init__(self, layout: Layout, text: bool) -> None:
+    def __init__(self, layout: Layout, text: bool, lite: bool = False) -> None:
         self.layout = layout
+        self.lite = lite
         self.text_field = layout.text if text else None
         self.names: dict[str, str] = {}
         named = {layout.vector.name, self.text_field}
         self.rest = [field for name, field in layout.fields.items() if name not in named]
 
     def of(self, chunk: Chunk) -> dict[str, Any]:
+        """The row whole, as pymilvus takes it."""
+        row, more = self.parts(chunk)
+        row.update(more)
+        row[self.layout.vector.name] = chunk.vector.tolist()  # a list packs 20-40 % cheaper than an array
+        return row
+
+    def parts(self, chunk: Chunk) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The values of the columns, without the vector, and those of the dynamic field."""
         layout, fields = self.layout, self.layout.fields
         values: dict[str, Any] = {}
         for name, value in chunk.metadata.items():
@@ -50,32 +59,57 @@ class Rows:
         for field in self.rest:
             value = fitted(values.pop(field.name, None), field)
             if value is not NONE:
-                row[field.name] = value
+                row[field.name] = self._json(value) if field.type == "JSON" else value
+        more: dict[str, Any] = {}
+        room = DYNAMIC_ROOM
         if self.text_field is not None:
             text = fields.get(self.text_field)
-            row[self.text_field] = cut(chunk.text, text.room if text and text.room else MAX_VARCHAR)
+            if text is not None:
+                row[self.text_field] = cut(chunk.text, text.room or MAX_VARCHAR)
+            else:
+                more[self.text_field], room = self._dynamic_text(chunk.text)
         elif layout.text in fields:
             row[layout.text] = fitted(None, fields[layout.text])  # type: ignore[index]
         if layout.dynamic and values:
-            row.update(small({name: plain(value) for name, value in values.items()}, self._room(row)))
-        row[layout.vector.name] = chunk.vector.tolist()  # a list packs 20-40 % cheaper than an array
+            more.update(small({name: plain(value) for name, value in values.items()}, room))
         if not layout.auto_id:
             row[layout.primary.name] = layout.row_id(chunk.key, chunk.number)
-        return row
+        return row, more
 
-    def _room(self, row: Mapping[str, Any]) -> int:
-        """Bytes left for metadata in the dynamic field, which holds the text where that has no column."""
-        if self.text_field is None or self.text_field in self.layout.fields:
-            return DYNAMIC_ROOM
+    def _json(self, value: Any) -> Any:
+        """A value of a JSON column as pymilvus takes it, which takes a text for JSON. Lite takes objects and lists, and
+        stores a text as it is: there a text, a number or a truth value is JSON within JSON."""
         import orjson
 
+        if value is None or isinstance(value, dict | list) or (isinstance(value, str) and holds_json(value)):
+            return value
+        text = orjson.dumps(value).decode()
+        return orjson.dumps(text).decode() if self.lite else text
+
+    def _dynamic_text(self, text: str) -> tuple[str, int]:
+        """The text where it has no column, and the bytes left for metadata beside it in the dynamic field."""
+        import orjson
+
+        text = cut(text, MAX_VARCHAR)
         most = DYNAMIC_ROOM - 4_096
-        text: str = row[self.text_field]
         size = len(orjson.dumps(text))
         if size > most:  # escapes take room too
-            row[self.text_field] = text = cut(text, most * most // size)  # type: ignore[index]
+            text = cut(text, most * most // size)
             size = len(orjson.dumps(text))
-        return DYNAMIC_ROOM - size
+        return text, DYNAMIC_ROOM - size
+
+
+def holds_json(text: str) -> bool:
+    """Whether a text is a JSON object or list."""
+    import orjson
+
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def cut(text: str, room: int) -> str:

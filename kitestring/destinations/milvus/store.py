@@ -10,12 +10,12 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus import layout as layouts
-from kitestring.destinations.milvus.connection import check_lite, connect, disconnect, lite_path
+from kitestring.destinations.milvus.connection import check_lite, connect, disconnect, lite_address, lite_path
 from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import Layout
-from kitestring.destinations.milvus.rows import Rows
+from kitestring.destinations.milvus.sending import ByColumn, ByRow, packs
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
@@ -47,7 +47,7 @@ class MilvusStore(Store):
         self.timeout = None if self.lite else indexing.timeout
         self._client: MilvusClient | None = None
         self._layout: Layout | None = None
-        self._rows: Rows | None = None
+        self._sender: ByRow | ByColumn | None = None
         self._loaded = False
         self._created = False
         self._replaced = False
@@ -103,10 +103,19 @@ class MilvusStore(Store):
         return self._layout
 
     @property
-    def rows(self) -> Rows:
-        if self._rows is None:
-            self._rows = Rows(self.layout, self.text)
-        return self._rows
+    def sender(self) -> ByRow | ByColumn:
+        if self._sender is None:
+            layout = self.layout
+            if self.indexing.lite and all(map(packs, (layout.primary, *layout.fields.values()))):
+                self._sender = ByColumn(layout, self.text, self.indexing.db, lite_address(self.indexing))
+            else:
+                self._sender = ByRow(layout, self.text, self.client, self.lite, self.timeout)
+        return self._sender
+
+    def _drop_sender(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
 
     @property
     def replaces(self) -> bool:  # type: ignore[override]
@@ -118,7 +127,7 @@ class MilvusStore(Store):
 
     def _open(self) -> None:
         self._layout = layouts.read(self.client, self.collection, self.indexing, self.indexing.timeout)
-        self._rows = None
+        self._drop_sender()
         self._loaded = False
 
     def _load(self) -> None:
@@ -374,26 +383,23 @@ class MilvusStore(Store):
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def upsert(self, chunks: Sequence[Chunk]) -> None:
-        rows, size = [], 0
+        part: list[Chunk] = []
+        size = 0
         for chunk in chunks:
-            rows.append(self.rows.of(chunk))
+            part.append(chunk)
             size += 4 * self.layout.vector.dimension + 3 * len(chunk.text) + 1_024
-            if len(rows) >= ROWS or size >= NBYTES:
-                self._send(rows)
-                rows, size = [], 0
-        if rows:
-            self._send(rows)
+            if len(part) >= ROWS or size >= NBYTES:
+                self._send(part)
+                part, size = [], 0
+        if part:
+            self._send(part)
 
-    def _send(self, rows: list[dict[str, Any]]) -> None:
+    def _send(self, chunks: list[Chunk]) -> None:
         with self.translated():
-            # Lite's upsert keeps dynamic fields that the new row lacks, its insert replaces the whole row. A server's
-            # upsert replaces, its insert adds a second row.
-            write = self.client.insert if self.lite or self.layout.auto_id else self.client.upsert
-            told = write(self.collection, rows, timeout=self.timeout)
-        count = told.get("insert_count", told.get("upsert_count"))
-        if count is not None and int(count) != len(rows):
+            count = self.sender.send(chunks)
+        if count is not None and count != len(chunks):
             raise ConnectorError(
-                f"{self.where} was given {len(rows)} rows and took {count}", collection=self.collection
+                f"{self.where} was given {len(chunks)} rows and took {count}", collection=self.collection
             )
 
     def delete(self, chunks: Sequence[Stored]) -> None:
@@ -485,6 +491,7 @@ class MilvusStore(Store):
         }
 
     def close(self) -> None:
+        self._drop_sender()
         if self._client is not None:
             disconnect(self._client, self.indexing)
             self._client = None

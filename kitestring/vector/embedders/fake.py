@@ -43,5 +43,5 @@ class Fake(Embedder):
             # SFC64 is the cheapest of numpy's generators to seed and its stream is fixed across numpy versions.
             generator = np.random.Generator(np.random.SFC64(int.from_bytes(seed, "little")))
             generator.standard_normal(dtype=np.float32, out=row)
-            row /= np.linalg.norm(row)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
