@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.types import Receipt, Record, Stream
+
+if TYPE_CHECKING:
+    from kitestring.http import Share
 
 
 class Destination(Config):
@@ -56,6 +59,9 @@ class Destination(Config):
 
     def abort(self, stream: Stream) -> None:
         """The stream ended early. `overwrite` drops the shadow: the old data stand as before."""
+
+    def share(self, share: Share) -> None:
+        """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""
 
     def close(self) -> None:
         """Let go of connections, also after an error. The object may be used again: it connects when it needs to."""

@@ -26,7 +26,7 @@ from kitestring.types import (
 )
 
 if TYPE_CHECKING:
-    from kitestring.http import Session
+    from kitestring.http import Session, Share
 
 Item: TypeAlias = "Record | Batch | Checkpoint | Reject | Failed"
 """What `Source.read` yields."""
@@ -103,6 +103,9 @@ class Source(Config):
         from kitestring.http import Session
 
         return Session()
+
+    def share(self, share: Share) -> None:
+        """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""
 
     def close(self) -> None:
         """Let go of connections, also after an error, possibly while a read still waits.

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import PrivateAttr
 
@@ -25,6 +25,9 @@ from kitestring.declarative.template import Templates
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream
+
+if TYPE_CHECKING:
+    from kitestring.http import Share
 
 BASE_URL = "base_url"
 
@@ -117,6 +120,10 @@ class DeclarativeSource(Source):
     def on_config(self, told: Callable[[dict[str, Any]], None]) -> None:
         """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
         self._setting.values["on_config"] = told
+
+    def share(self, share: Share) -> None:
+        for number, budget in enumerate(self.connection.budgets):
+            budget.shared = share(str(number), budget.calls, budget.per_s)
 
     @property
     def config(self) -> dict[str, Any]:

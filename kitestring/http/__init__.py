@@ -1,7 +1,7 @@
 """HTTP for every source and embedder: pooled connections, retries, rate limits, budgets, masked logs."""
 
 from kitestring.http.auth import Auth, Basic, Bearer
-from kitestring.http.budget import Budget
+from kitestring.http.budget import Budget, Share, Shared
 from kitestring.http.message import Request, Response
 from kitestring.http.policy import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
 from kitestring.http.session import Session
@@ -20,6 +20,8 @@ __all__ = [
     "Retry",
     "Return",
     "Session",
+    "Share",
+    "Shared",
     "Tls",
     "Verdict",
     "told_wait_s",

@@ -6,10 +6,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from kitestring.http.message import Request
+
+
+class Shared(Protocol):
+    """A budget that other processes draw on too."""
+
+    def reserve(self, amount: float = 1.0, host: str = "") -> float:
+        """Take so much of it, for a call to this host; returns the seconds to wait before making it."""
+
+
+Share: TypeAlias = Callable[[str, float, float], Shared]
+"""The shared budget of a name: so much in any window of so many seconds."""
 
 
 class Budget:
@@ -24,11 +35,14 @@ class Budget:
         self.calls = calls
         self.per_s = per_s
         self.matches = matches
+        self.shared: Shared | None = None
         self._moments: deque[float] = deque(maxlen=calls)
         self._lock = threading.Lock()
 
-    def reserve(self) -> float:
+    def reserve(self, host: str = "") -> float:
         """Take one call; returns the seconds to wait before making it."""
+        if self.shared is not None:
+            return self.shared.reserve(1.0, host)
         with self._lock:
             now = time.monotonic()
             moment = now

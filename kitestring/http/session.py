@@ -222,7 +222,7 @@ class Session:
         """One exchange, redirects followed."""
         for budget in self.budgets:
             if budget.matches is None or budget.matches(request):
-                pause_s = budget.reserve()
+                pause_s = budget.reserve(origin(request.url).partition("://")[2])
                 if pause_s > 0:
                     self._wait(pause_s, f"budget of {budget.calls} calls per {budget.per_s:g} s", request)
         if self._closed.is_set():

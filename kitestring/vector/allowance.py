@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kitestring.http import Shared
 
 WINDOW_S = 60.0
 
@@ -19,6 +23,7 @@ class Allowance:
     def __init__(self, tokens: int, window_s: float = WINDOW_S) -> None:
         self.tokens = tokens
         self.window_s = window_s
+        self.shared: Shared | None = None
         self._lock = threading.Lock()
         self._spent: deque[tuple[float, int]] = deque()
         self._sum = 0
@@ -26,6 +31,8 @@ class Allowance:
     def reserve(self, tokens: int) -> float:
         """Take `tokens`; returns the seconds to wait before using them."""
         tokens = min(tokens, self.tokens)
+        if self.shared is not None:
+            return self.shared.reserve(tokens)
         with self._lock:
             now = time.monotonic()
             moment = max(now, self._spent[-1][0]) if self._spent else now

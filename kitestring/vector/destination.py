@@ -33,6 +33,7 @@ from kitestring.vector.shadow import Shadow
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
 if TYPE_CHECKING:
+    from kitestring.http import Share
     from kitestring.vector.store import Vector
 
 log = logging.getLogger("kitestring.vector")
@@ -89,6 +90,9 @@ class VectorDestination(Destination):
     def default_shadow_folder(self) -> Path:
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kitestring"
         return state if writable(state) else Path(tempfile.gettempdir()) / "kitestring"
+
+    def share(self, share: Share) -> None:
+        self.embedding.share(share)
 
     # -- the contract --------------------------------------------------------------------------------------------------
 

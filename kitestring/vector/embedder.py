@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kitestring.http import Share
     from kitestring.types import Record
 
 
@@ -68,6 +69,9 @@ class Embedder(Config):
     def check(self) -> None:
         """Raise what is wrong (`AuthError`, `ConfigError`, `TransientError`): one small call."""
         self.embed(["test"])
+
+    def share(self, share: Share) -> None:
+        """Draw on budgets that other processes draw on too; where there are none to keep, nothing."""
 
     def close(self) -> None:
         """Let go of connections; embeddings under way end with `Cancelled`."""

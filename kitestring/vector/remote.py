@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import threading
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kitestring.http import Budget, Policy, Response, Session
+    from kitestring.http import Budget, Policy, Response, Session, Share
 
 log = logging.getLogger("kitestring.vector")
 
@@ -108,6 +109,15 @@ class Remote(Embedder):
 
         calls = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
         return calls, Allowance(self.tokens_per_minute) if self.tokens_per_minute else None
+
+    def share(self, share: Share) -> None:
+        calls, tokens = self._budgets
+        account = hashlib.sha256("\n".join(sorted(self.secrets())).encode()).hexdigest()[:12]
+        name = f"{type(self).__name__.lower()}:{account}:{self.model_name}"
+        for one in calls:
+            one.shared = share(f"{name}:calls", one.calls, one.per_s)
+        if tokens is not None:
+            tokens.shared = share(f"{name}:tokens", tokens.tokens, tokens.window_s)
 
     def _line(self) -> Line:
         from kitestring.http import Session

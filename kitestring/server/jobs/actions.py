@@ -42,6 +42,10 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
             told.up.ask("config", end=kind, config=whole, spec=spec)
 
         made.on_config(keep)
+    if told.request.get("shared") and hasattr(made, "share"):
+        from kitestring.server.jobs.lots import sharing
+
+        made.share(sharing(told.up, str(end.get("connector")), config, spec))
     return made, spec
 
 

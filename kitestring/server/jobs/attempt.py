@@ -195,6 +195,9 @@ class Attempt:
                 self._patiently(lambda: self.queue.save_state(self.claim, message["stream"], message["state"]))
                 self.saved += 1
                 self._moved_at = time.monotonic()
+            case "forget":
+                left = self._patiently(lambda: self.queue.forget(self.claim, message["streams"]))
+                return {"states": left}
             case "result" | "error":
                 self.message = message
             case "secrets":

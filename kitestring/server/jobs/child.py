@@ -88,10 +88,10 @@ def main() -> int:
 
 
 def run(told: Told) -> Any:
-    from kitestring.server.jobs import actions, syncing
+    from kitestring.server.jobs import actions, again, syncing
 
     action = str(told.request.get("action"))
-    found = {**syncing.ACTIONS, **actions.ACTIONS}.get(action)
+    found = {**syncing.ACTIONS, **again.ACTIONS, **actions.ACTIONS}.get(action)
     if found is None:
         raise ConnectorError(f"a child process was asked for {action}, which it does not know")
     if told.cancel.is_set():
@@ -170,6 +170,7 @@ def prepare() -> None:
     import kitestring.library
     import kitestring.registry
     import kitestring.server.jobs.actions
+    import kitestring.server.jobs.again
     import kitestring.server.jobs.syncing  # noqa: F401
 
 

@@ -26,6 +26,7 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         "done": context.queue.done(claim.job_id),
         "catalog": plan.catalog,
         "watched": watched,
+        "shared": True,
         "catalog_digest": digest(plan.catalog),
         "rejects": str(settings.home / "rejects"),
         "limits": {"memory_mb": settings.memory_mb, "cpu_s": settings.cpu_s},

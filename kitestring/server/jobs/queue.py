@@ -17,7 +17,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.store.tables import attempts, connections, jobs, states
-from kitestring.types import State
+from kitestring.types import GLOBAL, State
 
 ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
@@ -229,8 +229,7 @@ class Queue:
     def states(self, connection_id: str) -> dict[str, State]:
         """The saved states of a connection by stream."""
         with self.store.read() as db:
-            rows = db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id))
-            return {row.stream: row.state for row in rows}
+            return self._states(db, connection_id)
 
     def done(self, job_id: int) -> dict[str, str]:
         """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""
@@ -249,6 +248,30 @@ class Queue:
             now = self.store.now_ms(db)
             self._ours(db, claim, {"updated_at_ms": now})
             keep_state(db, claim.connection_id, stream, state, now)
+
+    def forget(self, claim: Claim, streams: Collection[str] | None) -> dict[str, State]:
+        """Remove the states of these streams (None: of all), once in the life of a job; the states that are left.
+
+        A later attempt of the same job goes on from what the earlier ones have saved since. `Lost` when it is not ours.
+        """
+        with self.store.write() as db:
+            now = self.store.now_ms(db)
+            self._ours(db, claim, {"updated_at_ms": now})
+            options = dict(db.execute(select(jobs.c.options).where(jobs.c.id == claim.job_id)).scalar_one())
+            kept = self._states(db, claim.connection_id)
+            if options.get("forgotten"):
+                return kept
+            for stream in list(kept) if streams is None else [one for one in streams if one in kept]:
+                keep_state(db, claim.connection_id, stream, None, now)
+                del kept[stream]
+            shared = kept.get(GLOBAL)
+            if streams is not None and shared is not None:
+                left = without(shared, streams)
+                if left != shared:
+                    keep_state(db, claim.connection_id, GLOBAL, left, now)
+                    kept[GLOBAL] = left
+            db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(options={**options, "forgotten": True}))
+            return kept
 
     def finish(
         self,
@@ -291,6 +314,10 @@ class Queue:
             return "incomplete"
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _states(self, db: Connection, connection_id: str) -> dict[str, State]:
+        rows = db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id))
+        return {row.stream: row.state for row in rows}
 
     def _touch(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> bool:
         done = db.execute(
@@ -440,6 +467,22 @@ def keep_state(db: Connection, connection_id: str, stream: str, state: State | N
         return
     if not db.execute(update(states).where(*here).values(state=state, saved_at_ms=now)).rowcount:
         db.execute(insert(states).values(connection_id=connection_id, stream=stream, state=state, saved_at_ms=now))
+
+
+def without(shared: State, streams: Collection[str]) -> State:
+    """The state that several streams share, as Airbyte's connectors have it, without these streams' parts in it."""
+    inner = shared.get("global")
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("stream_states"), list):
+        return shared
+
+    def key(one: Any) -> str:
+        named = one.get("stream_descriptor") or {}
+        return f"{named['namespace']}.{named.get('name')}" if named.get("namespace") else str(named.get("name"))
+
+    return {
+        **shared,
+        "global": {**inner, "stream_states": [s for s in inner["stream_states"] if key(s) not in streams]},
+    }
 
 
 def _attempt(claim: Claim) -> tuple[Any, ...]:

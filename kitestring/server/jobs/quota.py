@@ -3,8 +3,9 @@
 A key names who counts: `zendesk_support:example.zendesk.com`, `openai:HASH OF THE KEY`. A child asks its parent for a
 lot at a time; the parent takes it out of the bucket and says how long to wait for it.
 
-For at most `calls` in any window of `per_s` seconds the bucket holds a tenth of them and is filled with the rest: what
-it holds and what flows in during a window are together never more than `calls`.
+For at most `calls` in any window of `per_s` seconds the bucket holds a tenth of them and is filled with the rest, so
+slowly that what it holds and what flows in are together never more than `calls`, also where a lot is used up to a
+twentieth of the window after it was given (see `lots.py`). Below ten calls it holds one, and they go out evenly.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Quotas:
     def take(self, key: str, calls: float, per_s: float, amount: float = 1.0) -> float:
         """Take `amount` out of the bucket; the seconds to wait before using it. Whoever asks first goes first."""
         held = max(1.0, calls / 10)
-        per_second = max(calls - held + 1, calls * 0.9) / per_s if held > 1 else calls / per_s
+        per_second = (calls - held) / (per_s * 1.05) if held > 1 else calls / per_s
         amount = min(amount, calls)
         with self.store.write() as db:
             now = self.store.now_ms(db)

@@ -6,11 +6,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kitestring.engine import Progress, Rejects, Selection, sync
-from kitestring.types import State
+from kitestring.destination import Destination
+from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
+from kitestring.engine.selection import routes
+from kitestring.source import Source
+from kitestring.types import Catalog, State
 
 if TYPE_CHECKING:
     from kitestring.server.jobs.channel import Upward
@@ -100,30 +103,101 @@ def pulse(told: Told, progress: Progress) -> Iterator[None]:
             tell()
 
 
-def run(told: Told) -> Any:
-    """Sync; the engine's result as JSON."""
+@contextlib.contextmanager
+def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
+    """Both ends of the request; the engine closes them, and where it was not reached, this does."""
     from kitestring.server.jobs.actions import built
 
-    given = told.request
-    source, _ = built(told, "source", given["source"])
-    destination, _ = built(told, "destination", given["destination"])
-    progress = Progress()
+    source, _ = built(told, "source", told.request["source"])
+    try:
+        destination, _ = built(told, "destination", told.request["destination"])
+        try:
+            quiet_s = getattr(source, "quiet_s", None)
+            if isinstance(quiet_s, int | float):  # a foreign program may be silent for so long
+                told.up.send("patience", seconds=quiet_s)
+            yield source, destination
+        finally:
+            with contextlib.suppress(Exception):
+                destination.close()
+    finally:
+        with contextlib.suppress(Exception):
+            source.close()
+
+
+def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | None]:
+    """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
+    from kitestring.airbyte.messages import catalog_body
+    from kitestring.server.jobs.order import digest
+
+    catalog, chosen = source.discover(), selections(told.request)
+    if told.request.get("watched"):
+        body = catalog_body(catalog)
+        if digest(plain(body)) != told.request.get("catalog_digest"):
+            answer = told.up.ask("catalog", catalog=body)
+            if answer.get("streams") is not None:
+                chosen = [Selection(**one) for one in answer["streams"]]
+    return catalog, chosen or None
+
+
+def plain(body: Any) -> Any:
+    """As it is after a journey as JSON."""
+    import orjson
+
+    return orjson.loads(orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS))
+
+
+def copied(
+    told: Told,
+    source: Source,
+    destination: Destination,
+    catalog: Catalog,
+    chosen: Sequence[Selection] | None,
+    states: StateStore,
+    *,
+    allow_empty: bool = False,
+) -> dict[str, Any]:
+    """Run the engine with what the request says; its result as JSON."""
+    given, progress = told.request, Progress()
     with pulse(told, progress):
         result = sync(
             source,
             destination,
-            selections(given) or None,
-            states=ParentStates(told.up, given.get("states") or {}),
+            chosen,
+            states=states,
             connection=str(given["connection"]),
             rejects=Rejects(given["rejects"]) if given.get("rejects") else None,
             max_rejects=int(given.get("max_rejects", 1000)),
             prefix=str(given.get("prefix") or ""),
             namespace=given.get("namespace"),
-            allow_empty=bool(given.get("allow_empty")),
+            allow_empty=allow_empty or bool(given.get("allow_empty")),
             progress=progress,
             cancel=told.cancel,
+            catalog=catalog,
         )
     return ended(result)
+
+
+def run(told: Told) -> Any:
+    """Sync all streams; those of a full refresh that an earlier attempt of this job has brought to their end are left
+    out. (An incremental stream has its state, and streams that share one are read together.)"""
+    given = told.request
+    with ends(told) as (source, destination):
+        catalog, chosen = catalog_of(told, source)
+        done = given.get("done") or {}
+        if done:
+            found = routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
+            over = {route.read.key for route in found if not route.read.incremental and route.read.key in done}
+            wanted = chosen if chosen is not None else [Selection(stream.key) for stream in catalog]
+            chosen = [one for one in wanted if key_in(catalog, one) not in over]
+            if not chosen:
+                return {"status": "succeeded", "streams": {}, "errors": []}
+        return copied(told, source, destination, catalog, chosen, ParentStates(told.up, given.get("states") or {}))
+
+
+def key_in(catalog: Catalog, one: Selection) -> str:
+    """The key of the stream that a selection names."""
+    stream = catalog.get(one.name)
+    return stream.key if stream is not None else one.name
 
 
 def ended(result: Any) -> dict[str, Any]:

@@ -242,7 +242,7 @@ jobs = Table(
     Column("workspace_id", ID, nullable=False),
     Column("connection_id", ID, nullable=False),
     Column("source_id", ID, nullable=False),
-    Column("kind", String(12), nullable=False),  # sync, clear, refresh
+    Column("kind", String(12), nullable=False),  # sync, clear, refresh, backfill: see jobs/syncing.py, jobs/again.py
     # pending → running → succeeded | suspicious | failed | cancelled; incomplete: waits for its next attempt.
     Column("status", String(12), nullable=False),
     Column("cause", String(12), nullable=False),  # manual, schedule, api, schema

@@ -1,0 +1,138 @@
+"""Clearing, refreshing and backfilling: what is emptied, what is read again, and what stands meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from connections import attempts_of, connection, ended, enqueue, plan_of
+from sqlalchemy import update
+
+from kitestring.server.context import Context
+from kitestring.server.jobs import Worker
+from kitestring.server.jobs.queue import without
+from kitestring.server.store.tables import connections, sources
+
+STREAMS = [{"name": "users"}, {"name": "products"}]
+
+
+@pytest.fixture
+def worker(context: Context) -> Iterator[Worker]:
+    made = Worker(context, plan_of)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def made(context: Context, worker: Worker, tmp_path: Path) -> str:
+    """A connection that was synced once: 50 users and 50 products."""
+    one = connection(
+        context,
+        {"count": 50, "updates": 10},
+        {"path": str(tmp_path / "out.duckdb")},
+        STREAMS,
+        destination_connector="duckdb",
+    )
+    assert ended(context, enqueue(context, one)).status == "succeeded"
+    return one
+
+
+def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(folder / "out.duckdb"), read_only=True) as db:
+        return db.execute(query).fetchall()
+
+
+def configured(context: Context, connection_id: str, **config: Any) -> None:
+    plan = plan_of(context, connection_id)
+    with context.store.write() as db:
+        db.execute(update(sources).where(sources.c.id == plan.source.id).values(config=config))
+
+
+def test_clear_empties_the_streams_that_were_named_and_forgets_their_states(
+    context: Context, made: str, tmp_path: Path
+) -> None:
+    row = ended(context, enqueue(context, made, "clear", streams=["users"]))
+    assert (row.status, row.error) == ("succeeded", None)
+    assert rows(tmp_path, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM products)") == [(0, 50)]
+    assert "users" not in context.queue.states(made)
+    assert "products" in context.queue.states(made)
+    row = ended(context, enqueue(context, made))
+    assert (row.status, row.records) == ("succeeded", 50)  # the cleared stream, whole
+    assert rows(tmp_path, "SELECT count(*) FROM users") == [(50,)]
+
+
+def test_clear_needs_no_source_where_the_catalog_is_known(context: Context, made: str, tmp_path: Path) -> None:
+    catalog = {"streams": [{"name": "users", "json_schema": {"type": "object", "properties": {"id": {}}}}]}
+    with context.store.write() as db:
+        db.execute(
+            update(connections).where(connections.c.id == made).values(catalog=catalog, streams=[{"name": "users"}])
+        )
+    assert ended(context, enqueue(context, made, "clear")).status == "succeeded"
+    assert rows(tmp_path, "SELECT count(*) FROM users") == [(0,)]
+    assert context.queue.states(made) == {}
+
+
+def test_a_truncating_refresh_drops_what_the_source_no_longer_has_and_keeps_the_state(
+    context: Context, made: str, tmp_path: Path
+) -> None:
+    before = context.queue.states(made)["users"]
+    configured(context, made, count=40, updates=10)
+    row = ended(context, enqueue(context, made, "refresh", streams=["users"]))
+    assert row.status == "succeeded"
+    assert list(attempts_of(context, row.id)[0].streams) == ["users"]
+    assert rows(tmp_path, "SELECT count(*) FROM users") == [(40,)]
+    assert context.queue.states(made)["users"] == before
+    configured(context, made, count=40, updates=25)
+    assert ended(context, enqueue(context, made)).status == "succeeded"
+    assert rows(tmp_path, "SELECT count(*), count(DISTINCT id) FROM users") == [(40, 40)]
+
+
+def test_a_merging_refresh_keeps_what_the_source_no_longer_has(context: Context, made: str, tmp_path: Path) -> None:
+    configured(context, made, count=40, updates=10)
+    row = ended(context, enqueue(context, made, "refresh", streams=["users"], mode="merge"))
+    assert (row.status, row.records, row.options["forgotten"]) == ("succeeded", 40, True)
+    assert rows(tmp_path, "SELECT count(*) FROM users") == [(50,)]
+
+
+def test_a_stream_that_only_adds_is_not_refreshed_into_duplicates(
+    context: Context, worker: Worker, tmp_path: Path
+) -> None:
+    one = connection(
+        context, {"count": 5}, {"path": str(tmp_path / "out")}, [{"name": "users", "write_mode": "append"}]
+    )
+    assert ended(context, enqueue(context, one)).status == "succeeded"
+    row = ended(context, enqueue(context, one, "refresh"))
+    assert (row.status, row.error["type"], row.attempts) == ("failed", "ConfigError", 1)
+    assert "Clear the stream" in row.error["hint"]
+
+
+def test_a_window_is_read_again_without_moving_the_state(context: Context, made: str, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "out.duckdb")) as db:
+        db.execute("UPDATE users SET name = 'damaged'")
+    before = context.queue.states(made)
+    window = {"stream": "users", "from": "2024-01-01T00:00:19Z", "to": "2024-01-01T00:00:29Z"}
+    row = ended(context, enqueue(context, made, "backfill", **window))
+    assert (row.status, row.error) == ("succeeded", None)
+    assert rows(tmp_path, "SELECT count(*) FROM users WHERE name != 'damaged'") == [(10,)]
+    assert rows(tmp_path, "SELECT count(*) FROM users") == [(50,)]
+    assert context.queue.states(made) == before
+
+
+def test_a_shared_state_loses_only_the_part_of_the_stream(context: Context) -> None:
+    shared = {
+        "type": "GLOBAL",
+        "global": {
+            "shared_state": {"lsn": 7},
+            "stream_states": [
+                {"stream_descriptor": {"name": "a", "namespace": "public"}, "stream_state": {}},
+                {"stream_descriptor": {"name": "b"}, "stream_state": {}},
+            ],
+        },
+    }
+    left = without(shared, ["public.a"])
+    assert [one["stream_descriptor"]["name"] for one in left["global"]["stream_states"]] == ["b"]
+    assert left["global"]["shared_state"] == {"lsn": 7}
