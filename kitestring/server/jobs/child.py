@@ -20,6 +20,10 @@ from kitestring.config import MASK
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 
+WARM = ("pyarrow", "pyarrow.compute", "pyarrow.parquet", "kitestring.arrow", "duckdb", "numpy", "pymilvus")
+"""What takes long to import and may be imported before a fork: these start no thread that a fork could not bear (the
+memory pool of Arrow and numpy's algebra look after theirs), and no connection. So are connectors of ours."""
+OURS = ("kitestring.sources.", "kitestring.destinations.", "kitestring.vector.", "kitestring.airbyte.")
 UNHEARD = 70
 """The exit code of a child whose parent is gone."""
 
@@ -67,6 +71,7 @@ def main() -> int:
     request = up.request()
     limit(request.get("limits") or {})
     told = Told(request, up, cancel)
+    before = set(sys.modules)
     with logged(told, str(request.get("log_level") or "info")):
         try:
             up.send("result", value=run(told))
@@ -81,6 +86,9 @@ def main() -> int:
                 hint="This is a defect: please report it, with the log of the attempt.",
             )
             up.send("error", error=told.masked(error_body(found)))
+    used = [one for one in list(sys.modules) if one not in before and (one in WARM or one.startswith(OURS))]
+    with contextlib.suppress(OSError):
+        up.send("used", modules=used)
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that still wait for an answer would hold the process up; all that counts is durable and told.

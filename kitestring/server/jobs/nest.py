@@ -1,8 +1,9 @@
 """A warm process from which child processes are forked, so that a child starts in milliseconds.
 
 Starting Python and importing the engine takes half a second of a processor. The nest has done that once; it has one
-thread and no connection to anything, so a fork of it is safe. It hears orders on a socket (three descriptors come with
-each), and tells when a child has ended. When the process that made it goes, it goes, and the system then kills the
+thread of its own and no connection to anything, so a fork of it is safe. It learns: what a child had to import besides
+(`child.WARM`), it imports too. It hears orders on a socket (three descriptors come with each), and tells when a child
+has ended. When the process that made it goes, it goes, and the system then kills the
 children (PR_SET_PDEATHSIG). What a killed child leaves behind falls to the nest, which ends it too.
 
     python -m kitestring.server.jobs.nest DESCRIPTOR
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import selectors
 import signal
@@ -63,6 +65,7 @@ class Nest:
         self._process: subprocess.Popen[bytes] | None = None
         self._children: dict[int, Hatched] = {}
         self._number = 0
+        self._learned: set[str] = set()
         self._closed = False
 
     def warm(self) -> None:
@@ -103,6 +106,13 @@ class Nest:
             if self._socket is not None:
                 self._socket.sendall(frame(message))
 
+    def learn(self, modules: list[str]) -> None:
+        """Import these in the nest, so that the next child that needs them has them."""
+        new = [one for one in modules if one not in self._learned]
+        if new:
+            self._learned.update(new)
+            self.order({"do": "import", "modules": new})
+
     def close(self) -> None:
         """End it, and with it every child."""
         with self._lock:
@@ -141,6 +151,7 @@ class Nest:
                 start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends its children in order
             )
         self._socket = ours
+        self._learned = set()
         threading.Thread(target=self._listen, args=(ours,), name="kitestring-nest", daemon=True).start()
 
     def _listen(self, ours: socket.socket) -> None:
@@ -213,6 +224,10 @@ def brood(line: int, hatch: Callable[[], int]) -> None:
                         for descriptor in mine:
                             os.close(descriptor)
                         tell(orders, {"number": order["number"], "pid": pid})
+                    elif order["do"] == "import":
+                        for name in order["modules"]:
+                            with contextlib.suppress(Exception):
+                                importlib.import_module(name)
                     else:
                         for pid, number in children.items():
                             if number == order["number"]:

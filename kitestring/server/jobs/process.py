@@ -38,6 +38,7 @@ class Child:
             for one in (down[1], up[0], errors[0]):
                 os.close(one)
             raise
+        self._nest = nest
         self._pipe = Pipe(up[0], down[1])
         self._errors = errors[0]
         self._request = dict(request)
@@ -95,6 +96,9 @@ class Child:
                 self._pipe.send("request", **self._request)
             self._request = {}
             for message in self._pipe.messages():
+                if message["kind"] == "used":
+                    self._nest.learn([str(one) for one in message["modules"]])
+                    continue
                 body: Mapping[str, Any] | None = None
                 try:
                     body = self._hear(message)
