@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import secrets
 import socket
 import threading
@@ -20,6 +21,7 @@ from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.plan import Plan, PlanOf
 from kitestring.server.jobs.queue import Claim, Lost
 from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.retention import clean
 from kitestring.server.store.tables import workers
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ STOP_EVERY_S = 1.0
 SEEN_EVERY_S = 10.0
 DRAIN_S = 25.0
 FINISH_S = 300.0
+CLEAN_EVERY_S = 3600.0
 
 Changed: TypeAlias = "Callable[[Context, Claim, Plan, Mapping[str, Any]], Plan | None]"
 """Is given the catalog that a source has now, before a sync, where it is not the one of the plan: returns the plan to
@@ -76,7 +79,7 @@ class Worker:
         """Begin to take jobs, in threads of its own."""
         self._loops = [
             threading.Thread(target=one, name=f"kitestring-{name}", daemon=True)
-            for name, one in (("claims", self._claims), ("leases", self._leases))
+            for name, one in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
         ]
         for thread in self._loops:
             thread.start()
@@ -247,6 +250,14 @@ class Worker:
                 log.warning("the store is away: leases cannot be renewed", extra={"error": str(error)})
             except Exception:
                 log.exception("leases could not be renewed")
+
+    def _retention(self) -> None:
+        """Now and then, and never all workers at the same moment, remove what is old."""
+        while not self._stopping.wait(random.uniform(0.2, 1.0) * CLEAN_EVERY_S):
+            try:
+                clean(self.context)
+            except Exception as error:  # noqa: BLE001 - the next time will do
+                log.warning("what is old could not be removed", extra={"error": str(error)})
 
     def _beat(self, running: Mapping[Claim, Attempt], began: float) -> None:
         found = self.queue.heartbeats({claim: one.progress or None for claim, one in running.items()})

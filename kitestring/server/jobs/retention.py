@@ -1,0 +1,72 @@
+"""What is kept how long: ended jobs with their attempts, logs, workers that are gone, buckets nobody draws on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+
+from kitestring.server.jobs.log import Logs
+from kitestring.server.store.tables import attempts, jobs, quotas, workers
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+log = logging.getLogger("kitestring.jobs")
+
+DAY_MS = 24 * 3600 * 1000
+AT_ONCE = 500
+LAST_JOBS = 10
+
+
+def clean(context: Context) -> dict[str, int]:
+    """Remove what is old; how many of each. In small transactions, so that nobody waits for it.
+
+    The last jobs of each connection stay, however old: its page has something to show.
+    """
+    settings, store = context.settings, context.store
+    found = {"jobs": 0, "logs": old_logs(Logs(settings.home), settings.keep_logs_days), "workers": 0}
+    with store.read() as db:
+        now = store.now_ms(db)
+    before, place = now - settings.keep_jobs_days * DAY_MS, 0
+    newer = jobs.alias()
+    following = select(newer.c.id).where(newer.c.connection_id == jobs.c.connection_id, newer.c.id > jobs.c.id)
+    later = select(func.count()).select_from(following.limit(LAST_JOBS).subquery()).scalar_subquery()
+    wanted = select(jobs.c.id, jobs.c.created_at_ms, jobs.c.ended_at_ms, later.label("later")).order_by(jobs.c.id)
+    while True:
+        with store.read() as db:
+            looked = [
+                row
+                for row in db.execute(wanted.where(jobs.c.id > place).limit(AT_ONCE))
+                if row.created_at_ms < before  # ids and times grow together
+            ]
+        if not looked:
+            break
+        place = looked[-1].id
+        old = [row.id for row in looked if row.ended_at_ms and row.ended_at_ms < before and row.later >= LAST_JOBS]
+        if old:
+            with store.write() as db:
+                db.execute(delete(attempts).where(attempts.c.job_id.in_(old)))
+                db.execute(delete(jobs).where(jobs.c.id.in_(old)))
+            for one in old:
+                Logs(settings.home).remove(one)
+            found["jobs"] += len(old)
+    with store.write() as db:
+        found["workers"] = db.execute(delete(workers).where(workers.c.seen_at_ms < now - DAY_MS)).rowcount
+        db.execute(delete(quotas).where(quotas.c.at_ms < now - DAY_MS))
+    if found["jobs"] or found["logs"]:
+        log.info("removed what was old", extra={f"removed_{key}": value for key, value in found.items()})
+    return found
+
+
+def old_logs(logs: Logs, days: int) -> int:
+    """Remove the folders of jobs whose newest file is older than so many days."""
+    removed, before = 0, time.time() - days * 24 * 3600
+    for folder in list(logs.folder.glob("*")) if logs.folder.is_dir() else []:
+        times = [path.stat().st_mtime for path in folder.glob("*")]
+        if folder.name.isdigit() and max(times, default=folder.stat().st_mtime) < before:
+            logs.remove(int(folder.name))
+            removed += 1
+    return removed

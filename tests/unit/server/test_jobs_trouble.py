@@ -1,0 +1,225 @@
+"""Jobs in trouble: hanging, waiting, refused, without the store, taken over, with a budget to keep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connections import attempts_of, connection, ended, enqueue, job, plan_of, until
+from pages import Pages
+from sqlalchemy import select, update
+
+from kitestring.server.context import Context
+from kitestring.server.jobs import Lost, Worker
+from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.rotation import changed, keep
+from kitestring.server.settings import Settings
+from kitestring.server.store.tables import jobs, sources
+from kitestring.testing.stand_in import Answer
+
+ITEMS = [{"name": "items"}]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    made = Context.of(Settings(home=tmp_path / "home", stall_s=4, lease_s=4, attempts=2))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def work(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Worker]]:
+    """Makes workers, all stopped in the end."""
+    monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
+    made: list[Worker] = []
+
+    def one() -> Worker:
+        worker = Worker(context, plan_of)
+        worker.start()
+        made.append(worker)
+        return worker
+
+    yield one
+    for worker in made:
+        worker.stop()
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    with Pages() as made:
+        yield made
+
+
+def of_pages(context: Context, pages: Pages, folder: Path, **budget: Any) -> str:
+    return connection(
+        context,
+        {"url": pages.url, "token": "the-secret-token"},
+        {"path": str(folder / "out"), "format": "jsonl"},
+        ITEMS,
+        source_connector=pages.manifest(folder, **budget),
+    )
+
+
+def test_a_sync_that_hangs_is_ended_with_its_stacks_in_the_log_and_tried_again(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    pages.hang = 1
+    worker = work()
+    number = enqueue(context, of_pages(context, pages, tmp_path))
+    row = ended(context, number)
+    assert row.status == "succeeded"
+    first = attempts_of(context, number)[0]
+    assert "neither moved nor declared a wait" in first.error["message"]
+    said = "\n".join(one["message"] for one in worker.logs.read(number, 1).entries)
+    assert "most recent call first" in said
+    assert "urllib3" in said
+
+
+def test_a_wait_that_was_declared_is_no_stall_and_ends_with_a_cancel(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    pages.refusal = Answer(429, {"error": "slow down"}, {"Retry-After": "500"})
+    work()
+    number = enqueue(context, of_pages(context, pages, tmp_path))
+    found = until(
+        lambda: (attempts_of(context, number) or [None])[0],
+        lambda one: one is not None and one.progress is not None and bool(one.progress["waiting"]),
+    )
+    assert 400 < found.progress["waiting"]["seconds"] <= 500
+    time.sleep(1.5 * context.settings.stall_s)
+    assert job(context, number).status == "running"
+    with context.store.write() as db:
+        context.queue.cancel(db, number)
+    assert ended(context, number, within_s=20).status == "cancelled"
+
+
+def test_refused_credentials_end_the_job_and_no_secret_is_told(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    pages.refusal = Answer(401, {"error": "the-secret-token is not valid"})
+    worker = work()
+    row = ended(context, enqueue(context, of_pages(context, pages, tmp_path)))
+    assert (row.status, row.attempts) == ("failed", 1)
+    log = b"".join(worker.logs.whole(row.id, 1)).decode()
+    assert "the-secret-token" not in f"{row.error}{log}"
+
+
+def test_a_failure_in_a_row_counts_and_the_last_ends_the_job(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    pages.hang, pages.times = 0, 2
+    worker = work()
+    number = enqueue(context, of_pages(context, pages, tmp_path))
+    for attempt in (1, 2):
+        until(lambda: len(pages.calls("/items")), lambda count, least=attempt: count >= least)
+        os.kill(next(iter(worker.nest._children.values())).pid, signal.SIGKILL)
+    row = ended(context, number)
+    assert (row.status, row.attempts, row.failures) == ("failed", 2, 1)
+    assert "signal 9" in row.error["message"]
+    assert "memory" in row.error["hint"]
+
+
+def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_takes_the_job(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.hang = 1
+    context.settings.stall_s = 60
+    worker = work()
+    number = enqueue(context, of_pages(context, pages, tmp_path))
+    until(lambda: worker.running, bool)
+    attempt = worker._attempts[number]
+    # This worker no longer reaches the store: neither to renew nor to claim, nor to give back.
+    broken = Worker(context, plan_of)
+    monkeypatch.setattr(worker, "queue", Away())
+    monkeypatch.setattr(attempt, "queue", Away())
+    until(lambda: worker.nest._children, lambda children: not children, within_s=20)
+    row = job(context, number)
+    assert row.status == "running"
+    with context.store.read() as db:
+        assert context.store.now_ms(db) < row.lease_until_ms, "the child was ended after its lease"
+    broken.start()
+    try:
+        row = ended(context, number)
+        assert row.status == "succeeded"
+        assert [one.status for one in attempts_of(context, number)] == ["lost", "succeeded"]
+        with pytest.raises(Lost):
+            context.queue.save_state(attempt.claim, "items", {"cursor": "late"})
+    finally:
+        broken.stop()
+        worker.stop(drain_s=0.1)
+
+
+class Away:
+    """A queue that cannot be reached."""
+
+    def __getattr__(self, name: str) -> Any:
+        from kitestring.errors import TransientError
+
+        def call(*_: Any, **__: Any) -> Any:
+            raise TransientError("the database is away")
+
+        return call
+
+
+def test_two_jobs_in_two_processes_keep_one_budget(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    pages.last = 20
+    work()
+    context.settings.stall_s = 60
+    made = [of_pages(context, pages, tmp_path, calls=20, per="PT2S") for _ in range(2)]
+    numbers = [enqueue(context, one) for one in made]
+    assert [ended(context, one).status for one in numbers] == ["succeeded", "succeeded"]
+    moments = sorted(call.at for call in pages.calls("/items"))
+    assert len(moments) >= 42
+    most = max(sum(1 for one in moments if start <= one < start + 2.0) for start in moments)
+    assert most <= 21  # 20, and one whose way was longer
+    assert moments[-1] - moments[0] > 2.0
+
+
+def test_a_bucket_never_gives_more_than_its_calls_in_a_window(context: Context) -> None:
+    quotas = Quotas(context.store)
+    for calls in (1, 5, 60):
+        began = time.monotonic()
+        given = [time.monotonic() + quotas.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
+        most = max(sum(1 for one in given if start <= one < start + 10.0 - 0.05) for start in given)
+        assert most <= calls
+        assert given[-1] - began < 25
+
+
+def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
+    spec = {"properties": {"token": {"airbyte_secret": True}, "key": {"airbyte_secret": True}}}
+    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    owner = plan_of(context, made).source.id
+    stored = context.vault.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
+    with context.store.write() as db:
+        db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
+    plan = plan_of(context, made)
+    keep(context, plan, "source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
+    with context.store.read() as db:
+        row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
+    assert "new" not in str(row)
+    assert row["key"] == "${env:KEY}"
+    assert context.vault.open_config(row, owner)["token"] == "new"
+    assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
+
+
+def test_a_dead_workers_job_counts_as_failed_until_no_attempt_is_left(context: Context, tmp_path: Path) -> None:
+    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    for attempt in (1, 2):
+        claim = context.queue.claim(f"worker {attempt}")
+        assert claim is not None
+        assert claim.attempt == attempt
+        assert context.queue.claim("another") is None
+        with context.store.write() as db:
+            db.execute(update(jobs).where(jobs.c.id == number).values(lease_until_ms=1))
+        assert context.queue.claim("the same", mine=[number]) is None
+    assert context.queue.claim("a third") is None
+    row = job(context, number)
+    assert (row.status, row.error["type"]) == ("failed", "Lost")
+    assert [one.status for one in attempts_of(context, number)] == ["lost", "lost"]
