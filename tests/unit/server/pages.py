@@ -45,7 +45,7 @@ api_budget:
 
 
 class Pages(StandIn):
-    """Ten records a page. `hang`: the page at which it says nothing more, `times` times; `refusal`: what it says instead
+    """Ten records a page. `hang`: where it says nothing more, `times` times; `refusal`: what it says instead
     of a page."""
 
     hang = -1
@@ -66,7 +66,8 @@ class Pages(StandIn):
         if self.refusal is not None:
             return self.refusal
         count = 10 if page < self.last else 0
-        return {"items": [{"id": page * 10 + n, "at": f"2024-01-{page % 28 + 1:02}"} for n in range(count)]}
+        day = f"2024-01-{page % 28 + 1:02}"
+        return {"items": [{"id": page * 10 + n, "at": day} for n in range(count)]}
 
     def close(self) -> None:
         self.released.set()
