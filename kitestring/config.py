@@ -174,28 +174,75 @@ def known_names(model: type[BaseModel]) -> list[str]:
     return names
 
 
-def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Every secret string inside `values`, found by the fields that `schema` marks with `airbyte_secret`."""
+Place = tuple[str | int, ...]
+"""Where a value stands in a configuration: names of options and numbers of items."""
+
+
+def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Iterator[Place]:
+    """Where the secrets of `values` stand, by the fields that `schema` marks with `airbyte_secret`; some come twice.
+
+    A secret is a text or a number; below a marked object or list everything is one. Of a choice (`oneOf`) the branch
+    counts whose constants the values have; where none fits, all do.
+    """
     if schema.get("airbyte_secret"):
-        if isinstance(values, str | int) and str(values):
-            yield str(values)
-        for inner in values.values() if isinstance(values, Mapping) else values if isinstance(values, list) else ():
-            yield from secrets_in(inner, {"airbyte_secret": True})
-    for branch in [*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())]:
-        yield from secrets_in(values, branch)
+        if isinstance(values, str | int | float) and not isinstance(values, bool):
+            yield at
+        for key, inner in _items(values):
+            yield from secret_places(inner, {"airbyte_secret": True}, (*at, key))
+    for word in ("oneOf", "anyOf", "allOf"):
+        branches = [one for one in schema.get(word) or () if isinstance(one, Mapping)]
+        for branch in branches if word == "allOf" else _chosen(values, branches):
+            yield from secret_places(values, branch, at)
     if isinstance(values, Mapping):
-        named = schema.get("properties", {})
-        patterns = schema.get("patternProperties", {})
+        named = schema.get("properties") or {}
+        patterns = schema.get("patternProperties") or {}
         others = schema.get("additionalProperties")
         for name, value in values.items():
             children = [named[name]] if name in named else [c for p, c in patterns.items() if re.search(p, str(name))]
-            for child in children or ([others] if isinstance(others, Mapping) else []):
-                yield from secrets_in(value, child)
-    if isinstance(values, list):
-        items = schema.get("items")
-        if isinstance(items, Mapping):
-            for value in values:
-                yield from secrets_in(value, items)
+            for child in children or [others]:
+                if isinstance(child, Mapping):
+                    yield from secret_places(value, child, (*at, name))
+    if isinstance(values, list) and isinstance(schema.get("items"), Mapping):
+        for number, value in enumerate(values):
+            yield from secret_places(value, schema["items"], (*at, number))
+
+
+def _items(values: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(values, Mapping):
+        yield from values.items()
+    elif isinstance(values, list):
+        yield from enumerate(values)
+
+
+def _chosen(values: Any, branches: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The branches whose constants the values have; all of them where none has any in common with the values."""
+    if not isinstance(values, Mapping):
+        return branches
+
+    def fits(branch: Mapping[str, Any]) -> bool:
+        constants = {
+            name: child["const"]
+            for name, child in (branch.get("properties") or {}).items()
+            if isinstance(child, Mapping) and "const" in child
+        }
+        return bool(constants) and all(values.get(name) == value for name, value in constants.items())
+
+    return [branch for branch in branches if fits(branch)] or branches
+
+
+def value_at(values: Any, place: Place) -> Any:
+    """The value at a place of a configuration."""
+    for key in place:
+        values = values[key]
+    return values
+
+
+def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Every secret string inside `values`, found by the fields that `schema` marks with `airbyte_secret`."""
+    for place in secret_places(values, schema):
+        found = str(value_at(values, place))
+        if found:
+            yield found
 
 
 def masked(values: Any, schema: Mapping[str, Any]) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import field_validator
 
 from kitestring.config import Config, option, secret
 from kitestring.errors import ConfigError
@@ -50,8 +53,13 @@ class Settings(Config):
     """How long ended jobs are kept."""
     keep_logs_days: int = option(30, ge=1)
     """How long logs of attempts are kept."""
+    references: str = ""
+    """Which `${env:NAME}`, `${file:PATH}`, `${vault:PATH}` configurations may use: patterns, with commas; `none`.
+    Default: `env:KITESTRING_CONFIG_*` and the folder `secrets` in the data folder."""
     allow_private_hosts: bool = True
-    """Whether connectors may be pointed at loopback and private addresses."""
+    """Whether connectors may be pointed at loopback and private addresses, and at files of the server's machine."""
+    allowed_networks: str = ""
+    """Private networks that connectors may reach although `allow_private_hosts` is off: `10.1.2.0/24`, with commas."""
     max_request_mb: float = option(16.0, gt=0)
     """The largest body of a request."""
     token_s: int = option(900, ge=60)
@@ -60,6 +68,15 @@ class Settings(Config):
     """How long a login of the web interface is valid."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
     """What is logged: debug, info, warning or error."""
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        try:
+            [ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip()]
+        except ValueError:
+            raise ValueError("write networks like 10.1.2.0/24, with commas between them") from None
+        return text
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:

@@ -2,23 +2,28 @@
 
 A sealed value is the text `sealed:1:KEY:NONCE+CIPHERTEXT` (base64url), where KEY names the key it was sealed with and
 the associated data is the id of its owner, so that a sealed text that is copied to another row does not open there.
-References (`${env:NAME}`, `${file:PATH}`, …) are kept as they are and looked up when a connector is built.
+A number is sealed as `sealed:1j:…` and comes back as a number. References (`${env:NAME}`, `${file:PATH}`, …) are kept
+as they are and looked up when a connector is built: see `references.py`.
 """
 
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
+import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kitestring.config import MASK
+from kitestring.config import MASK, Place, secret_places
 from kitestring.errors import ConfigError
 
 MARK = "sealed:1:"
+MARK_JSON = "sealed:1j:"
+REFERENCE = re.compile(r"\$\{([a-z]+):([^{}]+)\}")
+"""A secret that is kept elsewhere: which kind of place, and where in it."""
 KEY_FILE = "secret.key"
 
 
@@ -42,7 +47,7 @@ class Vault:
         """
         words = [word for word in secret_key.split(",") if word.strip()]
         if not words:
-            words = [key_file(home)]
+            words = key_file(home).split(",")
         try:
             return cls(base64.b64decode(word.strip(), validate=True) for word in words)
         except ValueError:
@@ -50,79 +55,77 @@ class Vault:
                 "the key that encrypts secrets is not base64", hint="Set KITESTRING_SECRET_KEY to 32 bytes in base64."
             ) from None
 
-    def seal(self, text: str, owner: str) -> str:
+    def seal(self, value: str | int | float, owner: str) -> str:
         """One secret, sealed for its owner."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        mark, text = (MARK, value) if isinstance(value, str) else (MARK_JSON, json.dumps(value))
         nonce = os.urandom(12)
         sealed = AESGCM(self.keys[self.current]).encrypt(nonce, text.encode(), owner.encode())
-        return f"{MARK}{self.current}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        return f"{mark}{self.current}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
-    def open(self, sealed: str, owner: str) -> str:
+    def open(self, sealed: str, owner: str) -> Any:
         """The secret again. `ConfigError` where the key is missing or the text was changed."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        name, _, body = sealed.removeprefix(MARK).partition(":")
+        name, _, body = sealed.removeprefix(MARK).removeprefix(MARK_JSON).partition(":")
         key = self.keys.get(name)
         if key is None:
             raise ConfigError(
-                f"a secret was encrypted with the key {name}, and the server has not got it",
+                f"a secret was encrypted with the key {name[:8]}, and the server has not got it",
                 hint="Add that key to KITESTRING_SECRET_KEY, behind the current one, or enter the secret again.",
             )
-        raw = base64.urlsafe_b64decode(body)
         try:
-            return AESGCM(key).decrypt(raw[:12], raw[12:], owner.encode()).decode()
-        except InvalidTag:
+            raw = base64.urlsafe_b64decode(body)
+            text = AESGCM(key).decrypt(raw[:12], raw[12:], owner.encode()).decode()
+        except (InvalidTag, ValueError):
             raise ConfigError(
                 "a stored secret cannot be opened: it was changed, or copied from elsewhere",
                 hint="Enter the secret again.",
             ) from None
+        return json.loads(text) if sealed.startswith(MARK_JSON) else text
 
     def seal_config(self, config: Mapping[str, Any], spec: Mapping[str, Any], owner: str) -> dict[str, Any]:
-        """A configuration with every secret sealed that is not sealed yet and is no reference."""
+        """A configuration with every secret sealed that is not sealed yet and is no reference.
 
-        def one(value: str) -> str:
-            return value if value.startswith(MARK) or is_reference(value) else self.seal(value, owner)
+        `ConfigError` for a text that claims to be sealed and is not its owner's, and for a mask in place of a secret.
+        """
 
-        return dict(each_secret(config, spec, one))
+        def one(value: Any) -> Any:
+            if value == MASK:
+                raise ConfigError(
+                    "a secret is masked, and there is none before it that the mask could stand for",
+                    hint="Enter the secret.",
+                )
+            return value if is_sealed(value) or is_reference(value) or value == "" else self.seal(value, owner)
+
+        def genuine(node: Any) -> Any:
+            if is_sealed(node):
+                self.open(node, owner)
+            return node
+
+        return dict(each_leaf(each_secret(config, spec, one), genuine))
 
     def open_config(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration with every sealed text opened, wherever it stands. References stay."""
-
-        def walk(node: Any) -> Any:
-            if isinstance(node, Mapping):
-                return {k: walk(v) for k, v in node.items()}
-            if isinstance(node, list):
-                return [walk(v) for v in node]
-            return self.open(node, owner) if isinstance(node, str) and node.startswith(MARK) else node
-
-        return dict(walk(config))
+        return dict(each_leaf(config, lambda node: self.open(node, owner) if is_sealed(node) else node))
 
     def rotate(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration sealed with the current key, from whichever it was sealed with."""
 
-        def walk(node: Any) -> Any:
-            if isinstance(node, Mapping):
-                return {k: walk(v) for k, v in node.items()}
-            if isinstance(node, list):
-                return [walk(v) for v in node]
-            return self.seal(self.open(node, owner), owner) if isinstance(node, str) and node.startswith(MARK) else node
+        def one(node: Any) -> Any:
+            if not is_sealed(node) or node.split(":")[2] == self.current:
+                return node
+            return self.seal(self.open(node, owner), owner)
 
-        return dict(walk(config))
+        return dict(each_leaf(config, one))
 
 
 def shown(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration for an answer: secrets and sealed texts masked, references as they are."""
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, Mapping):
-            return {k: walk(v) for k, v in node.items()}
-        if isinstance(node, list):
-            return [walk(v) for v in node]
-        return MASK if isinstance(node, str) and node.startswith(MARK) else node
-
-    return dict(walk(each_secret(config, spec, lambda value: value if is_reference(value) else MASK)))
+    masked = each_secret(config, spec, lambda value: value if is_reference(value) or value == "" else MASK)
+    return dict(each_leaf(masked, lambda node: MASK if is_sealed(node) else node))
 
 
 def kept(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,33 +143,49 @@ def kept(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     return dict(walk(new, old))
 
 
-def each_secret(values: Any, schema: Mapping[str, Any], change: Callable[[str], str]) -> Any:
-    """`values` with every text under a field that `schema` marks with `airbyte_secret` changed."""
-    from kitestring.config import secrets_in
+def each_secret(values: Any, schema: Mapping[str, Any], change: Callable[[Any], Any]) -> Any:
+    """`values` with each text and number that stands where `schema` marks a secret changed; all else untouched."""
+    places = set(secret_places(values, schema))
 
-    hidden = set(secrets_in(values, schema))
-
-    def walk(node: Any, spec: Mapping[str, Any], secret: bool) -> Any:
-        secret = secret or bool(spec.get("airbyte_secret"))
+    def walk(node: Any, at: Place) -> Any:
+        if at in places:
+            return change(node)
         if isinstance(node, Mapping):
-            return {k: walk(v, {}, secret) for k, v in node.items()}
+            return {k: walk(v, (*at, k)) for k, v in node.items()}
         if isinstance(node, list):
-            return [walk(v, {}, secret) for v in node]
-        if isinstance(node, bool) or not isinstance(node, str | int):
-            return node
-        return change(str(node)) if str(node) in hidden and str(node) else node
+            return [walk(v, (*at, n)) for n, v in enumerate(node)]
+        return node
 
-    return walk(copy.deepcopy(values), schema, False)
+    return walk(values, ())
 
 
-def is_reference(value: str) -> bool:
+def each_leaf(node: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a JSON value with everything in it that is neither object nor list changed."""
+    if isinstance(node, Mapping):
+        return {k: each_leaf(v, change) for k, v in node.items()}
+    if isinstance(node, list):
+        return [each_leaf(v, change) for v in node]
+    return change(node)
+
+
+def is_sealed(value: Any) -> bool:
+    """Whether a value is a sealed text."""
+    return isinstance(value, str) and value.startswith((MARK, MARK_JSON))
+
+
+def is_reference(value: Any) -> bool:
     """Whether a text stands for a secret that is kept elsewhere: `${env:NAME}`."""
-    return value.startswith("${") and value.endswith("}") and ":" in value
+    return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
 
 
 def key_name(key: bytes) -> str:
     """What a sealed text calls its key: eight hex digits of its hash."""
     return hashlib.sha256(b"kitestring key " + key).hexdigest()[:8]
+
+
+def fresh_key() -> str:
+    """A new key, as the setting and the file have it."""
+    return base64.b64encode(os.urandom(32)).decode()
 
 
 def key_file(home: Path) -> str:
@@ -182,7 +201,7 @@ def key_file(home: Path) -> str:
                 ) from None
             return path.read_text("ascii").strip()
         with os.fdopen(made, "w") as file:
-            word = base64.b64encode(os.urandom(32)).decode()
+            word = fresh_key()
             file.write(word + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -8,27 +8,43 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
+from kitestring.server.fence import held_back
+from kitestring.server.references import looked_up, put_back
+from kitestring.server.vault import is_reference
 
 if TYPE_CHECKING:
     from kitestring.server.jobs.child import Told
 
 
 def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built."""
+    """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built.
+
+    Here references to secrets are looked up, and the fence goes up in front of the private network.
+    """
     from kitestring import registry
 
-    config = dict(end.get("config") or {})
-    if end.get("manifest") is not None:
-        manifest = dict(end["manifest"])
+    manifest = dict(end["manifest"]) if end.get("manifest") is not None else None
+    if manifest is not None:
+        connector = None
         spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
-        told.hide(set(secrets_in(config, spec)))
+    else:
+        connector = registry.connector("source" if kind == "source" else "destination", str(end["connector"]))
+        spec = connector.spec()
+    given = dict(end.get("config") or {})
+    told.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
+    fence = told.fence
+    with fence.trusted() if fence else contextlib.nullcontext():
+        config, referred = looked_up(given, spec, told.request.get("references") or ())
+    told.hide({value for _, value in referred.values()})
+    if fence:
+        program = connector is not None and connector.installation is not None and connector.manifest is None
+        config = held_back(fence, connector.name if connector else "", program, config)
+    if manifest is not None:
         from kitestring.declarative import DeclarativeSource
 
         made: Any = DeclarativeSource.of(manifest, config)
     else:
-        connector = registry.connector("source" if kind == "source" else "destination", str(end["connector"]))
-        spec = connector.spec()
-        told.hide(set(secrets_in(config, spec)))
+        assert connector is not None
         made = connector.build(config)
     if hasattr(made, "on_config"):
         # Airbyte's generic connector holds the configuration of the program in its own.
@@ -39,7 +55,7 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
         def keep(new: Mapping[str, Any]) -> None:
             whole = {**config, inner: dict(new)} if inner else {**config, **new}
             told.hide(set(secrets_in(whole, spec)))
-            told.up.ask("config", end=kind, config=whole, spec=spec)
+            told.up.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
 
         made.on_config(keep)
     if told.request.get("shared") and hasattr(made, "share"):

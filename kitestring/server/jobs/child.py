@@ -18,6 +18,7 @@ from typing import Any
 
 from kitestring.config import MASK
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.server.fence import Fence, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 
 WARM = ("pyarrow", "pyarrow.compute", "pyarrow.parquet", "kitestring.arrow", "duckdb", "numpy", "pymilvus")
@@ -36,6 +37,7 @@ class Told:
         self.up = up
         self.cancel = cancel
         self.secrets: set[str] = set()
+        self.fence = fenced(request)
 
     def hide(self, secrets: set[str]) -> None:
         """Have these masked in the log from now on: the parent writes it."""
@@ -93,6 +95,15 @@ def main() -> int:
     sys.stderr.flush()
     # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
     os._exit(0)
+
+
+def fenced(request: Mapping[str, Any]) -> Fence | None:
+    """The fence in front of the private network, up from now on; None where connectors may reach it."""
+    if request.get("allow_private_hosts", True):
+        return None
+    fence = Fence(networks_of(str(request.get("allowed_networks") or "")))
+    fence.raise_here()
+    return fence
 
 
 def run(told: Told) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kitestring.server.references import patterns_of
+
 if TYPE_CHECKING:
     from kitestring.server.context import Context
     from kitestring.server.jobs.log import Log
@@ -32,6 +34,8 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         "limits": {"memory_mb": settings.memory_mb, "cpu_s": settings.cpu_s},
         "log_level": settings.log_level,
         "allow_private_hosts": settings.allow_private_hosts,
+        "allowed_networks": settings.allowed_networks,
+        "references": patterns_of(settings),
     }
 
 

@@ -11,6 +11,7 @@ from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.jobs.channel import error_of
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.process import Child
+from kitestring.server.references import patterns_of
 from kitestring.server.settings import Settings
 
 LIMIT_S = 120.0
@@ -83,7 +84,13 @@ class Runner:
             del tail[:-TAIL_LINES]
 
         limits = {"memory_mb": self.settings.memory_mb, "cpu_s": self.settings.cpu_s}
-        child = Child(self.nest, {"action": action, "limits": limits, **request}, hear, write)
+        hardening = {
+            "allow_private_hosts": self.settings.allow_private_hosts,
+            "allowed_networks": self.settings.allowed_networks,
+            "references": patterns_of(self.settings),
+        }
+        # What hardens comes last: no request undoes it.
+        child = Child(self.nest, {"action": action, "limits": limits, **request, **hardening}, hear, write)
         late = stopped = False
         while not child.wait(0.2):
             late = time.monotonic() > deadline

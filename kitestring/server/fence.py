@@ -1,0 +1,253 @@
+"""What keeps connectors away from this machine and the private network: `allow_private_hosts: false`.
+
+It stands in the child process in which a connector runs. Every connection that Python's sockets make is checked at the
+address it goes to, whoever chose it (a configuration, a redirect, a link in an answer), however it was written, and
+after its name was resolved: the socket gets the very address that was checked, so that a name cannot lead elsewhere
+a moment later. An audit hook, which nothing can take out again, is behind that and refuses what came another way.
+
+Native drivers do not use Python's sockets. Those that come with Kitestring are held back by their configuration: a host
+is resolved and checked once, and the driver is pinned to that address. What cannot be held back is refused: programs of
+their own (Airbyte's and Singer's connectors, manifests with Python code), files of this machine, Unix sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from kitestring.errors import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+CLOUD = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
+"""Where files may go: stores that are reached by Python's sockets."""
+PROGRAMS = frozenset({"airbyte", "singer"})
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
+PROCESSES = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
+
+
+def networks_of(text: str) -> list[Network]:
+    """The networks of the setting `allowed_networks`, which has checked the text."""
+    return [ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip()]
+
+
+class Fence:
+    """The check of addresses. `allowed` are private networks that connectors may reach nevertheless."""
+
+    def __init__(self, allowed: Sequence[Network] = ()) -> None:
+        self.allowed = tuple(allowed)
+        self._own = threading.local()
+
+    def check(self, host: str, address: str) -> None:
+        """`ConfigError` for an address that is not of the public internet."""
+        if getattr(self._own, "trusted", False):
+            return
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            raise ConfigError(
+                f"{host} is no address that can be checked", hint="This server lets connectors reach public ones only."
+            ) from None
+        for one in meanings(found):
+            inside = any(one in network for network in self.allowed if network.version == one.version)
+            if not inside and (not one.is_global or one.is_multicast):
+                where = host if host == address else f"{host} ({address})"
+                raise ConfigError(
+                    f"{where} is not an address of the public internet, and this server lets connectors reach no other",
+                    hint="Its operator can allow it: KITESTRING_ALLOWED_NETWORKS, or KITESTRING_ALLOW_PRIVATE_HOSTS.",
+                )
+
+    def resolve(self, host: str, port: int) -> str:
+        """One address of a host, checked: all of them have to be public."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(f"the host {host} is not known", hint="Check the address.") from error
+        for *_, place in found:
+            self.check(host, str(place[0]))
+        return str(found[0][4][0])
+
+    @contextlib.contextmanager
+    def trusted(self) -> Iterator[None]:
+        """What the operator chose (the address of Vault) is not checked, in this thread."""
+        self._own.trusted = True
+        try:
+            yield
+        finally:
+            self._own.trusted = False
+
+    def raise_here(self) -> None:
+        """Put the fence up in this process, for good. A proxy of the environment would go around it, and is left."""
+        for name in PROXIES:
+            os.environ.pop(name, None)
+            os.environ.pop(name.upper(), None)
+        real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
+        real_sendto: Callable[..., int] = socket.socket.sendto
+
+        def numeric(sock: socket.socket, place: Any) -> Any:
+            """The address with its host resolved and checked."""
+            if sock.family not in (socket.AF_INET, socket.AF_INET6):
+                raise ConfigError(
+                    "a connector asked for a socket of this machine, and this server lets it reach public hosts only",
+                    hint="Use an address of the public internet.",
+                )
+            host, port, *rest = place
+            if not is_numeric(host):
+                found = socket.getaddrinfo(host, port, sock.family, sock.type)
+                host, port, *rest = found[0][4]
+            self.check(str(place[0]), str(host))
+            return (host, port, *rest)
+
+        def connect(sock: socket.socket, place: Any) -> None:
+            real_connect(sock, numeric(sock, place))
+
+        def connect_ex(sock: socket.socket, place: Any) -> int:
+            return real_connect_ex(sock, numeric(sock, place))
+
+        def sendto(sock: socket.socket, data: Any, *more: Any) -> int:
+            return real_sendto(sock, data, *more[:-1], numeric(sock, more[-1]))
+
+        socket.socket.connect = connect  # type: ignore[method-assign, assignment]
+        socket.socket.connect_ex = connect_ex  # type: ignore[method-assign, assignment]
+        socket.socket.sendto = sendto  # type: ignore[method-assign, assignment]
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            place = args[1]
+            if place is None:
+                return  # a datagram on a socket that was connected, and checked, before
+            if not isinstance(place, tuple) or not is_numeric(place[0]):
+                raise ConfigError("a connector tried to reach an address that was not checked", hint="Report it.")
+            self.check(str(place[0]), str(place[0]))
+        elif event in PROCESSES:
+            raise ConfigError(
+                "a connector tried to start a program, and this server lets none run that it cannot hold back",
+                hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
+            )
+
+
+def meanings(address: Address) -> list[Address]:
+    """An address, and the IPv4 addresses that it stands for (mapped, 6to4, Teredo, NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    found: list[Address] = [address]
+    if address.sixtofour is not None:
+        found.append(address.sixtofour)
+    if address.teredo is not None:
+        found += address.teredo
+    if address in ipaddress.ip_network("64:ff9b::/96") or address in ipaddress.ip_network("::/96"):
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return found
+
+
+def is_numeric(host: Any) -> bool:
+    """Whether a host is an address as the system writes it; other spellings (octal, decimal) are names to resolve."""
+    try:
+        ipaddress.ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+# -- by configuration --------------------------------------------------------------------------------------------------
+
+
+def held_back(fence: Fence, connector: str, program: bool, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a connector as it may run behind the fence; `ConfigError` where it may not.
+
+    `program`: it runs as a process of its own.
+    """
+    if program or connector in PROGRAMS:
+        raise ConfigError(
+            f"{connector or 'the connector'} runs as a program of its own, which this server could not keep from "
+            "private addresses",
+            hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
+        )
+    change = NATIVE.get(connector)
+    kept = change(fence, config) if change is not None else dict(config)
+    refuse_paths(kept)
+    return kept
+
+
+def of_postgres(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
+    """libpq connects to PGHOSTADDR, and checks the certificate against the host of the configuration.
+
+    https://www.postgresql.org/docs/current/libpq-envars.html
+    """
+    if config.get("url"):
+        raise ConfigError(
+            "a connection URL can name hosts in many ways, and this server takes the plain one only",
+            hint="Give host, port, database, username and password instead of url.",
+        )
+    host = str(config.get("host", "localhost"))
+    if any(sign in host for sign in "/,@"):
+        raise ConfigError(f"{host} is not the name of one host", hint="Give one host.")
+    for name in [one for one in os.environ if one.startswith("PG")]:
+        del os.environ[name]
+    os.environ["PGHOSTADDR"] = fence.resolve(host, int(config.get("port", 5432)))
+    return dict(config)
+
+
+def of_milvus(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain connection goes to the address that was checked. With TLS the name stays, which its certificate has to
+    match: what answers at another address could not show one."""
+    indexing = dict(config.get("indexing") or {})
+    host = str(indexing.get("host", ""))
+    parts = urlsplit(host)
+    if parts.scheme.lower() not in ("http", "https", "tcp") or not parts.hostname:
+        raise local(host)
+    address = fence.resolve(parts.hostname, parts.port or 19530)
+    if parts.scheme.lower() != "https":
+        shown = f"[{address}]" if ":" in address else address
+        indexing["host"] = f"{parts.scheme}://{shown}:{parts.port or 19530}"
+    return {**config, "indexing": indexing}
+
+
+def of_files(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
+    path = str(config.get("path", ""))
+    scheme, mark, _ = path.partition("://")
+    if not mark or "::" in path or scheme.lower() not in CLOUD:
+        raise local(path)
+    return dict(config)
+
+
+def of_duckdb(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
+    raise local(str(config.get("path", "")))
+
+
+def refuse_paths(node: Any) -> None:
+    """Options that name a file of this machine, wherever they stand."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name in ("model_path", "ca_file", "client_cert", "client_key") and value and "\n" not in str(value):
+                raise local(str(value))
+            refuse_paths(value)
+    elif isinstance(node, list):
+        for value in node:
+            refuse_paths(value)
+
+
+def local(path: str) -> ConfigError:
+    return ConfigError(
+        f"{path or 'the path'} is of the server's own machine, and this server keeps connectors away from that",
+        hint="Use an address of the public internet, for files an object store: s3://bucket/folder.",
+    )
+
+
+NATIVE: Mapping[str, Callable[[Fence, Mapping[str, Any]], dict[str, Any]]] = {
+    "postgres": of_postgres,
+    "milvus": of_milvus,
+    "files": of_files,
+    "duckdb": of_duckdb,
+}

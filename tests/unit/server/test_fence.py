@@ -1,0 +1,246 @@
+"""`allow_private_hosts: false`: what a connector cannot reach, however the address comes and however it is written."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+from kitestring.errors import ConfigError
+from kitestring.server.context import Context
+from kitestring.server.fence import Fence, held_back, networks_of
+from kitestring.server.jobs import Runner
+from kitestring.server.settings import Settings
+from kitestring.testing.stand_in import Answer, StandIn, route
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1",
+        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "::7f00:1", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_of_the_public_internet_are_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="public internet"):
+        Fence().check(address, address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "2002:808:808::"])
+def test_public_addresses_pass(address: str) -> None:
+    Fence().check(address, address)
+
+
+def test_the_operator_can_allow_a_network() -> None:
+    fence = Fence(networks_of("10.1.2.0/24, fd00::/8"))
+    fence.check("milvus", "10.1.2.9")
+    fence.check("milvus", "fd00::9")
+    with pytest.raises(ConfigError):
+        fence.check("milvus", "10.1.3.9")
+    assert networks_of("10.1.2.0/24") == [ipaddress.ip_network("10.1.2.0/24")]
+    with pytest.raises(ConfigError, match="allowed_networks"):
+        Settings.of({"KITESTRING_ALLOWED_NETWORKS": "ten"})
+
+
+def behind(code: str, **environment: str) -> dict[str, Any]:
+    """What `code` gives for each of its `tries` behind the fence, in a process of its own: it cannot be taken down."""
+    program = f"""
+import json, socket, asyncio, os, ssl, subprocess, threading, urllib.request
+from kitestring.http import Session
+from kitestring.server.fence import Fence, networks_of
+fence = Fence(networks_of(os.environ.get("ALLOWED", "")))
+out = {{}}
+def attempt(name, call):
+    try:
+        out[name] = str(call())
+    except BaseException as error:
+        out[name] = f"{{type(error).__name__}}: {{error}}"
+{textwrap.dedent(code)}
+print(json.dumps(out))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+class Inner(StandIn):
+    """A service that only this machine should reach."""
+
+    @route("GET", "/secret")
+    def secret(self, call: Any) -> Any:
+        return {"secret": "inner"}
+
+    @route("GET", "/away")
+    def away(self, call: Any) -> Any:
+        return Answer(302, None, {"Location": f"{self.url}/secret".replace("127.0.0.1", "127.0.0.2")})
+
+
+def test_no_way_of_writing_or_opening_leads_to_this_machine() -> None:
+    with Inner() as inner:
+        port = inner.url.rpartition(":")[2]
+        out = behind(
+            f"""
+            port = {port}
+            attempt("before", lambda: socket.create_connection(("127.0.0.1", port)).close())
+            fence.raise_here()
+            spelled = ("127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0", "[::ffff:7f00:1]")
+            for host in spelled:
+                attempt(f"http {{host}}", lambda: Session(max_wait_s=0).get(f"http://{{host}}:{{port}}/secret"))
+            attempt("urllib", lambda: urllib.request.urlopen(f"http://localhost:{{port}}/secret").read())
+            attempt("raw", lambda: socket.socket().connect(("localhost", port)))
+            attempt("raw_ex", lambda: socket.socket().connect_ex(("127.0.0.1", port)))
+            attempt("below", lambda: super(socket.socket, socket.socket()).connect(("127.0.0.1", port)))
+            attempt("below by name", lambda: super(socket.socket, socket.socket()).connect(("localhost", port)))
+            attempt("datagram", lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", port)))
+            attempt("unix", lambda: socket.socket(socket.AF_UNIX).connect("/nowhere"))
+            async def stream():
+                await asyncio.open_connection("localhost", port)
+            attempt("asyncio", lambda: asyncio.run(stream()))
+            def in_thread():
+                found = []
+                def go():
+                    try: socket.create_connection(("127.0.0.1", port)); found.append("reached")
+                    except BaseException as e: found.append(type(e).__name__)
+                t = threading.Thread(target=go); t.start(); t.join()
+                return found
+            attempt("thread", in_thread)
+            attempt("program", lambda: subprocess.run(["true"]))
+            attempt("shell", lambda: os.system("true"))
+            with fence.trusted():
+                attempt("trusted", lambda: Session().get(f"http://127.0.0.1:{{port}}/secret"))
+            """
+        )
+    assert out.pop("before") == "None"
+    assert out.pop("trusted") == "{'secret': 'inner'}"
+    assert out.pop("thread") == "['ConfigError']"
+    assert len(out) >= 17
+    assert {name: word for name, word in out.items() if not word.startswith("ConfigError")} == {}
+
+
+def test_a_redirect_leads_nowhere_either_and_an_allowed_network_does() -> None:
+    with Inner() as inner:
+        out = behind(
+            f"""
+            fence.raise_here()
+            attempt("allowed", lambda: Session().get("{inner.url}/secret"))
+            attempt("redirect", lambda: Session(max_wait_s=0).get("{inner.url}/away"))
+            """,
+            ALLOWED="127.0.0.1/32",
+        )
+        assert [call.path for call in inner.requests] == ["/secret", "/away"]
+    assert out["allowed"] == "{'secret': 'inner'}"
+    assert out["redirect"].startswith("ConfigError: 127.0.0.2")
+
+
+def test_a_name_that_leads_elsewhere_the_second_time_gets_the_address_that_was_checked() -> None:
+    out = behind(
+        """
+        answers = iter(["93.184.216.34", "127.0.0.1"])
+        asked = []
+        def rebinding(host, port, *more, **words):
+            asked.append(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+        socket.getaddrinfo = rebinding
+        fence.raise_here()
+        seen = []
+        import sys
+        sys.addaudithook(lambda event, args: seen.append(args[1]) if event == "socket.connect" else None)
+        def go():
+            one = socket.socket(); one.settimeout(0.01)
+            try: one.connect(("rebinding.example", 80))
+            except (OSError, TimeoutError): pass
+            return [seen, asked]
+        attempt("first", go)
+        attempt("second", lambda: socket.socket().connect(("rebinding.example", 80)))
+        """
+    )
+    assert out["first"] == "[[('93.184.216.34', 80)], ['rebinding.example']]"
+    assert out["second"].startswith("ConfigError")
+
+
+@pytest.mark.parametrize(
+    ("connector", "config"),
+    [
+        ("duckdb", {"path": "./x.duckdb"}),
+        ("files", {"path": "./data"}),
+        ("files", {"path": "file:///etc"}),
+        ("files", {"path": "simplecache::s3://bucket/x"}),
+        ("files", {"path": "sftp://host/x"}),
+        ("milvus", {"indexing": {"host": "./x.db"}}),
+        ("milvus", {"indexing": {"host": "unix:///run/x"}}),
+        ("milvus", {"indexing": {"host": "http://127.0.0.1:19530"}}),
+        ("milvus", {"indexing": {"host": "https://localhost"}}),
+        ("milvus", {"indexing": {"host": "http://1.1.1.1"}, "embedding": {"mode": "local", "model_path": "/etc"}}),
+        ("postgres", {"host": "localhost"}),
+        ("postgres", {"host": "/run/postgresql"}),
+        ("postgres", {"host": "1.1.1.1,127.0.0.1"}),
+        ("postgres", {"host": "1.1.1.1", "url": "postgresql://1.1.1.1/x?hostaddr=127.0.0.1"}),
+        ("singer", {"executable": "tap"}),
+        ("airbyte", {}),
+    ],
+)
+def test_what_cannot_be_watched_is_held_back_by_its_configuration(
+    connector: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(ConfigError):
+        held_back(Fence(), connector, False, config)
+
+
+def test_native_drivers_are_pinned_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"PGHOST": "elsewhere", "PGPASSFILE": "x"})
+    held_back(Fence(), "postgres", False, {"host": "1.1.1.1", "port": 5432})
+    assert dict(os.environ) == {"PGHOSTADDR": "1.1.1.1"}
+    found = held_back(
+        Fence(networks_of("127.0.0.0/8, ::1/128")), "milvus", False, {"indexing": {"host": "http://localhost"}}
+    )
+    assert found["indexing"]["host"] in ("http://127.0.0.1:19530", "http://[::1]:19530")
+
+
+def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Context) -> None:
+    extractor = {"type": "DpathExtractor", "field_path": []}
+    manifest = {
+        "type": "DeclarativeSource",
+        "version": "6.0.0",
+        "check": {"type": "CheckStream", "stream_names": ["x"]},
+        "streams": [
+            {
+                "type": "DeclarativeStream",
+                "name": "x",
+                "retriever": {
+                    "type": "SimpleRetriever",
+                    "requester": {"type": "HttpRequester", "url_base": "{{ config['base'] }}", "path": "/secret"},
+                    "record_selector": {
+                        "type": "RecordSelector",
+                        "extractor": extractor,
+                    },
+                },
+                "schema_loader": {"type": "InlineSchemaLoader", "schema": {"type": "object", "properties": {}}},
+            }
+        ],
+        "spec": {"type": "Spec", "connection_specification": {"properties": {"base": {"type": "string"}}}},
+    }
+    with Inner() as inner:
+        request = {"source": {"connector": "", "manifest": manifest, "config": {"base": inner.url}}, "stream": "x"}
+        assert context.runner.run("read", request)["records"]
+        hardened = Runner(Settings(home=context.settings.home, allow_private_hosts=False))
+        try:
+            # What the request says of it counts for nothing.
+            with pytest.raises(ConfigError, match="public internet"):
+                hardened.run("read", {**request, "allow_private_hosts": True})
+        finally:
+            hardened.close()

@@ -1,0 +1,143 @@
+"""Every route of the application, found by asking it: none answers without credentials, or with too small a role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from kitestring.server.app import create_app
+from kitestring.server.auth import user
+from kitestring.server.auth.access import needs_credentials
+from kitestring.server.auth.named import ELSEWHERE, KINDS, plain
+from kitestring.server.auth.principal import Role
+from kitestring.server.context import Context
+from kitestring.server.store.store import new_id
+from tests.unit.server.tenants import Browser, Tenant, admin
+
+BELOW = {
+    Role.reader: "",
+    Role.runner: "workspace_reader",
+    Role.editor: "workspace_runner",
+    Role.admin: "workspace_editor",
+}
+OTHER_PARAMETERS = frozenset({"actortype", "name", "connector", "kind", "stream", "number", "attempt", "path"})
+"""Parts of a path that name nothing of a workspace: a connector that comes with Kitestring, an attempt's number."""
+
+
+def routes(app: Any) -> Iterator[tuple[str, str, Callable[..., Any] | None]]:
+    """Method, path and what asks for the role, of every route; None where nothing does."""
+    for context in iter_route_contexts(app.routes):
+        if not isinstance(context.original_route, APIRoute):
+            continue
+        for method in sorted(context.methods or ()):
+            yield method, str(context.path), asker(context.dependant)
+
+
+def asker(dependant: Dependant) -> Callable[..., Any] | None:
+    """The dependency of `access.py` among those of a route."""
+    for one in dependant.dependencies:
+        if hasattr(one.call, "role"):
+            return one.call
+        found = asker(one)
+        if found is not None:
+            return found
+    return None
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """A path with an id for each of its parameters; a name that nobody has declared is an error."""
+
+    def value(match: re.Match[str]) -> str:
+        name = plain(match[1])
+        if name in ids:
+            return ids[name]
+        assert name in ELSEWHERE | OTHER_PARAMETERS, (
+            f"{path}: access.py does not know {match[1]}. Add its kind to auth/named.py, so that its workspace is "
+            "found; or declare here that it names nothing of a workspace."
+        )
+        return "1" if name in ("number", "attempt") else new_id()
+
+    return re.sub(r"\{(\w+)(?::\w+)?\}", value, path)
+
+
+def ids_of(tenant: Tenant) -> dict[str, str]:
+    """An id for each name that `named.py` knows."""
+    with tenant.context.store.write() as db:
+        job = tenant.context.queue.enqueue(db, tenant.connection_id, "sync")
+        permission = user.Grant("workspace_reader", tenant.workspace_id)
+        user.add(db, f"holder@{tenant.name}.example", None, 1, grants=(permission,))
+    kinds = {
+        "workspace": tenant.workspace_id,
+        "organization": tenant.organization_id,
+        "source": tenant.source_id,
+        "destination": tenant.destination_id,
+        "connection": tenant.connection_id,
+        "job": str(job),
+        "tag": tenant.tag_id,
+        "definition": tenant.definition_id,
+        "permission": permission.id,
+    }
+    return {name: kinds[kind] for name, kind in KINDS.items()}
+
+
+@pytest.fixture
+def tenant(context: Context) -> Tenant:
+    admin(context)
+    return Tenant.make(context, "acme")
+
+
+def call(client: Browser, method: str, path: str) -> int:
+    body = None if method in ("GET", "HEAD", "DELETE") else {}
+    return client.request(method, path, json=body, follow_redirects=False).status_code
+
+
+def test_no_route_answers_without_credentials(tenant: Tenant) -> None:
+    ids = ids_of(tenant)
+    client = Browser(tenant.context)
+    seen = 0
+    for method, path, role in routes(create_app(tenant.context)):
+        where = filled(path, ids)
+        if needs_credentials(path):
+            seen += 1
+            assert role is not None, f"{method} {path} names no role: give its handler `who: Reader` or another"
+            assert call(client, method, where) == 401, f"{method} {path}"
+            for wrong in ("Bearer nonsense", "Basic bm9ib2R5OndvcmQ=", "Digest x"):
+                answer = client.request(method, where, headers={"Authorization": wrong}, follow_redirects=False)
+                assert answer.status_code == 401, f"{method} {path} with {wrong}"
+        else:
+            assert role is None, f"{method} {path} is open and asks for a role: it would never get one"
+    assert seen > 20
+
+
+def test_no_route_answers_with_too_small_a_role(tenant: Tenant) -> None:
+    ids = ids_of(tenant)
+    context = tenant.context
+    clients = {kind: Browser(context, tenant.member(kind)) for kind in BELOW.values()}
+    elsewhere = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
+    for method, path, asked in routes(create_app(context)):
+        if asked is None:
+            continue
+        where = filled(path, ids)
+        if getattr(asked, "instance", False):
+            # Even an admin of a workspace is none of the server.
+            assert call(elsewhere, method, where) == 403, f"{method} {path} by an admin of a workspace"
+        role = getattr(asked, "role", None)
+        if role is None:
+            continue
+        for lower in [below for above, below in BELOW.items() if above <= role]:
+            assert call(clients[lower], method, where) == 403, f"{method} {path} by {lower or 'nobody'}"
+        if any(plain(name) in KINDS for name in re.findall(r"\{(\w+)", path)):
+            assert call(elsewhere, method, where) == 403, f"{method} {path} by an admin of another workspace"
+
+
+def test_everything_under_an_api_is_closed_unless_it_is_declared_open(tenant: Tenant) -> None:
+    client = Browser(tenant.context)
+    for path in ("/api", "/api/kitestring/v1/nothing", "/v1/sources/x", "/metrics", "/api/v1/workspaces/list"):
+        assert client.get(path).status_code == 401, path
+    assert client.get("/v1/health").status_code == 200
+    assert client.get("/api/openapi.json").status_code == 200
