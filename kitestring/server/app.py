@@ -14,7 +14,21 @@ from kitestring import __version__
 from kitestring.errors import KitestringError
 from kitestring.server.api.own import session
 from kitestring.server.api.own import users as own_users
-from kitestring.server.api.public import applications, health, permissions, users
+from kitestring.server.api.public import (
+    applications,
+    connections,
+    definitions,
+    destinations,
+    health,
+    jobs,
+    organizations,
+    permissions,
+    sources,
+    streams,
+    tags,
+    users,
+    workspaces,
+)
 from kitestring.server.auth.credentials import Remembered
 from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
@@ -48,8 +62,13 @@ def create_app(context: Context) -> FastAPI:
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
     for prefix in PUBLIC:
-        for room in (health, applications, permissions, users):
-            app.include_router(room.router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
+        shown = prefix == PUBLIC[1]
+        for room in (
+            *(health, workspaces, sources, destinations, connections, streams, jobs, definitions, tags),
+            *(organizations, applications, permissions, users),
+        ):
+            app.include_router(room.router, prefix=prefix, include_in_schema=shown)
+        app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
     for room in (session, own_users):
         app.include_router(room.router, prefix=OWN)
     app.add_exception_handler(Problem, problem)

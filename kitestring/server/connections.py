@@ -347,19 +347,12 @@ def plan(context: Context, db: Connection, connection_id: str) -> Plan:
 
 def check_plan(context: Context, db: Connection, connection_id: str) -> None:
     """422 where a destination cannot write the way a stream asks it to."""
-    from kitestring import registry
-
     found = plan(context, db, connection_id)
     if not found.selections:
         raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
-    connector = registry.connector("destination", found.destination.connector)
-    if connector.installation is not None:
-        return
-    modes: Any = getattr(connector.load(), "modes", frozenset())
-    if not isinstance(modes, frozenset | set):  # it depends on the configuration: the sync tells
-        return
+    modes = connectors.write_modes(found.destination.connector)
     for one in found.selections:
-        if one.write_mode not in modes:
+        if modes is not None and one.write_mode not in modes:
             raise Problem(
                 422,
                 f"the destination {found.destination.connector} cannot {one.write_mode}, as the stream {one.name} asks",

@@ -181,6 +181,13 @@ def build(definition: Definition, config: Mapping[str, Any]) -> Any:
     return registry.connector(definition.kind, definition.connector).build(config)
 
 
+def write_modes(connector: str) -> frozenset[str] | None:
+    """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
+    found = registry.connector("destination", connector)
+    modes: Any = None if found.installation is not None else getattr(found.load(), "modes", None)
+    return frozenset(modes) if isinstance(modes, frozenset | set) else None
+
+
 def checked_manifest(manifest: Any) -> dict[str, Any]:
     """A manifest that somebody gives for a custom source. 422 where it is none; code of its own is refused."""
     from kitestring.declarative import DeclarativeSource

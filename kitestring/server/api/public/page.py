@@ -1,0 +1,57 @@
+"""Pages of a list: `limit` and `offset` in, `{data, next, previous}` out, as Airbyte's clients read them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import BaseModel
+
+from kitestring.server.problem import Problem
+
+Limit = Annotated[int, Query(ge=1, le=100, description="How many to return.")]
+Offset = Annotated[int, Query(ge=0, description="How many to pass over.")]
+Ids = Annotated[list[str] | None, Query(description="Only these; repeat the parameter for several.")]
+
+
+class Page(BaseModel):
+    """A page: `next` and `previous` are addresses, or empty texts."""
+
+    data: list[Any]
+    next: str = ""
+    previous: str = ""
+
+
+def page(request: Request, data: list[Any], limit: int, offset: int) -> dict[str, Any]:
+    """`next` is there whenever the page is not empty, even if it is the last: clients go on until an empty one."""
+    return {
+        "data": data,
+        "next": address(request, limit, offset + limit) if data else "",
+        "previous": address(request, limit, max(0, offset - limit)) if offset else "",
+    }
+
+
+def address(request: Request, limit: int, offset: int) -> str:
+    url = request.url.include_query_params(limit=limit, offset=offset)
+    public = request.app.state.context.settings.public_url.rstrip("/")
+    return f"{public}{url.path}?{url.query}" if public else str(url)
+
+
+def ordered(order_by: str | None, columns: dict[str, Any], default: str) -> list[Any]:
+    """`field|ASC` or `field|DESC` as columns to order by. 400 for anything else."""
+    name, _, direction = (order_by or f"{default}|ASC").partition("|")
+    if name not in columns or direction not in ("ASC", "DESC", ""):
+        raise Problem(
+            400,
+            f"the list cannot be ordered by {order_by}",
+            hint=f"Write one of {', '.join(columns)} with |ASC or |DESC behind it.",
+        )
+    column = columns[name]
+    return [column.desc() if direction == "DESC" else column.asc()]
+
+
+def visible(allowed: list[str] | None, wanted: list[str] | None) -> list[str] | None:
+    """The workspaces to list: those that were asked for and may be seen; None are all there are."""
+    if not wanted:
+        return allowed
+    return list(wanted) if allowed is None else [one for one in wanted if one in allowed]

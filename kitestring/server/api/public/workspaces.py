@@ -1,0 +1,131 @@
+"""Workspaces of Airbyte's public API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from kitestring.server import workspaces
+from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, visible
+from kitestring.server.auth.access import Admin, Here, Reader
+
+router = APIRouter(prefix="/workspaces", tags=["workspaces"])
+
+
+class Channel(BaseModel):
+    """One way to be told of an event."""
+
+    model_config = ConfigDict(extra="allow")
+
+    enabled: bool | None = None
+    url: str | None = None
+
+
+class Notification(BaseModel):
+    """How to be told of one event."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: Channel | None = None
+    webhook: Channel | None = None
+
+
+class Notifications(BaseModel):
+    """By event, whom to tell."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    failure: Notification | None = None
+    success: Notification | None = None
+    connectionUpdate: Notification | None = None
+    connectionUpdateActionRequired: Notification | None = None
+    syncDisabled: Notification | None = None
+    syncDisabledWarning: Notification | None = None
+
+
+class Create(BaseModel):
+    """A new workspace."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1)
+    organizationId: UUID | None = None
+    notifications: Notifications | None = None
+    regionId: UUID | None = None
+
+
+class Patch(BaseModel):
+    """What is to change."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = Field(None, min_length=1)
+    notifications: Notifications | None = None
+    regionId: UUID | None = None
+
+
+def answer(row: Any) -> dict[str, Any]:
+    return {
+        "workspaceId": row.id,
+        "name": row.name,
+        "dataResidency": "auto",
+        "notifications": {name: row.notifications.get(name) or {} for name in workspaces.EVENTS},
+    }
+
+
+@router.get("", response_model=Page, operation_id="listWorkspaces")
+def listed(
+    request: Request,
+    who: Reader,
+    here: Here,
+    workspaceIds: Ids = None,
+    includeDeleted: bool = False,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> Any:
+    with here.store.read() as db:
+        rows = workspaces.listed(
+            db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
+        )
+    return page(request, [answer(row) for row in rows], limit, offset)
+
+
+@router.post("", operation_id="createWorkspace")
+def create(who: Admin, here: Here, body: Create) -> Any:
+    with here.store.write() as db:
+        made = workspaces.create(
+            db,
+            body.name,
+            here.store.now_ms(db),
+            organization_id=str(body.organizationId) if body.organizationId else None,
+            notifications=body.notifications.model_dump(exclude_none=True) if body.notifications else {},
+        )
+        return answer(workspaces.get(db, made))
+
+
+@router.get("/{workspaceId}", operation_id="getWorkspace")
+def get(who: Reader, here: Here, workspaceId: UUID) -> Any:
+    with here.store.read() as db:
+        return answer(workspaces.get(db, str(workspaceId)))
+
+
+@router.patch("/{workspaceId}", operation_id="updateWorkspace")
+def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
+    with here.store.write() as db:
+        row = workspaces.get(db, str(workspaceId))
+        values: dict[str, Any] = {} if body.name is None else {"name": body.name}
+        if body.notifications is not None:
+            values["notifications"] = {**row.notifications, **body.notifications.model_dump(exclude_none=True)}
+        workspaces.change(db, row.id, values)
+        return answer(workspaces.get(db, row.id))
+
+
+@router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
+def delete(who: Admin, here: Here, workspaceId: UUID) -> Response:
+    with here.store.write() as db:
+        workspaces.get(db, str(workspaceId))
+        workspaces.delete(db, str(workspaceId), here.store.now_ms(db))
+    return Response(status_code=204)
