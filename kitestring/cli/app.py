@@ -18,6 +18,7 @@ from kitestring.cli import (
     manifest,
     replay,
     search,
+    server,
     state,
     sync,
     version,
@@ -146,5 +147,8 @@ app.add_typer(manifest.app, name="manifest")
 app.add_typer(state.app, name="state")
 app.command()(replay.replay)
 app.command()(init.schema)
+app.command()(server.up)
+app.command()(server.api)
+app.command()(server.worker)
 app.add_typer(airbyte.app, name="airbyte")
 app.command()(version.version)

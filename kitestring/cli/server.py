@@ -1,0 +1,104 @@
+"""`kitestring up`, `api` and `worker`: the control plane, in one process or in several."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.ending import given_of
+
+if TYPE_CHECKING:
+    from kitestring.server.settings import Settings
+
+HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine alone.", show_default=False)
+PORT = typer.Option(help="The port to listen on; 0 takes a free one. Default: 8000.", show_default=False)
+WORKERS = typer.Option(min=0, help="How many jobs run at the same time. Default: 4.", show_default=False)
+
+
+def up(
+    ctx: typer.Context,
+    host: Annotated[str | None, HOST] = None,
+    port: Annotated[int | None, PORT] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+) -> None:
+    """Start the server: API, scheduler and worker in one process.
+
+    \b
+    kitestring up                                      http://127.0.0.1:8000, on SQLite in the data folder
+    KITESTRING_HOME=/var/lib/kitestring kitestring up  with another data folder
+    KITESTRING_DATABASE_URL=postgresql://… kitestring up
+
+    Airbyte's API is at /v1 and /api/public/v1, Kitestring's own at /api/kitestring/v1. Every setting is a variable
+    KITESTRING_…; docs/reference/settings.md lists them. Ctrl-C stops running syncs at a checkpoint; they go on at the
+    next start.
+    """
+    run(ctx, {"host": host, "port": port, "workers": workers})
+
+
+def api(ctx: typer.Context, host: Annotated[str | None, HOST] = None, port: Annotated[int | None, PORT] = None) -> None:
+    """Start the API alone; `kitestring worker` runs its jobs, here or on other machines."""
+    run(ctx, {"host": host, "port": port}, work=False)
+
+
+def worker(ctx: typer.Context, workers: Annotated[int | None, WORKERS] = None) -> None:
+    """Start a worker and a scheduler without an API. Any number may share one database (KITESTRING_DATABASE_URL)."""
+    run(ctx, {"workers": workers}, api=False)
+
+
+def run(ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: bool = True) -> None:
+    given = given_of(ctx)
+    needs_server()
+    from kitestring.server.context import Context
+    from kitestring.server.run import Server
+    from kitestring.server.settings import Settings
+
+    settings = Settings.of(home=given.home.absolute(), **options)
+    logging.getLogger("kitestring").setLevel(settings.log_level.upper())
+    context = Context.of(settings)
+    try:
+        server = Server(context, api=api, work=work)
+        server.start()
+        try:
+            typer.echo(greeting(server.url if api else "", settings, work, is_open(context)), err=True)
+            server.wait()
+            typer.echo("Stopping: running syncs stop at a checkpoint, and go on at the next start.", err=True)
+        finally:
+            server.stop()
+    finally:
+        context.close()
+
+
+def is_open(context: Any) -> bool:
+    """Whether no user is configured."""
+    from kitestring.server.auth import user
+
+    with context.store.read() as db:
+        return not user.configured(db)
+
+
+def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str:
+    """What a start says: where, on what, and who can reach it."""
+    store = (settings.database_url and "PostgreSQL") or f"SQLite in {settings.home}"
+    lines = [f"Kitestring is up at {url}" if url else "The worker is up", f"  store    {store}"]
+    if url:
+        lines.append(f"  API      {url}/api/public/v1 (Airbyte's), {url}/api/kitestring/v1, {url}/api/openapi.json")
+    if work:
+        lines.append(f"  jobs     {settings.workers} at the same time")
+    if url and open_to_all:
+        lines.append(
+            "  access   no user is configured: whoever is on this machine may do anything (kitestring user add)"
+        )
+    return "\n".join(lines)
+
+
+def needs_server() -> None:
+    """`ConfigError` with the way to install it where the server's packages are missing."""
+    from importlib.util import find_spec
+
+    from kitestring.registry import missing_package
+
+    for package in ("fastapi", "sqlalchemy", "alembic", "uvicorn", "argon2", "jwt", "cryptography", "cronsim"):
+        if find_spec(package) is None:
+            raise missing_package("server", ModuleNotFoundError(name=package))

@@ -1,0 +1,123 @@
+"""Runs a server: the API, the scheduler and a worker, together in one process or each in its own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kitestring.errors import ConfigError
+from kitestring.server.context import Context
+from kitestring.server.settings import Settings
+
+log = logging.getLogger("kitestring.server")
+
+DRAIN_S = 30.0
+
+
+class Server:
+    """The parts of a server that run in this process. `start` them, `wait` for a signal or `stop`, `close`.
+
+    Each is optional: `kitestring up` runs all, `kitestring api` the first, `kitestring worker` the other two.
+    """
+
+    def __init__(self, context: Context, *, api: bool = True, work: bool = True) -> None:
+        self.context = context
+        self.api = api
+        self.work = work
+        self.stopped = threading.Event()
+        self._uvicorn: Any = None
+        self._threads: list[threading.Thread] = []
+        self._stops: list[Callable[[], None]] = []
+        self._socket: socket.socket | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the API is reached: with the port that was taken, if any was free to take."""
+        settings = self.context.settings
+        if self._socket is None or settings.public_url:
+            return settings.url
+        port = self._socket.getsockname()[1]
+        return settings.model_copy(update={"port": port}).url
+
+    def start(self) -> None:
+        """Begin. `ConfigError` where the port is taken, or where a server without users would be open to others."""
+        if self.api:
+            self._listen()
+        if self.work:
+            self._work()
+
+    def wait(self) -> None:
+        """Until a signal asks to stop, or a part has ended."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.stopped.set())
+        while not self.stopped.wait(0.5):
+            if any(not thread.is_alive() for thread in self._threads):
+                log.error("a part of the server has ended: it stops")
+                return
+
+    def stop(self) -> None:
+        """End what runs: requests under way are answered, running syncs stop at a checkpoint and are taken up again."""
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+        for stop in reversed(self._stops):
+            stop()
+        for thread in self._threads:
+            thread.join(DRAIN_S)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _listen(self) -> None:
+        import uvicorn
+
+        from kitestring.server.app import create_app
+        from kitestring.server.auth.gate import require_users
+
+        settings = self.context.settings
+        require_users(self.context)
+        self._socket = bound(settings)
+        config = uvicorn.Config(
+            create_app(self.context),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        self._uvicorn = uvicorn.Server(config)
+        thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, name="kitestring-api", daemon=True
+        )
+        # uvicorn takes signals only in the main thread: they are taken in `wait`.
+        thread.start()
+        self._threads.append(thread)
+        while not self._uvicorn.started and thread.is_alive():
+            thread.join(0.02)
+
+    def _work(self) -> None:
+        from kitestring.server import connections
+        from kitestring.server.jobs import Worker
+        from kitestring.server.scheduler import Scheduler
+
+        worker, scheduler = Worker(self.context, connections.plan_of), Scheduler(self.context)
+        for one in (worker, scheduler):
+            one.start()
+            self._stops.append(one.stop)
+
+
+def bound(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((settings.host, settings.port))
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"the server cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+            hint="Another program has this port, perhaps a Kitestring: stop it, or choose another with --port.",
+        ) from error
+    return made
