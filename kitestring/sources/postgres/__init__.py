@@ -56,6 +56,20 @@ WHERE c.oid IN (SELECT relid FROM pg_partition_tree(t.oid) WHERE isleaf) OR (c.o
 """
 
 
+AIRBYTES: dict[str, Callable[[Any], bool]] = {
+    "replication_method": lambda value: not value or value.get("method") == "Standard",
+    "tunnel_method": lambda value: not value or value.get("tunnel_method") == "NO_TUNNEL",
+    "jdbc_url_params": lambda value: not value,
+    "entra_service_principal_auth": lambda value: not value,
+    "entra_tenant_id": lambda value: not value,
+    "entra_client_id": lambda value: not value,
+    "checkpoint_target_interval_seconds": lambda _: True,
+    "max_db_connections": lambda _: True,
+    "concurrency": lambda _: True,
+}
+"""Options of Airbyte's source-postgres 3.7 that are none here, and when they ask for nothing."""
+
+
 class SslMode(Config):
     """How the connection is encrypted; the certificates are PEM texts."""
 
@@ -91,6 +105,20 @@ class Postgres(Source):
     """How many connections read at the same time."""
 
     _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_airbyte_has_it(cls, values: Any) -> Any:
+        """Options of Airbyte's connector of this name that ask for nothing beyond what is done here are taken."""
+        if not isinstance(values, Mapping):
+            return values
+        kept = dict(values)
+        for name, harmless in AIRBYTES.items():
+            if name in kept and harmless(kept[name]):
+                del kept[name]
+            elif name in kept:
+                raise ValueError(f"{name} asks for what is not there yet: CDC, xmin, tunnels and Entra sign-in")
+        return kept
 
     @model_validator(mode="before")
     @classmethod
