@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api.own import session
+from kitestring.server.api.own import audit, session
 from kitestring.server.api.own import users as own_users
 from kitestring.server.api.public import (
     applications,
@@ -32,6 +32,7 @@ from kitestring.server.api.public import (
 from kitestring.server.auth.credentials import Remembered
 from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
+from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.problem import Problem, of_error
 
 log = logging.getLogger("kitestring.server")
@@ -58,7 +59,11 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.remembered = Remembered()
+    # The last one added is the first that a request meets.
+    app.add_middleware(BodyLimit, settings=context.settings)
     app.add_middleware(Gate, context=context)
+    app.add_middleware(Headers, settings=context.settings)
+    quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
     for prefix in PUBLIC:
@@ -69,7 +74,7 @@ def create_app(context: Context) -> FastAPI:
         ):
             app.include_router(room.router, prefix=prefix, include_in_schema=shown)
         app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
-    for room in (session, own_users):
+    for room in (session, own_users, audit):
         app.include_router(room.router, prefix=OWN)
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)

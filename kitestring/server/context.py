@@ -25,7 +25,7 @@ class Context:
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Open the store of these settings, brought up to date, and the vault."""
-        from kitestring.server import workspaces
+        from kitestring.server import audit, workspaces
         from kitestring.server.store.upgrade import upgrade
 
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,6 +33,7 @@ class Context:
         upgrade(store)
         workspaces.begin(store)
         vault = Vault.of(settings.secret_key, settings.home)
+        audit.listen(store, vault)
         return cls(settings, store, vault, Queue(store, settings), Runner(settings))
 
     def close(self) -> None:

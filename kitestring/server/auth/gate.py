@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.server.audit import acting
 from kitestring.server.auth import user
 from kitestring.server.auth.access import needs_credentials
 from kitestring.server.auth.credentials import ANYBODY, SAFE, authenticate
@@ -40,7 +41,9 @@ class Gate:
             problem = of_error(error)
             await JSONResponse(problem.body(), problem.status, headers=problem.headers)(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            who = getattr(request.state, "principal", None)
+            with acting(who.name if who else ""):
+                await self.app(scope, receive, send)
 
     async def enter(self, request: Request) -> None:
         """Let a request in, or raise what refuses it."""

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from kitestring.server import audit
 from kitestring.server.auth import session, user
 from kitestring.server.auth.access import Here, Known
 from kitestring.server.auth.credentials import address_of, login
@@ -84,6 +85,7 @@ def begin(here: Context, request: Request, response: Response, user_id: str) -> 
         opened = session.open_session(db, user_id, now, here.settings.session_s)
         row = user.by_id(db, user_id)
         assert row is not None
+        audit.note(db, here.store, actor=row.email, action="login", kind="user", resource_id=user_id)
         who = user.principal(db, row)
     response.set_cookie(
         session.COOKIE,

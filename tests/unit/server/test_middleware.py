@@ -1,0 +1,66 @@
+"""What every request and every answer meets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from fastapi.testclient import TestClient
+
+from kitestring.server.app import create_app
+from kitestring.server.context import Context
+from kitestring.server.middleware import OPEN_BYTES, WithoutQuery
+from kitestring.server.settings import Settings
+from tests.unit.server.tenants import Browser
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    """A body that does not say how long it is."""
+    yield b'{"name": "'
+    for _ in range(size // 1000):
+        yield b"x" * 1000
+    yield b'"}'
+
+
+def test_every_answer_has_the_security_headers_and_none_lets_another_site_read_it(context: Context) -> None:
+    client = Browser(context)
+    for path in ("/v1/health", "/v1/applications", "/v1/nothing", "/api/openapi.json"):
+        answer = client.get(path, headers={"Origin": "https://evil.example"})
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in answer.headers
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/v1/applications", headers=asked).headers
+
+
+def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(context: Context) -> None:
+    limited = Context(
+        Settings(home=context.settings.home, max_request_mb=0.1),
+        context.store,
+        context.vault,
+        context.queue,
+        context.runner,
+    )
+    client = TestClient(create_app(limited))
+    url = "/v1/applications"
+    assert client.post(url, json={"name": "x" * 200_000}).status_code == 413
+    assert client.post(url, content=chunks(200_000)).status_code == 413
+    assert client.post(url, json={"name": "x"}, headers={"Content-Length": "nonsense"}).status_code == 413
+    json = {"Content-Type": "application/json"}
+    assert client.post(url, content=chunks(0), headers=json).status_code == 400  # an empty name
+    assert client.post(url, content=iter([b'{"name":', b' "whole"}']), headers=json).json()["name"] == "whole"
+
+
+def test_where_no_credentials_are_asked_for_a_body_is_small(context: Context) -> None:
+    client = TestClient(create_app(context))
+    for url in ("/applications/token", "/api/kitestring/v1/session/login"):
+        assert client.post(url, content=b"x" * (OPEN_BYTES + 1)).status_code == 413
+        assert client.post(url, content=chunks(OPEN_BYTES + 1000)).status_code == 413
+
+
+def test_the_access_log_shows_no_query() -> None:
+    line = ("127.0.0.1:5", "GET", "/v1/oauth/callback?code=geheim&state=x", "1.1", 302)
+    record = logging.LogRecord("uvicorn.access", 20, "", 0, '%s - "%s %s HTTP/%s" %d', line, None)
+    assert WithoutQuery().filter(record)
+    assert record.getMessage() == '127.0.0.1:5 - "GET /v1/oauth/callback HTTP/1.1" 302'
