@@ -12,8 +12,7 @@ from fastapi.responses import JSONResponse
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api.own import audit, session
-from kitestring.server.api.own import users as own_users
+from kitestring.server.api import own
 from kitestring.server.api.public import (
     applications,
     connections,
@@ -74,8 +73,8 @@ def create_app(context: Context) -> FastAPI:
         ):
             app.include_router(room.router, prefix=prefix, include_in_schema=shown)
         app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
-    for room in (session, own_users, audit):
-        app.include_router(room.router, prefix=OWN)
+    for router in own.ROUTERS:
+        app.include_router(router, prefix=OWN)
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)

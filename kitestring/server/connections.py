@@ -363,17 +363,21 @@ def check_plan(context: Context, db: Connection, connection_id: str) -> None:
 def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Selection:
     """A configured stream as the engine takes it."""
     reads, writes = MODES[one.get("syncMode") or DEFAULT_MODE]
-    namespace = one.get("namespace")
     cursor = one.get("cursorField")
     return Selection(
-        name=f"{namespace}.{one['name']}" if namespace else one["name"],
+        name=key_of(one),
         sync_mode=reads,
         write_mode=writes,
         primary_key=[".".join(path) for path in one["primaryKey"]] if one.get("primaryKey") else None,
         cursor=".".join(cursor) if cursor and reads == SyncMode.incremental else None,
         fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
-        namespace=written_namespace(definition, form, namespace),
+        namespace=written_namespace(definition, form, one.get("namespace")),
     )
+
+
+def key_of(one: Mapping[str, Any]) -> str:
+    """The key of a configured stream, as states and jobs name it: `namespace.name`, or the name."""
+    return f"{one['namespace']}.{one['name']}" if one.get("namespace") else str(one["name"])
 
 
 def written_namespace(definition: str, form: str | None, namespace: str | None) -> str | None:

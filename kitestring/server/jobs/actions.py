@@ -160,6 +160,33 @@ def estimate(told: Told) -> Any:
     ).as_dict()
 
 
+def manifest_resolve(told: Told) -> Any:
+    """A manifest written out."""
+    from kitestring.declarative.builder.resolution import resolved
+
+    return resolved(told.request["manifest"])
+
+
+def manifest_validate(told: Told) -> Any:
+    """The defects of a manifest."""
+    from dataclasses import asdict
+
+    from kitestring.declarative.builder.validation import validate
+
+    return [asdict(one) for one in validate(told.request["manifest"], told.request.get("config"))]
+
+
+def manifest_read(told: Told) -> Any:
+    """A little of one stream of a manifest. Secrets of the configuration are masked in what is shown."""
+    from kitestring.declarative.builder.reading import read
+
+    given = told.request
+    found = read(
+        given["manifest"], given.get("config") or {}, str(given["stream"]), state=given.get("state"), **given["most"]
+    )
+    return found.values()
+
+
 ACTIONS: dict[str, Callable[[Told], Any]] = {
     "spec": spec,
     "check": check,
@@ -167,4 +194,7 @@ ACTIONS: dict[str, Callable[[Told], Any]] = {
     "read": read,
     "search": search,
     "estimate": estimate,
+    "manifest_resolve": manifest_resolve,
+    "manifest_validate": manifest_validate,
+    "manifest_read": manifest_read,
 }

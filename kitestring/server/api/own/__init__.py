@@ -1,1 +1,19 @@
-"""Kitestring's own API, at /api/kitestring/v1: what Airbyte's has no word for."""
+"""Kitestring's own API, at /api/kitestring/v1: what Airbyte's has no word for. One file per resource."""
+
+from kitestring.server.api.own import (
+    audit,
+    builder,
+    catalog,
+    checks,
+    connections,
+    jobs,
+    search,
+    server,
+    session,
+    users,
+)
+
+ROUTERS = tuple(
+    room.router for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder)
+)
+"""All of it, for `app.py`."""

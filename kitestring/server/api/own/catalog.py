@@ -1,0 +1,93 @@
+"""The connectors that there are: ours, the public ones of Airbyte's catalog, and the form of each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Query
+
+from kitestring.server import connectors
+from kitestring.server.auth.access import Here, InstanceAdmin, Reader
+from kitestring.server.connectors import Definition
+from kitestring.server.problem import Problem, not_found
+
+router = APIRouter(prefix="/connectors", tags=["connectors"])
+Kind = Literal["source", "destination"]
+
+
+def shown(one: Definition) -> dict[str, Any]:
+    return {
+        "definitionId": one.id,
+        "kind": one.kind,
+        "name": one.name,
+        "type": one.type,
+        "connector": one.connector,
+        "version": one.version,
+        "native": one.native,
+        "installed": one.native or one.manifest is not None or installed(one),
+        "documentationUrl": one.docs,
+    }
+
+
+def installed(one: Definition) -> bool:
+    from kitestring.airbyte import installation
+
+    return installation.installed(one.kind, one.connector) is not None
+
+
+@router.get("", operation_id="listConnectors")
+def listed(
+    who: Reader,
+    here: Here,
+    kind: Kind | None = None,
+    search: str = Query("", description="Words that the name, the type or the image holds."),
+    native: bool | None = None,
+    workspaceId: str | None = None,
+) -> Any:
+    """All connectors, those of Kitestring first; with `workspaceId` also the custom ones of a workspace."""
+    kinds: list[Kind] = [kind] if kind else ["source", "destination"]
+    found: list[Definition] = []
+    with here.store.read() as db:
+        for one in kinds:
+            found += connectors.built_in(one).values()
+            found += connectors.custom(db, one, workspaceId) if workspaceId else []
+    words = search.lower().split()
+    chosen = [
+        one
+        for one in found
+        if all(word in f"{one.name} {one.type} {one.repository}".lower() for word in words)
+        and native in (None, one.native)
+    ]
+    return {"data": [shown(one) for one in sorted(chosen, key=lambda one: (not one.native, one.name.lower()))]}
+
+
+@router.get("/{kind}/{definitionId}", operation_id="getConnector")
+def get(who: Reader, here: Here, kind: Kind, definitionId: str) -> Any:
+    """A connector with the form of its configuration (`spec`: a JSON Schema). By id, or by type (`zendesk-support`)."""
+    with here.store.read() as db:
+        one = definition(db, kind, definitionId)
+    return {**shown(one), "spec": connectors.spec_of(one)}
+
+
+@router.post("/{kind}/{definitionId}/install", operation_id="installConnector")
+def install(who: InstanceAdmin, here: Here, kind: Kind, definitionId: str) -> Any:
+    """Install a public connector of Airbyte's: its manifest from the registry, or its package from PyPI."""
+    from kitestring.airbyte import catalog, installation
+    from kitestring.airbyte.remote import Remote
+
+    with here.store.read() as db:
+        one = definition(db, kind, definitionId)
+    entry = catalog.index().get(kind, one.connector)
+    if one.native or entry is None:
+        raise Problem(422, f"{one.name} comes with Kitestring", hint="There is nothing to install.")
+    installation.install(entry, remote=Remote())
+    return {**shown(one), "spec": connectors.spec_of(one)}
+
+
+def definition(db: Any, kind: Kind, word: str) -> Definition:
+    if len(word) == 36 and word.count("-") == 4:
+        return connectors.get(db, kind, word)
+    try:
+        return connectors.of_type(kind, word)
+    except Problem as problem:
+        raise not_found(f"{kind} connector", word) from problem

@@ -1,0 +1,142 @@
+"""What can be done with a connection beyond Airbyte's API: streams one by one, state, estimates."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from kitestring.server import connections
+from kitestring.server.api.own.jobs import answer, row_of
+from kitestring.server.auth.access import Editor, Here, Reader, Runner
+from kitestring.server.context import Context
+from kitestring.server.jobs import Busy
+from kitestring.server.jobs.queue import keep_state
+from kitestring.server.problem import Problem
+from kitestring.server.store.tables import states
+from kitestring.types import COUNTS
+
+router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"])
+
+
+class Streams(BaseModel):
+    """The streams that are meant, by name; none are all."""
+
+    streams: list[str] = Field(default_factory=list)
+
+
+class Refresh(Streams):
+    """How to read again: `truncate` replaces what is there at the end, `merge` lays the new over it."""
+
+    mode: Literal["truncate", "merge"] = "truncate"
+
+
+class Window(BaseModel):
+    """A stream, and from which cursor value to which it is read once more."""
+
+    stream: str
+    from_: Any = Field(alias="from")
+    to: Any = None
+
+
+class States(BaseModel):
+    """States by stream."""
+
+    states: dict[str, dict[str, Any]]
+
+
+@router.post("/sync", operation_id="syncConnection", status_code=202)
+def sync(who: Runner, here: Here, connectionId: UUID) -> Any:
+    """Copy what is new, now."""
+    return begun(here, str(connectionId), "sync", {})
+
+
+@router.post("/refresh", operation_id="refreshConnection", status_code=202)
+def refresh(who: Runner, here: Here, connectionId: UUID, body: Refresh) -> Any:
+    """Read streams from the beginning. What is there stays until the new is whole."""
+    return begun(here, str(connectionId), "refresh", {**wanted(here, connectionId, body.streams), "mode": body.mode})
+
+
+@router.post("/clear", operation_id="clearConnection", status_code=202)
+def clear(who: Editor, here: Here, connectionId: UUID, body: Streams) -> Any:
+    """Remove what the streams have at the destination, and their states. There is no way back but a sync."""
+    return begun(here, str(connectionId), "clear", wanted(here, connectionId, body.streams))
+
+
+@router.post("/backfill", operation_id="backfillConnection", status_code=202)
+def backfill(who: Runner, here: Here, connectionId: UUID, body: Window) -> Any:
+    """Read a window of a stream once more; its state stays as it is."""
+    options = {"stream": body.stream, "from": body.from_, "to": body.to}
+    wanted(here, connectionId, [body.stream])
+    return begun(here, str(connectionId), "backfill", options)
+
+
+@router.get("/state", operation_id="getState")
+def get_state(who: Reader, here: Here, connectionId: UUID) -> Any:
+    """What each stream goes on from."""
+    with here.store.read() as db:
+        connections.get(db, str(connectionId))
+        rows = db.execute(select(states).where(states.c.connection_id == str(connectionId)).order_by(states.c.stream))
+        return {"states": {row.stream: row.state for row in rows if row.stream != COUNTS}}
+
+
+@router.put("/state", operation_id="putState")
+def put_state(who: Editor, here: Here, connectionId: UUID, body: States) -> Any:
+    """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
+    wanted(here, connectionId, [one for one in body.states if one])
+    with here.store.write() as db:
+        idle(here, db, str(connectionId))
+        now = here.store.now_ms(db)
+        for stream, state in body.states.items():
+            keep_state(db, str(connectionId), stream, state, now)
+    return get_state(who, here, connectionId)
+
+
+@router.delete("/state", operation_id="resetState", status_code=204)
+def reset_state(who: Editor, here: Here, connectionId: UUID, stream: str | None = None) -> Response:
+    """Forget the state of a stream (of all, without one): the next sync reads it from the beginning."""
+    with here.store.write() as db:
+        connections.get(db, str(connectionId))
+        idle(here, db, str(connectionId))
+        gone = states.delete().where(states.c.connection_id == str(connectionId))
+        db.execute(gone if stream is None else gone.where(states.c.stream == stream))
+    return Response(status_code=204)
+
+
+@router.post("/estimate", operation_id="estimateConnection")
+def estimate(who: Runner, here: Here, connectionId: UUID, sample: int = 1000) -> Any:
+    """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
+    plan = connections.plan_of(here, str(connectionId))
+    request = {**plan.body(), "states": here.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
+    return here.runner.run("estimate", request, limit_s=300.0)
+
+
+def begun(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    with context.store.write() as db:
+        connections.get(db, connection_id)
+        try:
+            job = context.queue.enqueue(db, connection_id, kind, cause="api", options=options)
+        except Busy as busy:
+            raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
+        return answer(row_of(db, job))
+
+
+def wanted(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
+    """The named streams as a job's options. 422 for one that the connection has not got."""
+    with context.store.read() as db:
+        row = connections.get(db, str(connection_id))
+    known = {connections.key_of(one) for one in row.streams}
+    for name in names:
+        if name not in known:
+            raise Problem(422, f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(known))}.")
+    return {"streams": names} if names else {}
+
+
+def idle(context: Context, db: Any, connection_id: str) -> None:
+    """409 while the connection has a job."""
+    active = context.queue.active(db, connection_id)
+    if active is not None:
+        raise Problem(409, f"job {active} of this connection has not ended", hint="Wait for it, or cancel it.")

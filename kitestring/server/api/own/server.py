@@ -1,0 +1,52 @@
+"""The server itself: its settings without secrets, its workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import select
+
+from kitestring import __version__
+from kitestring.server.auth.access import Here, InstanceAdmin, Known
+from kitestring.server.store.tables import workers
+
+router = APIRouter(tags=["server"])
+PRIVATE = frozenset({"secret_key", "database_url", "home"})
+
+
+@router.get("/settings", operation_id="getSettings")
+def settings(who: InstanceAdmin, here: Here) -> Any:
+    """Every setting that is no secret, by name; each is the variable KITESTRING_ + its name in capitals."""
+    shown = here.settings.model_dump(mode="json")
+    form = type(here.settings).spec()["properties"]
+    return {
+        "version": __version__,
+        "store": "sqlite" if here.store.sqlite else "postgresql",
+        "settings": {
+            name: value
+            for name, value in shown.items()
+            if name not in PRIVATE and not form.get(name, {}).get("airbyte_secret")
+        },
+    }
+
+
+@router.get("/workers", operation_id="listWorkers")
+def listed(who: Known, here: Here) -> Any:
+    """The workers that were seen of late."""
+    with here.store.read() as db:
+        now = here.store.now_ms(db)
+        rows = list(db.execute(select(workers).order_by(workers.c.started_at_ms)))
+    return {
+        "data": [
+            {
+                "workerId": row.id,
+                "host": row.host,
+                "slots": row.slots,
+                "running": row.running,
+                "startedAtMs": row.started_at_ms,
+                "seenAgoS": round((now - row.seen_at_ms) / 1000, 1),
+            }
+            for row in rows
+        ]
+    }

@@ -1,0 +1,152 @@
+"""Kitestring's own API: what Airbyte's has no word for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from test_connections import joined, made
+
+from kitestring.server import connections as rooms
+from kitestring.server.app import create_app
+from kitestring.server.context import Context
+from kitestring.server.jobs import Worker
+
+OWN = "/api/kitestring/v1"
+
+
+@pytest.fixture
+def client(context: Context) -> TestClient:
+    return TestClient(create_app(context))
+
+
+@pytest.fixture
+def working(context: Context) -> Iterator[Worker]:
+    worker = Worker(context, rooms.plan_of, slots=1)
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def connection(context: Context, tmp_path: Path) -> str:
+    return joined(context, tmp_path / "out", [{"name": "users", "syncMode": "incremental_append"}])
+
+
+def events_of(client: TestClient, job: int, **headers: str) -> list[tuple[str, str, Any]]:
+    """Kind, id and data of every event, until the stream ends."""
+    found = []
+    with client.stream("GET", f"{OWN}/jobs/{job}/events", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for block in "".join(answer.iter_text()).split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+            if fields:
+                found.append((fields["event"], fields["id"], json.loads(fields["data"])))
+    return found
+
+
+def test_a_job_is_told_as_it_happens_and_whole_when_it_has_ended(
+    client: TestClient, working: Worker, connection: str
+) -> None:
+    answer = client.post(f"{OWN}/connections/{connection}/sync")
+    assert answer.status_code == 202
+    job = answer.json()["jobId"]
+    told = events_of(client, job)
+    assert told[-1][0] == "end"
+    assert told[-1][2] == {"status": "succeeded"}
+    assert {kind for kind, _, _ in told} == {"job", "log", "end"}
+    logs = [data for kind, _, data in told if kind == "log"]
+    again = events_of(client, job, **{"Last-Event-ID": told[-1][1]})
+    assert not [data for kind, _, data in again if kind == "log"]
+    whole = client.get(f"{OWN}/jobs/{job}").json()
+    assert whole["history"][0]["streams"]["users"]["written"] == 30
+    entries = client.get(f"{OWN}/jobs/{job}/attempts/1/log", params={"level": "info"}).json()["entries"]
+    assert [one["message"] for one in entries] == [one["message"] for one in logs]
+    assert client.get(f"{OWN}/jobs").json()["data"][0]["jobId"] == job
+
+
+def test_a_state_is_seen_set_with_known_streams_only_and_forgotten(
+    client: TestClient, context: Context, connection: str
+) -> None:
+    place = f"{OWN}/connections/{connection}/state"
+    assert client.get(place).json() == {"states": {}}
+    assert client.put(place, json={"states": {"users": {"cursor": "2024"}}}).json() == {
+        "states": {"users": {"cursor": "2024"}}
+    }
+    refused = client.put(place, json={"states": {"usres": {}}})
+    assert refused.status_code == 422
+    assert "It has: users" in refused.json()["detail"]
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, connection)
+    assert client.put(place, json={"states": {"users": {}}}).status_code == 409
+    client.post(f"{OWN}/jobs/{job}/cancel")
+    assert client.delete(place, params={"stream": "users"}).status_code == 204
+    assert client.get(place).json() == {"states": {}}
+
+
+def test_streams_are_refreshed_and_cleared_one_by_one(client: TestClient, connection: str) -> None:
+    refused = client.post(f"{OWN}/connections/{connection}/refresh", json={"streams": ["nosuch"]})
+    assert refused.status_code == 422
+    job = client.post(f"{OWN}/connections/{connection}/refresh", json={"streams": ["users"], "mode": "merge"}).json()
+    assert (job["kind"], job["options"]) == ("refresh", {"streams": ["users"], "mode": "merge"})
+    busy = client.post(f"{OWN}/connections/{connection}/clear", json={})
+    assert (busy.status_code, busy.json()["data"]["jobId"]) == (409, job["jobId"])
+    assert client.post(f"{OWN}/jobs/{job['jobId']}/cancel").json()["status"] == "cancelled"
+    assert client.post(f"{OWN}/jobs/{job['jobId']}/cancel").status_code == 409
+
+
+def test_a_source_is_checked_kept_or_not(client: TestClient, context: Context) -> None:
+    source = made(context, "source", "sample", {"count": 3})
+    assert client.post(f"{OWN}/sources/{source}/check").json()["status"] == "succeeded"
+    workspace = client.get("/v1/workspaces").json()["data"][0]["workspaceId"]
+    draft = {"kind": "source", "workspaceId": workspace, "configuration": {"sourceType": "sample", "cuont": 3}}
+    told = client.post(f"{OWN}/check", json=draft).json()
+    assert told["status"] == "failed"
+    assert "did you mean count" in told["message"]
+    lost = {"sourceType": "postgres", "host": "127.0.0.1", "port": 1, "password": "a secret of ours"}
+    told = client.post(f"{OWN}/check", json={**draft, "configuration": lost}).json()
+    assert told["status"] == "failed"
+    assert told["hint"]
+    assert "a secret of ours" not in json.dumps(told)
+    records = client.post(f"{OWN}/sources/{source}/read", json={"stream": "users", "limit": 2}).json()["records"]
+    assert len(records) == 2
+
+
+def test_connectors_are_found_with_their_forms(client: TestClient) -> None:
+    found = client.get(f"{OWN}/connectors", params={"search": "zendesk support", "kind": "source"}).json()["data"]
+    assert [one["type"] for one in found] == ["zendesk-support"]
+    one = client.get(f"{OWN}/connectors/source/zendesk-support").json()
+    assert one["spec"]["properties"]["subdomain"]
+    assert client.get(f"{OWN}/connectors/source/{one['definitionId']}").json()["connector"] == "zendesk_support"
+    assert client.get(f"{OWN}/connectors/source/zendesk-suport").status_code == 404
+
+
+def test_a_draft_of_a_manifest_is_validated_and_resolved_in_a_child(client: TestClient) -> None:
+    workspace = client.get("/v1/workspaces").json()["data"][0]["workspaceId"]
+    body = {"workspaceId": workspace, "manifest": "type: DeclarativeSource\nstreams: []\n"}
+    defects = client.post(f"{OWN}/builder/validate", json=body).json()["defects"]
+    assert "no streams" in " ".join(one["message"] for one in defects)
+    assert client.post(f"{OWN}/builder/resolve", json={**body, "manifest": "a: ["}).status_code == 422
+    schema = client.post(f"{OWN}/builder/infer", json={"workspaceId": workspace, "records": [{"id": 1}, {"id": "x"}]})
+    assert schema.json()["schema"]["properties"]["id"]
+
+
+def test_settings_are_shown_without_secrets_and_a_search_needs_a_store_that_can(
+    client: TestClient, context: Context, connection: str
+) -> None:
+    shown = client.get(f"{OWN}/settings").json()
+    assert shown["settings"]["lease_s"] == context.settings.lease_s
+    assert not {"secret_key", "database_url"} & set(shown["settings"])
+    with context.store.read() as db:
+        destination = rooms.get(db, connection).destination_id
+    refused = client.post(f"{OWN}/destinations/{destination}/search", json={"text": "x"})
+    assert (refused.status_code, "cannot be searched" in refused.json()["detail"]) == (422, True)
+
+
+def test_what_is_not_there_is_said(client: TestClient) -> None:
+    for place in ("jobs/7", "jobs/7/events", "jobs/99999999999999999999999"):
+        assert client.get(f"{OWN}/{place}").status_code == 404
