@@ -1,22 +1,171 @@
-"""Brings a store to the version of this program."""
+"""Brings a store to the version of this program: one process at a time, after a backup of an SQLite file.
+
+A store that a newer program has migrated is refused. A migration that fails leaves the store as it was: each step is a
+transaction, and the backup lies beside the store.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kitestring import __version__
+from kitestring.errors import ConfigError
 from kitestring.server.store.store import Store
 
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection
+
+log = logging.getLogger("kitestring.server")
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = 7_061_947
+KEPT_BACKUPS = 5
 
 
-def upgrade(store: Store) -> None:
-    """Run the migrations that are missing."""
+def upgrade(store: Store, migrations: Path = MIGRATIONS) -> list[str]:
+    """Run the migrations that are missing; their names. `ConfigError` for a store that is newer than this program."""
+    with alone(store):
+        current, wanted = versions(store, migrations)
+        if current == wanted:
+            return []
+        if current:
+            log.info("upgrading the store", extra={"from": current, "to": wanted})
+            backup(store, f"before-{wanted}")
+        return migrate(store, migrations, current)
+
+
+def versions(store: Store, migrations: Path = MIGRATIONS) -> tuple[str, str]:
+    """The version of a store ("" for an empty one) and that of this program. `ConfigError` where the first is newer."""
+    from alembic.migration import MigrationContext
+
+    scripts = scripts_of(migrations)
+    with store.read() as db:
+        current = MigrationContext.configure(db).get_current_revision() or ""
+    known = {one.revision for one in scripts.walk_revisions()}
+    if current and current not in known:
+        raise ConfigError(
+            f"the store {store.shown} has the version {current}, and Kitestring {__version__} knows it up to "
+            f"{scripts.get_current_head()}: a newer Kitestring has used it",
+            hint="Install that version again, or restore the backup that it made (folder backups beside the store).",
+            version=current,
+        )
+    return current, scripts.get_current_head() or ""
+
+
+def migrate(store: Store, migrations: Path, current: str) -> list[str]:
+    """Run the missing migrations, each in a transaction of its own."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with store.engine.connect() as db:
-        config.attributes["connection"] = db
-        command.upgrade(config, "head")
-        db.commit()
+    config.set_main_option("script_location", str(migrations))
+    missing = [one.revision for one in scripts_of(migrations).iterate_revisions("head", current or "base")][::-1]
+    done: list[str] = []
+    for revision in missing:
+        with store.engine.connect().execution_options(kitestring_write=True) as db, unlinked(store, db), db.begin():
+            config.attributes["connection"] = db
+            try:
+                command.upgrade(config, revision)
+                if store.sqlite and (lost := db.exec_driver_sql("PRAGMA foreign_key_check").first()):
+                    raise ConfigError(f"a row of {lost[0]} would name one of {lost[2]} that is not there")
+            except Exception as error:
+                raise ConfigError(
+                    f"the store {store.shown} could not be brought to the version {revision}: {error}",
+                    hint="It is as it was before this step. Report this; until then, go on with the version you had.",
+                    version=revision,
+                ) from error
+        done.append(revision)
+    return done
+
+
+@contextlib.contextmanager
+def unlinked(store: Store, db: Connection) -> Iterator[None]:
+    """Foreign keys out of force on SQLite, which changes a table by making it anew: dropping the old would cascade."""
+    raw: Any = db.connection.dbapi_connection
+    if store.sqlite:
+        raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        if store.sqlite:
+            raw.execute("PRAGMA foreign_keys=ON")
+
+
+def scripts_of(migrations: Path) -> ScriptDirectory:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    return ScriptDirectory.from_config(config)
+
+
+def backup(store: Store, name: str = "") -> Path | None:
+    """A whole copy of an SQLite store, taken while others may use it; None for PostgreSQL, which has its own tools.
+
+    Copies lie in the folder `backups` beside the store; the oldest of more than five are removed.
+    """
+    if store.path is None:
+        return None
+    folder = store.path.parent / "backups"
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    path = folder / f"{store.path.stem}-{moment}{f'-{name}' if name else ''}.sqlite"
+    draft = path.with_suffix(".tmp")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(sqlite3.connect(store.path)) as source,
+            contextlib.closing(sqlite3.connect(draft)) as to,
+        ):
+            source.backup(to)
+        draft.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        draft.unlink(missing_ok=True)
+        raise ConfigError(
+            f"the store cannot be backed up to {path}: {error}",
+            hint="Make room, or make the data folder writable; nothing was changed.",
+        ) from error
+    for old in sorted(folder.glob(f"{store.path.stem}-*.sqlite"))[:-KEPT_BACKUPS]:
+        old.unlink(missing_ok=True)
+    log.info("the store was backed up", extra={"path": str(path)})
+    return path
+
+
+@contextlib.contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """One process at a time: by a lock file beside SQLite, by an advisory lock of PostgreSQL."""
+    if store.path is None:
+        from sqlalchemy import text
+
+        with store.engine.connect() as db:
+            db.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+            db.commit()
+            try:
+                yield
+            finally:
+                db.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+                db.commit()
+        return
+    try:
+        store.path.parent.mkdir(parents=True, exist_ok=True)
+        file: Any = store.path.with_name(f"{store.path.name}.upgrade.lock").open("a+")
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {store.path.parent} cannot be written: {error.strerror or error}",
+            hint="Give this user the right to write there, or set KITESTRING_HOME.",
+        ) from error
+    with file:
+        if os.name != "nt":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,130 @@
+"""A store is brought to the version of the program: once, after a backup, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kitestring.errors import ConfigError
+from kitestring.server.store import Store
+from kitestring.server.store.upgrade import KEPT_BACKUPS, MIGRATIONS, backup, upgrade, versions
+
+STEP = '''"""A step."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
+
+
+def upgrade() -> None:
+    op.create_table("t{revision}", sa.Column("id", sa.Integer))
+    {more}
+'''
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(f"sqlite:///{tmp_path / 'home' / 'kitestring.sqlite'}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """The migrations, with one more step."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    add(folder, "9998", versions_of(MIGRATIONS)[-1])
+    return folder
+
+
+def versions_of(folder: Path) -> list[str]:
+    return sorted(path.name[:4] for path in (folder / "versions").glob("0*.py"))
+
+
+def add(folder: Path, revision: str, before: str, more: str = "") -> None:
+    text = STEP.format(revision=revision, before=before, more=more or "pass")
+    (folder / "versions" / f"{revision}_step.py").write_text(text)
+
+
+def tables(store: Store) -> set[str]:
+    with sqlite3.connect(store.path or "") as db:
+        return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def backups(store: Store) -> list[Path]:
+    assert store.path is not None
+    return sorted((store.path.parent / "backups").glob("*"))
+
+
+def test_an_empty_store_is_made_without_a_backup_and_a_second_start_changes_nothing(store: Store) -> None:
+    assert upgrade(store) == versions_of(MIGRATIONS)
+    assert upgrade(store) == []
+    assert "jobs" in tables(store)
+    assert not backups(store)
+
+
+def test_a_store_is_backed_up_before_it_is_changed(store: Store, newer: Path) -> None:
+    upgrade(store)
+    assert upgrade(store, newer) == ["9998"]
+    assert "t9998" in tables(store)
+    (copy,) = backups(store)
+    assert copy.name.endswith("-before-9998.sqlite")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    old = Store(f"sqlite:///{copy}")
+    assert "jobs" in tables(old)
+    assert "t9998" not in tables(old)
+    old.close()
+
+
+def test_a_newer_store_refuses_an_older_program_with_both_versions(store: Store, newer: Path) -> None:
+    upgrade(store, newer)
+    with pytest.raises(ConfigError, match=r"version 9998, and Kitestring .* knows it up to 0001") as told:
+        upgrade(store)
+    assert "backup" in told.value.hint
+    assert "t9998" in tables(store)
+
+
+def test_a_step_that_fails_leaves_the_store_as_it_was_before_it(store: Store, newer: Path) -> None:
+    upgrade(store)
+    add(newer, "9999", "9998", 'op.execute("INSERT INTO nowhere VALUES (1)")')
+    with pytest.raises(ConfigError, match="could not be brought to the version 9999"):
+        upgrade(store, newer)
+    assert "t9998" in tables(store)
+    assert "t9999" not in tables(store)
+    assert versions(store, newer)[0] == "9998"
+
+
+def test_two_programs_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    done: list[list[str]] = []
+
+    def begin() -> None:
+        one = Store(f"sqlite:///{tmp_path / 'kitestring.sqlite'}")
+        done.append(upgrade(one))
+        one.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, done)) == [0, 0, 0, len(versions_of(MIGRATIONS))]
+
+
+def test_old_backups_are_removed(store: Store) -> None:
+    upgrade(store)
+    made = [backup(store) for _ in range(KEPT_BACKUPS + 2)]
+    assert backups(store) == made[2:]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        upgrade(Store(f"sqlite:///{tmp_path / 'file' / 'kitestring.sqlite'}"))
