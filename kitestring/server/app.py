@@ -20,6 +20,7 @@ from kitestring.server.api.public import (
     destinations,
     health,
     jobs,
+    oauth,
     organizations,
     permissions,
     sources,
@@ -32,6 +33,7 @@ from kitestring.server.auth.credentials import Remembered
 from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
+from kitestring.server.oauth.vendor import VENDORS
 from kitestring.server.problem import Problem, of_error
 
 log = logging.getLogger("kitestring.server")
@@ -58,6 +60,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.remembered = Remembered()
+    app.state.vendors = dict(VENDORS)
     # The last one added is the first that a request meets.
     app.add_middleware(BodyLimit, settings=context.settings)
     app.add_middleware(Gate, context=context)
@@ -69,7 +72,7 @@ def create_app(context: Context) -> FastAPI:
         shown = prefix == PUBLIC[1]
         for room in (
             *(health, workspaces, sources, destinations, connections, streams, jobs, definitions, tags),
-            *(organizations, applications, permissions, users),
+            *(organizations, applications, permissions, users, oauth),
         ):
             app.include_router(room.router, prefix=prefix, include_in_schema=shown)
         app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)

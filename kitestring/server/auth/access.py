@@ -44,7 +44,6 @@ OPEN = frozenset(
         "/api/kitestring/v1/session/login",
         "/api/kitestring/v1/session/oidc",
         "/api/kitestring/v1/session/oidc/callback",
-        "/api/kitestring/v1/oauth/callback",
         "/api/openapi.json",
     }
 )

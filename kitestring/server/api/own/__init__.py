@@ -6,6 +6,7 @@ from kitestring.server.api.own import (
     catalog,
     checks,
     connections,
+    consents,
     jobs,
     search,
     server,
@@ -14,6 +15,7 @@ from kitestring.server.api.own import (
 )
 
 ROUTERS = tuple(
-    room.router for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder)
+    room.router
+    for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents)
 )
 """All of it, for `app.py`."""

@@ -14,6 +14,7 @@ from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, vi
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.connectors import Kind
 from kitestring.server.context import Context
+from kitestring.server.oauth import consent
 from kitestring.server.problem import Problem
 
 
@@ -71,11 +72,15 @@ def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
         return answer(db, kind, actors.get(db, kind, actor_id))
 
 
-def no_secret_id(secret_id: str | None) -> None:
-    if secret_id is not None:
-        raise Problem(
-            422, "secretId names a secret of Airbyte's OAuth flow, and there is none here", hint="Leave it out."
-        )
+def with_consent(
+    here: Context, db: Any, kind: Kind, workspace_id: str, connector: str, config: dict[str, Any], secret_id: str | None
+) -> dict[str, Any]:
+    """The configuration with the credentials that a consent has brought."""
+    if secret_id is None:
+        return config
+    if kind != "source":
+        raise Problem(422, "only a source has a consent", hint="Leave secretId out.")
+    return {**config, **consent.redeem(here, db, secret_id, workspace_id, connector)}
 
 
 def router(kind: Kind) -> APIRouter:
@@ -106,7 +111,6 @@ def router(kind: Kind) -> APIRouter:
 
     @made.post("", operation_id=f"create{title}")
     def create(who: Editor, here: Here, body: Create) -> Any:
-        no_secret_id(body.secretId)
         with here.store.write() as db:
             spaces.get(db, str(body.workspaceId))
             definition = actors.definition_named(
@@ -114,6 +118,8 @@ def router(kind: Kind) -> APIRouter:
             )
             if definition.workspace_id not in (None, str(body.workspaceId)):
                 raise Problem(422, "the connector belongs to another workspace", hint="Take one of this workspace.")
+            workspace_id = str(body.workspaceId)
+            config = with_consent(here, db, kind, workspace_id, definition.connector, body.configuration, body.secretId)
             made_id = actors.create(
                 here,
                 db,
@@ -121,7 +127,7 @@ def router(kind: Kind) -> APIRouter:
                 workspace_id=str(body.workspaceId),
                 name=body.name,
                 definition=definition,
-                config=body.configuration,
+                config=config,
             )
         return one(here, kind, made_id)
 
@@ -136,7 +142,6 @@ def router(kind: Kind) -> APIRouter:
 
     @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}")
     def patch(who: Editor, here: Here, request: Request, body: Annotated[Patch, Body()]) -> Any:
-        no_secret_id(body.secretId)
         actor_id = named(request, kind)
         with here.store.write() as db:
             row = actors.get(db, kind, actor_id)
@@ -144,7 +149,11 @@ def router(kind: Kind) -> APIRouter:
                 raise Problem(
                     422, f"a {kind} does not move to another workspace", hint=f"Create a {kind} there, delete this one."
                 )
-            actors.change(here, db, kind, actor_id, name=body.name, config=body.configuration, merge=True)
+            config = body.configuration
+            if body.secretId is not None:
+                connector = actors.definition_of(db, kind, row).connector
+                config = with_consent(here, db, kind, row.workspace_id, connector, config or {}, body.secretId)
+            actors.change(here, db, kind, actor_id, name=body.name, config=config, merge=True)
         return one(here, kind, actor_id)
 
     @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}")

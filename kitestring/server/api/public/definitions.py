@@ -28,7 +28,7 @@ class Create(BaseModel):
 
     name: str = Field(min_length=1)
     dockerRepository: str = Field(min_length=1)
-    dockerImageTag: str = Field(min_length=1)
+    dockerImageTag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
     documentationUrl: str | None = None
 
 
@@ -38,7 +38,7 @@ class Update(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str = Field(min_length=1)
-    dockerImageTag: str = Field(min_length=1)
+    dockerImageTag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 
 class Manifest(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kitestring.server import workspaces
 from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, visible
 from kitestring.server.auth.access import Admin, Here, Reader
+from kitestring.server.auth.principal import Role
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
@@ -96,11 +97,13 @@ def listed(
 @router.post("", operation_id="createWorkspace")
 def create(who: Admin, here: Here, body: Create) -> Any:
     with here.store.write() as db:
+        organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
+        who.require_organization(organization_id, Role.editor)
         made = workspaces.create(
             db,
             body.name,
             here.store.now_ms(db),
-            organization_id=str(body.organizationId) if body.organizationId else None,
+            organization_id=organization_id,
             notifications=body.notifications.model_dump(exclude_none=True) if body.notifications else {},
         )
         return answer(workspaces.get(db, made))

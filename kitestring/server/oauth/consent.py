@@ -1,0 +1,324 @@
+"""A consent: begun by an editor, agreed to at the vendor, ended with tokens that are sealed into a source.
+
+`begin` keeps what is needed under the hash of a random `state` for ten minutes; `end` takes it away in one
+transaction, so that a state is good once. The code is exchanged with the redirect address and the PKCE verifier that
+belong to that state. What comes back goes into the source that the consent was begun for, or is kept for an hour under
+a secret id, with which its workspace (and no other) makes a source.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from sqlalchemy import Connection, delete, select
+
+from kitestring.errors import AuthError, ConfigError, KitestringError
+from kitestring.server import actors
+from kitestring.server.audit import acting
+from kitestring.server.auth.digest import digest, fresh
+from kitestring.server.context import Context
+from kitestring.server.oauth.vendor import Vendor
+from kitestring.server.problem import Problem
+from kitestring.server.settings import LOOPBACK
+from kitestring.server.store.tables import consents, oauth_credentials, workspaces
+
+MINUTES, SECRET_MINUTES = 10, 60
+CALLBACK = "/api/public/v1/oauth/callback"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a callback leads to: where the browser goes on, and a secret id where no source was named."""
+
+    redirect_url: str
+    secret_id: str = ""
+    source_id: str = ""
+    error: str = ""
+
+    @property
+    def location(self) -> str:
+        """The address to go on to, with what has come of it in the query."""
+        said = {"secret_id": self.secret_id, "source_id": self.source_id, "error": self.error}
+        query = urlencode({name: value for name, value in said.items() if value})
+        return f"{self.redirect_url}{'&' if '?' in self.redirect_url else '?'}{query}"
+
+
+def begin(
+    context: Context,
+    vendor: Vendor,
+    *,
+    actor: str,
+    workspace_id: str,
+    redirect_url: str,
+    config: Mapping[str, Any],
+    source_id: str | None = None,
+    scopes: list[str] | None = None,
+    browser: str = "",
+) -> str:
+    """The address at which the vendor asks for consent. `browser`: only the browser with this cookie may come back."""
+    check_redirect(context, redirect_url)
+    with context.store.read() as db:
+        client_id, _ = client(context, db, vendor, workspace_id, config)
+    state, verifier = fresh(), fresh()
+    ours = f"{context.settings.url}{CALLBACK}"
+    body = {
+        "connector": vendor.connector,
+        "actor": actor,
+        "workspace_id": workspace_id,
+        "redirect_url": redirect_url,
+        "ours": ours,
+        "source_id": source_id,
+        "browser": digest(browser) if browser else "",
+        "config": {name: config[name] for name in vendor.inputs if name in config},
+        "own": own_client(vendor, config),
+        "verifier": verifier,
+    }
+    with context.store.write() as db:
+        now = context.store.now_ms(db)
+        keep(context, db, state, body, now, MINUTES)
+    query = {
+        "client_id": client_id,
+        "redirect_uri": ours,
+        "response_type": "code",
+        "state": state,
+        **({"scope": vendor.separator.join(scopes or vendor.scopes)} if scopes or vendor.scopes else {}),
+        **vendor.extra,
+    }
+    if vendor.pkce:
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+    return f"{vendor.address(vendor.authorize_url, config)}?{urlencode(query)}"
+
+
+def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str], browser: str = "") -> Ended:
+    """What the vendor's redirect brings. 400 for a state that is unknown, spent, expired or of another browser."""
+    with context.store.write() as db:
+        body = take(context, db, query.get("state", ""))
+    if body is None or "verifier" not in body or (body["browser"] and body["browser"] != digest(browser)):
+        raise Problem(
+            400,
+            "the consent is not known, was used already or has expired",
+            hint="Begin it again.",
+            title="bad-request",
+        )
+    back = str(body["redirect_url"])
+    if "code" not in query:
+        return Ended(back, error=str(query.get("error") or "no_code")[:100])
+    try:
+        return finish(context, vendors[body["connector"]], body, query)
+    except KitestringError as error:
+        return Ended(back, error=error.message[:500])
+
+
+def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> Ended:
+    """Exchange the code, and put the tokens where they belong."""
+    given = {**body["config"], **nested(body["own"])}
+    with context.store.read() as db:
+        client_id, client_secret = client(context, db, vendor, body["workspace_id"], given)
+    if vendor.signed and not signature_fits(query, client_secret):
+        raise AuthError(f"{vendor.connector}: the signature of the redirect is wrong", hint="Begin again.")
+    found = exchanged(vendor, body, query["code"], client_id, client_secret)
+    config = nested(
+        {
+            **vendor.constants,
+            **(
+                {vendor.client_options[0]: client_id, vendor.client_options[1]: client_secret}
+                if vendor.client_options
+                else {}
+            ),
+            **{option: found[name] for name, option in vendor.tokens.items()},
+        }
+    )
+    with acting(str(body["actor"])), context.store.write() as db:
+        if body["source_id"]:
+            row = actors.get(db, "source", body["source_id"])
+            # The whole object of the credentials is another one: what the old branch of the form held goes.
+            config = {**context.vault.open_config(row.config, row.id), **config}
+            actors.change(context, db, "source", row.id, config=config)
+            return Ended(body["redirect_url"], source_id=body["source_id"])
+        secret_id = fresh()
+        kept = {"workspace_id": body["workspace_id"], "connector": vendor.connector, "config": config}
+        keep(context, db, secret_id, kept, context.store.now_ms(db), SECRET_MINUTES)
+    return Ended(body["redirect_url"], secret_id=secret_id)
+
+
+def exchanged(vendor: Vendor, body: Mapping[str, Any], code: str, client_id: str, client_secret: str) -> dict[str, Any]:
+    """The vendor's answer to the code: it has every token that the source needs, or an error says what it has not."""
+    from kitestring.http import Basic, Retries, Session
+
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"]}
+    if vendor.client_in == "body":
+        asked |= {"client_id": client_id, "client_secret": client_secret}
+    if vendor.pkce:
+        asked["code_verifier"] = body["verifier"]
+    with Session(
+        secrets=[client_secret, code, body["verifier"]],
+        auth=Basic(client_id, client_secret) if vendor.client_in == "header" else None,
+        headers={"Accept": "application/json"},
+        policy=Retries(attempts=1),
+        timeout_s=30,
+    ) as http:
+        url = vendor.address(vendor.token_url, body["config"])
+        sent: dict[str, Any] = {"json": asked} if vendor.sent_as == "json" else {"form": asked}
+        answer = http.request("POST", url, **sent).json()
+    if not isinstance(answer, Mapping) or answer.get("error") or answer.get("ok") is False:
+        word = answer.get("error") if isinstance(answer, Mapping) else ""
+        raise AuthError(f"{vendor.connector} does not accept the consent: {str(word)[:100]}", hint="Begin it again.")
+    missing = [name for name in vendor.tokens if not isinstance(answer.get(name), str) or not answer[name]]
+    if missing:
+        raise AuthError(
+            f"{vendor.connector} answered the consent without {', '.join(missing)}",
+            hint="Check the kind of the application that is registered there.",
+        )
+    return dict(answer)
+
+
+def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str) -> dict[str, Any]:
+    """The options that a secret id stands for, once; 422 for one of another workspace or another connector."""
+    body = take(context, db, secret_id)
+    if (
+        body is None
+        or body.get("workspace_id") != workspace_id
+        or body.get("connector") != connector
+        or "verifier" in body
+    ):
+        raise Problem(
+            422,
+            "the secretId is not known, was used already, has expired, or belongs to another workspace or connector",
+            hint="Begin the consent again.",
+        )
+    return dict(body["config"])
+
+
+# -- the vendor's client -----------------------------------------------------------------------------------------------
+
+
+def client(
+    context: Context, db: Connection, vendor: Vendor, workspace_id: str, config: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Client id and secret of the application that is registered at the vendor: the configuration's own, the
+    workspace's, or its organization's."""
+    own = own_client(vendor, config)
+    if own:
+        return own["credentials.client_id"], own["credentials.client_secret"]
+    organization = db.execute(
+        select(workspaces.c.organization_id).where(workspaces.c.id == workspace_id)
+    ).scalar_one_or_none()
+    for scope in (workspace_id, organization):
+        found = credentials(context, db, str(scope), "source", vendor.connector)
+        if found:
+            return str(found["client_id"]), str(found["client_secret"])
+    raise ConfigError(
+        f"no OAuth client is registered for {vendor.connector}",
+        hint=f"Register an application at the vendor with the redirect address {context.settings.url}{CALLBACK}, "
+        "and put its client_id and client_secret to the workspace's oauthCredentials.",
+    )
+
+
+def own_client(vendor: Vendor, config: Mapping[str, Any]) -> dict[str, str]:
+    """Client id and secret that stand in the configuration itself, as options with dots; nothing without both."""
+    inner = config.get("credentials")
+    place = inner if isinstance(inner, Mapping) else config
+    pair = place.get("client_id"), place.get("client_secret")
+    if not all(isinstance(one, str) and one for one in pair):
+        return {}
+    return {"credentials.client_id": str(pair[0]), "credentials.client_secret": str(pair[1])}
+
+
+def credentials(context: Context, db: Connection, scope_id: str, kind: str, name: str) -> dict[str, Any] | None:
+    """The OAuth client of a workspace or an organization for a connector, open."""
+    name = plain(name)
+    config = db.execute(select(oauth_credentials.c.config).where(*same(scope_id, kind, name))).scalar_one_or_none()
+    return None if config is None else context.vault.open_config(config, owner(scope_id, kind, name))
+
+
+def put_credentials(
+    context: Context, db: Connection, scope_id: str, kind: str, name: str, config: Mapping[str, Any]
+) -> None:
+    """Keep an OAuth client. All of it is sealed."""
+    name = plain(name)
+    flat = {**config, **(config["credentials"] if isinstance(config.get("credentials"), Mapping) else {})}
+    pair = {key: flat.get(key) for key in ("client_id", "client_secret")}
+    if not all(isinstance(value, str) and value for value in pair.values()):
+        raise ConfigError("an OAuth client has client_id and client_secret", hint="Give both in the configuration.")
+    sealed = context.vault.seal_config(pair, {"airbyte_secret": True}, owner(scope_id, kind, name))
+    db.execute(delete(oauth_credentials).where(*same(scope_id, kind, name)))
+    db.execute(oauth_credentials.insert().values(scope_id=scope_id, kind=kind, name=name, config=sealed))
+
+
+def delete_credentials(db: Connection, scope_id: str, kind: str, name: str) -> None:
+    """Forget an OAuth client."""
+    db.execute(delete(oauth_credentials).where(*same(scope_id, kind, plain(name))))
+
+
+def owner(scope_id: str, kind: str, name: str) -> str:
+    return f"{scope_id} {kind} {name}"
+
+
+def same(scope_id: str, kind: str, name: str) -> list[Any]:
+    table = oauth_credentials.c
+    return [table.scope_id == scope_id, table.kind == kind, table.name == name]
+
+
+def plain(name: str) -> str:
+    """`source-zendesk-support`, `zendesk-support` and `zendesk_support` are one."""
+    return name.strip().lower().removeprefix("source-").removeprefix("destination-").replace("-", "_")
+
+
+# -- what is kept meanwhile --------------------------------------------------------------------------------------------
+
+
+def keep(context: Context, db: Connection, word: str, body: Mapping[str, Any], now: int, minutes: int) -> None:
+    """Keep a body, sealed, under the hash of a word, and forget what has expired."""
+    db.execute(delete(consents).where(consents.c.expires_at_ms < now))
+    key = digest(word)
+    sealed = context.vault.seal(json.dumps(body), key)
+    db.execute(consents.insert().values(state_hash=key, body={"sealed": sealed}, expires_at_ms=now + minutes * 60_000))
+
+
+def take(context: Context, db: Connection, word: str) -> dict[str, Any] | None:
+    """Take a body away: whoever comes second finds nothing."""
+    key = digest(word)
+    row = db.execute(select(consents).where(consents.c.state_hash == key).with_for_update()).one_or_none()
+    if row is None or not db.execute(delete(consents).where(consents.c.state_hash == key)).rowcount:
+        return None
+    if row.expires_at_ms < context.store.now_ms(db):
+        return None
+    return dict(json.loads(context.vault.open(row.body["sealed"], key)))
+
+
+def check_redirect(context: Context, url: str) -> None:
+    """Where the browser goes at the end: https, or this machine."""
+    parts = urlsplit(url)
+    own = urlsplit(context.settings.url)
+    if parts.scheme == "https" or (
+        parts.scheme == "http" and (parts.hostname in LOOPBACK or parts.netloc == own.netloc) and parts.hostname
+    ):
+        return
+    raise Problem(400, "the redirectUrl is neither https nor of this machine", hint="Give an https address.")
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    out: dict[str, Any] = {}
+    for path, value in flat.items():
+        *folders, last = path.split(".")
+        node = out
+        for name in folders:
+            node = node.setdefault(name, {})
+        node[last] = value
+    return out
+
+
+def signature_fits(query: Mapping[str, str], secret: str) -> bool:
+    """Shopify signs the query: HMAC-SHA256 over its parameters in order, without `hmac` itself."""
+    said = "&".join(f"{name}={query[name]}" for name in sorted(query) if name != "hmac")
+    wanted = hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(wanted, query.get("hmac", ""))
