@@ -21,10 +21,10 @@ from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.server.fence import Fence, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 
-WARM = ("pyarrow", "pyarrow.compute", "pyarrow.parquet", "kitestring.arrow", "duckdb", "numpy", "pymilvus")
-"""What takes long to import and may be imported before a fork: these start no thread that a fork could not bear (the
-memory pool of Arrow and numpy's algebra look after theirs), and no connection. So are connectors of ours."""
-OURS = ("kitestring.sources.", "kitestring.destinations.", "kitestring.vector.", "kitestring.airbyte.")
+WARM = ("numpy", "pandas", "pyarrow", "duckdb", "pymilvus", "orjson", "tiktoken", "fsspec", "adbc_driver_manager")
+"""Packages that take long to import and may be imported before a fork: these start no thread that a fork could not bear
+(Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of ours."""
+OURS = ("sources", "destinations", "vector", "airbyte", "arrow")
 UNHEARD = 70
 """The exit code of a child whose parent is gone."""
 
@@ -88,9 +88,8 @@ def main() -> int:
                 hint="This is a defect: please report it, with the log of the attempt.",
             )
             up.send("error", error=told.masked(error_body(found)))
-    used = [one for one in list(sys.modules) if one not in before and (one in WARM or one.startswith(OURS))]
     with contextlib.suppress(OSError):
-        up.send("used", modules=used)
+        up.send("used", modules=[one for one in list(sys.modules) if one not in before and is_warm(one)])
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
@@ -116,6 +115,14 @@ def run(told: Told) -> Any:
     if told.cancel.is_set():
         raise Cancelled("asked to stop before it began")
     return found(told)
+
+
+def is_warm(module: str) -> bool:
+    """Whether the nest may import this module: the packages themselves, the modules of Arrow, and ours."""
+    package, _, rest = module.partition(".")
+    if package == "kitestring":
+        return rest.split(".")[0] in OURS
+    return package in WARM and (not rest or (package == "pyarrow" and not rest.startswith("_") and "." not in rest))
 
 
 def limit(limits: Mapping[str, Any]) -> None:
