@@ -11,6 +11,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady() -> float:
+    """Seconds that only ever grow, also while the machine sleeps (where the system counts that): for deadlines."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 def iso(ms: int) -> str:
     """`2026-11-25T02:07:42Z`: whole seconds, as Airbyte's API writes them."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

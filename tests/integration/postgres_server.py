@@ -7,9 +7,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ class Database:
     host: str = "127.0.0.1"
     username: str = "postgres"
     password: str = PASSWORD
+    stop: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    """Stops the server as a crash would. Only the server's own database has it, as `start`."""
+    start: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -78,11 +81,14 @@ def running(settings: str = SETTINGS) -> Iterator[Database]:
         where = ("-w", "-D", str(folder / "data"), "-l", str(folder / "data" / "log"))
         pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=60)
 
-    control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {settings}", "start")
+    def start() -> None:
+        control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {settings}", "start")
+
+    start()
     try:
         literal = PASSWORD.replace("'", "''")
         Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
-        yield Database(port, "postgres")
+        yield Database(port, "postgres", stop=lambda: control("-m", "immediate", "stop"), start=start)
     finally:
         control("-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,8 @@
 """One attempt of a job: a child process, watched; its states saved under the claim; its end judged.
 
 Two threads hear the child (messages and log). The thread that calls `run` touches no database while the child lives:
-whatever the database does, it ends the child before the lease runs out, when a stall is found, and after a cancel.
+whatever the database does, it ends the child before the lease runs out, when a stall is found, and after a cancel. The
+nest knows the lease too, and ends the child should this process be stopped itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.clock import steady
 from kitestring.server.jobs.channel import error_body, error_of
 from kitestring.server.jobs.log import Log
 from kitestring.server.jobs.nest import Nest
@@ -58,7 +60,7 @@ class Outcome:
 
 
 class Attempt:
-    """An attempt from its claim on. `deadline` is when the lease runs out, in this machine's monotonic seconds."""
+    """An attempt from its claim on. `deadline` is when the lease runs out, in seconds of `clock.steady`."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Attempt:
         self.nest = nest
         self.claim = claim
         self.deadline = deadline
+        self._child: Child | None = None
         self.log = log
         self.quotas = quotas
         self.keep_config = keep_config
@@ -95,13 +98,23 @@ class Attempt:
         # A lease is left early enough that the child is gone before another may begin.
         self._margin_s = max(min(1.0, settings.lease_s / 3), settings.lease_s / 5)
 
+    def renew(self, deadline: float) -> None:
+        """The lease was extended to this moment (in `clock.steady` seconds)."""
+        self.deadline = deadline
+        if self._child is not None:
+            self._child.lease(self._lease_s())
+
+    def _lease_s(self) -> float:
+        """How long the nest lets the child live: longer than this process would, shorter than the lease."""
+        return max(0.0, self.deadline - steady() - self._margin_s / 2)
+
     # -- the thread that watches ---------------------------------------------------------------------------------------
 
     def run(self, plan: Plan, request: Mapping[str, Any]) -> Outcome:
         """Run the request in a child until its end, however that comes."""
         self.plan = plan
         try:
-            child = Child(self.nest, request, self._hear, self.log.line)
+            child = self._child = Child(self.nest, request, self._hear, self.log.line, self._lease_s())
         except KitestringError as error:
             return Outcome("failed", errors=[error])
         self.log.entry("info", "the attempt began", attempt=self.claim.attempt, pid=child.pid)
@@ -113,9 +126,10 @@ class Attempt:
     def _watch(self, child: Child) -> KitestringError | None:
         """Wait for the child's end, or bring it about; the reason where it was ours."""
         asked_at: float | None = None
+        self.renew(self.deadline)
         while not child.wait(TICK_S):
             now = time.monotonic()
-            if now > self.deadline - self._margin_s:
+            if steady() > self.deadline - self._margin_s:
                 self.lost.set()
             if self.lost.is_set():
                 child.kill()
@@ -161,6 +175,8 @@ class Attempt:
                 outcome.errors = [ConnectorError("the sync failed and did not say why", hint="Its log says more.")]
             return outcome
         streams = told_so_far(self.progress)
+        if child.status == -9 and steady() > self.deadline - self._margin_s:
+            self.lost.set()  # the nest was first
         if self.lost.is_set():
             return Outcome("incomplete", streams, [why] if why else [], gone=False)
         if self.cancelled.is_set() or self.drained.is_set():

@@ -28,6 +28,7 @@ from typing import Any
 import orjson
 
 from kitestring.errors import TransientError
+from kitestring.server.clock import steady
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 START_S = 60.0
@@ -45,6 +46,12 @@ class Hatched:
         self.status: int | None = None
         self.started = threading.Event()
         self.ended = threading.Event()
+
+    def lease(self, seconds: float) -> None:
+        """Have the nest end it after so many seconds, unless this is called again before: also when the process that
+        asked for it is stopped, and can end nothing."""
+        if not self.ended.is_set():
+            self._nest.order({"do": "lease", "number": self.number, "seconds": seconds})
 
     def kill(self, sign: int = signal.SIGKILL) -> None:
         """Send a signal; nothing happens when it has ended."""
@@ -73,8 +80,11 @@ class Nest:
         with self._lock:
             self._start()
 
-    def hatch(self, stdin: int, stdout: int, stderr: int) -> Hatched:
-        """Fork a child with these descriptors, which are closed here. `TransientError` when none can be made."""
+    def hatch(self, stdin: int, stdout: int, stderr: int, lease_s: float) -> Hatched:
+        """Fork a child with these descriptors, which are closed here, for so many seconds at first.
+
+        `TransientError` when none can be made.
+        """
         try:
             with self._lock:
                 for again in (False, True):
@@ -82,7 +92,7 @@ class Nest:
                     assert self._socket is not None
                     self._number += 1
                     child = self._children[self._number] = Hatched(self, self._number, self._socket)
-                    order = frame({"do": "hatch", "number": child.number})
+                    order = frame({"do": "hatch", "number": child.number, "seconds": lease_s})
                     try:
                         socket.send_fds(self._socket, [order], [stdin, stdout, stderr])
                         break
@@ -197,6 +207,7 @@ def brood(line: int, hatch: Callable[[], int]) -> None:
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     children: dict[int, int] = {}
+    leases = Leases(children)
     rest = b""
     given: list[int] = []
     with selectors.DefaultSelector() as selector:
@@ -221,9 +232,12 @@ def brood(line: int, hatch: Callable[[], int]) -> None:
                         pid = fork([orders, wake, woken], mine, given, hatch)
                         if pid > 0:
                             children[pid] = order["number"]
+                            leases.until(order["number"], order["seconds"])
                         for descriptor in mine:
                             os.close(descriptor)
                         tell(orders, {"number": order["number"], "pid": pid})
+                    elif order["do"] == "lease":
+                        leases.until(order["number"], order["seconds"])
                     elif order["do"] == "import":
                         for name in order["modules"]:
                             with contextlib.suppress(Exception):
@@ -233,6 +247,31 @@ def brood(line: int, hatch: Callable[[], int]) -> None:
                             if number == order["number"]:
                                 with contextlib.suppress(ProcessLookupError):
                                     os.kill(pid, order["signal"])
+
+
+class Leases:
+    """Until when each child may live. A timer of the system's, so that it holds during a long import too."""
+
+    def __init__(self, children: dict[int, int]) -> None:
+        self._children = children
+        self._until: dict[int, float] = {}
+        signal.signal(signal.SIGALRM, lambda *_: self.end())
+
+    def until(self, number: int, seconds: float) -> None:
+        self._until[number] = steady() + seconds
+        self.end()
+
+    def end(self) -> None:
+        """End those whose time is over, and set the timer for the next."""
+        now = steady()
+        running = {number: pid for pid, number in self._children.items()}
+        self._until = {number: end for number, end in self._until.items() if number in running}
+        for number, end in self._until.items():
+            if end <= now:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(running[number], signal.SIGKILL)
+        coming = [end - now for end in self._until.values() if end > now]
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, min(coming)) if coming else 0.0)
 
 
 def fork(sockets: list[socket.socket], mine: list[int], others: list[int], hatch: Callable[[], int]) -> int:
@@ -249,6 +288,7 @@ def fork(sockets: list[socket.socket], mine: list[int], others: list[int], hatch
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a timer is not inherited
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != nest:
             os._exit(70)

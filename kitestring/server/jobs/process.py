@@ -17,11 +17,11 @@ LINE_BYTES = 1024 * 1024
 
 
 class Child:
-    """A child process with its request. `hear` gets each message, `write` each line of its log (without the break).
+    """A child process with its request, for `lease_s` at first.
 
-    Both are called from threads of this object, one call of each at a time; what `hear` returns is the answer's body
-    where the message has a number, and an error that it raises is answered too. When `wait` says that the child has
-    ended, all that it had said was heard.
+    `hear` gets each message, `write` each line of its log (without the break). Both are called from threads of this
+    object, one call of each at a time; what `hear` returns is the answer's body where the message has a number, and an
+    error that it raises is answered too. After `heard`, all that the child had said was heard.
     """
 
     def __init__(
@@ -30,10 +30,11 @@ class Child:
         request: Mapping[str, Any],
         hear: Callable[[dict[str, Any]], Mapping[str, Any] | None],
         write: Callable[[bytes], None],
+        lease_s: float,
     ) -> None:
         down, up, errors = os.pipe(), os.pipe(), os.pipe()
         try:
-            self._hatched = nest.hatch(down[0], up[1], errors[1])
+            self._hatched = nest.hatch(down[0], up[1], errors[1], lease_s)
         except BaseException:
             for one in (down[1], up[0], errors[0]):
                 os.close(one)
@@ -61,6 +62,10 @@ class Child:
     def status(self) -> int | None:
         """The exit code, or minus the signal that ended it; None while it runs."""
         return self._hatched.status
+
+    def lease(self, seconds: float) -> None:
+        """It is ended after so many seconds, unless this is called again before."""
+        self._hatched.lease(seconds)
 
     def cancel(self) -> None:
         """Ask it to stop at its next checkpoint."""

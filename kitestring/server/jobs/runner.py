@@ -90,7 +90,8 @@ class Runner:
             "references": patterns_of(self.settings),
         }
         # What hardens comes last: no request undoes it.
-        child = Child(self.nest, {"action": action, "limits": limits, **request, **hardening}, hear, write)
+        told = {"action": action, "limits": limits, **request}
+        child = Child(self.nest, told, hear, write, limit_s + 60.0)
         late = stopped = False
         while not child.wait(0.2):
             late = time.monotonic() > deadline

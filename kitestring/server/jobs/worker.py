@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import delete, insert, update
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.clock import steady
 from kitestring.server.jobs.attempt import Attempt, Outcome, shown
 from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.plan import Plan, PlanOf
@@ -117,7 +118,7 @@ class Worker:
             self.nest.warm()
         while not self._stopping.is_set():
             claim = None
-            began = time.monotonic()
+            began = steady()
             if len(self._attempts) < self.slots:
                 try:
                     claim = self.queue.claim(self.id, self.running)
@@ -232,7 +233,7 @@ class Worker:
         beat_at = seen_at = 0.0
         every_s = self.settings.lease_s / 5
         while not self._over.wait(min(STOP_EVERY_S, every_s)):
-            began = time.monotonic()
+            began = steady()
             running = {one.claim: one for one in list(self._attempts.values())}
             try:
                 if running and began - beat_at >= every_s:
@@ -267,7 +268,7 @@ class Worker:
                     attempt.lost.set()
                 continue
             # The store counted from a moment after `began`: this errs to the safe side.
-            attempt.deadline = began + self.settings.lease_s
+            attempt.renew(began + self.settings.lease_s)
             if found[claim]:
                 attempt.cancelled.set()
 

