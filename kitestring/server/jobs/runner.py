@@ -90,7 +90,7 @@ class Runner:
             "references": patterns_of(self.settings),
         }
         # What hardens comes last: no request undoes it.
-        told = {"action": action, "limits": limits, **request}
+        told = {"action": action, "limits": limits, **request, **hardening}
         child = Child(self.nest, told, hear, write, limit_s + 60.0)
         late = stopped = False
         while not child.wait(0.2):
