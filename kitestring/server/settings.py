@@ -66,6 +66,18 @@ class Settings(Config):
     """How long an application's token is valid."""
     session_s: int = option(7 * 24 * 3600, ge=60)
     """How long a login of the web interface is valid."""
+    oidc_issuer: str = ""
+    """The address of an OpenID Connect issuer that users log in with: `https://login.example.com/realms/acme`."""
+    oidc_client_id: str = ""
+    """The client that is registered there, with the redirect address `/api/kitestring/v1/session/oidc/callback`."""
+    oidc_client_secret: str = secret("")
+    """That client's secret."""
+    oidc_name: str = "single sign-on"
+    """What the interface calls this way to log in."""
+    oidc_create: bool = False
+    """Whether whoever comes from the issuer becomes a user. Otherwise an admin adds them first, by e-mail address."""
+    oidc_domains: str = ""
+    """Whose addresses become users with `oidc_create`: `example.com,example.org`."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
     """What is logged: debug, info, warning or error."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from kitestring.server import audit
-from kitestring.server.auth import session, user
+from kitestring.server.auth import oidc, session, user
 from kitestring.server.auth.access import Here, Known
 from kitestring.server.auth.credentials import address_of, login
 from kitestring.server.auth.password import LONGEST
@@ -50,7 +51,8 @@ def get_ways(here: Here) -> Any:
     """How one can log in here. Asks for no credentials."""
     with here.store.read() as db:
         configured = user.configured(db)
-    return Ways(open=not configured and here.settings.loopback, password=configured, oidc=None)
+    oidc_name = here.settings.oidc_name if here.settings.oidc_issuer and here.settings.oidc_client_id else None
+    return Ways(open=not configured and here.settings.loopback, password=configured, oidc=oidc_name)
 
 
 @router.post("/login", operation_id="login", response_model=SessionRead)
@@ -58,6 +60,27 @@ def log_in(body: Login, request: Request, response: Response, here: Here) -> Any
     """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
     user_id = login(here, body.email, body.password, address_of(request))
     return begin(here, request, response, user_id)
+
+
+@router.get("/oidc", operation_id="beginOidcLogin", response_class=RedirectResponse, status_code=302)
+def begin_oidc(request: Request, here: Here, back: str = "/") -> Any:
+    """Go to the issuer to log in; `back` is the page of this server to end on."""
+    place, cookie = oidc.begin(here, back)
+    answer = RedirectResponse(place, 302)
+    answer.set_cookie(
+        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=secure(here, request), httponly=True
+    )
+    return answer
+
+
+@router.get("/oidc/callback", operation_id="endOidcLogin", response_class=RedirectResponse, status_code=302)
+def end_oidc(request: Request, here: Here) -> Any:
+    """Where the issuer sends the browser back to: begins a session."""
+    user_id, back = oidc.end(here, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
+    answer = RedirectResponse(back, 302)
+    begin(here, request, answer, user_id)
+    answer.delete_cookie(oidc.COOKIE, path=oidc.CALLBACK)
+    return answer
 
 
 @router.get("", operation_id="getSession", response_model=SessionRead)
@@ -92,11 +115,16 @@ def begin(here: Context, request: Request, response: Response, user_id: str) -> 
         opened.cookie,
         max_age=here.settings.session_s,
         path="/",
-        secure=request.url.scheme == "https" or here.settings.public_url.startswith("https://"),
+        secure=secure(here, request),
         httponly=True,
         samesite="lax",
     )
     return shown(who, opened.cookie)
+
+
+def secure(here: Context, request: Request) -> bool:
+    """Whether a cookie goes over https only."""
+    return request.url.scheme == "https" or here.settings.public_url.startswith("https://")
 
 
 def shown(who: Principal, cookie: str | None) -> SessionRead:

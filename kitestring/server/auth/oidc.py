@@ -1,0 +1,190 @@
+"""Login by OpenID Connect: the authorization code flow with PKCE, state and nonce, against one issuer.
+
+Whoever comes back with an ID token of the issuer is the user of the same verified e-mail address, or one who has come
+before (by issuer and subject). Others are turned away, unless `oidc_create` makes users of those whose address is in
+`oidc_domains`; the very first user is always added by hand, so that nobody becomes an admin by being quick.
+
+What has to be remembered between the two redirects is in a sealed cookie of the browser that began: no other browser
+can end the login, and a login that is never ended leaves nothing behind.
+https://openid.net/specs/openid-connect-core-1_0.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from kitestring.errors import AuthError, ConfigError
+from kitestring.server.auth import user
+from kitestring.server.auth.digest import fresh
+from kitestring.server.auth.token import refused
+from kitestring.server.context import Context
+from kitestring.server.settings import Settings
+from kitestring.server.store.tables import users
+
+COOKIE = "kitestring_oidc"
+CALLBACK = "/api/kitestring/v1/session/oidc/callback"
+SECONDS = 600
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Signatures of the issuer. None with a shared secret, and never none at all."""
+OWNER = "oidc login"
+
+
+def begin(context: Context, back: str) -> tuple[str, str]:
+    """The issuer's address to go to, and the cookie to bring back. `back`: the page to end on."""
+    settings = configured(context.settings)
+    found = discovered(settings)
+    state, nonce, verifier = fresh(), fresh(), fresh()
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    query = {
+        "response_type": "code",
+        "client_id": settings.oidc_client_id,
+        "redirect_uri": f"{settings.url}{CALLBACK}",
+        "scope": "openid email profile",
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    kept = {"state": state, "nonce": nonce, "verifier": verifier, "back": inside(back)}
+    place = str(found["authorization_endpoint"])
+    return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}", context.vault.seal(json.dumps(kept), OWNER)
+
+
+def end(context: Context, query: Mapping[str, str], cookie: str) -> tuple[str, str]:
+    """The id of the user who has come back, and the page to go to. 401 for whoever is not let in."""
+    settings = configured(context.settings)
+    try:
+        kept = json.loads(context.vault.open(cookie, OWNER))
+    except (ConfigError, ValueError):
+        raise refused("the login was not begun in this browser, or too long ago") from None
+    if not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
+        raise refused("the login was not begun in this browser, or too long ago")
+    if "code" not in query:
+        raise refused(f"the login was refused: {query.get('error', 'no code came back')[:100]}")
+    try:
+        said = identity(settings, query["code"], kept)
+    except AuthError as error:
+        raise refused(error.message) from error
+    return known(context, settings, said), str(kept["back"])
+
+
+def identity(settings: Settings, code: str, kept: Mapping[str, str]) -> dict[str, Any]:
+    """The claims of the ID token for a code, verified. `AuthError` for a token that is not what it should be."""
+    import jwt
+
+    from kitestring.http import Basic, Retries, Session
+
+    found = discovered(settings)
+    asked = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": f"{settings.url}{CALLBACK}",
+        "code_verifier": kept["verifier"],
+    }
+    methods = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+    in_header = "client_secret_basic" in methods
+    if not in_header:
+        asked |= {"client_id": settings.oidc_client_id, "client_secret": settings.oidc_client_secret}
+    with Session(
+        secrets=[settings.oidc_client_secret, code, kept["verifier"]],
+        auth=Basic(settings.oidc_client_id, settings.oidc_client_secret) if in_header else None,
+        policy=Retries(attempts=1),
+        timeout_s=20,
+    ) as http:
+        try:
+            token = http.request("POST", str(found["token_endpoint"]), form=asked).json().get("id_token")
+        except ConfigError as error:
+            raise AuthError(f"the issuer does not accept the login: {error.message}", hint="Log in again.") from error
+    with Session(timeout_s=20) as http:
+        keys = http.get(str(found["jwks_uri"])).get("keys") or []
+    try:
+        header = jwt.get_unverified_header(str(token))
+        fitting = [
+            one for one in keys if header.get("kid") in (None, one.get("kid")) and one.get("use", "sig") == "sig"
+        ]
+        if not fitting:
+            raise AuthError("the issuer signed with a key that it does not publish", hint="Log in again.")
+        said = jwt.decode(
+            str(token),
+            jwt.PyJWK.from_dict(
+                fitting[0], algorithm=header.get("alg") if header.get("alg") in ALGORITHMS else None
+            ).key,
+            algorithms=ALGORITHMS,
+            audience=settings.oidc_client_id,
+            issuer=str(found["issuer"]),
+            leeway=60,
+            options={"require": ["exp", "iat", "sub", "aud", "iss"]},
+        )
+    except jwt.PyJWTError as error:
+        raise AuthError(f"the issuer's ID token is not valid: {error}", hint="Log in again.") from error
+    if not hmac.compare_digest(str(said.get("nonce", "")).encode(), kept["nonce"].encode()):
+        raise AuthError("the issuer's ID token belongs to another login", hint="Log in again.")
+    if said.get("azp", settings.oidc_client_id) != settings.oidc_client_id:
+        raise AuthError("the issuer's ID token was made for another program", hint="Log in again.")
+    return dict(said)
+
+
+def known(context: Context, settings: Settings, said: Mapping[str, Any]) -> str:
+    """The user of an identity: by subject, by verified address, or a new one where that is allowed."""
+    subject = f"{said['iss']} {said['sub']}"
+    email = str(said.get("email") or "").strip().lower()
+    # Some issuers leave the claim out, and some write it as text; only a clear yes counts.
+    verified = said.get("email_verified") in (True, "true")
+    with context.store.write() as db:
+        row = db.execute(users.select().where(users.c.subject == subject)).one_or_none()
+        if row is None and email and verified:
+            row = user.by_email(db, email)
+            if row is not None and row.subject is not None:
+                raise refused("the user of this address logs in with another identity")
+            if row is not None:
+                db.execute(users.update().where(users.c.id == row.id).values(subject=subject))
+        if row is not None:
+            if row.disabled:
+                raise refused("the user is disabled")
+            return str(row.id)
+        domain = email.rpartition("@")[2]
+        domains = [one.strip().lower() for one in settings.oidc_domains.split(",") if one.strip()]
+        if not (settings.oidc_create and verified and domain in domains and user.configured(db)):
+            raise refused("nobody of this address is a user of the server; ask its admin to add you")
+        name = str(said.get("name") or "")[:200]
+        return user.add(db, email, None, context.store.now_ms(db), name=name, subject=subject)
+
+
+def discovered(settings: Settings) -> Mapping[str, Any]:
+    """The issuer's own description. `ConfigError` where it is not the issuer's, or names no https addresses."""
+    from kitestring.http import Session
+
+    issuer = settings.oidc_issuer.rstrip("/")
+    with Session(timeout_s=20) as http:
+        found = http.get(f"{issuer}/.well-known/openid-configuration")
+    if not isinstance(found, Mapping) or str(found.get("issuer", "")).rstrip("/") != issuer:
+        raise ConfigError(
+            f"what {issuer} describes is another issuer",
+            hint="Correct KITESTRING_OIDC_ISSUER: it is compared letter by letter.",
+        )
+    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+        place = str(found.get(name, ""))
+        if not place.startswith("https://") and not issuer.startswith("http://"):
+            raise ConfigError(f"the issuer's {name} is no https address", hint="Ask the issuer's operator.")
+    return found
+
+
+def configured(settings: Settings) -> Settings:
+    """404 where no issuer is set up."""
+    if not (settings.oidc_issuer and settings.oidc_client_id):
+        raise ConfigError(
+            "no login by OIDC is set up", hint="Set KITESTRING_OIDC_ISSUER, _OIDC_CLIENT_ID and _OIDC_CLIENT_SECRET."
+        )
+    return settings
+
+
+def inside(back: str) -> str:
+    """A page of this server, or its first one: nobody is sent elsewhere."""
+    plain = back.startswith("/") and not back.startswith("//") and "\\" not in back and back.isprintable()
+    return back if plain else "/"
