@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Reject,
         State,
         Stream,
+        Suspicion,
         SyncMode,
         WriteMode,
     )
@@ -70,6 +71,7 @@ __all__ = [
     "State",
     "Stream",
     "StreamResult",
+    "Suspicion",
     "SyncMode",
     "TransientError",
     "WriteMode",
@@ -98,7 +100,7 @@ _WHERE = {
     "source": ("Source", "stream"),
     "types": (
         *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),
-        *("Reject", "State", "Stream", "SyncMode", "WriteMode"),
+        *("Reject", "State", "Stream", "Suspicion", "SyncMode", "WriteMode"),
     ),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

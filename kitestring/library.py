@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import json
+import logging
 import os
 import re
 import threading
@@ -20,7 +21,7 @@ from kitestring.config import Config, masked, secrets_in
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Checkpoint, Failed, Record, Reject, Stream, SyncMode
+from kitestring.types import Catalog, Checkpoint, Failed, Record, Reject, Stream, Suspicion, SyncMode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from kitestring.engine import Estimate, Progress, Rejects, Result, Selection
     from kitestring.engine.state import StateStore
+
+log = logging.getLogger("kitestring.library")
 
 C = TypeVar("C", Source, Destination)
 HOME = ".kitestring"
@@ -147,6 +150,9 @@ class Records:
             with finished(source.read(partition, {})) as items:
                 for item in items:
                     if isinstance(item, Checkpoint):
+                        continue
+                    if isinstance(item, Suspicion):
+                        log.warning("%s may be incomplete: %s", stream.key, item.reason, extra={"stream": stream.key})
                         continue
                     if isinstance(item, Reject):
                         self.rejected.append(item)

@@ -22,13 +22,14 @@ from kitestring.types import (
     State,
     States,
     Stream,
+    Suspicion,
     SyncMode,
 )
 
 if TYPE_CHECKING:
     from kitestring.http import Session, Share
 
-Item: TypeAlias = "Record | Batch | Checkpoint | Reject | Failed"
+Item: TypeAlias = "Record | Batch | Checkpoint | Reject | Suspicion | Failed"
 """What `Source.read` yields."""
 
 
@@ -63,7 +64,8 @@ class Source(Config):
         """Yield the records of a partition (dicts, or `Batch`es), and a `Checkpoint` wherever a restart could begin.
 
         `states` are the states as saved before this sync began; an incremental stream begins there, a full refresh
-        finds none. A record that cannot be taken is yielded as a `Reject`. A partition of several streams yields
+        finds none. A record that cannot be taken is yielded as a `Reject`, a doubt about the whole as a `Suspicion` (a
+        source that does not cover it by a checkpoint has it read again). A partition of several streams yields
         `Batch`es, which say their stream, and `Failed` for a stream that ends early while the others go on.
 
         The default calls the `@stream` method of the partition's stream.

@@ -139,6 +139,15 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Something that speaks against what was read, though nothing failed: the stream ends `suspicious`. `reason` is a
+    sentence with two facts that do not fit; `stream` is the stream's key, None where the partition has only one."""
+
+    reason: str
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """One stream of a partition that feeds several ended early; the others go on. `stream` is its key."""
 

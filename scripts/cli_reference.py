@@ -28,7 +28,7 @@ anywhere on the line.
 | 0 | succeeded |
 | 1 | failed: a stream or a whole sync; trying again may help |
 | 2 | refused: usage, configuration or credentials; nothing to try again before something is changed |
-| 3 | suspicious: all ran through, and two numbers disagree |
+| 3 | suspicious: all ran through, and two numbers disagree, or an answer of the API does not fit |
 | 130 | cancelled by Ctrl-C or SIGTERM; what was durable is kept, the next sync goes on |
 
 Of several connections the worst counts: 130, then 1, 2, 3. A second Ctrl-C (or SIGTERM, then 143) ends at once.

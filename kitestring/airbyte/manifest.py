@@ -22,7 +22,7 @@ from kitestring.airbyte.messages import (
 from kitestring.batch import Batch
 from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
-from kitestring.types import Checkpoint, Reject, State, Stream
+from kitestring.types import Checkpoint, Reject, State, Stream, Suspicion
 
 if TYPE_CHECKING:
     from kitestring.declarative.source import DeclarativeSource
@@ -111,6 +111,8 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
                     told = time.monotonic()
             elif isinstance(item, Reject):
                 writer.log("WARN", f"a record of {stream.name} cannot be taken: {item.reason}")
+            elif isinstance(item, Suspicion):
+                writer.log("WARN", f"{stream.name} may be incomplete: {item.reason}")
     final = source.finish(stream, current)
     writer.state(stream, final or {"__ab_no_cursor_state_message": True})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder
@@ -58,6 +58,9 @@ class ResponseToFileExtractor:
 
     def records(self, bodies: list[Any]) -> list[Any]:
         return bodies
+
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+        return ""
 
 
 @keyword("AsyncRetriever")
@@ -137,7 +140,7 @@ class AsyncRetriever:
                 file = Slice(job.partition, job.cursor_slice, {**job.extra_fields, "download_target": target})
                 for page in self._download.pages(file):
                     records, rejects = self._selector.select(page.records, part, None, wanted)
-                    yield Page(records, [*page.rejects, *rejects], page.nbytes)
+                    yield Page(records, [*page.rejects, *rejects], page.nbytes, page.doubt)
             if self._delete is not None:
                 self._delete.send(job)
 

@@ -37,11 +37,16 @@ class Answer:
         self.body = response.body
         self.elapsed_s = response.elapsed_s
 
+    @property
+    def shown(self) -> str:
+        """Method and address for a message, without the query."""
+        return f"{self.method} {self.url.partition('?')[0]}"
+
     def json(self) -> Any:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
-            raise TransientError(f"{self.method} {self.url.partition('?')[0]} gave a page that is no JSON") from None
+            raise TransientError(f"{self.shown} gave a page that is no JSON") from None
 
     @property
     def text(self) -> str:
@@ -111,6 +116,12 @@ class Connection:
             sessions = list(self._sessions.values())
         for session in sessions:
             session.hide(*secrets)
+
+    def masked(self, text: str) -> str:
+        """A text without what must not be shown."""
+        from kitestring.http.mask import Mask
+
+        return Mask(self.secrets).text(text)
 
     def moved(self, url: str, home: str) -> str:
         """`url` at the configured `base_url`, where it belongs to the host of `home`."""

@@ -44,6 +44,10 @@ class Decoder:
     def values(self, chunks: Chunks) -> Iterator[Any]:
         raise NotImplementedError
 
+    def doubt(self, response: Any) -> str:
+        """Why it may be wrong that a response held no value at all (`shape.doubt`); empty where it was an empty one."""
+        return ""
+
 
 @keyword("JsonDecoder")
 class JsonDecoder(Decoder):
@@ -152,6 +156,16 @@ class JsonItemsDecoder(Decoder):
         page = load(text if self._encoding == "utf-8" else text.decode(self._encoding))
         found = field.get(page, self._path, [])
         yield from found if isinstance(found, list) else []
+
+    def doubt(self, response: Any) -> str:
+        from kitestring.declarative import field, shape
+
+        text = response.body
+        page = load(text if self._encoding == "utf-8" else text.decode(self._encoding))
+        found = field.get(page, self._path)
+        if isinstance(found, dict | str | int | float) and found:
+            return f"has no list at `{'.'.join(self._path)}`"
+        return shape.doubt([page], self._path, (), False, False)
 
 
 @keyword("GzipDecoder")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Collection
 from typing import Any, Protocol
 
-from kitestring.declarative import field
+from kitestring.declarative import field, shape
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.slice import Slice
 
@@ -14,9 +15,14 @@ log = logging.getLogger("kitestring.declarative")
 
 
 class Extractor(Protocol):
-    """`records(bodies)` are the records in decoded values."""
+    """`records(bodies)` are the records in decoded values; `doubt` says why it may be wrong that there are none.
+
+    The arguments of `doubt` are those of `shape.doubt`.
+    """
 
     def records(self, bodies: list[Any]) -> list[Any]: ...
+
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str: ...
 
 
 @keyword("DpathExtractor")
@@ -45,6 +51,9 @@ class DpathExtractor:
                 found.append(value)
         return [one for record in found for one in self._expander.expanded(record)] if self._expander else found
 
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+        return shape.doubt(bodies, [part({}) for part in self._path], names, listed, found_before)
+
 
 @keyword("CombinedExtractor")
 class CombinedExtractor:
@@ -67,6 +76,11 @@ class CombinedExtractor:
                 return records
             found.extend(records)
         return found
+
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+        """One place that is empty as it should be is enough."""
+        reasons = [one.doubt(bodies, names, listed, found_before) for one in self._extractors]
+        return reasons[0] if all(reasons) else ""
 
 
 @keyword("RecordExpander")

@@ -17,13 +17,16 @@ from kitestring.types import State
 
 @dataclass
 class Memory:
-    """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed.
+    """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed,
+    the doubts about their pages (`Page.doubt`), and when it began (epoch).
 
     `keeps` says whether the router's kind saves parent states at all.
     """
 
     state: Mapping[str, Any] = member(default_factory=dict)
     found: dict[str, State] = member(default_factory=dict)
+    doubts: list[str] = member(default_factory=list)
+    began: float = 0.0
 
 
 class Router(Protocol):
@@ -104,7 +107,7 @@ class ParentStreamConfig:
             if self.depends:
                 memory.found[self.stream.name] = final
 
-        for records, part in self.stream.everything(state, ended):
+        for records, part in self.stream.everything(state, ended, memory.doubts):
             for record in records:
                 value = field.get(record, key)
                 if value is None:
@@ -159,7 +162,7 @@ class Product:
         self._routers = routers
 
     def slices(self, memory: Memory) -> Iterable[Slice]:
-        for parts in itertools.product(*(router.slices(Memory()) for router in self._routers)):
+        for parts in itertools.product(*(router.slices(Memory(doubts=memory.doubts)) for router in self._routers)):
             partition: dict[str, Any] = {}
             extra: dict[str, Any] = {}
             for part in reversed(parts):

@@ -119,13 +119,14 @@ class QueryProperties:
         """One page: all chunks, their records merged, then the turn of the last answer."""
         merged: dict[Any, Record] = {}
         turn: Turn | None = None
-        extracted, size, rejects, loose = 0, 0, [], []
+        extracted, size, rejects, loose, doubt = 0, 0, [], [], ""
         for names in self.chunks():
             asked = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
-            response, _ = retriever.send(asked, token, names)
+            response, action = retriever.send(asked, token, names)
             if response.status >= 400:
                 return
-            body, page, extracted = retriever.selected(response, asked, token, wanted)
+            body, page, extracted = retriever.selected(response, action, asked, token, wanted)
+            doubt = doubt or page.doubt
             size += page.nbytes
             rejects.extend(page.rejects)
             for record in page.records:
@@ -144,7 +145,7 @@ class QueryProperties:
 
         records = [*loose, *merged.values()]
         turn.selected, turn.last = len(records), records[-1] if records else None
-        yield Page(records, rejects, size)
+        yield Page(records, rejects, size, doubt)
         yield turn
 
 

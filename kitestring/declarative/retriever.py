@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +21,20 @@ from kitestring.errors import ConfigError, ConnectorError, TransientError
 from kitestring.http import vendor_message
 from kitestring.types import Record, Reject
 
+log = logging.getLogger("kitestring.declarative")
+
 
 @dataclass(slots=True)
 class Page:
-    """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in."""
+    """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in.
+
+    `doubt`: why it may be wrong that nothing was found in the page.
+    """
 
     records: list[Record]
     rejects: list[Reject]
     nbytes: int
+    doubt: str = ""
 
 
 MOST_STARTS = 20
@@ -46,9 +53,11 @@ class SimpleRetriever:
         cursor: Any = None,
         schema: Any = None,
         cached: bool = False,
+        keys: Collection[str] = (),
         **_: Any,
     ) -> None:
         self.node, self.name, self.cursor = node, name, cursor
+        self._keys, self._found = keys, False
         self.router: Any = router(node)
         self._decoder: Any = node.child("decoder") or JsonDecoder()
         verify = JsonDecoder.verify if isinstance(self._decoder, JsonDecoder) else None
@@ -205,11 +214,13 @@ class SimpleRetriever:
             return
         if response.status >= 400:
             return
-        body, extracted, selected, last = None, 0, 0, None
+        body, extracted, selected, last, doubt = None, 0, 0, None, ""
         for bodies in self._decoder.bodies(response):
             if body is None and bodies and not self._decoder.streamed:
                 body = bodies[0]
             values = self._selector.extract(bodies)
+            if not extracted:
+                doubt = doubt or self._doubt(response, action, bodies, len(values))
             extracted += len(values)
             records, rejects = self._selector.select(values, part, token, wanted)
             selected += len(records)
@@ -218,6 +229,9 @@ class SimpleRetriever:
             if records or rejects:
                 nbytes = 0 if self._decoder.streamed else len(response.body)
                 yield Page(records, rejects, nbytes or 256 * len(records))
+        doubt = doubt or self._doubt(response, action, [], extracted)
+        if doubt and extracted <= 1:
+            yield Page([], [], 0, self._told(response, doubt))
         value = token["next_page_token"] if token else None
         yield Turn(response, {} if body is None else body, extracted, selected, last, value, part, size)
 
@@ -248,12 +262,34 @@ class SimpleRetriever:
             raise Smaller(vendor_message(response))
         return response, action
 
-    def selected(self, response: Any, part: Slice, token: Token | None, wanted: Wanted | None) -> tuple[Any, Page, int]:
+    def _doubt(self, response: Any, action: str, bodies: list[Any], count: int) -> str:
+        """Why a page without a record (or with one that is all of it) may not be what it looks like. What the
+        manifest's error handler ignores is as it should be."""
+        if count > 1 or action == Actions.IGNORE:
+            self._found = self._found or count > 1
+            return ""
+        if not bodies:
+            return "" if count else str(self._decoder.doubt(response))
+        listed = not self._decoder.streamed and response.body.lstrip()[:1] == b"["
+        reason: str = self._selector.doubt(bodies, self._keys, listed, self._found)
+        self._found = self._found or (count > 0 and not reason)
+        return reason
+
+    def _told(self, response: Any, reason: str) -> str:
+        text: str = self.node.setting.connection.masked(f"the answer of {response.shown} {reason}")
+        log.warning("stream %s: %s", self.name, text, extra={"stream": self.name})
+        return text
+
+    def selected(
+        self, response: Any, action: str, part: Slice, token: Token | None, wanted: Wanted | None
+    ) -> tuple[Any, Page, int]:
         """The first body of a response, its records, and how many were extracted."""
         bodies = [one for run in self._decoder.bodies(response) for one in run]
         values = self._selector.extract(bodies)
+        reason = self._doubt(response, action, bodies, len(values))
         records, rejects = self._selector.select(values, part, token, wanted)
-        return (bodies[0] if bodies else {}), Page(records, rejects, len(response.body)), len(values)
+        page = Page(records, rejects, len(response.body), self._told(response, reason) if reason else "")
+        return (bodies[0] if bodies else {}), page, len(values)
 
 
 class Circle:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from kitestring.declarative.extractor import Extractor
@@ -52,6 +52,10 @@ class RecordSelector:
 
     def extract(self, bodies: list[Any]) -> list[Any]:
         return self._extractor.records(bodies)
+
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+        """Why it may be wrong that nothing was extracted; empty where the page is an empty one."""
+        return self._extractor.doubt(bodies, names, listed, found_before)
 
     def select(
         self, values: list[Any], part: Slice, token: Token | None, wanted: Wanted | None = None

@@ -24,12 +24,14 @@ from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream
+from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream, Suspicion
 
 if TYPE_CHECKING:
     from kitestring.http import Share
 
 BASE_URL = "base_url"
+PARENT = "of the parents of this stream: "
+NOTHING = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
 
 
 class DeclarativeSource(Source):
@@ -223,9 +225,16 @@ class DeclarativeSource(Source):
                     key = "" if not piece.part else repr(dict(piece.part))
                     yield Partition((stream,), key, {"piece": piece})
             self._parents[stream.key] = memory.found
+            if memory.doubts:
+                yield Partition((stream,), "parents", {"doubts": memory.doubts, "note": component.doubted(memory)})
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
+        if "doubts" in partition.data:
+            yield from (Suspicion(f"{PARENT}{one}. {NOTHING}") for one in partition.data["doubts"])
+            if partition.data["note"] is not None:
+                yield Checkpoint({CLOSED: partition.data["note"]})
+            return
         piece: Piece = partition.data["piece"]
         component = self.component(stream.name)
         component.configured(stream.schema)
@@ -241,6 +250,8 @@ class DeclarativeSource(Source):
                 if page.records:
                     yield Batch(stream.key, page.records, nbytes=page.nbytes)
                 yield from page.rejects
+                if page.doubt:
+                    yield Suspicion(f"{page.doubt}. {NOTHING}")
 
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         if CLOSED not in checkpoint:

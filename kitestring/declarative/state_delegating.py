@@ -75,5 +75,11 @@ class StateDelegatingStream:
     def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
         return self._stream(self._by).finish(state, parents)
 
-    def everything(self, state: State, ended: Callable[[State], None]) -> Iterator[tuple[list[Record], Slice]]:
-        return self._stream(self._choice(state)).everything(state, ended)
+    def doubted(self, memory: Memory) -> dict[str, Any] | None:
+        note = self._stream(self._by).doubted(memory)
+        return None if note is None else {**note, "by": self._by}
+
+    def everything(
+        self, state: State, ended: Callable[[State], None], doubts: list[str]
+    ) -> Iterator[tuple[list[Record], Slice]]:
+        return self._stream(self._choice(state)).everything(state, ended, doubts)

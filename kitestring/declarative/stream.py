@@ -21,6 +21,11 @@ RUN = "kitestring_run"
 """The key under which a state holds notes about the sync that is under way; `finish` removes it."""
 CLOSED = "kitestring_closed"
 """The key of a checkpoint's note that a slice was read."""
+DOUBTED = "doubted"
+"""Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
+sync reads it again."""
+PARENTS = "parents"
+"""Marks a note about all slices: pages of the parents may be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class DeclarativeStream:
             cursor=self.cursor,
             schema=self.schema,
             cached=cached,
+            keys=keys_of(node, self.cursor),
         )
         self.router = self.retriever.router
         self.routed = not isinstance(self.router, Single)
@@ -99,7 +105,7 @@ class DeclarativeStream:
         """The slices that are to be read, as the router finds them."""
         began = time.time()
         state = self.migrated(state)
-        memory.state = state
+        memory.state, memory.began = state, began
         cursor = self.cursor
         if cursor is None:
             for part in self.router.slices(memory):
@@ -146,10 +152,10 @@ class DeclarativeStream:
         wanted = None
         if cursor.feed or cursor.client_side:
             wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since)))
-        latest, synced = None, False
+        latest, doubted = None, False
         for page in self.retriever.pages(piece.part, wanted):
             latest = cursor.observe(page.records, latest)
-            synced = synced or bool(page.records)
+            doubted = doubted or bool(page.doubt)
             yield page
         yield {
             "partition": piece.part.partition if self.routed else None,
@@ -157,15 +163,27 @@ class DeclarativeStream:
             "latest": None if latest is None else cursor.write(latest),
             "since": dict(piece.since),
             "began": piece.began,
+            **({DOUBTED: True} if doubted else {}),
         }
 
-    def everything(self, state: State, ended: Callable[[State], None]) -> Iterator[tuple[list[Record], Slice]]:
-        """All records from a state on, page by page, for a child; `ended` gets the state when they were all taken."""
-        memory = Memory()
+    def doubted(self, memory: Memory) -> dict[str, Any] | None:
+        """The note for `merge` that parents' pages may be incomplete; None for a stream without a state."""
+        if self.cursor is None or not self.routed:
+            return None
+        return {"partition": {}, "began": memory.began, DOUBTED: True, PARENTS: True}
+
+    def everything(
+        self, state: State, ended: Callable[[State], None], doubts: list[str]
+    ) -> Iterator[tuple[list[Record], Slice]]:
+        """All records from a state on, page by page, for a child; `ended` gets the state when they were all taken, and
+        `doubts` what speaks against pages that were empty."""
+        memory = Memory(doubts=doubts)
         current = dict(state)
         for piece in self.pieces(state, memory):
             for page in self.read(piece):
                 if isinstance(page, Page):
+                    if page.doubt:
+                        doubts.append(page.doubt)
                     yield page.records, piece.part
                 else:
                     current = self.merge(current, page)
@@ -176,10 +194,10 @@ class DeclarativeStream:
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         """The state after one more slice was read."""
         cursor = self.cursor
-        latest = None if note["latest"] is None else cursor.parse(note["latest"])
+        latest = None if note.get("latest") is None else cursor.parse(note["latest"])
         if note["partition"] is None:
             progress = cursor.progress(self.migrated(state))
-            stretch = cursor.bounds(note["bounds"], latest, progress)
+            stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
             return cursor.running(cursor.add(progress, stretch))  # type: ignore[no-any-return]
         run = dict(state.get(RUN) or {})
         if run.get("began") != note["began"]:
@@ -191,13 +209,17 @@ class DeclarativeStream:
         if latest is not None and ("latest" not in run or cursor.parse(run["latest"]) < latest):
             run["latest"] = note["latest"]
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
+        if note.get(DOUBTED):
+            run[DOUBTED] = True
+        if PARENTS in note:
+            return {**found, RUN: run}
         states = list(found.get("states") or ())
         whole = self._global or bool(found.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
         if not whole:
             key = partition_key(note["partition"])
             place = next((i for i, s in enumerate(states) if partition_key(s["partition"]) == key), None)
             progress = cursor.progress(states[place]["cursor"] if place is not None else note["since"])
-            stretch = cursor.bounds(note["bounds"], latest, progress)
+            stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
             entry = {"partition": note["partition"], "cursor": cursor.running(cursor.add(progress, stretch))}
             if place is None:
                 states.append(entry)
@@ -226,7 +248,8 @@ class DeclarativeStream:
         if not whole:
             final["states"] = states
         values = [found["state"][cursor.field]] if (found.get("state") or {}).get(cursor.field) is not None else []
-        if run.get("latest") is not None:
+        # With a slice that may be incomplete, partitions that are not known yet begin where they would have begun now.
+        if run.get("latest") is not None and not run.get(DOUBTED):
             values.append(run["latest"])
             values.extend(one["cursor"][cursor.field] for one in states)
         if values:
@@ -246,6 +269,11 @@ def partition_key(partition: Mapping[str, Any]) -> str:
         return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
         return repr(sorted(values.items(), key=repr))
+
+
+def keys_of(node: Node, cursor: Any) -> tuple[str, ...]:
+    """Names that each record has: those of its primary key, else its cursor."""
+    return tuple(path[0] for path in primary_key(node)) or ((cursor.field,) if cursor is not None else ())
 
 
 def primary_key(node: Node) -> tuple[tuple[str, ...], ...]:

@@ -35,7 +35,14 @@ def conclude(
     """
     after = None
     overwrite = route.written.write_mode is WriteMode.overwrite
-    if overwrite and not figures.written and not figures.unchanged and before and not allow_empty:
+    arrived = figures.written + figures.unchanged
+    if overwrite and figures.suspicions and before is not None and 0 < arrived < before and not allow_empty:
+        destination.abort(route.written)
+        figures.suspicions.append(
+            f"{arrived} records were read, the destination holds {before}: the old data were kept "
+            "(allow_empty replaces them)"
+        )
+    elif overwrite and not arrived and before and not allow_empty:
         destination.abort(route.written)
         figures.suspicions.append(
             f"the source gave no record, the destination holds {before}: the old data were kept "

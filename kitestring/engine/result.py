@@ -9,6 +9,8 @@ from typing import Any
 
 from kitestring.errors import KitestringError
 
+MOST_SUSPICIONS = 5
+
 
 class Status(StrEnum):
     """How a sync, or one stream of it, ended. `suspicious`: it ran through, and two numbers disagree."""
@@ -40,6 +42,11 @@ class StreamResult:
     error: KitestringError | None = None
     suspicions: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+
+    def suspect(self, reason: str) -> None:
+        """Note what speaks against the stream, once; of many reasons the first ones are enough."""
+        if reason not in self.suspicions and len(self.suspicions) < MOST_SUSPICIONS:
+            self.suspicions.append(reason)
 
     @property
     def accounted(self) -> int:

@@ -57,7 +57,8 @@ def sync(
     Raises `ConfigError` when the request itself cannot be (an unknown stream, a mode one side lacks, the connection is
     busy): nothing was begun then. What fails later stands in the result. `states` keeps the states (memory if None),
     `rejects` the records that could not be taken (counted only if None); more than `max_rejects` of them fail the sync.
-    An overwrite with nothing keeps the old data, unless `allow_empty`. Set `cancel` from another thread to stop.
+    An overwrite with nothing, or with less than there is where the source has doubts, keeps the old data, unless
+    `allow_empty`. Set `cancel` from another thread to stop.
     `catalog`: what the source was just found to have, so that it is not asked again.
     """
     states = states or MemoryStates()
@@ -194,6 +195,8 @@ class Sync:
                 self._flush(key)
             for batch, checkpoints in self.pending[key].add(item.batch):
                 self._push(key, batch, checkpoints)
+        if item.suspicion:
+            self.result.streams[item.stream].suspect(item.suspicion)
         if item.checkpoint is not None:
             self._checkpoint(item.stream, item.checkpoint.state)
 

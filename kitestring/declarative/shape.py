@@ -1,0 +1,166 @@
+"""Whether a page in which no record was found is an empty page, or one of another shape than the manifest expects.
+
+Airbyte's engine takes both for the end of a stream (airbyte-cdk 7.39.1, dpath_extractor.py: what the path does not find
+is no record). Empty are a list or an object with nothing in it, a null or an empty text where the records should be,
+and a name that is not there: APIs leave a list without items out (Google's do), and PHP writes an empty object as `[]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+LOOKED_AT = 20
+"""How many values of a list are looked at."""
+EXCERPT = 200
+ERRORS = ("error", "errors", "fault")
+NO_ERROR = frozenset({"", "none", "null", "ok", "success", "false", "0", "200", "no error"})
+FAILED = frozenset({"error", "fail", "failed", "failure"})
+MESSAGES = ("message", "msg", "detail", "reason", "error_message", "errorMessage", "description", "title", "code")
+
+
+def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+    """What speaks against an empty page, as the end of a sentence about the answer; empty where nothing does.
+
+    `bodies` are the decoded values in which nothing was found at `path` (with an empty path: or one object, which was
+    taken for a record). `listed`: they are the elements of a list. `names` are fields that each record has, as far as
+    they are known. `found_before`: the path has led to records in this read.
+    """
+    bodies = bodies[:LOOKED_AT]
+    if not path:
+        return _as_record(bodies, names, listed)
+    if listed and bodies and all(isinstance(body, dict) for body in bodies) and not _leads(bodies, path[0]):
+        likely = not found_before and _alike(bodies, names)
+        return f"is a list of objects, an object with `{_shown(path)}` is expected" if likely else ""
+    for body in bodies:
+        if not isinstance(body, dict | list):
+            return f"{_is(body, listed)}, an object with `{_shown(path)}` is expected"
+        reason = _walked(body, body, path, 0, names, found_before)
+        if reason:
+            return reason
+    return ""
+
+
+def _as_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> str:
+    for body in bodies:
+        if not isinstance(body, dict | list):
+            return f"{_is(body, listed)}, records are expected"
+        said = "" if listed or not names or _alike([body], names) else error_in(body)
+        if said:
+            return f"reports an error instead of records: {said}"
+    return ""
+
+
+def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], found_before: bool) -> str:
+    for index in range(at, len(path)):
+        name = path[index]
+        if _is_empty(value):
+            break
+        if not isinstance(value, dict | list):
+            return f"has {_kind(value)} at `{_shown(path[:index])}`, an object with `{_shown(path)}` is expected"
+        if name == "*":
+            inner = list(value.values() if isinstance(value, dict) else value)[:LOOKED_AT]
+            reasons = (_walked(body, one, path, index + 1, names, found_before) for one in inner)
+            return next(filter(None, reasons), "")
+        if isinstance(value, list):
+            if not str(name).lstrip("-").isdigit():
+                where = f"a list at `{_shown(path[:index])}`" if index else "a list"
+                return f"has {where}, an object with `{_shown(path)}` is expected"
+            if not -len(value) <= int(name) < len(value):
+                return ""
+            value = value[int(name)]
+            continue
+        key = name if name in value else str(name)
+        if key not in value:
+            return _missing(body, value, path, names, found_before)
+        value = value[key]
+    if value == 0 and value is not False:
+        return f"has a number at `{_shown(path)}`, records are expected"
+    said = error_in(body) if not isinstance(value, dict | list) else ""
+    return f"has nothing at `{_shown(path)}` and reports an error: {said}" if said else ""
+
+
+def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], found_before: bool) -> str:
+    said = error_in(body)
+    if said:
+        return f"has no `{_shown(path)}` and reports an error: {said}"
+    if found_before:
+        return ""
+    for place in (holder, body) if holder is not body else (body,):
+        for name, value in place.items() if isinstance(place, dict) else ():
+            if isinstance(value, list) and value and _alike(value[:LOOKED_AT], names):
+                return f"has no `{_shown(path)}`, and at `{name}` {len(value)} objects that look like the records"
+    return ""
+
+
+def error_in(body: Any) -> str:
+    """What an answer with a good status says of an error, or nothing."""
+    if not isinstance(body, dict):
+        return ""
+    for name in ERRORS:
+        value = body.get(name)
+        said = _sentence(value)
+        if isinstance(value, dict) and str(value.get("code", "error")).lower() in NO_ERROR:
+            continue
+        if said and said.lower() not in NO_ERROR:
+            return said[:EXCERPT]
+    for name in ("ok", "success"):
+        if name in body and str(body[name]).lower() == "false":
+            return _message(body, f"{name} is false")
+    if str(body.get("status", "")).lower() in FAILED:
+        return _message(body, f"status is {body['status']}")
+    return ""
+
+
+def _message(body: dict[str, Any], else_: str) -> str:
+    return next(filter(None, (_sentence(body[key]) for key in MESSAGES if key in body)), else_)[:EXCERPT]
+
+
+def _sentence(value: Any, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, bool | int | float):
+        return str(value).lower() if value else ""
+    if depth > 3 or not value:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_sentence(one, depth + 1) for one in value[:3])))
+    inner = (value[key] for key in (*MESSAGES, *ERRORS) if value.get(key))
+    return next(filter(None, (_sentence(one, depth + 1) for one in inner)), "an object")
+
+
+def _alike(values: Sequence[Any], names: Collection[str]) -> bool:
+    """Whether these are objects that have the fields which each record has."""
+    return all(isinstance(one, dict) and bool(one) and all(name in one for name in names) for one in values)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or value == "" or value == [] or value == {}
+
+
+def _is(value: Any, listed: bool) -> str:
+    return f"is a list with {_kind(value)} in it" if listed else f"is {_kind(value)}"
+
+
+def _leads(bodies: Sequence[Any], name: Any) -> bool:
+    return name == "*" or any(name in body or str(name) in body for body in bodies)
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return "a text" if value else "an empty text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _shown(path: Sequence[Any]) -> str:
+    return ".".join(map(str, path))
