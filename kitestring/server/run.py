@@ -97,12 +97,15 @@ class Server:
             thread.join(0.02)
 
     def _work(self) -> None:
-        from kitestring.server import connections
+        from kitestring.server import connections, ending, schema_change
         from kitestring.server.jobs import Worker
+        from kitestring.server.notify import Courier
         from kitestring.server.scheduler import Scheduler
 
-        worker, scheduler = Worker(self.context, connections.plan_of), Scheduler(self.context)
-        for one in (worker, scheduler):
+        context = self.context
+        context.queue.on_end.append(lambda db, job_id, status: ending.ended(context, db, job_id, status))
+        worker = Worker(context, connections.plan_of, changed=schema_change.changed)
+        for one in (worker, Scheduler(context), Courier(context)):
             one.start()
             self._stops.append(one.stop)
 

@@ -49,6 +49,12 @@ class Settings(Config):
     """The most memory a sync may take, in MB; 0 is no limit."""
     cpu_s: int = option(0, ge=0)
     """The most processor time a sync may take, in seconds; 0 is no limit."""
+    pause_after: int = option(20, ge=0)
+    """After how many failed jobs in a row a connection is paused; 0 never. Refused credentials pause it at once."""
+    smtp_url: str = secret("")
+    """Where e-mail goes out: `smtp://user:password@host:587`, or `smtps://…:465`. Without it none is sent."""
+    mail_from: str = "kitestring@localhost"
+    """Whom e-mail comes from."""
     keep_jobs_days: int = option(180, ge=1)
     """How long ended jobs are kept."""
     keep_logs_days: int = option(30, ge=1)

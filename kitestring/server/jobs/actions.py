@@ -187,6 +187,17 @@ def manifest_read(told: Told) -> Any:
     return found.values()
 
 
+def notify(told: Told) -> Any:
+    """Send a notification by a webhook or by apprise: here, so that a hardened server keeps it off its network too."""
+    from kitestring.server.notify import by_apprise, by_webhook
+
+    given = told.request
+    told.hide({str(given["address"])})
+    send = by_webhook if given["way"] == "webhook" else by_apprise
+    send(str(given["address"]), given["notice"])
+    return {}
+
+
 ACTIONS: dict[str, Callable[[Told], Any]] = {
     "spec": spec,
     "check": check,
@@ -194,6 +205,7 @@ ACTIONS: dict[str, Callable[[Told], Any]] = {
     "read": read,
     "search": search,
     "estimate": estimate,
+    "notify": notify,
     "manifest_resolve": manifest_resolve,
     "manifest_validate": manifest_validate,
     "manifest_read": manifest_read,

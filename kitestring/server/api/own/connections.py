@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from kitestring.server import connections
+from kitestring.server import connections, schema_change
 from kitestring.server.api.own.jobs import answer, row_of
 from kitestring.server.auth.access import Editor, Here, Reader, Runner
 from kitestring.server.context import Context
@@ -103,6 +103,22 @@ def reset_state(who: Editor, here: Here, connectionId: UUID, stream: str | None 
         idle(here, db, str(connectionId))
         gone = states.delete().where(states.c.connection_id == str(connectionId))
         db.execute(gone if stream is None else gone.where(states.c.stream == stream))
+    return Response(status_code=204)
+
+
+@router.get("/changes", operation_id="getSchemaChanges")
+def changes(who: Reader, here: Here, connectionId: UUID) -> Any:
+    """The changes of the source's schema that wait for an answer; null without any."""
+    with here.store.read() as db:
+        waiting = connections.get(db, str(connectionId)).pending_changes
+    return {"changes": waiting["changes"] if waiting else None}
+
+
+@router.post("/changes/accept", operation_id="acceptSchemaChanges", status_code=204)
+def accept(who: Editor, here: Here, connectionId: UUID) -> Response:
+    """Take over the changes that wait, and activate the connection. 409 without any."""
+    with here.store.write() as db:
+        schema_change.accept(here, db, str(connectionId))
     return Response(status_code=204)
 
 

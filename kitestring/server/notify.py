@@ -1,0 +1,228 @@
+"""Notifications: an event becomes a notice for each channel of its workspace, in the transaction of the event.
+
+A notice waits in the store until it was sent, so that a crash loses none and a slow receiver delays nothing. What a
+workspace wants to be told stands in its `notifications`, by event, in the shape of Airbyte's API and one way beyond it:
+
+    {"failure": {"webhook": {"enabled": true, "url": "https://hooks.slack.com/…"},
+                 "email": {"enabled": true, "to": ["ops@example.com"]},
+                 "apprise": {"enabled": true, "urls": ["tgram://…"]}}}
+
+A webhook gets what Slack takes (`text` and `blocks`: api.slack.com/messaging/webhooks) and the facts in `data`.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import threading
+from collections.abc import Iterator, Mapping
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import Connection, insert, select, update
+
+from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.server.context import Context
+from kitestring.server.store.tables import notices, users, workspaces
+
+log = logging.getLogger("kitestring.notify")
+
+EVENTS = {
+    "failure": "A job failed",
+    "success": "A job succeeded",
+    "suspicious": "A job ended suspicious",
+    "connectionUpdate": "The schema of a source changed",
+    "connectionUpdateActionRequired": "The schema of a source changed, and somebody has to decide",
+    "syncDisabled": "A connection was paused",
+    "syncDisabledWarning": "A connection will be paused soon",
+}
+INSTEAD = {"suspicious": "failure"}
+"""Airbyte's clients know no `suspicious`: where it has no channel of its own, it takes that of a failure."""
+WAYS = ("webhook", "email", "apprise")
+LOOK_S = 2.0
+CLAIM_S = 120.0
+TRIES = 8
+SEND_S = 30.0
+
+
+def notice(
+    db: Connection, workspace_id: str, event: str, sentence: str, now: int, *, hint: str = "", **data: Any
+) -> int:
+    """Leave a notice for each channel that the workspace has for this event; how many. In the caller's transaction."""
+    chosen = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
+    channels = list(channels_of(chosen.get(event) or chosen.get(INSTEAD.get(event, "")) or {}))
+    body = {"title": EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
+    for way, number in channels:
+        db.execute(
+            insert(notices).values(
+                workspace_id=workspace_id,
+                event=event,
+                body={**body, "way": way, "number": number},
+                tries=0,
+                due_at_ms=now,
+                created_at_ms=now,
+            )
+        )
+    return len(channels)
+
+
+def channels_of(chosen: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The channels that are switched on: a way, and which of its addresses."""
+    for way in WAYS:
+        one = chosen.get(way) or {}
+        if one.get("enabled"):
+            yield from ((way, number) for number in range(len(addresses(way, one))))
+
+
+def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
+    """Where a channel leads. E-mail without receivers goes to all users: one notice, no address of its own."""
+    if way == "webhook":
+        return [one["url"]] if one.get("url") else []
+    return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
+
+
+class Courier:
+    """Sends what waits, in a thread of its own. `start` it, and `stop` it in the end."""
+
+    def __init__(self, context: Context, *, look_s: float = LOOK_S) -> None:
+        self.context = context
+        self.look_s = look_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="kitestring-notify", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self.look_s):
+            try:
+                while not self._stop.is_set() and self.send_next():
+                    pass
+            except KitestringError as error:
+                log.warning("notices cannot be looked up", extra={"error": error.message})
+            except Exception:
+                log.exception("notices cannot be sent")
+
+    def send_next(self) -> bool:
+        """Send one notice that is due; False when there is none. One that cannot be sent is due again later."""
+        row = self._claim()
+        if row is None:
+            return False
+        try:
+            self._send(row)
+        except KitestringError as error:
+            if row.tries + 1 < TRIES and not isinstance(error, ConfigError):
+                log.warning("a notice could not be sent yet", extra={"notice": row.id, "error": error.message})
+                return True
+            log.error("a notice is given up", extra={"notice": row.id, "event": row.event, "error": error.message})
+        with self.context.store.write() as db:
+            db.execute(notices.delete().where(notices.c.id == row.id))
+        return True
+
+    def _claim(self) -> Any:
+        store = self.context.store
+        due = select(notices).order_by(notices.c.due_at_ms, notices.c.id).limit(1)
+        with store.read() as db:
+            if db.execute(due.where(notices.c.due_at_ms <= store.now_ms(db))).first() is None:
+                return None
+        with store.write() as db:
+            now = store.now_ms(db)
+            row = db.execute(due.where(notices.c.due_at_ms <= now).with_for_update(skip_locked=True)).one_or_none()
+            if row is not None:
+                again = now + int(CLAIM_S * 1000 * 2**row.tries)
+                db.execute(update(notices).where(notices.c.id == row.id).values(tries=row.tries + 1, due_at_ms=again))
+            return row
+
+    def _send(self, row: Any) -> None:
+        with self.context.store.read() as db:
+            space = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
+            chosen = space.notifications.get(row.event) or space.notifications.get(INSTEAD.get(row.event, "")) or {}
+            channel = chosen.get(row.body["way"]) or {}
+            receivers = [str(one) for one in channel.get("to") or ()]
+            if row.body["way"] == "email" and not receivers:
+                receivers = list(db.execute(select(users.c.email).where(users.c.disabled.is_(False))).scalars())
+        told = {**row.body, "workspace": space.name}
+        places = addresses(row.body["way"], channel)
+        if not channel.get("enabled") or row.body["number"] >= len(places):
+            return  # switched off since
+        send(self.context, row.body["way"], places[row.body["number"]], told, receivers)
+
+
+def send(context: Context, way: str, address: str, told: Mapping[str, Any], receivers: list[str]) -> None:
+    """Send a notice now. `TransientError` where it may work later, `ConfigError` where it never will."""
+    if way == "email":
+        by_email(context.settings.smtp_url, context.settings.mail_from, receivers, told)
+    else:
+        context.runner.run("notify", {"way": way, "address": address, "notice": dict(told)}, limit_s=SEND_S)
+
+
+def text_of(told: Mapping[str, Any]) -> str:
+    return f"{told['sentence']} {told['hint']}".strip()
+
+
+def by_webhook(url: str, told: Mapping[str, Any]) -> None:
+    """POST a notice as JSON. Anything but 2xx raises."""
+    from kitestring.http import Session
+
+    title = f"{told['title']} ({told['workspace']})"
+    body = {
+        "text": f"{title}: {text_of(told)}",
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": title[:150]}},
+            {"type": "section", "text": {"type": "plain_text", "text": text_of(told)[:2900]}},
+        ],
+        "data": told["data"],
+    }
+    with Session(timeout_s=10.0, max_wait_s=5.0, secrets=[url, urlsplit(url).path]) as session:
+        session.request("POST", url, json=body)
+
+
+def by_apprise(url: str, told: Mapping[str, Any]) -> None:
+    """Send by whatever service the URL names (github.com/caronc/apprise)."""
+    import apprise
+
+    channel = apprise.Apprise()
+    if not channel.add(url):
+        raise ConfigError("apprise does not know this kind of URL", hint="See the list of services of apprise.")
+    if not channel.notify(title=f"{told['title']} ({told['workspace']})", body=text_of(told)):
+        raise TransientError("apprise could not deliver the notice", hint="Check the URL and the service.")
+
+
+def by_email(smtp_url: str, sender: str, receivers: list[str], told: Mapping[str, Any]) -> None:
+    """Send an e-mail by the server's own SMTP."""
+    if not smtp_url:
+        raise ConfigError("no e-mail can be sent: there is no SMTP server", hint="Set KITESTRING_SMTP_URL.")
+    if not receivers:
+        raise ConfigError("an e-mail has no receivers: the workspace names none, and there is no user", hint="Add one.")
+    message = EmailMessage()
+    message["Subject"] = f"[Kitestring] {told['title']} ({told['workspace']})".replace("\n", " ")
+    message["From"], message["To"] = sender, ", ".join(receivers)
+    message.set_content(
+        f"{told['sentence']}\n{told['hint']}\n\n" + "\n".join(f"{k}: {v}" for k, v in told["data"].items())
+    )
+    parts = urlsplit(smtp_url)
+    secure, port = parts.scheme == "smtps", parts.port or (465 if parts.scheme == "smtps" else 587)
+    try:
+        kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
+        with kind(parts.hostname or "localhost", port, timeout=SEND_S) as server:
+            if not secure and server.has_extn("starttls"):
+                server.starttls()
+            if parts.username:
+                server.login(unquote(parts.username), unquote(parts.password or ""))
+            server.send_message(message)
+    except smtplib.SMTPAuthenticationError as error:
+        raise ConfigError(
+            "the SMTP server refused the user or the password", hint="Check KITESTRING_SMTP_URL."
+        ) from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise TransientError(
+            f"the SMTP server {parts.hostname} did not take the e-mail: {type(error).__name__}",
+            hint="Check KITESTRING_SMTP_URL and the server.",
+        ) from error

@@ -1,0 +1,301 @@
+"""What people are told of: by webhook, by e-mail, by apprise; when a connection is paused; when a schema changes."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from test_connections import joined
+
+from kitestring.errors import SchemaError
+from kitestring.server import connections as rooms
+from kitestring.server import ending, schema_change, workspaces
+from kitestring.server.connections import Catalog
+from kitestring.server.context import Context
+from kitestring.server.notify import Courier, notice
+from kitestring.server.settings import Settings
+from kitestring.server.store.tables import connections, jobs, notices
+from kitestring.testing.stand_in import StandIn, route
+
+HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
+
+
+class Hooks(StandIn):
+    """A receiver of webhooks."""
+
+    @route("POST", "/hooks/{name}")
+    def hook(self, call: Any, name: str) -> Any:
+        return {"ok": True}
+
+
+@pytest.fixture
+def hooks() -> Iterator[Hooks]:
+    with Hooks() as running:
+        yield running
+
+
+def wants(context: Context, **events: Any) -> str:
+    with context.store.write() as db:
+        space = workspaces.default(db).id
+        workspaces.change(db, space, {"notifications": events})
+    return str(space)
+
+
+def webhook(hooks: Hooks, name: str = "secret-path") -> dict[str, Any]:
+    return {"webhook": {"enabled": True, "url": f"{hooks.url}/hooks/{name}"}}
+
+
+def left(context: Context) -> list[Any]:
+    with context.store.read() as db:
+        return list(db.execute(select(notices).order_by(notices.c.id)))
+
+
+def test_a_webhook_gets_a_sentence_and_the_facts_and_the_notice_is_gone(context: Context, hooks: Hooks) -> None:
+    space = wants(context, failure=webhook(hooks))
+    with context.store.write() as db:
+        assert notice(db, space, "failure", "It broke.", 0, hint="Mend it.", job_id=7) == 1
+        assert notice(db, space, "success", "It went well.", 0) == 0
+    assert Courier(context).send_next()
+    (call,) = hooks.calls("/hooks", "POST")
+    assert call.json()["text"].endswith("It broke. Mend it.")
+    assert call.json()["data"] == {"event": "failure", "job_id": 7}
+    assert call.json()["blocks"]
+    assert not left(context)
+    assert not Courier(context).send_next()
+
+
+def test_a_suspicious_end_is_told_where_failures_are(context: Context, hooks: Hooks) -> None:
+    space = wants(context, failure=webhook(hooks))
+    with context.store.write() as db:
+        assert notice(db, space, "suspicious", "Two numbers disagree.", 0) == 1
+    assert Courier(context).send_next()
+    assert len(hooks.calls("/hooks", "POST")) == 1
+
+
+def test_what_cannot_be_sent_waits_and_is_sent_later_once(context: Context, hooks: Hooks) -> None:
+    space = wants(context, failure={"webhook": {"enabled": True, "url": "http://127.0.0.1:9/hooks/x"}})
+    with context.store.write() as db:
+        notice(db, space, "failure", "It broke.", 0)
+    assert Courier(context).send_next()
+    (waiting,) = left(context)
+    assert (waiting.tries, waiting.due_at_ms > 0) == (1, True)
+    assert not Courier(context).send_next()
+    wants(context, failure=webhook(hooks))
+    with context.store.write() as db:
+        db.execute(update(notices).values(due_at_ms=0))
+    assert Courier(context).send_next()
+    assert len(hooks.calls("/hooks", "POST")) == 1
+    assert not left(context)
+
+
+def test_apprise_delivers_to_what_its_url_names(context: Context, hooks: Hooks) -> None:
+    space = wants(
+        context, success={"apprise": {"enabled": True, "urls": [f"json://{hooks.url.removeprefix('http://')}/hooks/a"]}}
+    )
+    with context.store.write() as db:
+        notice(db, space, "success", "It went well.", 0)
+    assert Courier(context).send_next()
+    (call,) = hooks.calls("/hooks", "POST")
+    assert call.json()["message"] == "It went well."
+
+
+def test_a_hardened_server_sends_no_webhook_into_its_own_network(tmp_path: Path, hooks: Hooks) -> None:
+    context = Context.of(Settings(home=tmp_path / "home", allow_private_hosts=False))
+    try:
+        space = wants(context, failure=webhook(hooks))
+        with context.store.write() as db:
+            notice(db, space, "failure", "It broke.", 0)
+        Courier(context).send_next()
+        assert not hooks.calls("/hooks", "POST")
+    finally:
+        context.close()
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """Takes one e-mail, in the words of RFC 5321."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for raw in self.rfile:
+            word = raw.strip().upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = []
+                for line in self.rfile:
+                    if line.strip() == b".":
+                        break
+                    lines.append(line.decode())
+                self.server.taken.append("".join(lines))  # type: ignore[attr-defined]
+            elif word == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            self.wfile.write(b"250 fine\r\n")
+
+
+@contextmanager
+def mail() -> Iterator[tuple[str, list[str]]]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail) as server:
+        server.taken = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"smtp://127.0.0.1:{server.server_address[1]}", server.taken  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def test_an_e_mail_goes_out_by_the_servers_own_smtp(tmp_path: Path) -> None:
+    with mail() as (url, taken):
+        context = Context.of(Settings(home=tmp_path / "home", smtp_url=url, mail_from="kite@example.com"))
+        space = wants(context, failure={"email": {"enabled": True, "to": ["ops@example.com"]}})
+        with context.store.write() as db:
+            notice(db, space, "failure", "Ünlucky: it broke.", 0, hint="Mend it.")
+        assert Courier(context).send_next()
+        context.close()
+    (message,) = taken
+    assert "To: ops@example.com" in message
+    assert "Subject: [Kitestring] A job failed (Default Workspace)" in message
+
+
+# -- the end of a job --------------------------------------------------------------------------------------------------
+
+
+def failed(context: Context, connection: str, error: dict[str, str], status: str = "failed") -> None:
+    """A job that ended so, and what follows."""
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, connection)
+        db.execute(update(jobs).where(jobs.c.id == job).values(status=status, error=error, ended_at_ms=1))
+        ending.ended(context, db, job, status)
+
+
+def row_of(context: Context, connection: str) -> Any:
+    with context.store.read() as db:
+        return rooms.get(db, connection)
+
+
+def test_refused_credentials_pause_a_schedule_at_once_with_the_reason(
+    context: Context, tmp_path: Path, hooks: Hooks
+) -> None:
+    wants(context, failure=webhook(hooks), syncDisabled=webhook(hooks))
+    connection = joined(context, tmp_path, timing=HOURLY)
+    failed(context, connection, {"type": "AuthError", "message": "the token was refused", "hint": "Make another."})
+    row = row_of(context, connection)
+    assert (row.status, row.next_run_at_ms) == ("inactive", None)
+    assert "the token was refused" in row.status_reason
+    assert [one.event for one in left(context)] == ["failure", "syncDisabled"]
+    with context.store.write() as db:
+        rooms.change(context, db, connection, {"status": "active"})
+    assert row_of(context, connection).status_reason == ""
+
+
+def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_counts_anew(
+    tmp_path: Path, hooks: Hooks
+) -> None:
+    context = Context.of(Settings(home=tmp_path / "home", pause_after=4))
+    wants(context, syncDisabled=webhook(hooks), syncDisabledWarning=webhook(hooks))
+    connection = joined(context, tmp_path / "out", timing=HOURLY)
+    error = {"type": "ConnectorError", "message": "broken"}
+    failed(context, connection, error)
+    failed(context, connection, error)
+    assert [one.event for one in left(context)] == ["syncDisabledWarning"]
+    failed(context, connection, {}, "succeeded")
+    assert row_of(context, connection).failures == 0
+    for _ in range(4):
+        assert row_of(context, connection).status == "active"
+        failed(context, connection, error)
+    assert row_of(context, connection).status == "inactive"
+    context.close()
+
+
+# -- changes of a schema -----------------------------------------------------------------------------------------------
+
+
+def altered(before: Catalog, stream: str, *, drop: str = "", add: str = "", gone: bool = False) -> dict[str, Any]:
+    """The catalog with one field less, one more, or without the stream."""
+    streams = []
+    for one in before.streams:
+        if one["name"] == stream:
+            if gone:
+                continue
+            fields = {name: kind for name, kind in one["json_schema"]["properties"].items() if name != drop}
+            if add:
+                fields[add] = {"type": "string"}
+            one = {**one, "json_schema": {**one["json_schema"], "properties": fields}}
+        streams.append(one)
+    return {"streams": streams}
+
+
+@pytest.fixture
+def users(context: Context, tmp_path: Path) -> str:
+    streams = [{"name": "users", "syncMode": "incremental_deduped_history"}]
+    return joined(context, tmp_path / "out", streams, timing=HOURLY)
+
+
+def ask(context: Context, connection: str, policy: str, body: dict[str, Any]) -> Any:
+    with context.store.write() as db:
+        db.execute(update(connections).where(connections.c.id == connection).values(schema_policy=policy))
+    return schema_change.changed(context, None, rooms.plan_of(context, connection), body)
+
+
+def before(context: Context, connection: str) -> Catalog:
+    return Catalog(row_of(context, connection).catalog)
+
+
+def test_a_new_field_stays_out_is_taken_or_pauses_as_the_policy_says(context: Context, users: str) -> None:
+    grown = altered(before(context, users), "users", add="nickname")
+    plan = ask(context, users, "ignore", grown)
+    assert "nickname" not in plan.selections[0].fields
+    assert "name" in plan.selections[0].fields
+    with pytest.raises(SchemaError, match=r"new fields: users\.nickname"):
+        ask(context, users, "disable_connection", grown)
+    row = row_of(context, users)
+    assert (row.status, row.pending_changes["changes"]["newFields"]) == ("inactive", ["users.nickname"])
+    with context.store.write() as db:
+        schema_change.accept(context, db, users)
+    row = row_of(context, users)
+    assert (row.status, row.pending_changes) == ("active", None)
+    assert "nickname" in str(row.catalog)
+
+
+def test_columns_are_propagated_and_streams_too_where_that_is_wanted(context: Context, users: str) -> None:
+    more = altered(before(context, users), "users", add="nickname")
+    more["streams"].append({**more["streams"][0], "name": "teams"})
+    assert ask(context, users, "propagate_columns", more) is None
+    assert "nickname" in str(row_of(context, users).catalog)
+    assert [one["name"] for one in row_of(context, users).streams] == ["users"]
+    more["streams"].append({**more["streams"][0], "name": "rooms"})
+    plan = ask(context, users, "propagate_fully", more)
+    assert [one.name for one in plan.selections] == ["users", "rooms"]
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"drop": "id"}, "the primary key id of users is gone"),
+        ({"drop": "updated_at"}, "the cursor updated_at of users is gone"),
+        ({"gone": True}, "the stream users is gone"),
+    ],
+)
+def test_what_breaks_pauses_and_asks_whatever_the_policy(
+    context: Context, users: str, change: dict[str, Any], fact: str
+) -> None:
+    with pytest.raises(SchemaError, match=fact):
+        ask(context, users, "propagate_fully", altered(before(context, users), "users", **change))
+    assert fact in row_of(context, users).status_reason
+
+
+def test_a_field_that_nobody_needs_may_go(context: Context, users: str) -> None:
+    less = altered(before(context, users), "users", drop="age")
+    assert ask(context, users, "ignore", less) is None
+    assert row_of(context, users).status == "active"
+
+
+def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> None:
+    space = wants(context, failure={"email": {"enabled": True, "to": ["a@example.com"]}})
+    with context.store.write() as db:
+        notice(db, space, "failure", "It broke.", 0)
+    assert Courier(context).send_next()  # there is no SMTP server
+    assert not left(context)
