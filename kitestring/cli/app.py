@@ -21,6 +21,7 @@ from kitestring.cli import (
     server,
     state,
     sync,
+    user,
     version,
 )
 from kitestring.cli.ending import failed
@@ -147,6 +148,8 @@ app.add_typer(manifest.app, name="manifest")
 app.add_typer(state.app, name="state")
 app.command()(replay.replay)
 app.command()(init.schema)
+app.add_typer(user.app, name="user")
+app.add_typer(user.secrets, name="secrets")
 app.command()(server.up)
 app.command()(server.api)
 app.command()(server.worker)

@@ -13,18 +13,18 @@ from pathlib import Path
 from sqlalchemy import Table, select
 
 from kitestring.errors import ConfigError
-from kitestring.server.context import Context
+from kitestring.server.store import Store
 from kitestring.server.store.tables import destinations, oauth_credentials, sources
-from kitestring.server.vault import KEY_FILE, fresh_key
+from kitestring.server.vault import KEY_FILE, Vault, fresh_key
 
 
-def rotate(context: Context) -> dict[str, int]:
+def rotate(store: Store, vault: Vault) -> dict[str, int]:
     """Seal every secret with the vault's first key; how many rows changed, by table. Can be repeated.
 
     One transaction per row: a worker that keeps a rotated token meanwhile is not overtaken.
     """
     return {
-        table.name: sum(_again(context, table, key) for key in _keys(context, table))
+        table.name: sum(_again(store, vault, table, key) for key in _keys(store, table))
         for table in (sources, destinations, oauth_credentials)
     }
 
@@ -52,18 +52,18 @@ def new_key_file(home: Path) -> None:
     draft.replace(path)
 
 
-def _keys(context: Context, table: Table) -> list[tuple[object, ...]]:
-    with context.store.read() as db:
+def _keys(store: Store, table: Table) -> list[tuple[object, ...]]:
+    with store.read() as db:
         return [tuple(row) for row in db.execute(select(*table.primary_key.columns))]
 
 
-def _again(context: Context, table: Table, key: tuple[object, ...]) -> bool:
+def _again(store: Store, vault: Vault, table: Table, key: tuple[object, ...]) -> bool:
     mine = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
-    with context.store.write() as db:
+    with store.write() as db:
         row = db.execute(select(table).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return False
-        new = context.vault.rotate(row.config, owner_of(table, row))
+        new = vault.rotate(row.config, owner_of(table, row))
         if new == row.config:
             return False
         db.execute(table.update().where(*mine).values(config=new))
