@@ -23,8 +23,9 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import Connection, insert, select, update
 
 from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.server.auth import user
 from kitestring.server.context import Context
-from kitestring.server.store.tables import notices, users, workspaces
+from kitestring.server.store.tables import notices, workspaces
 
 log = logging.getLogger("kitestring.notify")
 
@@ -76,7 +77,7 @@ def channels_of(chosen: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
-    """Where a channel leads. E-mail without receivers goes to all users: one notice, no address of its own."""
+    """Where a channel leads. E-mail without receivers goes to all who may see the workspace: one notice, no address."""
     if way == "webhook":
         return [one["url"]] if one.get("url") else []
     return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
@@ -147,7 +148,7 @@ class Courier:
             channel = chosen.get(row.body["way"]) or {}
             receivers = [str(one) for one in channel.get("to") or ()]
             if row.body["way"] == "email" and not receivers:
-                receivers = list(db.execute(select(users.c.email).where(users.c.disabled.is_(False))).scalars())
+                receivers = user.readers_of(db, row.workspace_id)
         told = {**row.body, "workspace": space.name}
         places = addresses(row.body["way"], channel)
         if not channel.get("enabled") or row.body["number"] >= len(places):

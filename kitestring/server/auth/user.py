@@ -123,6 +123,13 @@ def everyone(db: Connection) -> list[Row[Any]]:
     return list(db.execute(select(users).order_by(users.c.email)))
 
 
+def readers_of(db: Connection, workspace_id: str) -> list[str]:
+    """The e-mail addresses of those who may see a workspace, and of nobody else."""
+    return [
+        row.email for row in everyone(db) if not row.disabled and principal(db, row).may(workspace_id, Role.reader)
+    ]
+
+
 def set_password(db: Connection, user_id: str, password: str) -> None:
     """A new password; whoever is logged in with the old one is logged out."""
     db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hashed(password)))

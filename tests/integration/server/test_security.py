@@ -1,0 +1,75 @@
+"""What has to hold when several processes share a PostgreSQL: single use, counting, the audit log, another key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import select
+
+from kitestring.server import audit, rotation
+from kitestring.server.auth import throttle, user
+from kitestring.server.context import Context
+from kitestring.server.oauth import consent
+from kitestring.server.settings import Settings
+from kitestring.server.store.tables import audit as audit_table
+from kitestring.server.store.tables import login_failures, sources
+from kitestring.server.vault import Vault
+from tests.unit.server.tenants import Browser, Tenant, admin
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def shared(database: Any, tmp_path: Path) -> Iterator[Context]:
+    access = f"{database.username}:{quote(database.password, safe='')}@{database.host}:{database.port}"
+    url = f"postgresql://{access}/{database.name}"
+    made = Context.of(Settings(home=tmp_path, database_url=url))
+    yield made
+    made.close()
+
+
+def test_on_postgresql_a_state_is_good_once_and_every_failure_counts(shared: Context) -> None:
+    with shared.store.write() as db:
+        consent.keep(shared, db, "the state", {"some": "body"}, shared.store.now_ms(db), 10)
+
+    def take(_: int) -> bool:
+        with shared.store.write() as db:
+            return consent.take(shared, db, "the state") is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(take, range(16))) == 1
+        list(pool.map(lambda _: throttle.failed(shared, "1.2.3.4", "ada@example.com"), range(24)))
+    with shared.store.read() as db:
+        counts = db.execute(select(login_failures.c["count"])).scalars().all()
+    assert counts == [24, 24]
+
+
+def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Context) -> None:
+    admin(shared)
+    acme = Tenant.make(shared, "acme")
+    spec = {"properties": {"token": {"airbyte_secret": True}}}
+    with audit.acting("ada"), shared.store.write() as db:
+        sealed = shared.vault.seal_config({"token": "geheim"}, spec, acme.source_id)
+        db.execute(sources.update().where(sources.c.id == acme.source_id).values(config=sealed, name="new"))
+    with shared.store.read() as db:
+        (entry,) = db.execute(select(audit_table)).all()
+    assert entry.changes == {"name": ["acme", "new"], "config.token": [None, "**********"]}
+    client = Browser(shared, acme.member("workspace_reader"))
+    assert client.get("/api/kitestring/v1/session").json()["workspaces"] == [
+        {"id": acme.workspace_id, "role": "reader"}
+    ]
+    (old,) = shared.vault.keys.values()
+    new = Vault([os.urandom(32), old])
+    assert rotation.rotate(shared.store, new)["sources"] == 1
+    with shared.store.read() as db:
+        stored = db.execute(select(sources.c.config).where(sources.c.id == acme.source_id)).scalar_one()
+        told = user.readers_of(db, acme.workspace_id)
+    assert Vault([next(iter(new.keys.values()))]).open_config(stored, acme.source_id) == {"token": "geheim"}
+    assert len(told) == 2
+    assert "root@example.com" in told
