@@ -15,6 +15,7 @@ from kitestring.cli import (
     connectors,
     demo,
     init,
+    jobs,
     manifest,
     replay,
     search,
@@ -27,7 +28,7 @@ from kitestring.cli import (
 from kitestring.cli.ending import failed
 from kitestring.cli.given import Given
 
-GLOBAL_FLAGS = {"--debug": 0, "--project": 1, "-p": 1, "--log-level": 1, "--log-format": 1}
+GLOBAL_FLAGS = {"--debug": 0, "--server": 1, "--project": 1, "-p": 1, "--log-level": 1, "--log-format": 1}
 """Options of `kitestring` itself, with how many values they take. They may stand anywhere on the line."""
 
 
@@ -114,6 +115,16 @@ def options(
             show_default=False,
         ),
     ] = "",
+    server_url: Annotated[
+        str,
+        typer.Option(
+            "--server",
+            envvar="KITESTRING_SERVER",
+            help="The address of a server: sync, check, search, state and jobs are about it, not about this folder. "
+            "Credentials: KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and KITESTRING_CLIENT_SECRET.",
+            show_default=False,
+        ),
+    ] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Log everything, and show tracebacks.")] = False,
     log_level: Annotated[
         str,
@@ -131,7 +142,7 @@ def options(
         raise typer.BadParameter(f"{log_level} is none of {', '.join(logs.LEVELS)}", param_hint="--log-level")
     if log_format not in ("", "text", "json"):
         raise typer.BadParameter(f"{log_format} is neither text nor json", param_hint="--log-format")
-    ctx.obj = Given(project=project, debug=debug)
+    ctx.obj = Given(project=project, debug=debug, server=server_url)
     logs.begin(log_level.lower() or ("debug" if debug else ""), log_format, ctx.obj.secrets)
 
 
@@ -150,6 +161,7 @@ app.command()(replay.replay)
 app.command()(init.schema)
 app.add_typer(user.app, name="user")
 app.add_typer(user.secrets, name="secrets")
+app.add_typer(jobs.app, name="jobs")
 app.command()(server.up)
 app.command()(server.api)
 app.command()(server.worker)

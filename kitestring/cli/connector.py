@@ -128,6 +128,10 @@ def check(
     kitestring check milvus -c @milvus.json
     """
     given = given_of(ctx)
+    if given.server:
+        from kitestring.cli import remote
+
+        raise typer.Exit(remote.check(given, names or (), as_json))
     wanted: list[tuple[Kind, str]] = []
     if names:
         for name in names:

@@ -43,6 +43,7 @@ class Given:
 
     project: str = ""
     debug: bool = False
+    server: str = ""
     secrets: Secrets = field(default_factory=Secrets)
     cwd: Path = field(default_factory=Path.cwd)
 

@@ -53,16 +53,21 @@ def search(
     if len(words) > 2 or (len(words) == 2 and destination):
         raise typer.BadParameter("give a connection (or --destination) and one text; put the text in quotes")
     given = given_of(ctx)
-    handle = place(given, words[0] if len(words) == 2 else "", destination, destination_config)
-    with handle:
-        hits = handle.search(
-            words[-1],
-            where=filter_of(where or []),
-            limit=limit,
-            threshold=threshold,
-            hybrid=hybrid,
-            stream=stream or None,
-        )
+    options: dict[str, Any] = {
+        "where": filter_of(where or []),
+        "limit": limit,
+        "threshold": threshold,
+        "hybrid": hybrid,
+        "stream": stream or None,
+    }
+    if given.server:
+        from kitestring.cli import remote
+
+        named = [destination, words[-1]] if destination else words
+        hits = remote.search(given, named, options)
+    else:
+        with place(given, words[0] if len(words) == 2 else "", destination, destination_config) as handle:
+            hits = handle.search(words[-1], **options)
     if as_json:
         import orjson
 

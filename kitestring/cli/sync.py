@@ -86,6 +86,12 @@ def sync(
     """
     given = given_of(ctx)
     flags = source or destination or source_config or destination_config
+    if given.server:
+        if flags or state or dry_run:
+            raise typer.BadParameter("a server runs connections of its own: give their names, and no flags for ends")
+        from kitestring.cli import remote
+
+        raise typer.Exit(remote.sync(given, connections or (), listed(streams), full_refresh, as_json, quiet))
     if flags and connections:
         raise typer.BadParameter("give connection names, or --source and --destination, not both")
     if flags:
@@ -173,6 +179,10 @@ def chosen(run: Run, wanted: list[str]) -> list[Selection]:
 def store(given: Given, state: str) -> StateStore:
     from kitestring.library import states_at
 
+    if given.server:
+        from kitestring.cli import remote
+
+        return remote.ServerStates(remote.client(given))
     found = states_at(given.path(state) if state else given.home / "state.sqlite")
     assert found is not None
     return found

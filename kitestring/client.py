@@ -1,0 +1,203 @@
+"""A client of a Kitestring server: the nouns of its API as methods, names in the place of ids.
+
+client = Client("http://127.0.0.1:8000")
+job = client.run(client.connection("helpdesk")["connectionId"])
+client.wait(job["jobId"])
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, Self
+
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.http import Session
+from kitestring.http.auth import Auth, Basic, Bearer
+from kitestring.http.message import Response
+from kitestring.http.policy import Raise, Retries, Retry, Return
+
+Kind = Literal["source", "destination", "connection"]
+PUBLIC = "/api/public/v1"
+OWN = "/api/kitestring/v1"
+ENDED = ("succeeded", "suspicious", "failed", "cancelled")
+POLL_S = 0.5
+PAGE = 100
+
+
+class Client:
+    """Calls of a server at `url`, with a token, or with an application's id and secret, or with neither.
+
+    `ConfigError`, `AuthError` and `TransientError` carry the server's own sentence and next action.
+    """
+
+    def __init__(self, url: str, *, token: str = "", client_id: str = "", client_secret: str = "") -> None:
+        self.url = url.rstrip("/")
+        if "://" not in self.url:
+            raise ConfigError(f"{url} is no address of a server", hint="Write http://127.0.0.1:8000.")
+        auth: Auth | None = Bearer(token) if token else Basic(client_id, client_secret) if client_id else None
+        self.http = Session(base_url=self.url, auth=auth, policy=Calls(self.url), timeout_s=330.0, max_wait_s=60.0)
+
+    @classmethod
+    def of(cls, url: str, environment: Mapping[str, str] = os.environ) -> Self:
+        """With the credentials of the environment: KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and …_CLIENT_SECRET."""
+        return cls(
+            url,
+            token=environment.get("KITESTRING_TOKEN", ""),
+            client_id=environment.get("KITESTRING_CLIENT_ID", ""),
+            client_secret=environment.get("KITESTRING_CLIENT_SECRET", ""),
+        )
+
+    def close(self) -> None:
+        self.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """The decoded answer of a call; None where it has no body."""
+        given = {name: value for name, value in params.items() if value is not None}
+        answer = self.http.request(method, path, params=given, json=body)
+        return json.loads(answer.body) if answer.body else None
+
+    # -- nouns ---------------------------------------------------------------------------------------------------------
+
+    def listed(self, kind: Kind | Literal["workspace"]) -> Iterator[dict[str, Any]]:
+        """All sources, destinations, connections or workspaces that may be seen."""
+        offset = 0
+        while True:
+            data = self.call("GET", f"{PUBLIC}/{kind}s", limit=PAGE, offset=offset)["data"]
+            yield from data
+            if len(data) < PAGE:
+                return
+            offset += PAGE
+
+    def named(self, kind: Kind, word: str) -> dict[str, Any]:
+        """The one with this id or this name. `ConfigError` with the nearest name, or where several bear it."""
+        every = list(self.listed(kind))
+        found = [one for one in every if word in (one[f"{kind}Id"], one["name"])]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ConfigError(
+                f"{self.url} has {len(found)} {kind}s called {word}",
+                hint=f"Name one by its id: {', '.join(one[f'{kind}Id'] for one in found)}.",
+            )
+        names = [one["name"] for one in every]
+        near = difflib.get_close_matches(word, names, n=1)
+        raise ConfigError(
+            f"{self.url} has no {kind} {word}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"It has: {', '.join(names[:20]) or 'none'}.",
+        )
+
+    def connection(self, word: str) -> dict[str, Any]:
+        return self.named("connection", word)
+
+    def check(self, kind: Literal["source", "destination"], ident: str) -> dict[str, Any]:
+        """`{"status", "message", "hint"}` of a test."""
+        return dict(self.call("POST", f"{OWN}/{kind}s/{ident}/check"))
+
+    def discover(self, source_id: str) -> dict[str, Any]:
+        """The catalog that a source has now."""
+        return dict(self.call("POST", f"{OWN}/sources/{source_id}/discover"))
+
+    def search(self, destination_id: str, question: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The nearest chunks, best first."""
+        return list(self.call("POST", f"{OWN}/destinations/{destination_id}/search", dict(question))["data"])
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+
+    def run(self, connection_id: str, kind: str = "sync", options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Start a job: sync, refresh, clear or backfill."""
+        body = None if kind == "sync" else dict(options or {})
+        return dict(self.call("POST", f"{OWN}/connections/{connection_id}/{kind}", body))
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        """A job with its history."""
+        return dict(self.call("GET", f"{OWN}/jobs/{job_id}"))
+
+    def jobs(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Jobs, newest first: `connectionId`, `status`, `kind`, `limit`, `before`."""
+        return list(self.call("GET", f"{OWN}/jobs", **wanted)["data"])
+
+    def cancel(self, job_id: int) -> dict[str, Any]:
+        return dict(self.call("POST", f"{OWN}/jobs/{job_id}/cancel"))
+
+    def log(self, job_id: int, attempt: int, **wanted: Any) -> Iterator[dict[str, Any]]:
+        """The entries of an attempt's log: `level`, `text`."""
+        place, more = 0, True
+        while more:
+            part = self.call("GET", f"{OWN}/jobs/{job_id}/attempts/{attempt}/log", place=place, **wanted)
+            yield from part["entries"]
+            place, more = part["place"], part["more"]
+
+    def wait(self, job_id: int, see: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """The job when it has ended; `see` is shown it again and again until then."""
+        while True:
+            job = self.job(job_id)
+            if see is not None:
+                see(job)
+            if job["status"] in ENDED:
+                return job
+            time.sleep(POLL_S)
+
+    # -- states --------------------------------------------------------------------------------------------------------
+
+    def states(self, connection_id: str) -> dict[str, Any]:
+        return dict(self.call("GET", f"{OWN}/connections/{connection_id}/state")["states"])
+
+    def put_states(self, connection_id: str, states: Mapping[str, Any]) -> None:
+        self.call("PUT", f"{OWN}/connections/{connection_id}/state", {"states": dict(states)})
+
+    def reset_state(self, connection_id: str, stream: str = "") -> None:
+        self.call("DELETE", f"{OWN}/connections/{connection_id}/state", stream=stream or None)
+
+
+class Calls(Retries):
+    """Tries again what is safe to, and turns the server's problems into errors with its own words."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(attempts=3)
+        self.url = url
+
+    def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Return | Retry | Raise:
+        if response is None:
+            verdict = super().judge(attempt, response, error)
+            if isinstance(verdict, Raise) and isinstance(verdict.error, TransientError):
+                return Raise(
+                    TransientError(
+                        f"the server {self.url} does not answer", hint="Check its address, and that it runs."
+                    )
+                )
+            return verdict
+        if response.status < 400:
+            return Return()
+        if response.status in (429, 503) and attempt < self.attempts:
+            return super().judge(attempt, response, error)
+        return Raise(problem(self.url, response))
+
+
+def problem(url: str, response: Response) -> KitestringError:
+    """The server's answer as an error."""
+    try:
+        told = json.loads(response.body)
+        data = told.get("data") or {}
+        hint, said = str(data.get("hint") or ""), str(told["detail"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        said, hint, data = f"{url} answered {response.status}", "Is this the address of a Kitestring server?", {}
+    said = said.removesuffix(hint).rstrip(" .") if hint else said.rstrip(".")
+    if response.status == 401:
+        return AuthError(
+            said, hint=hint or "Set KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and KITESTRING_CLIENT_SECRET."
+        )
+    if response.status == 403:
+        return AuthError(said, hint=hint)
+    if response.status >= 500:
+        return TransientError(said, hint=hint or "Look at the server's log.", status=response.status)
+    return ConfigError(said, hint=hint, status=response.status, **{k: v for k, v in data.items() if k == "jobId"})
