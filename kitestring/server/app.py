@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api import own
+from kitestring.server.api import config, own
+from kitestring.server.api.config.slash import Slashless
 from kitestring.server.api.public import (
     applications,
     connections,
@@ -65,6 +66,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(BodyLimit, settings=context.settings)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Headers, settings=context.settings)
+    app.add_middleware(Slashless, prefix=CONFIG)
     quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
@@ -76,6 +78,8 @@ def create_app(context: Context) -> FastAPI:
         ):
             app.include_router(room.router, prefix=prefix, include_in_schema=shown)
         app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
+    for router in config.ROUTERS:
+        app.include_router(router, prefix=CONFIG)
     for router in own.ROUTERS:
         app.include_router(router, prefix=OWN)
     app.add_exception_handler(Problem, problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now_ms() -> int:
@@ -19,6 +19,12 @@ def steady() -> float:
 def iso(ms: int) -> str:
     """`2026-11-25T02:07:42Z`: whole seconds, as Airbyte's API writes them."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ms_of(moment: datetime) -> int:
+    """Milliseconds since 1970; without an offset it is taken for UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def duration(ms: int) -> str:

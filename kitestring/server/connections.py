@@ -16,6 +16,7 @@ from kitestring.errors import ConfigError
 from kitestring.server import actors, connectors, schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import Plan
+from kitestring.server.jobs.queue import Busy
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
@@ -251,6 +252,23 @@ def delete(context: Context, db: Connection, connection_id: str) -> None:
         .where(connections.c.id == connection_id)
         .values(deleted_at_ms=now, status="deprecated", next_run_at_ms=None, updated_at_ms=now)
     )
+
+
+def start(
+    context: Context, db: Connection, connection_id: str, kind: str = "sync", options: Mapping[str, Any] | None = None
+) -> int:
+    """A new job, asked for by one of Airbyte's clients; its id. 409 while the connection has one that has not ended.
+
+    Also for a sync of a connection that is not active, as Airbyte answers: clients take it for "enable it first".
+    """
+    row = get(db, connection_id)
+    if kind == "sync" and row.status != "active":
+        why = f": {row.status_reason}" if row.status_reason else ""
+        raise Problem(409, f"the connection {connection_id} is {row.status}{why}", hint="Set its status to active.")
+    try:
+        return context.queue.enqueue(db, connection_id, kind, cause="api", options=options)
+    except Busy as busy:
+        raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
 
 
 def delete_end(context: Context, db: Connection, kind: connectors.Kind, actor_id: str) -> None:

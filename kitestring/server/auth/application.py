@@ -62,6 +62,6 @@ def exchange(context: Context, client_id: str, client_secret: str) -> dict[str, 
     seconds = context.settings.token_s
     return {
         "access_token": issued(context.vault, Claim(client_id, row.user_id), seconds),
-        "token_type": "bearer",
+        "token_type": "Bearer",
         "expires_in": seconds,
     }

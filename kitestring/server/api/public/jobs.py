@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select
 from kitestring.server import connections
 from kitestring.server.api.public.page import Ids, Limit, Offset, Page, ordered, page, visible
 from kitestring.server.auth.access import Here, Reader, Runner
-from kitestring.server.clock import duration, iso, now_ms
-from kitestring.server.jobs import Busy
+from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.tables import jobs
@@ -93,9 +92,9 @@ def listed(
         (jobs.c.updated_at_ms, updatedAtStart, updatedAtEnd),
     ):
         if first is not None:
-            wanted = wanted.where(column >= int(first.timestamp() * 1000))
+            wanted = wanted.where(column >= ms_of(first))
         if last is not None:
-            wanted = wanted.where(column <= int(last.timestamp() * 1000))
+            wanted = wanted.where(column <= ms_of(last))
     with here.store.read() as db:
         rows = list(db.execute(wanted))
     return page(request, [answer(row) for row in rows], limit, offset)
@@ -111,12 +110,7 @@ def create(who: Runner, here: Here, body: Create) -> Any:
     kind = "clear" if body.jobType == "reset" else body.jobType
     options = {"asked": body.jobType} if body.jobType != kind else {}
     with here.store.write() as db:
-        connections.get(db, str(body.connectionId))
-        try:
-            made = here.queue.enqueue(db, str(body.connectionId), kind, cause="api", options=options)
-        except Busy as busy:
-            raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
-        return answer(row_of(db, made))
+        return answer(row_of(db, connections.start(here, db, str(body.connectionId), kind, options)))
 
 
 @router.get("/{jobId}", operation_id="getJob")

@@ -1,0 +1,101 @@
+"""Definitions of Airbyte's Config API: the connectors, and the forms of their configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from kitestring.server import connectors
+from kitestring.server.api.config import jobs
+from kitestring.server.api.public.definitions import every
+from kitestring.server.auth.access import Here, Reader
+from kitestring.server.connectors import Definition, Kind
+from kitestring.server.problem import Problem
+
+WRITES = {"append": "append", "overwrite": "overwrite", "append_dedup": "append_dedup"}
+
+
+class InWorkspace(BaseModel):
+    """Built-in ones, and the workspace's own where it names one."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    workspaceId: UUID | None = None
+
+
+class Ref(BaseModel):
+    """One of them: `sourceDefinitionId` or `destinationDefinitionId`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sourceDefinitionId: UUID | None = None
+    destinationDefinitionId: UUID | None = None
+    workspaceId: UUID | None = None
+
+    def of(self, kind: Kind) -> str:
+        found = self.sourceDefinitionId if kind == "source" else self.destinationDefinitionId
+        if found is None:
+            raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
+        return str(found)
+
+
+def answer(one: Definition) -> dict[str, Any]:
+    """A definition as the Config API shows it."""
+    return {
+        f"{one.kind}DefinitionId": one.id,
+        "name": one.name,
+        "dockerRepository": one.repository,
+        "dockerImageTag": one.version,
+        "documentationUrl": one.docs or None,
+        "protocolVersion": "0.2.0",
+        "custom": one.workspace_id is not None,
+        "supportLevel": "none" if one.workspace_id is not None else "community",
+        "releaseStage": "custom" if one.workspace_id is not None else "generally_available",
+        **({"supportsDbt": False, "normalizationConfig": {"supported": False}} if one.kind == "destination" else {}),
+    }
+
+
+def router(kind: Kind) -> APIRouter:
+    """The routes of `/source_definitions/…` or `/destination_definitions/…`, and of their specifications."""
+    made = APIRouter(tags=[f"config: {kind} definitions"])
+    title = kind.title()
+
+    @made.post(f"/{kind}_definitions/list", operation_id=f"configList{title}Definitions")
+    def listed(who: Reader, here: Here, body: InWorkspace | None = None) -> Any:
+        with here.store.read() as db:
+            workspace_id = str(body.workspaceId) if body and body.workspaceId else None
+            return {f"{kind}Definitions": [answer(one) for one in every(db, kind, workspace_id)]}
+
+    @made.post(f"/{kind}_definitions/list_for_workspace", operation_id=f"configList{title}DefinitionsForWorkspace")
+    def listed_for(who: Reader, here: Here, body: InWorkspace) -> Any:
+        return listed(who, here, body)
+
+    @made.post(f"/{kind}_definitions/get", operation_id=f"configGet{title}Definition")
+    def get(who: Reader, here: Here, body: Ref) -> Any:
+        with here.store.read() as db:
+            return answer(connectors.get(db, kind, body.of(kind)))
+
+    @made.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
+    def specification(who: Reader, here: Here, body: Ref) -> Any:
+        """The JSON Schema of a configuration. 422 while an installable connector is not installed."""
+        with here.store.read() as db:
+            one, now = connectors.get(db, kind, body.of(kind)), here.store.now_ms(db)
+        told: dict[str, Any] = {
+            f"{kind}DefinitionId": one.id,
+            "documentationUrl": one.docs or None,
+            "connectionSpecification": connectors.spec_of(one),
+            "jobInfo": jobs.made_up("get_spec", now),
+        }
+        if kind == "destination":
+            modes = connectors.write_modes(one.connector)
+            told["supportedDestinationSyncModes"] = [word for word in WRITES if modes is None or word in modes]
+            told["supportsNormalization"] = False
+        return told
+
+    return made
+
+
+sources, destinations = router("source"), router("destination")
