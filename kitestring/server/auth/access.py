@@ -14,7 +14,8 @@ An unknown id is 404; one in a workspace where the role is missing is 403, and n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -79,10 +80,37 @@ async def body_of(request: Request) -> Any:
     """The JSON of a request, None where there is none. (Starlette keeps the body for whoever reads it next.)"""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
+    raw = await request.body()
+    storable(raw)
     try:
-        return json.loads(await request.body())
+        return json.loads(raw)
     except (ValueError, RecursionError):
         return None
+
+
+ESCAPED = re.compile(rb"\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)")
+"""What may be half a surrogate pair, or a NUL, in the escapes of JSON."""
+
+
+def storable(raw: bytes) -> None:
+    """400 for a body with text that no database and no answer can hold."""
+    if ESCAPED.search(raw) is None:
+        return
+    try:
+        strange = holds_strange(json.loads(raw))
+    except (ValueError, RecursionError):
+        return  # whoever reads it as JSON will say so
+    if strange:
+        raise Problem(400, "the request holds a NUL or half a character, which cannot be kept", hint="Take it out.")
+
+
+def holds_strange(node: Any) -> bool:
+    """Whether a JSON value has a text with a NUL or a lone surrogate anywhere in it."""
+    if isinstance(node, Mapping):
+        return any(holds_strange(key) or holds_strange(value) for key, value in node.items())
+    if isinstance(node, list):
+        return any(holds_strange(one) for one in node)
+    return isinstance(node, str) and any(one == "\0" or "\ud800" <= one <= "\udfff" for one in node)
 
 
 def access(role: Role | None, *, instance: bool = False) -> Callable[..., Principal]:

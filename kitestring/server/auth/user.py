@@ -125,9 +125,7 @@ def everyone(db: Connection) -> list[Row[Any]]:
 
 def readers_of(db: Connection, workspace_id: str) -> list[str]:
     """The e-mail addresses of those who may see a workspace, and of nobody else."""
-    return [
-        row.email for row in everyone(db) if not row.disabled and principal(db, row).may(workspace_id, Role.reader)
-    ]
+    return [row.email for row in everyone(db) if not row.disabled and principal(db, row).may(workspace_id, Role.reader)]
 
 
 def set_password(db: Connection, user_id: str, password: str) -> None:

@@ -64,3 +64,16 @@ def test_the_access_log_shows_no_query() -> None:
     record = logging.LogRecord("uvicorn.access", 20, "", 0, '%s - "%s %s HTTP/%s" %d', line, None)
     assert WithoutQuery().filter(record)
     assert record.getMessage() == '127.0.0.1:5 - "GET /v1/oauth/callback HTTP/1.1" 302'
+
+
+def test_text_that_no_database_can_keep_is_refused_and_emoji_are_not(context: Context) -> None:
+    client = Browser(context)
+    json = {"Content-Type": "application/json"}
+    for word in (rb"\ud800", rb"\udc00", rb"a\ud800b", rb"\ud83d\ud83d", rb"\u0000", rb"\uDC00\uD800"):
+        for url in ("/v1/applications", "/applications/token", "/api/kitestring/v1/session/login"):
+            answer = client.post(url, content=b'{"name": "' + word + b'", "email": "", "password": ""}', headers=json)
+            assert answer.status_code in (400, 401), (word, url)
+    for word in (rb"\ud83d\ude00", rb"\u00e4", rb"\\u0000", rb"\\ud800", "😀".encode()):
+        assert client.post("/v1/applications", content=b'{"name": "' + word + b'"}', headers=json).status_code == 200
+    for path in ("/v1/sources/%00", "/v1/sources?workspaceIds=%00"):
+        assert client.get(path).status_code == 400

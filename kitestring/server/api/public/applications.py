@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from kitestring.config import MASK
 from kitestring.server.auth import application
-from kitestring.server.auth.access import Here, Known
+from kitestring.server.auth.access import Here, Known, storable
 from kitestring.server.auth.principal import Principal
 from kitestring.server.context import Context, context_of
 from kitestring.server.problem import Problem, not_found
@@ -72,7 +72,9 @@ class AccessToken(BaseModel):
 )
 async def create_access_token(request: Request, context: Annotated[Context, Depends(context_of)]) -> dict[str, Any]:
     """A short-lived token for a client id and secret: as a form, as JSON, or as user and password of the header."""
-    client_id, client_secret = client_of(request, await request.body())
+    body = await request.body()
+    storable(body)
+    client_id, client_secret = client_of(request, body)
     return await run_in_threadpool(application.exchange, context, client_id, client_secret)
 
 
