@@ -62,6 +62,8 @@ class Settings(Config):
     references: str = ""
     """Which `${env:NAME}`, `${file:PATH}`, `${vault:PATH}` configurations may use: patterns, with commas; `none`.
     Default: `env:KITESTRING_CONFIG_*` and the folder `secrets` in the data folder."""
+    keep_audit_days: int = option(400, ge=1)
+    """How long entries of the audit log are kept."""
     allow_private_hosts: bool = True
     """Whether connectors may be pointed at loopback and private addresses, and at files of the server's machine."""
     allowed_networks: str = ""

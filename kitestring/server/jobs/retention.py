@@ -1,4 +1,4 @@
-"""What is kept how long: ended jobs with their attempts, logs, workers that are gone, buckets nobody draws on."""
+"""What is kept how long: ended jobs with their attempts, logs, the audit log, sessions, workers that are gone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from kitestring.server.jobs.log import Logs
-from kitestring.server.store.tables import attempts, jobs, quotas, workers
+from kitestring.server.store.tables import attempts, audit, consents, jobs, quotas, sessions, workers
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
@@ -56,6 +56,9 @@ def clean(context: Context) -> dict[str, int]:
     with store.write() as db:
         found["workers"] = db.execute(delete(workers).where(workers.c.seen_at_ms < now - DAY_MS)).rowcount
         db.execute(delete(quotas).where(quotas.c.at_ms < now - DAY_MS))
+        db.execute(delete(audit).where(audit.c.at_ms < now - settings.keep_audit_days * DAY_MS))
+        for table in (sessions, consents):
+            db.execute(delete(table).where(table.c.expires_at_ms < now))
     if found["jobs"] or found["logs"]:
         log.info("removed what was old", extra={f"removed_{key}": value for key, value in found.items()})
     return found
