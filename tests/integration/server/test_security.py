@@ -12,14 +12,17 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
+from kitestring.errors import ConfigError
 from kitestring.server import audit, rotation
 from kitestring.server.auth import throttle, user
 from kitestring.server.context import Context
+from kitestring.server.jobs import Runner
 from kitestring.server.oauth import consent
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import login_failures, sources
 from kitestring.server.vault import Vault
+from kitestring.testing.stand_in import StandIn, route
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
@@ -73,3 +76,68 @@ def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Contex
     assert Vault([next(iter(new.keys.values()))]).open_config(stored, acme.source_id) == {"token": "geheim"}
     assert len(told) == 2
     assert "root@example.com" in told
+
+
+class Api(StandIn):
+    """Tells the bearer token of each call from the records it gives."""
+
+    @route("GET", "/things")
+    def things(self, call: Any) -> Any:
+        return [{"id": 1, "token": call.headers.get("authorization", "")}]
+
+
+def test_a_reference_is_looked_up_in_the_child_and_its_secret_stays_out_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITESTRING_CONFIG_TOKEN", "geheim-of-the-environment")
+    requester = {
+        "type": "HttpRequester",
+        "url_base": "{{ config['base'] }}",
+        "path": "/things",
+        "authenticator": {"type": "BearerAuthenticator", "api_token": "{{ config['token'] }}"},
+    }
+    selector = {"type": "RecordSelector", "extractor": {"type": "DpathExtractor", "field_path": []}}
+    form = {"properties": {"base": {"type": "string"}, "token": {"type": "string", "airbyte_secret": True}}}
+    manifest = {
+        "type": "DeclarativeSource",
+        "version": "6.0.0",
+        "check": {"type": "CheckStream", "stream_names": ["things"]},
+        "streams": [
+            {
+                "type": "DeclarativeStream",
+                "name": "things",
+                "retriever": {"type": "SimpleRetriever", "requester": requester, "record_selector": selector},
+                "schema_loader": {"type": "InlineSchemaLoader", "schema": {"type": "object", "properties": {}}},
+            }
+        ],
+        "spec": {"type": "Spec", "connection_specification": form},
+    }
+    with Api() as api:
+        config = {"base": api.url, "token": "${env:KITESTRING_CONFIG_TOKEN}"}
+        request = {"source": {"connector": "", "manifest": manifest, "config": config}, "stream": "things"}
+        for given, wanted in (({}, "Bearer geheim-of-the-environment"), ({"references": "none"}, None)):
+            runner = Runner(Settings(home=tmp_path, **given))
+            try:
+                if wanted:
+                    assert runner.run("read", request)["records"] == [{"id": 1, "token": wanted}]
+                else:
+                    with pytest.raises(ConfigError, match="does not let"):
+                        # The request's own word for what it may use counts for nothing.
+                        runner.run("read", {**request, "references": ["env:*"]})
+            finally:
+                runner.close()
+
+
+def test_a_hardened_server_reads_from_postgresql_in_an_allowed_network_only(database: Any, tmp_path: Path) -> None:
+    database.run("CREATE TABLE things (id int PRIMARY KEY)", "INSERT INTO things VALUES (7)")
+    source = {"connector": "postgres", "config": {**database.config, "host": "localhost"}, "manifest": None}
+    for allowed in ("127.0.0.0/8, ::1/128", ""):
+        runner = Runner(Settings(home=tmp_path, allow_private_hosts=False, allowed_networks=allowed))
+        try:
+            if allowed:
+                assert runner.run("read", {"source": source, "stream": "things"})["records"] == [{"id": 7}]
+            else:
+                with pytest.raises(ConfigError, match="public internet"):
+                    runner.run("check", {"source": source})
+        finally:
+            runner.close()

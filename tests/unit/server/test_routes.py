@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -141,3 +142,19 @@ def test_everything_under_an_api_is_closed_unless_it_is_declared_open(tenant: Te
         assert client.get(path).status_code == 401, path
     assert client.get("/v1/health").status_code == 200
     assert client.get("/api/openapi.json").status_code == 200
+
+
+def test_ids_of_another_workspace_in_a_body_are_refused_by_every_route(tenant: Tenant) -> None:
+    other = Tenant.make(tenant.context, "globex")
+    mine, theirs = ids_of(tenant), ids_of(other)
+    client = Browser(tenant.context, tenant.member("workspace_admin"))
+    names = {"workspaceId": "workspaceid", "sourceId": "sourceid", "destination_id": "destinationid"}
+    names |= {"connectionId": "connectionid", "definitionId": "definitionid", "organizationId": "organizationid"}
+    body = {name: theirs[key] for name, key in names.items()} | {"tags": [{"tagId": theirs["tagid"]}]}
+    bodies = itertools.cycle({name: value} for name, value in body.items())
+    for method, path, asked in routes(create_app(tenant.context)):
+        if getattr(asked, "role", None) is None or method in ("GET", "HEAD", "DELETE"):
+            continue
+        one = next(bodies)
+        answer = client.request(method, filled(path, mine), json=one, follow_redirects=False)
+        assert answer.status_code == 403, f"{method} {path} with {list(one)}: {answer.text[:200]}"
