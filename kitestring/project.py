@@ -86,6 +86,13 @@ class ConnectionEntry(Config):
     """How many records may be refused before the sync fails. Refused records are kept: `kitestring replay`."""
     allow_empty: bool = False
     """Whether an overwrite with no records may empty the destination. Without it the old data stay."""
+    schedule: str | dict[str, Any] = "manual"
+    """When a server runs it: `manual`, `every 6 hours`, a cron expression (five fields, or Quartz's six or seven) with
+    a time zone behind it or not, or `{cron: …, time_zone: …, jitter_s: …}`. `kitestring sync` runs it at any time."""
+    schema_policy: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] = "ignore"
+    """What a server does when the source has other fields or streams than before."""
+    paused: bool = False
+    """Whether a server leaves its schedule out."""
 
 
 class File(Config):
@@ -237,6 +244,33 @@ class Project:
         draft.replace(self.path)
         return True
 
+    def wanted(self) -> dict[str, Any]:
+        """All that the file asks for, as a server takes it: variables filled in, manifests by their content."""
+        from kitestring.declarative.manifest import parse
+
+        out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
+        kinds: tuple[Literal["source", "destination"], ...] = ("source", "destination")
+        for kind in kinds:
+            for name in self.file.sources if kind == "source" else self.file.destinations:
+                connector, values = self.config(kind, name)
+                bare, _, version = connector.partition("@")
+                one: dict[str, Any] = {"connector": bare, "version": version or None, "config": values}
+                if bare.endswith((".yaml", ".yml")):
+                    one |= {"connector": Path(bare).name, "manifest": parse(Path(bare).read_text("utf-8"))}
+                out[f"{kind}s"][name] = one
+        for name, entry in self.file.connections.items():
+            if any(stream.prefix or stream.namespace is not None for stream in entry.streams or ()):
+                raise ConfigError(
+                    f"{self.place('connections', name, 'streams')}: a stream of {name} has a prefix or a namespace of "
+                    "its own, and a server gives one to all streams of a connection",
+                    hint="Set them for the connection, or make two connections.",
+                )
+            values = entry.model_dump(exclude={"schedule", "streams"})
+            if entry.streams is not None:
+                values["streams"] = [stream.model_dump(exclude={"prefix", "namespace"}) for stream in entry.streams]
+            out["connections"][name] = {**values, "schedule": timing(entry.schedule)}
+        return out
+
     def source(self, name: str) -> SourceHandle:
         """A source of the file."""
         return library.source(*self.config("source", name))
@@ -274,6 +308,25 @@ class Project:
         return Connection(
             name, one.source, one.destination, selections, one.prefix, one.namespace, one.max_rejects, one.allow_empty
         )
+
+
+def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A schedule of the file in the words of a server (see `kitestring.server.schedule`), which checks it."""
+    if isinstance(value, Mapping):
+        if "cron" in value:
+            return {"type": "cron", "expression": value["cron"], **{k: v for k, v in value.items() if k != "cron"}}
+        return {"type": "basic" if "every" in value else "manual", **value}
+    words = value.split()
+    if words in ([], ["manual"]):
+        return {"type": "manual"}
+    if words[0].lower() == "every":
+        number, unit = (words[1], words[2]) if len(words) == 3 else ("1", words[-1])
+        if len(words) not in (2, 3) or not number.isdigit():
+            raise ConfigError(
+                f"the schedule {value} cannot be read", hint="Write `every 6 hours`, or a cron expression."
+            )
+        return {"type": "basic", "every": int(number), "unit": unit.lower()}
+    return {"type": "cron", "expression": value}
 
 
 def schema() -> dict[str, Any]:

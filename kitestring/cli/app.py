@@ -17,6 +17,7 @@ from kitestring.cli import (
     init,
     jobs,
     manifest,
+    plan,
     replay,
     search,
     server,
@@ -162,6 +163,9 @@ app.command()(init.schema)
 app.add_typer(user.app, name="user")
 app.add_typer(user.secrets, name="secrets")
 app.add_typer(jobs.app, name="jobs")
+app.command()(plan.plan)
+app.command()(plan.apply)
+app.command()(plan.export)
 app.command()(server.up)
 app.command()(server.api)
 app.command()(server.worker)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitestring.cli.ending import given_of
+from kitestring.cli.needs import needs_server
 
 if TYPE_CHECKING:
+    from kitestring.cli.given import Given
     from kitestring.server.settings import Settings
 
 HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine alone.", show_default=False)
@@ -34,7 +36,7 @@ def up(
     KITESTRING_…; docs/reference/settings.md lists them. Ctrl-C stops running syncs at a checkpoint; they go on at the
     next start.
     """
-    run(ctx, {"host": host, "port": port, "workers": workers})
+    run(ctx, {"host": host, "port": port, "workers": workers}, project=True)
 
 
 def api(ctx: typer.Context, host: Annotated[str | None, HOST] = None, port: Annotated[int | None, PORT] = None) -> None:
@@ -47,7 +49,9 @@ def worker(ctx: typer.Context, workers: Annotated[int | None, WORKERS] = None) -
     run(ctx, {"workers": workers}, api=False)
 
 
-def run(ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: bool = True) -> None:
+def run(
+    ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: bool = True, project: bool = False
+) -> None:
     given = given_of(ctx)
     needs_server()
     from kitestring.server.context import Context
@@ -61,6 +65,8 @@ def run(ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: 
         server = Server(context, api=api, work=work)
         server.start()
         try:
+            if project and given.file is not None:
+                load(given, context)
             typer.echo(greeting(server.url if api else "", settings, work, is_open(context)), err=True)
             server.wait()
             typer.echo("Stopping: running syncs stop at a checkpoint, and go on at the next start.", err=True)
@@ -68,6 +74,23 @@ def run(ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: 
             server.stop()
     finally:
         context.close()
+
+
+def load(given: Given, context: Any) -> None:
+    """Apply the project file; what cannot be is told, and the server runs nevertheless."""
+    from kitestring.cli.ending import failed
+    from kitestring.cli.plan import SIGNS, InStore
+    from kitestring.errors import ConfigError, KitestringError
+    from kitestring.server.problem import Problem
+
+    try:
+        done = InStore(context, "").apply(given.needed.wanted(), False)
+    except (KitestringError, Problem) as error:
+        typer.echo(f"{given.needed.path} was not applied:", err=True)
+        failed(ConfigError(error.detail, hint=error.hint) if isinstance(error, Problem) else error, given)
+        return
+    said = ", ".join(f"{SIGNS[one['action']][0]}{one['kind']} {one['name']}" for one in done)
+    typer.echo(f"{given.needed.path} was applied: {said or 'nothing has changed'}", err=True)
 
 
 def is_open(context: Any) -> bool:
@@ -91,14 +114,3 @@ def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str
             "  access   no user is configured: whoever is on this machine may do anything (kitestring user add)"
         )
     return "\n".join(lines)
-
-
-def needs_server() -> None:
-    """`ConfigError` with the way to install it where the server's packages are missing."""
-    from importlib.util import find_spec
-
-    from kitestring.registry import missing_package
-
-    for package in ("fastapi", "sqlalchemy", "alembic", "uvicorn", "argon2", "jwt", "cryptography", "cronsim"):
-        if find_spec(package) is None:
-            raise missing_package("server", ModuleNotFoundError(name=package))

@@ -8,6 +8,7 @@ from kitestring.server.api.own import (
     connections,
     consents,
     jobs,
+    project,
     search,
     server,
     session,
@@ -16,6 +17,6 @@ from kitestring.server.api.own import (
 
 ROUTERS = tuple(
     room.router
-    for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents)
+    for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents, project)
 )
 """All of it, for `app.py`."""

@@ -1,0 +1,222 @@
+"""`kitestring plan`, `apply` and `export`: a server made equal to a project file, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.ending import given_of
+from kitestring.cli.given import Given
+from kitestring.cli.needs import needs_server
+from kitestring.cli.state import asked
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+PRUNE = typer.Option("--prune", help="Remove what the file made before and does not hold any more.")
+WORKSPACE = typer.Option(help="The workspace, by name or id. Default: the oldest.", show_default=False)
+AS_JSON = typer.Option("--json", help="As JSON.")
+SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": ("~", "yellow"), "delete": ("-", "red")}
+
+
+def plan(
+    ctx: typer.Context,
+    prune: Annotated[bool, PRUNE] = False,
+    workspace: Annotated[str, WORKSPACE] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Show what `apply` would change, and change nothing. Exit code 3 where there is something to change.
+
+    \b
+    kitestring plan                                    the store of this project's data folder
+    kitestring --server https://kite.example.com plan
+    """
+    given = given_of(ctx)
+    with place(given, workspace) as here:
+        found = here.plan(given.needed.wanted(), prune)
+    show(found, as_json)
+    raise typer.Exit(3 if found else 0)
+
+
+def apply(
+    ctx: typer.Context,
+    prune: Annotated[bool, PRUNE] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is removed.")] = False,
+    workspace: Annotated[str, WORKSPACE] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Make the server's sources, destinations, connections and schedules equal to kitestring.yaml.
+
+    What the file does not name is left alone, unless the file made it and --prune is given. `kitestring plan` shows the
+    difference first. States stay.
+    """
+    given = given_of(ctx)
+    wanted = given.needed.wanted()
+    with place(given, workspace) as here:
+        if prune:
+            gone = [one for one in here.plan(wanted, prune) if one["action"] == "delete"]
+            if gone:
+                show(gone, False)
+                asked(f"Remove {', '.join(one['name'] for one in gone)} with their history on the server?", yes)
+        done = here.apply(wanted, prune)
+    show(done, as_json)
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    workspace: Annotated[str, WORKSPACE] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write what a server has as a project file. Secrets are variables: the comment on top names those to set."""
+    from kitestring.errors import ConfigError
+
+    given = given_of(ctx)
+    with place(given, workspace) as here:
+        found = here.export()
+    if not file:
+        typer.echo(text_of(found, given.cwd if not file else given.path(file).parent), nl=False)
+        return
+    path = given.path(file)
+    if path.exists() and not force:
+        raise ConfigError(f"{file} is there already", hint="Choose another name, or add --force.")
+    try:
+        path.write_text(text_of(found, path.parent), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
+    typer.echo(f"{file} holds {', '.join(f'{len(found[kind])} {kind}' for kind in found)}.")
+
+
+def text_of(found: Mapping[str, Any], folder: Any) -> str:
+    """A project file as text; low-code sources are written beside it, in `connectors`."""
+    import yaml
+
+    from kitestring.project import VARIABLE
+
+    names = dict(found)
+    for name, one in names["sources"].items():
+        if "manifest" in one:
+            path = folder / "connectors" / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(one.pop("manifest"), sort_keys=False), "utf-8")
+            one["connector"] = f"./connectors/{name}.yaml"
+    body = yaml.safe_dump(names, sort_keys=False, allow_unicode=True, width=120)
+    needed = sorted({match[2] for match in VARIABLE.finditer(body) if not match[1]})
+    head = "# Written by `kitestring export`.\n"
+    if needed:
+        head += f"# Set these variables before it is applied: {', '.join(needed)}\n"
+    return head + "\n" + body
+
+
+def show(changes: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"changes": list(changes)}, indent=2))
+        return
+    if not changes:
+        typer.echo("Nothing to change: the server is as the file says.")
+    for one in changes:
+        sign, color = SIGNS[one["action"]]
+        made = "  (made by hand until now)" if one["action"] == "adopt" else ""
+        typer.echo(typer.style(f"{sign} {one['kind']} {one['name']}", fg=color) + made)
+        for field in one["fields"]:
+            before, after = field["before"], field["after"]
+            if one["action"] == "create":
+                typer.echo(f"    {field['path']}: {json.dumps(after)}")
+            elif before == after:  # two secrets, both masked
+                typer.echo(f"    {field['path']}: another secret")
+            else:
+                typer.echo(f"    {field['path']}: {json.dumps(before)} → {json.dumps(after)}")
+
+
+class OverHttp:
+    """The project's calls of a server."""
+
+    def __init__(self, client: Any, workspace: str) -> None:
+        self.client = client
+        from kitestring.client import OWN
+
+        self.url = f"{OWN}/project"
+        self.workspace = chosen(list(client.listed("workspace")), workspace)
+
+    def plan(self, wanted: Any, prune: bool) -> list[Any]:
+        return list(self._post("plan", wanted, prune))
+
+    def apply(self, wanted: Any, prune: bool) -> list[Any]:
+        return list(self._post("apply", wanted, prune))
+
+    def export(self) -> dict[str, Any]:
+        return dict(self.client.call("GET", f"{self.url}/export", workspaceId=self.workspace))
+
+    def _post(self, verb: str, wanted: Any, prune: bool) -> Any:
+        body = {"workspaceId": self.workspace, "wanted": wanted, "prune": prune}
+        return self.client.call("POST", f"{self.url}/{verb}", body)["changes"]
+
+
+class InStore:
+    """The same on the store of a data folder, without a server."""
+
+    def __init__(self, context: Context, workspace: str) -> None:
+        from kitestring.server import workspaces
+
+        self.context = context
+        with context.store.read() as db:
+            rows = workspaces.listed(db)
+        self.workspace = chosen([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
+
+    def plan(self, wanted: Any, prune: bool) -> list[Any]:
+        from kitestring.server import project
+
+        found = project.plan(self.context, self.workspace, project.Wanted.model_validate(wanted), prune=prune)
+        return [one.body() for one in found]
+
+    def apply(self, wanted: Any, prune: bool) -> list[Any]:
+        from kitestring.server import audit, project
+
+        with audit.acting("kitestring apply"):
+            done = project.apply(self.context, self.workspace, project.Wanted.model_validate(wanted), prune=prune)
+        return [one.body() for one in done]
+
+    def export(self) -> dict[str, Any]:
+        from kitestring.server import project
+
+        return project.export(self.context, self.workspace)
+
+
+def chosen(workspaces: Sequence[Mapping[str, Any]], word: str) -> str:
+    """The id of a workspace by name or id, of the first without a word."""
+    from kitestring.errors import ConfigError
+
+    found = [one["workspaceId"] for one in workspaces if not word or word in (one["workspaceId"], one["name"])]
+    if not found:
+        raise ConfigError(
+            f"there is no workspace {word}", hint=f"There are: {', '.join(one['name'] for one in workspaces)}."
+        )
+    return str(found[0])
+
+
+@contextlib.contextmanager
+def place(given: Given, workspace: str) -> Iterator[OverHttp | InStore]:
+    """The server that is named, or the store of the project's data folder."""
+    if given.server:
+        from kitestring.cli import remote
+
+        with remote.client(given) as client:
+            yield OverHttp(client, workspace)
+        return
+    needs_server()
+    from kitestring.errors import ConfigError
+    from kitestring.server.context import Context
+    from kitestring.server.problem import Problem
+    from kitestring.server.settings import Settings
+
+    context = Context.of(Settings.of(home=given.home.absolute()))
+    try:
+        yield InStore(context, workspace)
+    except Problem as problem:
+        raise ConfigError(problem.detail, hint=problem.hint) from problem
+    finally:
+        context.close()

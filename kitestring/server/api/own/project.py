@@ -1,0 +1,48 @@
+"""Configuration as code over the API: the difference to a project file, making it so, and a file of what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from kitestring.server import project, workspaces
+from kitestring.server.auth.access import Editor, Here, Reader
+
+router = APIRouter(prefix="/project", tags=["project"])
+
+
+class Asked(BaseModel):
+    """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
+
+    workspaceId: UUID
+    wanted: project.Wanted
+    prune: bool = False
+
+
+@router.post("/plan", operation_id="planProject")
+def plan(who: Editor, here: Here, body: Asked) -> Any:
+    """What would be done; nothing is changed."""
+    with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
+    found = project.plan(here, str(body.workspaceId), body.wanted, prune=body.prune)
+    return {"changes": [one.body() for one in found]}
+
+
+@router.post("/apply", operation_id="applyProject")
+def apply(who: Editor, here: Here, body: Asked) -> Any:
+    """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
+    with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
+    done = project.apply(here, str(body.workspaceId), body.wanted, prune=body.prune)
+    return {"changes": [one.body() for one in done]}
+
+
+@router.get("/export", operation_id="exportProject")
+def export(who: Reader, here: Here, workspaceId: UUID) -> Any:
+    """The content of a project file that makes what the workspace has; secrets are variables."""
+    with here.store.read() as db:
+        workspaces.get(db, str(workspaceId))
+    return project.export(here, str(workspaceId))

@@ -1,0 +1,486 @@
+"""Configuration as code: what a project file asks for, beside what the server has; the difference, and making it so.
+
+A name in the file is the identity. What the file manages is marked with its name (`origin`), and what somebody made by
+hand is left alone: a resource of the same name that was made by hand is adopted, and told as such. Only what the file
+has managed before is removed, and only when that is asked for. Applying may stop half-way; applying again goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, insert, select, update
+
+from kitestring.config import MASK, secrets_in
+from kitestring.errors import ConfigError
+from kitestring.server import actors, connections, connectors, schedule
+from kitestring.server.connectors import Definition, Kind
+from kitestring.server.context import Context
+from kitestring.server.problem import Problem
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import connections as connections_table
+from kitestring.server.store.tables import definitions, destinations, sources
+
+KINDS: tuple[Kind, ...] = ("source", "destination")
+WORDS = {"create": "+", "update": "~", "adopt": "~", "delete": "-"}
+
+
+class End(BaseModel):
+    """A source or a destination of a project file, its variables filled in. `manifest`: a low-code source by values."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connector: str
+    version: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    manifest: dict[str, Any] | None = None
+
+
+class Stream(BaseModel):
+    """A stream of a connection, as a project file has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    sync_mode: Literal["full_refresh", "incremental"] | None = None
+    write_mode: Literal["append", "overwrite", "append_dedup"] | None = None
+    primary_key: list[str] | None = None
+    cursor: str | None = None
+    fields: list[str] | None = None
+
+
+class Link(BaseModel):
+    """A connection of a project file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str
+    destination: str
+    streams: list[Stream] | None = None
+    prefix: str = ""
+    namespace: str | None = None
+    max_rejects: int = 1000
+    allow_empty: bool = False
+    schedule: dict[str, Any] = Field(default_factory=lambda: {"type": "manual"})
+    schema_policy: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] = "ignore"
+    paused: bool = False
+
+
+class Wanted(BaseModel):
+    """All that a project file asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: dict[str, End] = Field(default_factory=dict)
+    destinations: dict[str, End] = Field(default_factory=dict)
+    connections: dict[str, Link] = Field(default_factory=dict)
+
+    def ends(self, kind: Kind) -> dict[str, End]:
+        return self.sources if kind == "source" else self.destinations
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do. `fields` are (path, before, after); secrets are masked."""
+
+    action: Literal["create", "update", "adopt", "delete"]
+    kind: Literal["source", "destination", "connection"]
+    name: str
+    fields: list[tuple[str, Any, Any]] = field(default_factory=list)
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "action": self.action,
+            "kind": self.kind,
+            "name": self.name,
+            "fields": [{"path": path, "before": before, "after": after} for path, before, after in self.fields],
+        }
+
+
+def plan(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = False) -> list[Change]:
+    """What would be done, in the order of doing. `ConfigError` where the file itself cannot be."""
+    with context.store.read() as db:
+        return list(changes(context, db, workspace_id, wanted, prune))
+
+
+def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted, prune: bool) -> Iterator[Change]:
+    for name, link in wanted.connections.items():
+        for word, named, known in (
+            ("source", link.source, wanted.sources),
+            ("destination", link.destination, wanted.destinations),
+        ):
+            if named not in known:
+                raise ConfigError(
+                    f"the connection {name} names the {word} {named}, which the file has not got",
+                    hint=f"It has: {', '.join(known) or 'none'}.",
+                )
+    for kind in KINDS:
+        there = by_name(actors.listed(db, kind, workspace_ids=[workspace_id]))
+        for name, end in wanted.ends(kind).items():
+            yield from of_end(context, db, workspace_id, kind, name, end, there.get(name))
+    there = by_name(connections.listed(db, workspace_ids=[workspace_id]))
+    for name, link in wanted.connections.items():
+        yield from of_link(context, db, name, link, there.get(name))
+    if not prune:
+        return
+    for name, row in there.items():
+        if row.origin and name not in wanted.connections:
+            yield Change("delete", "connection", name)
+    for kind in KINDS:
+        for name, row in by_name(actors.listed(db, kind, workspace_ids=[workspace_id])).items():
+            if row.origin and name not in wanted.ends(kind):
+                yield Change("delete", kind, name)
+
+
+def by_name(rows: Sequence[Any]) -> dict[str, Any]:
+    """Rows by name; of several with one name the one that a file manages, else the oldest."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.name not in found or (row.origin and not found[row.name].origin):
+            found[row.name] = row
+    return found
+
+
+def of_end(
+    context: Context, db: Connection, workspace_id: str, kind: Kind, name: str, end: End, row: Any
+) -> Iterator[Change]:
+    definition = definition_of(db, workspace_id, kind, name, end)
+    form = connectors.spec_of(definition)
+    hidden = set(secrets_in(end.config, form))
+    if row is None:
+        shown = [(path, None, masked(value, hidden)) for path, value in flat(end.config)]
+        yield Change("create", kind, name, [("connector", None, end.connector), *shown])
+        return
+    before = context.vault.open_config(row.config, row.id)
+    hidden |= set(secrets_in(before, form))
+    fields = difference(before, end.config, hidden)
+    old = connectors.get(db, kind, row.definition_id)
+    if old.id != definition.id:
+        fields.insert(0, ("connector", old.type, definition.type))
+    if end.manifest is not None and old.manifest != end.manifest:
+        fields.append(("manifest", "the old one", "another one"))
+    if fields or not row.origin:
+        yield Change("update" if row.origin else "adopt", kind, name, fields)
+
+
+def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -> Iterator[Change]:
+    asked = link.model_dump(mode="json")
+    asked["schedule"] = schedule.parsed(link.schedule)
+    if row is None:
+        said = link.model_dump(mode="json", exclude_defaults=True)
+        yield Change("create", "connection", name, [(path, None, value) for path, value in flat(said)])
+        return
+    source, destination = (
+        actors.get(db, kind, row.source_id if kind == "source" else row.destination_id).name for kind in KINDS
+    )
+    kept = dict(row.options.get("project") or {})
+    there = {
+        **{key: kept.get(key) for key in asked},
+        "source": source,
+        "destination": destination,
+        "prefix": row.prefix,
+        "schedule": dict(row.schedule),
+        "schema_policy": row.schema_policy,
+        "paused": row.status != "active",
+    }
+    fields = difference(there, asked, set())
+    if fields or not row.origin:
+        yield Change("update" if row.origin else "adopt", "connection", name, fields)
+
+
+def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: End) -> Definition:
+    """The connector of an end; a manifest of the file is a custom one of the source's name."""
+    if end.manifest is None:
+        word = f"{end.connector}@{end.version}" if end.version else end.connector
+        bare = connectors.of_type(kind, end.connector)
+        return bare if not end.version or bare.native else Definition(**{**vars_of(bare), "connector": word})
+    for one in connectors.custom(db, kind, workspace_id):
+        if one.name == f"{name} (project)" and one.manifest is not None:
+            return Definition(**{**vars_of(one), "manifest": end.manifest})
+    return Definition("", kind, f"{name} (project)", "", name, "", "1", manifest=end.manifest)
+
+
+def vars_of(definition: Definition) -> dict[str, Any]:
+    return {name: getattr(definition, name) for name in Definition.__dataclass_fields__}
+
+
+def apply(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = False) -> list[Change]:
+    """Make it so; what was done. Discovers the sources of connections that are new or changed."""
+    done = plan(context, workspace_id, wanted, prune=prune)
+    for change in done:
+        if change.kind != "connection" and change.action != "delete":
+            put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name])
+    for change in done:
+        if change.kind == "connection" and change.action != "delete":
+            put_link(context, workspace_id, change.name, wanted.connections[change.name])
+    for change in done:
+        if change.action == "delete":
+            remove(context, workspace_id, change)
+    return done
+
+
+def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End) -> None:
+    table = sources if kind == "source" else destinations
+    with context.store.write() as db:
+        definition = kept_definition(context, db, workspace_id, definition_of(db, workspace_id, kind, name, end))
+        row = by_name(actors.listed(db, kind, workspace_ids=[workspace_id])).get(name)
+        if row is None:
+            actors.create(
+                context,
+                db,
+                kind,
+                workspace_id=workspace_id,
+                name=name,
+                definition=definition,
+                config=end.config,
+                origin=name,
+            )
+            return
+        actors.change(context, db, kind, row.id, config=end.config, definition=definition)
+        db.execute(update(table).where(table.c.id == row.id).values(origin=name))
+
+
+def kept_definition(context: Context, db: Connection, workspace_id: str, definition: Definition) -> Definition:
+    """A manifest of the file as a row of the store: made, or brought up to date."""
+    if definition.manifest is None:
+        return definition
+    manifest = connectors.checked_manifest(definition.manifest)
+    if definition.id:
+        row = db.execute(select(definitions).where(definitions.c.id == definition.id)).one()
+        if row.manifest != manifest:
+            values = {"manifest": manifest, "version": row.version + 1}
+            db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
+        return definition
+    made = new_id()
+    db.execute(
+        insert(definitions).values(
+            id=made,
+            workspace_id=workspace_id,
+            kind=definition.kind,
+            name=definition.name,
+            manifest=manifest,
+            version=1,
+            created_at_ms=context.store.now_ms(db),
+        )
+    )
+    return connectors.get(db, definition.kind, made)
+
+
+def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None:
+    with context.store.read() as db:
+        ends = {kind: by_name(actors.listed(db, kind, workspace_ids=[workspace_id])) for kind in KINDS}
+        row = by_name(connections.listed(db, workspace_ids=[workspace_id])).get(name)
+    source, destination = ends["source"][link.source], ends["destination"][link.destination]
+    catalog = connections.discover(context, source.id)
+    streams = connections.configured(catalog, [asked_stream(catalog, one) for one in streams_of(catalog, link)])
+    namespace = {
+        "namespace_definition": "source" if link.namespace is None else "custom_format",
+        "namespace_format": link.namespace,
+    }
+    options = {
+        "max_rejects": link.max_rejects,
+        "allow_empty": link.allow_empty,
+        "project": link.model_dump(mode="json"),
+    }
+    status = "inactive" if link.paused else "active"
+    with context.store.write() as db:
+        if row is None:
+            connections.create(
+                context,
+                db,
+                source_id=source.id,
+                destination_id=destination.id,
+                streams=streams,
+                catalog=catalog,
+                name=name,
+                status=status,
+                timing=link.schedule,
+                prefix=link.prefix,
+                schema_policy=link.schema_policy,
+                options=options,
+                origin=name,
+                **namespace,  # type: ignore[arg-type]
+            )
+            return
+        values: dict[str, Any] = {
+            "source_id": source.id,
+            "destination_id": destination.id,
+            "streams": streams,
+            "catalog": dict(catalog.body),
+            "prefix": link.prefix,
+            "schema_policy": link.schema_policy,
+            "options": {**row.options, **options},
+            "origin": name,
+            **namespace,
+        }
+        if row.schedule != schedule.parsed(link.schedule):
+            values["schedule"] = link.schedule
+        if (row.status == "active") is link.paused:
+            values["status"] = status
+        connections.change(context, db, row.id, values)
+
+
+def streams_of(catalog: connections.Catalog, link: Link) -> list[Stream]:
+    """The streams that a connection names; all of the catalog where it names none."""
+    if link.streams is not None:
+        return link.streams
+    return [Stream(name=connections.key_of(one)) for one in catalog.streams]
+
+
+def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
+    """A stream of the file as the API has it; what it leaves open is chosen as by `kitestring sync`."""
+    found = next((s for s in catalog.streams if one.name in (connections.key_of(s), s["name"])), None)
+    if found is None:
+        return {"name": one.name}  # refused with the nearest name
+    can = found.get("supported_sync_modes") or ["full_refresh"]
+    reads = one.sync_mode or ("incremental" if "incremental" in can else "full_refresh")
+    keyed = one.primary_key or found.get("source_defined_primary_key")
+    writes = one.write_mode or ("append_dedup" if keyed else "overwrite" if reads == "full_refresh" else "append")
+    mode = next((name for name, both in MODES.items() if both == (reads, writes)), None)
+    if mode is None:
+        raise ConfigError(
+            f"the stream {one.name} cannot be read as {reads} and written as {writes}",
+            hint="An overwrite needs a full refresh.",
+        )
+    made: dict[str, Any] = {"name": found["name"], "namespace": found.get("namespace"), "syncMode": mode}
+    if one.primary_key:
+        made["primaryKey"] = [key.split(".") for key in one.primary_key]
+    if one.cursor:
+        made["cursorField"] = one.cursor.split(".")
+    if one.fields:
+        made["selectedFields"] = [{"fieldPath": path.split(".")} for path in one.fields]
+    return made
+
+
+MODES = {
+    "full_refresh_overwrite": ("full_refresh", "overwrite"),
+    "full_refresh_append": ("full_refresh", "append"),
+    "full_refresh_update": ("full_refresh", "append_dedup"),
+    "incremental_append": ("incremental", "append"),
+    "incremental_deduped_history": ("incremental", "append_dedup"),
+}
+
+
+def remove(context: Context, workspace_id: str, change: Change) -> None:
+    with context.store.write() as db:
+        if change.kind == "connection":
+            rows = connections.listed(db, workspace_ids=[workspace_id])
+            connections.delete(context, db, by_name(rows)[change.name].id)
+            return
+        row = by_name(actors.listed(db, change.kind, workspace_ids=[workspace_id]))[change.name]
+        used = connections_table.c.source_id if change.kind == "source" else connections_table.c.destination_id
+        by_hand = db.execute(
+            select(connections_table.c.name).where(used == row.id, connections_table.c.deleted_at_ms.is_(None)).limit(1)
+        ).scalar()
+        if by_hand is not None:
+            raise Problem(
+                409,
+                f"the {change.kind} {change.name} is no longer in the file, and the connection {by_hand} uses it",
+                hint="Delete that connection first, or put it back into the file.",
+            )
+        actors.delete(context, db, change.kind, row.id)
+
+
+def export(context: Context, workspace_id: str) -> dict[str, Any]:
+    """What a workspace has, as the content of a project file: secrets are variables to set."""
+    out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
+    with context.store.read() as db:
+        for kind in KINDS:
+            for name, row in by_name(actors.listed(db, kind, workspace_ids=[workspace_id])).items():
+                definition = connectors.get(db, kind, row.definition_id)
+                config = actors.shown(db, kind, row)
+                config.pop(f"{kind}Type", None)
+                one: dict[str, Any] = {"connector": definition.connector or definition.name}
+                if definition.manifest is not None:
+                    one = {"connector": definition.name, "manifest": definition.manifest}
+                elif "@" in one["connector"]:
+                    one["connector"], _, one["version"] = one["connector"].partition("@")
+                one["config"] = with_variables(config, variable(name))
+                out[f"{kind}s"][name] = one
+        for name, row in by_name(connections.listed(db, workspace_ids=[workspace_id])).items():
+            out["connections"][name] = link_of(db, row)
+    return out
+
+
+def link_of(db: Connection, row: Any) -> dict[str, Any]:
+    kept = dict(row.options.get("project") or {})
+    made: dict[str, Any] = {
+        "source": actors.get(db, "source", row.source_id).name,
+        "destination": actors.get(db, "destination", row.destination_id).name,
+    }
+    made["streams"] = kept["streams"] if "streams" in kept else [stream_of(one) for one in row.streams]
+    if made["streams"] is None:
+        del made["streams"]
+    else:
+        made["streams"] = [{k: v for k, v in one.items() if v is not None} for one in made["streams"]]
+    if row.namespace_format is not None:
+        made["namespace"] = row.namespace_format
+    defaults = Link(source="", destination="").model_dump(mode="json")
+    for name, value in (
+        ("prefix", row.prefix),
+        ("schedule", dict(row.schedule)),
+        ("schema_policy", row.schema_policy),
+        ("paused", row.status != "active"),
+        ("max_rejects", row.options.get("max_rejects", 1000)),
+        ("allow_empty", row.options.get("allow_empty", False)),
+    ):
+        if value != defaults[name]:
+            made[name] = value
+    return made
+
+
+def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    reads, writes = connections.MODES[one.get("syncMode") or connections.DEFAULT_MODE]
+    made: dict[str, Any] = {"name": connections.key_of(one), "sync_mode": reads, "write_mode": writes}
+    if one.get("primaryKey"):
+        made["primary_key"] = [".".join(path) for path in one["primaryKey"]]
+    if one.get("cursorField"):
+        made["cursor"] = ".".join(one["cursorField"])
+    if one.get("selectedFields"):
+        made["fields"] = [".".join(each["fieldPath"]) for each in one["selectedFields"]]
+    return made
+
+
+def variable(*words: str) -> str:
+    return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_").upper() for word in words)
+
+
+def with_variables(node: Any, name: str) -> Any:
+    """A masked configuration with a variable in the place of each secret."""
+    if isinstance(node, Mapping):
+        return {key: with_variables(value, variable(name, str(key))) for key, value in node.items()}
+    if isinstance(node, list):
+        return [with_variables(value, variable(name, str(number))) for number, value in enumerate(node)]
+    if node == MASK:
+        return f"${{{name}}}"
+    return node.replace("${", "$${") if isinstance(node, str) and re.search(r"\$\{[A-Za-z_]\w*\}", node) else node
+
+
+def flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a configuration with their paths."""
+    if isinstance(values, Mapping) and values:
+        for key, value in values.items():
+            yield from flat(value, f"{path}.{key}" if path else str(key))
+    elif values is not None and path:
+        yield path, values
+
+
+def difference(before: Any, after: Any, hidden: set[str]) -> list[tuple[str, Any, Any]]:
+    old, new = dict(flat(before)), dict(flat(after))
+    return [
+        (path, masked(old.get(path), hidden), masked(new.get(path), hidden))
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
+    ]
+
+
+def masked(value: Any, hidden: set[str]) -> Any:
+    if isinstance(value, list):
+        return [masked(one, hidden) for one in value]
+    if isinstance(value, Mapping):
+        return {key: masked(one, hidden) for key, one in value.items()}
+    return MASK if value is not None and not isinstance(value, bool) and str(value) in hidden else value

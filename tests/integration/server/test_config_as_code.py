@@ -1,0 +1,155 @@
+"""Configuration as code: plan, apply, export, and the same again on an empty server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a secret of the shop"
+FILE = """\
+sources:
+  people:
+    connector: sample
+    config: {count: 12}
+  shop:
+    connector: postgres
+    config: {host: db.example, password: "${SHOP_PASSWORD}"}
+  countries:
+    connector: ./countries.yaml
+    config: {base_url: "http://127.0.0.1:9"}
+destinations:
+  lake:
+    connector: files
+    config: {path: out, format: jsonl}
+connections:
+  people to lake:
+    source: people
+    destination: lake
+    streams: [users, {name: purchases, sync_mode: full_refresh, write_mode: overwrite}]
+    schedule: every 6 hours
+    prefix: raw_
+"""
+MANIFEST = """\
+type: DeclarativeSource
+version: 6.0.0
+check: {type: CheckStream, stream_names: [countries]}
+streams:
+  - type: DeclarativeStream
+    name: countries
+    retriever:
+      type: SimpleRetriever
+      requester: {type: HttpRequester, url_base: "{{ config['base_url'] }}", path: /countries}
+      record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [data]}}
+spec:
+  type: Spec
+  connection_specification:
+    type: object
+    required: [base_url]
+    properties: {base_url: {type: string}}
+"""
+
+
+class Folder:
+    """A project's folder, with commands run in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    def write(self, text: str) -> None:
+        (self.path / "kitestring.yaml").write_text(text)
+        (self.path / "countries.yaml").write_text(MANIFEST)
+
+    def run(self, *words: str, code: int = 0, secret: str = SECRET, home: str = "home") -> str:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "KITESTRING_HOME": str(self.path / home),
+            "SHOP_PASSWORD": secret,
+        }
+        environment.pop("KITESTRING_SERVER", None)
+        done = subprocess.run(
+            [sys.executable, "-m", "kitestring", *words],
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, f"{done.returncode}\n{said[-4000:]}"
+        assert SECRET not in said
+        return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path / "project")
+    made.write(FILE)
+    return made
+
+
+def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(folder: Folder) -> None:
+    shown = folder.run("plan", code=3)
+    for one in ("+ source people", "+ source shop", "+ destination lake", "+ connection people to lake"):
+        assert one in shown
+    assert "**********" in shown
+    folder.run("apply")
+    assert "Nothing to change" in folder.run("plan")
+
+    # Another secret is a change that is seen and not shown; so is another schedule.
+    assert "password: another secret" in folder.run("plan", code=3, secret="another one")
+    folder.write(FILE.replace("every 6 hours", '"30 6 * * 1-5 Europe/Berlin"').replace("count: 12", "count: 13"))
+    shown = folder.run("plan", code=3)
+    assert "config" not in shown
+    assert "count: 12 → 13" in shown
+    assert "schedule.expression" in shown
+    folder.run("apply")
+    assert "Nothing to change" in folder.run("plan")
+
+    # From here to a file, and from the file to an empty server, which is then as the file says.
+    text = folder.run("export")
+    exported = yaml.safe_load(text)
+    assert exported["sources"]["shop"]["config"]["password"] == "${SHOP_PASSWORD}"
+    assert exported["connections"]["people to lake"]["schedule"]["expression"] == "30 6 * * 1-5"
+    other = Folder(folder.path.parent / "other")
+    folder.run("export", str(other.path / "kitestring.yaml"))
+    assert (other.path / "connectors" / "countries.yaml").exists()
+    other.run("apply")
+    assert "Nothing to change" in other.run("plan")
+
+    # What the file made and no longer holds goes only with --prune, and after a yes.
+    lines = FILE.replace("every 6 hours", "manual").splitlines(keepends=True)
+    folder.write(
+        "".join(line for line in lines if "shop" not in line and "SHOP" not in line and "postgres" not in line)
+    )
+    folder.run("apply")
+    assert "shop" in folder.run("export")
+    assert "- source shop" in folder.run("plan", "--prune", code=3)
+    assert "Add --yes" in folder.run("apply", "--prune", code=2)
+    folder.run("apply", "--prune", "--yes")
+    assert "shop" not in folder.run("export")
+
+
+def test_a_file_that_cannot_be_is_told_and_changes_nothing(folder: Folder) -> None:
+    folder.write(FILE.replace("[users,", "[usres,"))
+    said = folder.run("apply", code=2)
+    assert "did you mean users" in said
+    folder.write(FILE.replace("every 6 hours", "every 6 moons"))
+    assert "moons" in folder.run("plan", code=2)
+    folder.write(FILE.replace("connector: sample", "connector: smaple"))
+    assert "did you mean sample" in folder.run("plan", code=2)
+
+
+def test_json_is_for_programs(folder: Folder) -> None:
+    changes = json.loads(folder.run("plan", "--json", code=3))["changes"]
+    assert {one["action"] for one in changes} == {"create"}
+    folder.run("apply", "--json")
+    assert json.loads(folder.run("plan", "--json"))["changes"] == []
