@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitestring.cli.ending import given_of
-from kitestring.cli.server import needs_server
+from kitestring.cli.needs import needs_server
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
