@@ -127,7 +127,7 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
         if role is not None:
             if not who.anywhere(role):
                 raise Problem(403, f"this needs the role {role.name}, and you have it nowhere", hint="Ask an admin.")
-            things = named(request.url.path, request.path_params, request.query_params.multi_items(), body)
+            things = named(str(request.scope["path"]), request.path_params, request.query_params.multi_items(), body)
             if things:
                 with context.store.read() as db:
                     check(db, who, role, things, changes=request.method not in ("GET", "HEAD", "OPTIONS"))

@@ -122,14 +122,14 @@ class Remembered:
 
 def login(context: Context, email: str, word: str, address: str, remembered: Remembered | None = None) -> str:
     """The id of the user with this password. 401 for a wrong one, 429 after too many."""
-    throttle.check(context, address, email)
     with context.store.read() as db:
         row = user.by_email(db, email)
     stored = row.password_hash if row is not None and not row.disabled else None
     if remembered and stored and row is not None and remembered.has(remembered.name(stored, word)):
+        throttle.check(context, address, email)
         return str(row.id)
+    throttle.begin(context, address, email)
     if not password.verified(word, stored) or row is None or stored is None:
-        throttle.failed(context, address, email)
         raise refused("the user or the password is wrong")
     if remembered:
         remembered.add(remembered.name(stored, word))
@@ -137,7 +137,7 @@ def login(context: Context, email: str, word: str, address: str, remembered: Rem
         with context.store.write() as db:
             again = password.hashed(word) if len(word) >= password.SHORTEST else stored
             db.execute(users.update().where(users.c.id == row.id).values(password_hash=again))
-    throttle.succeeded(context, email)
+    throttle.succeeded(context, address, email)
     return str(row.id)
 
 
@@ -145,11 +145,11 @@ def verify(context: Context, user_id: str, word: str) -> None:
     """401 where this is not the user's password; counted as a login is."""
     with context.store.read() as db:
         row = user.by_id(db, user_id)
-    account = row.email if row else user_id
-    throttle.check(context, f"user {user_id}", account)
+    account, address = row.email if row else user_id, f"of {user_id}"
+    throttle.begin(context, address, account)
     if not password.verified(word, row.password_hash if row else None):
-        throttle.failed(context, f"user {user_id}", account)
         raise refused("the password is wrong")
+    throttle.succeeded(context, address, account)
 
 
 def address_of(request: Request) -> str:

@@ -47,9 +47,10 @@ class Gate:
 
     async def enter(self, request: Request) -> None:
         """Let a request in, or raise what refuses it."""
-        if "\0" in request.url.path or b"%00" in request.scope.get("query_string", b""):
+        path = str(request.scope["path"])  # what is routed by; the one in `request.url` begins with the Host header
+        if "\0" in path or b"%00" in request.scope.get("query_string", b""):
             raise Problem(400, "the address holds a NUL", hint="Correct the address.")
-        if needs_credentials(request.url.path):
+        if needs_credentials(path):
             who = await run_in_threadpool(authenticate, self.context, request)
             request.state.principal = who
             if who.name == ANYBODY:

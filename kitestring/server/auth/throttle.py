@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.server.context import Context
@@ -17,31 +17,20 @@ PER_ADDRESS = 50
 
 
 def check(context: Context, address: str, account: str) -> None:
-    """429 while there were too many failures in the last quarter of an hour. Comes before a password is looked at."""
+    """429 while there were too many failures in the last quarter of an hour."""
     with context.store.read() as db:
-        now = context.store.now_ms(db)
-        for key, most in _limits(address, account):
-            counted = select(login_failures.c["count"], login_failures.c.since_ms).where(login_failures.c.key == key)
-            count, since_ms = db.execute(counted).one_or_none() or (0, 0)
-            if count >= most and now - since_ms < WINDOW_MS:
-                wait_s = math.ceil((since_ms + WINDOW_MS - now) / 1000)
-                raise Problem(
-                    429,
-                    "too many logins failed",
-                    hint=f"Try again in {math.ceil(wait_s / 60)} minutes.",
-                    headers={"Retry-After": str(wait_s)},
-                )
+        _check(db, context.store.now_ms(db), address, account)
 
 
-def failed(context: Context, address: str, account: str) -> None:
-    """Count a failure."""
+def begin(context: Context, address: str, account: str) -> None:
+    """Count an attempt before a password is looked at, so that many at once are counted too. 429 after too many."""
     with context.store.write() as db:
         now = context.store.now_ms(db)
+        _check(db, now, address, account)
         db.execute(delete(login_failures).where(login_failures.c.since_ms < now - WINDOW_MS))
         for key, _ in _limits(address, account):
-            more = (
-                login_failures.update().where(login_failures.c.key == key).values(count=login_failures.c["count"] + 1)
-            )
+            mine, count = login_failures.c.key == key, login_failures.c["count"]
+            more = login_failures.update().where(mine).values(count=count + 1)
             if db.execute(more).rowcount:
                 continue
             try:
@@ -51,14 +40,30 @@ def failed(context: Context, address: str, account: str) -> None:
                 db.execute(more)
 
 
-def succeeded(context: Context, account: str) -> None:
-    """Forget the failures of an account. Those of the address stay: it may be guessing others' passwords as well."""
-    mine = login_failures.c.key == _account(account)
-    with context.store.read() as db:
-        if db.execute(select(login_failures.c.key).where(mine)).first() is None:
-            return
+def succeeded(context: Context, address: str, account: str) -> None:
+    """Forget the failures of an account, and take the attempt back from the address.
+
+    The other failures of the address stay: it may be guessing others' passwords as well.
+    """
+    (of_address, _), (of_account, _) = _limits(address, account)
+    key, count = login_failures.c.key, login_failures.c["count"]
     with context.store.write() as db:
-        db.execute(delete(login_failures).where(mine))
+        db.execute(delete(login_failures).where(key == of_account))
+        db.execute(login_failures.update().where(key == of_address, count > 0).values(count=count - 1))
+
+
+def _check(db: Connection, now: int, address: str, account: str) -> None:
+    for key, most in _limits(address, account):
+        counted = select(login_failures.c["count"], login_failures.c.since_ms).where(login_failures.c.key == key)
+        count, since_ms = db.execute(counted).one_or_none() or (0, 0)
+        if count >= most and now - since_ms < WINDOW_MS:
+            wait_s = math.ceil((since_ms + WINDOW_MS - now) / 1000)
+            raise Problem(
+                429,
+                "too many logins failed",
+                hint=f"Try again in {math.ceil(wait_s / 60)} minutes.",
+                headers={"Retry-After": str(wait_s)},
+            )
 
 
 def _limits(address: str, account: str) -> list[tuple[str, int]]:

@@ -130,6 +130,12 @@ def test_the_config_apis_plain_id_is_the_jobs(context: Context, tenants: tuple[T
     client = routed(Browser(context, acme.member("workspace_admin")))
     assert client.post("/api/v1/jobs/get", json={"id": job}).status_code == 403
     assert client.post("/api/v1/jobs/get", json={"id": job + 1}).status_code == 404
+    # A Host header that looks like the beginning of an address makes no other path of it.
+    forged = {"Host": "x/y?z="}
+    assert client.post("/api/v1/jobs/get", json={"id": job}, headers=forged).status_code == 403
+    client.headers.pop("Authorization")
+    assert client.post("/api/v1/jobs/get", json={"id": job}, headers={"Host": "x/v1/health?"}).status_code == 401
+    client = routed(Browser(context, acme.member("workspace_admin")))
     owner = routed(Browser(context, globex.member("workspace_reader")))
     assert owner.post("/api/v1/jobs/get", json={"id": job}).status_code == 200
 

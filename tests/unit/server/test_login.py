@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from kitestring.errors import ConfigError
 from kitestring.server.app import create_app
@@ -92,8 +94,8 @@ def test_guessing_is_slowed_down_per_account_and_per_address(client: TestClient,
     assert client.post(f"{SESSION}/login", json={**wrong, "password": PASSWORD}).status_code == 200
     with context.store.write() as db:
         db.execute(login_failures.delete())
-    for _ in range(throttle.PER_ADDRESS):
-        throttle.failed(context, "testclient", "someone@example.com")
+    for number in range(throttle.PER_ADDRESS):
+        throttle.begin(context, "testclient", f"{number}@example.com")
     assert client.post(f"{SESSION}/login", json={**wrong, "email": "third@example.com"}).status_code == 429
 
 
@@ -210,3 +212,17 @@ def test_without_users_a_page_of_another_site_and_a_proxy_reach_nothing(context:
         assert client.post(url, json={"name": "x"}, headers=headers).status_code == 403, headers
     own = {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}
     assert client.post(url, json={"name": "x"}, headers=own).status_code == 200
+
+
+def test_passwords_that_are_tried_at_the_same_moment_are_all_counted(client: TestClient, context: Context) -> None:
+    wrong = {"email": "nobody@example.com", "password": "wrong password"}
+    with ThreadPoolExecutor(20) as pool:
+        codes = list(pool.map(lambda _: client.post(f"{SESSION}/login", json=wrong).status_code, range(20)))
+    assert codes.count(401) == throttle.PER_ACCOUNT
+    assert codes.count(429) == 20 - throttle.PER_ACCOUNT
+    # Who knows the password is not charged for it.
+    for _ in range(3):
+        assert client.post(f"{SESSION}/login", json={"email": EMAIL, "password": PASSWORD}).status_code == 200
+    with context.store.read() as db:
+        counts = dict(db.execute(select(login_failures.c.key, login_failures.c["count"])).all())
+    assert counts == {"account nobody@example.com": 10, "address testclient": 10}
