@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
@@ -85,6 +86,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, crashed)
     return app
 
@@ -111,6 +113,20 @@ async def unreadable(_: Request, error: Exception) -> JSONResponse:
         for item in error.errors()
     ]
     return answer(Problem(400, "; ".join(wrong), hint="Correct the request."))
+
+
+async def unrouted(_: Request, error: Exception) -> JSONResponse:
+    """No such path, or not by this method: in the shape of every other refusal."""
+    assert isinstance(error, HTTPException)
+    hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
+    detail = {404: "there is nothing at this path", 405: "this path does not take this method"}
+    told = Problem(
+        error.status_code,
+        detail.get(error.status_code, str(error.detail)),
+        hint=hint.get(error.status_code, ""),
+        headers=dict(error.headers or {}),
+    )
+    return answer(told)
 
 
 async def crashed(request: Request, error: Exception) -> JSONResponse:
