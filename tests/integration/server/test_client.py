@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,45 +13,9 @@ import pytest
 
 from kitestring.client import Client
 from kitestring.errors import AuthError, ConfigError, TransientError
+from tests.integration.server.running import Running
 
 ROOT = Path(__file__).parents[3]
-
-
-class Running:
-    """`kitestring up` in a process of its own, on a free port."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.log = folder / "up.log"
-        variables = {**os.environ, "KITESTRING_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), **environment}
-        variables.pop("KITESTRING_SERVER", None)
-        self.environment = variables
-        self.began = time.monotonic()
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "kitestring", "up", "--port", "0"], cwd=folder, env=variables, stderr=log
-            )
-        while " is up at " not in (said := self.log.read_text()):
-            assert self.process.poll() is None, said
-            assert time.monotonic() - self.began < 60, said
-            time.sleep(0.05)
-        self.url = said.split(" is up at ")[1].split()[0]
-
-    def command(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "kitestring", "--server", self.url, *words],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr[-3000:]}"
-        return done.stdout if code == 0 else done.stdout + done.stderr
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
