@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api import config, own
+from kitestring.server.api import config, metrics, own
 from kitestring.server.api.config.slash import Slashless
 from kitestring.server.api.public import (
     applications,
@@ -34,6 +34,7 @@ from kitestring.server.api.public import (
 from kitestring.server.auth.credentials import Remembered
 from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
+from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.oauth.vendor import VENDORS
 from kitestring.server.problem import Problem, of_error
@@ -63,11 +64,13 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.remembered = Remembered()
     app.state.vendors = dict(VENDORS)
+    app.state.metrics = Metrics(context)
     # The last one added is the first that a request meets.
     app.add_middleware(BodyLimit, settings=context.settings)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Headers, settings=context.settings)
     app.add_middleware(Slashless, prefix=CONFIG)
+    app.add_middleware(Timed, metrics=app.state.metrics)
     quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
@@ -83,6 +86,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(router, prefix=CONFIG)
     for router in own.ROUTERS:
         app.include_router(router, prefix=OWN)
+    app.include_router(metrics.router)
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)

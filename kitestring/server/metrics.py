@@ -1,0 +1,152 @@
+"""Metrics for Prometheus at `/metrics`: read from the store when asked for, so that every process tells the same.
+
+kitestring_jobs{status}                       jobs that have not ended
+kitestring_jobs_ended{status}                 jobs that ended within the last hour
+kitestring_queue_age_seconds                  how long the oldest job that is due has waited
+kitestring_records, kitestring_bytes          read by the jobs that ended within the last hour
+kitestring_figures{figure}                    the same for chunks embedded, tokens, cost_usd, …
+kitestring_schedule_lag_seconds               how late the connection is that is due the longest
+kitestring_connections{status}
+kitestring_workers, kitestring_worker_slots   seen within the last minute
+kitestring_api_seconds{method,path,status}    requests that this process has answered, by route
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import Connection, func, select
+
+from kitestring.server.context import Context
+from kitestring.server.jobs.queue import ACTIVE, ENDED
+from kitestring.server.store.tables import attempts, connections, jobs, workers
+
+WINDOW_MS = 3_600_000
+SEEN_MS = 60_000
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class StoreMetrics:
+    """What the store knows, collected anew at each look."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def collect(self) -> Iterable[Metric]:
+        with self.context.store.read() as db:
+            now = self.context.store.now_ms(db)
+            return [*of_jobs(db, now), *of_connections(db, now), *of_workers(db, now)]
+
+
+def gauge(name: str, said: str, values: Iterable[tuple[list[str], float]], labels: tuple[str, ...] = ()) -> Metric:
+    made = GaugeMetricFamily(f"kitestring_{name}", said, labels=labels)
+    for label, value in values:
+        made.add_metric(label, value)
+    return made
+
+
+def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
+    active = select(jobs.c.status, func.count()).where(jobs.c.status.in_(ACTIVE)).group_by(jobs.c.status)
+    counts = dict.fromkeys(ACTIVE, 0) | dict(db.execute(active).tuples().all())
+    yield gauge("jobs", "Jobs that have not ended.", (([k], v) for k, v in counts.items()), ("status",))
+    oldest = db.execute(
+        select(func.min(jobs.c.run_after_ms)).where(jobs.c.status.in_(("pending", "incomplete")))
+    ).scalar()
+    waited = max(0, now - oldest) / 1000 if oldest is not None else 0.0
+    yield gauge("queue_age_seconds", "How long the oldest job that is due has waited.", [([], waited)])
+    recent = jobs.c.updated_at_ms >= now - WINDOW_MS
+    ended = (
+        select(jobs.c.status, func.count(), func.sum(jobs.c.records), func.sum(jobs.c.nbytes))
+        .where(recent, jobs.c.status.in_(ENDED))
+        .group_by(jobs.c.status)
+    )
+    rows = list(db.execute(ended))
+    found = dict.fromkeys(ENDED, 0) | {row[0]: row[1] for row in rows}
+    yield gauge("jobs_ended", "Jobs that ended in the last hour.", (([k], v) for k, v in found.items()), ("status",))
+    yield gauge("records", "Records read by them.", [([], float(sum(row[2] or 0 for row in rows)))])
+    yield gauge("bytes", "Bytes read by them.", [([], float(sum(row[3] or 0 for row in rows)))])
+    figures: dict[str, float] = {}
+    told = select(attempts.c.streams).join(jobs, jobs.c.id == attempts.c.job_id).where(recent)
+    for (streams,) in db.execute(told.limit(10_000)):
+        for one in (streams or {}).values():
+            for name, value in (one.get("figures") or {}).items():
+                figures[name] = figures.get(name, 0.0) + value
+    yield gauge(
+        "figures", "What they did beyond records, by figure.", (([k], v) for k, v in figures.items()), ("figure",)
+    )
+
+
+def of_connections(db: Connection, now: int) -> Iterator[Metric]:
+    every = select(connections.c.status, func.count()).where(connections.c.deleted_at_ms.is_(None))
+    rows = db.execute(every.group_by(connections.c.status))
+    yield gauge("connections", "Connections.", (([row[0]], row[1]) for row in rows), ("status",))
+    due = db.execute(select(func.min(connections.c.next_run_at_ms))).scalar()
+    late = max(0, now - due) / 1000 if due is not None else 0.0
+    yield gauge("schedule_lag_seconds", "How late the connection is that is due the longest.", [([], late)])
+
+
+def of_workers(db: Connection, now: int) -> Iterator[Metric]:
+    seen = workers.c.seen_at_ms >= now - SEEN_MS
+    count, slots = db.execute(select(func.count(), func.sum(workers.c.slots)).where(seen)).one()
+    yield gauge("workers", "Workers seen within the last minute.", [([], count)])
+    yield gauge("worker_slots", "Jobs that they can run at the same time.", [([], slots or 0)])
+
+
+class Metrics:
+    """The metrics of a process: a middleware counts its requests, `text` is what Prometheus reads."""
+
+    def __init__(self, context: Context) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(StoreMetrics(context))
+        self.requests = Histogram(
+            "kitestring_api_seconds",
+            "Requests answered, by route.",
+            ["method", "path", "status"],
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+
+    def text(self) -> bytes:
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+
+class Timed:
+    """ASGI middleware that measures requests by the template of their route: an id makes no series of its own."""
+
+    def __init__(self, app: Any, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        finally:
+            taken = time.perf_counter() - began
+            self.metrics.requests.labels(scope["method"], template(scope), str(status)).observe(taken)
+
+
+def template(scope: Any) -> str:
+    """The path of a request with the names of its parameters: the route knows its own part, the path what is before."""
+    own = getattr(scope.get("route"), "path", "")
+    if not own:
+        return "(no route)"
+    path = str(scope["path"])
+    before = "" if own.count("/") >= path.count("/") else path.rsplit("/", own.count("/"))[0]
+    return before + own
