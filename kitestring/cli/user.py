@@ -180,7 +180,7 @@ def rotate(
 ) -> None:
     """Seal every secret of the store with the current key.
 
-    With KITESTRING_SECRET_KEY: put the new key in front of the old one there (a comma between them), restart every
+    With --new-key stop the server first: what runs meanwhile knows the old key only. With KITESTRING_SECRET_KEY: put the new key in front of the old one there (a comma between them), restart every
     process, rotate, take the old key away.
     """
     with opened(ctx) as context:
@@ -200,7 +200,7 @@ def rotate(
         changed = rotation.rotate(context.store, vault)
     typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in changed.items()) + " sealed again")
     if new_key:
-        typer.echo("Restart every process of the server now: it takes the new key with it.", err=True)
+        typer.echo("Restart every process of the server that runs: it knows the old key only.", err=True)
 
 
 def found(db: Any, email: str) -> Any:
