@@ -180,8 +180,9 @@ def rotate(
 ) -> None:
     """Seal every secret of the store with the current key.
 
-    With --new-key stop the server first: what runs meanwhile knows the old key only. With KITESTRING_SECRET_KEY: put the new key in front of the old one there (a comma between them), restart every
-    process, rotate, take the old key away.
+    With --new-key stop the server first: what runs meanwhile knows the old key only. With KITESTRING_SECRET_KEY put
+    the new key in front of the old one there (a comma between them), restart every process, rotate, take the old key
+    away.
     """
     with opened(ctx) as context:
         from kitestring.server import rotation
