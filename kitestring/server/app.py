@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api import config, metrics, own
+from kitestring.server.api import config, document, metrics, own
 from kitestring.server.api.config.slash import Slashless
+from kitestring.server.api.document import ProblemBody
 from kitestring.server.api.public import (
     applications,
     connections,
@@ -60,7 +61,9 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses={"4XX": {"model": ProblemBody, "description": "Refused"}},
     )
+    document.complete(app)
     app.state.context = context
     app.state.remembered = Remembered()
     app.state.vendors = dict(VENDORS)

@@ -148,6 +148,8 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
             hint='Name its primaryKey, such as [["id"]].',
         )
     made: dict[str, Any] = {"name": name, "syncMode": mode}
+    if renamed:
+        made["destinationObjectName"] = renamed
     if stream.get("namespace"):
         made["namespace"] = stream["namespace"]
     if cursor:

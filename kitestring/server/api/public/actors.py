@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server import actors, connections, connectors
 from kitestring.server import workspaces as spaces
-from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, visible
+from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.public.shapes import Destination, Destinations, Source, Sources
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.connectors import Kind
 from kitestring.server.context import Context
@@ -72,6 +73,16 @@ def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
         return answer(db, kind, actors.get(db, kind, actor_id))
 
 
+def no_resources(allocation: dict[str, Any] | None) -> None:
+    """422 for memory and processors of one connector: the settings of the server hold for all."""
+    if any((allocation or {}).values()):
+        raise Problem(
+            422,
+            "resourceAllocation cannot be set for one connector",
+            hint="Leave it out; KITESTRING_MEMORY_MB and KITESTRING_CPU_S hold for all.",
+        )
+
+
 def with_consent(
     here: Context, db: Any, kind: Kind, workspace_id: str, connector: str, config: dict[str, Any], secret_id: str | None
 ) -> dict[str, Any]:
@@ -87,8 +98,12 @@ def router(kind: Kind) -> APIRouter:
     """The routes of `/sources` or `/destinations`."""
     made = APIRouter(prefix=f"/{kind}s", tags=[f"{kind}s"])
     title = kind.title()
+    in_path: Any = Path(alias=f"{kind}Id")
+    one_model: type[BaseModel] = Source if kind == "source" else Destination
+    told: dict[int | str, dict[str, Any]] = {200: {"model": one_model}}
+    told_list: dict[int | str, dict[str, Any]] = {200: {"model": Sources if kind == "source" else Destinations}}
 
-    @made.get("", response_model=Page, operation_id=f"list{title}s")
+    @made.get("", operation_id=f"list{title}s", responses=told_list)
     def listed(
         request: Request,
         who: Reader,
@@ -109,8 +124,9 @@ def router(kind: Kind) -> APIRouter:
             )
             return page(request, [answer(db, kind, row) for row in rows], limit, offset)
 
-    @made.post("", operation_id=f"create{title}")
+    @made.post("", operation_id=f"create{title}", responses=told)
     def create(who: Editor, here: Here, body: Create) -> Any:
+        no_resources(body.resourceAllocation)
         with here.store.write() as db:
             spaces.get(db, str(body.workspaceId))
             definition = actors.definition_named(
@@ -131,18 +147,19 @@ def router(kind: Kind) -> APIRouter:
             )
         return one(here, kind, made_id)
 
-    @made.get(f"/{{{kind}Id}}", operation_id=f"get{title}")
+    @made.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=told)
     def get(
         who: Reader,
         here: Here,
-        request: Request,
+        actor_id: UUID = in_path,
         includeSecretCoordinates: Annotated[bool, Query(description="Ignored: secrets are never shown.")] = False,
     ) -> Any:
-        return one(here, kind, named(request, kind))
+        return one(here, kind, str(actor_id))
 
-    @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}")
-    def patch(who: Editor, here: Here, request: Request, body: Annotated[Patch, Body()]) -> Any:
-        actor_id = named(request, kind)
+    @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=told)
+    def patch(who: Editor, here: Here, body: Patch, path_id: UUID = in_path) -> Any:
+        actor_id = str(path_id)
+        no_resources(body.resourceAllocation)
         with here.store.write() as db:
             row = actors.get(db, kind, actor_id)
             if body.workspaceId is not None and str(body.workspaceId) != row.workspace_id:
@@ -156,26 +173,18 @@ def router(kind: Kind) -> APIRouter:
             actors.change(here, db, kind, actor_id, name=body.name, config=config, merge=True)
         return one(here, kind, actor_id)
 
-    @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}")
-    def put(who: Editor, here: Here, request: Request, body: Annotated[Put, Body()]) -> Any:
-        actor_id = named(request, kind)
+    @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
+    def put(who: Editor, here: Here, body: Put, path_id: UUID = in_path) -> Any:
+        actor_id = str(path_id)
+        no_resources(body.resourceAllocation)
         with here.store.write() as db:
             actors.change(here, db, kind, actor_id, name=body.name, config=body.configuration)
         return one(here, kind, actor_id)
 
     @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
-    def delete(who: Editor, here: Here, request: Request) -> Response:
+    def delete(who: Editor, here: Here, path_id: UUID = in_path) -> Response:
         with here.store.write() as db:
-            connections.delete_end(here, db, kind, named(request, kind))
+            connections.delete_end(here, db, kind, str(path_id))
         return Response(status_code=204)
 
     return made
-
-
-def named(request: Request, kind: Kind) -> str:
-    """The id in the path. 400 where it is no UUID."""
-    word = request.path_params[f"{kind}Id"]
-    try:
-        return str(UUID(word))
-    except ValueError:
-        raise Problem(400, f"{kind}Id is no UUID: {word[:60]}", hint="Give an id as the list shows it.") from None

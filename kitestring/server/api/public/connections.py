@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server import actors, connections, schedule
-from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, visible
+from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.public.shapes import Connection, Connections, told
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.context import Context
 from kitestring.server.problem import Problem
@@ -132,7 +133,8 @@ def answer(row: Any, tags: list[Any]) -> dict[str, Any]:
 
 def stream(one: dict[str, Any]) -> dict[str, Any]:
     """A configured stream with every list that clients look for."""
-    return {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": [], **one}
+    none: dict[str, Any] = {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": []}
+    return {**none, "includeFiles": False, **one}
 
 
 def one(context: Context, connection_id: str) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def one(context: Context, connection_id: str) -> dict[str, Any]:
         return answer(row, connections.tags_of(db, [row.id])[row.id])
 
 
-@router.get("", response_model=Page, operation_id="listConnections")
+@router.get("", operation_id="listConnections", responses=told(Connections))
 def listed(
     request: Request,
     who: Reader,
@@ -165,9 +167,10 @@ def listed(
     return page(request, [answer(row, tags[row.id]) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createConnection")
+@router.post("", operation_id="createConnection", responses=told(Connection))
 def create(who: Editor, here: Here, body: Create) -> Any:
     """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
+    movable(body)
     with here.store.read() as db:
         actors.get(db, "destination", str(body.destinationId))
     catalog = connections.discover(here, str(body.sourceId))
@@ -191,15 +194,16 @@ def create(who: Editor, here: Here, body: Create) -> Any:
     return one(here, made)
 
 
-@router.get("/{connectionId}", operation_id="getConnection")
+@router.get("/{connectionId}", operation_id="getConnection", responses=told(Connection))
 def get(who: Reader, here: Here, connectionId: UUID) -> Any:
     return one(here, str(connectionId))
 
 
-@router.patch("/{connectionId}", operation_id="patchConnection")
+@router.patch("/{connectionId}", operation_id="patchConnection", responses=told(Connection))
 def patch(who: Editor, here: Here, connectionId: UUID, body: Patch) -> Any:
     with here.store.read() as db:
         row = connections.get(db, str(connectionId))
+    movable(body)
     if row.status == "locked":
         raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
     values: dict[str, Any] = {}
@@ -242,6 +246,16 @@ def wanted(configurations: Streams | None) -> list[dict[str, Any]] | None:
     if configurations is None or not configurations.streams:
         return None
     return [one.model_dump(exclude_none=True) for one in configurations.streams]
+
+
+def movable(body: Patch) -> None:
+    """422 for a region: data stays where the workers are."""
+    if body.dataResidency not in (None, "", "auto"):
+        raise Problem(
+            422,
+            f"the data cannot be kept in {body.dataResidency}: it is moved where the workers run",
+            hint="Leave dataResidency out, or write auto.",
+        )
 
 
 def format_of(body: Patch) -> str | None:

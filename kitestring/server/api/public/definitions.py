@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 
 from kitestring.server import connectors, workspaces
+from kitestring.server.api.public import shapes
+from kitestring.server.api.public.shapes import ConnectorDefinitions, Definitions, LowCode, LowCodes, told
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
@@ -107,14 +109,14 @@ def routes(kind: Kind) -> None:
     """The routes of `/workspaces/{workspaceId}/definitions/sources` or `…/destinations`."""
     where, title = f"/workspaces/{{workspaceId}}/definitions/{kind}s", kind.title()
 
-    @router.get(where, operation_id=f"list{title}Definitions")
+    @router.get(where, operation_id=f"list{title}Definitions", responses=told(Definitions))
     def listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
         with here.store.read() as db:
             workspaces.get(db, str(workspaceId))
             data = [answer(one) for one in every(db, kind, str(workspaceId))]
         return {"data": data, "next": "", "previous": ""}
 
-    @router.post(where, operation_id=f"create{title}Definition")
+    @router.post(where, operation_id=f"create{title}Definition", responses=told(shapes.Definition))
     def create(who: Editor, here: Here, workspaceId: UUID, body: Create) -> Any:
         made = new_id()
         with here.store.write() as db:
@@ -134,11 +136,11 @@ def routes(kind: Kind) -> None:
             )
         return one(here, kind, made)
 
-    @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition")
+    @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition", responses=told(shapes.Definition))
     def get(who: Reader, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
         return one(here, kind, str(definitionId), str(workspaceId))
 
-    @router.put(f"{where}/{{definitionId}}", operation_id=f"update{title}Definition")
+    @router.put(f"{where}/{{definitionId}}", operation_id=f"update{title}Definition", responses=told(shapes.Definition))
     def change(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID, body: Update) -> Any:
         with here.store.write() as db:
             row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
@@ -149,14 +151,16 @@ def routes(kind: Kind) -> None:
             )
         return one(here, kind, str(definitionId))
 
-    @router.delete(f"{where}/{{definitionId}}", operation_id=f"delete{title}Definition")
+    @router.delete(
+        f"{where}/{{definitionId}}", operation_id=f"delete{title}Definition", responses=told(shapes.Definition)
+    )
     def delete(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
         with here.store.write() as db:
             row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             unused(db, kind, row.id)
             shown = answer(connectors.of_row(row))
-            gone = update(definitions).where(definitions.c.id == row.id)
-            db.execute(gone.values(deleted_at_ms=here.store.now_ms(db)))
+            marked = update(definitions).where(definitions.c.id == row.id)
+            db.execute(marked.values(deleted_at_ms=here.store.now_ms(db)))
         return shown
 
 
@@ -174,7 +178,7 @@ routes("source")
 routes("destination")
 
 
-@router.get("/connector_definitions", operation_id="listConnectorDefinitions")
+@router.get("/connector_definitions", operation_id="listConnectorDefinitions", responses=told(ConnectorDefinitions))
 def listed(
     who: Reader, here: Here, request: Request, type: Literal["source", "destination"], workspaceId: UUID | None = None
 ) -> Any:
@@ -196,7 +200,7 @@ def shown(row: Any) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "manifest": row.manifest, "version": row.version}
 
 
-@low_code.get("", operation_id="listDeclarativeSourceDefinitions")
+@low_code.get("", operation_id="listDeclarativeSourceDefinitions", responses=told(LowCodes))
 def low_code_listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
     with here.store.read() as db:
         workspaces.get(db, str(workspaceId))
@@ -209,7 +213,7 @@ def low_code_listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
     return {"data": [shown(row) for row in rows if row.manifest is not None], "next": "", "previous": ""}
 
 
-@low_code.post("", operation_id="createDeclarativeSourceDefinition")
+@low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=told(LowCode))
 def low_code_create(who: Editor, here: Here, workspaceId: UUID, body: CreateManifest) -> Any:
     manifest, made = connectors.checked_manifest(body.manifest), new_id()
     with here.store.write() as db:
@@ -228,13 +232,13 @@ def low_code_create(who: Editor, here: Here, workspaceId: UUID, body: CreateMani
         return shown(own(db, str(workspaceId), made, "source", manifest=True))
 
 
-@low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition")
+@low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition", responses=told(LowCode))
 def low_code_get(who: Reader, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
     with here.store.read() as db:
         return shown(own(db, str(workspaceId), str(definitionId), "source", manifest=True))
 
 
-@low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition")
+@low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition", responses=told(LowCode))
 def low_code_change(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID, body: Manifest) -> Any:
     manifest = connectors.checked_manifest(body.manifest)
     with here.store.write() as db:
@@ -245,7 +249,7 @@ def low_code_change(who: Editor, here: Here, workspaceId: UUID, definitionId: UU
         return shown(own(db, str(workspaceId), row.id, "source", manifest=True))
 
 
-@low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition")
+@low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition", responses=told(LowCode))
 def low_code_delete(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
     with here.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)

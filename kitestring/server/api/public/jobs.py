@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
 from kitestring.server import connections
-from kitestring.server.api.public.page import Ids, Limit, Offset, Page, ordered, page, visible
+from kitestring.server.api.public.page import Ids, Limit, Offset, ordered, page, visible
+from kitestring.server.api.public.shapes import Job, Jobs, told
 from kitestring.server.auth.access import Here, Reader, Runner
 from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.jobs.queue import ENDED
@@ -60,7 +61,7 @@ def row_of(db: Connection, job_id: int) -> Any:
     return row
 
 
-@router.get("", response_model=Page, operation_id="listJobs")
+@router.get("", operation_id="listJobs", responses=told(Jobs))
 def listed(
     request: Request,
     who: Reader,
@@ -100,7 +101,7 @@ def listed(
     return page(request, [answer(row) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createJob")
+@router.post("", operation_id="createJob", responses=told(Job))
 def create(who: Runner, here: Here, body: Create) -> Any:
     """409 while the connection has a job that has not ended."""
     if body.jobType == "refresh":
@@ -113,13 +114,13 @@ def create(who: Runner, here: Here, body: Create) -> Any:
         return answer(row_of(db, connections.start(here, db, str(body.connectionId), kind, options)))
 
 
-@router.get("/{jobId}", operation_id="getJob")
+@router.get("/{jobId}", operation_id="getJob", responses=told(Job))
 def get(who: Reader, here: Here, jobId: int) -> Any:
     with here.store.read() as db:
         return answer(row_of(db, jobId))
 
 
-@router.delete("/{jobId}", operation_id="cancelJob")
+@router.delete("/{jobId}", operation_id="cancelJob", responses=told(Job))
 def cancel(who: Runner, here: Here, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with here.store.write() as db:

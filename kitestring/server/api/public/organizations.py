@@ -7,13 +7,14 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import select
 
+from kitestring.server.api.public.shapes import Organizations, told
 from kitestring.server.auth.access import Here, Reader
 from kitestring.server.store.tables import organizations, workspaces
 
 router = APIRouter(prefix="/organizations", tags=["organizations"])
 
 
-@router.get("", operation_id="listOrganizationsForUser")
+@router.get("", operation_id="listOrganizationsForUser", responses=told(Organizations))
 def listed(who: Reader, here: Here) -> Any:
     """The organizations of the workspaces that whoever asks can see."""
     wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)

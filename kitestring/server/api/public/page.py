@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import BaseModel
 
 from kitestring.server.problem import Problem
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return.")]
 Offset = Annotated[int, Query(ge=0, description="How many to pass over.")]
 Ids = Annotated[list[str] | None, Query(description="Only these; repeat the parameter for several.")]
-
-
-class Page(BaseModel):
-    """A page: `next` and `previous` are addresses, or empty texts."""
-
-    data: list[Any]
-    next: str = ""
-    previous: str = ""
 
 
 def page(request: Request, data: list[Any], limit: int, offset: int) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kitestring.server import actors, connections, connectors
+from kitestring.server.api.public.shapes import StreamProperties, told
 from kitestring.server.auth.access import Here, Reader
 from kitestring.server.context import Context
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 
 
-@router.get("", operation_id="getStreamProperties")
+@router.get("", operation_id="getStreamProperties", responses=told(StreamProperties))
 def properties(
     who: Reader, here: Here, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
 ) -> Any:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kitestring.server import workspaces
 from kitestring.server.api.public.page import Ids, visible
+from kitestring.server.api.public.shapes import Tag, Tags, told
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.store import new_id
@@ -46,7 +47,7 @@ def row_of(db: Connection, tag_id: UUID) -> Any:
     return row
 
 
-@router.get("", operation_id="listTags")
+@router.get("", operation_id="listTags", responses=told(Tags))
 def listed(who: Reader, here: Here, workspaceIds: Ids = None) -> Any:
     wanted = select(tags).order_by(tags.c.name, tags.c.id)
     allowed = visible(who.workspaces(), workspaceIds)
@@ -56,7 +57,7 @@ def listed(who: Reader, here: Here, workspaceIds: Ids = None) -> Any:
         return {"data": [answer(row) for row in db.execute(wanted)]}
 
 
-@router.post("", operation_id="createTag")
+@router.post("", operation_id="createTag", responses=told(Tag))
 def create(who: Editor, here: Here, body: Create) -> Any:
     made = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
     with here.store.write() as db:
@@ -65,13 +66,13 @@ def create(who: Editor, here: Here, body: Create) -> Any:
     return {"tagId": made["id"], "name": body.name, "color": body.color, "workspaceId": made["workspace_id"]}
 
 
-@router.get("/{tagId}", operation_id="getTag")
+@router.get("/{tagId}", operation_id="getTag", responses=told(Tag))
 def get(who: Reader, here: Here, tagId: UUID) -> Any:
     with here.store.read() as db:
         return answer(row_of(db, tagId))
 
 
-@router.patch("/{tagId}", operation_id="updateTag")
+@router.patch("/{tagId}", operation_id="updateTag", responses=told(Tag))
 def change(who: Editor, here: Here, tagId: UUID, body: Patch) -> Any:
     with here.store.write() as db:
         row_of(db, tagId)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server import workspaces
-from kitestring.server.api.public.page import Ids, Limit, Offset, Page, page, visible
+from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.public.shapes import Workspace, Workspaces, told
 from kitestring.server.auth.access import Admin, Here, Reader
 from kitestring.server.auth.principal import Role
 
@@ -77,7 +78,7 @@ def answer(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("", response_model=Page, operation_id="listWorkspaces")
+@router.get("", operation_id="listWorkspaces", responses=told(Workspaces))
 def listed(
     request: Request,
     who: Reader,
@@ -94,7 +95,7 @@ def listed(
     return page(request, [answer(row) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createWorkspace")
+@router.post("", operation_id="createWorkspace", responses=told(Workspace))
 def create(who: Admin, here: Here, body: Create) -> Any:
     with here.store.write() as db:
         organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
@@ -109,13 +110,13 @@ def create(who: Admin, here: Here, body: Create) -> Any:
         return answer(workspaces.get(db, made))
 
 
-@router.get("/{workspaceId}", operation_id="getWorkspace")
+@router.get("/{workspaceId}", operation_id="getWorkspace", responses=told(Workspace))
 def get(who: Reader, here: Here, workspaceId: UUID) -> Any:
     with here.store.read() as db:
         return answer(workspaces.get(db, str(workspaceId)))
 
 
-@router.patch("/{workspaceId}", operation_id="updateWorkspace")
+@router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=told(Workspace))
 def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
     with here.store.write() as db:
         row = workspaces.get(db, str(workspaceId))

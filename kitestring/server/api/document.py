@@ -1,0 +1,49 @@
+"""The OpenAPI document: what FastAPI makes of the routes, with the ways to authenticate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from kitestring.server.auth.access import needs_credentials
+
+SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "basic": {"type": "http", "scheme": "basic"},
+    "application": {
+        "type": "oauth2",
+        "flows": {"clientCredentials": {"tokenUrl": "/api/public/v1/applications/token", "scopes": {}}},
+    },
+    "session": {"type": "apiKey", "in": "cookie", "name": "kitestring_session"},
+}
+
+
+class ProblemBody(BaseModel):
+    """What was refused and why: `detail` is a sentence with the next action, `title` one of Airbyte's words."""
+
+    status: int
+    type: str
+    title: str
+    detail: str
+    message: str
+    documentationUrl: str | None
+    data: dict[str, Any]
+
+
+def complete(app: FastAPI) -> None:
+    """Have the document name, at each path, whether it asks for credentials."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            body = made()
+            body.setdefault("components", {})["securitySchemes"] = SCHEMES
+            for path, methods in body["paths"].items():
+                for operation in methods.values():
+                    operation["security"] = [{name: []} for name in SCHEMES] if needs_credentials(path) else []
+            app.openapi_schema = body
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

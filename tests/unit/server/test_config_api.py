@@ -1,0 +1,152 @@
+"""The Config API, as prefect-airbyte, Kestra and dagster's older resources call it; states while a job is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from kitestring.config import MASK
+from kitestring.server.app import create_app
+from kitestring.server.context import Context
+from tests.unit.server.test_connections import ZENDESK, joined
+
+
+class Config(TestClient):
+    """Posts to /api/v1."""
+
+    def ask(self, path: str, status: int = 200, **body: Any) -> Any:
+        answer = self.post(f"/api/v1/{path}", json=body, follow_redirects=False)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture
+def config(context: Context) -> Config:
+    return Config(create_app(context), base_url="http://127.0.0.1")
+
+
+def workspace_of(config: Config) -> str:
+    found: str = config.ask("workspaces/list")["workspaces"][0]["workspaceId"]
+    return found
+
+
+def test_a_slash_at_the_end_is_no_other_path(context: Context, config: Config, tmp_path: Path) -> None:
+    connection = joined(context, tmp_path)
+    assert config.get("/api/v1/health/").json() == {"available": True}
+    assert config.ask("connections/get/", connectionId=connection)["status"] == "active"
+    job = config.ask("connections/sync/", connectionId=connection)["job"]
+    told = config.ask("jobs/get/", id=job["id"])
+    assert (told["job"]["status"], told["job"]["configType"], told["attempts"]) == ("pending", "sync", [])
+
+
+def test_a_job_is_listed_and_cancelled_and_a_second_is_refused(
+    context: Context, config: Config, tmp_path: Path
+) -> None:
+    connection = joined(context, tmp_path)
+    first = config.ask("connections/reset", connectionId=connection)["job"]
+    assert first["configType"] == "reset_connection"
+    config.ask("connections/sync", 409, connectionId=connection)
+    listed = config.ask("jobs/list", configTypes=["clear", "reset_connection"], configId=connection)
+    assert [one["job"]["id"] for one in listed["jobs"]] == [first["id"]]
+    assert config.ask("jobs/list", configTypes=["sync"], configId=connection)["totalJobCount"] == 0
+    assert config.ask("jobs/cancel", id=first["id"])["job"]["status"] == "cancelled"
+    config.ask("jobs/cancel", 409, id=first["id"])
+
+
+def test_a_state_is_replaced_as_a_whole_and_never_under_a_job(
+    context: Context, config: Config, tmp_path: Path
+) -> None:
+    connection = joined(context, tmp_path)
+    assert config.ask("state/get", connectionId=connection)["stateType"] == "not_set"
+    users = {"streamDescriptor": {"name": "users"}, "streamState": {"cursor": "2026-01-01"}}
+    shared = {"sharedState": {"position": 7}, "streamStates": [users]}
+    given = {"stateType": "global", "globalState": shared}
+    told = config.ask("state/create_or_update_safe", connectionId=connection, connectionState=given)
+    assert told["globalState"] == shared
+    only = {"stateType": "stream", "streamState": [users]}
+    config.ask("state/create_or_update_safe", connectionId=connection, connectionState=only)
+    assert config.ask("state/get", connectionId=connection) == {"connectionId": connection, **only}
+    config.ask("connections/sync", connectionId=connection)
+    refused = config.ask("state/create_or_update_safe", 423, connectionId=connection, connectionState=given)
+    assert "has not ended" in refused["detail"]
+
+
+def test_a_catalog_that_comes_back_changes_nothing_and_what_it_selects_is_moved(
+    context: Context, config: Config, tmp_path: Path
+) -> None:
+    connection = joined(context, tmp_path, [{"name": "users", "syncMode": "incremental_deduped_history"}])
+    before = config.ask("web_backend/connections/get", connectionId=connection, withRefreshedCatalog=True)
+    catalog = before["syncCatalog"]
+    assert {one["stream"]["name"]: one["config"]["selected"] for one in catalog["streams"]} == {
+        "users": True,
+        "products": False,
+        "purchases": False,
+    }
+    same = config.ask("web_backend/connections/update", connectionId=connection, syncCatalog=catalog, skipReset=True)
+    assert same["syncCatalog"] == catalog
+    for one in catalog["streams"]:
+        one["config"] |= {"selected": True, "syncMode": "full_refresh", "destinationSyncMode": "overwrite"}
+    config.ask("connections/update", connectionId=connection, syncCatalog=catalog, scheduleType="manual")
+    shown = config.get(f"/v1/connections/{connection}").json()["configurations"]["streams"]
+    assert {one["name"]: one["syncMode"] for one in shown} == dict.fromkeys(
+        ("users", "products", "purchases"), "full_refresh_overwrite"
+    )
+    catalog["streams"][0]["config"]["destinationSyncMode"] = "soft_delete"
+    refused = config.ask("connections/update", 422, connectionId=connection, syncCatalog=catalog)
+    assert "full_refresh with soft_delete, which is not supported" in refused["detail"]
+
+
+def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_path: Path) -> None:
+    workspace = workspace_of(config)
+    definitions = config.ask("source_definitions/list")["sourceDefinitions"]
+    ids = {one["name"]: one["sourceDefinitionId"] for one in definitions}
+    form = config.ask("source_definition_specifications/get", sourceDefinitionId=ids["Zendesk Support"])
+    assert "subdomain" in form["connectionSpecification"]["properties"]
+    desk = config.ask(
+        "sources/create",
+        name="desk",
+        workspaceId=workspace,
+        sourceDefinitionId=ids["Zendesk Support"],
+        connectionConfiguration=ZENDESK,
+    )
+    assert desk["connectionConfiguration"]["credentials"]["api_token"] == MASK
+    config.ask("sources/update", sourceId=desk["sourceId"], connectionConfiguration=desk["connectionConfiguration"])
+    config.ask("sources/delete", 204, sourceId=desk["sourceId"])
+    people = config.ask(
+        "sources/create",
+        name="people",
+        workspaceId=workspace,
+        sourceDefinitionId=ids["Sample"],
+        connectionConfiguration={"count": 3},
+    )
+    assert config.ask("sources/check_connection", sourceId=people["sourceId"])["status"] == "succeeded"
+    catalog = config.ask("sources/discover_schema", sourceId=people["sourceId"])
+    assert len(catalog["catalog"]["streams"]) == 3
+    listed = config.ask("destination_definitions/list")["destinationDefinitions"]
+    files = config.ask(
+        "destinations/create",
+        name="files",
+        workspaceId=workspace,
+        destinationDefinitionId=next(one["destinationDefinitionId"] for one in listed if one["name"] == "Files"),
+        connectionConfiguration={"path": str(tmp_path), "format": "jsonl"},
+    )
+    made = config.ask(
+        "connections/create",
+        sourceId=people["sourceId"],
+        destinationId=files["destinationId"],
+        namespaceDefinition="customformat",
+        namespaceFormat="raw",
+        nonBreakingChangesPreference="disable",
+        scheduleType="basic",
+        scheduleData={"basicSchedule": {"units": 6, "timeUnit": "hours"}},
+    )
+    assert (made["namespaceDefinition"], made["nonBreakingChangesPreference"]) == ("customformat", "disable")
+    assert made["scheduleData"] == {"basicSchedule": {"units": 6, "timeUnit": "hours"}}
+    public = config.get(f"/v1/connections/{made['connectionId']}").json()
+    assert public["namespaceDefinition"] == "custom_format"
+    assert public["schedule"] == {"scheduleType": "basic", "basicTiming": "Every 6 HOURS"}
+    config.ask("connections/delete", 204, connectionId=made["connectionId"])
+    assert config.ask("connections/list", workspaceId=workspace)["connections"] == []
