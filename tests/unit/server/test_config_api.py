@@ -56,9 +56,7 @@ def test_a_job_is_listed_and_cancelled_and_a_second_is_refused(
     config.ask("jobs/cancel", 409, id=first["id"])
 
 
-def test_a_state_is_replaced_as_a_whole_and_never_under_a_job(
-    context: Context, config: Config, tmp_path: Path
-) -> None:
+def test_a_state_is_replaced_as_a_whole_and_never_under_a_job(context: Context, config: Config, tmp_path: Path) -> None:
     connection = joined(context, tmp_path)
     assert config.ask("state/get", connectionId=connection)["stateType"] == "not_set"
     users = {"streamDescriptor": {"name": "users"}, "streamState": {"cursor": "2026-01-01"}}

@@ -27,6 +27,7 @@ from tests.unit.server.tenants import Browser, admin
 GOLDEN = Path(__file__).parents[2] / "golden" / "terraform"
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 SECRETS = ("api_token",)
+EXTRACTOR: dict[str, Any] = {"type": "DpathExtractor", "field_path": []}
 MANIFEST = {
     "type": "DeclarativeSource",
     "version": "6.0.0",
@@ -38,7 +39,7 @@ MANIFEST = {
             "retriever": {
                 "type": "SimpleRetriever",
                 "requester": {"type": "HttpRequester", "url_base": "https://example.com", "path": "/countries"},
-                "record_selector": {"type": "RecordSelector", "extractor": {"type": "DpathExtractor", "field_path": []}},
+                "record_selector": {"type": "RecordSelector", "extractor": EXTRACTOR},
             },
             "schema_loader": {"type": "InlineSchemaLoader", "schema": {"type": "object", "properties": {}}},
         }
@@ -96,7 +97,7 @@ class Provider:
         return json.loads(text.replace(str(self.folder), "<folder>"))
 
     def resource(
-        self, name: str, path: str, create: Mapping[str, Any], update: Mapping[str, Any], verb: str, *, deleted: int = 204
+        self, name: str, path: str, create: Mapping[str, Any], update: Mapping[str, Any], verb: str, deleted: int = 204
     ) -> None:
         """The whole life of a resource: made, planned again, changed, imported, destroyed, and gone."""
         reads = name in ("source", "destination")
