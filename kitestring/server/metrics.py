@@ -51,7 +51,7 @@ def gauge(name: str, said: str, values: Iterable[tuple[list[str], float]], label
 
 def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
     active = select(jobs.c.status, func.count()).where(jobs.c.status.in_(ACTIVE)).group_by(jobs.c.status)
-    counts = dict.fromkeys(ACTIVE, 0) | dict(db.execute(active).tuples().all())
+    counts = dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in db.execute(active)}
     yield gauge("jobs", "Jobs that have not ended.", (([k], v) for k, v in counts.items()), ("status",))
     oldest = db.execute(
         select(func.min(jobs.c.run_after_ms)).where(jobs.c.status.in_(("pending", "incomplete")))
