@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, model_validator
 
 from kitestring import arrow
 from kitestring.batch import Batch
@@ -54,6 +54,19 @@ class Duckdb(Destination):
 
     memory_limit: str | None = option(None, order=2, title="Memory limit", examples=["1GB"])
     """How much memory DuckDB takes before it goes to disk. By default 80 % of the machine's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_airbyte_has_it(cls, values: Any) -> Any:
+        """Airbyte's connector of this name calls the path `destination_path`."""
+        if not isinstance(values, Mapping):
+            return values
+        kept = dict(values)
+        if kept.pop("motherduck_api_key", None):
+            raise ValueError("motherduck_api_key asks for MotherDuck, which is not there yet: give the path of a file")
+        if "destination_path" in kept and "path" not in kept:
+            kept["path"] = kept.pop("destination_path")
+        return kept
 
     _connection: Any = PrivateAttr(None)
     _streams: dict[str, str] = PrivateAttr(default_factory=dict)

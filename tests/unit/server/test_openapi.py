@@ -44,7 +44,7 @@ def test_the_document_is_the_golden_one(context: Context) -> None:
     if os.environ.get("KITESTRING_GOLDEN"):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text(), (
-        "the API has changed: run KITESTRING_GOLDEN=1 pytest tests/unit/server/test_document.py, and look at the diff"
+        "the API has changed: run KITESTRING_GOLDEN=1 pytest tests/unit/server/test_openapi.py, and look at the diff"
     )
 
 

@@ -1,0 +1,21 @@
+"""What the destination's configuration takes. (How it writes is tested in the contract suite.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kitestring as ks
+from kitestring.destinations.duckdb import Duckdb
+
+
+def test_the_path_may_be_called_as_airbytes_connector_calls_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.duckdb")
+    given = {"destination_path": path, "schema": "raw", "motherduck_api_key": None}
+    assert Duckdb.load(given) == Duckdb.load({"path": path, "schema": "raw"})
+
+
+def test_motherduck_is_refused_not_ignored() -> None:
+    with pytest.raises(ks.ConfigError, match="not there yet"):
+        Duckdb.load({"destination_path": "md:", "motherduck_api_key": "a key"})

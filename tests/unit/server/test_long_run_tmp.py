@@ -1,0 +1,95 @@
+"""Requests made up from the OpenAPI document, seeded: none makes the server fail, with ids that exist and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.core import NOT_SET
+
+from kitestring.server.app import create_app
+from kitestring.server.context import Context
+from tests.unit.server.test_connections import joined
+
+EACH = 30
+
+
+class Seeded:
+    """An application with one of everything, and the ids by the names that requests have for them."""
+
+    def __init__(self, context: Context, folder: Path) -> None:
+        self.app = create_app(context)
+        self.client = TestClient(self.app, raise_server_exceptions=False, base_url="http://127.0.0.1")
+        connection = joined(context, folder)
+        row = self.client.get(f"/v1/connections/{connection}").json()
+        tag = {"name": "seed", "color": "FF0000", "workspaceId": row["workspaceId"]}
+        job = self.client.post("/v1/jobs", json={"connectionId": connection, "jobType": "clear"}).json()["jobId"]
+        names = ("connectionId", "sourceId", "destinationId", "workspaceId")
+        self.ids: dict[str, Any] = {name: row[name] for name in names}
+        self.ids |= {"tagId": self.client.post("/v1/tags", json=tag).json()["tagId"], "jobId": job}
+
+    def sent(self, case: Any, *, known: bool) -> httpx.Response:
+        """The answer to a case."""
+        place = self.put(case.path_parameters) if known else case.path_parameters
+        path = case.path.format(**{name: quote(str(value), safe="") for name, value in (place or {}).items()})
+        body = self.put(case.body) if known else case.body
+        more = {"json": body} if case.body is not NOT_SET else {}
+        query = self.put(case.query) if known else case.query
+        return self.client.request(case.method, path, params=query, follow_redirects=False, **more)
+
+    def put(self, values: Any) -> Any:
+        """Values with ids that exist in the places of those that were made up."""
+        if not isinstance(values, Mapping):
+            return values
+        return {name: self.ids.get(name, value) for name, value in values.items()}
+
+
+@pytest.fixture
+def seeded(context: Context, tmp_path: Path) -> Seeded:
+    return Seeded(context, tmp_path)
+
+
+def operations(app: Any) -> Iterator[Any]:
+    """All of the document; what deletes comes last."""
+    schema = schemathesis.openapi.from_dict(app.openapi())
+    found = [one.ok() for one in schema.get_all_operations()]
+    yield from sorted(found, key=lambda one: one.method.upper() == "DELETE" or one.path.endswith("/delete"))
+
+
+def test_no_request_of_the_document_makes_the_server_fail(seeded: Seeded) -> None:
+    statuses: dict[int, int] = {}
+    failed: dict[str, str] = {}
+    for operation in operations(seeded.app):
+        for answer in answers(seeded, operation):
+            statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+            if answer.status_code >= 500:
+                failed[f"{operation.method} {operation.path}"] = f"{answer.status_code} {answer.text[:300]}"
+    print("STATUSES", statuses, failed)
+    assert not failed
+    assert statuses.get(200, 0) > 100, statuses
+
+
+def answers(seeded: Seeded, operation: Any) -> list[httpx.Response]:
+    """The answers to some cases of an operation."""
+    found: list[httpx.Response] = []
+
+    @settings(
+        max_examples=EACH,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def call(case: Any) -> None:
+        found.extend(seeded.sent(case, known=known) for known in (True, False))
+
+    call()
+    return found
