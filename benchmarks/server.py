@@ -2,8 +2,8 @@
 
     python benchmarks/server.py [--postgres] [--jobs 1000000] [--connections 10000] [--idle 30]
 
-On SQLite in a temporary folder, or (`--postgres`) on a PostgreSQL that it starts. Each request is made over HTTP, one at
-a time, the first of each kind left out.
+On SQLite in a temporary folder, or (`--postgres`) on a PostgreSQL that it starts. Requests are made over HTTP, one at a
+time, the first of each kind left out.
 """
 
 from __future__ import annotations
@@ -87,10 +87,12 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
             text(
                 "INSERT INTO jobs (workspace_id, connection_id, source_id, kind, status, cause, options, attempts, "
                 "failures, most_attempts, run_after_ms, cancel, epoch, records, nbytes, created_at_ms, started_at_ms, "
-                f"updated_at_ms, ended_at_ms) {counted} SELECT w, c, s, CASE WHEN i % 1000 = 7 THEN 'clear' ELSE 'sync' "
-                "END, CASE WHEN i % 100 < 4 THEN 'failed' WHEN i % 100 = 4 THEN 'suspicious' WHEN i % 100 = 5 THEN "
+                f"updated_at_ms, ended_at_ms) {counted} SELECT w, c, s, "
+                "CASE WHEN i % 1000 = 7 THEN 'clear' ELSE 'sync' END, CASE WHEN i % 100 < 4 THEN 'failed' "
+                "WHEN i % 100 = 4 THEN 'suspicious' WHEN i % 100 = 5 THEN "
                 f"'cancelled' ELSE 'succeeded' END, 'schedule', '{{}}', 1, 0, 3, t, {off}, 2, 100, 10000, t, t + 10, "
-                "t + 5000, t + 5000 FROM (SELECT i, :begin + i * :step AS t FROM g) AS many JOIN numbered ON n = i % :count"
+                "t + 5000, t + 5000 FROM (SELECT i, :begin + CAST(i AS BIGINT) * :step AS t FROM g) AS many "
+                "JOIN numbered ON n = i % :count"
             ),
             {"jobs": job_count, "begin": now - 100 * DAY_MS, "step": 100 * DAY_MS // job_count, "count": count},
         )
@@ -120,6 +122,7 @@ def timed(call: Callable[[], Any]) -> tuple[float, float]:
 def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]:
     from kitestring.server.clock import iso, now_ms
 
+    newest = "limit=100&orderBy=createdAt|DESC"
     now, one, home = now_ms(), ids[4321 % len(ids)], homes[3]
     own = "/api/kitestring/v1/jobs"
     return {
@@ -127,7 +130,7 @@ def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]
         "jobs, newest first": "/v1/jobs?limit=100&orderBy=createdAt|DESC",
         "jobs of a connection": f"/v1/jobs?connectionId={one}&limit=100",
         "jobs of a connection, newest": f"/v1/jobs?connectionId={one}&limit=1&orderBy=createdAt|DESC",
-        "failed jobs of a workspace, newest": f"/v1/jobs?workspaceIds={home}&status=failed&limit=100&orderBy=createdAt|DESC",
+        "failed jobs of a workspace, newest": f"/v1/jobs?workspaceIds={home}&status=failed&{newest}",
         "running jobs (none)": "/v1/jobs?status=running&limit=100",
         "cleared": "/v1/jobs?jobType=clear&limit=100&orderBy=createdAt|DESC",
         "refreshed (none)": "/v1/jobs?jobType=refresh&limit=100",

@@ -202,6 +202,7 @@ connections = Table(
     _ms("updated_at_ms", nullable=False),
     _ms("deleted_at_ms"),
     Index("ix_connections_list", "workspace_id", "created_at_ms", "id"),
+    Index("ix_connections_created", "created_at_ms", "id"),
     Index("ix_connections_due", "next_run_at_ms", postgresql_where=text("next_run_at_ms IS NOT NULL")),
 )
 
@@ -281,6 +282,9 @@ jobs = Table(
     Index("ix_jobs_connection", "connection_id", "id"),
     Index("ix_jobs_workspace", "workspace_id", "id"),
     Index("ix_jobs_workspace_status", "workspace_id", "status", "id"),
+    Index("ix_jobs_status", "status", "id"),
+    Index("ix_jobs_kind", "kind", "id"),
+    Index("ix_jobs_workspace_kind", "workspace_id", "kind", "id"),
     Index("ix_jobs_updated", "updated_at_ms"),
     Index("ix_jobs_created", "created_at_ms"),
 )

@@ -15,7 +15,7 @@ from kitestring.server.api.public.page import Ids, visible
 from kitestring.server.auth.access import Here, Reader, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs.log import Logs
-from kitestring.server.jobs.queue import ENDED
+from kitestring.server.jobs.queue import ACTIVE, ENDED, IS_ACTIVE
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.tables import attempts, jobs
 
@@ -99,6 +99,8 @@ def listed(
             wanted = wanted.where(column == value)
     if status:
         wanted = wanted.where(jobs.c.status.in_(status))
+        if set(status) <= set(ACTIVE):  # few: found by their index and sorted, rather than looked for among all
+            wanted = wanted.where(IS_ACTIVE).order_by(None).order_by((jobs.c.id + 0).desc())
     if before is not None:
         wanted = wanted.where(jobs.c.id < min(before, 2**63 - 1))
     with here.store.read() as db:

@@ -73,8 +73,11 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_jobs_connection", ["connection_id", "id"], unique=False)
         batch_op.create_index("ix_jobs_created", ["created_at_ms"], unique=False)
+        batch_op.create_index("ix_jobs_kind", ["kind", "id"], unique=False)
+        batch_op.create_index("ix_jobs_status", ["status", "id"], unique=False)
         batch_op.create_index("ix_jobs_updated", ["updated_at_ms"], unique=False)
         batch_op.create_index("ix_jobs_workspace", ["workspace_id", "id"], unique=False)
+        batch_op.create_index("ix_jobs_workspace_kind", ["workspace_id", "kind", "id"], unique=False)
         batch_op.create_index("ix_jobs_workspace_status", ["workspace_id", "status", "id"], unique=False)
         batch_op.create_index(
             "uq_jobs_active",
@@ -338,6 +341,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
     )
     with op.batch_alter_table("connections", schema=None) as batch_op:
+        batch_op.create_index("ix_connections_created", ["created_at_ms", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_connections_destination_id"), ["destination_id"], unique=False)
         batch_op.create_index(
             "ix_connections_due",
