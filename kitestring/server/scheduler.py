@@ -72,7 +72,7 @@ class Scheduler:
             .order_by(connections.c.next_run_at_ms)
             .limit(limit)
         )
-        return list(db.execute(wanted.with_for_update(skip_locked=True) if lock else wanted))
+        return list(db.execute(wanted.with_for_update(skip_locked=True, key_share=True) if lock else wanted))
 
     def _run(self, db: Connection, row: Any, now: int) -> None:
         active = row.status == "active" and row.deleted_at_ms is None

@@ -121,6 +121,7 @@ class Queue:
 
     def cancel(self, db: Connection, job_id: int) -> str:
         """Ask a job to stop: at once where nothing runs, else at its next checkpoint. Returns its status then."""
+        lock(db, select(jobs.c.connection_id).where(jobs.c.id == job_id).scalar_subquery())
         now = self.store.now_ms(db)
         waits = jobs.c.status.in_(("pending", "incomplete"))
         ended = db.execute(
@@ -341,6 +342,7 @@ class Queue:
         progress: Mapping[str, Any] | None,
     ) -> tuple[Any, int]:
         """End the attempt and add its figures to the job's; the job's row, and now."""
+        lock(db, claim.connection_id)
         now = self.store.now_ms(db)
         self._ours(db, claim, {"updated_at_ms": now})
         row = db.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
@@ -434,6 +436,12 @@ class Queue:
     def _tell(self, db: Connection, job_id: int, status: str) -> None:
         for told in self.on_end:
             told(db, job_id, status)
+
+
+def lock(db: Connection, connection_id: Any) -> None:
+    """Hold the connection before its job, as the scheduler does: whoever holds both in another order waits for the
+    other for ever. (Less than a full lock: states refer to the row.)"""
+    db.execute(select(connections.c.id).where(connections.c.id == connection_id).with_for_update(key_share=True))
 
 
 def due(now: int) -> Any:
