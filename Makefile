@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # The system's certificates: behind a company's proxy uv's own do not know its authority. (The second name is older uv's.)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
+# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every start would do it again and take twice as long.
+export UV_COMPILE_BYTECODE ?= 1
 
 # The project's own uv, or the one on the PATH.
 UV = $$(command -v uv || echo .venv/bin/uv)
@@ -45,11 +47,13 @@ clean: ## Remove what was installed and built
 .venv/.demo: .venv/.uv pyproject.toml uv.lock
 	@echo "Installing what the demo needs into .venv …"
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --inexact --no-dev --group weights --extra demo --quiet
+	@.venv/bin/python -m compileall -q kitestring
 	@touch $@
 
 .venv/.all: .venv/.uv pyproject.toml uv.lock
 	@echo "Installing Kitestring with everything its tests need into .venv …"
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --inexact --all-extras --all-groups --quiet
+	@.venv/bin/python -m compileall -q kitestring
 	@touch $@ .venv/.demo
 
 .venv/.uv:
