@@ -51,7 +51,7 @@ def slow(context: Context, folder: Path, in_workspace: str, **stays: dict[str, o
 
 
 def test_workers_that_are_killed_paused_and_drained_lose_no_job(tmp_path: Path) -> None:
-    figures = run(tmp_path, seed=SEED, seconds=6, workers=2, count=4)
+    figures = run(tmp_path, seed=SEED, seconds=4, workers=2, count=4)
     assert sum(figures["jobs"].values()) > 0
     assert set(figures["jobs"]) <= {"succeeded", "cancelled"}
     assert figures["longest_wait_after_a_lost_worker_s"] < 60
@@ -124,7 +124,7 @@ def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
 def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tmp_path: Path) -> None:
     from sqlalchemy import func, select, update
 
-    here, count = workspace(context), 20
+    here, count = workspace(context), 12
     made = [
         connection(
             context,

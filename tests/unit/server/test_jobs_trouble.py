@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 
 from kitestring.server.context import Context
 from kitestring.server.jobs import Lost, Worker
+from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.quota import Quotas
 from kitestring.server.jobs.rotation import changed, keep
 from kitestring.server.settings import Settings
@@ -26,10 +27,11 @@ ITEMS = [{"name": "items"}]
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Context]:
+def context(tmp_path: Path, nest: Nest) -> Iterator[Context]:
     made = Context.of(Settings(home=tmp_path / "home", stall_s=4, lease_s=4, attempts=2))
+    made.runner.nest = nest
     yield made
-    made.close()
+    made.store.close()
 
 
 @pytest.fixture
