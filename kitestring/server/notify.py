@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
@@ -25,6 +26,7 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.server.auth import user
 from kitestring.server.context import Context
+from kitestring.server.settings import LOOPBACK
 from kitestring.server.store.tables import notices, workspaces
 
 log = logging.getLogger("kitestring.notify")
@@ -164,6 +166,18 @@ def send(context: Context, way: str, address: str, told: Mapping[str, Any], rece
         context.runner.run("notify", {"way": way, "address": address, "notice": dict(told)}, limit_s=SEND_S)
 
 
+def try_out(context: Context, workspace: str, way: str, address: str, receivers: list[str]) -> None:
+    """Send a notice that says that it is a test. The error is what a real one would meet."""
+    told = {
+        "title": "A test",
+        "sentence": "Notifications of this workspace arrive here.",
+        "hint": "",
+        "workspace": workspace,
+        "data": {"event": "test"},
+    }
+    send(context, way, address, told, receivers)
+
+
 def text_of(told: Mapping[str, Any]) -> str:
     return f"{told['sentence']} {told['hint']}".strip()
 
@@ -209,12 +223,26 @@ def by_email(smtp_url: str, sender: str, receivers: list[str], told: Mapping[str
         f"{told['sentence']}\n{told['hint']}\n\n" + "\n".join(f"{k}: {v}" for k, v in told["data"].items())
     )
     parts = urlsplit(smtp_url)
+    host = parts.hostname or "localhost"
     secure, port = parts.scheme == "smtps", parts.port or (465 if parts.scheme == "smtps" else 587)
     try:
-        kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
-        with kind(parts.hostname or "localhost", port, timeout=SEND_S) as server:
+        # smtplib checks no certificate by itself. A server that asks for no password may have one of its own making.
+        context = ssl.create_default_context() if secure or parts.username else None
+        made = (
+            smtplib.SMTP_SSL(host, port, timeout=SEND_S, context=context)
+            if secure
+            else smtplib.SMTP(host, port, timeout=SEND_S)
+        )
+        with made as server:
+            server.ehlo_or_helo_if_needed()
             if not secure and server.has_extn("starttls"):
-                server.starttls()
+                server.starttls(context=context)
+                secure = True
+            if parts.username and not secure and host not in LOOPBACK:
+                raise ConfigError(
+                    f"the SMTP server {host} takes no encrypted connection, which its password needs",
+                    hint="Write smtps://, or take another server.",
+                )
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(message)

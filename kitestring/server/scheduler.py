@@ -22,6 +22,15 @@ log = logging.getLogger("kitestring.scheduler")
 
 LOOK_S = 1.0
 AT_ONCE = 100
+PUT_OFF_MS = 600_000
+NEEDED = (
+    connections.c.id,
+    connections.c.status,
+    connections.c.schedule,
+    connections.c.next_run_at_ms,
+    connections.c.deleted_at_ms,
+)
+"""Not the whole row: its catalog can have megabytes."""
 
 
 class Scheduler:
@@ -62,12 +71,18 @@ class Scheduler:
             now = store.now_ms(db)
             rows = self._due(db, now, AT_ONCE, lock=True)
             for row in rows:
-                self._run(db, row, now)
+                try:
+                    with db.begin_nested():
+                        self._run(db, row, now)
+                except KitestringError as error:  # it alone is put off, the others run
+                    log.error("cannot be run", extra={"connection": row.id, "error": error.message})
+                    later = now + PUT_OFF_MS
+                    db.execute(update(connections).where(connections.c.id == row.id).values(next_run_at_ms=later))
             return len(rows)
 
     def _due(self, db: Connection, now: int, limit: int, *, lock: bool) -> list[Any]:
         wanted = (
-            select(connections)
+            select(*NEEDED)
             .where(connections.c.next_run_at_ms.is_not(None), connections.c.next_run_at_ms <= now)
             .order_by(connections.c.next_run_at_ms)
             .limit(limit)
@@ -93,6 +108,6 @@ def next_run(connection_id: str, status: str, form: schedule.Schedule, now: int)
         return None
     try:
         return schedule.next_ms(form, now, connection_id)
-    except ConfigError as error:  # kept by another version, which knew it
-        log.error("a schedule cannot be read", extra={"connection": connection_id, "error": error.message})
+    except (ConfigError, KeyError, TypeError, ValueError) as error:  # kept by another version, which knew it
+        log.error("a schedule cannot be read", extra={"connection": connection_id, "error": str(error)})
         return None

@@ -204,6 +204,33 @@ def accept(context: Context, db: Connection, connection_id: str) -> None:
     )
 
 
+def dismiss(context: Context, db: Connection, connection_id: str) -> None:
+    """Go on with the streams and fields as they were chosen, and activate the connection. 409 without a change that
+    waits, or with one that breaks: nothing can go on without its key, its cursor or the stream itself."""
+    row = rooms.get(db, connection_id)
+    if not row.pending_changes:
+        raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to dismiss.")
+    if row.pending_changes["changes"]["breaking"]:
+        raise Problem(
+            409,
+            f"the change of {row.name} breaks it: {'; '.join(row.pending_changes['changes']['breaking'])}",
+            hint="Accept it, or choose other streams.",
+        )
+    before, after = Catalog(row.catalog or {"streams": []}), Catalog(row.pending_changes["catalog"])
+    streams = [confined(before, after, one) for one in row.streams]
+    values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "status": "active"}
+    rooms.change(context, db, connection_id, values)
+
+
+def confined(before: Catalog, after: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+    """A chosen stream without the fields that are new: those that were there and still are, by name."""
+    was = fields_of(before.get(one["name"], one.get("namespace")) or {})
+    now = fields_of(after.get(one["name"], one.get("namespace")) or {})
+    if one.get("selectedFields") or not was or set(now) <= set(was):
+        return again(after, one)
+    return again(after, {**one, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
+
+
 def again(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
     """A chosen stream, with a key, a cursor and fields that are still there."""
     stream = catalog.get(one["name"], one.get("namespace"))

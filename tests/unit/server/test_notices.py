@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from test_connections import joined
 
-from kitestring.errors import SchemaError
+from kitestring.errors import ConfigError, SchemaError
 from kitestring.server import connections as rooms
 from kitestring.server import ending, schema_change, workspaces
+from kitestring.server.app import create_app
 from kitestring.server.connections import Catalog
 from kitestring.server.context import Context
-from kitestring.server.notify import Courier, notice
+from kitestring.server.notify import Courier, by_email, notice
+from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import connections, jobs, notices
 from kitestring.testing.stand_in import StandIn, route
@@ -139,11 +142,11 @@ class Mail(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def mail() -> Iterator[tuple[str, list[str]]]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail) as server:
+def mail(host: str = "127.0.0.1") -> Iterator[tuple[str, list[str]]]:
+    with socketserver.ThreadingTCPServer((host, 0), Mail) as server:
         server.taken = []  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"smtp://127.0.0.1:{server.server_address[1]}", server.taken  # type: ignore[attr-defined]
+        yield f"smtp://{host}:{server.server_address[1]}", server.taken  # type: ignore[attr-defined]
         server.shutdown()
 
 
@@ -158,6 +161,27 @@ def test_an_e_mail_goes_out_by_the_servers_own_smtp(tmp_path: Path) -> None:
     (message,) = taken
     assert "To: ops@example.com" in message
     assert "Subject: [Kitestring] A job failed (Default Workspace)" in message
+
+
+def test_the_password_of_an_smtp_server_does_not_go_out_in_the_clear() -> None:
+    told = {"title": "A test", "workspace": "w", "sentence": "s", "hint": "", "data": {}}
+    with mail("127.0.0.2") as (url, taken):
+        with pytest.raises(ConfigError, match="takes no encrypted connection"):
+            by_email(url.replace("//", "//user:secret@"), "kite@example.com", ["a@example.com"], told)
+        assert not taken
+
+
+def test_a_channel_is_tried_out_and_what_is_wrong_is_said(context: Context, hooks: Hooks) -> None:
+    client, space = TestClient(create_app(context)), wants(context)
+    body = {"workspaceId": space, "way": "webhook", "url": f"{hooks.url}/hooks/secret-path"}
+    assert client.post("/api/kitestring/v1/notifications/test", json=body).json()["status"] == "succeeded"
+    (call,) = hooks.calls("/hooks", "POST")
+    assert call.json()["text"].startswith("A test (Default Workspace)")
+    answer = client.post("/api/kitestring/v1/notifications/test", json={**body, "url": f"{hooks.url}/secret-nowhere"})
+    assert answer.json()["status"] == "failed"
+    assert "secret-nowhere" not in answer.text
+    answer = client.post("/api/kitestring/v1/notifications/test", json={"workspaceId": space, "way": "email"})
+    assert "SMTP" in answer.json()["message"]
 
 
 # -- the end of a job --------------------------------------------------------------------------------------------------
@@ -258,6 +282,29 @@ def test_a_new_field_stays_out_is_taken_or_pauses_as_the_policy_says(context: Co
     row = row_of(context, users)
     assert (row.status, row.pending_changes) == ("active", None)
     assert "nickname" in str(row.catalog)
+
+
+def test_a_change_that_breaks_nothing_can_be_dismissed_and_is_not_asked_for_again(context: Context, users: str) -> None:
+    grown = altered(before(context, users), "users", add="nickname")
+    with pytest.raises(SchemaError):
+        ask(context, users, "disable_connection", grown)
+    with context.store.write() as db:
+        schema_change.dismiss(context, db, users)
+    row = row_of(context, users)
+    assert (row.status, row.pending_changes) == ("active", None)
+    assert row.next_run_at_ms is not None
+    assert ask(context, users, "disable_connection", grown) is None
+    fields = rooms.plan_of(context, users).selections[0].fields
+    assert "name" in fields
+    assert "nickname" not in fields
+
+
+def test_a_change_that_breaks_cannot_be_dismissed(context: Context, users: str) -> None:
+    with pytest.raises(SchemaError):
+        ask(context, users, "ignore", altered(before(context, users), "users", drop="id"))
+    with pytest.raises(Problem, match="breaks it"), context.store.write() as db:
+        schema_change.dismiss(context, db, users)
+    assert row_of(context, users).status == "inactive"
 
 
 def test_columns_are_propagated_and_streams_too_where_that_is_wanted(context: Context, users: str) -> None:

@@ -92,6 +92,18 @@ def test_a_paused_connection_is_not_due_and_one_that_goes_on_is_again(context: C
     assert row_of(context, connection).next_run_at_ms is not None
 
 
+def test_a_schedule_that_nobody_can_read_holds_up_no_other(context: Context, connection: str, tmp_path: Path) -> None:
+    other = joined(context, tmp_path / "other", timing=HOURLY)
+    due(context, connection, ago_ms=2)
+    due(context, other)
+    with context.store.write() as db:
+        strange = update(connections).where(connections.c.id == connection)
+        db.execute(strange.values(schedule={"type": "basic", "every": "often", "unit": "moons"}))
+    assert Scheduler(context).run_due() == 2
+    assert Scheduler(context).run_due() == 0
+    assert other in {job.connection_id for job in all_jobs(context)}
+
+
 def test_the_thread_finds_what_is_due(context: Context, connection: str) -> None:
     scheduler = Scheduler(context, look_s=0.05)
     scheduler.start()

@@ -8,6 +8,7 @@ from kitestring.server.api.own import (
     connections,
     consents,
     jobs,
+    notifications,
     project,
     search,
     server,
@@ -17,6 +18,9 @@ from kitestring.server.api.own import (
 
 ROUTERS = tuple(
     room.router
-    for room in (session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents, project)
+    for room in (
+        *(session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents, project),
+        notifications,
+    )
 )
 """All of it, for `app.py`."""

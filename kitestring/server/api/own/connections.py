@@ -122,6 +122,14 @@ def accept(who: Editor, here: Here, connectionId: UUID) -> Response:
     return Response(status_code=204)
 
 
+@router.post("/changes/dismiss", operation_id="dismissSchemaChanges", status_code=204)
+def dismiss(who: Editor, here: Here, connectionId: UUID) -> Response:
+    """Go on with the fields as they were, and activate the connection. 409 where that cannot be."""
+    with here.store.write() as db:
+        schema_change.dismiss(here, db, str(connectionId))
+    return Response(status_code=204)
+
+
 @router.post("/estimate", operation_id="estimateConnection")
 def estimate(who: Runner, here: Here, connectionId: UUID, sample: int = 1000) -> Any:
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
