@@ -35,6 +35,7 @@ from kitestring.server.api.public import (
 from kitestring.server.auth.credentials import Remembered
 from kitestring.server.auth.gate import Gate
 from kitestring.server.context import Context
+from kitestring.server.logs import Numbered, request_id
 from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.oauth.vendor import VENDORS
@@ -74,6 +75,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Headers, settings=context.settings)
     app.add_middleware(Slashless, prefix=CONFIG)
     app.add_middleware(Timed, metrics=app.state.metrics)
+    app.add_middleware(Numbered)
     quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
@@ -138,4 +140,11 @@ async def unrouted(_: Request, error: Exception) -> JSONResponse:
 
 async def crashed(request: Request, error: Exception) -> JSONResponse:
     log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    return answer(Problem(500, "the server met an error that nobody foresaw", hint="Its log says more."))
+    number = request_id.get()
+    told = Problem(
+        500,
+        "the server met an error that nobody foresaw",
+        hint=f"Its log says more, at the request {number}.",
+        headers={"X-Request-Id": number},
+    )
+    return answer(told)

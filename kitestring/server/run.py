@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kitestring.errors import ConfigError
+from kitestring.server import logs
 from kitestring.server.context import Context
 from kitestring.server.settings import Settings
 
@@ -45,6 +46,7 @@ class Server:
 
     def start(self) -> None:
         """Begin. `ConfigError` where the port is taken, or where a server without users would be open to others."""
+        self._stops.append(logs.begin(self.context.settings))
         if self.api:
             self._listen()
         if self.work:

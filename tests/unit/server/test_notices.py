@@ -184,6 +184,17 @@ def test_a_channel_is_tried_out_and_what_is_wrong_is_said(context: Context, hook
     assert "SMTP" in answer.json()["message"]
 
 
+def test_a_workspace_keeps_every_event_and_every_way_that_its_page_names(context: Context) -> None:
+    client, space = TestClient(create_app(context)), wants(context)
+    told = {"failure": {"apprise": {"enabled": True, "urls": ["json://example.com"]}}}
+    told["suspicious"] = {"email": {"enabled": True, "to": ["ops@example.com"]}}  # type: ignore[dict-item]
+    client.patch(f"/v1/workspaces/{space}", json={"notifications": told})
+    kept = client.get(f"/v1/workspaces/{space}").json()["notifications"]
+    assert kept["failure"] == told["failure"]
+    assert kept["suspicious"] == told["suspicious"]
+    assert kept["success"] == {}
+
+
 # -- the end of a job --------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from kitestring.server.store.tables import workspaces
 router = APIRouter(tags=["notifications"])
 
 
-class Channel(BaseModel):
+class Receiver(BaseModel):
     """Where to: the `url` of a webhook or of apprise, or whom `to` by e-mail."""
 
     workspaceId: UUID
@@ -29,7 +29,7 @@ class Channel(BaseModel):
 
 
 @router.post("/notifications/test", operation_id="testNotification", response_model=Checked)
-def test(who: Admin, here: Here, body: Channel) -> Any:
+def test(who: Admin, here: Here, body: Receiver) -> Any:
     """Send a test notice by a channel, kept or not, and say how that went."""
     if body.way != "email" and not body.url:
         raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")

@@ -33,6 +33,8 @@ class Notification(BaseModel):
 
     email: Channel | None = None
     webhook: Channel | None = None
+    apprise: Channel | None = None
+    """Not of Airbyte: `urls`, of any service that apprise speaks."""
 
 
 class Notifications(BaseModel):
@@ -46,6 +48,8 @@ class Notifications(BaseModel):
     connectionUpdateActionRequired: Notification | None = None
     syncDisabled: Notification | None = None
     syncDisabledWarning: Notification | None = None
+    suspicious: Notification | None = None
+    """Not of Airbyte: without it, what is suspicious is told where failures are."""
 
 
 class Create(BaseModel):
@@ -74,7 +78,7 @@ def answer(row: Any) -> dict[str, Any]:
         "workspaceId": row.id,
         "name": row.name,
         "dataResidency": "auto",
-        "notifications": {name: row.notifications.get(name) or {} for name in workspaces.EVENTS},
+        "notifications": {**{name: {} for name in workspaces.EVENTS}, **row.notifications},
     }
 
 
