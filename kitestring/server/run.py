@@ -46,11 +46,12 @@ class Server:
 
     def start(self) -> None:
         """Begin. `ConfigError` where the port is taken, or where a server without users would be open to others."""
-        self._stops.append(logs.begin(self.context.settings))
         if self.api:
             self._listen()
+        self._stops.append(logs.begin(self.context.settings))
         if self.work:
             self._work()
+        log.info("started", extra={"api": self.url if self.api else "", "work": self.work})
 
     def wait(self) -> None:
         """Until a signal asks to stop, or a part has ended."""
