@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from kitestring.airbyte.messages import (
     Writer,
@@ -40,7 +40,13 @@ def spec(manifest: str, writer: Writer) -> int:
     if found.get("documentation_url"):
         body["documentationUrl"] = found["documentation_url"]
     if found.get("advanced_auth"):
-        body["advanced_auth"] = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
+        flow = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
+        inner = flow.get("oauth_config_specification")
+        asked = inner.get("oauth_connector_input_specification") if isinstance(inner, dict) else None
+        if isinstance(asked, dict):
+            asked = {"scopes_join_strategy": "space", **asked}
+            flow["oauth_config_specification"] = {**inner, "oauth_connector_input_specification": asked}
+        body["advanced_auth"] = flow
     # Defaults of the protocol that Airbyte's own connectors spell out.
     body |= {"supportsNormalization": False, "supportsDBT": False}
     writer.message("SPEC", "spec", body)
@@ -139,8 +145,11 @@ def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
     return source
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`spec|check|discover|read --manifest-path M [--config C] [--catalog K] [--state S]`; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, output: IO[bytes] | None = None) -> int:
+    """`spec|check|discover|read --manifest-path M [--config C] [--catalog K] [--state S]`; returns the exit code.
+
+    The messages go to `output`, standard output without one.
+    """
     parser = argparse.ArgumentParser(prog="kitestring airbyte manifest", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("spec", "check", "discover", "read"):
@@ -154,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--state", metavar="FILE")
     asked = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if asked.debug else logging.INFO)
-    writer = Writer()
+    writer = Writer(output)
     try:
         if asked.command == "spec":
             return spec(asked.manifest_path, writer)

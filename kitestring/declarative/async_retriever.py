@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.paginator import Headers
 from kitestring.declarative.partition_router import router
 from kitestring.declarative.retriever import Page
 from kitestring.declarative.selector import Wanted
@@ -125,7 +128,8 @@ class AsyncRetriever:
         attempt = 1
         while True:
             job = Slice(part.partition, part.cursor_slice, part.extra_fields)
-            meaning = self._run(job)
+            with self._slot():
+                meaning = self._run(job)
             if meaning in ("completed", "skipped"):
                 break
             if attempt >= ATTEMPTS:
@@ -143,6 +147,20 @@ class AsyncRetriever:
                     yield Page(records, [*page.rejects, *rejects], page.nbytes, page.doubt)
             if self._delete is not None:
                 self._delete.send(job)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """One of the jobs the source may have at a time (`max_concurrent_async_job_count`, 1 without it)."""
+        slots: threading.BoundedSemaphore | None = self.node.setting.values.get("jobs")
+        wait_s = 0.02
+        while slots is not None and not slots.acquire(blocking=False):
+            self._connection.pause(wait_s)
+            wait_s = min(wait_s * 1.5, 1.0)
+        try:
+            yield
+        finally:
+            if slots is not None:
+                slots.release()
 
     def _run(self, job: Slice) -> str:
         """Create a job and wait for its end; its answers go into `job.extra_fields`, where templates find them."""
@@ -178,5 +196,5 @@ class AsyncRetriever:
         """An answer as templates see it, with its headers."""
         body: Any = next(iter(self._bodies(response)), {})
         found = dict(body) if isinstance(body, Mapping) else {"body": body}
-        found.setdefault("headers", {name.lower(): value for name, value in response.headers.items()})
+        found.setdefault("headers", Headers(response.headers))
         return found

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.moment import Months, parse_duration
-from kitestring.http import Budget, Request
+from kitestring.http import Budget, Request, Response, told_wait_s
 
 
 @keyword("HTTPAPIBudget")
 class HTTPAPIBudget:
-    """The policies of a source; the first that matches a request governs it."""
+    """The policies of a source; the first that matches a request governs it. Response headers correct its count."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.policies: list[Any] = node.children("policies")
+        self._left = str(node.get("ratelimit_remaining_header", "ratelimit-remaining"))
+        self._reset = str(node.get("ratelimit_reset_header", "ratelimit-reset"))
+        self._refused = frozenset(node.get("status_codes_for_ratelimit_hit", [429]))
 
     def budgets(self) -> tuple[Budget, ...]:
         found: list[Budget] = []
@@ -26,8 +30,21 @@ class HTTPAPIBudget:
             def governs(request: Request, policy: Any = policy, earlier: list[Any] = earlier) -> bool:
                 return policy.matches(request) and not any(one.matches(request) for one in earlier)
 
-            found.extend(Budget(calls, seconds, governs) for calls, seconds in policy.limits)
+            found.extend(Budget(calls, seconds, governs, policy.weight, self.read) for calls, seconds in policy.limits)
         return tuple(found)
+
+    def read(self, response: Response) -> tuple[int | None, float | None]:
+        """The calls that are left and the seconds until the reset (a moment in epoch seconds), as the headers say."""
+        left, reset = response.headers.get(self._left), response.headers.get(self._reset)
+        try:
+            seconds = float(reset) - time.time() if reset else None
+            if left:
+                return int(left), seconds
+        except ValueError:
+            return None, None
+        if response.status not in self._refused:
+            return None, seconds
+        return 0, told_wait_s(response.headers) if seconds is None else seconds
 
 
 class CallRatePolicy:
@@ -44,6 +61,10 @@ class CallRatePolicy:
 
     def matches(self, request: Request) -> bool:
         return not self.matchers or any(one.matches(request) for one in self.matchers)
+
+    def weight(self, request: Request) -> int:
+        """How many calls a request counts as: what the first matcher that recognises it says."""
+        return next((one.weight for one in self.matchers if one.matches(request)), 1)
 
 
 @keyword("MovingWindowCallRatePolicy")
@@ -70,13 +91,17 @@ class UnlimitedCallRatePolicy(CallRatePolicy):
 
 @keyword("HttpRequestRegexMatcher")
 class HttpRequestRegexMatcher:
-    """Requests by method, host, path pattern, parameters and headers."""
+    """Requests by method, host, path pattern, parameters and headers; `weight`, the calls that one counts as."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._method = str(node.get("method", "")).upper()
         self._base = str(node.get("url_base", "")).rstrip("/")
         self._params = {str(k): str(v) for k, v in node.mapping("params").items()}
         self._headers = {str(k).lower(): str(v) for k, v in node.mapping("headers").items()}
+        weight = node.integer("weight", 1)
+        if not weight or weight < 1:
+            raise node.wrong("is no positive number of calls", "weight")
+        self.weight = weight
         try:
             self._path = re.compile(str(node.get("url_path_pattern", "")))
         except re.error as error:
@@ -88,10 +113,12 @@ class HttpRequestRegexMatcher:
             return False
         if self._base and f"{parts.scheme}://{parts.netloc}" != self._base:
             return False
-        if self._path.pattern and not self._path.search(parts.path):
+        if self._path.pattern and not self._path.search(parts.path.rstrip("/")):
             return False
-        if any(str(request.params.get(k)) != v for k, v in self._params.items()):
-            return False
+        if self._params:
+            given = dict(parse_qsl(parts.query)) | {k: str(v) for k, v in request.params.items()}
+            if not self._params.items() <= given.items():
+                return False
         headers = {k.lower(): v for k, v in request.headers.items()}
         return all(headers.get(k) == v for k, v in self._headers.items())
 

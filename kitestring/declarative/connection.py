@@ -65,7 +65,7 @@ class Connection:
         self.budgets: tuple[Budget, ...] = ()
         self.observe: Observe | None = None
         self._secrets = [s for s in secrets if s]
-        self._sessions: dict[tuple[float, float], Session] = {}
+        self._sessions: dict[tuple[float, float, bool], Session] = {}
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._readers = 0
@@ -73,10 +73,10 @@ class Connection:
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
-    def session(self, connect_s: float | None = None, read_s: float | None = None) -> Session:
+    def session(self, connect_s: float | None = None, read_s: float | None = None, keep_alive: bool = False) -> Session:
         from kitestring.http import Session
 
-        key = (connect_s or 10.0, read_s or 60.0)
+        key = (connect_s or 10.0, read_s or 60.0, keep_alive)
         with self._lock:
             found = self._sessions.get(key)
             if found is None:
@@ -84,6 +84,7 @@ class Connection:
                     headers={"Accept": "*/*"},
                     connect_timeout_s=key[0],
                     timeout_s=key[1],
+                    keep_alive=keep_alive,
                     budgets=self.budgets,
                     secrets=self._secrets,
                     observe=self.observe,

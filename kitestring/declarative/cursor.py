@@ -399,13 +399,13 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return part
         return part.during({**part.cursor_slice, self.start_key: self.write(latest)})
 
-    def halves(self, part: Slice) -> list[Slice]:
-        """The slice in two, or nothing where it is too short for that."""
+    def halves(self, part: Slice, least: timedelta) -> list[Slice]:
+        """The slice in two, or nothing where it is too short for that (not longer than `least`)."""
         if not self.granularity:
             return []
         start, end = self.saved(part[self.start_key]), self.saved(part[self.end_key])
         units = (end - start) // self.granularity + 1
-        if units < 2:
+        if units < 2 or end - start <= least:
             return []
         middle = start + self.granularity * (units // 2)
         return [

@@ -137,6 +137,7 @@ class DefaultErrorHandler:
             for f in self.filters
         )
         """True when a response can need judgement although its status is no error, or orders more than a retry."""
+        self.orders = frozenset(f.action for f in self.filters)
 
     def resolve(self, response: Response) -> Resolution:
         for one in self.filters:
@@ -160,6 +161,7 @@ class CompositeErrorHandler:
         self.max_retries = self.handlers[0].max_retries
         self.strategies = [one for handler in self.handlers for one in handler.strategies]
         self.special = any(handler.special for handler in self.handlers)
+        self.orders: frozenset[Any] = frozenset().union(*(handler.orders for handler in self.handlers))
 
     def resolve(self, response: Response) -> Resolution:
         found = SUCCESS

@@ -14,7 +14,8 @@ from kitestring.declarative import field, moment
 from kitestring.declarative.auth import Home, Renewed
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import RequestOption
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, TransientError
+from kitestring.http import Raise, Retries, Verdict
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -52,6 +53,9 @@ class OAuthAuthenticator(Renewed):
         self._body = {k: node.template(v, empty=None) for k, v in node.mapping("refresh_request_body").items()}
         self._headers = {k: node.template(v, types=(str,)) for k, v in node.mapping("refresh_request_headers").items()}
         self._scopes = node.items("scopes")
+        self._refused_by = frozenset(node.items("refresh_token_error_status_codes"))
+        self._refusal_key = str(node.get("refresh_token_error_key", ""))
+        self._refusals = node.items("refresh_token_error_values")
         self._in_query = node.flag("send_refresh_request_as_query_params")
         self._expiry_format = str(node.get("token_expiry_date_format", ""))
         asserts = node.get("use_profile_assertion", False)
@@ -112,6 +116,7 @@ class OAuthAuthenticator(Renewed):
                 headers=headers,
                 params=payload if self._in_query else None,
                 form=None if self._in_query else payload,
+                policy=self,
                 verify=lambda answer: answer.json(),
             )
         except ConfigError as error:
@@ -131,6 +136,18 @@ class OAuthAuthenticator(Renewed):
         if self._single_use:
             self._write_back(str(token), found_in(answer, self._value("refresh_token_name")), seconds)
         return str(token), seconds
+
+    def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
+        """The policy of the token request: what the manifest calls a refused refresh token is not tried again."""
+        if response is not None and response.status in self._refused_by and self._refusal_key:
+            try:
+                said = response.json()
+            except TransientError:
+                said = None
+            if isinstance(said, Mapping) and said.get(self._refusal_key) in self._refusals:
+                refused = f"{response.shown} refused the refresh token ({said[self._refusal_key]})"
+                return Raise(AuthError(refused, hint="Authorise this source again.", status=response.status))
+        return Retries().judge(attempt, response, error)
 
     def _payload(self) -> dict[str, Any]:
         if self._assertion is not None:

@@ -9,8 +9,8 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.errors import ConfigError
 
 PLACES = ("request_parameter", "header", "body_data", "body_json")
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods that send a body; with any other it is left out."""
+WITH_BODY = frozenset({"GET", "POST", "PUT", "PATCH"})
+"""Methods that send a body; with any other it is left out (the same in airbyte-cdk 7.39.1)."""
 
 
 class Options:

@@ -55,13 +55,13 @@ class PropertyChunking:
 
     def chunks(self, names: list[str], always: list[str]) -> Iterator[list[str]]:
         if not self._limit:
-            yield [*always, *names]
+            yield [*names, *always]
             return
         chunk: list[str] = []
         size = 0
         for name in names:
-            # A comma is counted with every name, as the request writes it.
-            weight = len(name) + 1 if self._by == "characters" else 1
+            # A comma, which is three characters in an address, counts with every name (as in airbyte-cdk 7.39.1).
+            weight = len(name) + 3 if self._by == "characters" else 1
             if chunk and size + weight > self._limit:
                 yield [*always, *chunk]
                 chunk, size = [], 0

@@ -46,7 +46,11 @@ class HttpRequester:
         self.handler = node.child("error_handler") or DefaultErrorHandler(node)
         self.policy = ErrorPolicy(self.handler)
         self.auth = node.child("authenticator", home=self.home, name=name)
-        self._session = (node.number("connect_timeout_in_seconds"), node.number("read_timeout_in_seconds"))
+        self._session = (
+            node.number("connect_timeout_in_seconds"),
+            node.number("read_timeout_in_seconds"),
+            node.flag("use_tcp_keepalive"),
+        )
         self._params = texts(node, "request_parameters")
         self._headers = texts(node, "request_headers", types=None)
         self._form, self._json = self._bodies(node)
@@ -56,15 +60,9 @@ class HttpRequester:
 
     def _bodies(self, node: Node) -> tuple[Fill | None, Fill | None]:
         form, whole = node.get("request_body_data"), node.get("request_body_json")
-        body = node.get("request_body")
+        body = node.child("request_body")
         if body is not None:
-            kind, value = node.at(body, "request_body").type, body.get("value")
-            if kind in ("RequestBodyPlainText", "RequestBodyUrlEncodedForm"):
-                form = value
-            elif kind in ("RequestBodyJsonObject", "RequestBodyGraphQL"):
-                whole = {k: v for k, v in value.items() if k != "type"} if isinstance(value, Mapping) else value
-            else:
-                raise node.wrong(f"{kind or 'a body without type'} is no kind of body", "request_body")
+            form, whole = body.form or form, body.json or whole
         if form and whole:
             raise node.wrong("`request_body_data` and `request_body_json` exclude each other")
         return (
@@ -172,6 +170,37 @@ class HttpRequester:
                 options.add("body_json", whole)
             elif whole:
                 options.json = whole
+
+
+@keyword("RequestBodyPlainText")
+class RequestBodyPlainText:
+    """A text as the body."""
+
+    json: Any = None
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.form = node.need("value")
+
+
+@keyword("RequestBodyUrlEncodedForm")
+class RequestBodyUrlEncodedForm(RequestBodyPlainText):
+    """A form as the body."""
+
+
+@keyword("RequestBodyJsonObject")
+class RequestBodyJsonObject:
+    """A JSON object as the body."""
+
+    form: Any = None
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        value = node.need("value")
+        self.json = {k: v for k, v in value.items() if k != "type"} if isinstance(value, Mapping) else value
+
+
+@keyword("RequestBodyGraphQL")
+class RequestBodyGraphQL(RequestBodyJsonObject):
+    """A GraphQL query, and what else its object holds (`variables`), as a JSON body."""
 
 
 def unrepeated(url: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from kitestring.declarative.partition_router import router
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
-from kitestring.errors import ConfigError, ConnectorError, TransientError
+from kitestring.declarative.window import PaginationReset, RequestWindowSplitting, TooWide
+from kitestring.errors import ConfigError, ConnectorError
 from kitestring.http import vendor_message
 from kitestring.types import Record, Reject
 
@@ -77,10 +78,21 @@ class SimpleRetriever:
         )
         if self._reduction is not None and self._properties is not None:
             raise node.wrong("cannot be combined with query properties", "page_size_reduction")
-        reset = node.mapping("pagination_reset")
-        self._reset_action = reset.get("action", "")
-        self._reset_limit = (reset.get("limits") or {}).get("number_of_records")
-        self._splits = node.get("request_window_splitting") is not None
+        reset: PaginationReset | None = node.child("pagination_reset", "PaginationReset")
+        self._reset_action = reset.action if reset is not None else ""
+        self._reset_limit = reset.limit if reset is not None else None
+        self._splitting: RequestWindowSplitting | None = node.child(
+            "request_window_splitting", "RequestWindowSplitting", name=name, cursor=cursor
+        )
+        if self._splitting is not None and self._properties is not None:
+            raise node.wrong("cannot be combined with query properties", "request_window_splitting")
+
+        for action, part, name in (
+            (Actions.SPLIT_WINDOW, self._splitting, "request_window_splitting"),
+            (Actions.REDUCE_PAGE_SIZE, self._reduction, "page_size_reduction"),
+        ):
+            if action in self.requester.handler.orders and part is None:
+                raise node.wrong(f"the error handler orders {action}, and there is no `{name}`")
 
     def _query_properties(self) -> Any:
         requester = self.node.at(self.node.need("requester"), "requester")
@@ -110,25 +122,11 @@ class SimpleRetriever:
     def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
         """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
         feed = self.cursor is not None and self.cursor.feed
-        reading = self._pages_of(part, None if feed else wanted, wanted if feed else None)
-        if not self._splits:
-            yield from reading
-            return
-        yield from self._pages_split(part, reading, wanted, feed, 0)
-
-    def _pages_split(self, part: Slice, reading: Iterator[Page], wanted: Any, feed: bool, depth: int) -> Iterator[Page]:
-        try:
-            yield from reading
-        except TooWide as error:
-            halves = self.cursor.halves(part) if self.cursor is not None and depth < 10 else []
-            if not halves:
-                raise TransientError(
-                    f"stream {self.name}: the API refuses even the smallest window: {dict(part.cursor_slice)}",
-                    hint="Try again later.",
-                ) from error
-            for half in halves:
-                inner = self._pages_of(half, None if feed else wanted, wanted if feed else None)
-                yield from self._pages_split(half, inner, wanted, feed, depth + 1)
+        kept, fed = (None, wanted) if feed else (wanted, None)
+        if self._splitting is None:
+            yield from self._pages_of(part, kept, fed)
+        else:
+            yield from self._splitting.pages(part, lambda window: self._pages_of(window, kept, fed))
 
     def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
@@ -153,10 +151,7 @@ class SimpleRetriever:
                         page.records = [record for record in page.records if fed(record)]
                     yield page
             except Smaller as refused:
-                if sizes is None:
-                    raise self.node.wrong(
-                        "the error handler asks for smaller pages, and there is no `page_size_reduction`"
-                    ) from refused
+                assert sizes is not None
                 sizes.reduce(refused.message)
                 continue
             inside = False
@@ -320,10 +315,6 @@ class Inside:
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
         self.body = b""
-
-
-class TooWide(TransientError):
-    """The API refuses the window of a request: it is cut in two."""
 
 
 AGAIN: Any = object()

@@ -27,7 +27,7 @@ def schema_of(node: Node) -> Schema:
     properties: dict[str, Any] = {}
     for loader in node.children("schema_loader", "InlineSchemaLoader"):
         properties.update(loader.schema().get("properties") or {})
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": properties}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "type": ["null", "object"], "properties": properties}
 
 
 @keyword("InlineSchemaLoader")

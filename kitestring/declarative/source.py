@@ -102,7 +102,7 @@ class DeclarativeSource(Source):
             spec: Spec = self._spec
             spec.migrate(config)
             if migrated != config:
-                self._given = {**config, **({BASE_URL: base_url} if base_url else {})}
+                self._given = {**copy.deepcopy(config), **({BASE_URL: base_url} if base_url else {})}
             wrong = list(violations(config, form, ""))
             if wrong:
                 raise ConfigError(
@@ -113,6 +113,8 @@ class DeclarativeSource(Source):
             spec.validate(config)
         if manifest.get("api_budget"):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
+        jobs = root.integer("max_concurrent_async_job_count", 1) or 1
+        self._setting.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
         self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
 
@@ -163,9 +165,9 @@ class DeclarativeSource(Source):
 
     def _collect(self, node: Node, found: dict[str, Node]) -> None:
         if node.type == "ConditionalStreams":
-            if node.condition(node.need("condition"))({}):
-                for index, values in enumerate(node.items("streams")):
-                    self._collect(node.typed(values, f"streams[{index}]", "DeclarativeStream"), found)
+            conditional: ConditionalStreams = build(node)
+            for one in conditional.streams:
+                self._collect(one, found)
             return
         name = str(node.constant("name", ""))
         if not name:
@@ -276,6 +278,19 @@ class DeclarativeSource(Source):
     def close(self) -> None:
         self._setting.connection.close()
         super().close()
+
+
+@keyword("ConditionalStreams")
+class ConditionalStreams:
+    """Streams that are there where a condition on the configuration holds."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        holds = node.condition(node.need("condition"))({})
+        self.streams = [
+            node.typed(values, f"streams[{index}]", "DeclarativeStream")
+            for index, values in enumerate(node.items("streams"))
+            if holds
+        ]
 
 
 @keyword("ConcurrencyLevel")

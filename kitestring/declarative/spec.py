@@ -75,9 +75,9 @@ class ConfigRemoveFields:
         self._condition = node.condition(condition) if condition else None
 
     def transform(self, config: Config) -> None:
-        condition = self._condition
-        for pointer in self._pointers:
-            field.delete(config, pointer, None if condition is None else lambda v: not condition({"property": v}))
+        if self._condition is None or self._condition({}):
+            for pointer in self._pointers:
+                field.delete(config, pointer)
 
 
 @keyword("ConfigRemapField")
@@ -88,14 +88,14 @@ class ConfigRemapField:
         table = node.constant("map") if isinstance(node.get("map"), str) else node.mapping("map")
         if not isinstance(table, Mapping):
             raise node.wrong("an object is expected", "map")
-        self._map = table
+        self._map = {name: node.template(value) for name, value in table.items()}
         self._path = node.path_of("field_path")
 
     def transform(self, config: Config) -> None:
         path = [part({}) for part in self._path]
         value = field.get(config, path)
         if isinstance(value, str) and value in self._map:
-            field.put(config, path, self._map[value])
+            field.put(config, path, self._map[value]({}))
 
 
 @keyword("ValidateAdheresToSchema")

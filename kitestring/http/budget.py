@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from kitestring.http.message import Request
+    from kitestring.http.message import Request, Response
 
 
 class Shared(Protocol):
@@ -21,32 +21,62 @@ class Shared(Protocol):
 
 Share: TypeAlias = Callable[[str, float, float], Shared]
 """The shared budget of a name: so much in any window of so many seconds."""
+Told: TypeAlias = "tuple[int | None, float | None]"
+"""What a response says: the calls that are left, and the seconds until there are new ones; None where it is silent."""
 
 
 class Budget:
     """At most `calls` in any window of `per_s` seconds, for the requests that `matches` (all, without it).
 
-    Each call reserves the next free moment, in the order of asking, so that no thread starves and nobody polls.
+    Each call reserves the next free moment, in the order of asking, so that no thread starves and nobody polls. A
+    request counts as one call, or as many as `weigh` says. With `read` the server corrects the count: what it says in a
+    response to a request that `matches` can only make the budget smaller.
     """
 
-    def __init__(self, calls: int, per_s: float, matches: Callable[[Request], bool] | None = None) -> None:
+    def __init__(
+        self,
+        calls: int,
+        per_s: float,
+        matches: Callable[[Request], bool] | None = None,
+        weigh: Callable[[Request], int] | None = None,
+        read: Callable[[Response], Told] | None = None,
+    ) -> None:
         if calls < 1 or per_s <= 0:
             raise ValueError(f"a budget needs at least one call and a positive window, not {calls} per {per_s} s")
         self.calls = calls
         self.per_s = per_s
         self.matches = matches
+        self.weigh = weigh
+        self.read = read
         self.shared: Shared | None = None
         self._moments: deque[float] = deque(maxlen=calls)
+        self._closed_until = 0.0
         self._lock = threading.Lock()
 
-    def reserve(self, host: str = "") -> float:
-        """Take one call; returns the seconds to wait before making it."""
+    def reserve(self, host: str = "", weight: int = 1) -> float:
+        """Take this many calls (at most all of a window); returns the seconds to wait before making the request."""
+        weight = min(max(1, weight), self.calls)
         if self.shared is not None:
-            return self.shared.reserve(1.0, host)
+            return max(self.shared.reserve(float(weight), host), self._closed_until - time.monotonic())
         with self._lock:
             now = time.monotonic()
-            moment = now
-            if len(self._moments) == self.calls:
-                moment = max(now, self._moments[0] + self.per_s)
-            self._moments.append(moment)
+            moment = max(now, self._closed_until)
+            if len(self._moments) + weight > self.calls:
+                moment = max(moment, self._moments[len(self._moments) + weight - self.calls - 1] + self.per_s)
+            self._moments.extend([moment] * weight)
             return moment - now
+
+    def learn(self, response: Response) -> None:
+        """Take the server's word: nothing left closes the budget until the reset; fewer calls left are taken away."""
+        if self.read is None:
+            return
+        left, reset_s = self.read(response)
+        if left is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if left <= 0 and reset_s is not None:
+                self._closed_until = max(self._closed_until, now + reset_s)
+            elif self.shared is None:
+                used = sum(1 for moment in self._moments if moment > now - self.per_s)
+                self._moments.extend([now] * max(0, self.calls - used - max(0, left)))

@@ -37,6 +37,16 @@ def remembering(manager: Manager, connections: Connections) -> Manager:
     return manager
 
 
+PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+"""Seconds of silence before the first probe, seconds between probes, and how many may go without an answer."""
+
+
+def probing() -> list[tuple[int, int, int]]:
+    """Socket options with which the system probes idle connections, as far as this system knows them."""
+    known = [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in PROBES if hasattr(socket, name)]
+    return [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *known]
+
+
 def hang_up(connections: Connections) -> None:
     """End all reads and writes; threads that wait in one get an error at once."""
     for connection in list(connections):

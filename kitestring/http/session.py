@@ -19,7 +19,7 @@ from kitestring import __version__
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
 from kitestring.http.budget import Budget
-from kitestring.http.connections import Connections, hang_up, remembering
+from kitestring.http.connections import Connections, hang_up, probing, remembering
 from kitestring.http.mask import Mask, is_credential
 from kitestring.http.message import Request, Response, whole
 from kitestring.http.policy import Policy, Raise, Retries, Return
@@ -42,7 +42,8 @@ class Session:
     `base_url` stands in front of relative addresses. `headers` go with every call. `timeout_s` limits each read from
     the socket, `max_wait_s` the sum of the pauses of one call. `proxy` is an address; None takes the environment's
     (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), "" goes without. `secrets` appear in no log and no error.
-    `observe` sees every attempt, unmasked.
+    `observe` sees every attempt, unmasked. `keep_alive` has the system probe idle connections, so that one which a
+    firewall dropped without a word is noticed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Session:
         user_agent: str = f"kitestring/{__version__}",
         pool_size: int = 32,
         observe: Observe | None = None,
+        keep_alive: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate", **(headers or {})}
@@ -74,6 +76,7 @@ class Session:
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=timeout_s)
         self._pool_size = pool_size
         self._observe = observe
+        self._keep_alive = keep_alive
         self._mask = Mask(secrets)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -220,11 +223,12 @@ class Session:
 
     def _attempt(self, request: Request, stream: bool, attempt: int) -> Response:
         """One exchange, redirects followed."""
-        for budget in self.budgets:
-            if budget.matches is None or budget.matches(request):
-                pause_s = budget.reserve(origin(request.url).partition("://")[2])
-                if pause_s > 0:
-                    self._wait(pause_s, f"budget of {budget.calls} calls per {budget.per_s:g} s", request)
+        governing = [budget for budget in self.budgets if budget.matches is None or budget.matches(request)]
+        for budget in governing:
+            weight = budget.weigh(request) if budget.weigh is not None else 1
+            pause_s = budget.reserve(origin(request.url).partition("://")[2], weight)
+            if pause_s > 0:
+                self._wait(pause_s, f"budget of {budget.calls} calls per {budget.per_s:g} s", request)
         if self._closed.is_set():
             raise self._cancelled(request)
         method, target, content, headers = request.method, request.target(), request.content(), request.headers
@@ -284,7 +288,10 @@ class Session:
                     "headers": self._mask.headers(request.headers),
                 },
             )
-        return Response(request.method, target, raw, elapsed_s, content_of)
+        response = Response(request.method, target, raw, elapsed_s, content_of)
+        for budget in governing:
+            budget.learn(response)
+        return response
 
     def _wait(self, seconds: float, reason: str, request: Request) -> None:
         """Pause, unless the session is closed."""
@@ -333,6 +340,8 @@ class Session:
 
     def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
         more: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
+        if self._keep_alive:
+            more["socket_options"] = probing()
         if secure:
             more["ssl_context"] = self._tls.context()
             if not self._tls.verify:

@@ -57,9 +57,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
 """What the language's schema requires of the common keywords; their other fields are judged as they are built."""
 NESTED = frozenset(
     {
-        "DeclarativeSource", "ConditionalStreams", "PaginationReset", "PaginationResetLimits", "RequestBodyPlainText",
-        "RequestBodyUrlEncodedForm", "RequestBodyJsonObject", "RequestBodyGraphQL", "RequestBodyGraphQlQuery",
-        "SchemaNormalization", "AuthFlow", "OAuthConfigSpecification",
+        "DeclarativeSource", "RequestBodyGraphQlQuery", "SchemaNormalization", "AuthFlow", "OAuthConfigSpecification",
+        "ConfigNormalizationRules",
     }
 )  # fmt: skip
 """Words of the language that the keyword around them reads, without a class of their own."""

@@ -1,83 +1,64 @@
-"""Whole manifests against a small library: requests, records and states as kept in `tests/golden/declarative`.
+"""Every keyword of the language in a golden case: catalog, requests, records, states as kept in `tests/golden`.
 
-`KITESTRING_GOLDEN=write` writes the files anew; review the difference.
+`KITESTRING_GOLDEN=write` writes the files anew; review the difference. `tests/golden/beside_cdk.py` runs the same
+cases with Airbyte's engine.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Api, Call, sync
+from case import FOLDER, Case, cases, run, serving
 
-from kitestring.declarative import DeclarativeSource
+from kitestring.airbyte.manifest import main
+from kitestring.declarative.keyword import keywords
+from kitestring.declarative.manifest import resolve
 
-FOLDER = Path(__file__).parents[2] / "golden" / "declarative"
-BOOKS = [
-    {"id": 1, "kind": "novel", "changed": "2024-01-10", "author": 1},
-    {"id": 2, "kind": "poems", "changed": "2024-02-20", "author": 1},
-    {"id": 3, "kind": "novel", "changed": "2024-02-21", "author": 2, "hidden": True},
-    {"id": 4, "kind": "essay", "changed": "2024-02-22", "author": 2},
-    {"id": 5, "kind": "essay", "changed": "2024-03-02", "author": 2},
-]
-AUTHORS = [{"id": 1, "name": "Ann", "changed": "2024-02-20"}, {"id": 2, "name": "Bob", "changed": "2024-03-02"}]
+CASES = cases()
 
 
-def library(api: Api) -> None:
-    def books(call: Call) -> Any:
-        page = int(call.query.get("page", 1))
-        found = BOOKS[page * 2 - 2 : page * 2]
-        more = f'<{api.url}/v1/books?page={page + 1}&per_page=2>; rel="next"'
-        return 200, found, {"Link": more} if page < 3 else {}
-
-    def search(call: Call) -> Any:
-        asked, page = call.json["range"], call.json["page"]
-        found = [book for book in BOOKS if asked["from"] <= book["changed"] <= asked["to"]]
-        shown = found[(page["number"] - 1) * page["size"] : page["number"] * page["size"]]
-        return {"hits": [{"book": book} for book in shown]}
-
-    def written(author: int) -> Any:
-        def page(call: Call) -> Any:
-            return {"books": [b for b in BOOKS if b["author"] == author and b["changed"] >= call.query["since"]]}  # type: ignore[operator]
-
-        return page
-
-    api.answers = {
-        "/v1/books": books,
-        "/login": {"token": "s3ss10n"},
-        "/search": search,
-        "/authors": lambda call: {"authors": [a for a in AUTHORS if a["changed"] >= call.query["since"]]},  # type: ignore[operator]
-        "/authors/1/books": written(1),
-        "/authors/2/books": written(2),
-    }
+def kitestring(name: str, paths: Mapping[str, str]) -> list[dict[str, Any]]:
+    arguments = [name, "--manifest-path", paths["manifest"]]
+    if name != "spec":
+        arguments += ["--config", paths["config"]]
+    if name == "read":
+        arguments += ["--catalog", paths["catalog"], "--state", paths["state"]]
+    output = io.BytesIO()
+    main(arguments, output)
+    return [json.loads(one) for one in output.getvalue().splitlines()]
 
 
-def told(call: Call) -> str:
-    query = "&".join(f"{name}={value}" for name, value in sorted(call.query.items()))
-    secret = f"  [{call.headers['authorization']}]" if "authorization" in call.headers else ""
-    body = f"  {call.body.decode()}" if call.body else ""
-    return f"{call.method} {call.path}{'?' + query if query else ''}{body}{secret}"
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
-def test_a_manifest_asks_reads_and_remembers_as_before(api: Api, name: str) -> None:
-    library(api)
-    lines: list[str] = []
-    state: dict[str, Any] | None = None
-    for title in ("the first sync", "the next sync"):
-        source = DeclarativeSource.from_manifest(FOLDER / f"{name}.yaml", {"url": api.url, "key": "k3y", "user": "ann"})
-        api.calls.clear()
-        found = sync(source, "books", state)
-        source.close()
-        state = found.state
-        shown = {key: value for key, value in found.state.items() if key != "lookback_window"}
-        lines += [f"== {title}", *map(told, api.calls), "-- records", *map(json.dumps, found.records)]
-        lines += ["-- state", json.dumps(shown, indent=1, sort_keys=True), ""]
-    text = "\n".join(lines).replace(api.url, "http://library")
-    golden = FOLDER / f"{name}.txt"
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_manifest_asks_reads_and_remembers_as_before(case: Case, tmp_path: Path) -> None:
+    with serving(case) as api:
+        text = run(case, api, tmp_path, kitestring).replace(str(tmp_path), "FOLDER")
     if os.environ.get("KITESTRING_GOLDEN") == "write":
-        golden.write_text(text, "utf-8")
-    assert text == golden.read_text("utf-8")
+        case.golden.write_text(text, "utf-8")
+    assert text == case.golden.read_text("utf-8")
+
+
+def test_every_keyword_has_a_golden_case() -> None:
+    assert not set(keywords()) - {kind for case in CASES for kind in kinds(resolve(case.manifest))}
+
+
+def kinds(node: Any) -> Iterator[str]:
+    """The keywords of a manifest; what is only defined does not count."""
+    if isinstance(node, dict):
+        if isinstance(node.get("type"), str):
+            yield node["type"]
+        for name, value in node.items():
+            if name not in ("schema", "connection_specification") and not (name == "definitions" and "streams" in node):
+                yield from kinds(value)
+    elif isinstance(node, list):
+        for one in node:
+            yield from kinds(one)
+
+
+def test_every_golden_belongs_to_a_case() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == [case.name for case in CASES]

@@ -67,10 +67,10 @@ def test_a_body_is_sent_as_its_kind(
     assert call.headers.get("content-type") == content_type
 
 
-def test_a_get_carries_no_body(api: Api, open_source: Open) -> None:
+def test_a_get_carries_its_body_too(api: Api, open_source: Open) -> None:
     api.answers["/things"] = PAGE
     sync(open_source(stream(url=api.url, requester={"request_body_json": {"a": 1}})))
-    assert api.calls[0].body == b""
+    assert api.calls[0].json == {"a": 1}
 
 
 def test_the_newer_spelling_of_an_address_works(api: Api, open_source: Open) -> None:

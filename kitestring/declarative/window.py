@@ -1,0 +1,79 @@
+"""Slices that are cut or begun anew because the API refuses them as they are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.moment import parse_duration
+from kitestring.declarative.slice import Slice
+from kitestring.errors import TransientError
+
+log = logging.getLogger("kitestring.declarative")
+
+MOST_CUTS = 20
+"""How often a window is halved at most: beyond it a week is less than a second."""
+
+
+class TooWide(TransientError):
+    """The API refuses the window of a request: it is cut in two."""
+
+
+@keyword("RequestWindowSplitting")
+class RequestWindowSplitting:
+    """Reads a window that the API refuses (the action `SPLIT_REQUEST_WINDOW`) in two halves, as often as needed."""
+
+    def __init__(self, node: Node, name: str = "", cursor: Any = None, **_: Any) -> None:
+        self._name, self._cursor = name, cursor
+        self._advice = str(node.get("failure_message", ""))
+        if not getattr(cursor, "granularity", None):
+            raise node.wrong("needs a DatetimeBasedCursor with a `cursor_granularity`")
+        if cursor.client_side:
+            raise node.wrong("cannot be combined with `is_client_side_incremental`: the window is not in the request")
+        least = node.get("min_split_window")
+        try:
+            self._least = parse_duration(least) if least else timedelta()
+        except ValueError as error:
+            raise node.wrong(str(error), "min_split_window") from None
+        if not isinstance(self._least, timedelta) or (least and self._least <= timedelta()):
+            raise node.wrong(f"is {least!r}, a positive duration without months is expected", "min_split_window")
+
+    def pages(self, part: Slice, read: Callable[[Slice], Iterator[Any]], cuts: int = 0) -> Iterator[Any]:
+        """The pages of a slice. Those of a window that is refused late come again with its halves."""
+        try:
+            yield from read(part)
+        except TooWide as error:
+            halves = self._cursor.halves(part, self._least) if cuts < MOST_CUTS else []
+            if not halves:
+                raise TransientError(
+                    f"stream {self._name}: the API refuses even the smallest window: {dict(part.cursor_slice)}",
+                    hint=self._advice or "Try again later.",
+                ) from error
+            log.info(
+                "stream %s: the API refuses the window %s, reading its halves", self._name, dict(part.cursor_slice)
+            )
+            for half in halves:
+                yield from self.pages(half, read, cuts + 1)
+
+
+@keyword("PaginationReset")
+class PaginationReset:
+    """Begins a slice anew on the action `RESET_PAGINATION` or at a limit: from its start, or behind the last record."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.action = node.need("action")
+        if self.action not in ("RESET", "SPLIT_USING_CURSOR"):
+            raise node.wrong(f"is {self.action!r}, RESET or SPLIT_USING_CURSOR is expected", "action")
+        limits: PaginationResetLimits | None = node.child("limits", "PaginationResetLimits")
+        self.limit = limits.records if limits is not None else None
+
+
+@keyword("PaginationResetLimits")
+class PaginationResetLimits:
+    """After how many records the pages of a slice begin anew: a part of `PaginationReset`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.records = node.integer("number_of_records")
