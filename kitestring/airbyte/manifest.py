@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,9 +44,8 @@ def spec(manifest: str, writer: Writer) -> int:
     if found.get("advanced_auth"):
         flow = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
         inner = flow.get("oauth_config_specification")
-        asked = inner.get("oauth_connector_input_specification") if isinstance(inner, dict) else None
-        if isinstance(asked, dict):
-            asked = {"scopes_join_strategy": "space", **asked}
+        if isinstance(inner, dict) and isinstance(inner.get("oauth_connector_input_specification"), dict):
+            asked = {"scopes_join_strategy": "space", **inner["oauth_connector_input_specification"]}
             flow["oauth_config_specification"] = {**inner, "oauth_connector_input_specification": asked}
         body["advanced_auth"] = flow
     # Defaults of the protocol that Airbyte's own connectors spell out.
@@ -73,7 +74,11 @@ def discover(manifest: str, config: str, writer: Writer) -> int:
     """The streams."""
     source = opened(manifest, config, writer)
     try:
-        writer.message("CATALOG", "catalog", catalog_body(source.discover()))
+        body = catalog_body(source.discover())
+        for stream in body["streams"]:
+            if source.component(stream["name"]).uploader is not None:
+                stream["is_file_based"] = True
+        writer.message("CATALOG", "catalog", body)
     finally:
         source.close()
     return 0
@@ -81,11 +86,18 @@ def discover(manifest: str, config: str, writer: Writer) -> int:
 
 def read(manifest: str, config: str, catalog: str, state: str | None, writer: Writer) -> int:
     """Records and states of the configured streams, one stream after the other; a stream that fails stops no other."""
+    from kitestring.declarative.file_uploader import Files
+
     source = opened(manifest, config, writer)
     saved = states_by_stream(read_json(state, "state")) if state else {}
+    selected = read_json(catalog, "catalog")
+    streams = configured_streams(selected)
+    # The files come along unless the platform says that they shall not (airbyte-cdk 7.39.1 fetches them in any case).
+    without = [one["stream"]["name"] for one in selected["streams"] if one.get("include_files") is False]
+    source.keep_files(Files(staging()), without)
     failed = 0
     try:
-        for stream in configured_streams(read_json(catalog, "catalog")):
+        for stream in streams:
             begun = saved.get((stream.namespace, stream.name), {}) if stream.incremental else {}
             writer.status(stream, "STARTED")
             try:
@@ -109,7 +121,7 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
                 if not running:
                     writer.status(stream, "RUNNING")
                     running = True
-                writer.records(stream, item.rows())
+                writer.records(stream, item.rows(), source.component(stream.name).files() is not None)
             elif isinstance(item, Checkpoint):
                 current = source.merge(stream.key, current, item.state)
                 if time.monotonic() - told > STATE_EVERY_S:
@@ -121,6 +133,12 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
                 writer.log("WARN", f"{stream.name} may be incomplete: {item.reason}")
     final = source.finish(stream, current)
     writer.state(stream, final or {"__ab_no_cursor_state_message": True})
+
+
+def staging() -> Path:
+    """Where a platform looks for files: AIRBYTE_STAGING_DIRECTORY (or its default) where that folder is there."""
+    folder = Path(os.environ.get("AIRBYTE_STAGING_DIRECTORY", "/staging/files"))
+    return folder if folder.is_dir() else Path(tempfile.gettempdir()) / "kitestring-files"
 
 
 def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:

@@ -38,15 +38,25 @@ class Writer:
     def flush(self) -> None:
         self._file.flush()
 
-    def records(self, stream: Stream, records: Iterable[Record]) -> None:
-        """RECORD messages, in few writes; flushed by whatever message comes next."""
+    def records(self, stream: Stream, records: Iterable[Record], files: bool = False) -> None:
+        """RECORD messages, in few writes; flushed by whatever message comes next.
+
+        `files`: a record's `file_reference` stands beside its data, where the protocol has it.
+        """
         head = {"stream": stream.name, **({"namespace": stream.namespace} if stream.namespace else {})}
         # The envelope is the same for all: only the data in its middle are encoded for each.
         before = b'{"type":"RECORD","record":' + line(head)[:-2] + b',"data":'
-        after = b',"emitted_at":%d}}\n' % now_ms()
+        moment = b',"emitted_at":%d' % now_ms()
+        after = moment + b"}}\n"
         pieces: list[bytes] = []
         size = 0
         for record in records:
+            if files and "file_reference" in record:
+                record = dict(record)
+                reference = line(record.pop("file_reference"))[:-1]
+                after = moment + b',"file_reference":' + reference + b"}}\n"
+            elif files:
+                after = moment + b"}}\n"
             # Airbyte's connectors leave out the fields of a record that are null.
             data = {k: v for k, v in record.items() if v is not None} if None in record.values() else record
             try:

@@ -145,6 +145,8 @@ class Reading:
                     name = (record.get("namespace"), record["stream"])
                     data = record["data"]
                     if type(data) is dict:
+                        if "file_reference" in record:
+                            data.setdefault("file_reference", record["file_reference"])
                         rows[name].append(data)
                         gather.count += 1
                         since[keys[name]] += 1

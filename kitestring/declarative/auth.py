@@ -218,14 +218,14 @@ class SessionTokenAuthenticator(Renewed):
         return str(token), length.total_seconds()
 
 
-@keyword("SessionTokenRequestBearerAuthenticator", "Bearer")
+@keyword("Bearer")
 class SessionTokenRequestBearerAuthenticator:
     """`type: Bearer` in `request_authentication`: the session token as a bearer token."""
 
     def __init__(self, node: Node, **_: Any) -> None: ...
 
 
-@keyword("SessionTokenRequestApiKeyAuthenticator", "ApiKey")
+@keyword("ApiKey")
 class SessionTokenRequestApiKeyAuthenticator:
     """`type: ApiKey` in `request_authentication`: the session token in a place of the manifest's choice."""
 

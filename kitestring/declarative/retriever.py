@@ -114,6 +114,11 @@ class SimpleRetriever:
             return requester.at(value, "fetch_properties_from_endpoint").build()
         return None
 
+    @property
+    def restarts(self) -> bool:
+        """Whether a page, or a part of a slice, may be read a second time."""
+        return self._splitting is not None or self._reduction is not None
+
     def configured(self, schema: Mapping[str, Any]) -> None:
         """The schema that the reader of the stream has chosen."""
         if self._properties is not None:

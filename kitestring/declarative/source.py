@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
 from kitestring.declarative.connection import Connection
+from kitestring.declarative.file_uploader import LIMIT_MB, Files
 from kitestring.declarative.keyword import Node, Setting, build, keyword
 from kitestring.declarative.manifest import load, python_classes, resolve
 from kitestring.declarative.partition_router import Memory
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from kitestring.http import Share
 
 BASE_URL = "base_url"
+FILES_FOLDER, FILES_LIMIT = "files_folder", "files_limit_mb"
+OWN = (BASE_URL, FILES_FOLDER, FILES_LIMIT)
+"""Options that every manifest takes beside its own, unless it has one of the same name."""
 PARENT = "of the parents of this stream: "
 NOTHING = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
 
@@ -38,7 +42,9 @@ class DeclarativeSource(Source):
     """Streams as a manifest describes them. Build it with `from_manifest` or `of`.
 
     Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host
-    of the API's addresses. `on_config` is called with the new configuration where an API replaces its refresh token.
+    of the API's addresses, and `files_folder`, where the files of streams with a `file_uploader` are kept (at most
+    `files_limit_mb` of them). Without it their records come without their files. `on_config` is called with the new
+    configuration where an API replaces its refresh token.
     """
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -91,8 +97,8 @@ class DeclarativeSource(Source):
         manifest = self._manifest
         config = {k: v for k, v in copy.deepcopy(self._given).items() if not k.startswith("__injected")}
         form = self._form()
-        own = BASE_URL in (form.get("properties") or {})
-        base_url = "" if own else str(config.pop(BASE_URL, "") or "")
+        ours = {k: config.pop(k) for k in OWN if k in config and k not in (form.get("properties") or {})}
+        base_url = str(ours.get(BASE_URL) or "")
         connection = Connection(base_url=base_url, secrets=secrets_in(config, form))
         self._setting = Setting(config, Templates(config), connection, self._path.parent if self._path else None)
         root = self._root()
@@ -102,7 +108,7 @@ class DeclarativeSource(Source):
             spec: Spec = self._spec
             spec.migrate(config)
             if migrated != config:
-                self._given = {**copy.deepcopy(config), **({BASE_URL: base_url} if base_url else {})}
+                self._given = {**copy.deepcopy(config), **ours}
             wrong = list(violations(config, form, ""))
             if wrong:
                 raise ConfigError(
@@ -117,6 +123,13 @@ class DeclarativeSource(Source):
         self._setting.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
         self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
+        if ours.get(FILES_FOLDER):
+            self.keep_files(files_of(ours))
+
+    def keep_files(self, files: Files, without: Iterable[str] = ()) -> None:
+        """Fetch the files of streams that have some, except for the named ones."""
+        self._setting.values["files"] = files
+        self._setting.values["without_files"] = frozenset(without)
 
     def _root(self) -> Node:
         return Node(self._manifest, "", self._setting)
@@ -245,7 +258,7 @@ class DeclarativeSource(Source):
                 if stream.name in group.names:
                     held.enter_context(group.turn(stream.name))
             held.enter_context(self._setting.connection)
-            for page in component.read(piece):
+            for page in component.read(piece, component.files()):
                 if not isinstance(page, Page):
                     yield Checkpoint({CLOSED: page})
                     continue
@@ -303,6 +316,21 @@ class ConcurrencyLevel:
         self.level = max(1, level if most is None else min(level, most))
 
 
+def files_of(options: Mapping[str, Any]) -> Files:
+    """The folder of files that the options name."""
+    limit = options.get(FILES_LIMIT, LIMIT_MB)
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
+        raise ConfigError(f"{FILES_LIMIT} is {limit!r}, a positive number is expected", hint="Give a number of MB.")
+    return Files(Path(str(options[FILES_FOLDER])).expanduser(), int(limit * 1024 * 1024))
+
+
+def has_files(node: Any) -> bool:
+    """Whether a stream of the manifest has files."""
+    if isinstance(node, Mapping):
+        return isinstance(node.get("file_uploader"), Mapping) or any(map(has_files, node.values()))
+    return isinstance(node, list) and any(map(has_files, node))
+
+
 def parent_names(streams: Iterable[Any]) -> Iterator[str]:
     """The names of streams that are parents of others: their answers are worth keeping."""
     for stream in streams:
@@ -326,6 +354,24 @@ def _parents_of(routers: Any) -> Iterator[str]:
                 yield from parent_names([parent["stream"]])
         yield from _parents_of(router.get("underlying_partition_router"))
         yield from _parents_of(router.get("partition_routers"))
+
+
+FILE_OPTIONS: dict[str, dict[str, Any]] = {
+    FILES_FOLDER: {
+        "type": "string",
+        "title": "Folder of files",
+        "description": "Where the files that belong to records are kept. Without it records come without their files.",
+        "order": 1001,
+    },
+    FILES_LIMIT: {
+        "type": "integer",
+        "title": "Limit of the folder of files (MB)",
+        "description": "How much the folder of files may hold; a file beyond it ends the stream with an error.",
+        "default": LIMIT_MB,
+        "minimum": 1,
+        "order": 1002,
+    },
+}
 
 
 def manifest_spec(path: str | Path) -> dict[str, Any]:
@@ -356,4 +402,7 @@ def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
             "group": "advanced",
         },
     )
+    if has_files([manifest.get(part) for part in ("streams", "dynamic_streams", "definitions")]):
+        for name, option in FILE_OPTIONS.items():
+            form["properties"].setdefault(name, {**option, "group": "advanced"})
     return dict(form)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kitestring.declarative import moment
+from kitestring.declarative.file_uploader import Files
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.slice import Slice
@@ -40,6 +41,10 @@ class StateDelegatingStream:
     def routed(self) -> bool:
         return self._stream(self._by).routed
 
+    @property
+    def uploader(self) -> Any:
+        return self.full.uploader or self.partial.uploader
+
     def _stream(self, by: str) -> DeclarativeStream:
         return self.partial if by == "partial" else self.full
 
@@ -65,8 +70,11 @@ class StateDelegatingStream:
         for piece in self._stream(by).pieces(state if by == "partial" else {}, memory):
             yield replace(piece, by=by)
 
-    def read(self, piece: Piece) -> Iterator[Any]:
-        for page in self._stream(piece.by).read(piece):
+    def files(self) -> Files | None:
+        return self._stream(self._by).files()
+
+    def read(self, piece: Piece, files: Files | None = None) -> Iterator[Any]:
+        for page in self._stream(piece.by).read(piece, files):
             yield {**page, "by": piece.by} if isinstance(page, dict) else page
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:

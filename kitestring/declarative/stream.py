@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.retriever import Page, SimpleRetriever
@@ -47,8 +48,6 @@ class DeclarativeStream:
         self.name = str(node.constant("name", ""))
         self.cursor: Any = node.child("incremental_sync")
         self._schema: Mapping[str, Any] | None = None
-        if node.get("file_uploader") is not None:
-            raise node.wrong("streams of files are not supported yet", "file_uploader")
         transformations = node.children("transformations")
         cached = parent or self.name in node.setting.values.get("parents", ())
         self.retriever: Any = node.needed_child(
@@ -69,6 +68,13 @@ class DeclarativeStream:
             self.cursor is not None and self.cursor.whole_stream
         )
         self._migrations = node.children("state_migrations", stream=self)
+        self.uploader: FileUploader | None = node.child(
+            "file_uploader", "FileUploader", name=self.name, key=primary_key(node)
+        )
+        if self.uploader is not None and isinstance(self.retriever, SimpleRetriever) and self.retriever.restarts:
+            raise node.wrong(
+                "cannot be combined with windows that are split or pages that get smaller", "file_uploader"
+            )
 
     def schema(self) -> Mapping[str, Any]:
         if self._schema is None:
@@ -79,14 +85,22 @@ class DeclarativeStream:
         """The stream as the catalog shows it."""
         cursor = self.cursor
         modes = (SyncMode.full_refresh,) if cursor is None else (SyncMode.full_refresh, SyncMode.incremental)
+        schema = self.schema()
+        if self.files() is not None:
+            schema = with_reference(schema)
         return Stream(
             name=self.name,
-            schema=self.schema(),
+            schema=schema,
             primary_key=primary_key(self.node),
             cursor=None if cursor is None else (cursor.field,),
             source_defined_cursor=cursor is not None and not cursor.user_field,
             sync_modes=modes,
         )
+
+    def files(self) -> Files | None:
+        """The folder that the files of this stream go to; None where it has none, or they are not wanted."""
+        files: Files | None = self.node.setting.values.get("files") if self.uploader is not None else None
+        return None if self.name in self.node.setting.values.get("without_files", ()) else files
 
     def configured(self, schema: Mapping[str, Any]) -> None:
         """The schema that the stream is read with: properties that are not in it need not be asked for."""
@@ -143,8 +157,14 @@ class DeclarativeStream:
             return {}
         return {cursor.field: cursor.write(cursor.saved(state[cursor.field]))}
 
-    def read(self, piece: Piece) -> Iterator[Page | dict[str, Any]]:
-        """The pages of a piece, then (with a cursor) the note for `merge`."""
+    def read(self, piece: Piece, files: Files | None = None) -> Iterator[Page | dict[str, Any]]:
+        """The pages of a piece, then (with a cursor) the note for `merge`. The files of its records go to `files`."""
+        for page in self._read(piece):
+            if files is not None and self.uploader is not None and isinstance(page, Page):
+                page = self.uploader.fetched(page, files)
+            yield page
+
+    def _read(self, piece: Piece) -> Iterator[Page | dict[str, Any]]:
         cursor = self.cursor
         if cursor is None:
             yield from self.retriever.pages(piece.part)

@@ -46,7 +46,10 @@ def airbyte(name: str, paths: dict[str, str]) -> list[dict[str, Any]]:
 
 def work(case: Case, answer: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, serving(case) as api:
-        answer.put(run(case, api, Path(folder), airbyte))
+        from airbyte_cdk.sources.utils import files_directory
+
+        files_directory.AIRBYTE_STAGING_DIRECTORY = f"{folder}/staging"
+        answer.put(run(case, api, Path(folder), airbyte).replace(folder, "FOLDER"))
 
 
 def comparable(text: str) -> list[str]:
@@ -67,7 +70,9 @@ def comparable(text: str) -> list[str]:
     found += sorted(part)
     # A stream that failed has a state there, and none here.
     failed = {one.split(" ")[2].rstrip(":") for one in text.splitlines() if one.startswith("-- error: ")}
-    return [one for one in found if not failed or not (one.split(" ")[0] in failed or one in ("-- records", "-- state"))]
+    return [
+        one for one in found if not failed or not (one.split(" ")[0] in failed or one in ("-- records", "-- state"))
+    ]
 
 
 def main(names: list[str]) -> int:

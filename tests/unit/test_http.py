@@ -363,6 +363,66 @@ def test_a_budget_needs_calls_and_a_window():
         Budget(0, 1)
 
 
+def test_a_call_can_weigh_more_than_one():
+    budget = Budget(4, 60.0)
+    assert budget.reserve(3) == 0
+    assert budget.reserve(1) == 0
+    assert 59 < budget.reserve(2) <= 60
+    assert 59 < budget.reserve(9) <= 120  # never more than the whole window
+
+
+class Said:
+    def __init__(self, left, reset_s):
+        self.told = (left, reset_s)
+
+
+def told(response):
+    return response.told
+
+
+def test_the_server_can_take_calls_away_but_give_none():
+    budget = Budget(10, 60.0, read=told)
+    budget.learn(Said(None, None))
+    budget.learn(Said(2, None))
+    assert [budget.reserve() for _ in range(2)] == [0, 0]
+    assert budget.reserve() > 50
+    other = Budget(2, 60.0, read=told)
+    other.learn(Said(100, 5.0))
+    assert [other.reserve() for _ in range(2)] == [0, 0]
+    assert other.reserve() > 50
+
+
+def test_nothing_left_closes_a_budget_until_the_reset():
+    budget = Budget(10, 60.0, read=told)
+    budget.learn(Said(0, 5.0))
+    assert 4.5 < budget.reserve() <= 5.0
+    budget.learn(Said(0, 2.0))
+    assert 4.5 < budget.reserve() <= 5.0
+
+
+def test_a_session_tells_its_budget_what_the_server_says(api):
+    heard = []
+    budget = Budget(
+        5, 60.0, lambda request: request.path == "/a", read=lambda r: heard.append(r.status) or (None, None)
+    )
+    with Session(base_url=api.url, budgets=[budget]) as session:
+        session.get("/a")
+        session.get("/b")
+    assert heard == [200]
+
+
+def test_a_connection_can_be_kept_alive_by_probes(api):
+    import socket
+
+    with Session(base_url=api.url, keep_alive=True) as session, Session(base_url=api.url) as plain:
+        found = []
+        for one in (session, plain):
+            one.get("/a")
+            connection = next(iter(one._connections))
+            found.append(connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+    assert found == [1, 0]
+
+
 def test_a_budget_keeps_the_server_from_ever_saying_429():
     with Api(limits=(Limit(4, 0.3),)) as api, Session(base_url=api.url, budgets=[Budget(4, 0.33)]) as session:
         for _ in range(10):

@@ -98,6 +98,7 @@ class Case:
             for name, value in self.values.get("state", {}).items()
         ]
         texts["state.json"] = json.dumps(state)
+        (folder / "staging").mkdir()
         for name, text in texts.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -147,3 +147,45 @@ def test_a_word_that_the_manifest_does_not_know_is_told(api: Api, open_source: O
     api.answers["/reports/7"] = {"status": "odd"}
     with pytest.raises(ConfigError, match="says the report is 'odd'"):
         sync(open_source(report(api)))
+
+
+@pytest.mark.parametrize(("most", "highest"), [(None, 1), ("{{ config['jobs'] }}", 2)])
+def test_no_more_jobs_run_at_a_time_than_the_source_allows(
+    api: Api, open_source: Open, most: Any, highest: int
+) -> None:
+    running: list[str] = []
+    counts: list[int] = []
+    polls: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def begun(call: Any) -> Any:
+        with lock:
+            running.append(call.json["from"])
+            counts.append(len(running))
+            return {"id": call.json["from"]}
+
+    def polled(call: Any) -> Any:
+        name = call.path.rpartition("/")[2]
+        with lock:
+            polls[name] = polls.get(name, 0) + 1
+            if polls[name] < 4 or (len(counts) < highest and polls[name] < 1000):
+                return {"status": "busy"}
+            running.remove(name)
+        return {"status": "none"}
+
+    api.answers["/reports"] = begun
+    for month in ("01", "02", "03"):
+        api.answers[f"/reports/2024-{month}-01T00:00:00Z"] = polled
+    stream_of_months = {**report(api), "incremental_sync": cursor(step="P1M", cursor_granularity="PT1S")}
+    more = {"max_concurrent_async_job_count": most} if most else {}
+    source = open_source(stream_of_months, config={"jobs": 2}, **more)
+    stream = source.discover().get("things")
+    assert stream is not None
+    parts = list(source.partitions([stream], {}))
+    threads = [threading.Thread(target=lambda p=p: list(source.read(p, {}))) for p in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(counts) == len(parts) >= 2
+    assert max(counts) == highest

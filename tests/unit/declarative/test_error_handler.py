@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from loopback import NO_WAIT, Api, Open, stream, sync
+from loopback import NO_WAIT, Api, Open, cursor, stream, sync
 
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
@@ -308,3 +308,32 @@ def test_a_window_that_the_api_refuses_is_cut_in_two(api: Api, open_source: Open
     parts["requester"] = {"error_handler": default(rule("SPLIT_REQUEST_WINDOW", http_codes=[400]))}
     with pytest.raises(TransientError, match="even the smallest window"):
         sync(open_source(stream(url=api.url, retriever={"request_window_splitting": {}}, **parts)))
+
+
+@pytest.mark.parametrize(
+    ("splitting", "more", "fact"),
+    [
+        ({"min_split_window": "P1M"}, {}, "a positive duration without months"),
+        ({"min_split_window": "soon"}, {}, "ISO 8601"),
+        ({}, {"is_client_side_incremental": True}, "cannot be combined with `is_client_side_incremental`"),
+        ({}, {"step": None, "cursor_granularity": None}, "needs a DatetimeBasedCursor with a `cursor_granularity`"),
+    ],
+)
+def test_a_splitting_that_cannot_work_is_refused(
+    open_source: Open, splitting: dict[str, Any], more: dict[str, Any], fact: str
+) -> None:
+    sync_by = cursor(**{"step": "P1M", "cursor_granularity": "P1D", **more})
+    parts = {"requester": {"error_handler": default(rule("SPLIT_REQUEST_WINDOW", http_codes=[400]))}}
+    source = open_source(
+        stream(url="http://x", retriever={"request_window_splitting": splitting}, incremental_sync=sync_by, **parts)
+    )
+    with pytest.raises(ConfigError, match=fact):
+        source.discover()
+
+
+def test_an_order_that_nothing_carries_out_is_refused(open_source: Open) -> None:
+    source = open_source(
+        stream(url="http://x", requester={"error_handler": default(rule("SPLIT_REQUEST_WINDOW", http_codes=[400]))})
+    )
+    with pytest.raises(ConfigError, match="there is no `request_window_splitting`"):
+        source.discover()

@@ -101,7 +101,7 @@ def test_a_base_url_of_the_manifest_is_its_own(api: Api, open_source: Open) -> N
         ({"url_base": None}, "needs `url` or `url_base`"),
         ({"request_body_json": {"a": 1}, "request_body_data": {"b": 1}}, "exclude each other"),
         ({"request_parameters": ["a"]}, "neither an object nor a text"),
-        ({"request_body": {"type": "Soap", "value": 1}}, "Soap is no kind of body"),
+        ({"request_body": {"type": "Soap", "value": 1}}, "Soap is not a known keyword"),
         ({"url_base": "{{ config.host }}", "path": "x"}, "is not complete"),
     ],
 )

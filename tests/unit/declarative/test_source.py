@@ -280,6 +280,37 @@ def test_a_budget_spreads_the_calls(api: Api, open_source: Open, policy: Any) ->
     assert 0.25 <= time.monotonic() - began < 1.5
 
 
+def test_headers_close_a_budget_until_the_reset(api: Api, open_source: Open) -> None:
+    import time
+
+    reset = str(int(time.time()) + 2)
+    api.answers["/things"] = [(200, PAGE, {"X-Left": "0", "X-Reset": reset}), PAGE]
+    policy = {"type": "MovingWindowCallRatePolicy", "rates": [{"limit": 100, "interval": "PT1H"}], "matchers": []}
+    names = {"ratelimit_remaining_header": "X-Left", "ratelimit_reset_header": "X-Reset"}
+    budget = {"type": "HTTPAPIBudget", "policies": [policy], **names}
+    source = open_source(stream(url=api.url), api_budget=budget)
+    for _ in range(2):
+        sync(source)
+    assert time.time() >= int(reset)
+
+
+def test_a_heavy_request_counts_as_several(api: Api, open_source: Open) -> None:
+    import time
+
+    api.answers["/things"] = PAGE
+    matchers = [{"url_path_pattern": "^/things$", "weight": 2}]
+    policy = {
+        "type": "MovingWindowCallRatePolicy",
+        "rates": [{"limit": 2, "interval": "PT0.3S"}],
+        "matchers": matchers,
+    }
+    source = open_source(stream(url=api.url), api_budget={"type": "HTTPAPIBudget", "policies": [policy]})
+    began = time.monotonic()
+    for _ in range(2):
+        sync(source)
+    assert time.monotonic() - began >= 0.25
+
+
 def test_the_first_policy_that_matches_governs(api: Api, open_source: Open) -> None:
     import time
 
@@ -308,6 +339,7 @@ def test_the_first_policy_that_matches_governs(api: Api, open_source: Open) -> N
         ({"type": "FixedWindowCallRatePolicy", "call_limit": 1, "period": "1s"}, "ISO 8601"),
         ({"type": "FixedWindowCallRatePolicy", "call_limit": 1, "period": "PT0S"}, "no positive duration"),
         ({"type": "UnlimitedCallRatePolicy", "matchers": [{"url_path_pattern": "("}]}, "no regular expression"),
+        ({"type": "UnlimitedCallRatePolicy", "matchers": [{"weight": 0}]}, "no positive number of calls"),
     ],
 )
 def test_a_wrong_budget_is_told_with_its_place(open_source: Open, policy: Any, fact: str) -> None:
@@ -510,7 +542,7 @@ def test_many_properties_are_asked_in_several_requests(api: Api, open_source: Op
     by_length = {
         **asked,
         "property_list": ["aa", "bb", "cc"],
-        "property_chunking": {**chunking, "property_limit_type": "characters", "property_limit": 6},
+        "property_chunking": {**chunking, "property_limit_type": "characters", "property_limit": 10},
     }
     sync(open_source(stream(url=api.url, requester={"request_parameters": {"fields": by_length}})))
     assert [call.query["fields"] for call in api.calls] == ["id,aa,bb", "id,cc"]

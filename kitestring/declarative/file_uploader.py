@@ -1,0 +1,202 @@
+"""`FileUploader`: the files that belong to records, fetched into a folder; each record says where its file is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from kitestring.declarative import field
+from kitestring.declarative.decoder import JsonDecoder
+from kitestring.declarative.error_handler import Actions
+from kitestring.declarative.extractor import Extractor
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.retriever import Page
+from kitestring.declarative.slice import Slice
+from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
+from kitestring.types import Record, Reject
+
+log = logging.getLogger("kitestring.declarative")
+
+REFERENCE = "file_reference"
+"""The field of a record that says where its file is: the Airbyte protocol's name, and its three members."""
+SCHEMA: dict[str, Any] = {
+    "type": ["null", "object"],
+    "properties": {
+        "staging_file_url": {"type": ["null", "string"]},
+        "source_file_relative_path": {"type": ["null", "string"]},
+        "file_size_bytes": {"type": ["null", "integer"]},
+    },
+}
+LIMIT_MB = 10_240
+"""What a folder of files may hold where nothing else is said."""
+ATTEMPTS = 3
+"""How often a file whose transfer breaks off is asked for."""
+LONGEST_NAME = 200
+"""Bytes of one part of a path; file systems take 255."""
+
+
+class Files:
+    """A folder of fetched files that never holds more than `limit_bytes`."""
+
+    def __init__(self, folder: Path, limit_bytes: int = LIMIT_MB * 1024 * 1024) -> None:
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        self._held: int | None = None
+        self._lock = threading.Lock()
+
+    def keep(self, relative: PurePosixPath, chunks: Iterable[bytes]) -> tuple[Path, int]:
+        """Write a file in one step: it is there whole or not at all. Its path and its size in bytes."""
+        path = self.folder / relative
+        part = path.with_name(f".{uuid.uuid4().hex}.part")
+        size = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            old = path.stat().st_size if path.is_file() else 0
+            self._take(-old)
+            try:
+                with part.open("wb") as file:
+                    for chunk in chunks:
+                        self._take(len(chunk))
+                        size += len(chunk)
+                        file.write(chunk)
+                os.replace(part, path)
+            except BaseException:
+                self._take(old - size)
+                raise
+        except OSError as error:
+            raise NoRoom(
+                f"the file {relative} cannot be kept in {self.folder}: {error.strerror or error}",
+                hint="Give a folder that can be written, with room for the files.",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
+        return path, size
+
+    def _take(self, nbytes: int) -> None:
+        with self._lock:
+            if self._held is None:
+                self._held = sum(one.stat().st_size for one in self.folder.rglob("*") if one.is_file())
+            if nbytes > 0 and self._held + nbytes > self.limit_bytes:
+                raise NoRoom(
+                    f"the folder {self.folder} holds {self._held:,} bytes of files, "
+                    f"with this one it would be more than {self.limit_bytes:,}",
+                    hint="Move files away, or set a higher `files_limit_mb`.",
+                )
+            self._held += nbytes
+
+
+class NoRoom(ConfigError):
+    """The folder takes no more files: what stops the stream, for no other file would fare better."""
+
+
+@keyword("FileUploader")
+class FileUploader:
+    """Fetches the file of each record into the folder of files."""
+
+    def __init__(self, node: Node, name: str = "", key: tuple[tuple[str, ...], ...] = (), **_: Any) -> None:
+        self._stream, self._key = name, key
+        self._connection = node.setting.connection
+        self._requester = node.needed_child("requester", "HttpRequester", name=f"{name} (files)")
+        for action in (Actions.SPLIT_WINDOW, Actions.REDUCE_PAGE_SIZE):
+            if action in self._requester.handler.orders:
+                raise node.wrong(f"the request for a file cannot order {action}", "requester")
+        self._target: Extractor = node.needed_child("download_target_extractor", "DpathExtractor")
+        self._content: Extractor | None = node.child("file_extractor", "DpathExtractor")
+        self._name = node.text("filename_extractor", types=(str,)) if node.get("filename_extractor") else None
+
+    def fetched(self, page: Page, files: Files) -> Page:
+        """The page with its files: each record gets its `file_reference`. One whose file cannot be had is a reject."""
+        records: list[Record] = []
+        rejects = list(page.rejects)
+        for record in page.records:
+            try:
+                reference = self._fetched(record, files)
+            except (Cancelled, NoRoom):
+                raise
+            except KitestringError as error:
+                rejects.append(Reject(record, f"its file cannot be fetched: {error.message}"))
+                continue
+            records.append(record if reference is None else {**record, REFERENCE: reference})
+        return Page(records, rejects, page.nbytes)
+
+    def _fetched(self, record: Record, files: Files) -> dict[str, Any] | None:
+        """Where the record's file is; None where the manifest ignores the answer to its request."""
+        targets = self._target.records([record])
+        if not targets or not isinstance(targets[0], str):
+            raise ConfigError("the record names no address of a file")
+        target = targets[0]
+        relative = self._relative(record, target)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                kept = self._request(target, relative, files)
+                break
+            except Broken as error:
+                if attempt == ATTEMPTS:
+                    raise
+                log.info("the file %s is asked for again: %s", relative, error.message)
+                self._connection.pause(0.5 * attempt)
+        if kept is None:
+            return None
+        path, size = kept
+        return {
+            "staging_file_url": str(path),
+            "source_file_relative_path": str(relative),
+            "file_size_bytes": size,
+        }
+
+    def _request(self, target: str, relative: PurePosixPath, files: Files) -> tuple[Path, int] | None:
+        part = Slice(extra_fields={"download_target": target})
+        response, action = self._requester.send(part, stream=self._content is None)
+        if action == Actions.IGNORE:
+            return None
+        if response.status >= 400:
+            raise ConfigError(f"the request for it was answered with {response.status}")
+        try:
+            return files.keep(relative, response.chunks() if self._content is None else [self._inside(response)])
+        except TransientError as error:
+            raise Broken(error.message, hint=error.hint) from error
+
+    def _inside(self, response: Any) -> bytes:
+        """The content that stands inside a JSON answer: a text as it is, anything else as JSON."""
+        assert self._content is not None
+        found = self._content.records([one for run in JsonDecoder().bodies(response) for one in run])
+        if not found:
+            raise ConfigError("the answer has no content of a file where the manifest looks for it")
+        return found[0].encode() if isinstance(found[0], str) else orjson.dumps(found[0])
+
+    def _relative(self, record: Record, target: str) -> PurePosixPath:
+        """`stream/name`. Without a name in the manifest it is made of the record's key: a second sync replaces it."""
+        if self._name is not None:
+            name = str(self._name({"record": record}))
+        else:
+            key = [field.get(record, path) for path in self._key]
+            own = key if key and None not in key else [target]
+            name = str(uuid.uuid5(uuid.NAMESPACE_URL, orjson.dumps([self._stream, *own]).decode()))
+        parts = [one for one in name.split("/") if one not in ("", ".")]
+        if not parts or ".." in parts or "\0" in name:
+            raise ConfigError(f"{name!r} is no name of a file inside the folder")
+        return PurePosixPath(safe(self._stream.replace("/", "_")), *map(safe, parts))
+
+
+class Broken(TransientError):
+    """The transfer of a file broke off."""
+
+
+def safe(part: str) -> str:
+    """A part of a path that file systems take."""
+    data = part.encode("utf-8", "replace")
+    return part if len(data) <= LONGEST_NAME else data[-LONGEST_NAME:].decode("utf-8", "ignore")
+
+
+def with_reference(schema: Any) -> dict[str, Any]:
+    """A stream's schema with the field that says where a record's file is."""
+    return {**schema, "properties": {**(schema.get("properties") or {}), REFERENCE: SCHEMA}}
