@@ -365,10 +365,10 @@ def test_a_budget_needs_calls_and_a_window():
 
 def test_a_call_can_weigh_more_than_one():
     budget = Budget(4, 60.0)
-    assert budget.reserve(3) == 0
-    assert budget.reserve(1) == 0
-    assert 59 < budget.reserve(2) <= 60
-    assert 59 < budget.reserve(9) <= 120  # never more than the whole window
+    assert budget.reserve(weight=3) == 0
+    assert budget.reserve(weight=1) == 0
+    assert 59 < budget.reserve(weight=2) <= 60
+    assert 59 < budget.reserve(weight=9) <= 120  # never more than the whole window
 
 
 class Said:
