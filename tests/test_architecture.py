@@ -172,3 +172,9 @@ def test_every_connector_has_a_page_in_the_docs() -> None:
         if one.entry_point is None and not (ROOT / "docs" / "reference" / f"{one.kind}s" / f"{one.name}.md").is_file()
     ]
     assert not missing
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest imports them by their name alone, apart from those in packages, and refuses the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
+    assert not {name for name in names if names.count(name) > 1}
