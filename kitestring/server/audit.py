@@ -42,6 +42,8 @@ WATCHED: Mapping[str, str] = {
 }
 HIDDEN = frozenset({"password_hash", "secret_hash", "subject", "state"})
 """Columns of which only that they changed is noted."""
+ADDRESSES = frozenset({"url", "urls"})
+"""Of a workspace's notifications: who knows the address of a webhook can write to it."""
 LEFT_OUT = frozenset({"updated_at_ms", "created_at_ms", "next_run_at_ms", "epoch", "lease_until_ms", "worker"})
 EMPTY: tuple[Any, ...] = (None, {}, [])
 LONGEST = 2000
@@ -152,7 +154,7 @@ class Watcher:
                 if not at and name in LEFT_OUT:
                     continue
                 place = f"{at}.{name}" if at else str(name)
-                if not at and name in HIDDEN:
+                if (not at and name in HIDDEN) or (at.startswith("notifications.") and name in ADDRESSES):
                     yield place, Secret(value)
                 else:
                     yield from self.fields(place, value, owner)

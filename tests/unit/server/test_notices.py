@@ -23,7 +23,7 @@ from kitestring.server.context import Context
 from kitestring.server.notify import Courier, by_email, notice
 from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
-from kitestring.server.store.tables import connections, jobs, notices
+from kitestring.server.store.tables import audit, connections, jobs, notices
 from kitestring.testing.stand_in import StandIn, route
 
 HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
@@ -193,6 +193,16 @@ def test_a_workspace_keeps_every_event_and_every_way_that_its_page_names(context
     assert kept["failure"] == told["failure"]
     assert kept["suspicious"] == told["suspicious"]
     assert kept["success"] == {}
+
+
+def test_the_audit_log_says_that_a_webhook_changed_and_not_its_address(context: Context) -> None:
+    client, space = TestClient(create_app(context)), wants(context)
+    told = {"failure": {"webhook": {"enabled": True, "url": "https://hooks.example.com/secret-path"}}}
+    client.patch(f"/v1/workspaces/{space}", json={"notifications": told})
+    with context.store.read() as db:
+        noted = [str(one.changes) for one in db.execute(select(audit))]
+    assert any("notifications.failure.webhook.url" in one for one in noted)
+    assert not [one for one in noted if "secret-path" in one]
 
 
 # -- the end of a job --------------------------------------------------------------------------------------------------
