@@ -30,7 +30,7 @@ def zipped(**files: bytes) -> bytes:
 
 CSV = {"type": "CsvDecoder"}
 JSONL = {"type": "JsonlDecoder"}
-TWICE = gzip.compress(b"a\n1\n", mtime=0) + gzip.compress(b"2\n")
+TWICE = gzip.compress(b"a\n1\n", mtime=0) + gzip.compress(b"2\n", mtime=0)
 
 
 @pytest.mark.parametrize(
