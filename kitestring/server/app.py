@@ -40,6 +40,7 @@ from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.oauth.vendor import VENDORS
 from kitestring.server.problem import Problem, of_error
+from kitestring.server.tracing import Traced
 
 log = logging.getLogger("kitestring.server")
 
@@ -75,6 +76,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Headers, settings=context.settings)
     app.add_middleware(Slashless, prefix=CONFIG)
     app.add_middleware(Timed, metrics=app.state.metrics)
+    app.add_middleware(Traced, tracing=context.tracing)
     app.add_middleware(Numbered)
     quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):

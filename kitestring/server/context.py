@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from kitestring.server.jobs import Queue, Runner
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
+from kitestring.server.tracing import Tracing
 from kitestring.server.vault import Vault
 
 
@@ -21,6 +22,7 @@ class Context:
     vault: Vault
     queue: Queue
     runner: Runner
+    tracing: Tracing = field(default_factory=Tracing)
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -28,16 +30,18 @@ class Context:
         from kitestring.server import audit, workspaces
         from kitestring.server.store.upgrade import upgrade
 
+        tracing = Tracing.of()
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(settings.store_url)
         upgrade(store)
         workspaces.begin(store)
         vault = Vault.of(settings.secret_key, settings.home)
         audit.listen(store, vault)
-        return cls(settings, store, vault, Queue(store, settings), Runner(settings))
+        return cls(settings, store, vault, Queue(store, settings), Runner(settings), tracing)
 
     def close(self) -> None:
         self.runner.close()
+        self.tracing.close()
         self.store.close()
 
 

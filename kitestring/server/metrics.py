@@ -24,6 +24,7 @@ from sqlalchemy import Connection, func, select
 from kitestring.server.context import Context
 from kitestring.server.jobs.queue import ACTIVE, ENDED
 from kitestring.server.store.tables import attempts, connections, jobs, workers
+from kitestring.server.tracing import template
 
 WINDOW_MS = 3_600_000
 SEEN_MS = 60_000
@@ -140,13 +141,3 @@ class Timed:
         finally:
             taken = time.perf_counter() - began
             self.metrics.requests.labels(scope["method"], template(scope), str(status)).observe(taken)
-
-
-def template(scope: Any) -> str:
-    """The path of a request with the names of its parameters: the route knows its own part, the path what is before."""
-    own = getattr(scope.get("route"), "path", "")
-    if not own:
-        return "(no route)"
-    path = str(scope["path"])
-    before = "" if own.count("/") >= path.count("/") else path.rsplit("/", own.count("/"))[0]
-    return before + own

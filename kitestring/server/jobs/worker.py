@@ -156,7 +156,11 @@ class Worker:
     def _run(self, attempt: Attempt) -> None:
         claim = attempt.claim
         try:
-            outcome = self._outcome(attempt)
+            facts = {"job_id": claim.job_id, "job_attempt": claim.attempt, "job_connection": claim.connection_id}
+            with self.context.tracing.span(f"job {claim.kind}", **facts) as add:
+                outcome = self._outcome(attempt)
+                records = sum(int(one.get("read", 0)) for one in outcome.streams.values())
+                add(job_status=outcome.status, job_records=records, failed=outcome.status == "failed")
             self._finish(attempt, outcome)
         except Exception:
             log.exception("an attempt ended badly", extra={"job_id": claim.job_id})
