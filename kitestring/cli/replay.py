@@ -9,7 +9,7 @@ import typer
 
 from kitestring.cli.ending import code_of_result, given_of
 from kitestring.cli.given import CONFIG_HELP
-from kitestring.cli.sync import by_flags, of_project, stopping
+from kitestring.cli.sync import by_flags, of_project, stopping, store
 
 
 def replay(
@@ -65,6 +65,7 @@ def replay(
             rejects,
             connection,
             run.streams,
+            states=None if given.server else store(given, ""),
             prefix=run.prefix,
             namespace=run.namespace,
             progress=progress,

@@ -24,6 +24,7 @@ app = typer.Typer(
     kitestring state reset helpdesk tickets      the next sync reads this stream from the start
     kitestring state export helpdesk > state.json
     kitestring state import helpdesk state.json
+    kitestring state accept helpdesk             what its destination holds now is complete
     """,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -120,6 +121,22 @@ def reset(
         asked(f"Forget the state of {stream or ', '.join(there)} of {connection}?", yes)
         states.clear(connection, stream or None)
     typer.echo(f"The next sync of {connection} reads {stream or 'everything'} from the start.")
+
+
+@app.command()
+def accept(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    state: Annotated[str, STATE] = "",
+) -> None:
+    """Take what the destination holds for complete, although it was more once: records were taken out on purpose."""
+    from kitestring.types import COUNTS
+
+    states = store(given_of(ctx), state)
+    with states.lock(connection):
+        known(ctx, connection, state)
+        states.clear(connection, COUNTS)
+    typer.echo(f"The next sync of {connection} counts what its destination holds, and goes on from there.")
 
 
 @app.command("import")

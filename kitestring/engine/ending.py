@@ -25,13 +25,11 @@ def count_of(destination: Destination, route: Route) -> int | None:
 
 
 def conclude(
-    destination: Destination, route: Route, figures: StreamResult, before: int | None, held: int, allow_empty: bool
+    destination: Destination, route: Route, figures: StreamResult, before: int | None, allow_empty: bool
 ) -> int | None:
     """Commit the stream and compare: what was read with what became of it, and with the destination's counts.
 
-    `before` is its count when this sync began, `held` when the one before ended (0: not known, or it begins anew;
-    negative: it was found emptied since, and not all has been read again).
-    Returns its count now, None where it has none to give.
+    `before` is its count when this sync began. Returns its count now, None where it has none to give.
     """
     after = None
     overwrite = route.written.write_mode is WriteMode.overwrite
@@ -54,16 +52,6 @@ def conclude(
         disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
             figures.suspicions.append(disagreement)
-    if held < 0:
-        figures.suspicions.append(
-            f"the destination lost the {-held} records it held, and only what is new was read since: "
-            "read all again (--full-refresh)"
-        )
-    elif held and before == 0:
-        figures.suspicions.append(
-            f"the destination held {held} records after the last sync and none when this one began, "
-            "and only what is new was read: read all again (--full-refresh)"
-        )
     if figures.rejected and not figures.written + figures.unchanged + figures.deleted:
         figures.suspicions.append(f"all {figures.rejected} records were rejected, none was written")
     if figures.read != figures.accounted:

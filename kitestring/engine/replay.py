@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kitestring.destination import Destination
+from kitestring.engine.holding import Holdings
 from kitestring.engine.progress import Progress
 from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status
@@ -15,7 +16,7 @@ from kitestring.engine.state import StateStore
 from kitestring.engine.sync import sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Partition, States, Stream, SyncMode, WriteMode
+from kitestring.types import COUNTS, Catalog, Partition, States, Stream, SyncMode, WriteMode
 
 
 class Replayed(Source):
@@ -75,6 +76,11 @@ def replay(
         replayed, destination, chosen, states=None, connection=connection, rejects=again, max_rejects=len(entries) + 1,
         prefix=prefix, namespace=namespace, progress=progress, cancel=cancel,
     )  # fmt: skip
+    gone = [key for key, one in result.streams.items() if one.deleted]
+    if states is not None and gone:
+        holdings = Holdings(states.load(connection).get(COUNTS, {}), list)
+        if holdings.deleted(gone):
+            states.save(connection, COUNTS, holdings.state())
     done = {key for key, one in result.streams.items() if one.status in (Status.succeeded, Status.suspicious)}
     left = [entry for entry in entries if entry["stream"] not in done]
     rejects.replace(connection, [*left, *(e for e in again.entries if e["stream"] in done)])

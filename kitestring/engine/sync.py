@@ -8,14 +8,16 @@ are prepared in threads; this loop alone writes, saves, begins, commits and abor
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kitestring.batch import Batch
 from kitestring.destination import Counts, Destination
 from kitestring.engine.ending import conclude, count_of
+from kitestring.engine.holding import Holdings
 from kitestring.engine.pending import Checkpoints, Pending, Step
 from kitestring.engine.progress import Progress, StreamProgress, lag_of
 from kitestring.engine.reader import Ended, Read, Reader
@@ -97,7 +99,7 @@ class Sync:
         self.counted: dict[str, int | None] = {}
         self.current: dict[str, State] = {}
         self.resumed: frozenset[str] = frozenset()
-        self.held: dict[str, int] = {}
+        self.holdings = Holdings({}, list)
         self.waiting = ""
         self.looked_at = 0.0
         self.unsaved: set[str] = set()
@@ -114,9 +116,9 @@ class Sync:
         incremental = {key for key, route in self.routes.items() if route.read.incremental}
         self.current = {key: state for key, state in saved.items() if key in incremental or key == GLOBAL}
         self.resumed = frozenset(self.current)
-        self.held = dict(saved.get(COUNTS, {}))
+        self.holdings = Holdings(saved.get(COUNTS, {}), self._notes_of_others)
         reader = Reader(self.source, [route.read for route in self.routes.values()], dict(self.current))
-        writer = Writer(self.destination, self.routes, cancel)
+        writer = Writer(self.destination, self.routes, cancel, self._deleting)
         self.writer = writer
         try:
             self._begin()
@@ -289,6 +291,19 @@ class Sync:
             self.unsaved.add(key)
         self._save()
 
+    def _deleting(self, route: Route) -> None:
+        """Records are about to be deleted: should this sync be cut off, the lower count is no loss."""
+        counts = route.read.incremental and self.counted.get(route.read.key) is not None
+        if counts and self.holdings.deletes(route):
+            self.current[COUNTS] = self.holdings.state()
+            self.states.save(self.connection, COUNTS, self.current[COUNTS])
+
+    def _notes_of_others(self) -> Iterator[State]:
+        for name in self.states.connections():
+            if name != self.connection:
+                with contextlib.suppress(KitestringError):  # a state that is damaged is told to whom it belongs
+                    yield self.states.load(name).get(COUNTS, {})
+
     def _save(self, now: bool = False) -> None:
         """Save what moved, a few times a second at most: a checkpoint that is not saved is only read again."""
         if self.unsaved and (now or time.monotonic() - self.saved_at > SAVE_EVERY_S):
@@ -305,14 +320,16 @@ class Sync:
             figures.status = Status.failed
             self.destination.abort(route.written)
         else:
-            held = self.held.get(key, 0) if key in self.resumed else 0
-            after = conclude(self.destination, route, figures, self.counted.get(key), held, self.allow_empty)
-            note = after if after and route.read.incremental and figures.status is Status.succeeded else None
-            if held > 0 and self.counted.get(key) == 0:
-                note = -held  # emptied: no sync is green before all was read again
-            if note is not None:
-                self.held[key] = note
-                self.current[COUNTS] = self.held
+            before = self.counted.get(key)
+            lost, fact = self.holdings.lost(route, before)
+            shared = GLOBAL in self.resumed and figures.written + figures.unchanged < lost  # else it was read again
+            if not (key in self.resumed or shared):
+                lost, fact = 0, ""
+            if fact:
+                figures.suspicions.append(fact)
+            after = conclude(self.destination, route, figures, before, self.allow_empty)
+            if self.holdings.ended(route, after, lost):  # with a loss no sync is green before all was read again
+                self.current[COUNTS] = self.holdings.state()
                 self.unsaved.add(COUNTS)
             if route.read.incremental:
                 state = self.source.finish(route.read, self.current.get(key, {}))

@@ -29,10 +29,20 @@ CLOSING_S = 5.0
 
 
 class Writer:
-    """The steps in flight, oldest first. Only the loop's thread calls it; `_prepare` runs in the threads."""
+    """The steps in flight, oldest first. Only the loop's thread calls it; `_prepare` runs in the threads.
 
-    def __init__(self, destination: Destination, routes: Mapping[str, Route], cancel: threading.Event) -> None:
+    `deleting` is called before records of a stream are deleted.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        routes: Mapping[str, Route],
+        cancel: threading.Event,
+        deleting: Callable[[Route], None] = lambda route: None,
+    ) -> None:
         self.destination = destination
+        self.deleting = deleting
         self.routes = routes
         self.cancel = cancel
         self.steps: deque[Step] = deque()
@@ -84,6 +94,7 @@ class Writer:
             if settled.deletes:
                 deletes = self.destination
                 assert isinstance(deletes, Deletes)
+                self.deleting(route)
                 told = self._patiently(lambda: deletes.delete(route.written, settled.deletes))
                 if told is not None:
                     step.add(told.figures)

@@ -12,11 +12,12 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import MemoryStates, Selection
+from kitestring.engine.holding import Holdings
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
-from kitestring.server.jobs.syncing import ParentStates, catalog_of, copied, ends, key_in
+from kitestring.server.jobs.syncing import catalog_of, copied, ends, kept, key_in
 from kitestring.source import Item, Source, at, declared_streams
-from kitestring.types import Catalog, Partition, State, States, Stream, SyncMode, WriteMode
+from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
 
 if TYPE_CHECKING:
     from kitestring.server.jobs.child import Told
@@ -80,7 +81,7 @@ def refresh(told: Told) -> Any:
         states = given.get("states") or {}
         if forgotten:
             states = told.up.ask("forget", streams=forgotten)["states"]
-        return copied(told, source, destination, catalog, wanted, ParentStates(told.up, states))
+        return copied(told, source, destination, catalog, wanted, kept(told, states))
 
 
 def again(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
@@ -132,7 +133,11 @@ def backfill(told: Told) -> Any:
         state = state_from(source, read, (given.get("states") or {}).get(read.key, {}), start)
         states.save(str(given["connection"]), read.key, state)
         window = Window.over(source, read, end)
-        return copied(told, window, destination, catalog, [one], states)
+        result = copied(told, window, destination, catalog, [one], states)
+        holdings = Holdings((given.get("states") or {}).get(COUNTS, {}), list)
+        if any(figures["deleted"] for figures in result["streams"].values()) and holdings.deleted([read.key]):
+            told.up.ask("state", stream=COUNTS, state=holdings.state())
+        return result
 
 
 def state_from(source: Source, stream: Stream, state: State, start: Any) -> State:

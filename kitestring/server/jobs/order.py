@@ -25,6 +25,7 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         **plan.body(),
         "options": dict(claim.options),
         "states": context.queue.states(claim.connection_id),
+        "notes": context.queue.notes_beside(claim.connection_id),
         "done": context.queue.done(claim.job_id),
         "catalog": plan.catalog,
         "watched": watched,

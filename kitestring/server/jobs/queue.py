@@ -17,7 +17,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.store.tables import attempts, connections, jobs, states
-from kitestring.types import GLOBAL, State
+from kitestring.types import COUNTS, GLOBAL, State
 
 ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
@@ -231,6 +231,18 @@ class Queue:
         """The saved states of a connection by stream."""
         with self.store.read() as db:
             return self._states(db, connection_id)
+
+    def notes_beside(self, connection_id: str) -> dict[str, State]:
+        """What the engine has noted of the other connections that write to the same destination (`COUNTS`)."""
+        with self.store.read() as db:
+            place = select(connections.c.destination_id).where(connections.c.id == connection_id).scalar_subquery()
+            rows = db.execute(
+                select(states.c.connection_id, states.c.state)
+                .join(connections, connections.c.id == states.c.connection_id)
+                .where(connections.c.destination_id == place, connections.c.id != connection_id)
+                .where(states.c.stream == COUNTS)
+            )
+            return {row.connection_id: row.state for row in rows}
 
     def done(self, job_id: int) -> dict[str, str]:
         """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""

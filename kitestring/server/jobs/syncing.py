@@ -13,7 +13,7 @@ from kitestring.destination import Destination
 from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
 from kitestring.engine.selection import routes
 from kitestring.source import Source
-from kitestring.types import Catalog, State
+from kitestring.types import COUNTS, Catalog, State
 
 if TYPE_CHECKING:
     from kitestring.server.jobs.channel import Upward
@@ -23,14 +23,18 @@ PULSE_S = 1.0
 
 
 class ParentStates:
-    """States that the parent keeps, each durable when `save` returns. The queue has locked the connection already."""
+    """States that the parent keeps, each durable when `save` returns. The queue has locked the connection already.
 
-    def __init__(self, up: Upward, states: Mapping[str, State]) -> None:
+    `notes` are what the engine has noted of other connections to the same destination.
+    """
+
+    def __init__(self, up: Upward, states: Mapping[str, State], notes: Mapping[str, State]) -> None:
         self._up = up
         self._states = dict(states)
+        self._notes = dict(notes)
 
     def load(self, connection: str) -> dict[str, State]:
-        return dict(self._states)
+        return {COUNTS: self._notes[connection]} if connection in self._notes else dict(self._states)
 
     def save(self, connection: str, stream: str, state: State) -> None:
         self._up.ask("state", stream=stream, state=state)
@@ -40,7 +44,7 @@ class ParentStates:
             self._up.ask("state", stream=key, state=None)
 
     def connections(self) -> list[str]:
-        return []
+        return sorted(self._notes)
 
     @contextlib.contextmanager
     def lock(self, connection: str) -> Iterator[None]:
@@ -191,7 +195,12 @@ def run(told: Told) -> Any:
             chosen = [one for one in wanted if key_in(catalog, one) not in over]
             if not chosen:
                 return {"status": "succeeded", "streams": {}, "errors": []}
-        return copied(told, source, destination, catalog, chosen, ParentStates(told.up, given.get("states") or {}))
+        return copied(told, source, destination, catalog, chosen, kept(told, given.get("states") or {}))
+
+
+def kept(told: Told, states: Mapping[str, State]) -> ParentStates:
+    """The states of a job's connection, which the parent keeps."""
+    return ParentStates(told.up, states, told.request.get("notes") or {})
 
 
 def key_in(catalog: Catalog, one: Selection) -> str:

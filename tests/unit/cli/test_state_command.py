@@ -79,3 +79,24 @@ def test_unknown_names_are_refused_with_the_nearest(synced: Run) -> None:
 def test_a_json_file_can_hold_the_states(run: Run, project: Path) -> None:
     run("sync", "people_to_shelf", "--state", "s.json")
     assert run("state", "list", "--state", "s.json").stdout == "people_to_shelf: products, users\n"
+
+
+def test_a_lower_count_can_be_accepted(run: Run, folder: Path) -> None:
+    import duckdb
+
+    path = folder / "kitestring.yaml"
+    path.write_text(
+        "sources: {people: {connector: sample, config: {count: 5}}}\n"
+        "destinations: {here: {connector: duckdb, config: {path: out.duckdb}}}\n"
+        "connections: {copy: {source: people, destination: here, streams: [users]}}\n"
+    )
+    assert run("sync", "copy").exit_code == 0
+    with duckdb.connect(str(folder / "out.duckdb")) as db:
+        db.execute("DELETE FROM users WHERE id < 3")
+    result = run("sync", "copy")
+    assert result.exit_code == 3
+    assert "held 5 records after the last sync and 3 when this one began" in result.output
+    assert run("sync", "copy").exit_code == 3
+    assert run("state", "accept", "copy").exit_code == 0
+    assert run("sync", "copy").exit_code == 0
+    assert run("state", "accept", "cpy").exit_code == 2

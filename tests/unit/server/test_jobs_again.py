@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import duckdb
 import pytest
 from connections import attempts_of, connection, ended, enqueue, plan_of
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.jobs.queue import without
-from kitestring.server.store.tables import connections, sources
+from kitestring.server.store.tables import connections, sources, states
+from kitestring.types import COUNTS
 
 STREAMS = [{"name": "users"}, {"name": "products"}]
 
@@ -120,6 +122,28 @@ def test_a_window_is_read_again_without_moving_the_state(context: Context, made:
     assert rows(tmp_path, "SELECT count(*) FROM users WHERE name != 'damaged'") == [(10,)]
     assert rows(tmp_path, "SELECT count(*) FROM users") == [(50,)]
     assert context.queue.states(made) == before
+
+
+def test_a_loss_is_told_unless_another_connection_to_the_same_place_explains_it(
+    context: Context, made: str, tmp_path: Path
+) -> None:
+    with duckdb.connect(str(tmp_path / "out.duckdb")) as db:
+        db.execute("DELETE FROM users WHERE id <= 3")
+    other = connection(context, {}, {}, STREAMS)
+    with context.store.write() as db:
+        place = db.execute(select(connections.c.destination_id).where(connections.c.id == made)).scalar_one()
+        note = {"count": 47, "stream": "users", "at": time.time() + 60}
+        db.execute(insert(states).values(connection_id=other, stream=COUNTS, state={"users": note}, saved_at_ms=0))
+    row = ended(context, enqueue(context, made))
+    assert attempts_of(context, row.id)[0].streams["users"]["suspicions"][0].startswith("the destination held 50")
+    with context.store.write() as db:
+        db.execute(update(connections).where(connections.c.id == other).values(destination_id=place))
+        states_before = context.queue.states(made)
+        assert states_before[COUNTS]["users"]["lost"] == 3
+        held = {**states_before[COUNTS], "users": {**states_before[COUNTS]["users"], "count": 50, "lost": 0}}
+        db.execute(update(states).where(states.c.connection_id == made, states.c.stream == COUNTS).values(state=held))
+    row = ended(context, enqueue(context, made))
+    assert attempts_of(context, row.id)[0].streams["users"]["status"] == "succeeded"
 
 
 def test_a_shared_state_loses_only_the_part_of_the_stream(context: Context) -> None:

@@ -1,0 +1,117 @@
+"""What a destination held of each stream when the last sync ended, and whether it still does when this one begins.
+
+A count that fell in between is a loss where only what is new is read. It is none where a sync deleted the records
+itself and was cut off before its end, or where another connection that writes to the same place deleted some.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from kitestring.engine.selection import Route
+from kitestring.types import State
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is remembered of a stream, as it stands in a state.
+
+    `count` are the records that the destination held at `at` (epoch seconds) under the name `stream`, `lost` those that
+    it should have held besides. `deleting`: a sync has begun to delete since, and has not noted its end.
+    """
+
+    count: int
+    lost: int = 0
+    stream: str = ""
+    at: float = 0.0
+    deleting: bool = False
+
+    @classmethod
+    def of(cls, value: Any) -> Note | None:
+        """The note in a state; None for something else."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls(max(0, value), max(0, -value))
+        if not isinstance(value, Mapping) or not isinstance(value.get("count"), int):
+            return None
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**known)
+
+
+class Holdings:
+    """The notes of a connection. `others` gives those of the other connections in the same store, when they are asked
+    for."""
+
+    def __init__(self, saved: Mapping[str, Any], others: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        self._notes = {key: note for key, value in saved.items() if (note := Note.of(value)) is not None}
+        self._others = others
+
+    def state(self) -> State:
+        """The notes as a state."""
+        return {key: asdict(note) for key, note in self._notes.items()}
+
+    def lost(self, route: Route, before: int | None) -> tuple[int, str]:
+        """How many records are missing when a sync goes on from a state, and that as a sentence (or nothing).
+
+        `before` is the destination's count now, None where it has none to give.
+        """
+        note = self._notes.get(route.read.key)
+        if note is None or before is None or before >= note.count + note.lost:
+            return 0, ""
+        missing = note.count + note.lost - before
+        if before and (note.deleting or self._explained(note, route.written.key, before)):
+            missing = note.lost
+        if not missing:
+            return 0, ""
+        if missing == note.lost:
+            fact = f"the destination lost {missing} records before, and only what is new was read since"
+        else:
+            left = before or "none"
+            fact = (
+                f"the destination held {note.count} records after the last sync and {left} when this one began, "
+                "and only what is new was read"
+            )
+        return missing, (
+            f"{fact}: read all again (--full-refresh), or, where they were taken out on purpose, accept what is there "
+            "(kitestring state accept)"
+        )
+
+    def _explained(self, note: Note, stream: str, before: int) -> bool:
+        """Whether another connection left the stream with this count since, or is deleting from it."""
+        found = (Note.of(value) for notes in self._others() for value in notes.values())
+        return any(
+            other.deleting or (other.at > note.at and other.count == before and not other.lost)
+            for other in found
+            if other is not None and other.stream == stream
+        )
+
+    def deletes(self, route: Route) -> bool:
+        """Note that this stream is about to lose records; True where that is news, to be saved before they go."""
+        key = route.read.key
+        note = self._notes.get(key) or Note(0)
+        if note.deleting:
+            return False
+        self._notes[key] = replace(note, stream=route.written.key, deleting=True)
+        return True
+
+    def deleted(self, keys: Iterable[str]) -> bool:
+        """Note that records of these streams were deleted outside a sync; True where the notes changed."""
+        known = [key for key in keys if key in self._notes]
+        for key in known:
+            self._notes[key] = replace(self._notes[key], deleting=True)
+        return bool(known)
+
+    def ended(self, route: Route, after: int | None, lost: int) -> bool:
+        """Note what the destination holds at the end of a stream; True where the notes changed.
+
+        The count after a full refresh says nothing about the records that an incremental sync goes on from.
+        """
+        key = route.read.key
+        if not route.read.incremental or (after == 0 and not lost):
+            return self._notes.pop(key, None) is not None
+        if after is None:
+            return False
+        self._notes[key] = Note(after, lost, route.written.key, time.time())
+        return True
