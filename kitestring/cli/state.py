@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitestring.cli.ending import given_of
-from kitestring.cli.sync import STATE, store
+from kitestring.cli.sync import STATE, of_project, store
 
 if TYPE_CHECKING:
+    from kitestring.cli.given import Given
+    from kitestring.engine import StateStore
     from kitestring.types import State
 
 app = typer.Typer(
@@ -31,6 +33,7 @@ app = typer.Typer(
 )
 
 YES = typer.Option("--yes", "-y", help="Do not ask.")
+FORCE = typer.Option("--force", help="Also for a connection or a stream that is not known.")
 CONNECTION = typer.Argument(help="The connection.")
 
 
@@ -92,13 +95,18 @@ def set_(
     stream: Annotated[str, typer.Argument(help="The stream.")],
     value: Annotated[str, typer.Argument(help="Its new state: a JSON object.")],
     state: Annotated[str, STATE] = "",
+    force: Annotated[bool, FORCE] = False,
     yes: Annotated[bool, YES] = False,
 ) -> None:
     """Put a state in the place of a stream's."""
-    states = store(given_of(ctx), state)
+    given = given_of(ctx)
+    states = store(given, state)
     new = parsed(value, "the state")
     with states.lock(connection):
-        old = states.load(connection).get(stream)
+        there = states.load(connection)
+        old = there.get(stream)
+        if old is None and not (force or given.server):  # a server knows its streams
+            expected(given, states, connection, [stream])
         if old is not None and old != new:
             asked(f"The state of {stream} is {json.dumps(old)}. Replace it?", yes)
         states.save(connection, stream, new)
@@ -145,6 +153,7 @@ def import_(
     connection: Annotated[str, CONNECTION],
     file: Annotated[str, typer.Argument(help="{stream: state} as JSON, as `export` writes it; - for stdin.")],
     state: Annotated[str, STATE] = "",
+    force: Annotated[bool, FORCE] = False,
     yes: Annotated[bool, YES] = False,
 ) -> None:
     """Put the states of a file in the place of a connection's."""
@@ -162,9 +171,13 @@ def import_(
                 f"the state of {stream} in {file} is {type(value).__name__}, it should be a JSON object",
                 hint='Write {"stream": {…}}, as `kitestring state export` does.',
             )
-    states = store(given_of(ctx), state)
+    given = given_of(ctx)
+    states = store(given, state)
     with states.lock(connection):
         old = states.load(connection)
+        news = [stream for stream in new if stream not in old]
+        if news and not (force or given.server):
+            expected(given, states, connection, news)
         if old and old != new:
             asked(f"{connection} has states of {', '.join(sorted(old))}. Replace them all?", yes)
         for stream, value in new.items():
@@ -190,6 +203,54 @@ def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
             hint=f"These have one: {', '.join(names)}." if names else "None has one yet: `kitestring sync` makes it.",
         )
     return found
+
+
+def expected(given: Given, states: StateStore, connection: str, streams: list[str]) -> None:
+    """Raise `ConfigError` for a stream that the connection does not have: no sync would ever look at its state.
+
+    A connection of the project is known by the catalog of its source, where that can be had, else by the streams that
+    the project names for it; another one by the states it has.
+    """
+    from kitestring.errors import ConfigError
+    from kitestring.library import did_you_mean
+    from kitestring.types import COUNTS, GLOBAL
+
+    force = "Add --force to set it all the same."
+    in_project = given.file.file.connections if given.file is not None else {}
+    names = sorted({*in_project, *states.connections()})
+    if connection not in names:
+        raise ConfigError(
+            f"there is no connection {connection}{did_you_mean(connection, names)}",
+            hint=(f"These are known: {', '.join(names)}. " if names else "") + force,
+        )
+    known = {stream for stream in states.load(connection) if stream not in (COUNTS, GLOBAL)}
+    if connection in in_project:
+        known |= keys_of(given, connection)
+    for stream in streams:
+        if stream and stream not in known:
+            raise ConfigError(
+                f"the connection {connection} has no stream {stream}{did_you_mean(stream, known)}",
+                hint=f"It has: {', '.join(sorted(known))}. {force}",
+            )
+
+
+def keys_of(given: Given, connection: str) -> set[str]:
+    """The keys of the streams of a connection of the project."""
+    from kitestring.errors import KitestringError
+
+    run = of_project(given, connection)
+    chosen = None if run.streams is None else [one.name for one in run.streams]
+    try:
+        source = run.source()
+        try:
+            catalog = source.discover()
+        finally:
+            source.close()
+    except KitestringError:
+        return set(chosen or ())
+    if chosen is None:
+        return {stream.key for stream in catalog}
+    return {found.key if (found := catalog.get(name)) is not None else name for name in chosen}
 
 
 def wanted(states: dict[str, State], connection: str, stream: str) -> str:

@@ -146,8 +146,7 @@ class Files(Destination):
     def store(self) -> Store:
         if self._store is None:
             remote = "://" in self.path and not self.path.startswith("file://")
-            local = Path(self.path.removeprefix("file://")).expanduser()
-            self._store = RemoteStore(self.path, self.storage_options) if remote else LocalStore(local)
+            self._store = RemoteStore(self.path, self.storage_options) if remote else LocalStore(local(self.path))
         return self._store
 
     def codec(self) -> Codec:
@@ -271,6 +270,22 @@ class Encoded(Batch):
         super().__init__(stream, table=table)
         self.rejects = rejects
         self.data = data
+
+
+def local(path: str) -> Path:
+    """The folder that `path` names. `ConfigError` for what cannot be one, or is rather an address with a slip in it."""
+    slip = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/?(?!/)", path)  # one letter is a drive of Windows
+    if slip and slip[1] != "file":
+        raise ConfigError(
+            f"{path} begins like an address and lacks the two slashes of one",
+            hint=f"Write {slip[1]}://…, or ./{path} for a folder of this name.",
+        )
+    if "\0" in path or not path.strip():
+        raise ConfigError("`path` is empty or holds a character that no path has", hint="Name a folder or a URL.")
+    try:
+        return Path(path.removeprefix("file://")).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path} names the home of a user whom nobody knows", hint="Write the whole path.") from error
 
 
 def folder(stream: Stream) -> str:

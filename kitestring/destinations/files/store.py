@@ -13,7 +13,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -56,7 +56,8 @@ class LocalStore:
         self.root = root
 
     def check(self) -> None:
-        nearest = next(path for path in [self.root, *self.root.parents] if path.exists())
+        with self._reading():
+            nearest = self._nearest()
         if not nearest.is_dir():
             raise ConfigError(f"{nearest} is a file, a folder is wanted", hint="Choose another `path`.")
         if not os.access(nearest, os.W_OK | os.X_OK):
@@ -64,17 +65,24 @@ class LocalStore:
                 f"{nearest} may not be written by this user", hint="Choose another `path`, or its rights."
             )
 
+    def _nearest(self) -> Path:
+        """The root, or the nearest of the folders above it that there is."""
+        return next(path for path in [self.root, *self.root.parents] if path.exists())
+
     def names(self, folder: str) -> list[str]:
-        try:
-            return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_file())
-        except FileNotFoundError:
-            return []
+        with self._reading():
+            try:
+                return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_file())
+            except FileNotFoundError:
+                return []
 
     def open(self, folder: str, name: str) -> BinaryIO:
-        return open(self.root / folder / name, "rb")
+        with self._reading():
+            return open(self.root / folder / name, "rb")
 
     def size(self, folder: str, name: str) -> int:
-        return (self.root / folder / name).stat().st_size
+        with self._reading():
+            return (self.root / folder / name).stat().st_size
 
     def put(self, folder: str, name: str, data: Any) -> None:
         with self._writing():
@@ -135,8 +143,14 @@ class LocalStore:
     def _aside(self, source: Path) -> Path:
         return source.with_name(source.name + ".aside")
 
+    def _reading(self) -> AbstractContextManager[None]:
+        return self._using("read")
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return self._using("written")
+
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _using(self, how: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -144,8 +158,18 @@ class LocalStore:
                 raise ConfigError(
                     f"the disk of {self.root} is full", hint="Free space, or choose another `path`; then sync again."
                 ) from error
+            if error.errno == errno.ENAMETOOLONG:
+                longest = max((len(os.fsencode(part)) for part in Path(error.filename or self.root).parts), default=0)
+                raise ConfigError(
+                    f"a name in `path` has {longest} bytes, which is more than this file system takes",
+                    hint="Choose another `path`.",
+                ) from error
+            if error.errno == errno.ENOTDIR:
+                raise ConfigError(
+                    f"{self._nearest()} is a file, a folder is wanted", hint="Choose another `path`."
+                ) from error
             raise ConfigError(
-                f"{error.filename or self.root} cannot be written: {error.strerror}",
+                f"{error.filename or self.root} cannot be {how}: {error.strerror}",
                 hint="Check `path` and the rights of this user.",
             ) from error
 

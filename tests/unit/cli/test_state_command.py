@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -100,3 +101,46 @@ def test_a_lower_count_can_be_accepted(run: Run, folder: Path) -> None:
     assert run("state", "accept", "copy").exit_code == 0
     assert run("sync", "copy").exit_code == 0
     assert run("state", "accept", "cpy").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (("people_to_shelf", "user"), ("people_to_shelf has no stream user; did you mean users?", "products, users")),
+        (("people_to_shelf", "purchases"), ("people_to_shelf has no stream purchases", "It has: products, users.")),
+        (
+            ("people_to_self", "users"),
+            ("no connection people_to_self; did you mean people_to_shelf?", "Add --force"),
+        ),
+        (("feed_to_shelf", "item"), ("feed_to_shelf has no stream item; did you mean items?", "Add --force")),
+    ],
+)
+def test_a_state_that_no_sync_would_look_at_is_refused(run: Run, project: Path, words: Any, facts: Any) -> None:
+    result = run("state", "set", *words, "{}", "-y")
+    assert result.exit_code == 2
+    for fact in facts:
+        assert fact in " ".join(result.output.split())
+    assert "No connection has a state" in run("state", "list").stdout
+    assert run("state", "set", *words, "{}", "-y", "--force").exit_code == 0
+    assert run("state", "show", *words).stdout == "{}\n"
+    assert run("state", "set", *words, '{"a": 1}', "-y").exit_code == 0  # it has a state now
+
+
+def test_a_state_can_be_set_before_the_first_sync(run: Run, project: Path) -> None:
+    assert run("state", "set", "people_to_shelf", "users", "{}").exit_code == 0
+    assert run("state", "set", "feed_to_shelf", "items", "{}").exit_code == 0
+
+
+def test_a_source_that_cannot_be_asked_has_the_streams_that_the_project_names(run: Run, project: Path) -> None:
+    text = project.read_text().replace("connector: sample\n    config: {count: 5}", "connector: nothing_like_it")
+    project.write_text(text)
+    assert run("state", "set", "people_to_shelf", "users", "{}").exit_code == 0
+    assert run("state", "set", "people_to_shelf", "user", "{}").exit_code == 2
+
+
+def test_an_import_of_streams_that_are_not_there_is_refused(synced: Run, project: Path) -> None:
+    before = synced("state", "export", "people_to_shelf").stdout
+    result = synced("state", "import", "people_to_shelf", "-", "-y", input='{"users": {}, "prodcts": {}}')
+    assert result.exit_code == 2
+    assert "did you mean products?" in " ".join(result.output.split())
+    assert synced("state", "export", "people_to_shelf").stdout == before

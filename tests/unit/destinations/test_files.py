@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 import os
+import re
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -15,7 +16,9 @@ from kitestring.batch import Batch
 from kitestring.config import masked
 from kitestring.destinations.files import Files, folder
 from kitestring.destinations.files.store import LocalStore
+from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
+from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream, WriteMode
 
 STREAM = Stream(
@@ -395,3 +398,44 @@ def test_storage_options_are_secret_as_text_or_as_an_object():
 def test_the_registry_finds_it(tmp_path):
     assert isinstance(registry.destination("files", {"path": str(tmp_path)}), Files)
     assert isinstance(Files(path=str(tmp_path)).store(), LocalStore)
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [
+        ("a-file", "a-file is a file, a folder is wanted"),
+        ("a-file/below/it", "a-file is a file, a folder is wanted"),
+        ("x" * 300, "a name in `path` has 300 bytes, which is more than this file system takes"),
+        ("s3:/bucket/folder", "begins like an address and lacks the two slashes of one"),
+        ("", "`path` is empty"),
+        ("a\0b", "holds a character that no path has"),
+        ("~nobody-of-this-name/x", "names the home of a user whom nobody knows"),
+        ("nofs://x", "nofs:// is not a file system that fsspec knows"),
+    ],
+)
+def test_a_wrong_path_is_told_alike_by_the_check_and_by_a_sync(tmp_path, monkeypatch, path, fact):
+    monkeypatch.chdir(tmp_path)
+    Path("a-file").write_text("x")
+    with pytest.raises(ConfigError, match=re.escape(fact)) as told:
+        Files(path=path).check()
+    assert told.value.hint
+    result = run(MemorySource(records={"t": [{"id": 1}]}), Files(path=path), ["t"])
+    assert isinstance(result.error, ConfigError)
+    assert fact in result.error.message
+    assert result.error.hint
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a-file"]
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_no_defect(tmp_path):
+    files = Files(path=str(tmp_path))
+    sync(files, "append", named((1, "a")))
+    (name,) = files.store().names("things")
+    (tmp_path / "things" / name).unlink()
+    with pytest.raises(ConfigError, match=f"{name} cannot be read: No such file"):
+        files.store().open("things", name)
+
+
+def test_a_colon_in_the_name_of_a_folder_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sync(Files(path="./s3:/bucket"), "append", named((1, "a")))
+    assert (tmp_path / "s3:" / "bucket" / "things").is_dir()
