@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from typing import Any
@@ -26,6 +25,7 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.server.auth import user
 from kitestring.server.context import Context
+from kitestring.server.round import Round
 from kitestring.server.settings import LOOPBACK
 from kitestring.server.store.tables import notices, workspaces
 
@@ -85,33 +85,17 @@ def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
     return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
 
 
-class Courier:
+class Courier(Round):
     """Sends what waits, in a thread of its own. `start` it, and `stop` it in the end."""
 
+    name = "courier"
+
     def __init__(self, context: Context, *, look_s: float = LOOK_S) -> None:
+        super().__init__(look_s)
         self.context = context
-        self.look_s = look_s
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="kitestring-notify", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self.look_s):
-            try:
-                while not self._stop.is_set() and self.send_next():
-                    pass
-            except KitestringError as error:
-                log.warning("notices cannot be looked up", extra={"error": error.message})
-            except Exception:
-                log.exception("notices cannot be sent")
+    def work(self) -> bool:
+        return self.send_next()
 
     def send_next(self) -> bool:
         """Send one notice that is due; False when there is none. One that cannot be sent is due again later."""

@@ -7,7 +7,6 @@ finds it no longer due. Runs that were missed (nothing was running, the clock ju
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -16,6 +15,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server import schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs import Busy
+from kitestring.server.round import Round
 from kitestring.server.store.tables import connections
 
 log = logging.getLogger("kitestring.scheduler")
@@ -33,33 +33,17 @@ NEEDED = (
 """Not the whole row: its catalog can have megabytes."""
 
 
-class Scheduler:
+class Scheduler(Round):
     """Looks for due connections in a thread of its own. `start` it, and `stop` it in the end."""
 
+    name = "scheduler"
+
     def __init__(self, context: Context, *, look_s: float = LOOK_S) -> None:
+        super().__init__(look_s)
         self.context = context
-        self.look_s = look_s
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="kitestring-scheduler", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self.look_s):
-            try:
-                while self.run_due() == AT_ONCE and not self._stop.is_set():
-                    pass
-            except KitestringError as error:  # the database is away: it comes back, and nothing is lost
-                log.warning("due connections cannot be looked up", extra={"error": error.message})
-            except Exception:
-                log.exception("the scheduler met an error that nobody foresaw")
+    def work(self) -> bool:
+        return self.run_due() == AT_ONCE
 
     def run_due(self) -> int:
         """Make the jobs of the connections that are due, a hundred at the most; how many connections were due."""
