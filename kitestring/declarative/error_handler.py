@@ -67,7 +67,7 @@ class HttpResponseFilter:
         self.contains = str(node.get("error_message_contains", ""))
         predicate = node.get("predicate")
         self.predicate = node.condition(predicate) if predicate else None
-        self.message = node.text("error_message", "")
+        self.message = node.text("error_message", "", tolerant=True)
         self.failure = str(node.get("failure_type", ""))
         self._speaks = bool(node.get("error_message"))
         if self.action and not (self.codes or self.contains or self.predicate):

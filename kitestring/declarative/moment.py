@@ -93,6 +93,9 @@ class Months:
     def __neg__(self) -> Months:
         return Months(-self.months, -self.rest)
 
+    def __str__(self) -> str:
+        return f"{self.months} month{'s' if self.months > 1 else ''}, {self.rest}"
+
     def __mul__(self, times: int) -> Months:
         return Months(self.months * times, self.rest * times)
 

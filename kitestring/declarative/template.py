@@ -1,7 +1,7 @@
 """Templates: Jinja in a sandbox, compiled once; texts without Jinja and plain look-ups never reach it.
 
 The value of a template is its rendered text read as a Python literal where it is one (`"5"` becomes 5), as Airbyte's
-engine does. What is undefined renders as nothing.
+engine does. What is undefined renders as nothing; to look into something undefined fails, where a text is expected.
 """
 
 from __future__ import annotations
@@ -93,9 +93,11 @@ class Templates:
         *,
         types: Types | None = None,
         empty: Any = "",
+        tolerant: bool = False,
     ) -> Template:
         """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
-        value of one that renders to nothing.
+        value of one that renders to nothing, and of one that looks into something undefined where it is not an empty
+        text, or the template is `tolerant`. (Airbyte's engine makes the same difference.)
         """
         if not isinstance(text, str):
             return Template(text, lambda _: text, True)
@@ -106,8 +108,15 @@ class Templates:
         source = self._source(text, place)
         render = source.bound(self.config, parameters, place)
 
+        tolerant = tolerant or empty != ""
+
         def evaluate(context: Context) -> Any:
-            return valued(render(context), types, empty)
+            found = render(context)
+            if isinstance(found, Failed):
+                if tolerant:
+                    return empty
+                raise found
+            return valued(found, types, empty)
 
         if not source.names <= KNOWN or source.changes:
             return Template(text, evaluate, False)
@@ -147,6 +156,8 @@ def valued(result: Any, types: Types | None, empty: Any) -> Any:
     if result is _MISSING:
         return empty
     if isinstance(result, str):
+        if type(result) is not str:  # Jinja's Markup
+            result = str.__str__(result)
         return literal(result, types) if result else empty
     if types is None:
         if result is None or isinstance(result, bool | int | float):
@@ -197,7 +208,7 @@ class Source:
             raise wrong(place, text, f"the template cannot be compiled: {error}") from error
 
     def bound(self, config: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> Render:
-        """The template with these constants: `render(context)` is its text, a found value, or `_MISSING`."""
+        """The template with these constants: `render(context)` is a text, a value, `_MISSING`, or a `Failed`."""
         slow = self._slow(config, parameters, place)
         path = self._path
         if path is None:
@@ -205,13 +216,15 @@ class Source:
         root, steps = ALIASES.get(path[0], path[0]), path[1]
         fixed = {"config": config, "parameters": parameters}.get(root)
 
+        last = len(steps)
+
         def fast(context: Context) -> Any:
             value = fixed if fixed is not None else context.get(root)
-            for step, default in steps:
+            for number, (step, default) in enumerate(steps, 1):
                 if isinstance(value, dict):
                     value = value.get(step, default)
                     if value is _MISSING:
-                        return _MISSING
+                        return _MISSING if number == last else slow(context)
                 elif type(value) is list and type(step) is int and -len(value) <= step < len(value):
                     value = value[step]
                 else:
@@ -243,8 +256,9 @@ class Source:
                 return joined(template, whole)
             except MemoryError as error:
                 raise wrong(place, text, "the template takes too much memory") from error
-            except UndefinedError:
-                return _MISSING
+            except UndefinedError as error:
+                found = wrong(place, text, f"the template looks into something that is not there ({error.message})")
+                return Failed(found.message, hint=found.hint, **found.fields)
             except TypeError:
                 return text
             except SecurityError as error:

@@ -229,6 +229,8 @@ def opened(token: re.Match[str]) -> str:
 
 
 NOW = re.compile(r"20[2-9]\d-\d\d-\d\dT[\d:]+\.\d+\+00:00")
+LONG = 2000
+"""Characters of a record that stand in one line."""
 TIMES = ("iat", "exp", "nbf")
 
 
@@ -291,7 +293,10 @@ def shown(case: Case, messages: list[dict[str, Any]], url: str) -> Iterator[str]
         elif kind == "RECORD":
             record = message["record"]
             reference = record.get("file_reference")
-            records.append(f"{record['stream']} {line(record['data'])}" + (f" {line(reference)}" if reference else ""))
+            text = line(record["data"])
+            if len(text) > LONG:
+                text = json.dumps(record["data"], sort_keys=True, ensure_ascii=False, indent=1)
+            records.append(f"{record['stream']} {text}" + (f" {line(reference)}" if reference else ""))
         elif kind == "STATE" and "stream" in message["state"]:
             one = message["state"]["stream"]
             states[one["stream_descriptor"]["name"]] = one.get("stream_state")

@@ -42,7 +42,6 @@ def value(text: Any, types: tuple[type, ...] | None = None, empty: Any = "", **c
         ("{{ config.nested.none }}", None),
         ("{{ config['flag'] }}", True),
         ("{{ config.absent }}", ""),
-        ("{{ config.absent.deeper.still }}", ""),
         ("{{ config.get('absent', 3) }}", 3),
         ("{{ parameters.size }}", 7),
         ("{{ parameters['size'] + 1 }}", 8),
@@ -245,3 +244,19 @@ def test_a_literal_of_any_length_does_no_harm() -> None:
     assert literal("1_000") == 1000
     assert literal("3+4j") == "3+4j"
     assert literal("set()") == set()
+
+
+@pytest.mark.parametrize("text", ["{{ config.absent.deeper.still }}", "{{ config['absent']['x'] ~ 'y' }}"])
+def test_to_look_into_something_undefined_fails_where_a_text_is_expected(text: str) -> None:
+    templates = Templates({"here": 1})
+    with pytest.raises(Failed, match=r"looks into something that is not there .*absent"):
+        templates.compile(text, {}, "here")({})
+    assert templates.compile(text, {}, "here", empty=None)({}) is None
+    assert templates.compile(text, {}, "here", tolerant=True)({}) == ""
+    assert templates.condition(text, {}, "here")({}) is False
+
+
+def test_what_jinja_escapes_is_a_plain_text() -> None:
+    found = Templates({"page": "<b>"}).compile("{{ config.page | escape }}", {}, "here")({})
+    assert type(found) is str
+    assert found == "&lt;b&gt;"
