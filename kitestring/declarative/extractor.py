@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from kitestring.declarative import field, shape
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.slice import Slice
+from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -42,7 +43,9 @@ class DpathExtractor:
             return [body for body in bodies if body]
         found: list[Any] = []
         for body in bodies:
-            value = field.every(body, path) if "*" in path else field.get(body, path, [])
+            value = field.every(body, path) if "*" in path else field.get(body, path, None)
+            if value is None:
+                value = self._patterned(body, path)
             if len(bodies) == 1 and isinstance(value, list) and self._expander is None:
                 return value
             if isinstance(value, list):
@@ -50,6 +53,18 @@ class DpathExtractor:
             elif value:
                 found.append(value)
         return [one for record in found for one in self._expander.expanded(record)] if self._expander else found
+
+    def _patterned(self, body: Any, path: list[Any]) -> Any:
+        """The value at a path with patterns (`item_*`, `**`), of which there may be one; an empty list without any."""
+        if not any(isinstance(step, str) and any(sign in step for sign in "*?[") for step in path):
+            return []
+        found = [holder[name] for holder, name in field.matches(body, path)]
+        if len(found) > 1:
+            raise ConfigError(
+                f"{len(found)} places of the page match the path {path}, one is expected",
+                hint="Write `*` for a step where all are wanted.",
+            )
+        return found[0] if found else []
 
     def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
         return shape.doubt(bodies, [part({}) for part in self._path], names, listed, found_before)

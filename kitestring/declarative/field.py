@@ -72,17 +72,23 @@ def replace(node: Any, path: Sequence[Any], value: Any) -> bool:
 
 
 def delete(record: Any, pointer: Sequence[Any], keep: Callable[[Any], bool] | None = None) -> None:
-    """Delete what matches the pointer: names, `*` and other wildcards, `**` for any depth; `keep` spares a value."""
+    """Delete what matches the pointer: names, `*` and other wildcards, `**` for any depth; `keep` spares a value.
+
+    In a list only the last place goes; another becomes null, so that those behind it stay where they are.
+    """
     for holder, name in list(matches(record, pointer)):
         try:
             if keep is None or not keep(holder[name]):
-                del holder[name]
+                if isinstance(holder, list) and name != len(holder) - 1:
+                    holder[name] = None
+                else:
+                    del holder[name]
         except (KeyError, IndexError):
             continue
 
 
 def matches(node: Any, pointer: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """The containers and keys at which a pointer ends, the last place of a list first."""
+    """The containers and keys at which a pointer ends."""
     name, rest = pointer[0], pointer[1:]
     if name == "**":
         if rest:
@@ -108,7 +114,7 @@ def matches(node: Any, pointer: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
 def members(node: Any) -> list[tuple[Any, Any]]:
     if isinstance(node, dict):
         return list(node.items())
-    return list(enumerate(node))[::-1] if isinstance(node, list) else []
+    return list(enumerate(node)) if isinstance(node, list) else []
 
 
 _NOTHING = object()

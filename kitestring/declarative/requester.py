@@ -168,6 +168,8 @@ class HttpRequester:
             whole = self._json(context)
             if isinstance(whole, Mapping):
                 options.add("body_json", whole)
+            elif isinstance(whole, str) and whole:
+                raise self.node.wrong(f"is {whole!r:.80}, an object is expected", "request_body_json")
             elif whole:
                 options.json = whole
 

@@ -68,6 +68,8 @@ class DeclarativeStream:
             self.cursor is not None and self.cursor.whole_stream
         )
         self._migrations = node.children("state_migrations", stream=self)
+        self._places: dict[str, int] = {}
+        self._placed: list[Any] = []
         self.uploader: FileUploader | None = node.child(
             "file_uploader", "FileUploader", name=self.name, key=primary_key(node)
         )
@@ -237,15 +239,24 @@ class DeclarativeStream:
         whole = self._global or bool(found.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
         if not whole:
             key = partition_key(note["partition"])
-            place = next((i for i, s in enumerate(states) if partition_key(s["partition"]) == key), None)
+            places = self._places_in(found.get("states") or [])
+            place = places.get(key)
             progress = cursor.progress(states[place]["cursor"] if place is not None else note["since"])
             stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
             entry = {"partition": note["partition"], "cursor": cursor.running(cursor.add(progress, stretch))}
             if place is None:
+                places[key] = len(states)
                 states.append(entry)
             else:
                 states[place] = entry
+            self._placed = states
         return {**found, "use_global_cursor": whole, "states": [] if whole else states, RUN: run}
+
+    def _places_in(self, states: list[Any]) -> dict[str, int]:
+        """Where each partition's entry stands. Kept from one merge to the next: a state may have 10,000 entries."""
+        if states is not self._placed:
+            self._places = {partition_key(one["partition"]): place for place, one in enumerate(states)}
+        return self._places
 
     def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
         """The state when all slices were read."""

@@ -65,6 +65,8 @@ def serving() -> Iterator[Api]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def log_message(self, *_: Any) -> None: ...
 

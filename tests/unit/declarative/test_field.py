@@ -52,6 +52,8 @@ def test_deleting_takes_wildcards_and_a_condition() -> None:
     assert record == {"a": {"y": 2}, "b": [{}, {}], "keep": {"deep": {}}}
     field.delete(record, ["b", 0])
     field.delete(record, ["no", "where"])
-    assert record["b"] == [{}]
+    assert record["b"] == [None, {}]  # a place in the middle of a list is kept
+    field.delete(record, ["b", 1])
+    assert record["b"] == [None]
     field.delete(record, ["**"])
     assert record == {}

@@ -9,7 +9,7 @@ from loopback import Api, Open, cursor, stream, sync
 
 from kitestring.declarative import stream as streams
 from kitestring.errors import ConfigError
-from kitestring.types import SyncMode
+from kitestring.types import Checkpoint, SyncMode
 
 PLACE = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "color"}
 
@@ -417,3 +417,23 @@ def test_partitions_are_planned_as_they_are_taken(api: Api, open_source: Open) -
     keys = {next(planned).key for _ in range(3)}
     assert len(keys) == 3
     assert len(api.calls) <= 4
+
+
+def test_a_partition_finds_its_state_without_a_look_at_all_others(
+    api: Api, open_source: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    original = streams.partition_key
+    monkeypatch.setattr(streams, "partition_key", lambda partition: asked.append(1) or original(partition))
+    api.answers["/things"] = {"data": [{"id": 1, "updated_at": "2024-01-15T00:00:00Z"}]}
+    router = {"type": "ListPartitionRouter", "cursor_field": "kind", "values": [f"k{i}" for i in range(200)]}
+    source = open_source(stream(url=api.url, incremental_sync=cursor(), retriever={"partition_router": router}))
+    things = source.discover().get("things")
+    assert things is not None
+    state: dict[str, Any] = {}
+    for partition in source.partitions([things], {}):
+        for item in source.read(partition, {}):
+            if isinstance(item, Checkpoint):
+                state = source.merge("things", state, item.state)
+    assert len(state["states"]) == 200
+    assert len(asked) < 200 * 4
