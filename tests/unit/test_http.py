@@ -343,11 +343,11 @@ def test_a_budget_spreads_calls_over_threads(api):
             thread.start()
         for thread in threads:
             thread.join()
-    times.sort()
     arrivals = sorted(c.at for c in api.calls("/limited"))
     assert len(arrivals) == 12
-    assert times[-1] - began >= 0.6
-    assert all(later - earlier > 0.25 for earlier, later in zip(arrivals, arrivals[5:], strict=False))
+    assert max(times) - began >= 0.6
+    # A busy machine makes a call arrive late, never early: none comes before the window that has room for it.
+    assert all(arrival - began >= 0.3 * (number // 5) - 0.01 for number, arrival in enumerate(arrivals))
 
 
 def test_a_budget_counts_retries_too(api):
