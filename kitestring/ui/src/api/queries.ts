@@ -1,0 +1,21 @@
+/** What is asked of the server more than once: kept for a moment, asked again when it may have changed. */
+import { QueryCache, QueryClient } from '@tanstack/react-query';
+
+import { ApiError } from './client';
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      // The session has ended: ask who one is, which leads to the page for signing in.
+      if (error instanceof ApiError && error.status === 401 && query.queryKey[0] !== 'session') {
+        void queryClient.invalidateQueries({ queryKey: ['session'] });
+      }
+    },
+  }),
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (times, error) => times < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 502),
+    },
+  },
+});

@@ -1,0 +1,105 @@
+/** Who one is here, and in which workspace one works. */
+import { queryOptions, useQuery } from '@tanstack/react-query';
+import { useCallback, useSyncExternalStore } from 'react';
+
+import { api, ApiError, OWN, PUBLIC, setCsrf } from '../api/client';
+import { queryClient } from '../api/queries';
+
+export type Role = 'reader' | 'runner' | 'editor' | 'admin';
+export const ROLES: Role[] = ['reader', 'runner', 'editor', 'admin'];
+
+export interface Session {
+  name: string;
+  userId: string | null;
+  instanceAdmin: boolean;
+  workspaces: { id: string; role: Role }[];
+  organizations: { id: string; role: Role }[];
+  csrfToken: string | null;
+}
+
+export interface Ways {
+  open: boolean;
+  password: boolean;
+  oidc: string | null;
+}
+
+export interface Workspace {
+  workspaceId: string;
+  name: string;
+}
+
+export const waysQuery = queryOptions({
+  queryKey: ['ways'],
+  queryFn: () => api.get<Ways>(`${OWN}/session/ways`),
+  staleTime: 60_000,
+});
+
+/** The session, or null when one has to sign in first. */
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: async () => {
+    try {
+      const session = await api.get<Session>(`${OWN}/session`);
+      setCsrf(session.csrfToken);
+      return session;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null;
+      throw error;
+    }
+  },
+  staleTime: 60_000,
+});
+
+export async function signIn(email: string, password: string): Promise<void> {
+  const session = await api.post<Session>(`${OWN}/session/login`, { email, password });
+  setCsrf(session.csrfToken);
+  queryClient.clear();
+  queryClient.setQueryData(sessionQuery.queryKey, session);
+}
+
+export async function signOut(): Promise<void> {
+  await api.post(`${OWN}/session/logout`);
+  setCsrf(null);
+  queryClient.clear();
+}
+
+export const workspacesQuery = queryOptions({
+  queryKey: ['workspaces'],
+  queryFn: async () => (await api.get<{ data: Workspace[] }>(`${PUBLIC}/workspaces`, { limit: 100 })).data,
+  staleTime: 60_000,
+});
+
+const KEY = 'kitestring.workspace';
+const listeners = new Set<() => void>();
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function chooseWorkspace(id: string): void {
+  localStorage.setItem(KEY, id);
+  listeners.forEach((tell) => tell());
+}
+
+/** The workspace of the pages (the one chosen last, else the first), and whether one holds a role in it. */
+export function useWorkspace(): {
+  workspaceId: string | undefined;
+  workspaces: Workspace[];
+  may: (role: Role) => boolean;
+} {
+  const chosen = useSyncExternalStore(subscribe, () => localStorage.getItem(KEY));
+  const workspaces = useQuery(workspacesQuery).data ?? [];
+  const session = useQuery(sessionQuery).data;
+  const workspaceId = (workspaces.find((one) => one.workspaceId === chosen) ?? workspaces[0])?.workspaceId;
+  const may = useCallback(
+    (role: Role) => {
+      if (!session) return false;
+      if (session.instanceAdmin) return true;
+      const held = session.workspaces.find((one) => one.id === workspaceId)?.role;
+      return held !== undefined && ROLES.indexOf(held) >= ROLES.indexOf(role);
+    },
+    [session, workspaceId],
+  );
+  return { workspaceId, workspaces, may };
+}

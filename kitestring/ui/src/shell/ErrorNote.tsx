@@ -1,0 +1,28 @@
+/** What went wrong, in a sentence, and what to do about it. */
+import { Alert, Button, Group, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+
+import { ApiError } from '../api/client';
+
+export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void }) {
+  const said = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof ApiError ? error.hint : '';
+  return (
+    <Alert color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} role="alert" title={said}>
+      {(hint || retry) && (
+        <Group justify="space-between" gap="sm">
+          {hint && (
+            <Text size="sm" c="var(--mantine-color-text)">
+              {hint}
+            </Text>
+          )}
+          {retry && (
+            <Button size="xs" variant="default" onClick={retry}>
+              Try again
+            </Button>
+          )}
+        </Group>
+      )}
+    </Alert>
+  );
+}

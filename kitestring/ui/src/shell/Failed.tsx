@@ -1,0 +1,38 @@
+/** What stands in the place of a page that could not be shown, or that there is not. */
+import { Button, Container } from '@mantine/core';
+import { IconMapOff } from '@tabler/icons-react';
+import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router';
+
+import { Empty } from './Empty';
+import { ErrorNote } from './ErrorNote';
+
+export function Failed({ error, reset }: ErrorComponentProps) {
+  const router = useRouter();
+  return (
+    <Container size="sm" py="xl">
+      <ErrorNote
+        error={error}
+        retry={() => {
+          reset();
+          void router.invalidate();
+        }}
+      />
+    </Container>
+  );
+}
+
+export function Missing() {
+  return (
+    <Empty
+      icon={<IconMapOff size={28} aria-hidden />}
+      title="There is nothing at this address"
+      action={
+        <Button component={Link} to="/connections" variant="light">
+          To the connections
+        </Button>
+      }
+    >
+      It may have been deleted, or the address has a slip in it.
+    </Empty>
+  );
+}

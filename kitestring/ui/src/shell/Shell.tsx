@@ -1,0 +1,100 @@
+/** The frame of every page: where one can go, who one is, in which workspace. */
+import { Alert, AppShell, Box, Burger, Code, Group, Image, NavLink, Select, Text, UnstyledButton } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import {
+  IconArrowsRightLeft,
+  IconDatabaseExport,
+  IconDatabaseImport,
+  IconLockOpen,
+  IconSearch,
+  IconSettings,
+} from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+
+import { chooseWorkspace, useWorkspace, waysQuery } from '../session/session';
+import { Person } from './Person';
+
+const PLACES = [
+  { to: '/connections', label: 'Connections', icon: IconArrowsRightLeft },
+  { to: '/sources', label: 'Sources', icon: IconDatabaseExport },
+  { to: '/destinations', label: 'Destinations', icon: IconDatabaseImport },
+  { to: '/search', label: 'Search', icon: IconSearch },
+  { to: '/settings', label: 'Settings', icon: IconSettings },
+] as const;
+
+export function Shell() {
+  const [opened, { toggle, close }] = useDisclosure();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const { workspaceId, workspaces } = useWorkspace();
+  const open = useQuery(waysQuery).data?.open;
+  return (
+    <AppShell
+      header={{ height: 56 }}
+      navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: !opened } }}
+      padding={{ base: 'md', md: 'xl' }}
+    >
+      <a href="#content" className="skip">
+        Skip to the content
+      </a>
+      <AppShell.Header px="md">
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
+            <UnstyledButton component={Link} to="/connections" aria-label="Kitestring">
+              <Group gap={8} wrap="nowrap">
+                <Image src="/kite.svg" w={28} h={28} alt="" />
+                <Text fw={700} size="lg">
+                  Kitestring
+                </Text>
+              </Group>
+            </UnstyledButton>
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            {workspaces.length > 1 && (
+              <Select
+                aria-label="Workspace"
+                size="xs"
+                w={170}
+                allowDeselect={false}
+                value={workspaceId ?? null}
+                data={workspaces.map((one) => ({ value: one.workspaceId, label: one.name }))}
+                onChange={(value) => value && chooseWorkspace(value)}
+              />
+            )}
+            <Person />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="xs" component="nav" aria-label="Places">
+        {PLACES.map((place) => (
+          <NavLink
+            key={place.to}
+            component={Link}
+            to={place.to}
+            label={place.label}
+            leftSection={<place.icon size={18} stroke={1.6} aria-hidden />}
+            active={path.startsWith(place.to)}
+            aria-current={path.startsWith(place.to) ? 'page' : undefined}
+            onClick={close}
+            variant="light"
+            style={{ borderRadius: 'var(--mantine-radius-md)' }}
+          />
+        ))}
+      </AppShell.Navbar>
+      <AppShell.Main id="content" tabIndex={-1}>
+        <Box maw={1280} mx="auto">
+          {open && (
+            <Alert mb="lg" p="xs" variant="default" icon={<IconLockOpen size={18} aria-hidden />}>
+              <Text size="sm" c="dimmed">
+                Nobody signs in here yet: the server answers this machine only. Add the first user with{' '}
+                <Code>kitestring user add you@example.com</Code>.
+              </Text>
+            </Alert>
+          )}
+          <Outlet />
+        </Box>
+      </AppShell.Main>
+    </AppShell>
+  );
+}

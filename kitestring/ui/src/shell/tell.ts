@@ -1,0 +1,14 @@
+/** Short notices in the corner: what was done, or why not. */
+import { notifications } from '@mantine/notifications';
+
+import { ApiError } from '../api/client';
+
+export function tellDone(message: string): void {
+  notifications.show({ message, color: 'kite', autoClose: 4000 });
+}
+
+export function tellError(error: unknown): void {
+  const title = error instanceof Error ? error.message : String(error);
+  const message = error instanceof ApiError ? error.hint : '';
+  notifications.show({ title, message, color: 'red', autoClose: 10_000 });
+}
