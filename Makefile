@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo ui test check format bench clean
 
 # The system's certificates: behind a company's proxy uv's own do not know its authority. (The second name is older uv's.)
 export UV_SYSTEM_CERTS ?= 1
@@ -20,8 +20,12 @@ help: ## Show the targets
 demo: .venv/.demo ## A help desk into a Milvus collection, three searches, and what a change costs (about a minute)
 	@.venv/bin/kitestring demo
 
+ui: .venv/.uv ## Build the web interface that `kitestring up` serves
+	@.venv/bin/python scripts/interface.py
+
 test: .venv/.all ## Set up and run every test
 	@scripts/chromium.sh
+	@.venv/bin/python scripts/interface.py --test
 	@$(PYTEST) -n 2 --dist loadfile --ignore tests/browser tests
 	@# The browser gets the machine to itself. Code 5 is "nothing to run".
 	@$(PYTEST) tests/browser || [ $$? -eq 5 ]
@@ -31,6 +35,7 @@ check: .venv/.all ## Lint, types, import contracts and unit tests, in under a mi
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
 	@.venv/bin/mypy
+	@.venv/bin/python scripts/interface.py --check
 	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not browser" tests/unit tests/test_architecture.py
 
 format: .venv/.all ## Format the code and put imports in order
@@ -41,7 +46,7 @@ bench: .venv/.all ## Run the benchmarks beside their peers (some minutes; see be
 	@.venv/bin/python -m benchmarks
 
 clean: ## Remove what was installed and built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage dist build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage dist build kitestring/ui/dist kitestring/ui/node_modules
 
 # What the demo needs, or everything. Neither removes what the other has installed.
 .venv/.demo: .venv/.uv pyproject.toml uv.lock

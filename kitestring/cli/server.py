@@ -25,7 +25,7 @@ def up(
     port: Annotated[int | None, PORT] = None,
     workers: Annotated[int | None, WORKERS] = None,
 ) -> None:
-    """Start the server: API, scheduler and worker in one process.
+    """Start the server: web interface, API, scheduler and worker in one process.
 
     \b
     kitestring up                                      http://127.0.0.1:8000, on SQLite in the data folder
@@ -40,7 +40,7 @@ def up(
 
 
 def api(ctx: typer.Context, host: Annotated[str | None, HOST] = None, port: Annotated[int | None, PORT] = None) -> None:
-    """Start the API alone; `kitestring worker` runs its jobs, here or on other machines."""
+    """Start the API alone, with the web interface; `kitestring worker` runs its jobs, here or on other machines."""
     run(ctx, {"host": host, "port": port}, work=False)
 
 
@@ -103,8 +103,12 @@ def is_open(context: Any) -> bool:
 
 def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str:
     """What a start says: where, on what, and who can reach it."""
+    from kitestring.server.pages import DIST, PAGE
+
     store = (settings.database_url and "PostgreSQL") or f"SQLite in {settings.home}"
     lines = [f"Kitestring is up at {url}" if url else "The worker is up", f"  store    {store}"]
+    if url and settings.interface:
+        lines.append(f"  pages    {url}/" if (DIST / PAGE).exists() else "  pages    not built in this copy (make ui)")
     if url:
         lines.append(f"  API      {url}/api/public/v1 (Airbyte's), {url}/api/kitestring/v1, {url}/api/openapi.json")
     if work:

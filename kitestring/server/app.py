@@ -39,6 +39,7 @@ from kitestring.server.logs import Numbered, request_id
 from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.oauth.vendor import VENDORS
+from kitestring.server.pages import Pages
 from kitestring.server.problem import Problem, of_error
 from kitestring.server.tracing import Traced
 
@@ -94,6 +95,8 @@ def create_app(context: Context) -> FastAPI:
     for router in own.ROUTERS:
         app.include_router(router, prefix=OWN)
     app.include_router(metrics.router)
+    if context.settings.interface:
+        app.router.routes.append(Pages())  # the last one: it takes every path that no API has
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)

@@ -31,6 +31,8 @@ class Settings(Config):
     """The port to listen on; 0 takes a free one."""
     public_url: str = ""
     """The address that others reach the server by, for links and for OAuth. Default: host and port."""
+    interface: bool = True
+    """Whether the web interface is served beside the API."""
     secret_key: str = secret("")
     """The key that encrypts secrets in the store: 32 bytes in base64. Default: `secret.key` in the data folder."""
     workers: int = option(4, ge=0, le=256)

