@@ -24,7 +24,7 @@ class Interface(BuildHookInterface[Any]):
         interface = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(interface)
         try:
-            interface.build(install=False)
+            interface.build()
         except interface.Unbuilt as error:
             raise SystemExit(
                 f"The web interface cannot be built: {error}.\n"

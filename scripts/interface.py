@@ -110,11 +110,11 @@ def packages(npm: list[str]) -> None:
     INSTALLED.write_text(lock)
 
 
-def build(*, install: bool = True) -> None:
-    """Build it, unless that has been done. Raises `Unbuilt`; what was built before stays as it is then."""
+def build(npm: list[str] | None = None) -> None:
+    """Build it, unless that has been done. Raises `Unbuilt`, also where there is no Node.js."""
     if fresh():
         return
-    npm = node(install=install)
+    npm = npm or node(install=False)
     packages(npm)
     print("Building the web interface …", flush=True)
     made = sources()
@@ -134,17 +134,18 @@ def main(arguments: list[str]) -> int:
             return 1
         return 0
     testing = "--test" in arguments
+    if not testing and fresh():
+        return 0
     try:
         npm = node(install=True)
-        if testing:
-            packages(npm)
+        packages(npm)
     except Unbuilt as error:
         print(f"The web interface is not built: {error}.", file=sys.stderr)
         if testing:
             print("Its tests are skipped, and those in a browser.", file=sys.stderr)
         return 0 if testing else 1
     try:
-        build()
+        build(npm)
         if testing:
             run([*npm, "run", "--silent", "check"], "the web interface's types are wrong")
             run([*npm, "run", "--silent", "test"], "the web interface's tests failed")

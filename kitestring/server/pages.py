@@ -29,7 +29,7 @@ POLICY = (
     "manifest-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, and no script but the interface's files. Its component library writes styles into the page."""
+"""Nothing from elsewhere, no script but the interface's files. Its component library writes styles into the page."""
 PACKED = (("br", ".br"), ("gzip", ".gz"))
 """How a browser may take a file, best first, and how the build names it."""
 NOT_BUILT = """<!doctype html>
