@@ -134,6 +134,7 @@ def main(arguments: list[str]) -> int:
             return 1
         return 0
     testing = "--test" in arguments
+    os.environ.setdefault("KITESTRING_PYTHON", sys.executable)  # whose specs the tests read
     if not testing and fresh():
         return 0
     try:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,19 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from kitestring.testing.zendesk import ZendeskStandIn
+from tests.browser.chromium import CHROMIUM
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 pytest.importorskip("streamlit", reason="needs the package streamlit")
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "examples" / "support_form" / "app.py"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), ""
-)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)  # fmt: skip
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
@@ -94,28 +86,26 @@ def wait_for(url: str, server: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Any]:
+def page(browser: Any, address: str) -> Iterator[Any]:
     """A page of a new visitor; it may load nothing from elsewhere, and nothing may go wrong in it."""
-    with playwright.sync_playwright() as playing:
-        browser = playing.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 860, "height": 1000}, device_scale_factor=1.5)
-        page.set_default_timeout(60_000)
-        elsewhere: list[str] = []
-        errors: list[str] = []
-        page.on(
-            "request",
-            lambda r: elsewhere.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None,
-        )
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        # Each kind of field is loaded by itself.
-        for field in (page.get_by_label("Your name"), page.get_by_role("combobox"), page.get_by_label("Description")):
-            field.wait_for()
-        yield page
-        browser.close()
-        assert not elsewhere
-        assert not errors
+    page = browser.new_page(viewport={"width": 860, "height": 1000}, device_scale_factor=1.5)
+    page.set_default_timeout(60_000)
+    elsewhere: list[str] = []
+    errors: list[str] = []
+    page.on(
+        "request",
+        lambda r: elsewhere.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None,
+    )
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    # Each kind of field is loaded by itself.
+    for field in (page.get_by_label("Your name"), page.get_by_role("combobox"), page.get_by_label("Description")):
+        field.wait_for()
+    yield page
+    page.close()
+    assert not elsewhere
+    assert not errors
 
 
 def fill(page: Any, subject: str, text: str, organization: str = "Cobalt Energy") -> None:

@@ -49,8 +49,73 @@ const connectionsRoute = createRoute({
   component: lazyRouteComponent(() => import('./connections/ConnectionsPage'), 'ConnectionsPage'),
 });
 
+const newConnectionRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/connections/new',
+  component: lazyRouteComponent(() => import('./wizard/NewConnectionPage'), 'NewConnectionPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'source', 'destination'),
+});
+
+const editStreamsRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/connections/$connectionId/streams',
+  component: lazyRouteComponent(() => import('./wizard/EditStreamsPage'), 'EditStreamsPage'),
+});
+
+const sourcesRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources',
+  component: lazyRouteComponent(() => import('./actor/ActorsPage'), 'SourcesPage'),
+});
+
+const newSourceRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources/new',
+  component: lazyRouteComponent(() => import('./actor/NewActorPage'), 'NewSourcePage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
+});
+
+const sourceRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources/$id',
+  component: lazyRouteComponent(() => import('./actor/ActorPage'), 'SourcePage'),
+});
+
+const destinationsRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/destinations',
+  component: lazyRouteComponent(() => import('./actor/ActorsPage'), 'DestinationsPage'),
+});
+
+const newDestinationRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/destinations/new',
+  component: lazyRouteComponent(() => import('./actor/NewActorPage'), 'NewDestinationPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
+});
+
+const destinationRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/destinations/$id',
+  component: lazyRouteComponent(() => import('./actor/ActorPage'), 'DestinationPage'),
+});
+
+const consentedRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/consented',
+  component: lazyRouteComponent(() => import('./actor/ConsentedPage'), 'ConsentedPage'),
+});
+
+const ends = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
+
+/** The texts of an address by these names. */
+function texts<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: string } {
+  const found = names.filter((name) => search[name] !== undefined).map((name) => [name, String(search[name])]);
+  return Object.fromEntries(found) as { [name in Name]?: string };
+}
+
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, shell.addChildren([home, connectionsRoute])]),
+  routeTree: root.addChildren([signInRoute, consentedRoute, shell.addChildren([home, newConnectionRoute, editStreamsRoute, ...ends, connectionsRoute])]),
   defaultErrorComponent: Failed,
   defaultNotFoundComponent: Missing,
   defaultPendingComponent: () => (

@@ -85,7 +85,7 @@ export function Shell() {
       <AppShell.Main id="content" tabIndex={-1}>
         <Box maw={1280} mx="auto">
           {open && (
-            <Alert mb="lg" p="xs" variant="default" icon={<IconLockOpen size={18} aria-hidden />}>
+            <Alert mb="lg" p="xs" role="note" variant="default" icon={<IconLockOpen size={18} aria-hidden />}>
               <Text size="sm" c="dimmed">
                 Nobody signs in here yet: the server answers this machine only. Add the first user with{' '}
                 <Code>kitestring user add you@example.com</Code>.

@@ -1,0 +1,232 @@
+/** The form of a source or destination: its name, its configuration, a check, and what saves it. */
+import { Alert, Button, Card, Group, Stack, Text, TextInput } from '@mantine/core';
+import { IconCircleCheck, IconKey, IconPlugConnected } from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
+
+import { api, OWN } from '../api/client';
+import { cleaned, initial, plain, type Schema, type Values, wrong } from '../form/schema';
+import { SpecForm } from '../form/SpecForm';
+import { ErrorNote } from '../shell/ErrorNote';
+import { type ActorKind, type Checked, checkDraft, type Connector } from './actors';
+import { CONSENTED } from './consented';
+
+export interface Entered {
+  name: string;
+  configuration: Values;
+  secretId?: string;
+}
+
+interface Props {
+  kind: ActorKind;
+  connector: Connector & { spec: Schema };
+  workspaceId: string;
+  /** What is kept, for a change. */
+  kept?: { id: string; name: string; configuration: Values };
+  save: (entered: Entered) => Promise<unknown>;
+  action: string;
+  mayEdit?: boolean;
+  children?: ReactNode;
+}
+
+export function ActorForm({ kind, connector, workspaceId, kept, save, action, mayEdit = true, children }: Props) {
+  const schema = useMemo(() => plain(connector.spec), [connector.spec]);
+  const [name, setName] = useState(kept?.name ?? connector.name);
+  const [value, setValue] = useState<Values>(() => kept?.configuration ?? ((initial(schema) ?? {}) as Values));
+  const [tried, setTried] = useState(false);
+  const [secretId, setSecretId] = useState<string>();
+  const consented = secretId !== undefined;
+  const errors = useMemo(
+    () => (tried && !consented ? wrong(schema, value) : {}),
+    [tried, consented, schema, value],
+  );
+
+  const configuration = () => cleaned(schema, value) as Values;
+  const checking = useMutation<Checked>({
+    mutationFn: () =>
+      checkDraft(kind, { workspaceId, definitionId: connector.definitionId, id: kept?.id, configuration: configuration() }),
+  });
+  const saving = useMutation({ mutationFn: () => save({ name: name.trim(), configuration: configuration(), secretId }) });
+
+  /** Whether what is entered can be sent; if not, the first field that is wrong gets the focus. */
+  function ready(): boolean {
+    setTried(true);
+    const [first] = consented ? [] : Object.keys(wrong(schema, value));
+    if (name.trim() === '') {
+      document.getElementById('field-name-of-it')?.focus();
+      return false;
+    }
+    if (first === undefined) return true;
+    // An optional part opens first.
+    requestAnimationFrame(() => document.getElementById(`field-${first}`)?.focus());
+    return false;
+  }
+
+  return (
+    <form
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (ready()) saving.mutate();
+      }}
+    >
+      <Stack>
+        <Card withBorder padding="lg">
+          <Stack>
+            <TextInput
+              id="field-name-of-it"
+              label="Name"
+              description={`What this ${kind} is called here.`}
+              withAsterisk
+              required
+              value={name}
+              error={tried && name.trim() === '' ? 'This is needed.' : undefined}
+              disabled={!mayEdit}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
+            {kind === 'source' && mayEdit && (
+              <Consent
+                connector={connector}
+                workspaceId={workspaceId}
+                sourceId={kept?.id}
+                configuration={configuration}
+                onDone={(id) => setSecretId(id)}
+                done={consented}
+              />
+            )}
+            <fieldset disabled={!mayEdit} style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}>
+              <SpecForm
+                schema={schema}
+                value={value}
+                errors={errors}
+                onChange={(next) => {
+                  setValue(next);
+                  checking.reset();
+                }}
+              />
+            </fieldset>
+          </Stack>
+        </Card>
+        <div aria-live="polite">
+          {checking.data && <CheckResult checked={checking.data} />}
+          {checking.error && <ErrorNote error={checking.error} />}
+          {saving.error && <ErrorNote error={saving.error} />}
+          {Object.keys(errors).length > 0 && (
+            <Text size="sm" c="var(--mantine-color-error)">
+              {Object.keys(errors).length === 1 ? 'One field needs' : `${Object.keys(errors).length} fields need`} your attention.
+            </Text>
+          )}
+        </div>
+        {mayEdit && (
+          <Group justify="space-between">
+            <Group gap="sm">{children}</Group>
+            <Group gap="sm">
+              <Button
+                variant="default"
+                leftSection={<IconPlugConnected size={16} aria-hidden />}
+                loading={checking.isPending}
+                disabled={consented}
+                onClick={() => ready() && checking.mutate()}
+              >
+                Check
+              </Button>
+              <Button type="submit" loading={saving.isPending}>
+                {action}
+              </Button>
+            </Group>
+          </Group>
+        )}
+      </Stack>
+    </form>
+  );
+}
+
+export function CheckResult({ checked }: { checked: Checked }) {
+  if (checked.status === 'succeeded')
+    return (
+      <Alert color="green" variant="light" role="status" icon={<IconCircleCheck aria-hidden />} title="It works">
+        <Text size="sm">Connected, and the credentials were accepted.</Text>
+      </Alert>
+    );
+  return (
+    <Alert color="red" variant="light" role="alert" title={checked.message || 'It does not work'}>
+      {checked.hint && (
+        <Text size="sm" c="var(--mantine-color-text)">
+          {checked.hint}
+        </Text>
+      )}
+    </Alert>
+  );
+}
+
+interface Vendors {
+  data: { connector: string; needs: string[] }[];
+  redirectUri: string;
+}
+
+/** Giving access at the vendor, where the source knows how: it opens in a window of its own and comes back. */
+function Consent({
+  connector,
+  workspaceId,
+  sourceId,
+  configuration,
+  onDone,
+  done,
+}: {
+  connector: Connector;
+  workspaceId: string;
+  sourceId?: string;
+  configuration: () => Values;
+  onDone: (secretId: string | undefined) => void;
+  done: boolean;
+}) {
+  const vendors = useQuery({
+    queryKey: ['consents'],
+    queryFn: () => api.get<Vendors>(`${OWN}/consents`),
+    staleTime: 300_000,
+  });
+  const vendor = vendors.data?.data.find((one) => one.connector === connector.connector);
+  const [renewed, setRenewed] = useState(false);
+  useEffect(() => {
+    const channel = new BroadcastChannel(CONSENTED);
+    channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
+      if (sourceId) setRenewed(true);
+      else onDone(event.data.secretId);
+    };
+    return () => channel.close();
+  }, [onDone, sourceId]);
+  const begin = useMutation({
+    mutationFn: async () => {
+      // Opened before anything is awaited: browsers let a click open a window, not an answer.
+      const opened = window.open('', '_blank', 'popup,width=720,height=820');
+      try {
+        const { consentUrl } = await api.post<{ consentUrl: string }>(`${OWN}/consents`, {
+          ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
+          configuration: sourceId ? {} : configuration(),
+          redirectUrl: `${window.location.origin}/consented`,
+        });
+        if (opened) opened.location.href = consentUrl;
+        else window.location.href = consentUrl;
+      } catch (error) {
+        opened?.close();
+        throw error;
+      }
+    },
+  });
+  if (!vendor) return null;
+  return (
+    <Alert variant="light" color="kite" icon={<IconKey aria-hidden />} title={`Give access at ${connector.name}`}>
+      <Stack gap="xs" align="flex-start">
+        <Text size="sm">
+          {done || renewed
+            ? 'Access was given. ' + (done ? `Save the source to keep it; the credentials below are not needed.` : 'The new tokens are kept.')
+            : `Sign in at ${connector.name} instead of entering a token${vendor.needs.length ? `; enter ${vendor.needs.join(', ')} below first` : ''}.`}
+        </Text>
+        {begin.error && <ErrorNote error={begin.error} />}
+        <Button size="xs" variant={done || renewed ? 'default' : 'filled'} loading={begin.isPending} onClick={() => begin.mutate()}>
+          {done || renewed ? 'Give access again' : 'Give access'}
+        </Button>
+      </Stack>
+    </Alert>
+  );
+}

@@ -1,0 +1,29 @@
+/** Where a vendor's consent ends: tells the page that began it, and closes. */
+import { Center, Stack, Text, Title } from '@mantine/core';
+import { useEffect } from 'react';
+
+import { CONSENTED } from './consented';
+
+export function ConsentedPage() {
+  const words = new URLSearchParams(window.location.search);
+  const refused = words.get('error');
+  useEffect(() => {
+    if (refused) return;
+    const channel = new BroadcastChannel(CONSENTED);
+    channel.postMessage({ secretId: words.get('secret_id') ?? undefined });
+    channel.close();
+    window.history.replaceState(null, '', '/consented');
+    window.close();
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
+  return (
+    <Center mih="60vh" p="md">
+      <Stack gap="xs" ta="center">
+        <Title order={1} size="h3">
+          {refused ? 'Access was not given' : 'Access was given'}
+        </Title>
+        <Text c="dimmed">{refused ? `The vendor said: ${refused}.` : 'You can close this window.'}</Text>
+      </Stack>
+    </Center>
+  );
+}

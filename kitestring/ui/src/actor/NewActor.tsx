@@ -1,0 +1,146 @@
+/** Making a source or destination in two steps: a page of its own, and a part of making a connection. */
+import { Anchor, Box, Button, Card, Group, Skeleton, Stack, Text } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+
+import { sessionQuery } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { ActorForm } from './ActorForm';
+import { type Actor, type ActorKind, connectorsQuery, create, install, specQuery } from './actors';
+import { ConnectorChoice } from './ConnectorChoice';
+
+export function NewActor({
+  kind,
+  workspaceId,
+  chosen,
+  onChosen,
+  onMade,
+}: {
+  kind: ActorKind;
+  workspaceId: string;
+  /** A connector's id or type. */
+  chosen: string | undefined;
+  onChosen: (word: string | undefined) => void;
+  onMade: (made: Actor) => void;
+}) {
+  if (!chosen)
+    return (
+      <ConnectorChoice
+        kind={kind}
+        workspaceId={workspaceId}
+        onChoose={(one) => onChosen(one.native ? one.type : one.definitionId)}
+      />
+    );
+  return <Chosen kind={kind} workspaceId={workspaceId} word={chosen} onOther={() => onChosen(undefined)} onMade={onMade} />;
+}
+
+function Chosen({
+  kind,
+  workspaceId,
+  word,
+  onOther,
+  onMade,
+}: {
+  kind: ActorKind;
+  workspaceId: string;
+  word: string;
+  onOther: () => void;
+  onMade: (made: Actor) => void;
+}) {
+  const listed = useQuery(connectorsQuery(kind, workspaceId));
+  const known = listed.data?.find((one) => one.definitionId === word || (one.native && one.type === word));
+  const spec = useQuery({ ...specQuery(kind, word), enabled: known === undefined ? !listed.isPending : known.installed });
+  const connector = spec.data ?? known;
+  return (
+    <Box maw={760}>
+      <Stack>
+        <Group justify="space-between">
+          <Text>
+            <b>{connector?.name ?? word}</b>
+            {connector && (
+              <Text span size="sm" c="dimmed">
+                {' '}
+                {connector.native ? 'comes with Kitestring' : connector.version}
+                {connector.documentationUrl && (
+                  <>
+                    {' · '}
+                    <Anchor href={connector.documentationUrl} target="_blank" rel="noreferrer" size="sm">
+                      documentation
+                    </Anchor>
+                  </>
+                )}
+              </Text>
+            )}
+          </Text>
+          <Button size="xs" variant="default" onClick={onOther}>
+            Choose another
+          </Button>
+        </Group>
+        {known && !known.installed && !spec.data ? (
+          <Install kind={kind} definitionId={known.definitionId} name={known.name} onDone={() => void spec.refetch()} />
+        ) : spec.error ? (
+          <ErrorNote error={spec.error} retry={() => void spec.refetch()} />
+        ) : spec.data ? (
+          <ActorForm
+            key={spec.data.definitionId}
+            kind={kind}
+            connector={spec.data}
+            workspaceId={workspaceId}
+            action={`Create the ${kind}`}
+            save={async ({ name, configuration, secretId }) =>
+              onMade(
+                await create(kind, {
+                  name,
+                  workspaceId,
+                  definitionId: spec.data.definitionId,
+                  configuration,
+                  ...(secretId && { secretId }),
+                }),
+              )
+            }
+          />
+        ) : (
+          <Skeleton height={320} />
+        )}
+      </Stack>
+    </Box>
+  );
+}
+
+/** A connector of Airbyte's catalog has to be installed on the server first: its form comes with it. */
+function Install({
+  kind,
+  definitionId,
+  name,
+  onDone,
+}: {
+  kind: ActorKind;
+  definitionId: string;
+  name: string;
+  onDone: () => void;
+}) {
+  const isInstanceAdmin = useQuery(sessionQuery).data?.instanceAdmin ?? false;
+  const installing = useMutation({ mutationFn: () => install(kind, definitionId), onSuccess: onDone });
+  return (
+    <Card withBorder padding="lg">
+      <Stack align="flex-start">
+        <Text>
+          {name} is one of Airbyte's public connectors. It is not installed on this server yet: it is fetched from the
+          registry, held against its checksum, and runs apart from Kitestring's own processes.
+        </Text>
+        {installing.error && <ErrorNote error={installing.error} />}
+        {isInstanceAdmin ? (
+          <Button
+            leftSection={<IconDownload size={16} aria-hidden />}
+            loading={installing.isPending}
+            onClick={() => installing.mutate()}
+          >
+            Install {name}
+          </Button>
+        ) : (
+          <Text c="dimmed">Ask an admin of the server to install it.</Text>
+        )}
+      </Stack>
+    </Card>
+  );
+}

@@ -1,0 +1,161 @@
+/** Sources and destinations: what is asked of the server about them, the same for both. */
+import { queryOptions } from '@tanstack/react-query';
+
+import { api, OWN, PUBLIC } from '../api/client';
+import { queryClient } from '../api/queries';
+import type { Schema, Values } from '../form/schema';
+
+export type ActorKind = 'source' | 'destination';
+
+export interface Actor {
+  id: string;
+  name: string;
+  type: string;
+  definitionId: string;
+  workspaceId: string;
+  configuration: Values;
+  createdAt: number;
+}
+
+export interface Connector {
+  definitionId: string;
+  kind: ActorKind;
+  name: string;
+  type: string;
+  connector: string;
+  version: string;
+  native: boolean;
+  installed: boolean;
+  documentationUrl: string;
+}
+
+export interface Checked {
+  status: 'succeeded' | 'failed';
+  message: string;
+  hint: string;
+}
+
+export interface Used {
+  connectionId: string;
+  name: string;
+  sourceId: string;
+  destinationId: string;
+}
+
+type Given = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
+
+function actor(kind: ActorKind, given: Given): Actor {
+  const { name, definitionId, workspaceId, configuration, createdAt } = given;
+  // The type stands in the configuration for Airbyte's clients; the form knows it by the connector.
+  const { [`${kind}Type`]: _, ...config } = configuration;
+  return {
+    id: String(given[`${kind}Id`]),
+    type: String(given[`${kind}Type`]),
+    ...{ name, definitionId, workspaceId, createdAt, configuration: config },
+  };
+}
+
+const MOST = 5_000;
+
+/** All pages of a list of the public API. */
+async function all<T>(path: string, workspaceId: string): Promise<T[]> {
+  const found: T[] = [];
+  for (let offset = 0; offset < MOST; offset += 100) {
+    const page = await api.get<{ data: T[] }>(path, { workspaceIds: workspaceId, limit: 100, offset });
+    found.push(...page.data);
+    if (page.data.length < 100) break;
+  }
+  return found;
+}
+
+export const actorsQuery = (kind: ActorKind, workspaceId: string | undefined) =>
+  queryOptions({
+    queryKey: ['actors', kind, workspaceId],
+    queryFn: async () => (await all<Given>(`${PUBLIC}/${kind}s`, workspaceId!)).map((one) => actor(kind, one)),
+    enabled: workspaceId !== undefined,
+  });
+
+export const actorQuery = (kind: ActorKind, id: string) =>
+  queryOptions({
+    queryKey: ['actors', kind, 'one', id],
+    queryFn: async () => actor(kind, await api.get<Given>(`${PUBLIC}/${kind}s/${id}`)),
+  });
+
+export const usedQuery = (workspaceId: string | undefined) =>
+  queryOptions({
+    queryKey: ['actors', 'used', workspaceId],
+    queryFn: () => all<Used>(`${PUBLIC}/connections`, workspaceId!),
+    enabled: workspaceId !== undefined,
+  });
+
+export const connectorsQuery = (kind: ActorKind, workspaceId: string | undefined) =>
+  queryOptions({
+    queryKey: ['connectors', kind, workspaceId],
+    queryFn: async () => (await api.get<{ data: Connector[] }>(`${OWN}/connectors`, { kind, workspaceId })).data,
+    enabled: workspaceId !== undefined,
+    staleTime: 60_000,
+  });
+
+/** A connector with its form; its `definitionId` or its type. */
+export const specQuery = (kind: ActorKind, word: string) =>
+  queryOptions({
+    queryKey: ['connectors', kind, 'spec', word],
+    queryFn: () => api.get<Connector & { spec: Schema }>(`${OWN}/connectors/${kind}/${encodeURIComponent(word)}`),
+    staleTime: 60_000,
+  });
+
+export async function install(kind: ActorKind, definitionId: string): Promise<void> {
+  await api.post(`${OWN}/connectors/${kind}/${definitionId}/install`);
+  await queryClient.invalidateQueries({ queryKey: ['connectors', kind] });
+}
+
+export interface Draft {
+  workspaceId: string;
+  definitionId: string;
+  /** That of a source or destination which is there: a mask in the configuration stands for its secret. */
+  id?: string;
+  configuration: Values;
+}
+
+export function checkDraft(kind: ActorKind, draft: Draft): Promise<Checked> {
+  const { id, ...rest } = draft;
+  return api.post<Checked>(`${OWN}/check`, { kind, ...rest, ...(id && { [`${kind}Id`]: id }) });
+}
+
+export interface LastCheck extends Checked {
+  atMs: number;
+}
+
+export const lastCheckKey = (kind: ActorKind, id: string) => ['checked', kind, id];
+
+/** Check what is kept. The result is remembered while the pages are open. */
+export async function check(kind: ActorKind, id: string): Promise<LastCheck> {
+  const found = { ...(await api.post<Checked>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
+  queryClient.setQueryData(lastCheckKey(kind, id), found);
+  return found;
+}
+
+export async function create(
+  kind: ActorKind,
+  made: { name: string; workspaceId: string; definitionId: string; configuration: Values; secretId?: string },
+): Promise<Actor> {
+  const found = actor(kind, await api.post<Given>(`${PUBLIC}/${kind}s`, made));
+  await refresh(kind);
+  return found;
+}
+
+export async function change(kind: ActorKind, id: string, name: string, configuration: Values): Promise<Actor> {
+  const found = actor(kind, await api.put<Given>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
+  queryClient.removeQueries({ queryKey: lastCheckKey(kind, id) });
+  await refresh(kind);
+  return found;
+}
+
+export async function remove(kind: ActorKind, id: string): Promise<void> {
+  await api.delete(`${PUBLIC}/${kind}s/${id}`);
+  await refresh(kind);
+}
+
+async function refresh(kind: ActorKind): Promise<void> {
+  await queryClient.invalidateQueries({ queryKey: ['actors', kind] });
+}

@@ -1,0 +1,137 @@
+/** The streams of a connection that is there: asked of the source anew, with what has come and gone. */
+import { Alert, Anchor, Breadcrumbs, Button, Card, Group, Loader, Stack, Text } from '@mantine/core';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+
+import { api, PUBLIC } from '../api/client';
+import { queryClient } from '../api/queries';
+import { ErrorNote } from '../shell/ErrorNote';
+import { PageHead } from '../shell/PageHead';
+import { tellDone } from '../shell/tell';
+import { type Chosen, keyOf, lacks, offeredKey, offeredQuery } from './streams';
+import { type Choice, StreamsTable } from './StreamsTable';
+
+interface Whole {
+  connectionId: string;
+  name: string;
+  sourceId: string;
+  destinationId: string;
+  configurations: { streams: Chosen[] };
+}
+
+export function EditStreamsPage() {
+  const { connectionId } = useParams({ strict: false }) as { connectionId: string };
+  const navigate = useNavigate();
+  const connection = useQuery({
+    queryKey: ['connection', connectionId, 'public'],
+    queryFn: () => api.get<Whole>(`${PUBLIC}/connections/${connectionId}`),
+  });
+  const { sourceId = '', destinationId = '' } = connection.data ?? {};
+  const before = useQuery({ ...offeredQuery(sourceId, destinationId, false), enabled: connection.data !== undefined });
+  // After the catalog that is kept was read: asking the source anew replaces it.
+  const now = useQuery({ ...offeredQuery(sourceId, destinationId, true), enabled: before.isFetched });
+  const [choice, setChoice] = useState<Choice>();
+
+  const configured = useMemo(
+    () => new Map((connection.data?.configurations.streams ?? []).map((one) => [keyOf(one), tidy(one)])),
+    [connection.data],
+  );
+  useEffect(() => {
+    if (connection.data && !choice) setChoice(configured);
+  }, [connection.data, configured, choice]);
+  const diff = useMemo(() => {
+    const known = new Set((before.data ?? []).map(offeredKey));
+    const there = new Set((now.data ?? []).map(offeredKey));
+    return {
+      fresh: new Set(before.data && known.size ? [...there].filter((key) => !known.has(key)) : []),
+      gone: now.data ? [...configured.keys()].filter((key) => !there.has(key)) : [],
+    };
+  }, [before.data, now.data, configured]);
+
+  const saving = useMutation({
+    mutationFn: () => {
+      const streams = [...choice!.entries()].filter(([key]) => !diff.gone.includes(key)).map(([, one]) => one);
+      return api.patch(`${PUBLIC}/connections/${connectionId}`, { configurations: { streams } });
+    },
+    onSuccess: async () => {
+      void queryClient.invalidateQueries();
+      tellDone('The streams were saved');
+      await navigate({ to: `/connections/${connectionId}` });
+    },
+  });
+
+  const incomplete = (now.data ?? []).filter((one) => {
+    const chosen = choice?.get(offeredKey(one));
+    return chosen && lacks(one, chosen);
+  }).length;
+  const left = choice ? [...choice.keys()].filter((key) => !diff.gone.includes(key)).length : 0;
+  return (
+    <>
+      <PageHead
+        title="Streams"
+        above={
+          <Breadcrumbs>
+            <Anchor component={Link} to="/connections" size="sm">
+              Connections
+            </Anchor>
+            <Anchor component={Link} to={`/connections/${connectionId}`} size="sm">
+              {connection.data?.name ?? '…'}
+            </Anchor>
+          </Breadcrumbs>
+        }
+      />
+      <Stack>
+        {connection.error && <ErrorNote error={connection.error} retry={() => void connection.refetch()} />}
+        {now.error && <ErrorNote error={now.error} retry={() => void now.refetch()} />}
+        {!connection.error && !now.error && (!now.data || !choice) && (
+          <Card withBorder padding="xl">
+            <Group justify="center">
+              <Loader size="sm" aria-hidden />
+              <Text role="status">Asking the source for its streams…</Text>
+            </Group>
+          </Card>
+        )}
+        {now.data && choice && (
+          <>
+            {diff.fresh.size > 0 && (
+              <Alert variant="light" color="kite" title={diff.fresh.size === 1 ? 'One stream is new' : `${diff.fresh.size} streams are new`}>
+                {[...diff.fresh].slice(0, 20).join(', ')}
+              </Alert>
+            )}
+            {diff.gone.length > 0 && (
+              <Alert
+                variant="light"
+                color="yellow"
+                title={diff.gone.length === 1 ? 'One stream is gone from the source' : `${diff.gone.length} streams are gone from the source`}
+              >
+                {diff.gone.slice(0, 20).join(', ')}. Saving takes {diff.gone.length === 1 ? 'it' : 'them'} out of the
+                connection; what the destination has of {diff.gone.length === 1 ? 'it' : 'them'} stays.
+              </Alert>
+            )}
+            <StreamsTable offered={now.data} choice={choice} fresh={diff.fresh} onChange={setChoice} />
+            {saving.error && <ErrorNote error={saving.error} />}
+            <Group justify="flex-end">
+              {incomplete > 0 && (
+                <Text size="sm" c="var(--mantine-color-error)">
+                  {incomplete === 1 ? 'One stream lacks' : `${incomplete} streams lack`} a cursor or a key.
+                </Text>
+              )}
+              <Button variant="default" component={Link} to={`/connections/${connectionId}`}>
+                Leave as it is
+              </Button>
+              <Button loading={saving.isPending} disabled={left === 0 || incomplete > 0} onClick={() => saving.mutate()}>
+                Save the streams
+              </Button>
+            </Group>
+          </>
+        )}
+      </Stack>
+    </>
+  );
+}
+
+/** The API answers every list; empty ones mean what the source says. */
+function tidy(one: Chosen): Chosen {
+  return Object.fromEntries(Object.entries(one).filter(([, value]) => !Array.isArray(value) || value.length > 0)) as Chosen;
+}

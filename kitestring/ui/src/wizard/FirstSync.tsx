@@ -1,0 +1,120 @@
+/** A connection was created: what its first sync would read and cost, and starting it. */
+import { Alert, Button, Card, Group, Stack, Table, Text, Title } from '@mantine/core';
+import { IconCircleCheck, IconPlayerPlay } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+
+import { api, OWN } from '../api/client';
+import { queryClient } from '../api/queries';
+import { ErrorNote } from '../shell/ErrorNote';
+
+type Figures = { read: number; bytes: number; deleted: number; sampled: boolean; error?: string } & Record<string, unknown>;
+const SHOWN = 50;
+const OURS = new Set(['read', 'bytes', 'deleted', 'sampled', 'error']);
+
+export function FirstSync({ connectionId, name }: { connectionId: string; name: string }) {
+  const navigate = useNavigate();
+  const estimating = useMutation({
+    mutationFn: () => api.post<Record<string, Figures>>(`${OWN}/connections/${connectionId}/estimate`, undefined, { sample: 500 }),
+  });
+  const starting = useMutation({
+    mutationFn: () => api.post(`${OWN}/connections/${connectionId}/sync`),
+    onSuccess: async () => {
+      void queryClient.invalidateQueries();
+      await navigate({ to: `/connections/${connectionId}` });
+    },
+  });
+  return (
+    <Stack maw={860}>
+      <Alert color="green" variant="light" icon={<IconCircleCheck aria-hidden />} role="status" title={`${name} was created`}>
+        <Text size="sm">Start its first sync now, or see first what it would read and cost. Nothing is written by an estimate.</Text>
+      </Alert>
+      <Group>
+        <Button leftSection={<IconPlayerPlay size={16} aria-hidden />} loading={starting.isPending} onClick={() => starting.mutate()}>
+          Start the first sync
+        </Button>
+        <Button variant="default" loading={estimating.isPending} onClick={() => estimating.mutate()}>
+          Estimate
+        </Button>
+        <Button variant="subtle" component={Link} to={`/connections/${connectionId}`}>
+          Later
+        </Button>
+      </Group>
+      {starting.error && <ErrorNote error={starting.error} />}
+      {estimating.error && <ErrorNote error={estimating.error} retry={() => estimating.mutate()} />}
+      {estimating.data && <Estimate found={estimating.data} />}
+    </Stack>
+  );
+}
+
+const said = (value: unknown) =>
+  typeof value === 'number' ? value.toLocaleString(undefined, { maximumFractionDigits: value < 1 ? 4 : 0 }) : '';
+
+function Estimate({ found }: { found: Record<string, Figures> }) {
+  const streams = Object.entries(found);
+  const names = [...new Set(streams.flatMap(([, one]) => Object.keys(one)))].filter((key) => !OURS.has(key));
+  const total = (key: string) => streams.reduce((sum, [, one]) => sum + (typeof one[key] === 'number' ? (one[key] as number) : 0), 0);
+  const sampled = streams.some(([, one]) => one.sampled);
+  const words = (key: string) => (key === 'cost_usd' ? 'US$' : key.replaceAll('_', ' '));
+  return (
+    <Card withBorder padding={0}>
+      <Title order={2} size="h5" p="md" pb={0}>
+        What the first sync would do
+      </Title>
+      <Text size="sm" c="dimmed" px="md" pb="xs">
+        {sampled ? 'At least this much: 500 records of each stream were looked at.' : 'All records were looked at.'}
+      </Text>
+      <Table.ScrollContainer minWidth={320} scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Estimate' } }}>
+        <Table horizontalSpacing="md" className="numbers">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Stream</Table.Th>
+              <Table.Th ta="right">Records</Table.Th>
+              {names.map((key) => (
+                <Table.Th key={key} ta="right" tt="capitalize">
+                  {words(key)}
+                </Table.Th>
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {streams.slice(0, SHOWN).map(([key, one]) => (
+              <Table.Tr key={key}>
+                <Table.Td>
+                  {key}
+                  {one.error && (
+                    <Text size="xs" c="var(--mantine-color-error)">
+                      {one.error}
+                    </Text>
+                  )}
+                </Table.Td>
+                <Table.Td ta="right">
+                  {said(one.read)}
+                  {one.sampled ? '+' : ''}
+                </Table.Td>
+                {names.map((name) => (
+                  <Table.Td key={name} ta="right">
+                    {said(one[name])}
+                  </Table.Td>
+                ))}
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+          {streams.length > 1 && (
+            <Table.Tfoot>
+              <Table.Tr>
+                <Table.Th>All {streams.length}</Table.Th>
+                <Table.Th ta="right">{said(total('read'))}</Table.Th>
+                {names.map((name) => (
+                  <Table.Th key={name} ta="right">
+                    {said(total(name))}
+                  </Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Tfoot>
+          )}
+        </Table>
+      </Table.ScrollContainer>
+    </Card>
+  );
+}

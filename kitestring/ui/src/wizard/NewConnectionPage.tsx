@@ -1,0 +1,246 @@
+/** A new connection: source, destination, streams, schedule and name; then what the first sync would cost. */
+import { Anchor, Breadcrumbs, Button, Card, Group, Loader, NativeSelect, Skeleton, Stack, Stepper, Text, TextInput, VisuallyHidden } from '@mantine/core';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
+
+import { actorQuery } from '../actor/actors';
+import { api, PUBLIC } from '../api/client';
+import { queryClient } from '../api/queries';
+import { useWorkspace } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { PageHead } from '../shell/PageHead';
+import { EndStep } from './EndStep';
+import { FirstSync } from './FirstSync';
+import { ScheduleFields, timing, WHEN } from './ScheduleFields';
+import { byDefault, lacks, offeredKey, offeredQuery } from './streams';
+import { type Choice, StreamsTable } from './StreamsTable';
+
+interface Where {
+  source?: string;
+  destination?: string;
+}
+
+export function NewConnectionPage() {
+  const { workspaceId } = useWorkspace();
+  const navigate = useNavigate();
+  const where = useSearch({ strict: false }) as Where;
+  const [scheduling, setScheduling] = useState(false);
+  const [made, setMade] = useState<{ connectionId: string; name: string }>();
+  const [choice, setChoice] = useState<Choice>();
+  const source = useQuery({ ...actorQuery('source', where.source ?? ''), enabled: !!where.source });
+  const destination = useQuery({ ...actorQuery('destination', where.destination ?? ''), enabled: !!where.destination });
+  const step = !where.source ? 0 : !where.destination ? 1 : scheduling ? 3 : 2;
+  const go = (search: Where) => {
+    setScheduling(false);
+    setChoice(undefined);
+    void navigate({ to: '/connections/new', search: search as never });
+  };
+
+  return (
+    <>
+      <PageHead
+        title="New connection"
+        above={
+          <Breadcrumbs>
+            <Anchor component={Link} to="/connections" size="sm">
+              Connections
+            </Anchor>
+          </Breadcrumbs>
+        }
+      />
+      <Stack gap="lg">
+        <Stepper
+          active={made ? 4 : step}
+          size="sm"
+          iconSize={32}
+          wrap={false}
+          onStepClick={(to) => {
+            if (made) return;
+            if (to === 0) go({});
+            else if (to === 1) go({ source: where.source });
+            else setScheduling(to === 3);
+          }}
+          styles={{ stepBody: { minWidth: 0 }, stepLabel: { whiteSpace: 'nowrap' } }}
+        >
+          {[
+            ['Source', source.data?.name],
+            ['Destination', destination.data?.name],
+            ['Streams', step > 2 && choice ? `${choice.size} chosen` : undefined],
+            ['Schedule', undefined],
+          ].map(([label, said], n) => (
+            <Stepper.Step
+              key={label}
+              label={
+                <>
+                  <Text span size="sm" fw={600} visibleFrom="sm">
+                    {label}
+                  </Text>
+                  <VisuallyHidden hiddenFrom="sm">{label}</VisuallyHidden>
+                </>
+              }
+              description={<Text span size="xs" visibleFrom="md">{said}</Text>}
+              allowStepSelect={!made && n < step}
+            />
+          ))}
+        </Stepper>
+        {made ? (
+          <FirstSync connectionId={made.connectionId} name={made.name} />
+        ) : !workspaceId ? (
+          <Skeleton height={200} />
+        ) : step === 0 ? (
+          <Step title="Where does the data come from?">
+            <EndStep key="source" kind="source" workspaceId={workspaceId} onChosen={(one) => go({ ...where, source: one.id })} />
+          </Step>
+        ) : step === 1 ? (
+          <Step title="Where does it go?">
+            <EndStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(one) => go({ ...where, destination: one.id })} />
+          </Step>
+        ) : source.error || destination.error ? (
+          <ErrorNote error={source.error ?? destination.error} />
+        ) : step === 2 ? (
+          <Step title="Which streams, and how?">
+            <Streams sourceId={where.source!} destinationId={where.destination!} choice={choice} onChange={setChoice} onNext={() => setScheduling(true)} />
+          </Step>
+        ) : (
+          <Step title="When, and under which name?">
+            <Finish
+              name={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
+              onBack={() => setScheduling(false)}
+              save={async (settings) => {
+                const found = await api.post<{ connectionId: string; name: string }>(`${PUBLIC}/connections`, {
+                  sourceId: where.source,
+                  destinationId: where.destination,
+                  configurations: { streams: [...choice!.values()] },
+                  ...settings,
+                });
+                void queryClient.invalidateQueries();
+                setMade(found);
+              }}
+            />
+          </Step>
+        )}
+      </Stack>
+    </>
+  );
+}
+
+function Step({ title, children }: { title: string; children: React.ReactNode }) {
+  return (
+    <Stack gap="sm">
+      <Text component="h2" size="lg" fw={650} m={0}>
+        {title}
+      </Text>
+      {children}
+    </Stack>
+  );
+}
+
+function Streams({
+  sourceId,
+  destinationId,
+  choice,
+  onChange,
+  onNext,
+}: {
+  sourceId: string;
+  destinationId: string;
+  choice: Choice | undefined;
+  onChange: (choice: Choice) => void;
+  onNext: () => void;
+}) {
+  const offered = useQuery(offeredQuery(sourceId, destinationId, true));
+  useEffect(() => {
+    // All of them, each as it is moved best.
+    if (offered.data && !choice) onChange(new Map(offered.data.map((one) => [offeredKey(one), byDefault(one)])));
+  }, [offered.data, choice, onChange]);
+  if (offered.error) return <ErrorNote error={offered.error} retry={() => void offered.refetch()} />;
+  if (!offered.data || !choice)
+    return (
+      <Card withBorder padding="xl">
+        <Group justify="center">
+          <Loader size="sm" aria-hidden />
+          <Text role="status">Asking the source for its streams…</Text>
+        </Group>
+      </Card>
+    );
+  const incomplete = offered.data.filter((one) => {
+    const chosen = choice.get(offeredKey(one));
+    return chosen && lacks(one, chosen);
+  }).length;
+  return (
+    <Stack>
+      <StreamsTable offered={offered.data} choice={choice} onChange={onChange} />
+      <Group justify="flex-end">
+        {incomplete > 0 && (
+          <Text size="sm" c="var(--mantine-color-error)">
+            {incomplete === 1 ? 'One stream lacks' : `${incomplete} streams lack`} a cursor or a key.
+          </Text>
+        )}
+        <Button disabled={choice.size === 0 || incomplete > 0} onClick={onNext}>
+          Next
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+function Finish({ name: suggested, onBack, save }: { name: string; onBack: () => void; save: (settings: object) => Promise<unknown> }) {
+  const [name, setName] = useState(suggested);
+  const [when, setWhen] = useState(WHEN);
+  const [prefix, setPrefix] = useState('');
+  const [policy, setPolicy] = useState('propagate_columns');
+  const saving = useMutation({
+    mutationFn: () =>
+      save({
+        name: name.trim(),
+        schedule: timing(when),
+        nonBreakingSchemaUpdatesBehavior: policy,
+        ...(prefix && { prefix }),
+      }),
+  });
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        saving.mutate();
+      }}
+    >
+      <Stack maw={760}>
+        <Card withBorder padding="lg">
+          <Stack>
+            <TextInput label="Name" withAsterisk required value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            <ScheduleFields when={when} onChange={setWhen} />
+            <NativeSelect
+              label="When the source's schema changes"
+              description="Before each sync the source is asked for its schema. A breaking change always pauses the connection and asks you."
+              value={policy}
+              onChange={(event) => setPolicy(event.currentTarget.value)}
+              data={[
+                { value: 'propagate_columns', label: 'Take over new fields' },
+                { value: 'propagate_fully', label: 'Take over new fields and new streams' },
+                { value: 'ignore', label: 'Go on without what is new' },
+                { value: 'disable_connection', label: 'Pause the connection and ask' },
+              ]}
+            />
+            <TextInput
+              label="Prefix"
+              description="Stands before the name of each stream at the destination."
+              value={prefix}
+              onChange={(event) => setPrefix(event.currentTarget.value)}
+            />
+          </Stack>
+        </Card>
+        {saving.error && <ErrorNote error={saving.error} />}
+        <Group justify="space-between">
+          <Button variant="default" onClick={onBack}>
+            Back
+          </Button>
+          <Button type="submit" loading={saving.isPending} disabled={name.trim() === ''}>
+            Create the connection
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,13 @@
+"""The system's Chromium, and how it is started: without a network of its own, without a screen."""
+
+from __future__ import annotations
+
+import shutil
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), ""
+)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)  # fmt: skip

@@ -1,0 +1,199 @@
+"""Sources, destinations and connections made in the web interface, as a person makes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import OWN, PUBLIC, Running, accessible, fits, picture
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SECRET = "t0p-s3cret-zendesk"
+ZENDESK = {
+    "subdomain": "acme",
+    "credentials": {"credentials": "api_token", "email": "rosa@acme.example", "api_token": SECRET},
+}
+
+
+def test_a_source_a_destination_and_a_connection_from_nothing_to_the_first_sync(
+    visit: Callable[..., Any], server: Running, tmp_path: Path
+) -> None:
+    page = visit("/connections/new")
+    page.get_by_label("Search the connectors").fill("sampl")
+    page.get_by_role("button", name="Sample").first.click()
+    page.get_by_label("Name").fill("Shop")
+    page.get_by_label("Count").fill("25")
+    page.get_by_role("button", name="Check").click()
+    page.get_by_role("status").get_by_text("It works").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Create the source").click()
+
+    page.get_by_role("heading", name="Where does it go?").wait_for()
+    page.get_by_role("button", name="Files").first.click()
+    page.get_by_role("button", name="Create the destination").click()
+    page.get_by_text("One field needs your attention.").wait_for()
+    assert page.evaluate("document.activeElement.id") == "field-path"
+    page.get_by_label("Name").fill("Lake")
+    page.get_by_label("Path").fill(str(tmp_path / "lake"))
+    page.get_by_role("button", name="Create the destination").click()
+
+    page.get_by_text("3 of 3 chosen").wait_for()
+    assert page.get_by_label("Mode of users").input_value() == "incremental_deduped_history"
+    page.get_by_role("checkbox", name="purchases", exact=True).uncheck()
+    page.get_by_role("button", name="Cursor, key and fields of users").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_label("id", exact=True).is_disabled()
+    dialog.get_by_label("email", exact=True).uncheck()
+    accessible(page)
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_text("9 of 10 fields").wait_for()
+    page.get_by_role("button", name="Next").click()
+
+    assert page.get_by_label("Name").input_value() == "Shop → Lake"
+    page.get_by_text("By hand").click()
+    accessible(page)
+    page.get_by_role("button", name="Create the connection").click()
+    page.get_by_role("button", name="Estimate").click()
+    page.get_by_role("heading", name="What the first sync would do").wait_for()
+    page.get_by_role("cell", name="25", exact=True).first.wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Start the first sync").click()
+    page.wait_for_url(re.compile(r"/connections/[0-9a-f-]{36}$"))
+
+    (connection,) = server.call("GET", f"{PUBLIC}/connections")["data"]
+    users, products = connection["configurations"]["streams"]
+    assert (users["name"], products["name"]) == ("users", "products")
+    assert {"fieldPath": ["email"]} not in users["selectedFields"]
+    assert len(users["selectedFields"]) == 9
+    assert connection["schedule"]["scheduleType"] == "manual"
+    for _ in range(600):
+        (job,) = server.call("GET", f"{OWN}/jobs?connectionId={connection['connectionId']}")["data"]
+        if job["status"] not in ("pending", "running"):
+            break
+        page.wait_for_timeout(100)
+    assert job["status"] == "succeeded", job
+
+    # Its streams can be changed afterwards.
+    page = visit(f"/connections/{connection['connectionId']}/streams")
+    page.get_by_text("2 of 3 chosen").wait_for()
+    page.get_by_role("checkbox", name="purchases", exact=True).check()
+    page.get_by_role("button", name="Save the streams").click()
+    page.get_by_text("The streams were saved").wait_for()
+    streams = server.call("GET", f"{PUBLIC}/connections/{connection['connectionId']}")["configurations"]["streams"]
+    assert [one["name"] for one in streams] == ["users", "products", "purchases"]
+    assert len(streams[0]["selectedFields"]) == 9
+
+    # What a source takes with it is said before it is deleted.
+    page = visit(f"/sources/{connection['sourceId']}")
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("listitem").get_by_text("Shop → Lake").wait_for()
+    delete = dialog.get_by_role("button", name="Delete the source")
+    assert delete.is_disabled()
+    dialog.get_by_label("Type “Shop”").fill("Shop")
+    delete.click()
+    page.wait_for_url(re.compile(r"/sources$"))
+    assert not server.call("GET", f"{PUBLIC}/connections")["data"]
+
+
+def test_a_secret_never_comes_back_and_stays_unless_another_is_entered(
+    visit: Callable[..., Any], server: Running
+) -> None:
+    source = server.make("source", "zendesk_support", "Desk", ZENDESK)
+    page = visit(f"/sources/{source}")
+    token = page.locator("[id='field-credentials.api_token']")
+    token.wait_for()
+    assert token.input_value() == ""
+    assert token.get_attribute("type") == "password"
+    assert "Kept as it is" in str(token.get_attribute("placeholder"))
+    assert SECRET not in page.content()
+    sent: list[Any] = []
+    page.on("request", lambda r: sent.append(r.post_data) if r.method == "PUT" else None)
+    page.get_by_label("Subdomain").fill("globex")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The changes were saved").wait_for()
+    assert json.loads(sent[0])["configuration"]["credentials"]["api_token"] == "*" * 10
+    kept = server.call("GET", f"{PUBLIC}/sources/{source}")["configuration"]
+    assert (kept["subdomain"], kept["credentials"]["api_token"]) == ("globex", "*" * 10)
+    accessible(page)
+    picture(page, "source")
+
+
+def test_what_is_wrong_is_told_with_what_to_do_and_nothing_is_lost(visit: Callable[..., Any]) -> None:
+    page = visit("/sources/new?connector=postgres")
+    page.get_by_label("Host").fill("127.0.0.1")
+    page.get_by_label("Port").fill("1")
+    page.get_by_label("Database").fill("shop")
+    page.get_by_role("button", name="Check").click()
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "127.0.0.1" in alert.inner_text()
+    assert page.get_by_label("Database").input_value() == "shop"
+    accessible(page)
+
+
+def test_every_connector_of_ours_has_a_form_whose_needed_fields_are_marked(
+    visit: Callable[..., Any], server: Running
+) -> None:
+    page = visit("/sources")
+    for kind in ("source", "destination"):
+        for one in server.call("GET", f"{OWN}/connectors?kind={kind}&native=true")["data"]:
+            spec = server.call("GET", f"{OWN}/connectors/{kind}/{one['type']}")["spec"]
+            page.goto(f"{server.url}/{kind}s/new?connector={one['type']}")
+            page.get_by_role("button", name=f"Create the {kind}").wait_for()
+            for name in spec.get("required", ()):
+                schema = spec["properties"][name]
+                if (
+                    schema.get("airbyte_hidden")
+                    or "oneOf" in schema
+                    or schema["type"] in ("object", "boolean", "array")
+                ):
+                    continue
+                field = page.locator(f"[id='field-{name}']")
+                assert field.get_attribute("required") is not None, f"{one['name']}: {name} is not marked as needed"
+            accessible(page)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_pages_of_making_fit_a_phone(visit: Callable[..., Any], server: Running, dark: bool) -> None:
+    for path, seen in (
+        ("/sources/new", "Zendesk Support"),
+        ("/sources/new?connector=zendesk-support", "Subdomain"),
+        ("/destinations/new?connector=milvus", "Chunk size"),
+    ):
+        page = visit(path, width=390, height=844, dark=dark)
+        page.get_by_text(seen).first.wait_for()
+        fits(page)
+        accessible(page)
+        picture(page, f"phone-{'dark' if dark else 'light'}{path.replace('/', '-').partition('?')[0]}")
+
+
+def test_a_thousand_streams_are_chosen_from_without_waiting(
+    visit: Callable[..., Any], server: Running, tmp_path: Path
+) -> None:
+    source = server.make("source", "sample", "Wide", {"count": 1})
+    destination = server.make("destination", "files", "Lake", {"path": str(tmp_path / "lake")})
+    page = visit("/sources")
+    (one,) = [
+        found
+        for found in server.call("GET", f"{PUBLIC}/streams?sourceId={source}&destinationId={destination}")
+        if found["streamName"] == "users"
+    ]
+    # The source of a test with a thousand streams: what its API answers is repeated under other names.
+    many = [{**one, "streamName": f"stream_{n:04}"} for n in range(1000)]
+    page.route("**/api/public/v1/streams?*", lambda route: route.fulfill(json=many))
+    page.goto(f"{server.url}/connections/new?source={source}&destination={destination}")
+    page.get_by_text("1000 of 1000 chosen").wait_for()
+    drawn = page.get_by_role("listitem").count()
+    assert drawn < 60, f"{drawn} of 1,000 rows are drawn"
+    page.get_by_label("Unselect all").click()
+    page.get_by_text("0 of 1000 chosen").wait_for()
+    page.get_by_label("Search the streams").fill("_0999")
+    page.get_by_role("checkbox", name="stream_0999").check()
+    page.get_by_text("1 of 1000 chosen").wait_for()
+    assert page.get_by_role("button", name="Next").is_enabled()
