@@ -159,6 +159,33 @@ def test_every_connector_of_ours_has_a_form_whose_needed_fields_are_marked(
             accessible(page)
 
 
+def test_access_given_at_the_vendor_comes_back_to_the_form_that_asked_for_it(
+    visit: Callable[..., Any], server: Running
+) -> None:
+    page = visit("/sources/new?connector=zendesk-support")
+    page.get_by_label("Subdomain").fill("acme")
+    asked: list[Any] = []
+
+    def consent(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        # The vendor's page is left out (the server's tests play it): the browser comes back from there at once.
+        route.fulfill(json={"consentUrl": f"{asked[0]['redirectUrl']}?secret_id=5ecre7"})
+
+    page.route(
+        f"**{OWN}/consents", lambda route: consent(route) if route.request.method == "POST" else route.continue_()
+    )
+    with page.expect_popup():
+        page.get_by_role("button", name="Give access").click()
+    page.get_by_text("Access was given. Save the source to keep it").wait_for()
+    assert asked[0]["configuration"]["subdomain"] == "acme"
+    made: list[Any] = []
+    page.route(f"**{PUBLIC}/sources", lambda route: (made.append(route.request.post_data_json), route.abort()))
+    page.get_by_role("button", name="Create the source").click()
+    page.get_by_text("The server does not answer").wait_for()
+    assert made[0]["secretId"] == "5ecre7"
+    assert page.get_by_label("Subdomain").input_value() == "acme"
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_pages_of_making_fit_a_phone(visit: Callable[..., Any], server: Running, dark: bool) -> None:
     for path, seen in (

@@ -187,16 +187,20 @@ function Consent({
   });
   const vendor = vendors.data?.data.find((one) => one.connector === connector.connector);
   const [renewed, setRenewed] = useState(false);
+  const [begun, setBegun] = useState(false);
   useEffect(() => {
+    // Every page of this browser hears it: it is for the one that has begun a consent.
+    if (!begun) return;
     const channel = new BroadcastChannel(CONSENTED);
     channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
       if (sourceId) setRenewed(true);
       else onDone(event.data.secretId);
     };
     return () => channel.close();
-  }, [onDone, sourceId]);
+  }, [begun, onDone, sourceId]);
   const begin = useMutation({
     mutationFn: async () => {
+      setBegun(true);
       // Opened before anything is awaited: browsers let a click open a window, not an answer.
       const opened = window.open('', '_blank', 'popup,width=720,height=820');
       try {
