@@ -251,6 +251,7 @@ function Part({ place, children }: { place: Place; children: React.ReactNode }) 
   const { schema, name, needed } = place;
   return (
     <Fieldset
+      p={{ base: 'sm', sm: 'lg' }}
       legend={
         <Text span fw={600}>
           {label(name, schema)}
