@@ -305,6 +305,21 @@ def test_a_new_field_stays_out_is_taken_or_pauses_as_the_policy_says(context: Co
     assert "nickname" in str(row.catalog)
 
 
+def test_a_connection_can_be_held_against_what_its_source_has_now_without_changing_it(
+    context: Context, users: str
+) -> None:
+    known = altered(before(context, users), "users", drop="email", add="nickname")
+    with context.store.write() as db:
+        db.execute(update(connections).where(connections.c.id == users).values(catalog=known))
+    answer = TestClient(create_app(context)).post(f"/api/kitestring/v1/connections/{users}/diff")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["newFields"], found["goneFields"]) == (["users.email"], ["users.nickname"])
+    assert not any(found[kind] for kind in ("newStreams", "goneStreams", "otherTypes", "breaking"))
+    row = row_of(context, users)
+    assert (row.catalog, row.status, row.pending_changes) == (known, "active", None)
+
+
 def test_a_change_that_breaks_nothing_can_be_dismissed_and_is_not_asked_for_again(context: Context, users: str) -> None:
     grown = altered(before(context, users), "users", add="nickname")
     with pytest.raises(SchemaError):

@@ -106,6 +106,15 @@ def reset_state(who: Editor, here: Here, connectionId: UUID, stream: str | None 
     return Response(status_code=204)
 
 
+@router.post("/diff", operation_id="diffConnection")
+def diff(who: Runner, here: Here, connectionId: UUID) -> Any:
+    """Ask the source for its streams: in what they differ from those that the connection knows. Nothing is changed."""
+    with here.store.read() as db:
+        row = connections.get(db, str(connectionId))
+    found = connections.discover(here, row.source_id, fresh=True)
+    return schema_change.between(connections.Catalog(row.catalog), found, row.streams).body()
+
+
 @router.get("/changes", operation_id="getSchemaChanges")
 def changes(who: Reader, here: Here, connectionId: UUID) -> Any:
     """The changes of the source's schema that wait for an answer; null without any."""

@@ -4,7 +4,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 
-import { api, PUBLIC } from '../api/client';
+import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHead } from '../shell/PageHead';
@@ -20,6 +20,15 @@ interface Whole {
   configurations: { streams: Chosen[] };
 }
 
+interface Difference {
+  newStreams: string[];
+  goneStreams: string[];
+  newFields: string[];
+  goneFields: string[];
+  otherTypes: string[];
+  breaking: string[];
+}
+
 export function EditStreamsPage() {
   const { connectionId } = useParams({ strict: false }) as { connectionId: string };
   const navigate = useNavigate();
@@ -28,9 +37,15 @@ export function EditStreamsPage() {
     queryFn: () => api.get<Whole>(`${PUBLIC}/connections/${connectionId}`),
   });
   const { sourceId = '', destinationId = '' } = connection.data ?? {};
-  const before = useQuery({ ...offeredQuery(sourceId, destinationId, false), enabled: connection.data !== undefined });
-  // After the catalog that is kept was read: asking the source anew replaces it.
-  const now = useQuery({ ...offeredQuery(sourceId, destinationId, true), enabled: before.isFetched });
+  // Asks the source anew; what it answers is kept, and is what the streams are read from then.
+  const difference = useQuery({
+    queryKey: ['connection', connectionId, 'diff'],
+    queryFn: () => api.post<Difference>(`${OWN}/connections/${connectionId}/diff`),
+    enabled: connection.data !== undefined,
+    staleTime: 60_000,
+    retry: false,
+  });
+  const now = useQuery({ ...offeredQuery(sourceId, destinationId, false), enabled: difference.isSuccess, staleTime: 0 });
   const [choice, setChoice] = useState<Choice>();
 
   const configured = useMemo(
@@ -41,13 +56,12 @@ export function EditStreamsPage() {
     if (connection.data && !choice) setChoice(configured);
   }, [connection.data, configured, choice]);
   const diff = useMemo(() => {
-    const known = new Set((before.data ?? []).map(offeredKey));
     const there = new Set((now.data ?? []).map(offeredKey));
     return {
-      fresh: new Set(before.data && known.size ? [...there].filter((key) => !known.has(key)) : []),
+      fresh: new Set(difference.data?.newStreams),
       gone: now.data ? [...configured.keys()].filter((key) => !there.has(key)) : [],
     };
-  }, [before.data, now.data, configured]);
+  }, [difference.data, now.data, configured]);
 
   const saving = useMutation({
     mutationFn: () => {
@@ -84,7 +98,8 @@ export function EditStreamsPage() {
       <Stack>
         {connection.error && <ErrorNote error={connection.error} retry={() => void connection.refetch()} />}
         {now.error && <ErrorNote error={now.error} retry={() => void now.refetch()} />}
-        {!connection.error && !now.error && (!now.data || !choice) && (
+        {difference.error && <ErrorNote error={difference.error} retry={() => void difference.refetch()} />}
+        {!connection.error && !now.error && !difference.error && (!now.data || !choice) && (
           <Card withBorder padding="xl">
             <Group justify="center">
               <Loader size="sm" aria-hidden />
@@ -94,11 +109,7 @@ export function EditStreamsPage() {
         )}
         {now.data && choice && (
           <>
-            {diff.fresh.size > 0 && (
-              <Alert variant="light" color="kite" title={diff.fresh.size === 1 ? 'One stream is new' : `${diff.fresh.size} streams are new`}>
-                {[...diff.fresh].slice(0, 20).join(', ')}
-              </Alert>
-            )}
+            {difference.data && <SchemaDiff difference={difference.data} />}
             {diff.gone.length > 0 && (
               <Alert
                 variant="light"
@@ -128,6 +139,32 @@ export function EditStreamsPage() {
         )}
       </Stack>
     </>
+  );
+}
+
+const KINDS = [
+  ['newStreams', 'New streams'],
+  ['newFields', 'New fields'],
+  ['goneFields', 'Fields that are gone'],
+  ['otherTypes', 'Fields of another type'],
+] as const;
+const SHOWN = 20;
+
+function SchemaDiff({ difference }: { difference: Difference }) {
+  const kinds = KINDS.filter(([kind]) => difference[kind].length > 0);
+  if (kinds.length === 0) return null;
+  return (
+    <Alert variant="light" color="kite" role="note" title="The source has changed since the streams were chosen">
+      <Stack gap={4}>
+        {kinds.map(([kind, words]) => (
+          <Text key={kind} size="sm" style={{ overflowWrap: 'anywhere' }}>
+            <b>{words}:</b> {difference[kind].slice(0, SHOWN).join(', ')}
+            {difference[kind].length > SHOWN && ` and ${difference[kind].length - SHOWN} more`}
+          </Text>
+        ))}
+        <Text size="sm">Saving takes the schema over as it is now.</Text>
+      </Stack>
+    </Alert>
   );
 }
 
