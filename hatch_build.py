@@ -23,6 +23,7 @@ class Interface(BuildHookInterface[Any]):
         assert spec.loader is not None
         interface = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(interface)
+        interface.trust()
         try:
             interface.build()
         except interface.Unbuilt as error:

@@ -123,7 +123,15 @@ def build(npm: list[str] | None = None) -> None:
     DIGEST.write_text(made)
 
 
+def trust() -> None:
+    """The system's certificates: behind a company's proxy Node.js' own do not know its authority."""
+    for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"):
+        if Path(path).is_file():
+            os.environ.setdefault("NODE_EXTRA_CA_CERTS", path)
+
+
 def main(arguments: list[str]) -> int:
+    trust()
     if "--check" in arguments:
         if not INSTALLED.is_file():
             return 0
