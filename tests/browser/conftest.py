@@ -168,7 +168,11 @@ def accessible(page: Any) -> None:
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
     found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", tags)
     wrong = [
-        {"rule": one["id"], "help": one["help"], "where": [node["html"][:200] for node in one["nodes"][:3]]}
+        {
+            "rule": one["id"],
+            "help": one["help"],
+            "where": [node["html"][:200] + node["failureSummary"] for node in one["nodes"][:3]],
+        }
         for one in found["violations"]
     ]
     assert not wrong, json.dumps(wrong, indent=1)

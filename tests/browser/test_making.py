@@ -224,3 +224,38 @@ def test_a_thousand_streams_are_chosen_from_without_waiting(
     page.get_by_role("checkbox", name="stream_0999").check()
     page.get_by_text("1 of 1000 chosen").wait_for()
     assert page.get_by_role("button", name="Next").is_enabled()
+
+
+def test_the_streams_of_a_connection_are_shown_beside_what_the_source_has_otherwise(
+    visit: Callable[..., Any], server: Running, tmp_path: Path
+) -> None:
+    source = server.make("source", "sample", "Changing", {"count": 1})
+    destination = server.make("destination", "files", "Lake", {"path": str(tmp_path / "lake")})
+    made = server.call("POST", f"{PUBLIC}/connections", {"sourceId": source, "destinationId": destination})
+    streams = server.call("GET", f"{PUBLIC}/streams?sourceId={source}&destinationId={destination}")
+    # A source of which one stream has gone, and which has another one and a field more.
+    changes: dict[str, list[str]] = {kind: [] for kind in ("goneFields", "otherTypes", "breaking")}
+    changes |= {"newStreams": ["refunds"], "goneStreams": ["purchases"], "newFields": ["users.nickname"]}
+    now = [one for one in streams if one["streamName"] != "purchases"] + [{**streams[0], "streamName": "refunds"}]
+    page = visit("/sources", dark=True)
+    page.route("**/diff", lambda route: route.fulfill(json=changes))
+    page.route("**/api/public/v1/streams?*", lambda route: route.fulfill(json=now))
+    page.goto(f"{server.url}/connections/{made['connectionId']}/streams")
+    page.get_by_text("2 of 3 chosen").wait_for()
+    page.get_by_text("users.nickname").wait_for()
+    page.get_by_text("One stream is gone from the source").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Save the streams").click()
+    page.get_by_text("The streams were saved").wait_for()
+    kept = server.call("GET", f"{PUBLIC}/connections/{made['connectionId']}")["configurations"]["streams"]
+    assert [one["name"] for one in kept] == ["users", "products"]
+
+
+def test_what_is_kept_is_checked_from_the_list(visit: Callable[..., Any], server: Running) -> None:
+    server.make("source", "sample", "Working", {"count": 1})
+    page = visit("/sources", dark=True)
+    page.get_by_role("button", name="Check: Working").click()
+    page.get_by_role("button", name="Check again: Working").wait_for()
+    page.get_by_text("Works").wait_for()
+    accessible(page)
+    picture(page, "sources")

@@ -148,10 +148,10 @@ function Check({ kind, one, may }: { kind: ActorKind; one: Actor; may: boolean }
           size="compact-sm"
           variant="default"
           leftSection={<IconPlugConnected size={14} aria-hidden />}
-          aria-label={`Check ${one.name}`}
+          aria-label={`${last ? 'Check again' : 'Check'}: ${one.name}`}
           onClick={() => checking.mutate()}
         >
-          {last ? 'Again' : 'Check'}
+          {last ? 'Check again' : 'Check'}
         </Button>
       )}
     </Group>

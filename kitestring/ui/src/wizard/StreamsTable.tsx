@@ -103,7 +103,7 @@ export function StreamsTable({
           />
           <Group gap="sm">
             <Text size="sm" c="dimmed" className="numbers" aria-live="polite">
-              {choice.size} of {offered.length} chosen
+              {offered.filter((one) => choice.has(offeredKey(one))).length} of {offered.length} chosen
             </Text>
             <Button size="compact-sm" variant={only ? 'light' : 'default'} aria-pressed={only} onClick={() => setOnly(!only)}>
               Only chosen
