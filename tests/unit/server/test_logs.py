@@ -24,14 +24,14 @@ def test_what_is_logged_for_a_request_has_its_id_in_a_file_without_secrets(conte
     end = logs.begin(settings)
     app = create_app(context)
 
-    @app.get("/crash")
+    @app.get("/api/crash")
     def crash() -> None:
         logging.getLogger("kitestring.server").warning("sent by %s, very-secret", settings.smtp_url)
         raise ZeroDivisionError
 
     try:
         client = TestClient(app, raise_server_exceptions=False)
-        answer = client.get("/crash", headers={"X-Request-Id": "from-a-proxy"})
+        answer = client.get("/api/crash", headers={"X-Request-Id": "from-a-proxy"})
         other = client.get("/v1/health", headers={"X-Request-Id": "not a\tword"})
     finally:
         end()
