@@ -30,6 +30,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLOUD = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 """Where files may go: stores that are reached by Python's sockets."""
 PROGRAMS = frozenset({"airbyte", "singer"})
+PLACES = frozenset({"model_path", "shadow_folder", "files_folder"})
+"""Options of ours that read or write at a path of this machine."""
+CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key"})
+"""Options that hold a certificate as text, of several lines, or the path of one."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
 PROCESSES = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
 
@@ -227,10 +231,10 @@ def of_duckdb(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_paths(node: Any) -> None:
-    """Options that name a file of this machine, wherever they stand."""
+    """Options that name a file or a folder of this machine, wherever they stand."""
     if isinstance(node, Mapping):
         for name, value in node.items():
-            if name in ("model_path", "ca_file", "client_cert", "client_key") and value and "\n" not in str(value):
+            if value and (name in PLACES or (name in CERTIFICATES and "\n" not in str(value))):
                 raise local(str(value))
             refuse_paths(value)
     elif isinstance(node, list):

@@ -93,7 +93,17 @@ ESCAPED = re.compile(rb"\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)")
 
 
 def storable(raw: bytes) -> None:
-    """400 for a body with text that no database and no answer can hold."""
+    """400 for a body with text that no database and no answer can hold.
+
+    JSON is UTF-8 (RFC 8259, 8.1). Python's parser takes UTF-16 and UTF-32 too, in which the escapes look otherwise;
+    both have NULs.
+    """
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        raise Problem(400, "the body of the request is not UTF-8", hint="Send it as UTF-8.") from None
+    if b"\0" in raw:
+        raise Problem(400, "the request holds a NUL, which cannot be kept", hint="Take it out; send UTF-8.")
     if ESCAPED.search(raw) is None:
         return
     try:

@@ -70,8 +70,8 @@ def of_basic(context: Context, given: str, address: str, remembered: Remembered)
     try:
         name, colon, word = base64.b64decode(given, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        colon = ""
-    if not colon:
+        name = colon = word = ""
+    if not colon or "\0" in name:  # PostgreSQL takes no NUL, not even to look for it
         raise refused("the credentials are not user:password in base64")
     if "@" not in name:
         return of_token(context, str(exchange(context, name, word)["access_token"]))
@@ -98,6 +98,27 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
             hint=f"Send csrfToken of /api/kitestring/v1/session as {session.CSRF_HEADER}.",
         )
     return found
+
+
+def standing(context: Context, request: Request, who: Principal) -> Principal | None:
+    """Who a request that was let in some time ago comes from by now; None where they would not be let in any more.
+
+    For answers that go on for hours. That a token has expired meanwhile ends none of them; that the user, the session
+    or the token's application is gone or locked out does.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    with context.store.read() as db:
+        if scheme.lower() == "bearer":
+            claim = claimed(context.vault, given.strip(), expired=True)
+            if db.execute(select(applications.c.id).where(applications.c.id == claim.application_id)).first() is None:
+                return None
+        if who.user_id is None:
+            return None if user.configured(db) else who
+        cookie = request.cookies.get(session.COOKIE, "")
+        if not scheme and session.user_of(db, cookie, context.store.now_ms(db)) != who.user_id:
+            return None
+        owner = user.by_id(db, who.user_id)
+        return None if owner is None or owner.disabled else user.principal(db, owner, who.name)
 
 
 class Remembered:

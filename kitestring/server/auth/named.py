@@ -88,8 +88,9 @@ def _inside(node: Any, depth: int) -> Iterator[Named]:
 
 def _ids(kind: str, value: Any, place: str) -> Iterator[Named]:
     for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, bool) or not isinstance(one, str | int) or one == "":
-            continue
+        if one is None or one == "" or isinstance(one, Mapping | list):
+            continue  # no model takes these for an id
+        # A model may read 7.0 and true as whole numbers. Their text is no job's, so that they are 404.
         yield Named(kind, str(one) if kind == "job" else canonical(str(one)), place)
 
 

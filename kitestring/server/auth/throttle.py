@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 
 from sqlalchemy import Connection, delete, select
@@ -67,7 +68,19 @@ def _check(db: Connection, now: int, address: str, account: str) -> None:
 
 
 def _limits(address: str, account: str) -> list[tuple[str, int]]:
-    return [(f"address {address}"[:200], PER_ADDRESS), (_account(account), PER_ACCOUNT)]
+    return [(f"address {_network(address)}"[:200], PER_ADDRESS), (_account(account), PER_ACCOUNT)]
+
+
+def _network(address: str) -> str:
+    """Who is one caller: an IPv4 address, or a /64 of IPv6, in which one subscriber has 2**64 addresses to choose from
+    (RFC 6177)."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def _account(account: str) -> str:

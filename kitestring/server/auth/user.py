@@ -236,6 +236,8 @@ def _keep_an_admin(db: Connection, user_id: str) -> None:
             select(permissions.c.user_id)
             .join(users, users.c.id == permissions.c.user_id)
             .where(permissions.c.permission_type == INSTANCE_ADMIN, users.c.disabled.is_(False))
+            .order_by(permissions.c.id)
+            .with_for_update()  # two admins who remove each other at the same moment: the second waits, and is refused
         ).scalars()
     )
     if admins == {user_id}:

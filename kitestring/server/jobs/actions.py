@@ -181,9 +181,10 @@ def manifest_read(told: Told) -> Any:
     from kitestring.declarative.builder.reading import read
 
     given = told.request
-    found = read(
-        given["manifest"], given.get("config") or {}, str(given["stream"]), state=given.get("state"), **given["most"]
-    )
+    config = dict(given.get("config") or {})
+    if told.fence:
+        config = held_back(told.fence, "", False, config)
+    found = read(given["manifest"], config, str(given["stream"]), state=given.get("state"), **given["most"])
     return found.values()
 
 

@@ -36,6 +36,7 @@ class Store:
         self.path = Path(made.database or "") if self.sqlite else None
         self.shown = made.render_as_string(hide_password=True)
         more: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 10, "pool_pre_ping": not self.sqlite}
+        more["hide_parameters"] = True  # an error would carry the values of its statement into the log
         if self.sqlite:
             more["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
         else:

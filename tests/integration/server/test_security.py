@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -151,3 +151,22 @@ def test_a_hardened_server_reads_from_postgresql_in_an_allowed_network_only(data
                     runner.run("check", {"source": source})
         finally:
             runner.close()
+
+
+def test_on_postgresql_two_admins_cannot_lock_each_other_out(shared: Context) -> None:
+    first = admin(shared)
+    with shared.store.write() as db:
+        user.add(db, "second@example.com", None, 1, grants=(user.Grant(user.INSTANCE_ADMIN),))
+        one, other = (user.by_email(db, email).id for email in (first, "second@example.com"))
+
+    def lock_out() -> None:
+        with shared.store.write() as db:
+            user.disable(db, one)
+
+    with ThreadPoolExecutor(1) as pool:
+        with shared.store.write() as db:
+            user.disable(db, other)
+            later = pool.submit(lock_out)
+            assert not wait([later], timeout=1).done  # it waits for what this transaction will have done
+        with pytest.raises(ConfigError, match="last user"):
+            later.result(timeout=30)

@@ -569,3 +569,18 @@ def test_old_and_new_secrets_are_hidden_after_a_change(caplog: pytest.LogCapture
     with pytest.raises(ConnectorError):
         one.check()
     assert "from ********** to **********" in [record.getMessage() for record in caplog.records]
+
+
+def test_a_foreign_program_sees_nothing_that_a_server_lives_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECRET_KEY", "DATABASE_URL", "SMTP_URL", "CONFIG_OTHER"):
+        monkeypatch.setenv(f"KITESTRING_{name}", "canary")
+    monkeypatch.setenv("VAULT_TOKEN", "canary")
+    monkeypatch.setenv("PLAIN", "seen")
+    said = tmp_path / "environment.json"
+    code = f"import json, os; json.dump(dict(os.environ), open({str(said)!r}, 'w'))"
+    one = AirbyteSource.load({"command": [sys.executable, "-I", "-c", code], "config": {}})
+    with pytest.raises(KitestringError):
+        one.check()  # it says nothing of Airbyte's protocol
+    seen = json.loads(said.read_text())
+    assert seen["PLAIN"] == "seen"
+    assert "canary" not in seen.values()

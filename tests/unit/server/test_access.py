@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from sqlalchemy import Connection
 
-from kitestring.server.auth import user
+from kitestring.server.api.own import jobs as job_events
+from kitestring.server.auth import application, session, user
 from kitestring.server.auth.access import Editor, Reader
+from kitestring.server.auth.credentials import authenticate
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin
@@ -140,6 +144,26 @@ def test_the_config_apis_plain_id_is_the_jobs(context: Context, tenants: tuple[T
     assert owner.post("/api/v1/jobs/get", json={"id": job}).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["get", "get_without_logs", "cancel"])
+def test_a_number_that_is_written_otherwise_is_no_way_around_the_role(
+    context: Context, tenants: tuple[Tenant, Tenant], path: str
+) -> None:
+    acme, globex = tenants
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, globex.connection_id, "sync")
+    assert job == 1  # which is what a model of whole numbers takes `true` for
+    client = routed(Browser(context, acme.member("workspace_admin")))
+    for written in ("1.0", "1e0", "true", "10e-1", '"1"', "[1]", '" 1"', '{"id": 1}'):
+        answer = client.post(
+            f"/api/v1/jobs/{path}",
+            content=b'{"id": ' + written.encode() + b"}",
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code in (400, 403, 404), f"{written}: {answer.text[:100]}"
+    with context.store.read() as db:
+        assert context.queue.active(db, globex.connection_id) == job
+
+
 def test_without_a_user_the_loopback_address_is_open_and_another_is_not(context: Context) -> None:
     assert routed(Browser(context)).get("/v1/list").json() is None
     object.__setattr__(context.settings, "host", "0.0.0.0")
@@ -159,3 +183,58 @@ def test_once_there_is_a_user_nobody_passes_without_credentials(context: Context
     assert client.post("/applications/token", json=pair).status_code == 401
     assert client.get("/v1/no/such/route").status_code == 401
     assert client.get("/v1/health").status_code == 200
+
+
+def test_whoever_may_not_read_any_more_is_told_no_more_events(
+    context: Context, tenants: tuple[Tenant, Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_events, "STANDING_S", 0.0)
+    acme, _ = tenants
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, acme.connection_id, "sync")
+
+    def lock_out(db: Connection, email: str) -> None:
+        user.disable(db, user.by_email(db, email).id)
+
+    def take_the_role(db: Connection, email: str) -> None:
+        for one in user.permissions_of(db, user.by_email(db, email).id):
+            user.revoke(db, one)
+
+    def remove(db: Connection, email: str) -> None:
+        user.remove(db, user.by_email(db, email).id)
+
+    def delete_the_application(db: Connection, email: str) -> None:
+        for one in application.listed(db, user.by_email(db, email).id):
+            application.delete(db, one.id)
+
+    def log_out(db: Connection, email: str) -> None:
+        session.close_all(db, user.by_email(db, email).id)
+
+    for ends, cookie in ((lock_out, False), (take_the_role, False), (remove, False), (delete_the_application, False),
+                         (log_out, True)):  # fmt: skip
+        email = acme.member("workspace_reader")
+        browser = Browser(context, email)
+        headers = [(b"authorization", browser.headers["Authorization"].encode())]
+        if cookie:
+            with context.store.write() as db:
+                now = context.store.now_ms(db)
+                opened = session.open_session(db, user.by_email(db, email).id, now, 900)
+            headers = [(b"cookie", f"{session.COOKIE}={opened.cookie}".encode())]
+
+        async def told(headers: list[tuple[bytes, bytes]] = headers, email: str = email, ends: Any = ends) -> list[str]:
+            async def nothing() -> Any:
+                await asyncio.Event().wait()
+
+            scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers, "app": None}
+            request = Request(scope, nothing)
+            who = authenticate(context, request)
+            found = []
+            events = job_events.told(context, request, who, job, "info", "")
+            async with asyncio.timeout(30):
+                async for event in events:
+                    found.append(event.partition("\n")[0])
+                    with context.store.write() as db:
+                        ends(db, email)
+            return found
+
+        assert asyncio.run(told()) == ["event: job"], ends.__name__

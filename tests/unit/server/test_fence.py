@@ -185,6 +185,9 @@ def test_a_name_that_leads_elsewhere_the_second_time_gets_the_address_that_was_c
         ("milvus", {"indexing": {"host": "http://127.0.0.1:19530"}}),
         ("milvus", {"indexing": {"host": "https://localhost"}}),
         ("milvus", {"indexing": {"host": "http://1.1.1.1"}, "embedding": {"mode": "local", "model_path": "/etc"}}),
+        ("milvus", {"indexing": {"host": "http://1.1.1.1"}, "shadow_folder": "/srv"}),
+        ("zendesk_support", {"subdomain": "x", "files_folder": "/srv"}),
+        ("", {"files_folder": "/srv/a\nb"}),
         ("postgres", {"host": "localhost"}),
         ("postgres", {"host": "/run/postgresql"}),
         ("postgres", {"host": "1.1.1.1,127.0.0.1"}),
@@ -242,5 +245,10 @@ def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Co
             # What the request says of it counts for nothing.
             with pytest.raises(ConfigError, match="public internet"):
                 hardened.run("read", {**request, "allow_private_hosts": True})
+            # The builder's reading neither, nor may it put files here.
+            most = {"most_slices": 1, "most_pages": 1, "most_records": 1}
+            built = {"manifest": manifest, "stream": "x", "most": most}
+            with pytest.raises(ConfigError, match="own machine"):
+                hardened.run("manifest_read", {**built, "config": {"base": inner.url, "files_folder": "/srv"}})
         finally:
             hardened.close()

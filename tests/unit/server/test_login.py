@@ -18,6 +18,7 @@ from kitestring.server.auth import password, throttle, user
 from kitestring.server.auth.gate import require_users
 from kitestring.server.auth.session import COOKIE
 from kitestring.server.context import Context
+from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import login_failures
 from tests.unit.server.tenants import PASSWORD, Browser, Tenant, admin
@@ -97,6 +98,19 @@ def test_guessing_is_slowed_down_per_account_and_per_address(client: TestClient,
     for number in range(throttle.PER_ADDRESS):
         throttle.begin(context, "testclient", f"{number}@example.com")
     assert client.post(f"{SESSION}/login", json={**wrong, "email": "third@example.com"}).status_code == 429
+
+
+def test_whoever_has_a_whole_network_of_ipv6_is_one_caller(context: Context) -> None:
+    for number in range(throttle.PER_ADDRESS):
+        throttle.begin(context, f"2001:db8:1:2::{number:x}", f"{number}@example.com")
+    with pytest.raises(Problem, match="too many"):
+        throttle.begin(context, "2001:db8:1:2:ffff::1%eth0", "other@example.com")
+    throttle.begin(context, "2001:db8:1:3::1", "other@example.com")
+    throttle.begin(context, "::ffff:192.0.2.7", "mapped@example.com")
+    throttle.begin(context, "192.0.2.7", "plain@example.com")
+    with context.store.read() as db:
+        mine = login_failures.c.key == "address 192.0.2.7"
+        assert db.execute(select(login_failures.c["count"]).where(mine)).scalar_one() == 2
 
 
 def test_a_user_that_is_not_there_takes_as_long_as_one_that_is() -> None:

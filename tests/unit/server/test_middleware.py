@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterator
 
@@ -11,7 +12,9 @@ from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from kitestring.server.middleware import OPEN_BYTES, WithoutQuery
 from kitestring.server.settings import Settings
-from tests.unit.server.tenants import Browser
+from tests.unit.server.tenants import Browser, admin
+
+SESSION = "/api/kitestring/v1/session"
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -77,3 +80,36 @@ def test_text_that_no_database_can_keep_is_refused_and_emoji_are_not(context: Co
         assert client.post("/v1/applications", content=b'{"name": "' + word + b'"}', headers=json).status_code == 200
     for path in ("/v1/sources/%00", "/v1/sources?workspaceIds=%00"):
         assert client.get(path).status_code == 400
+
+
+def test_a_body_in_another_encoding_hides_nothing(context: Context) -> None:
+    admin(context)
+    client = Browser(context, "root@example.com")
+    kind = {"Content-Type": "application/json"}
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        body = '{"name": "a\\u0000", "email": "a@b", "password": "\\u0000"}'.encode(encoding)
+        for url in ("/v1/applications", f"{SESSION}/login", "/v1/applications/token"):
+            assert client.post(url, content=body, headers=kind).status_code == 400, (encoding, url)
+    lone = b'{"name": "x", "workspaceId": "", "configuration": {"a": "\xed\xa0\x80"}}'
+    assert "UTF-8" in client.post("/v1/sources", content=lone, headers=kind).json()["detail"]
+
+
+def test_a_nul_among_credentials_is_refused_before_any_database_is_asked(context: Context) -> None:
+    admin(context)
+    client = Browser(context)
+    for words in (b"a\0@example.com:word", b"a\0:word"):
+        header = {"Authorization": f"Basic {base64.b64encode(words).decode()}"}
+        assert "base64" in client.get("/v1/workspaces", headers=header).json()["detail"]
+        assert client.post("/v1/applications/token", headers=header).status_code == 400
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    asked = client.post("/v1/applications/token", content=b"client_id=a%00&client_secret=x", headers=form)
+    assert asked.status_code == 400
+    login = client.post(f"{SESSION}/login", json={"email": "a\0@example.com", "password": "word"})
+    assert login.status_code == 400
+
+
+def test_a_number_that_no_database_takes_is_refused(context: Context) -> None:
+    client = Browser(context)
+    for offset in (2**63, 10**20):
+        for path in ("/v1/sources", "/v1/jobs", "/v1/workspaces", "/v1/connections"):
+            assert client.get(f"{path}?offset={offset}").status_code == 400, path

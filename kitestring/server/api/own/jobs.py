@@ -13,6 +13,9 @@ from sqlalchemy import Connection, select
 
 from kitestring.server.api.public.page import Ids, visible
 from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.credentials import standing
+from kitestring.server.auth.principal import Principal, Role
+from kitestring.server.clock import steady
 from kitestring.server.context import Context
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ACTIVE, ENDED, IS_ACTIVE
@@ -23,6 +26,8 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Level = Literal["debug", "info", "warning", "error"]
 LOOK_S = 0.5
+STANDING_S = 5.0
+"""How often it is asked whether a reader of events may still read them."""
 BEAT_S = 15.0
 
 
@@ -153,11 +158,12 @@ async def events(
 ) -> StreamingResponse:
     """What happens to a job, as server-sent events: `job` whenever it has changed, `log` for each entry of its log.
 
-    The stream ends with the job. A reader that comes again with `Last-Event-ID` gets the entries that it has not seen.
+    The stream ends with the job, or when whoever reads it may not any more. A reader that comes again with
+    `Last-Event-ID` gets the entries that it has not seen.
     """
     await asyncio.to_thread(existing, here, jobId)
     return StreamingResponse(
-        told(here, request, jobId, level, last_event_id or ""),
+        told(here, request, who, jobId, level, last_event_id or ""),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -168,17 +174,33 @@ def existing(context: Context, job_id: int) -> None:
         row_of(db, job_id)
 
 
-async def told(context: Context, request: Request, job_id: int, level: str, seen: str) -> AsyncIterator[str]:
+def may_still(context: Context, request: Request, who: Principal, job_id: int) -> bool:
+    """Whether somebody who was let in before may still look at a job."""
+    try:
+        now = standing(context, request, who)
+        with context.store.read() as db:
+            return now is not None and now.may(row_of(db, job_id).workspace_id, Role.reader)
+    except Problem:  # the key of the token, or the job, is gone
+        return False
+
+
+async def told(
+    context: Context, request: Request, who: Principal, job_id: int, level: str, seen: str
+) -> AsyncIterator[str]:
     """The events of a job. The id of one is ATTEMPT:PLACE, how far the log has been told."""
     first, _, second = seen.partition(":")
     number, place = (int(first), int(second)) if first.isdigit() and second.isdigit() else (1, 0)
-    logs, last, quiet_s = Logs(context.settings.home), "", 0.0
+    logs, last, quiet_s, asked_s = Logs(context.settings.home), "", 0.0, steady()
 
     def look() -> dict[str, Any]:
         with context.store.read() as db:
             return whole(db, job_id)
 
     while not await request.is_disconnected():
+        if steady() - asked_s >= STANDING_S:
+            if not await asyncio.to_thread(may_still, context, request, who, job_id):
+                return
+            asked_s = steady()
         now = await asyncio.to_thread(look)
         said = json.dumps(now, separators=(",", ":"), default=str)
         if said != last:

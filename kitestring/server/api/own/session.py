@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from kitestring.server import audit
 from kitestring.server.auth import oidc, session, user
-from kitestring.server.auth.access import Here, Known
+from kitestring.server.auth.access import Here, Known, body_of
 from kitestring.server.auth.credentials import address_of, login
 from kitestring.server.auth.password import LONGEST
 from kitestring.server.auth.principal import Principal
@@ -56,7 +56,7 @@ def get_ways(here: Here) -> Any:
 
 
 @router.post("/login", operation_id="login", response_model=SessionRead)
-def log_in(body: Login, request: Request, response: Response, here: Here) -> Any:
+def log_in(body: Login, request: Request, response: Response, here: Here, _: Annotated[Any, Depends(body_of)]) -> Any:
     """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
     user_id = login(here, body.email, body.password, address_of(request))
     return begin(here, request, response, user_id)

@@ -92,7 +92,7 @@ def client_of(request: Request, body: bytes) -> tuple[str, str]:
         except (binascii.Error, UnicodeDecodeError):
             given = {}
     pair = given.get("client_id"), given.get("client_secret")
-    if not all(isinstance(part, str) and part for part in pair):
+    if not all(isinstance(part, str) and part and "\0" not in part for part in pair):
         raise Problem(
             400, "client_id and client_secret are missing", hint="Send both, as a form or as JSON.", title="bad-request"
         )

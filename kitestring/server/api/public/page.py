@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from kitestring.server.problem import Problem
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return.")]
-Offset = Annotated[int, Query(ge=0, description="How many to pass over.")]
+Offset = Annotated[int, Query(ge=0, le=2**53, description="How many to pass over.")]
 Ids = Annotated[list[str] | None, Query(description="Only these; repeat the parameter for several.")]
 
 
