@@ -51,6 +51,7 @@ class Store:
                 hint="pip install 'kitestring[server]'",
             ) from error
         if self.sqlite:
+            event.listen(self.engine, "connect", self._keep_close)
             event.listen(self.engine, "connect", _pragmas)
             event.listen(self.engine, "begin", _begin)
 
@@ -75,6 +76,11 @@ class Store:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+
+    def _keep_close(self, *_: Any) -> None:
+        """A new file is its owner's alone, and with it those of its journal, which get its mode."""
+        if self.path is not None and self.path.exists() and self.path.stat().st_size == 0:
+            self.path.chmod(0o600)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
