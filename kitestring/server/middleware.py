@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -9,11 +10,14 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kitestring.server.auth.access import CLOSED, needs_credentials
+from kitestring.server.clock import steady
 from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
 
 OPEN_BYTES = 64 * 1024
 """The largest body where no credentials are asked for."""
+BODY_S, OPEN_BODY_S = 300.0, 20.0
+"""How long a body may take; the second where no credentials are asked for."""
 
 HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -74,7 +78,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.most if needs_credentials(scope["path"]) else min(self.most, OPEN_BYTES)
+        known = needs_credentials(scope["path"])
+        most = self.most if known else min(self.most, OPEN_BYTES)
+        receive = within(receive, BODY_S if known else OPEN_BODY_S)
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is not None:
@@ -89,7 +95,11 @@ class BodyLimit:
         body = bytearray()
         more = True
         while more:
-            message = await receive()
+            try:
+                message = await receive()
+            except Problem as slow:
+                await JSONResponse(slow.body(), slow.status, headers=slow.headers)(scope, receive, send)
+                return
             if message["type"] != "http.request":
                 return
             body += message.get("body", b"")
@@ -116,6 +126,31 @@ class BodyLimit:
             headers={"Connection": "close"},
         )
         await JSONResponse(told.body(), told.status, headers=told.headers)(scope, receive, send)
+
+
+def within(receive: Receive, seconds: float) -> Receive:
+    """What brings a body, and 408 where the whole of it has not come after so many seconds."""
+    until = steady() + seconds
+    whole = False
+
+    async def timed() -> Message:
+        nonlocal whole
+        if whole:  # what is waited for now is the end of the connection
+            return await receive()
+        try:
+            async with asyncio.timeout(max(0.0, until - steady())):
+                message = await receive()
+        except TimeoutError:
+            raise Problem(
+                408,
+                f"the body of the request did not come within {seconds:g} seconds",
+                hint="Send it faster, or less.",
+                headers={"Connection": "close"},
+            ) from None
+        whole = not message.get("more_body", False)
+        return message
+
+    return timed
 
 
 class WithoutQuery(logging.Filter):

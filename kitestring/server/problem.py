@@ -14,6 +14,7 @@ TITLES = {
     401: "invalid-api-key",
     403: "forbidden",
     404: "resource-not-found",
+    408: "request-timeout",
     409: "state-conflict",
     413: "request-too-large",
     422: "unprocessable-entity",

@@ -78,12 +78,14 @@ class Server:
 
         from kitestring.server.app import create_app
         from kitestring.server.auth.gate import require_users
+        from kitestring.server.patience import Patient
 
         settings = self.context.settings
         require_users(self.context)
         self._socket = bound(settings)
         config = uvicorn.Config(
             create_app(self.context),
+            http=Patient,
             log_config=None,
             access_log=False,
             server_header=False,
