@@ -95,6 +95,28 @@ class ConnectionEntry(Config):
     """Whether a server leaves its schedule out."""
 
 
+class NotificationEntry(Config):
+    """Whom a server tells of one event. `{}` is nobody."""
+
+    webhook: str | None = None
+    """The address that gets a POST with `text` and `blocks`, as Slack takes them."""
+    email: list[str] | None = None
+    """Addresses of e-mail; `[]` is everybody who may see the workspace."""
+    apprise: list[str] | None = None
+    """Addresses of any service that apprise speaks."""
+
+
+EventName = Literal[
+    "failure",
+    "success",
+    "suspicious",
+    "connectionUpdate",
+    "connectionUpdateActionRequired",
+    "syncDisabled",
+    "syncDisabledWarning",
+]
+
+
 class File(Config):
     """A Kitestring project: what moves from where to where."""
 
@@ -104,6 +126,8 @@ class File(Config):
     """Where records go, by a name of your choice."""
     connections: dict[str, ConnectionEntry] = option(default_factory=dict)
     """What `kitestring sync` runs, by a name of your choice."""
+    notifications: dict[EventName, NotificationEntry] = option(default_factory=dict)
+    """Whom a server tells of what, by event. Events that are not named stay as the server has them."""
 
 
 @dataclass(frozen=True)
@@ -269,6 +293,9 @@ class Project:
             if entry.streams is not None:
                 values["streams"] = [stream.model_dump(exclude={"prefix", "namespace"}) for stream in entry.streams]
             out["connections"][name] = {**values, "schedule": timing(entry.schedule)}
+        told = {event: one.model_dump(exclude_none=True) for event, one in self.file.notifications.items()}
+        if told:
+            out["notifications"] = expand(told, os.environ, lambda inner: self.place("notifications", *inner))
         return out
 
     def source(self, name: str) -> SourceHandle:

@@ -181,9 +181,9 @@ class InStore:
         return [one.body() for one in done]
 
     def export(self) -> dict[str, Any]:
-        from kitestring.server import project
+        from kitestring.server import export
 
-        return project.export(self.context, self.workspace)
+        return export.export(self.context, self.workspace)
 
 
 def chosen(workspaces: Sequence[Mapping[str, Any]], word: str) -> str:

@@ -1,11 +1,7 @@
 """Notifications: an event becomes a notice for each channel of its workspace, in the transaction of the event.
 
 A notice waits in the store until it was sent, so that a crash loses none and a slow receiver delays nothing. What a
-workspace wants to be told stands in its `notifications`, by event, in the shape of Airbyte's API and one way beyond it:
-
-    {"failure": {"webhook": {"enabled": true, "url": "https://hooks.slack.com/…"},
-                 "email": {"enabled": true, "to": ["ops@example.com"]},
-                 "apprise": {"enabled": true, "urls": ["tgram://…"]}}}
+workspace wants to be told, and where: see `channels.py`.
 
 A webhook gets what Slack takes (`text` and `blocks`: api.slack.com/messaging/webhooks) and the facts in `data`.
 """
@@ -15,7 +11,7 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,26 +19,16 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import Connection, insert, select, update
 
 from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.server import channels
 from kitestring.server.auth import user
 from kitestring.server.context import Context
+from kitestring.server.references import patterns_of
 from kitestring.server.round import Round
 from kitestring.server.settings import LOOPBACK
 from kitestring.server.store.tables import notices, workspaces
 
 log = logging.getLogger("kitestring.notify")
 
-EVENTS = {
-    "failure": "A job failed",
-    "success": "A job succeeded",
-    "suspicious": "A job ended suspicious",
-    "connectionUpdate": "The schema of a source changed",
-    "connectionUpdateActionRequired": "The schema of a source changed, and somebody has to decide",
-    "syncDisabled": "A connection was paused",
-    "syncDisabledWarning": "A connection will be paused soon",
-}
-INSTEAD = {"suspicious": "failure"}
-"""Airbyte's clients know no `suspicious`: where it has no channel of its own, it takes that of a failure."""
-WAYS = ("webhook", "email", "apprise")
 LOOK_S = 2.0
 CLAIM_S = 120.0
 TRIES = 8
@@ -53,10 +39,10 @@ def notice(
     db: Connection, workspace_id: str, event: str, sentence: str, now: int, *, hint: str = "", **data: Any
 ) -> int:
     """Leave a notice for each channel that the workspace has for this event; how many. In the caller's transaction."""
-    chosen = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
-    channels = list(channels_of(chosen.get(event) or chosen.get(INSTEAD.get(event, "")) or {}))
-    body = {"title": EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
-    for way, number in channels:
+    told = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
+    found = list(channels.enabled(channels.chosen(told, event)))
+    body = {"title": channels.EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
+    for way, number in found:
         db.execute(
             insert(notices).values(
                 workspace_id=workspace_id,
@@ -67,22 +53,7 @@ def notice(
                 created_at_ms=now,
             )
         )
-    return len(channels)
-
-
-def channels_of(chosen: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """The channels that are switched on: a way, and which of its addresses."""
-    for way in WAYS:
-        one = chosen.get(way) or {}
-        if one.get("enabled"):
-            yield from ((way, number) for number in range(len(addresses(way, one))))
-
-
-def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
-    """Where a channel leads. E-mail without receivers goes to all who may see the workspace: one notice, no address."""
-    if way == "webhook":
-        return [one["url"]] if one.get("url") else []
-    return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
+    return len(found)
 
 
 class Courier(Round):
@@ -130,13 +101,12 @@ class Courier(Round):
     def _send(self, row: Any) -> None:
         with self.context.store.read() as db:
             space = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
-            chosen = space.notifications.get(row.event) or space.notifications.get(INSTEAD.get(row.event, "")) or {}
-            channel = chosen.get(row.body["way"]) or {}
+            channel = channels.chosen(channels.opened(self.context.vault, space), row.event).get(row.body["way"]) or {}
             receivers = [str(one) for one in channel.get("to") or ()]
             if row.body["way"] == "email" and not receivers:
                 receivers = user.readers_of(db, row.workspace_id)
         told = {**row.body, "workspace": space.name}
-        places = addresses(row.body["way"], channel)
+        places = channels.addresses(row.body["way"], channel)
         if not channel.get("enabled") or row.body["number"] >= len(places):
             return  # switched off since
         send(self.context, row.body["way"], places[row.body["number"]], told, receivers)
@@ -147,7 +117,8 @@ def send(context: Context, way: str, address: str, told: Mapping[str, Any], rece
     if way == "email":
         by_email(context.settings.smtp_url, context.settings.mail_from, receivers, told)
     else:
-        context.runner.run("notify", {"way": way, "address": address, "notice": dict(told)}, limit_s=SEND_S)
+        given = {"way": way, "address": address, "notice": dict(told), "references": patterns_of(context.settings)}
+        context.runner.run("notify", given, limit_s=SEND_S)
 
 
 def try_out(context: Context, workspace: str, way: str, address: str, receivers: list[str]) -> None:

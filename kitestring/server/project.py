@@ -7,7 +7,6 @@ has managed before is removed, and only when that is asked for. Applying may sto
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,7 +16,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.config import MASK, secrets_in
 from kitestring.errors import ConfigError
-from kitestring.server import actors, connections, connectors, schedule
+from kitestring.server import actors, channels, connections, connectors, schedule, workspaces
+from kitestring.server.channels import Event
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.problem import Problem
@@ -78,6 +78,7 @@ class Wanted(BaseModel):
     sources: dict[str, End] = Field(default_factory=dict)
     destinations: dict[str, End] = Field(default_factory=dict)
     connections: dict[str, Link] = Field(default_factory=dict)
+    notifications: dict[Event, channels.Receivers] = Field(default_factory=dict)
 
     def ends(self, kind: Kind) -> dict[str, End]:
         return self.sources if kind == "source" else self.destinations
@@ -88,7 +89,7 @@ class Change:
     """One thing to do. `fields` are (path, before, after); secrets are masked."""
 
     action: Literal["create", "update", "adopt", "delete"]
-    kind: Literal["source", "destination", "connection"]
+    kind: Literal["source", "destination", "connection", "notification"]
     name: str
     fields: list[tuple[str, Any, Any]] = field(default_factory=list)
 
@@ -125,6 +126,7 @@ def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted,
     there = by_name(connections.listed(db, workspace_ids=[workspace_id]))
     for name, link in wanted.connections.items():
         yield from of_link(context, db, name, link, there.get(name))
+    yield from of_notifications(context, workspaces.get(db, workspace_id), wanted)
     if not prune:
         return
     for name, row in there.items():
@@ -192,6 +194,17 @@ def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -
         yield Change("update" if row.origin else "adopt", "connection", name, fields)
 
 
+def of_notifications(context: Context, row: Any, wanted: Wanted) -> Iterator[Change]:
+    """The events that the file names. What it does not name is left alone: a workspace's events have no origin."""
+    there = channels.opened(context.vault, row)
+    for event, receivers in wanted.notifications.items():
+        before, after = there.get(event) or {}, receivers.channels()
+        hidden = {*secrets_in({event: before}, channels.FORM), *secrets_in({event: after}, channels.FORM)}
+        fields = difference(before, after, hidden)
+        if fields:
+            yield Change("update" if before else "create", "notification", event, fields)
+
+
 def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: End) -> Definition:
     """The connector of an end; a manifest of the file is a custom one of the source's name."""
     if end.manifest is None:
@@ -212,11 +225,13 @@ def apply(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = 
     """Make it so; what was done. Discovers the sources of connections that are new or changed."""
     done = plan(context, workspace_id, wanted, prune=prune)
     for change in done:
-        if change.kind != "connection" and change.action != "delete":
+        if change.kind in KINDS and change.action != "delete":
             put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name])
     for change in done:
         if change.kind == "connection" and change.action != "delete":
             put_link(context, workspace_id, change.name, wanted.connections[change.name])
+    if any(change.kind == "notification" for change in done):
+        put_notifications(context, workspace_id, wanted)
     for change in done:
         if change.action == "delete":
             remove(context, workspace_id, change)
@@ -324,6 +339,14 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None
         connections.change(context, db, row.id, values)
 
 
+def put_notifications(context: Context, workspace_id: str, wanted: Wanted) -> None:
+    asked: dict[str, Any] = {event: receivers.channels() for event, receivers in wanted.notifications.items()}
+    with context.store.write() as db:
+        row = workspaces.get(db, workspace_id)
+        told = channels.sealed(context.vault, workspace_id, asked, row.notifications)
+        workspaces.change(db, workspace_id, {"notifications": {event: one for event, one in told.items() if one}})
+
+
 def streams_of(catalog: connections.Catalog, link: Link) -> list[Stream]:
     """The streams that a connection names; all of the catalog where it names none."""
     if link.streams is not None:
@@ -371,8 +394,9 @@ def remove(context: Context, workspace_id: str, change: Change) -> None:
             rows = connections.listed(db, workspace_ids=[workspace_id])
             connections.delete(context, db, by_name(rows)[change.name].id)
             return
-        row = by_name(actors.listed(db, change.kind, workspace_ids=[workspace_id]))[change.name]
-        used = connections_table.c.source_id if change.kind == "source" else connections_table.c.destination_id
+        kind: Kind = "source" if change.kind == "source" else "destination"
+        row = by_name(actors.listed(db, kind, workspace_ids=[workspace_id]))[change.name]
+        used = connections_table.c.source_id if kind == "source" else connections_table.c.destination_id
         by_hand = db.execute(
             select(connections_table.c.name).where(used == row.id, connections_table.c.deleted_at_ms.is_(None)).limit(1)
         ).scalar()
@@ -382,82 +406,7 @@ def remove(context: Context, workspace_id: str, change: Change) -> None:
                 f"the {change.kind} {change.name} is no longer in the file, and the connection {by_hand} uses it",
                 hint="Delete that connection first, or put it back into the file.",
             )
-        actors.delete(context, db, change.kind, row.id)
-
-
-def export(context: Context, workspace_id: str) -> dict[str, Any]:
-    """What a workspace has, as the content of a project file: secrets are variables to set."""
-    out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
-    with context.store.read() as db:
-        for kind in KINDS:
-            for name, row in by_name(actors.listed(db, kind, workspace_ids=[workspace_id])).items():
-                definition = connectors.get(db, kind, row.definition_id)
-                config = actors.shown(db, kind, row)
-                config.pop(f"{kind}Type", None)
-                one: dict[str, Any] = {"connector": definition.connector or definition.name}
-                if definition.manifest is not None:
-                    one = {"connector": definition.name, "manifest": definition.manifest}
-                elif "@" in one["connector"]:
-                    one["connector"], _, one["version"] = one["connector"].partition("@")
-                one["config"] = with_variables(config, variable(name))
-                out[f"{kind}s"][name] = one
-        for name, row in by_name(connections.listed(db, workspace_ids=[workspace_id])).items():
-            out["connections"][name] = link_of(db, row)
-    return out
-
-
-def link_of(db: Connection, row: Any) -> dict[str, Any]:
-    kept = dict(row.options.get("project") or {})
-    made: dict[str, Any] = {
-        "source": actors.get(db, "source", row.source_id).name,
-        "destination": actors.get(db, "destination", row.destination_id).name,
-    }
-    made["streams"] = kept["streams"] if "streams" in kept else [stream_of(one) for one in row.streams]
-    if made["streams"] is None:
-        del made["streams"]
-    else:
-        made["streams"] = [{k: v for k, v in one.items() if v is not None} for one in made["streams"]]
-    if row.namespace_format is not None:
-        made["namespace"] = row.namespace_format
-    defaults = Link(source="", destination="").model_dump(mode="json")
-    for name, value in (
-        ("prefix", row.prefix),
-        ("schedule", dict(row.schedule)),
-        ("schema_policy", row.schema_policy),
-        ("paused", row.status != "active"),
-        ("max_rejects", row.options.get("max_rejects", 1000)),
-        ("allow_empty", row.options.get("allow_empty", False)),
-    ):
-        if value != defaults[name]:
-            made[name] = value
-    return made
-
-
-def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    reads, writes = connections.MODES[one.get("syncMode") or connections.DEFAULT_MODE]
-    made: dict[str, Any] = {"name": connections.key_of(one), "sync_mode": reads, "write_mode": writes}
-    if one.get("primaryKey"):
-        made["primary_key"] = [".".join(path) for path in one["primaryKey"]]
-    if one.get("cursorField"):
-        made["cursor"] = ".".join(one["cursorField"])
-    if one.get("selectedFields"):
-        made["fields"] = [".".join(each["fieldPath"]) for each in one["selectedFields"]]
-    return made
-
-
-def variable(*words: str) -> str:
-    return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_").upper() for word in words)
-
-
-def with_variables(node: Any, name: str) -> Any:
-    """A masked configuration with a variable in the place of each secret."""
-    if isinstance(node, Mapping):
-        return {key: with_variables(value, variable(name, str(key))) for key, value in node.items()}
-    if isinstance(node, list):
-        return [with_variables(value, variable(name, str(number))) for number, value in enumerate(node)]
-    if node == MASK:
-        return f"${{{name}}}"
-    return node.replace("${", "$${") if isinstance(node, str) and re.search(r"\$\{[A-Za-z_]\w*\}", node) else node
+        actors.delete(context, db, kind, row.id)
 
 
 def flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from sqlalchemy import Table, select
 
 from kitestring.errors import ConfigError
 from kitestring.server.store import Store
-from kitestring.server.store.tables import destinations, oauth_credentials, sources
+from kitestring.server.store.tables import destinations, oauth_credentials, sources, workspaces
 from kitestring.server.vault import KEY_FILE, Vault, fresh_key
 
 
@@ -25,7 +25,7 @@ def rotate(store: Store, vault: Vault) -> dict[str, int]:
     """
     return {
         table.name: sum(_again(store, vault, table, key) for key in _keys(store, table))
-        for table in (sources, destinations, oauth_credentials)
+        for table in (sources, destinations, oauth_credentials, workspaces)
     }
 
 
@@ -63,8 +63,10 @@ def _again(store: Store, vault: Vault, table: Table, key: tuple[object, ...]) ->
         row = db.execute(select(table).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return False
-        new = vault.rotate(row.config, owner_of(table, row))
-        if new == row.config:
+        column = table.c.notifications if table is workspaces else table.c.config
+        old = row._mapping[column]
+        new = vault.rotate(old, owner_of(table, row))
+        if new == old:
             return False
-        db.execute(table.update().where(*mine).values(config=new))
+        db.execute(table.update().where(*mine).values({column: new}))
         return True

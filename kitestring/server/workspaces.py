@@ -12,15 +12,6 @@ from kitestring.server.store import Store
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connections, jobs, organizations, workspaces
 
-EVENTS = (
-    "failure",
-    "success",
-    "connectionUpdate",
-    "connectionUpdateActionRequired",
-    "syncDisabled",
-    "syncDisabledWarning",
-)
-
 
 def begin(store: Store) -> None:
     """Make the first organization and the first workspace where there is none. Safe to call from several processes."""
@@ -67,10 +58,11 @@ def create(
     now: int,
     *,
     organization_id: str | None = None,
+    workspace_id: str | None = None,
     notifications: Mapping[str, Any] | None = None,
 ) -> str:
-    """A new workspace; its id."""
-    made = new_id()
+    """A new workspace; its id, chosen before by who has sealed `notifications` for it (see `channels.py`)."""
+    made = workspace_id or new_id()
     if organization_id is not None:
         organization(db, organization_id)
     db.execute(

@@ -190,12 +190,14 @@ def manifest_read(told: Told) -> Any:
 
 def notify(told: Told) -> Any:
     """Send a notification by a webhook or by apprise: here, so that a hardened server keeps it off its network too."""
+    from kitestring.server.channels import looked_up
     from kitestring.server.notify import by_apprise, by_webhook
 
     given = told.request
-    told.hide({str(given["address"])})
+    address = looked_up(str(given["address"]), given["references"])
+    told.hide({address})
     send = by_webhook if given["way"] == "webhook" else by_apprise
-    send(str(given["address"]), given["notice"])
+    send(address, given["notice"])
     return {}
 
 

@@ -35,6 +35,9 @@ connections:
     streams: [users, {name: purchases, sync_mode: full_refresh, write_mode: overwrite}]
     schedule: every 6 hours
     prefix: raw_
+notifications:
+  failure: {webhook: "${SHOP_PASSWORD}", email: [ops@example.com]}
+  success: {apprise: ["${env:KITESTRING_CONFIG_CHAT}"]}
 """
 MANIFEST = """\
 type: DeclarativeSource
@@ -73,6 +76,7 @@ class Folder:
             "PYTHONPATH": str(ROOT),
             "KITESTRING_HOME": str(self.path / home),
             "SHOP_PASSWORD": secret,
+            "NOTIFY_FAILURE_WEBHOOK": "https://hooks.example.com/x",
         }
         environment.pop("KITESTRING_SERVER", None)
         done = subprocess.run(
@@ -98,7 +102,13 @@ def folder(tmp_path: Path) -> Folder:
 
 def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(folder: Folder) -> None:
     shown = folder.run("plan", code=3)
-    for one in ("+ source people", "+ source shop", "+ destination lake", "+ connection people to lake"):
+    for one in (
+        "+ source people",
+        "+ source shop",
+        "+ destination lake",
+        "+ connection people to lake",
+        "+ notification failure",
+    ):
         assert one in shown
     assert "**********" in shown
     folder.run("apply")
@@ -118,12 +128,21 @@ def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(
     text = folder.run("export")
     exported = yaml.safe_load(text)
     assert exported["sources"]["shop"]["config"]["password"] == "${SHOP_PASSWORD}"
+    assert exported["notifications"] == {
+        "failure": {"webhook": "${NOTIFY_FAILURE_WEBHOOK}", "email": ["ops@example.com"]},
+        "success": {"apprise": ["${env:KITESTRING_CONFIG_CHAT}"]},
+    }
     assert exported["connections"]["people to lake"]["schedule"]["expression"] == "30 6 * * 1-5"
     other = Folder(folder.path.parent / "other")
     folder.run("export", str(other.path / "kitestring.yaml"))
     assert (other.path / "connectors" / "countries.yaml").exists()
     other.run("apply")
     assert "Nothing to change" in other.run("plan")
+
+    # An event that the file does not name stays as it is; one that it names as nothing is told to nobody.
+    folder.write(FILE[: FILE.index("notifications:")] + "notifications: {success: {}}\n")
+    assert "~ notification success" in folder.run("apply")
+    assert list(yaml.safe_load(folder.run("export"))["notifications"]) == ["failure"]
 
     # What the file made and no longer holds goes only with --prune, and after a yes.
     lines = FILE.replace("every 6 hours", "manual").splitlines(keepends=True)

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
+from tenants import Browser, Tenant
 from test_connections import joined
 
+from kitestring.config import MASK
 from kitestring.errors import ConfigError, SchemaError
+from kitestring.server import channels, ending, rotation, schema_change, workspaces
 from kitestring.server import connections as rooms
-from kitestring.server import ending, schema_change, workspaces
 from kitestring.server.app import create_app
 from kitestring.server.connections import Catalog
 from kitestring.server.context import Context
@@ -24,6 +26,7 @@ from kitestring.server.notify import Courier, by_email, notice
 from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit, connections, jobs, notices
+from kitestring.server.vault import Vault
 from kitestring.testing.stand_in import StandIn, route
 
 HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
@@ -46,7 +49,7 @@ def hooks() -> Iterator[Hooks]:
 def wants(context: Context, **events: Any) -> str:
     with context.store.write() as db:
         space = workspaces.default(db).id
-        workspaces.change(db, space, {"notifications": events})
+        workspaces.change(db, space, {"notifications": channels.sealed(context.vault, space, events, {})})
     return str(space)
 
 
@@ -203,6 +206,49 @@ def test_the_audit_log_says_that_a_webhook_changed_and_not_its_address(context: 
         noted = [str(one.changes) for one in db.execute(select(audit))]
     assert any("notifications.failure.webhook.url" in one for one in noted)
     assert not [one for one in noted if "secret-path" in one]
+
+
+def test_an_address_is_sealed_at_rest_and_shown_to_those_alone_who_may_change_it(context: Context) -> None:
+    tenant = Tenant.make(context, "acme")
+    told = {
+        "failure": {"webhook": {"enabled": True, "url": "https://hooks.example.com/secret-path"}},
+        "success": {"apprise": {"enabled": True, "urls": ["tgram://secret-token/chat", "${env:KITESTRING_CONFIG_A}"]}},
+    }
+    place = f"/v1/workspaces/{tenant.workspace_id}"
+    boss, looker = (Browser(context, tenant.member(f"workspace_{role}")) for role in ("admin", "reader"))
+    assert boss.patch(place, json={"notifications": told}).json()["notifications"]["failure"] == told["failure"]
+    with context.store.read() as db:
+        stored = str(workspaces.get(db, tenant.workspace_id).notifications)
+    assert "secret" not in stored
+    seen = looker.get(place)
+    assert "secret" not in seen.text + looker.get("/v1/workspaces").text
+    assert seen.json()["notifications"]["success"]["apprise"]["urls"] == [MASK, "${env:KITESTRING_CONFIG_A}"]
+    # What was read with a mask may come back, and stands for what was there before.
+    masked = {"failure": {"webhook": {"enabled": False, "url": MASK}}}
+    assert boss.patch(place, json={"notifications": masked}).status_code == 200
+    kept = boss.get(place).json()["notifications"]
+    assert kept["failure"]["webhook"] == {**told["failure"]["webhook"], "enabled": False}
+    assert kept["success"] == told["success"]
+    answer = boss.patch(place, json={"notifications": {"syncDisabled": masked["failure"]}})
+    assert (answer.status_code, "masked" in answer.text) == (422, True)
+    # Another key takes the addresses over as it does the secrets of connectors.
+    vault = Vault([b"n" * 32, *context.vault.keys.values()])
+    assert rotation.rotate(context.store, vault)["workspaces"] == 1
+    with context.store.read() as db:
+        assert (
+            channels.opened(Vault([b"n" * 32]), workspaces.get(db, tenant.workspace_id))["success"] == told["success"]
+        )
+
+
+def test_the_address_of_a_webhook_may_be_a_reference(context: Context, hooks: Hooks) -> None:
+    place = context.settings.home / "secrets" / "hook"
+    place.parent.mkdir()
+    place.write_text(f"{hooks.url}/hooks/secret-path\n")
+    space = wants(context, failure={"webhook": {"enabled": True, "url": f"${{file:{place}}}"}})
+    with context.store.write() as db:
+        notice(db, space, "failure", "It broke.", 0)
+    assert Courier(context).send_next()
+    assert len(hooks.calls("/hooks", "POST")) == 1
 
 
 # -- the end of a job --------------------------------------------------------------------------------------------------

@@ -116,8 +116,9 @@ def test_another_key_takes_over_everything_that_is_sealed(context: Context) -> N
     both = Vault.of("", home)
     assert both.current != old
     assert set(both.keys) == {both.current, old}
-    assert rotation.rotate(context.store, both) == {"sources": 1, "destinations": 0, "oauth_credentials": 1}
-    assert rotation.rotate(context.store, both) == {"sources": 0, "destinations": 0, "oauth_credentials": 0}
+    changed = {"sources": 1, "destinations": 0, "oauth_credentials": 1, "workspaces": 0}
+    assert rotation.rotate(context.store, both) == changed
+    assert rotation.rotate(context.store, both) == dict.fromkeys(changed, 0)
     alone = Vault([both.keys[both.current]])
     with context.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == tenant.source_id)).scalar_one()

@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from kitestring.server import project, workspaces
+from kitestring.server import export, project, workspaces
 from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.principal import Principal, Role
 
 router = APIRouter(prefix="/project", tags=["project"])
 
@@ -22,9 +23,16 @@ class Asked(BaseModel):
     prune: bool = False
 
 
+def _may(who: Principal, body: Asked) -> None:
+    """Whom a workspace tells of its jobs is its admins' to say."""
+    if body.wanted.notifications:
+        who.require(str(body.workspaceId), Role.admin)
+
+
 @router.post("/plan", operation_id="planProject")
 def plan(who: Editor, here: Here, body: Asked) -> Any:
-    """What would be done; nothing is changed."""
+    """What would be done; nothing is changed. Of notifications an admin alone is told."""
+    _may(who, body)
     with here.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
     found = project.plan(here, str(body.workspaceId), body.wanted, prune=body.prune)
@@ -34,6 +42,7 @@ def plan(who: Editor, here: Here, body: Asked) -> Any:
 @router.post("/apply", operation_id="applyProject")
 def apply(who: Editor, here: Here, body: Asked) -> Any:
     """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
+    _may(who, body)
     with here.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
     done = project.apply(here, str(body.workspaceId), body.wanted, prune=body.prune)
@@ -41,8 +50,8 @@ def apply(who: Editor, here: Here, body: Asked) -> Any:
 
 
 @router.get("/export", operation_id="exportProject")
-def export(who: Reader, here: Here, workspaceId: UUID) -> Any:
+def exported(who: Reader, here: Here, workspaceId: UUID) -> Any:
     """The content of a project file that makes what the workspace has; secrets are variables."""
     with here.store.read() as db:
         workspaces.get(db, str(workspaceId))
-    return project.export(here, str(workspaceId))
+    return export.export(here, str(workspaceId))

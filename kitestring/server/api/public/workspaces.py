@@ -8,13 +8,18 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from kitestring.server import workspaces
+from kitestring.server import channels, workspaces
 from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.public.shapes import Workspace, Workspaces, told
 from kitestring.server.auth.access import Admin, Here, Reader
-from kitestring.server.auth.principal import Role
+from kitestring.server.auth.principal import Principal, Role
+from kitestring.server.context import Context
+from kitestring.server.store.store import new_id
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
+
+EVENTS = tuple(name for name in channels.EVENTS if name != "suspicious")
+"""Those of Airbyte, which every answer has."""
 
 
 class Channel(BaseModel):
@@ -73,13 +78,20 @@ class Patch(BaseModel):
     regionId: UUID | None = None
 
 
-def answer(row: Any) -> dict[str, Any]:
+def answer(context: Context, who: Principal, row: Any) -> dict[str, Any]:
+    """A workspace. Addresses of its notifications are for those who may change them."""
+    knows = who.may(row.id, Role.admin) or who.may_in_organization(row.organization_id, Role.admin)
+    told = channels.opened(context.vault, row) if knows else channels.masked(row)
     return {
         "workspaceId": row.id,
         "name": row.name,
         "dataResidency": "auto",
-        "notifications": {**{name: {} for name in workspaces.EVENTS}, **row.notifications},
+        "notifications": {**{name: {} for name in EVENTS}, **told},
     }
+
+
+def asked(body: Create | Patch) -> dict[str, Any]:
+    return body.notifications.model_dump(exclude_none=True) if body.notifications else {}
 
 
 @router.get("", operation_id="listWorkspaces", responses=told(Workspaces))
@@ -96,7 +108,7 @@ def listed(
         rows = workspaces.listed(
             db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
         )
-    return page(request, [answer(row) for row in rows], limit, offset)
+    return page(request, [answer(here, who, row) for row in rows], limit, offset)
 
 
 @router.post("", operation_id="createWorkspace", responses=told(Workspace))
@@ -104,20 +116,23 @@ def create(who: Admin, here: Here, body: Create) -> Any:
     with here.store.write() as db:
         organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
         who.require_organization(organization_id, Role.editor)
-        made = workspaces.create(
+        made = new_id()
+        workspaces.create(
             db,
             body.name,
             here.store.now_ms(db),
             organization_id=organization_id,
-            notifications=body.notifications.model_dump(exclude_none=True) if body.notifications else {},
+            workspace_id=made,
+            notifications=channels.sealed(here.vault, made, asked(body), {}),
         )
-        return answer(workspaces.get(db, made))
+        row = workspaces.get(db, made)
+        return answer(here, who, row)
 
 
 @router.get("/{workspaceId}", operation_id="getWorkspace", responses=told(Workspace))
 def get(who: Reader, here: Here, workspaceId: UUID) -> Any:
     with here.store.read() as db:
-        return answer(workspaces.get(db, str(workspaceId)))
+        return answer(here, who, workspaces.get(db, str(workspaceId)))
 
 
 @router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=told(Workspace))
@@ -126,9 +141,9 @@ def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = {**row.notifications, **body.notifications.model_dump(exclude_none=True)}
+            values["notifications"] = channels.sealed(here.vault, row.id, asked(body), row.notifications)
         workspaces.change(db, row.id, values)
-        return answer(workspaces.get(db, row.id))
+        return answer(here, who, workspaces.get(db, row.id))
 
 
 @router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
