@@ -9,6 +9,7 @@ from kitestring.server.api.own import (
     consents,
     jobs,
     notifications,
+    overviews,
     project,
     search,
     server,
@@ -20,7 +21,7 @@ ROUTERS = tuple(
     room.router
     for room in (
         *(session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents, project),
-        notifications,
+        *(notifications, overviews),
     )
 )
 """All of it, for `app.py`."""

@@ -1,0 +1,95 @@
+/** A schedule in words. What words would make longer than the expression stays an expression. */
+import type { Timing } from '../api/shapes';
+
+const DAYS: Record<string, string> = {
+  SUN: 'Sundays',
+  MON: 'Mondays',
+  TUE: 'Tuesdays',
+  WED: 'Wednesdays',
+  THU: 'Thursdays',
+  FRI: 'Fridays',
+  SAT: 'Saturdays',
+};
+const NAMES = Object.keys(DAYS);
+
+export interface Cron {
+  expression: string;
+  zone: string;
+}
+
+/** The API writes the time zone behind the expression. */
+export function splitCron(said: string): Cron {
+  const words = said.trim().split(/\s+/);
+  const last = words.at(-1) ?? '';
+  if (words.length > 5 && /^[A-Za-z_]+(\/[A-Za-z_+\-0-9]+)*$/.test(last) && !/^(L|LW|SUN|MON|TUE|WED|THU|FRI|SAT)$/i.test(last)) {
+    return { expression: words.slice(0, -1).join(' '), zone: last };
+  }
+  return { expression: words.join(' '), zone: 'UTC' };
+}
+
+export function inWords(timing: Timing): string {
+  if (timing.scheduleType === 'basic') {
+    const [, every, unit] = /(\d+)\s+(\w+)/.exec(timing.basicTiming ?? '') ?? [];
+    if (!every || !unit) return timing.basicTiming ?? '';
+    const one = unit.toLowerCase().replace(/s$/, '');
+    return every === '1' ? `Every ${one}` : `Every ${every} ${one}s`;
+  }
+  if (timing.scheduleType === 'cron') {
+    const { expression, zone } = splitCron(timing.cronExpression ?? '');
+    const said = cronInWords(expression) ?? `Cron ${expression}`;
+    return zone === 'UTC' ? `${said} UTC` : `${said}, ${zone.replaceAll('_', ' ')}`;
+  }
+  return 'Manual';
+}
+
+/** null where there are no short words for it. Quartz counts weekdays from 1 (Sunday), cron from 0. */
+export function cronInWords(expression: string): string | null {
+  const fields = expression.toUpperCase().split(/\s+/);
+  const quartz = fields.length > 5;
+  if (fields.length < 5 || fields.length > 7 || (fields.length === 7 && fields[6] !== '*')) return null;
+  const [minute, hour, day, month, weekday] = quartz ? fields.slice(1, 6) : fields;
+  if (month !== '*' || minute === undefined || hour === undefined || day === undefined || weekday === undefined) return null;
+  const anyDay = day === '*' || day === '?';
+  const anyWeekday = weekday === '*' || weekday === '?';
+  if (anyDay && anyWeekday) {
+    if (minute === '*' && hour === '*') return 'Every minute';
+    const minutes = /^(?:\*|0)\/(\d+)$/.exec(minute)?.[1];
+    if (minutes && hour === '*') return minutes === '1' ? 'Every minute' : `Every ${minutes} minutes`;
+    if (/^\d+$/.test(minute) && hour === '*') return `Every hour at :${minute.padStart(2, '0')}`;
+    const hours = /^(?:\*|0)\/(\d+)$/.exec(hour)?.[1];
+    if (/^\d+$/.test(minute) && hours) return `Every ${hours} hours at :${minute.padStart(2, '0')}`;
+  }
+  if (!/^\d+$/.test(minute) || !/^\d+(,\d+)*$/.test(hour)) return null;
+  const times = hour.split(',').map((one) => `${one.padStart(2, '0')}:${minute.padStart(2, '0')}`);
+  const at = list(times);
+  if (anyDay && anyWeekday) return `Daily at ${at}`;
+  if (!anyDay && !anyWeekday) return null;
+  if (anyWeekday) {
+    if (day === 'L') return `The last day of each month at ${at}`;
+    return /^\d+$/.test(day) ? `Day ${day} of each month at ${at}` : null;
+  }
+  const days = weekdays(weekday, quartz);
+  return days ? `${days} at ${at}` : null;
+}
+
+function weekdays(said: string, quartz: boolean): string | null {
+  const number = (word: string) => {
+    if (DAYS[word]) return NAMES.indexOf(word);
+    if (!/^\d$/.test(word)) return -1;
+    return quartz ? Number(word) - 1 : Number(word) % 7;
+  };
+  const range = /^(\w+)-(\w+)$/.exec(said);
+  if (range) {
+    const [first, last] = [number(range[1]!), number(range[2]!)];
+    if (first < 0 || last < 0) return null;
+    if (first === 1 && last === 5) return 'Weekdays';
+    return `${DAYS[NAMES[first]!]} to ${DAYS[NAMES[last]!]}`;
+  }
+  const days = said.split(',').map(number);
+  if (days.some((one) => one < 0 || one > 6)) return null;
+  return list(days.map((one) => DAYS[NAMES[one]!]!));
+}
+
+function list(words: string[]): string {
+  return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}

@@ -1,0 +1,36 @@
+/** A moment as how long ago it was; the exact time, in the viewer's zone, on hover and for screen readers. */
+import { Text, Tooltip } from '@mantine/core';
+import { useSyncExternalStore } from 'react';
+
+import { exact, relative } from './format';
+
+// One clock for all of a page's times, which turns every ten seconds.
+let now = Date.now();
+const listeners = new Set<() => void>();
+let timer: number | undefined;
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  timer ??= window.setInterval(() => {
+    now = Date.now();
+    listeners.forEach((tell) => tell());
+  }, 10_000);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) {
+      window.clearInterval(timer);
+      timer = undefined;
+    }
+  };
+}
+
+export function Time({ ms }: { ms: number }) {
+  const at = useSyncExternalStore(subscribe, () => now);
+  return (
+    <Tooltip label={exact(ms)}>
+      <Text span inherit>
+        <time dateTime={new Date(ms).toISOString()}>{relative(ms, Math.max(at, 0))}</time>
+      </Text>
+    </Tooltip>
+  );
+}
