@@ -1,6 +1,137 @@
-/** The connections of a workspace. */
+/** The connections of a workspace: what each does, how it went, what comes next. */
+import { Button, Group, Pagination, Paper, Select, Skeleton, Stack, Table, Text, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconArrowsRightLeft, IconPlus, IconSearch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useMemo, useState } from 'react';
+
+import { useWorkspace } from '../session/session';
+import { Empty } from '../shell/Empty';
+import { ErrorNote } from '../shell/ErrorNote';
+import { count } from '../shell/format';
 import { PageHead } from '../shell/PageHead';
+import { ConnectionRow } from './ConnectionRow';
+import { CONDITIONS, type Filter, overviewsQuery, PAGE } from './overviews';
+
+const route = getRouteApi('/shell/connections');
 
 export function ConnectionsPage() {
-  return <PageHead title="Connections" />;
+  const { workspaceId, may } = useWorkspace();
+  const filter = route.useSearch();
+  const navigate = route.useNavigate();
+  const change = (more: Filter) =>
+    void navigate({ search: (now) => ({ ...now, page: undefined, ...more }), replace: true });
+  const [typed, setTyped] = useState(filter.text ?? '');
+  const search = useDebouncedCallback((text: string) => change({ text: text || undefined }), 250);
+  const found = useQuery(overviewsQuery(workspaceId, filter));
+  const rights = useMemo(() => ({ run: may('runner'), edit: may('editor') }), [may]);
+  const filtered = Boolean(filter.text || filter.condition);
+  const total = found.data?.total ?? 0;
+  const pages = Math.ceil(total / PAGE);
+  const add = (
+    <Button component={Link} to="/connections/new" leftSection={<IconPlus size={16} aria-hidden />}>
+      New connection
+    </Button>
+  );
+
+  return (
+    <>
+      <PageHead title="Connections" note="What is copied from where to where, and how it goes.">
+        {rights.edit && total > 0 && add}
+      </PageHead>
+      {found.error && <ErrorNote error={found.error} retry={() => void found.refetch()} />}
+      {found.data && total === 0 && !filtered ? (
+        <Paper withBorder>
+          <Empty
+            icon={<IconArrowsRightLeft size={28} aria-hidden />}
+            title="Connect your first source"
+            action={rights.edit && add}
+          >
+            A connection copies the streams of a source, such as your help desk, into a destination, such as a vector
+            store, and keeps them up to date. Choose a source, a destination and the streams; the first sync can begin a
+            minute from now.
+          </Empty>
+        </Paper>
+      ) : (
+        <Stack>
+          <Group gap="xs">
+            <TextInput
+              aria-label="Search connections"
+              placeholder="Search by name, source or destination"
+              leftSection={<IconSearch size={16} aria-hidden />}
+              value={typed}
+              onChange={(event) => {
+                setTyped(event.currentTarget.value);
+                search(event.currentTarget.value);
+              }}
+              style={{ flex: '1 1 240px' }}
+              maw={420}
+            />
+            <Select
+              aria-label="Status"
+              placeholder="Any status"
+              data={CONDITIONS}
+              value={filter.condition ?? null}
+              onChange={(value) => change({ condition: value ?? undefined })}
+              clearable
+              w={190}
+              clearButtonProps={{ 'aria-label': 'Any status' }}
+            />
+          </Group>
+          <Paper withBorder style={{ overflow: 'hidden' }}>
+            <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover>
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>Connection</Table.Th>
+                  <Table.Th>Status</Table.Th>
+                  <Table.Th visibleFrom="sm">Last sync</Table.Th>
+                  <Table.Th visibleFrom="md">Schedule</Table.Th>
+                  <Table.Th>
+                    <span className="unseen">Actions</span>
+                  </Table.Th>
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {found.data?.data.map((one) => (
+                  <ConnectionRow key={one.connectionId} one={one} may={rights} />
+                ))}
+                {!found.data &&
+                  !found.error &&
+                  [1, 2, 3, 4].map((row) => (
+                    <Table.Tr key={row}>
+                      <Table.Td colSpan={5}>
+                        <Skeleton h={34} />
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+              </Table.Tbody>
+            </Table>
+            {found.data && total === 0 && (
+              <Text c="dimmed" size="sm" ta="center" py="xl">
+                No connection is like that.
+              </Text>
+            )}
+          </Paper>
+          {total > 0 && (
+            <Group justify="space-between">
+              <Text size="sm" c="dimmed" className="numbers" role="status">
+                {count(total)} {total === 1 ? 'connection' : 'connections'}
+              </Text>
+              {pages > 1 && (
+                <Pagination
+                  total={pages}
+                  value={filter.page ?? 1}
+                  onChange={(page) => void navigate({ search: (now) => ({ ...now, page }) })}
+                  size="sm"
+                  getItemProps={(page) => ({ 'aria-label': `Page ${page}` })}
+                  getControlProps={(control) => ({ 'aria-label': `${control} page` })}
+                />
+              )}
+            </Group>
+          )}
+        </Stack>
+      )}
+    </>
+  );
 }

@@ -1,0 +1,121 @@
+/** One connection in the table. */
+import { ActionIcon, Anchor, Group, Menu, Stack, Table, Text, Tooltip } from '@mantine/core';
+import {
+  IconArrowRight,
+  IconDotsVertical,
+  IconPlayerPause,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconRefresh,
+} from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import { memo } from 'react';
+
+import type { Overview } from '../api/shapes';
+import { StatusMark } from '../shell/StatusMark';
+import { Time } from '../shell/Time';
+import { LastSync } from './LastSync';
+import { ACTIVE, conditionOf } from './overviews';
+import { inWords } from './schedule';
+import { useActions } from './useActions';
+
+export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Overview; may: { run: boolean; edit: boolean } }) {
+  const { sync, cancel, pause, resume } = useActions(one);
+  const running = one.job !== null && ACTIVE.includes(one.job.status);
+  const paused = one.status !== 'active';
+  const why = paused ? one.statusReason : one.job?.status === 'failed' ? one.job.error?.message : undefined;
+  return (
+    <Table.Tr>
+      <Table.Td maw={360}>
+        <Stack gap={2}>
+          <Anchor
+            component={Link}
+            to="/connections/$connectionId"
+            params={{ connectionId: one.connectionId }}
+            fw={600}
+            size="sm"
+            style={{ overflowWrap: 'anywhere' }}
+          >
+            {one.name}
+          </Anchor>
+          <Group gap={4} c="dimmed">
+            <Text size="xs">{one.source.name}</Text>
+            <IconArrowRight size={12} aria-label="to" />
+            <Text size="xs">{one.destination.name}</Text>
+          </Group>
+        </Stack>
+      </Table.Td>
+      <Table.Td maw={260}>
+        <StatusMark status={conditionOf(one)} />
+        {why && (
+          <Tooltip label={why} multiline maw={420} withArrow>
+            <Text size="xs" c="dimmed" lineClamp={2} mt={4}>
+              {why}
+            </Text>
+          </Tooltip>
+        )}
+      </Table.Td>
+      <Table.Td visibleFrom="sm">
+        <LastSync one={one} />
+      </Table.Td>
+      <Table.Td visibleFrom="md">
+        <Text size="sm">{inWords(one.schedule)}</Text>
+        {one.nextRunAtMs && !paused && (
+          <Text size="xs" c="dimmed">
+            next <Time ms={one.nextRunAtMs} />
+          </Text>
+        )}
+      </Table.Td>
+      <Table.Td w={84}>
+        <Group gap={4} wrap="nowrap" justify="flex-end">
+          {may.run &&
+            (running ? (
+              <Tooltip label="Cancel">
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Cancel the job of ${one.name}`}
+                  loading={cancel.isPending}
+                  disabled={one.job?.cancelRequested}
+                  onClick={() => cancel.mutate()}
+                >
+                  <IconPlayerStop size={17} aria-hidden />
+                </ActionIcon>
+              </Tooltip>
+            ) : (
+              <Tooltip label="Sync now">
+                <ActionIcon
+                  variant="subtle"
+                  aria-label={`Sync ${one.name} now`}
+                  loading={sync.isPending}
+                  onClick={() => sync.mutate()}
+                >
+                  <IconRefresh size={17} aria-hidden />
+                </ActionIcon>
+              </Tooltip>
+            ))}
+          {may.edit && (
+            <Menu position="bottom-end">
+              <Menu.Target>
+                <ActionIcon variant="subtle" color="gray" aria-label={`More for ${one.name}`}>
+                  <IconDotsVertical size={17} aria-hidden />
+                </ActionIcon>
+              </Menu.Target>
+              <Menu.Dropdown>
+                {paused ? (
+                  <Menu.Item leftSection={<IconPlayerPlay size={15} aria-hidden />} onClick={() => resume.mutate()}>
+                    Resume
+                  </Menu.Item>
+                ) : (
+                  <Menu.Item leftSection={<IconPlayerPause size={15} aria-hidden />} onClick={() => pause.mutate()}>
+                    Pause
+                  </Menu.Item>
+                )}
+              </Menu.Dropdown>
+            </Menu>
+          )}
+        </Group>
+      </Table.Td>
+    </Table.Tr>
+  );
+});

@@ -1,0 +1,37 @@
+/** What can be done with a connection as a whole: sync now, cancel, pause, resume. */
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+
+import { api, OWN, PUBLIC } from '../api/client';
+import type { Job, Overview } from '../api/shapes';
+import { tellDone, tellError } from '../shell/tell';
+
+export function useActions(one: Pick<Overview, 'connectionId' | 'name' | 'job'>) {
+  const client = useQueryClient();
+  const done = async () => {
+    await Promise.all([
+      client.invalidateQueries({ queryKey: ['connections'] }),
+      client.invalidateQueries({ queryKey: ['connection', one.connectionId] }),
+      client.invalidateQueries({ queryKey: ['jobs', one.connectionId] }),
+    ]);
+  };
+  const status = (value: 'active' | 'inactive') => api.patch(`${PUBLIC}/connections/${one.connectionId}`, { status: value });
+  const sync = useMutation({
+    mutationFn: () => api.post<Job>(`${OWN}/connections/${one.connectionId}/sync`),
+    onSuccess: async () => {
+      tellDone(`The sync of ${one.name} has begun.`);
+      await done();
+    },
+    onError: tellError,
+  });
+  const cancel = useMutation({
+    mutationFn: () => api.post(`${OWN}/jobs/${one.job?.jobId}/cancel`),
+    onSuccess: async () => {
+      tellDone('It stops at the next checkpoint.');
+      await done();
+    },
+    onError: tellError,
+  });
+  const pause = useMutation({ mutationFn: () => status('inactive'), onSuccess: done, onError: tellError });
+  const resume = useMutation({ mutationFn: () => status('active'), onSuccess: done, onError: tellError });
+  return { sync, cancel, pause, resume, done };
+}
