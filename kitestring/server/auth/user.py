@@ -103,7 +103,9 @@ def add(
             created_at_ms=now_ms,
         )
     )
-    for one in (Grant(INSTANCE_ADMIN), *grants) if first else grants:
+    if first:
+        grants = (Grant(INSTANCE_ADMIN), *(one for one in grants if one.type != INSTANCE_ADMIN))
+    for one in grants:
         grant(db, made, one)
     return made
 

@@ -47,6 +47,47 @@ const connectionsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/connections',
   component: lazyRouteComponent(() => import('./connections/ConnectionsPage'), 'ConnectionsPage'),
+  validateSearch: (search: Record<string, unknown>) => ({
+    ...texts(search, 'text', 'condition'),
+    ...numbers(search, 'page'),
+  }),
+});
+
+const connectionRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/connections/$connectionId',
+  component: lazyRouteComponent(() => import('./connection/ConnectionPage'), 'ConnectionPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab'),
+});
+
+const jobsRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs',
+  component: lazyRouteComponent(() => import('./jobs/JobsPage'), 'JobsPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'status'),
+});
+
+const jobRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/$jobId',
+  component: lazyRouteComponent(() => import('./job/JobPage'), 'JobPage'),
+});
+
+const searchRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/search',
+  component: lazyRouteComponent(() => import('./search/SearchPage'), 'SearchPage'),
+  validateSearch: (search: Record<string, unknown>) => ({
+    ...texts(search, 'in', 'text', 'where'),
+    ...numbers(search, 'limit'),
+  }),
+});
+
+const settingsRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab'),
 });
 
 const newConnectionRoute = createRoute({
@@ -106,6 +147,7 @@ const consentedRoute = createRoute({
   component: lazyRouteComponent(() => import('./actor/ConsentedPage'), 'ConsentedPage'),
 });
 
+const work = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
 const ends = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
 
 /** The texts of an address by these names. */
@@ -114,13 +156,19 @@ function texts<Name extends string>(search: Record<string, unknown>, ...names: N
   return Object.fromEntries(found) as { [name in Name]?: string };
 }
 
+/** The whole numbers of an address by these names, from one up. */
+function numbers<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: number } {
+  const found = names.filter((name) => Number.isInteger(Number(search[name])) && Number(search[name]) > 0);
+  return Object.fromEntries(found.map((name) => [name, Number(search[name])])) as { [name in Name]?: number };
+}
+
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, consentedRoute, shell.addChildren([home, newConnectionRoute, editStreamsRoute, ...ends, connectionsRoute])]),
+  routeTree: root.addChildren([signInRoute, consentedRoute, shell.addChildren([home, ...work, ...ends, searchRoute, settingsRoute])]),
   defaultErrorComponent: Failed,
   defaultNotFoundComponent: Missing,
   defaultPendingComponent: () => (
     <Center py={80}>
-      <Loader aria-label="Loading" />
+      <Loader role="status" aria-label="Loading" />
     </Center>
   ),
   defaultPendingMs: 200,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_schedule_is_previewed_before_it_is_kept(client: TestClient) -> None:
         return found
 
     every = preview(scheduleType="basic", basicTiming="Every 6 HOURS")
-    assert [b - a for a, b in zip(every, every[1:], strict=False)] == [6 * 3_600_000] * 4
+    assert [b - a for a, b in pairwise(every)] == [6 * 3_600_000] * 4
     assert len(preview(scheduleType="cron", cronExpression="0 30 6 * * ? Europe/Berlin")) == 5
     assert preview(scheduleType="manual") == []
     refused = client.post(f"{OWN}/schedule/preview", json={"scheduleType": "cron", "cronExpression": "one two"})

@@ -20,7 +20,7 @@ from kitestring.server.context import Context
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ACTIVE, ENDED, IS_ACTIVE
 from kitestring.server.problem import Problem, not_found
-from kitestring.server.store.tables import attempts, jobs
+from kitestring.server.store.tables import attempts, connections, jobs
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -94,7 +94,7 @@ def listed(
     before: Annotated[int | None, Query(description="Only jobs with a smaller id: the next page.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Any:
-    """Jobs, newest first."""
+    """Jobs, newest first, each with the name of its connection."""
     wanted = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
     allowed = visible(who.workspaces(), workspaceIds)
     if allowed is not None:
@@ -109,7 +109,11 @@ def listed(
     if before is not None:
         wanted = wanted.where(jobs.c.id < min(before, 2**63 - 1))
     with here.store.read() as db:
-        return {"data": [answer(row) for row in db.execute(wanted)]}
+        rows = list(db.execute(wanted))
+        ids = {row.connection_id for row in rows}
+        found = db.execute(select(connections.c.id, connections.c.name).where(connections.c.id.in_(ids)))
+        names = {row.id: row.name for row in found}
+        return {"data": [{**answer(row), "connectionName": names.get(row.connection_id, "")} for row in rows]}
 
 
 @router.get("/{jobId}", operation_id="getJobWhole")

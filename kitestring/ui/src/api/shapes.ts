@@ -11,6 +11,7 @@ export interface Problem {
 export interface Job {
   jobId: number;
   connectionId: string;
+  connectionName?: string;
   workspaceId: string;
   kind: 'sync' | 'refresh' | 'clear' | 'backfill';
   status: JobStatus;

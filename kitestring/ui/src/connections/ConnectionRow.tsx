@@ -30,8 +30,7 @@ export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Ov
         <Stack gap={2}>
           <Anchor
             component={Link}
-            to="/connections/$connectionId"
-            params={{ connectionId: one.connectionId }}
+            to={`/connections/${one.connectionId}`}
             fw={600}
             size="sm"
             style={{ overflowWrap: 'anywhere' }}

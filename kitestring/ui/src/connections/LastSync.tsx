@@ -1,12 +1,12 @@
-/** How the last job of a connection came out, in a line or two. */
-import { Group, Text } from '@mantine/core';
+/** How the last job of a connection came out, in two lines or, with `line`, in one. */
+import { Text } from '@mantine/core';
 
 import type { Overview } from '../api/shapes';
 import { duration, short } from '../shell/format';
 import { Time } from '../shell/Time';
 import { ACTIVE } from './overviews';
 
-export function LastSync({ one }: { one: Overview }) {
+export function LastSync({ one, line = false }: { one: Overview; line?: boolean }) {
   const job = one.job;
   if (!job)
     return (
@@ -18,27 +18,30 @@ export function LastSync({ one }: { one: Overview }) {
   const running = ACTIVE.includes(job.status);
   const parts = [
     figures.read !== undefined ? `${short(figures.read)} records` : undefined,
-    figures.embedded ? `${short(figures.embedded)} chunks embedded` : undefined,
-    figures.reused ? `${short(figures.reused)} reused` : undefined,
+    figures.chunks_embedded !== undefined ? `${short(figures.chunks_embedded)} chunks embedded` : undefined,
+    figures.chunks_reused ? `${short(figures.chunks_reused)} reused` : undefined,
     !running && job.startedAtMs && job.endedAtMs ? duration(job.endedAtMs - job.startedAtMs) : undefined,
   ].filter(Boolean);
+  const when = (
+    <>
+      {running && 'began '}
+      <Time ms={running ? (job.startedAtMs ?? job.createdAtMs) : (job.endedAtMs ?? job.createdAtMs)} />
+      {job.kind !== 'sync' && ` · ${job.kind}`}
+    </>
+  );
+  if (line)
+    return (
+      <Text span size="sm" className="numbers">
+        Last sync {when}
+        {parts.length > 0 && ` · ${parts.join(' · ')}`}
+      </Text>
+    );
   return (
     <>
-      <Text size="sm">
-        {running ? (
-          <>
-            began <Time ms={job.startedAtMs ?? job.createdAtMs} />
-          </>
-        ) : (
-          <Time ms={job.endedAtMs ?? job.createdAtMs} />
-        )}
-        {job.kind !== 'sync' && ` · ${job.kind}`}
+      <Text size="sm">{when}</Text>
+      <Text size="xs" c="dimmed" className="numbers">
+        {parts.join(' · ')}
       </Text>
-      <Group gap={4}>
-        <Text size="xs" c="dimmed" className="numbers">
-          {parts.join(' · ')}
-        </Text>
-      </Group>
     </>
   );
 }

@@ -5,18 +5,21 @@ import {
   IconArrowsRightLeft,
   IconDatabaseExport,
   IconDatabaseImport,
+  IconHistory,
   IconLockOpen,
   IconSearch,
   IconSettings,
 } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router';
+import { useEffect } from 'react';
 
-import { chooseWorkspace, useWorkspace, waysQuery } from '../session/session';
+import { chooseWorkspace, sessionQuery, useWorkspace, waysQuery } from '../session/session';
 import { Person } from './Person';
 
 const PLACES = [
   { to: '/connections', label: 'Connections', icon: IconArrowsRightLeft },
+  { to: '/jobs', label: 'Jobs', icon: IconHistory },
   { to: '/sources', label: 'Sources', icon: IconDatabaseExport },
   { to: '/destinations', label: 'Destinations', icon: IconDatabaseImport },
   { to: '/search', label: 'Search', icon: IconSearch },
@@ -28,6 +31,12 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const { workspaceId, workspaces } = useWorkspace();
   const open = useQuery(waysQuery).data?.open;
+  const router = useRouter();
+  const ended = useQuery(sessionQuery).data === null;
+  useEffect(() => {
+    // The session has ended while a page was open: what one did goes on after signing in.
+    if (ended) void router.navigate({ to: '/sign-in', search: { back: router.state.location.href } });
+  }, [ended, router]);
   return (
     <AppShell
       header={{ height: 56 }}

@@ -20,6 +20,7 @@ const MARKS: Record<string, { color: string; word: string; icon: ReactNode }> = 
   lost: { color: 'red', word: 'Worker lost', icon: <IconCircleX size={SIZE} aria-hidden /> },
   cancelled: { color: 'gray', word: 'Cancelled', icon: <IconPlayerStop size={SIZE} aria-hidden /> },
   running: { color: 'blue', word: 'Running', icon: <Loader size={11} color="blue" aria-hidden /> },
+  reading: { color: 'blue', word: 'Reading', icon: <Loader size={11} color="blue" aria-hidden /> },
   pending: { color: 'blue', word: 'Queued', icon: <IconClock size={SIZE} aria-hidden /> },
   incomplete: { color: 'orange', word: 'Will try again', icon: <IconRotateClockwise size={SIZE} aria-hidden /> },
   paused: { color: 'gray', word: 'Paused', icon: <IconPlayerPause size={SIZE} aria-hidden /> },

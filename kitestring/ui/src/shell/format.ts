@@ -50,19 +50,7 @@ export function exact(atMs: number): string {
   return new Date(atMs).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
-const NAMES: Record<string, string> = {
-  read: 'read',
-  written: 'written',
-  unchanged: 'unchanged',
-  deleted: 'deleted',
-  rejected: 'rejected',
-  superseded: 'superseded',
-  chunks: 'chunks',
-  embedded: 'chunks embedded',
-  reused: 'chunks reused',
-  tokens: 'tokens',
-  cost: 'cost',
-};
+const NAMES: Record<string, string> = { cost_usd: 'cost in US$' };
 
 /** The name of a figure in words: `chunks_reused` is “chunks reused”. */
 export function figureName(name: string): string {

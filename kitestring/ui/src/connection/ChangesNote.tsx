@@ -1,0 +1,78 @@
+/** Changes of the source's schema that wait for a decision: what came, what went, and the two ways on. */
+import { Alert, Button, Code, Group, List, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+
+import { api, OWN } from '../api/client';
+import type { WholeConnection } from '../api/shapes';
+import { useActions } from '../connections/useActions';
+import { tellDone, tellError } from '../shell/tell';
+
+const KINDS = [
+  ['newStreams', 'New streams'],
+  ['goneStreams', 'Streams that are gone'],
+  ['newFields', 'New fields'],
+  ['goneFields', 'Fields that are gone'],
+  ['otherTypes', 'Fields of another type'],
+] as const;
+const SHOWN = 12;
+
+export function ChangesNote({ one, edit }: { one: WholeConnection; edit: boolean }) {
+  const { done } = useActions(one);
+  const decide = useMutation({
+    mutationFn: (way: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${one.connectionId}/changes/${way}`),
+    onSuccess: async () => {
+      tellDone('The connection goes on.');
+      await done();
+    },
+    onError: tellError,
+  });
+  const changes = one.changes!;
+  const breaks = changes.breaking.length > 0;
+  return (
+    <Alert color="orange" variant="light" icon={<IconAlertTriangle aria-hidden />} title="The schema of the source has changed: decide how to go on">
+      <Stack gap="xs">
+        {breaks && (
+          <List size="sm">
+            {changes.breaking.map((sentence) => (
+              <List.Item key={sentence}>{sentence.charAt(0).toUpperCase() + sentence.slice(1)}.</List.Item>
+            ))}
+          </List>
+        )}
+        {KINDS.filter(([kind]) => changes[kind].length > 0).map(([kind, words]) => (
+          <Group key={kind} gap={6} align="baseline">
+            <Text size="sm" fw={600}>
+              {words}
+            </Text>
+            {changes[kind].slice(0, SHOWN).map((name) => (
+              <Code key={name}>{name}</Code>
+            ))}
+            {changes[kind].length > SHOWN && <Text size="sm">and {changes[kind].length - SHOWN} more</Text>}
+          </Group>
+        ))}
+        <Text size="sm">
+          {breaks
+            ? 'Streams cannot go on without their key, their cursor or the stream itself: accept the change, choose other streams, or correct the source.'
+            : 'Accept takes the change over. Dismiss goes on with the fields as they were; new ones stay out.'}
+        </Text>
+        {edit && (
+          <Group gap="xs">
+            <Button size="xs" loading={decide.isPending && decide.variables === 'accept'} onClick={() => decide.mutate('accept')}>
+              Accept and resume
+            </Button>
+            {!breaks && (
+              <Button
+                size="xs"
+                variant="default"
+                loading={decide.isPending && decide.variables === 'dismiss'}
+                onClick={() => decide.mutate('dismiss')}
+              >
+                Dismiss and resume
+              </Button>
+            )}
+          </Group>
+        )}
+      </Stack>
+    </Alert>
+  );
+}

@@ -1,0 +1,172 @@
+/** One connection: what it does now, and its streams, jobs, state and settings, each on a tab. */
+import { Alert, Anchor, Button, Group, Skeleton, Stack, Tabs, Text } from '@mantine/core';
+import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
+
+import type { WholeConnection } from '../api/shapes';
+import { LastSync } from '../connections/LastSync';
+import { ACTIVE, conditionOf, connectionQuery } from '../connections/overviews';
+import { inWords } from '../connections/schedule';
+import { useActions } from '../connections/useActions';
+import { JobsTable } from '../job/JobsTable';
+import { useWorkspace } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { count } from '../shell/format';
+import { PageHead } from '../shell/PageHead';
+import { StatusMark } from '../shell/StatusMark';
+import { Time } from '../shell/Time';
+import { ChangesNote } from './ChangesNote';
+import { StreamsTab } from './StreamsTab';
+
+const route = getRouteApi('/shell/connections/$connectionId');
+const StateTab = lazy(() => import('./StateTab').then((all) => ({ default: all.StateTab })));
+const SettingsTab = lazy(() => import('./SettingsTab').then((all) => ({ default: all.SettingsTab })));
+
+export function ConnectionPage() {
+  const { connectionId } = route.useParams();
+  const { tab = 'streams' } = route.useSearch();
+  const navigate = route.useNavigate();
+  const found = useQuery(connectionQuery(connectionId));
+  const { may } = useWorkspace();
+  const one = found.data;
+  if (!one)
+    return found.error ? (
+      <ErrorNote error={found.error} retry={() => void found.refetch()} />
+    ) : (
+      <Stack>
+        <Skeleton h={44} w={320} />
+        <Skeleton h={300} />
+      </Stack>
+    );
+  return (
+    <>
+      <Head one={one} run={may('runner')} edit={may('editor')} />
+      <Stack mb="md" gap="sm">
+        {one.changes && <ChangesNote one={one} edit={may('editor')} />}
+        {one.status !== 'active' && one.statusReason && !one.changes && (
+          <Alert color="gray" icon={<IconPlayerPause aria-hidden />} title="Paused" variant="light">
+            <Text size="sm">{one.statusReason}</Text>
+          </Alert>
+        )}
+        {one.job?.error && ['failed', 'incomplete', 'suspicious'].includes(one.job.status) && !one.changes && (
+          <Alert
+            color={one.job.status === 'failed' ? 'red' : 'yellow'}
+            variant="light"
+            title={`The last ${one.job.kind} ${one.job.status === 'incomplete' ? 'will be tried again' : one.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${one.job.error.message}`}
+          >
+            <Group justify="space-between">
+              <Text size="sm">{one.job.error.hint}</Text>
+              <Anchor component={Link} to={`/jobs/${one.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
+                See the job
+              </Anchor>
+            </Group>
+          </Alert>
+        )}
+      </Stack>
+      <Tabs
+        value={tab}
+        onChange={(value) => void navigate({ search: { tab: value ?? undefined }, replace: true })}
+        keepMounted={false}
+      >
+        <Tabs.List mb="md">
+          <Tabs.Tab value="streams">Streams ({count(one.streams.length)})</Tabs.Tab>
+          <Tabs.Tab value="jobs">Jobs</Tabs.Tab>
+          <Tabs.Tab value="state">State</Tabs.Tab>
+          <Tabs.Tab value="settings">Settings</Tabs.Tab>
+        </Tabs.List>
+        <Suspense fallback={<Skeleton h={240} />}>
+          <Tabs.Panel value="streams">
+            <StreamsTab one={one} run={may('runner')} edit={may('editor')} />
+          </Tabs.Panel>
+          <Tabs.Panel value="jobs">
+            <JobsTable of={{ connectionId }} running={one.job?.jobId} />
+          </Tabs.Panel>
+          <Tabs.Panel value="state">
+            <StateTab one={one} edit={may('editor')} />
+          </Tabs.Panel>
+          <Tabs.Panel value="settings">
+            <SettingsTab key={one.connectionId} one={one} edit={may('editor')} />
+          </Tabs.Panel>
+        </Suspense>
+      </Tabs>
+    </>
+  );
+}
+
+function Head({ one, run, edit }: { one: WholeConnection; run: boolean; edit: boolean }) {
+  const { sync, cancel, pause, resume } = useActions(one);
+  const running = one.job !== null && ACTIVE.includes(one.job.status);
+  const paused = one.status !== 'active';
+  return (
+    <PageHead
+      title={one.name}
+      above={
+        <Anchor component={Link} to="/connections" size="sm">
+          Connections
+        </Anchor>
+      }
+      note={
+        <Group gap="sm" style={{ rowGap: 4 }}>
+          <StatusMark status={conditionOf(one)} />
+          <span>
+            {one.source.name} → {one.destination.name}
+          </span>
+          <span>
+            {inWords(one.schedule)}
+            {one.nextRunAtMs && !paused && (
+              <>
+                , next <Time ms={one.nextRunAtMs} />
+              </>
+            )}
+          </span>
+          {one.job && <LastSync one={one} line />}
+        </Group>
+      }
+    >
+      {edit &&
+        (paused ? (
+          <Button
+            variant="default"
+            leftSection={<IconPlayerPlay size={16} aria-hidden />}
+            loading={resume.isPending}
+            disabled={one.changes !== null}
+            onClick={() => resume.mutate()}
+          >
+            Resume
+          </Button>
+        ) : (
+          <Button
+            variant="default"
+            leftSection={<IconPlayerPause size={16} aria-hidden />}
+            loading={pause.isPending}
+            onClick={() => pause.mutate()}
+          >
+            Pause
+          </Button>
+        ))}
+      {running && one.job && (
+        <Button variant="default" component={Link} to={`/jobs/${one.job.jobId}`}>
+          Follow
+        </Button>
+      )}
+      {run &&
+        (running ? (
+          <Button
+            color="red.8"
+            leftSection={<IconPlayerStop size={16} aria-hidden />}
+            loading={cancel.isPending}
+            disabled={one.job?.cancelRequested}
+            onClick={() => cancel.mutate()}
+          >
+            {one.job?.cancelRequested ? 'Stopping …' : 'Cancel'}
+          </Button>
+        ) : (
+          <Button leftSection={<IconRefresh size={16} aria-hidden />} loading={sync.isPending} onClick={() => sync.mutate()}>
+            Sync now
+          </Button>
+        ))}
+    </PageHead>
+  );
+}

@@ -1,0 +1,174 @@
+/** What each stream goes on from at the next sync: looked at, corrected, or forgotten. */
+import { Button, Code, Group, JsonInput, Modal, Paper, Skeleton, Stack, Text } from '@mantine/core';
+import { IconBookmark } from '@tabler/icons-react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { WholeConnection } from '../api/shapes';
+import { ACTIVE } from '../connections/overviews';
+import { type Asked, Confirm } from '../shell/Confirm';
+import { Empty } from '../shell/Empty';
+import { ErrorNote } from '../shell/ErrorNote';
+import { tellDone } from '../shell/tell';
+
+type States = Record<string, Record<string, unknown>>;
+const SHOWN = 200;
+
+export function StateTab({ one, edit }: { one: WholeConnection; edit: boolean }) {
+  const client = useQueryClient();
+  const path = `${OWN}/connections/${one.connectionId}/state`;
+  const key = ['connection', one.connectionId, 'state', one.job?.jobId, one.job?.status];
+  const found = useQuery({
+    queryKey: key,
+    queryFn: async ({ signal }) => (await api.get<{ states: States }>(path, undefined, signal)).states,
+  });
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const [edited, setEdited] = useState<string | null>(null);
+  const busy = one.job !== null && ACTIVE.includes(one.job.status);
+  const done = () => client.invalidateQueries({ queryKey: ['connection', one.connectionId] });
+
+  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
+  if (!found.data) return <Skeleton h={200} />;
+  const streams = Object.keys(found.data);
+  if (streams.length === 0)
+    return (
+      <Paper withBorder>
+        <Empty icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
+          Once a sync has saved a checkpoint, it stands here what each stream goes on from.
+        </Empty>
+      </Paper>
+    );
+
+  const forget = (stream: string) =>
+    setAsked({
+      title: `Forget the state of ${stream}?`,
+      what: 'The next sync reads this stream from the beginning. What the destination has stays.',
+      action: 'Forget it',
+      danger: true,
+      run: async () => {
+        await api.delete(path, { stream });
+        tellDone('The state is forgotten.');
+        await done();
+      },
+    });
+
+  return (
+    <Stack>
+      <Text size="sm" c="dimmed">
+        The next sync reads on from here. {busy && 'While a job runs it cannot be changed.'}
+      </Text>
+      <Paper withBorder>
+        {streams.slice(0, SHOWN).map((stream) => (
+          <Group key={stream} px="md" py="sm" className="panel-row" align="flex-start" justify="space-between" gap="sm">
+            <Stack gap={4} miw={0} style={{ flex: '1 1 320px' }}>
+              <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>
+                {stream}
+              </Text>
+              <Code
+                block
+                tabIndex={0}
+                role="group"
+                aria-label={`State of ${stream}`}
+                style={{ maxHeight: 240, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}
+              >
+                {JSON.stringify(found.data[stream], null, 2)}
+              </Code>
+            </Stack>
+            {edit && (
+              <Group gap="xs">
+                <Button size="xs" variant="default" disabled={busy} aria-label={`Change the state of ${stream}`} onClick={() => setEdited(stream)}>
+                  Change …
+                </Button>
+                <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} aria-label={`Forget the state of ${stream}`} onClick={() => forget(stream)}>
+                  Forget …
+                </Button>
+              </Group>
+            )}
+          </Group>
+        ))}
+      </Paper>
+      {streams.length > SHOWN && (
+        <Text size="sm" c="dimmed">
+          The first {SHOWN} of {streams.length} are shown; <Code>kitestring state export</Code> writes all.
+        </Text>
+      )}
+      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Modal
+        opened={edited !== null}
+        onClose={() => setEdited(null)}
+        title={`The state of ${edited ?? ''}`}
+        centered
+        size="lg"
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
+        {edited !== null && (
+          <Edit
+            stream={edited}
+            state={found.data[edited] ?? {}}
+            onClose={() => setEdited(null)}
+            save={async (state) => {
+              await api.put(path, { states: { [edited]: state } });
+              tellDone('The state was saved.');
+              await done();
+            }}
+          />
+        )}
+      </Modal>
+    </Stack>
+  );
+}
+
+function Edit({
+  stream,
+  state,
+  save,
+  onClose,
+}: {
+  stream: string;
+  state: Record<string, unknown>;
+  save: (state: unknown) => Promise<void>;
+  onClose: () => void;
+}) {
+  const [text, setText] = useState(JSON.stringify(state, null, 2));
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+
+  async function submit() {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      setError(new Error('This is no JSON: a quote, a comma or a brace is missing.'));
+      return;
+    }
+    setBusy(true);
+    setError(null);
+    try {
+      await save(value);
+      onClose();
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Stack>
+      <JsonInput label={`State of ${stream}, as JSON`} value={text} onChange={setText} autosize minRows={6} maxRows={24} data-autofocus />
+      <Text size="sm" c="dimmed">
+        A later cursor leaves out records in between; an earlier one reads records again.
+      </Text>
+      {error !== null && <ErrorNote error={error} />}
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={onClose}>
+          Keep as it is
+        </Button>
+        <Button loading={busy} onClick={() => void submit()}>
+          Save
+        </Button>
+      </Group>
+    </Stack>
+  );
+}

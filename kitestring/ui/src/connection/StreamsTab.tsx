@@ -1,0 +1,132 @@
+/** The streams of a connection: how each is moved and how it came out; a thousand of them stay fast. */
+import { Button, Checkbox, Group, Paper, Text, TextInput } from '@mantine/core';
+import { IconSearch } from '@tabler/icons-react';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useMemo, useRef, useState } from 'react';
+
+import type { WholeConnection } from '../api/shapes';
+import { ACTIVE } from '../connections/overviews';
+import { useActions } from '../connections/useActions';
+import { type Asked, Confirm } from '../shell/Confirm';
+import { count } from '../shell/format';
+import { Backfill } from './Backfill';
+import { StreamRow } from './StreamRow';
+import { askClear, askRefresh } from './questions';
+
+const ROW = 64;
+
+export function StreamsTab({ one, run, edit }: { one: WholeConnection; run: boolean; edit: boolean }) {
+  const [text, setText] = useState('');
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const [window_, setWindow] = useState<string | null>(null);
+  const { done } = useActions(one);
+  const scroller = useRef<HTMLDivElement>(null);
+  const streams = useMemo(
+    () => one.streams.filter((stream) => stream.key.toLowerCase().includes(text.trim().toLowerCase())),
+    [one.streams, text],
+  );
+  const rows = useVirtualizer({
+    count: streams.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 8,
+  });
+  const busy = one.job !== null && ACTIVE.includes(one.job.status);
+  const names = [...chosen].filter((key) => one.streams.some((stream) => stream.key === key));
+  const all = streams.length > 0 && streams.every((stream) => chosen.has(stream.key));
+
+  function toggle(key: string) {
+    setChosen((before) => {
+      const after = new Set(before);
+      if (!after.delete(key)) after.add(key);
+      return after;
+    });
+  }
+  const refresh = (keys: string[]) => setAsked(askRefresh(one, keys, done));
+  const clear = (keys: string[]) => setAsked(askClear(one, keys, done));
+
+  return (
+    <>
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label="Search streams"
+          placeholder="Search streams"
+          leftSection={<IconSearch size={16} aria-hidden />}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          style={{ flex: '1 1 200px' }}
+          maw={340}
+        />
+        {names.length > 0 && (
+          <>
+            <Text size="sm" c="dimmed">
+              {count(names.length)} chosen
+            </Text>
+            {run && (
+              <Button size="xs" variant="default" disabled={busy} onClick={() => refresh(names)}>
+                Refresh …
+              </Button>
+            )}
+            {edit && (
+              <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} onClick={() => clear(names)}>
+                Clear …
+              </Button>
+            )}
+          </>
+        )}
+      </Group>
+      <Paper withBorder style={{ overflow: 'hidden' }}>
+        {run && (
+          <Group px="md" py={8} className="panel-row" gap="sm">
+            <Checkbox
+              size="xs"
+              label={text ? 'All that are found' : 'All streams'}
+              checked={all}
+              indeterminate={!all && names.length > 0}
+              onChange={() => setChosen(all ? new Set() : new Set(streams.map((stream) => stream.key)))}
+            />
+          </Group>
+        )}
+        <div ref={scroller} tabIndex={0} role="region" aria-label="Streams" style={{ maxHeight: '65vh', overflow: 'auto' }}>
+          <div role="list" style={{ height: rows.getTotalSize(), position: 'relative' }}>
+            {rows.getVirtualItems().map((item) => {
+              const stream = streams[item.index]!;
+              return (
+                <div
+                  key={stream.key}
+                  role="listitem"
+                  aria-setsize={streams.length}
+                  aria-posinset={item.index + 1}
+                  data-index={item.index}
+                  ref={rows.measureElement}
+                  className="panel-row"
+                  style={{ position: 'absolute', insetInline: 0, top: 0, transform: `translateY(${item.start}px)` }}
+                >
+                  <StreamRow
+                    stream={stream}
+                    chosen={chosen.has(stream.key)}
+                    busy={busy}
+                    run={run}
+                    edit={edit}
+                    onToggle={toggle}
+                    onRefresh={refresh}
+                    onClear={clear}
+                    onBackfill={setWindow}
+                  />
+                </div>
+              );
+            })}
+          </div>
+        </div>
+        {streams.length === 0 && (
+          <Text c="dimmed" size="sm" ta="center" py="xl">
+            No stream has “{text}” in its name.
+          </Text>
+        )}
+      </Paper>
+      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Backfill one={one} stream={window_} onClose={() => setWindow(null)} />
+    </>
+  );
+}

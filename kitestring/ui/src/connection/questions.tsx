@@ -1,0 +1,84 @@
+/** What is asked before streams are refreshed or cleared: which data goes, and when. */
+import { Code, List, Stack, Text } from '@mantine/core';
+
+import { api, OWN } from '../api/client';
+import type { Job, WholeConnection } from '../api/shapes';
+import type { Asked } from '../shell/Confirm';
+import { count } from '../shell/format';
+import { tellDone } from '../shell/tell';
+
+const NAMED = 8;
+
+export function askRefresh(one: WholeConnection, keys: string[], done: () => Promise<void>): Asked {
+  return {
+    title: `Refresh ${naming(keys)}?`,
+    what: (
+      <Stack gap="xs">
+        <Names keys={keys} />
+        <Text size="sm">
+          The state is set aside and everything is read from <b>{one.source.name}</b> from the beginning. What{' '}
+          <b>{one.destination.name}</b> has now{' '}
+          <b>is deleted and replaced at the end of the job, once the new data is whole</b>; until then it stays, and if
+          the job fails it stays too. {stored(one, keys)}
+        </Text>
+      </Stack>
+    ),
+    action: 'Delete and replace',
+    danger: true,
+    run: async () => {
+      await api.post<Job>(`${OWN}/connections/${one.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
+      tellDone('The refresh has begun.');
+      await done();
+    },
+  };
+}
+
+export function askClear(one: WholeConnection, keys: string[], done: () => Promise<void>): Asked {
+  return {
+    title: `Clear ${naming(keys)}?`,
+    what: (
+      <Stack gap="xs">
+        <Names keys={keys} />
+        <Text size="sm">
+          <b>All data of {keys.length === 1 ? 'this stream' : 'these streams'} is deleted from {one.destination.name}</b>, and the
+          state with it. Nothing takes its place until the next sync reads everything from the beginning. This cannot be
+          undone. {stored(one, keys)}
+        </Text>
+      </Stack>
+    ),
+    action: 'Delete the data',
+    danger: true,
+    type: keys.length === 1 ? keys[0] : String(keys.length),
+    run: async () => {
+      await api.post<Job>(`${OWN}/connections/${one.connectionId}/clear`, { streams: keys });
+      tellDone('Clearing has begun.');
+      await done();
+    },
+  };
+}
+
+function naming(keys: string[]): string {
+  return keys.length === 1 ? keys[0]! : `${count(keys.length)} streams`;
+}
+
+function Names({ keys }: { keys: string[] }) {
+  if (keys.length === 1) return null;
+  return (
+    <List size="sm" listStyleType="none">
+      {keys.slice(0, NAMED).map((key) => (
+        <List.Item key={key}>
+          <Code>{key}</Code>
+        </List.Item>
+      ))}
+      {keys.length > NAMED && <List.Item>and {count(keys.length - NAMED)} more</List.Item>}
+    </List>
+  );
+}
+
+/** How much the last sync wrote: a hint of what is at stake, not what is stored by now. */
+function stored(one: WholeConnection, keys: string[]): string {
+  const written = one.streams
+    .filter((stream) => keys.includes(stream.key))
+    .reduce((sum, stream) => sum + (stream.last?.written ?? 0), 0);
+  return written > 0 ? `(The last job that had ${keys.length === 1 ? 'it' : 'them'} wrote ${count(written)} records.)` : '';
+}

@@ -1,0 +1,190 @@
+/** The log of an attempt: searched on the server, followed while it runs, and as long as it may be. */
+import { Button, Checkbox, Group, Select, Text, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { IconDownload, IconSearch } from '@tabler/icons-react';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useRef, useState } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { LogEntry } from '../api/shapes';
+import { ErrorNote } from '../shell/ErrorNote';
+import { count } from '../shell/format';
+import { tellError } from '../shell/tell';
+import { line, logTime, words } from './log';
+
+const LEVELS = ['debug', 'info', 'warning', 'error'];
+const PAGE = 2000;
+const MOST = 20_000;
+const LOOK_MS = 1500;
+
+interface Part {
+  entries: LogEntry[];
+  place: number;
+  more: boolean;
+}
+
+interface Read {
+  entries: LogEntry[];
+  place: number;
+  more: boolean;
+  error: unknown;
+  loaded: boolean;
+}
+
+const NOTHING: Read = { entries: [], place: 0, more: false, error: null, loaded: false };
+
+export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: number; running: boolean }) {
+  const [level, setLevel] = useState('info');
+  const [typed, setTyped] = useState('');
+  const [text] = useDebouncedValue(typed.trim(), 250);
+  const [follow, setFollow] = useState(true);
+  const { read, further } = useLog(jobId, attempt, level, text, running);
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: read.entries.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => 20,
+    overscan: 20,
+  });
+  const { length } = read.entries;
+  useEffect(() => {
+    if (running && follow && length > 0) rows.scrollToIndex(length - 1, { align: 'end' });
+  }, [running, follow, length, rows]);
+
+  async function download() {
+    try {
+      const lines: string[] = [];
+      for (let place = 0, more = true; more; ) {
+        const part: Part = await api.get(path(jobId, attempt), { place, limit: 10_000, level: 'debug' });
+        lines.push(...part.entries.map(line));
+        more = part.more && part.place > place;
+        place = part.place;
+      }
+      const anchor = document.createElement('a');
+      anchor.href = URL.createObjectURL(new Blob([`${lines.join('\n')}\n`], { type: 'text/plain' }));
+      anchor.download = `job-${jobId}-attempt-${attempt}.log`;
+      anchor.click();
+      URL.revokeObjectURL(anchor.href);
+    } catch (error) {
+      tellError(error);
+    }
+  }
+
+  return (
+    <>
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label="Search the log"
+          placeholder="Search the log"
+          leftSection={<IconSearch size={16} aria-hidden />}
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          style={{ flex: '1 1 200px' }}
+          maw={340}
+        />
+        <Select
+          aria-label="From this level"
+          data={LEVELS.map((value) => ({ value, label: `${value} and above` }))}
+          value={level}
+          onChange={(value) => value && setLevel(value)}
+          allowDeselect={false}
+          w={180}
+        />
+        {running && <Checkbox label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />}
+        <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />} onClick={() => void download()}>
+          Download
+        </Button>
+      </Group>
+      {read.error !== null && <ErrorNote error={read.error} />}
+      <div
+        ref={scroller}
+        className="log"
+        tabIndex={0}
+        role="log"
+        aria-label="Log"
+        aria-live="off"
+        style={{ minHeight: 80, maxHeight: 'min(60vh, 520px)', overflow: 'auto', border: '1px solid var(--mantine-color-default-border)' }}
+      >
+        <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
+          {rows.getVirtualItems().map((item) => {
+            const entry = read.entries[item.index]!;
+            return (
+              <div
+                key={item.key}
+                data-index={item.index}
+                ref={rows.measureElement}
+                className="log-line"
+                data-level={entry.level}
+                style={{ position: 'absolute', insetInline: 0, top: 0, transform: `translateY(${item.start}px)` }}
+              >
+                <time dateTime={new Date(entry.at_ms).toISOString()}>{logTime(entry.at_ms)}</time>
+                <span className="log-level">{entry.level}</span>
+                <span>{words(entry)}</span>
+              </div>
+            );
+          })}
+        </div>
+        {read.loaded && length === 0 && (
+          <Text size="sm" c="dimmed" p="md">
+            {text ? `No line from ${level} up has “${text}” in it.` : `Nothing from ${level} up was logged.`}
+          </Text>
+        )}
+      </div>
+      <Group justify="space-between" mt={6}>
+        <Text size="xs" c="dimmed" className="numbers">
+          {count(length)} {length === 1 ? 'line' : 'lines'}
+          {read.more && ', and there are more'}
+        </Text>
+        {read.more && !running && (
+          <Button size="xs" variant="default" onClick={further}>
+            Read on
+          </Button>
+        )}
+      </Group>
+    </>
+  );
+}
+
+const path = (jobId: number, attempt: number) => `${OWN}/jobs/${jobId}/attempts/${attempt}/log`;
+
+/** The log read page by page from the beginning, and on while the attempt runs. At most so many lines are kept. */
+function useLog(jobId: number, attempt: number, level: string, text: string, running: boolean) {
+  const [read, setRead] = useState<Read>(NOTHING);
+  const [most, setMost] = useState(MOST);
+  const state = useRef({ ...NOTHING, key: '' });
+  const key = `${jobId} ${attempt} ${level} ${text}`;
+  useEffect(() => {
+    if (state.current.key !== key) {
+      state.current = { ...NOTHING, key };
+      setRead(NOTHING);
+      setMost(MOST);
+    }
+    const away = new AbortController();
+    let timer = 0;
+    async function look() {
+      const now = state.current;
+      try {
+        do {
+          const part = await api.get<Part>(path(jobId, attempt), { place: now.place, limit: PAGE, level, text }, away.signal);
+          now.entries = running ? [...now.entries, ...part.entries].slice(-MOST) : [...now.entries, ...part.entries];
+          now.place = part.place;
+          now.more = part.more;
+          now.error = null;
+          now.loaded = true;
+          setRead({ ...now });
+        } while (now.more && (running || now.entries.length < most));
+      } catch (error) {
+        if (away.signal.aborted) return;
+        now.error = error;
+        setRead({ ...now });
+      }
+      if (running && !away.signal.aborted) timer = window.setTimeout(() => void look(), LOOK_MS);
+    }
+    void look();
+    return () => {
+      away.abort();
+      window.clearTimeout(timer);
+    };
+  }, [key, jobId, attempt, level, text, running, most]);
+  return { read, further: () => setMost((before) => before + MOST) };
+}

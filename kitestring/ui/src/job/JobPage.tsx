@@ -1,0 +1,167 @@
+/** One job: how it goes or went, its attempts with the figures of each stream, and their logs. */
+import { Alert, Anchor, Button, Group, List, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { IconAlertTriangle, IconPlayerStop } from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import { useState } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { Attempt, StreamResult, WholeJob } from '../api/shapes';
+import { ACTIVE, connectionQuery } from '../connections/overviews';
+import { useWorkspace } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { duration } from '../shell/format';
+import { PageHead } from '../shell/PageHead';
+import { StatusMark } from '../shell/StatusMark';
+import { tellDone, tellError } from '../shell/tell';
+import { Time } from '../shell/Time';
+import { useJob } from './job';
+import { JobLog } from './JobLog';
+import { causeWords, kindWord } from './JobRow';
+import { StreamFigures } from './StreamFigures';
+
+export function JobPage() {
+  const { jobId } = useParams({ strict: false }) as { jobId: string };
+  const found = useJob(jobId);
+  const { may } = useWorkspace();
+  const job = found.data;
+  if (!job)
+    return found.error ? (
+      <ErrorNote error={found.error} retry={() => void found.refetch()} />
+    ) : (
+      <Stack>
+        <Skeleton h={44} w={320} />
+        <Skeleton h={300} />
+      </Stack>
+    );
+  return <Shown key={jobId} job={job} run={may('runner')} />;
+}
+
+function Shown({ job, run }: { job: WholeJob; run: boolean }) {
+  const running = ACTIVE.includes(job.status);
+  const connection = useQuery({ ...connectionQuery(job.connectionId), refetchInterval: false, retry: false });
+  const [chosen, setChosen] = useState<number | null>(null);
+  const attempt = job.history.find((one) => one.number === chosen) ?? job.history.at(-1);
+  const cancel = useMutation({
+    mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
+    onSuccess: () => tellDone('It stops at the next checkpoint.'),
+    onError: tellError,
+  });
+  const stopping = job.cancelRequested || cancel.isSuccess;
+  return (
+    <>
+      <PageHead
+        title={`${kindWord(job.kind)} ${job.jobId}`}
+        above={
+          <Anchor component={Link} to={`/connections/${job.connectionId}`} size="sm">
+            {connection.data?.name ?? 'The connection'}
+          </Anchor>
+        }
+        note={
+          <Group gap="sm" style={{ rowGap: 4 }}>
+            <StatusMark status={job.status} />
+            <span>{causeWords(job.cause)}</span>
+            <span>
+              began <Time ms={job.startedAtMs ?? job.createdAtMs} />
+            </span>
+            {job.startedAtMs && job.endedAtMs && <span>took {duration(job.endedAtMs - job.startedAtMs)}</span>}
+            {job.status === 'incomplete' && job.runAfterMs && (
+              <span>
+                tried again <Time ms={job.runAfterMs} />
+              </span>
+            )}
+          </Group>
+        }
+      >
+        {run && running && (
+          <Button
+            color="red.8"
+            leftSection={<IconPlayerStop size={16} aria-hidden />}
+            loading={cancel.isPending}
+            disabled={stopping}
+            onClick={() => cancel.mutate()}
+          >
+            {stopping ? 'Stopping …' : 'Cancel'}
+          </Button>
+        )}
+      </PageHead>
+      <Stack>
+        {job.error && job.status !== 'succeeded' && (
+          <Alert
+            color={job.status === 'failed' ? 'red' : 'yellow'}
+            variant="light"
+            icon={<IconAlertTriangle aria-hidden />}
+            title={job.error.message}
+          >
+            {job.error.hint && <Text size="sm">{job.error.hint}</Text>}
+          </Alert>
+        )}
+        {attempt && <Suspicions streams={streamsOf(attempt)} />}
+        {job.history.length === 0 && (
+          <Text c="dimmed" size="sm">
+            It has not begun yet: it waits for a worker with room for it.
+          </Text>
+        )}
+        {job.history.length > 1 && attempt && (
+          <Group gap="sm">
+            <Text size="sm" fw={600} id="attempts">
+              Attempt
+            </Text>
+            <SegmentedControl
+              aria-labelledby="attempts"
+              size="xs"
+              value={String(attempt.number)}
+              onChange={(value) => setChosen(Number(value))}
+              data={job.history.map((one) => ({ value: String(one.number), label: String(one.number) }))}
+            />
+            <StatusMark status={attempt.status} />
+            <Text size="sm" c="dimmed">
+              on {attempt.worker}
+              {attempt.endedAtMs && `, ${duration(attempt.endedAtMs - attempt.startedAtMs)}`}
+            </Text>
+          </Group>
+        )}
+        {attempt?.error && attempt.error.message !== job.error?.message && (
+          <Text size="sm">
+            This attempt: {attempt.error.message} {attempt.error.hint}
+          </Text>
+        )}
+        {attempt && running && attempt.progress?.waiting && (
+          <Text size="sm" role="status">
+            It waits{attempt.progress.waiting.reason ? `: ${attempt.progress.waiting.reason}` : ''} (
+            {duration(attempt.progress.waiting.seconds * 1000)}).
+          </Text>
+        )}
+        {attempt && <StreamFigures streams={streamsOf(attempt)} />}
+        {attempt && (
+          <Paper withBorder p="md">
+            <Title order={2} size="h5" mb="sm">
+              Log
+            </Title>
+            <JobLog key={attempt.number} jobId={job.jobId} attempt={attempt.number} running={attempt.endedAtMs === null && running} />
+          </Paper>
+        )}
+      </Stack>
+    </>
+  );
+}
+
+function streamsOf(attempt: Attempt): Record<string, StreamResult> {
+  return attempt.streams ?? attempt.progress?.streams ?? {};
+}
+
+function Suspicions({ streams }: { streams: Record<string, StreamResult> }) {
+  const said = Object.entries(streams).flatMap(([key, one]) => (one.suspicions ?? []).map((why) => [key, why] as const));
+  if (said.length === 0) return null;
+  return (
+    <Alert color="yellow" variant="light" icon={<IconAlertTriangle aria-hidden />} title="Two numbers disagree">
+      <List size="sm">
+        {said.slice(0, 50).map(([key, why]) => (
+          <List.Item key={`${key} ${why}`}>
+            <b>{key}</b>: {why}
+          </List.Item>
+        ))}
+      </List>
+    </Alert>
+  );
+}

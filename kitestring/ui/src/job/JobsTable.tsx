@@ -1,0 +1,85 @@
+/** Jobs, newest first, page after page: of a connection, or of a workspace with the connection's name. */
+import { Button, Center, Paper, Skeleton, Table, Text } from '@mantine/core';
+import { IconHistory } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useEffect } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { Job } from '../api/shapes';
+import { Empty } from '../shell/Empty';
+import { ErrorNote } from '../shell/ErrorNote';
+import { JobRow } from './JobRow';
+
+const PAGE = 50;
+
+export function JobsTable({
+  of,
+  running,
+  named = false,
+  filtered = false,
+}: {
+  /** What the server is asked for. */
+  of: { connectionId?: string; workspaceIds?: string; status?: string };
+  /** The job that runs: another one has the list asked for again. */
+  running?: number;
+  /** With the connection of each. */
+  named?: boolean;
+  filtered?: boolean;
+}) {
+  const found = useInfiniteQuery({
+    queryKey: ['jobs', of.connectionId ?? of],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<{ data: Job[] }>(`${OWN}/jobs`, { ...of, limit: PAGE, before: pageParam }, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => (last.data.length === PAGE ? last.data.at(-1)?.jobId : undefined),
+    refetchInterval: 5_000,
+  });
+  const { refetch } = found;
+  useEffect(() => void refetch(), [running, refetch]);
+  const jobs = found.data?.pages.flatMap((page) => page.data) ?? [];
+  if (found.error) return <ErrorNote error={found.error} retry={() => void refetch()} />;
+  if (!found.data) return <Skeleton h={200} />;
+  if (jobs.length === 0)
+    return (
+      <Paper withBorder>
+        <Empty icon={<IconHistory size={28} aria-hidden />} title={filtered ? 'No job is like that' : 'No job yet'}>
+          Each sync, refresh, clear and backfill will be listed here, with its figures and its log.
+        </Empty>
+      </Paper>
+    );
+  return (
+    <>
+      <Paper withBorder style={{ overflow: 'hidden' }}>
+        <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Job</Table.Th>
+              <Table.Th>Status</Table.Th>
+              <Table.Th>Began</Table.Th>
+              <Table.Th visibleFrom="sm">Took</Table.Th>
+              <Table.Th visibleFrom="sm" ta="right">
+                Records
+              </Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {jobs.map((job) => (
+              <JobRow key={job.jobId} job={job} connection={named ? job.connectionName : undefined} />
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Paper>
+      {found.hasNextPage ? (
+        <Center mt="md">
+          <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+            Older jobs
+          </Button>
+        </Center>
+      ) : (
+        <Text size="xs" c="dimmed" ta="center" mt="md">
+          That is all.
+        </Text>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,92 @@
+/** The figures of each stream of an attempt, and their sums. */
+import { Paper, Table, Text } from '@mantine/core';
+
+import type { StreamResult } from '../api/shapes';
+import { count, duration, figureName, size } from '../shell/format';
+import { StatusMark } from '../shell/StatusMark';
+
+const COUNTS = ['read', 'written', 'unchanged', 'deleted', 'rejected', 'superseded'] as const;
+const SHOWN = 500;
+
+const said = (name: string, value: number) =>
+  name === 'cost_usd' ? value.toFixed(value > 0 && value < 1 ? 4 : 2) : count(Math.round(value));
+
+export function StreamFigures({ streams }: { streams: Record<string, StreamResult> }) {
+  const all = Object.entries(streams);
+  if (all.length === 0) return null;
+  const counts = COUNTS.filter((name) => name === 'read' || name === 'written' || all.some(([, one]) => one[name]));
+  const more = [...new Set(all.flatMap(([, one]) => Object.keys(one.figures ?? {})))];
+  const sum = (of: (one: StreamResult) => number | undefined) => all.reduce((total, [, one]) => total + (of(one) ?? 0), 0);
+  return (
+    <Paper withBorder style={{ overflow: 'hidden' }}>
+      <Table.ScrollContainer
+        minWidth={640}
+        scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Figures of the streams' } }}
+      >
+        <Table verticalSpacing="xs" horizontalSpacing="md" className="numbers">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Stream</Table.Th>
+              <Table.Th>Status</Table.Th>
+              {[...counts, ...more].map((name) => (
+                <Table.Th key={name} ta="right" style={{ whiteSpace: 'nowrap' }}>
+                  {figureName(name)}
+                </Table.Th>
+              ))}
+              <Table.Th ta="right">size</Table.Th>
+              <Table.Th ta="right">time</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {all.slice(0, SHOWN).map(([key, one]) => (
+              <Table.Tr key={key}>
+                <Table.Td maw={320}>
+                  <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>
+                    {key}
+                  </Text>
+                  {one.error && <Text size="xs">{one.error.message}</Text>}
+                </Table.Td>
+                <Table.Td>
+                  <StatusMark status={one.status} />
+                </Table.Td>
+                {counts.map((name) => (
+                  <Table.Td key={name} ta="right">
+                    {count(one[name] ?? 0)}
+                  </Table.Td>
+                ))}
+                {more.map((name) => (
+                  <Table.Td key={name} ta="right">
+                    {said(name, one.figures?.[name] ?? 0)}
+                  </Table.Td>
+                ))}
+                <Table.Td ta="right">{one.bytes ? size(one.bytes) : '–'}</Table.Td>
+                <Table.Td ta="right" style={{ whiteSpace: 'nowrap' }}>
+                  {one.seconds !== undefined ? duration(one.seconds * 1000) : '–'}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+          {all.length > 1 && (
+            <Table.Tfoot>
+              <Table.Tr>
+                <Table.Th colSpan={2}>All {count(all.length)}</Table.Th>
+                {counts.map((name) => (
+                  <Table.Th key={name} ta="right">
+                    {count(sum((one) => one[name]))}
+                  </Table.Th>
+                ))}
+                {more.map((name) => (
+                  <Table.Th key={name} ta="right">
+                    {said(name, sum((one) => one.figures?.[name]))}
+                  </Table.Th>
+                ))}
+                <Table.Th ta="right">{size(sum((one) => one.bytes))}</Table.Th>
+                <Table.Th />
+              </Table.Tr>
+            </Table.Tfoot>
+          )}
+        </Table>
+      </Table.ScrollContainer>
+    </Paper>
+  );
+}

@@ -1,0 +1,42 @@
+/** A job as it happens: asked for once, and told by the server's events until it has ended. */
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { WholeJob } from '../api/shapes';
+import { ACTIVE } from '../connections/overviews';
+
+export function jobQuery(jobId: string) {
+  return queryOptions({
+    queryKey: ['job', jobId],
+    queryFn: ({ signal }) => api.get<WholeJob>(`${OWN}/jobs/${jobId}`, undefined, signal),
+    // The events tell sooner; this is for when a proxy swallows them.
+    refetchInterval: (query) => (query.state.data && ACTIVE.includes(query.state.data.status) ? 10_000 : false),
+  });
+}
+
+export function useJob(jobId: string) {
+  const client = useQueryClient();
+  const found = useQuery(jobQuery(jobId));
+  const running = found.data !== undefined && ACTIVE.includes(found.data.status);
+  useEffect(() => {
+    if (!running) return;
+    // The log is read apart, page by page: of it only errors come with the events.
+    const events = new EventSource(`${OWN}/jobs/${jobId}/events?level=error`);
+    events.addEventListener('job', (event) => {
+      client.setQueryData(['job', jobId], JSON.parse(event.data) as WholeJob);
+    });
+    events.addEventListener('end', () => {
+      events.close();
+      void client.invalidateQueries({ queryKey: ['connection'] });
+      void client.invalidateQueries({ queryKey: ['connections'] });
+      void client.invalidateQueries({ queryKey: ['job', jobId] });
+    });
+    events.addEventListener('error', () => {
+      // The server has ended it for good, as after signing out: asking again says why.
+      if (events.readyState === EventSource.CLOSED) void client.invalidateQueries({ queryKey: ['job', jobId] });
+    });
+    return () => events.close();
+  }, [running, jobId, client]);
+  return found;
+}

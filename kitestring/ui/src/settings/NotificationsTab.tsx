@@ -1,0 +1,172 @@
+/** Whom a workspace tells of what: a webhook, e-mail, any service of apprise, each tried out before it is needed. */
+import { Button, Card, Group, Skeleton, Stack, Switch, Text, TextInput, Title } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { api, OWN, PUBLIC } from '../api/client';
+import { ErrorNote } from '../shell/ErrorNote';
+import { tellDone, tellError } from '../shell/tell';
+
+interface Channel {
+  enabled?: boolean;
+  url?: string;
+  urls?: string[];
+  to?: string[];
+}
+type Way = 'webhook' | 'email' | 'apprise';
+type Told = Record<string, Partial<Record<Way, Channel>>>;
+
+const EVENTS = [
+  ['failure', 'A job failed', 'After all its attempts.'],
+  ['suspicious', 'A job ended suspicious', 'Two numbers disagree. Without a channel here, told where failures are.'],
+  ['success', 'A job succeeded', ''],
+  ['connectionUpdate', 'The schema of a source changed', 'The connection took the change over.'],
+  ['connectionUpdateActionRequired', 'The schema changed, and somebody has to decide', 'The connection is paused.'],
+  ['syncDisabledWarning', 'A connection will be paused soon', 'It failed several times in a row.'],
+  ['syncDisabled', 'A connection was paused', 'Refused credentials, or too many failures in a row.'],
+] as const;
+
+const WAYS = [
+  ['webhook', 'Webhook', 'https://hooks.slack.com/services/…'],
+  ['email', 'E-mail', 'ops@example.com, …; empty: all who may see the workspace'],
+  ['apprise', 'Apprise', 'tgram://…'],
+] as const;
+
+const listed = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+
+export function channelOf(way: Way, text: string, enabled: boolean): Channel {
+  if (way === 'webhook') return { enabled, url: text.trim() };
+  return way === 'email' ? { enabled, to: listed(text) } : { enabled, urls: listed(text) };
+}
+
+export function textOf(channel: Channel | undefined): string {
+  return channel?.url ?? (channel?.to ?? channel?.urls ?? []).join(', ');
+}
+
+export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
+  const client = useQueryClient();
+  const key = ['notifications', workspaceId];
+  const found = useQuery({
+    queryKey: key,
+    queryFn: async () => (await api.get<{ notifications: Told }>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications,
+  });
+  const saving = useMutation({
+    mutationFn: (told: Told) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: told }),
+    onSuccess: async () => {
+      tellDone('The notifications were saved.');
+      await client.invalidateQueries({ queryKey: key });
+    },
+    onError: tellError,
+  });
+  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
+  if (!found.data) return <Skeleton h={240} />;
+  return (
+    <Stack maw={820}>
+      <Text size="sm" c="dimmed">
+        Addresses are sealed on the server and shown to admins of the workspace alone.
+      </Text>
+      {EVENTS.map(([event, title, note]) => (
+        <Card withBorder key={event} component="section" aria-label={title}>
+          <Title order={2} size="h5">
+            {title}
+          </Title>
+          {note && (
+            <Text size="sm" c="dimmed">
+              {note}
+            </Text>
+          )}
+          <Stack gap="xs" mt="sm">
+            {WAYS.map(([way, label, placeholder]) => (
+              <Line
+                key={`${way} ${JSON.stringify(found.data[event]?.[way])}`}
+                {...{ way, label, placeholder, title, workspaceId }}
+                channel={found.data[event]?.[way]}
+                busy={saving.isPending}
+                onSave={(channel) => saving.mutate({ [event]: { ...found.data[event], [way]: channel } })}
+              />
+            ))}
+          </Stack>
+        </Card>
+      ))}
+    </Stack>
+  );
+}
+
+function Line({
+  way,
+  label,
+  placeholder,
+  title,
+  channel,
+  workspaceId,
+  busy,
+  onSave,
+}: {
+  way: Way;
+  label: string;
+  placeholder: string;
+  title: string;
+  channel: Channel | undefined;
+  workspaceId: string;
+  busy: boolean;
+  onSave: (channel: Channel) => void;
+}) {
+  const [enabled, setEnabled] = useState(channel?.enabled ?? false);
+  const [text, setText] = useState(textOf(channel));
+  const changed = enabled !== (channel?.enabled ?? false) || text.trim() !== textOf(channel);
+  const lacking = enabled && way !== 'email' && text.trim() === '';
+  const trying = useMutation({
+    mutationFn: async () => {
+      const places = way === 'apprise' ? listed(text) : [text.trim()];
+      for (const url of places) {
+        const body = way === 'email' ? { workspaceId, way, to: listed(text) } : { workspaceId, way, url };
+        const said = await api.post<{ status: string; message?: string; hint?: string }>(`${OWN}/notifications/test`, body);
+        if (said.status !== 'succeeded') throw new Error(`${said.message ?? 'It did not arrive'}. ${said.hint ?? ''}`.trim());
+      }
+    },
+    onSuccess: () => tellDone('The test was sent.'),
+    onError: tellError,
+  });
+  return (
+    <Group gap="xs" align="center">
+      <Switch
+        label={label}
+        aria-label={`${label}: ${title}`}
+        checked={enabled}
+        onChange={(event) => setEnabled(event.currentTarget.checked)}
+        w={120}
+      />
+      <TextInput
+        aria-label={`Address by ${label}: ${title}`}
+        placeholder={placeholder}
+        value={text}
+        onChange={(event) => setText(event.currentTarget.value)}
+        style={{ flex: '1 1 240px' }}
+        autoComplete="off"
+      />
+      {(enabled || text) && (
+        <Button
+          size="xs"
+          variant="default"
+          loading={trying.isPending}
+          disabled={way !== 'email' && text.trim() === ''}
+          aria-label={`Test ${label}: ${title}`}
+          onClick={() => trying.mutate()}
+        >
+          Test
+        </Button>
+      )}
+      {changed && (
+        <Button
+          size="xs"
+          loading={busy}
+          disabled={lacking}
+          aria-label={`Save ${label}: ${title}`}
+          onClick={() => onSave(channelOf(way, text, enabled))}
+        >
+          Save
+        </Button>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,94 @@
+/** The server itself: its version, its workers, its settings without secrets. */
+import { Card, Code, Group, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+
+import { api, OWN } from '../api/client';
+import { ErrorNote } from '../shell/ErrorNote';
+import { duration } from '../shell/format';
+import { Time } from '../shell/Time';
+
+interface Server {
+  version: string;
+  store: string;
+  settings: Record<string, unknown>;
+}
+
+interface Worker {
+  workerId: string;
+  host: string;
+  slots: number;
+  running: number;
+  startedAtMs: number;
+  seenAgoS: number;
+}
+
+export function ServerTab() {
+  const server = useQuery({ queryKey: ['server'], queryFn: () => api.get<Server>(`${OWN}/settings`) });
+  const workers = useQuery({
+    queryKey: ['workers'],
+    queryFn: async () => (await api.get<{ data: Worker[] }>(`${OWN}/workers`)).data,
+    refetchInterval: 10_000,
+  });
+  if (server.error) return <ErrorNote error={server.error} retry={() => void server.refetch()} />;
+  if (!server.data) return <Skeleton h={240} />;
+  return (
+    <Stack maw={900}>
+      <Text size="sm">
+        Kitestring {server.data.version}, store on {server.data.store === 'sqlite' ? 'SQLite' : 'PostgreSQL'}.
+      </Text>
+      <Card withBorder padding={0}>
+        <Title order={2} size="h5" p="md" pb="xs">
+          Workers
+        </Title>
+        {workers.error && <ErrorNote error={workers.error} />}
+        <Table horizontalSpacing="md">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Machine</Table.Th>
+              <Table.Th>Jobs</Table.Th>
+              <Table.Th>Began</Table.Th>
+              <Table.Th>Seen</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {workers.data?.map((one) => (
+              <Table.Tr key={one.workerId}>
+                <Table.Td style={{ overflowWrap: 'anywhere' }}>{one.host}</Table.Td>
+                <Table.Td className="numbers">
+                  {one.running} of {one.slots}
+                </Table.Td>
+                <Table.Td>
+                  <Time ms={one.startedAtMs} />
+                </Table.Td>
+                <Table.Td>{duration(one.seenAgoS * 1000)} ago</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+        {workers.data?.length === 0 && (
+          <Text size="sm" px="md" pb="md">
+            No worker was seen of late: no job begins until one runs (<Code>kitestring worker</Code>).
+          </Text>
+        )}
+      </Card>
+      <Card withBorder>
+        <Title order={2} size="h5" mb="xs">
+          Settings
+        </Title>
+        <Text size="sm" c="dimmed" mb="sm">
+          Each is a variable of the server's environment; they are read when it starts.
+        </Text>
+        <Stack gap={4}>
+          {Object.entries(server.data.settings).map(([name, value]) => (
+            <Group key={name} gap="xs" wrap="nowrap" align="flex-start">
+              <Code>KITESTRING_{name.toUpperCase()}</Code>
+              <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+                {value === '' || value === null ? '–' : String(value)}
+              </Text>
+            </Group>
+          ))}
+        </Stack>
+      </Card>
+    </Stack>
+  );
+}

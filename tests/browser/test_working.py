@@ -1,0 +1,303 @@
+"""Connections, jobs, search and settings in the web interface, on syncs that really run."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import OWN, PUBLIC, Running, accessible, fits, picture
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SECRET_PATH = "services/T000/s3cret"
+
+
+@dataclass
+class Work:
+    """What a server has to show: a vector store that was filled, and a connection that has not run."""
+
+    server: Running
+    people: str
+    other: str
+    vectors: str
+
+    def jobs(self, connection: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.server.call("GET", f"{OWN}/jobs?connectionId={connection}")["data"]
+        return found
+
+    def ended(self, connection: str) -> dict[str, Any]:
+        """The newest job of a connection, once it has ended."""
+        deadline = time.monotonic() + 120
+        while (job := self.jobs(connection)[0])["status"] in ("pending", "running"):
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+        return job
+
+
+@pytest.fixture(scope="module")
+def work(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Work:
+    folder = tmp_path_factory.mktemp("work")
+    people = server.make("source", "sample", "People", {"count": 60})
+    vectors = server.make(
+        "destination",
+        "milvus",
+        "Vectors",
+        {
+            "processing": {"chunk_size": 200, "text_fields": ["name"], "metadata_fields": ["id", "name", "age"]},
+            "embedding": {"mode": "fake"},
+            "indexing": {"host": str(folder / "v.db"), "collection": "people"},
+        },
+    )
+
+    def join(name: str, source: str, streams: list[dict[str, Any]], **more: Any) -> str:
+        body = {"name": name, "sourceId": source, "destinationId": vectors, "configurations": {"streams": streams}}
+        made: str = server.call("POST", f"{PUBLIC}/connections", {**body, **more})["connectionId"]
+        return made
+
+    hourly = {"scheduleType": "basic", "basicTiming": "Every 6 HOURS"}
+    users = {"name": "users", "syncMode": "incremental_deduped_history"}
+    joined = join("Hourly", people, [users], schedule=hourly)
+    other = join("Other", people, [users])
+    done = Work(server, joined, other, vectors)
+    server.call("POST", f"{OWN}/connections/{joined}/sync")
+    assert done.ended(joined)["status"] == "succeeded"
+    return done
+
+
+def test_connections_are_found_run_and_paused_in_the_table(visit: Callable[..., Any], work: Work) -> None:
+    page = visit("/connections")
+    row = page.get_by_role("row", name="Hourly")
+    row.get_by_text("Succeeded").wait_for()
+    row.get_by_text("Every 6 hours").wait_for()
+    row.get_by_text("60 records").wait_for()
+    page.get_by_role("row", name="Other").get_by_text("Not run yet").wait_for()
+    accessible(page)
+    picture(page, "connections")
+    page.get_by_label("Search connections").fill("hour")
+    page.wait_for_url(re.compile("text=hour"))
+    page.get_by_label("Search connections").fill("other")
+    page.get_by_role("row", name="Hourly").wait_for(state="detached")
+    page.get_by_label("More for Other").click()
+    page.get_by_role("menuitem", name="Pause").click()
+    page.get_by_role("row", name="Other").get_by_text("Paused").wait_for()
+    assert work.server.call("GET", f"{PUBLIC}/connections/{work.other}")["status"] == "inactive"
+    page.get_by_label("More for Other").click()
+    page.get_by_role("menuitem", name="Resume").click()
+    page.get_by_role("row", name="Other").get_by_text("Not run yet").wait_for()
+
+
+def test_a_connection_is_synced_refreshed_and_followed_to_its_log(visit: Callable[..., Any], work: Work) -> None:
+    before = len(work.jobs(work.people))
+    page = visit(f"/connections/{work.people}")
+    page.get_by_role("heading", name="Hourly").wait_for()
+    page.get_by_text("60 read").wait_for()
+    accessible(page)
+    picture(page, "connection")
+    page.get_by_role("button", name="Sync now").click()
+    page.get_by_text("The sync of Hourly has begun").wait_for()
+    assert len(work.jobs(work.people)) == before + 1
+    job = work.ended(work.people)
+    page.get_by_role("tab", name="Jobs").click()
+    page.get_by_role("link", name=f"Sync {job['jobId']}").click()
+    page.get_by_role("heading", name=f"Sync {job['jobId']}").wait_for()
+    page.get_by_role("cell", name="users").wait_for()
+    page.get_by_role("columnheader", name="written").wait_for()
+    page.get_by_role("log").get_by_text("info").first.wait_for()
+    accessible(page)
+    picture(page, "job")
+    page.get_by_label("Search the log").fill("no such words anywhere")
+    page.get_by_text("has “no such words anywhere” in it").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert "info" in Path(download.value.path()).read_text("utf-8")
+
+    page = visit(f"/connections/{work.people}")
+    page.get_by_label("What to do with users").click()
+    page.get_by_role("menuitem", name="Refresh").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("is deleted and replaced at the end of the job").wait_for()
+    accessible(page)
+    dialog.get_by_role("button", name="Delete and replace").click()
+    page.get_by_text("The refresh has begun").wait_for()
+    job = work.ended(work.people)
+    assert (job["kind"], job["status"]) == ("refresh", "succeeded")
+
+
+def test_what_a_stream_goes_on_from_is_looked_at_changed_and_forgotten(visit: Callable[..., Any], work: Work) -> None:
+    page = visit(f"/connections/{work.people}?tab=state")
+    page.get_by_label("State of users").get_by_text("cursor").wait_for()
+    accessible(page)
+    page.get_by_label("Change the state of users").click()
+    field = page.get_by_label("State of users, as JSON")
+    field.fill("{")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("This is no JSON").wait_for()
+    field.fill('{"cursor": "2024-01-01T00:00:07Z"}')
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("State of users").get_by_text("00:00:07Z").wait_for()
+    page.get_by_label("Forget the state of users").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
+    page.get_by_text("No state yet").wait_for()
+
+
+def test_settings_of_a_connection_are_changed_and_it_is_deleted_after_its_name_was_typed(
+    visit: Callable[..., Any], work: Work
+) -> None:
+    page = visit(f"/connections/{work.other}?tab=settings")
+    page.get_by_label("Name").fill("Another one")
+    page.get_by_text("Cron", exact=True).click()
+    page.get_by_label("Expression", exact=True).fill("61 * * * *")
+    page.get_by_role("alert").first.wait_for()
+    page.get_by_label("Expression", exact=True).fill("30 6 * * 1-5")
+    page.get_by_text("Next:").wait_for()
+    page.get_by_label("Take new fields over").check()
+    accessible(page)
+    picture(page, "connection-settings")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The settings were saved").wait_for()
+    page.get_by_role("heading", name="Another one").wait_for()
+    kept = work.server.call("GET", f"{PUBLIC}/connections/{work.other}")
+    assert kept["schedule"]["cronExpression"].startswith("30 6 * * 1-5")
+    assert kept["nonBreakingSchemaUpdatesBehavior"] == "propagate_columns"
+    page.get_by_role("button", name="Delete …").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("button", name="Delete the connection").is_disabled()
+    dialog.get_by_label("Type “Another one”").fill("Another one")
+    dialog.get_by_role("button", name="Delete the connection").click()
+    page.wait_for_url(re.compile(r"/connections$"))
+    page.get_by_role("row", name="Another one").wait_for(state="detached")
+
+
+def test_a_job_is_cancelled_where_it_is_followed(visit: Callable[..., Any], work: Work) -> None:
+    source = work.server.make("source", "sample", "Many", {"count": 2_000_000})
+    streams = [{"name": "users", "syncMode": "full_refresh_overwrite"}]
+    body = {"name": "Long", "sourceId": source, "destinationId": work.vectors, "configurations": {"streams": streams}}
+    connection = work.server.call("POST", f"{PUBLIC}/connections", {**body, "prefix": "long_"})["connectionId"]
+    job = work.server.call("POST", f"{OWN}/connections/{connection}/sync")["jobId"]
+    page = visit(f"/jobs/{job}")
+    page.get_by_text("Running").first.wait_for()
+    page.get_by_role("cell", name="users").wait_for(timeout=60_000)
+    accessible(page)
+    picture(page, "job-running")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Stopping …").wait_for()
+    page.get_by_text("Cancelled").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stopping …").wait_for(state="detached")
+    assert work.ended(connection)["status"] == "cancelled"
+    page = visit("/jobs?status=cancelled")
+    page.get_by_role("row", name=f"Sync {job}").get_by_text("Long").wait_for()
+    accessible(page)
+
+
+def test_a_collection_is_asked_by_meaning(visit: Callable[..., Any], work: Work) -> None:
+    page = visit("/search")
+    page.get_by_label("What do you look for?").fill("Ana")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_text("10 nearest, best first").wait_for()
+    assert page.get_by_role("listitem").count() == 10
+    accessible(page)
+    picture(page, "search")
+    page.get_by_label("Only where").fill("id=7")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_text("1 nearest, best first").wait_for()
+    page.get_by_label("Only where").fill("id ==")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("alert").wait_for()
+
+
+def test_notifications_are_set_and_an_application_shows_its_secret_once(visit: Callable[..., Any], work: Work) -> None:
+    page = visit("/settings")
+    failed = page.get_by_role("region", name="A job failed")
+    failed.get_by_label("Address by Webhook: A job failed").fill(f"http://127.0.0.1:9/{SECRET_PATH}")
+    failed.get_by_label("Webhook: A job failed", exact=True).check(force=True)
+    failed.get_by_label("Test Webhook").click()
+    page.get_by_role("alert").first.wait_for()  # nobody answers there
+    failed.get_by_label("Save Webhook").click()
+    page.get_by_text("The notifications were saved").wait_for()
+    kept = work.server.call("GET", f"{PUBLIC}/workspaces/{work.server.workspace}")["notifications"]["failure"]
+    assert kept["webhook"] == {"enabled": True, "url": f"http://127.0.0.1:9/{SECRET_PATH}"}
+    accessible(page)
+    picture(page, "settings-notifications")
+
+    page.get_by_role("tab", name="Applications").click()
+    page.get_by_label("Name of a new application").fill("airflow")
+    page.get_by_role("button", name="Make").click()
+    page.get_by_text("it is shown this once").wait_for()
+    accessible(page)
+    page.reload()
+    page.get_by_role("cell", name="airflow", exact=True).wait_for()
+    assert not page.get_by_text("it is shown this once").count()
+    page.get_by_role("button", name="Delete airflow").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the application").click()
+    page.get_by_role("cell", name="airflow", exact=True).wait_for(state="detached")
+
+    page.get_by_role("tab", name="Audit log").click()
+    page.get_by_text("notifications.failure.webhook.url").first.wait_for()
+    assert SECRET_PATH not in page.content()
+    accessible(page)
+    picture(page, "settings-audit")
+    page.get_by_role("tab", name="Server").click()
+    page.get_by_text("KITESTRING_PORT").first.wait_for()
+    accessible(page)
+    picture(page, "settings-server")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_there_is_to_see_fits_a_phone(visit: Callable[..., Any], work: Work, dark: bool) -> None:
+    job = work.jobs(work.people)[-1]["jobId"]
+    for path, words in (
+        ("/connections", "Hourly"),
+        (f"/connections/{work.people}", "Streams (1)"),
+        (f"/jobs/{job}", "Log"),
+        ("/jobs", "Jobs"),
+        ("/search", "What do you look for?"),
+        ("/settings", "A job failed"),
+    ):
+        page = visit(path, width=390, height=844, dark=dark)
+        page.get_by_text(words).first.wait_for()
+        fits(page)
+        accessible(page)
+        picture(page, f"phone{path.replace('/', '-')[:12]}-{'dark' if dark else 'light'}")
+
+
+def test_the_first_user_is_made_and_a_reader_sees_and_may_not(visit: Callable[..., Any], work: Work) -> None:
+    """The last test of this file: from then on the server asks everybody for credentials."""
+    page = visit("/settings?tab=users")
+    page.get_by_role("button", name="Add a user").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("E-mail address").fill("root@example.com")
+    dialog.get_by_label("Password", exact=True).fill("correct horse battery")
+    dialog.get_by_role("button", name="Add the user").click()
+    page.wait_for_url(re.compile("/sign-in"))
+    sign_in(page, "root@example.com")
+    page.wait_for_url(re.compile("/settings"))
+    page.get_by_text("root · you").wait_for()
+    page.get_by_role("button", name="Add a user").click()
+    dialog.get_by_label("E-mail address").fill("looker@example.com")
+    dialog.get_by_label("Password", exact=True).fill("correct horse battery")
+    dialog.get_by_role("button", name="Add the user").click()
+    page.get_by_text("reader of Default Workspace").wait_for()
+    accessible(page)
+    picture(page, "settings-users")
+
+    page = visit(f"/connections/{work.people}")
+    sign_in(page, "looker@example.com")
+    page.get_by_role("heading", name="Hourly").wait_for()
+    page.get_by_text("60 read").wait_for()
+    for name in ("Sync now", "Pause"):
+        assert not page.get_by_role("button", name=name).count()
+    assert not page.get_by_label("What to do with users").count()
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("tab", name="Applications").wait_for()
+    assert page.get_by_role("tab").all_inner_texts() == ["Applications"]
+
+
+def sign_in(page: Any, email: str) -> None:
+    page.get_by_label("E-mail").fill(email)
+    page.locator("input[type=password]").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in", exact=True).click()
