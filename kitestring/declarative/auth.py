@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,8 +23,9 @@ Home = Callable[[], str]
 """Where the API of the requester lives that an authenticator serves."""
 
 
-def inject(request: Request, place: str, name: str, value: str) -> None:
-    """Put a credential into a request that is about to be sent."""
+def inject(request: Request, place: str, path: Sequence[str], value: str) -> None:
+    """Put a credential into a request that is about to be sent; a path of several names is one of its JSON body."""
+    name = path[-1]
     if place == "header":
         request.headers[name] = value
     elif place == "request_parameter":
@@ -32,16 +33,23 @@ def inject(request: Request, place: str, name: str, value: str) -> None:
             request.params[name] = value
     elif request.method in WITH_BODY:
         if place == "body_json":
-            request.json = {**(request.json or {}), name: value}
+            request.json = within(request.json, path, value)
         else:
             request.form = {**(request.form or {}), name: value}
+
+
+def within(body: Any, path: Sequence[str], value: str) -> dict[str, Any]:
+    """A JSON body with a value at a path, what stands beside it kept."""
+    name, *rest = path
+    there = dict(body) if isinstance(body, Mapping) else {}
+    return {**there, name: within(there.get(name), rest, value) if rest else value}
 
 
 class Fixed:
     """One credential in one place, computed once."""
 
-    def __init__(self, place: str, name: str, value: Callable[[], str]) -> None:
-        self.place, self.name = place, name
+    def __init__(self, place: str, path: Sequence[str], value: Callable[[], str]) -> None:
+        self.place, self.path = place, path
         self._value = value
         self.secrets: tuple[str, ...] = ()
 
@@ -49,7 +57,7 @@ class Fixed:
         value = self._value()
         if not self.secrets:
             self.secrets = (value.removeprefix("Bearer ").removeprefix("Basic "),)
-        inject(request, self.place, self.name, value)
+        inject(request, self.place, self.path, value)
 
     def refresh(self, response: Response) -> bool:
         return False
@@ -73,7 +81,7 @@ class BearerAuthenticator(Fixed):
 
     def __init__(self, node: Node, **_: Any) -> None:
         token = node.needed_text("api_token", types=(str,))
-        super().__init__("header", "Authorization", lambda: f"Bearer {token({})}")
+        super().__init__("header", ("Authorization",), lambda: f"Bearer {token({})}")
 
 
 @keyword("BasicHttpAuthenticator")
@@ -83,7 +91,7 @@ class BasicHttpAuthenticator(Fixed):
     def __init__(self, node: Node, **_: Any) -> None:
         user, password = node.needed_text("username", types=(str,)), node.text("password", "", types=(str,))
         super().__init__(
-            "header", "Authorization", lambda: "Basic " + b64encode(f"{user({})}:{password({})}".encode()).decode()
+            "header", ("Authorization",), lambda: "Basic " + b64encode(f"{user({})}:{password({})}".encode()).decode()
         )
 
 
@@ -93,19 +101,19 @@ class ApiKeyAuthenticator(Fixed):
 
     def __init__(self, node: Node, **_: Any) -> None:
         token = node.text("api_token", "", types=(str,))
-        place, name = key_place(node)
-        super().__init__(place, name, lambda: str(token({})))
+        place, path = key_place(node)
+        super().__init__(place, path, lambda: str(token({})))
 
 
-def key_place(node: Node) -> tuple[str, str]:
-    """The place and name of `inject_into`, or the header of the older spelling."""
+def key_place(node: Node) -> tuple[str, Sequence[str]]:
+    """The place and path of `inject_into`, or the header of the older spelling."""
     option, header = node.get("inject_into"), node.get("header")
     if (option is None) == (header is None):
         raise node.wrong("needs either `inject_into` or `header`")
     if option is None:
-        return "header", str(node.constant("header", types=(str,)))
+        return "header", (str(node.constant("header", types=(str,))),)
     built = RequestOption(node.typed(option, "inject_into", "RequestOption"))
-    return built.place, built.name
+    return built.place, built.path
 
 
 @keyword("SelectiveAuthenticator")
@@ -132,7 +140,8 @@ class SelectiveAuthenticator:
 class Renewed:
     """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time."""
 
-    place, name = "header", "Authorization"
+    place: str = "header"
+    path: Sequence[str] = ("Authorization",)
 
     def __init__(self) -> None:
         self.secrets: tuple[str, ...] = ()
@@ -161,7 +170,7 @@ class Renewed:
         self.secrets = (*self.secrets[-4:], token)
 
     def apply(self, request: Request) -> None:
-        inject(request, self.place, self.name, self.shown(self.token()))
+        inject(request, self.place, self.path, self.shown(self.token()))
 
     def refresh(self, response: Response) -> bool:
         """Fetch anew, unless another thread did since this request was sent."""
@@ -188,7 +197,7 @@ class SessionTokenAuthenticator(Renewed):
         use = node.at(node.need("request_authentication"), "request_authentication")
         self._template = None
         if use.type == "ApiKey":
-            self.place, self.name = key_place(use)
+            self.place, self.path = key_place(use)
             self._template = use.text("api_token", "{{ session_token }}", types=(str,))
         elif use.type != "Bearer":
             raise use.wrong(f"{use.type!r} is neither ApiKey nor Bearer", "type")
@@ -240,7 +249,7 @@ class LegacySessionTokenAuthenticator(Renewed):
         super().__init__()
         self._home = home
         self._connection = node.setting.connection
-        self.place, self.name = "header", str(node.constant("header", types=(str,)))
+        self.place, self.path = "header", (str(node.constant("header", types=(str,))),)
         self._text = {
             key: node.text(key, "", types=(str,))
             for key in (
@@ -259,7 +268,7 @@ class LegacySessionTokenAuthenticator(Renewed):
         if value["session_token"] and self._token is None:
             try:
                 session.request(
-                    "GET", base + value["validate_session_url"], headers={self.name: value["session_token"]}
+                    "GET", base + value["validate_session_url"], headers={self.path[0]: value["session_token"]}
                 )
                 return value["session_token"], None
             except AuthError:

@@ -231,7 +231,7 @@ class JwtAuthenticator(Renewed):
         }
         option = node.child("request_option", "RequestOption")
         if isinstance(option, RequestOption):
-            self.place, self.name = option.place, option.name
+            self.place, self.path = option.place, option.path
 
     def shown(self, token: str) -> str:
         prefix = str(self._prefix({}))

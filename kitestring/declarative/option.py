@@ -68,11 +68,12 @@ class RequestOption:
         self._path = node.path_of("field_path") if path is not None else [node.text("field_name")]
 
     @property
-    def name(self) -> str:
-        return str(self._path[-1]({}))
+    def path(self) -> list[str]:
+        """The names that lead to the value: one, but for a nested field of the JSON body."""
+        return [str(part({})) for part in self._path]
 
     def put(self, options: Options, value: Any) -> None:
-        *way, last = [str(part({})) for part in self._path]
+        *way, last = self.path
         values: Any = {last: value}
         for part in reversed(way):
             values = {part: values}

@@ -113,7 +113,7 @@ class ParentStreamConfig:
                 if value is None:
                     continue
                 fields = {".".join(path): field.get(record, path) for path in extra}
-                if self._lazy:
+                if self._lazy and not memory.state:
                     fields["child_response"] = field.get(record, self._lazy, [])
                 yield Slice({name: value, "parent_slice": part.partition}, None, fields)
 
