@@ -22,6 +22,7 @@ from kitestring.cli import (
     search,
     server,
     state,
+    store,
     sync,
     user,
     version,
@@ -162,6 +163,7 @@ app.command()(replay.replay)
 app.command()(init.schema)
 app.add_typer(user.app, name="user")
 app.add_typer(user.secrets, name="secrets")
+app.add_typer(store.app, name="store")
 app.add_typer(jobs.app, name="jobs")
 app.command()(plan.plan)
 app.command()(plan.apply)

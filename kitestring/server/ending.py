@@ -55,9 +55,9 @@ def ended(context: Context, db: Connection, job_id: int, status: str) -> None:
         )
 
 
-def pause(db: Connection, row: Any, reason: str, now: int) -> None:
-    """Pause a scheduled connection, and tell. One that is run by hand only is left as it is."""
-    if row.status != "active" or row.schedule.get("type") == "manual":
+def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = False) -> None:
+    """Pause a scheduled connection, and tell; `by_hand`: one that is run by hand only too."""
+    if row.status != "active" or (row.schedule.get("type") == "manual" and not by_hand):
         return
     db.execute(
         update(connections)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Column, Table, select
 
 from kitestring.errors import ConfigError
 from kitestring.server.store import Store
 from kitestring.server.store.tables import destinations, oauth_credentials, sources, workspaces
 from kitestring.server.vault import KEY_FILE, Vault, fresh_key
+
+SEALED = (sources, destinations, oauth_credentials, workspaces)
 
 
 def rotate(store: Store, vault: Vault) -> dict[str, int]:
@@ -23,10 +26,25 @@ def rotate(store: Store, vault: Vault) -> dict[str, int]:
 
     One transaction per row: a worker that keeps a rotated token meanwhile is not overtaken.
     """
-    return {
-        table.name: sum(_again(store, vault, table, key) for key in _keys(store, table))
-        for table in (sources, destinations, oauth_credentials, workspaces)
-    }
+    return {table.name: sum(_again(store, vault, table, key) for key in _keys(store, table)) for table in SEALED}
+
+
+def unopened(store: Store, vault: Vault) -> int:
+    """How many rows have a secret that no key of the vault opens."""
+    found = 0
+    for table in SEALED:
+        with store.read() as db:
+            for row in db.execute(select(table)):
+                try:
+                    vault.open_config(row._mapping[column_of(table)], owner_of(table, row))
+                except ConfigError:
+                    found += 1
+    return found
+
+
+def column_of(table: Table) -> Column[Any]:
+    """Where the secrets of a table stand."""
+    return table.c.notifications if table is workspaces else table.c.config
 
 
 def owner_of(table: Table, row: object) -> str:
@@ -63,7 +81,7 @@ def _again(store: Store, vault: Vault, table: Table, key: tuple[object, ...]) ->
         row = db.execute(select(table).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return False
-        column = table.c.notifications if table is workspaces else table.c.config
+        column = column_of(table)
         old = row._mapping[column]
         new = vault.rotate(old, owner_of(table, row))
         if new == old:

@@ -141,7 +141,7 @@ def hold(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> 
     sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
     hint = "Accept the change, or correct the source; then activate the connection again."
     notice(db, row.workspace_id, "connectionUpdateActionRequired", sentence, now, hint=hint, **facts)
-    pause(db, row, f"the schema of the source has changed: {found.sentence()}", now)
+    pause(db, row, f"the schema of the source has changed: {found.sentence()}", now, by_hand=True)
 
 
 def go_on(

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitestring import __version__
 from kitestring.errors import ConfigError
+from kitestring.server.store.backup import backup
 from kitestring.server.store.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ log = logging.getLogger("kitestring.server")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7_061_947
-KEPT_BACKUPS = 5
 
 
 def upgrade(store: Store, migrations: Path = MIGRATIONS) -> list[str]:
@@ -106,38 +104,6 @@ def scripts_of(migrations: Path) -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(migrations))
     return ScriptDirectory.from_config(config)
-
-
-def backup(store: Store, name: str = "") -> Path | None:
-    """A whole copy of an SQLite store, taken while others may use it; None for PostgreSQL, which has its own tools.
-
-    Copies lie in the folder `backups` beside the store; the oldest of more than five are removed.
-    """
-    if store.path is None:
-        return None
-    folder = store.path.parent / "backups"
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = folder / f"{store.path.stem}-{moment}{f'-{name}' if name else ''}.sqlite"
-    draft = path.with_suffix(".tmp")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with (
-            contextlib.closing(sqlite3.connect(store.path)) as source,
-            contextlib.closing(sqlite3.connect(draft)) as to,
-        ):
-            source.backup(to)
-        draft.replace(path)
-    except (OSError, sqlite3.Error) as error:
-        draft.unlink(missing_ok=True)
-        raise ConfigError(
-            f"the store cannot be backed up to {path}: {error}",
-            hint="Make room, or make the data folder writable; nothing was changed.",
-        ) from error
-    for old in sorted(folder.glob(f"{store.path.stem}-*.sqlite"))[:-KEPT_BACKUPS]:
-        old.unlink(missing_ok=True)
-    log.info("the store was backed up", extra={"path": str(path)})
-    return path
 
 
 @contextlib.contextmanager

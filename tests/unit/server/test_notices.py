@@ -416,6 +416,22 @@ def test_what_breaks_pauses_and_asks_whatever_the_policy(
     assert fact in row_of(context, users).status_reason
 
 
+def test_what_breaks_pauses_a_connection_too_that_is_run_by_hand_and_failures_do_not(
+    context: Context, tmp_path: Path
+) -> None:
+    streams = [{"name": "users", "syncMode": "incremental_deduped_history"}]
+    connection = joined(context, tmp_path / "out", streams)
+    failed(context, connection, {"type": "AuthError", "message": "the token was refused"})
+    assert row_of(context, connection).status == "active"
+    with pytest.raises(SchemaError):
+        ask(context, connection, "ignore", altered(before(context, connection), "users", drop="id"))
+    row = row_of(context, connection)
+    assert (row.status, "primary key id" in row.status_reason) == ("inactive", True)
+    with context.store.write() as db:
+        schema_change.accept(context, db, connection)
+    assert row_of(context, connection).status == "active"
+
+
 def test_a_field_that_nobody_needs_may_go(context: Context, users: str) -> None:
     less = altered(before(context, users), "users", drop="age")
     assert ask(context, users, "ignore", less) is None

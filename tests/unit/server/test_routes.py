@@ -136,6 +136,18 @@ def test_no_route_answers_with_too_small_a_role(tenant: Tenant) -> None:
             assert call(elsewhere, method, where) == 403, f"{method} {path} by an admin of another workspace"
 
 
+def test_whoever_runs_jobs_may_not_clear_what_is_there_by_any_api(tenant: Tenant) -> None:
+    runner, editor = (Browser(tenant.context, tenant.member(f"workspace_{role}")) for role in ("runner", "editor"))
+    of = {"connectionId": tenant.connection_id}
+    calls = [("/v1/jobs", {**of, "jobType": word}) for word in ("clear", "reset")]
+    calls += [(f"/api/v1/connections/{word}", of) for word in ("clear", "reset")]
+    calls += [(f"/api/kitestring/v1/connections/{tenant.connection_id}/clear", {})]
+    for path, body in calls:
+        assert runner.post(path, json=body).status_code == 403, path
+    assert runner.post("/v1/jobs", json={**of, "jobType": "sync"}).status_code == 200
+    assert editor.post(*calls[0][:1], json=calls[0][1]).status_code == 409  # the sync has not ended
+
+
 def test_everything_under_an_api_is_closed_unless_it_is_declared_open(tenant: Tenant) -> None:
     client = Browser(tenant.context)
     for path in ("/api", "/api/kitestring/v1/nothing", "/v1/sources/x", "/metrics", "/api/v1/workspaces/list"):

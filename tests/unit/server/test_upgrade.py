@@ -12,7 +12,8 @@ import pytest
 
 from kitestring.errors import ConfigError
 from kitestring.server.store import Store
-from kitestring.server.store.upgrade import KEPT_BACKUPS, MIGRATIONS, backup, upgrade, versions
+from kitestring.server.store.backup import KEPT, backup
+from kitestring.server.store.upgrade import MIGRATIONS, upgrade, versions
 
 STEP = '''"""A step."""
 
@@ -120,7 +121,7 @@ def test_two_programs_that_start_at_once_migrate_once(tmp_path: Path) -> None:
 
 def test_old_backups_are_removed(store: Store) -> None:
     upgrade(store)
-    made = [backup(store) for _ in range(KEPT_BACKUPS + 2)]
+    made = [backup(store) for _ in range(KEPT + 2)]
     assert backups(store) == made[2:]
 
 

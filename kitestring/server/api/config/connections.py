@@ -264,13 +264,13 @@ def sync(who: Runner, here: Here, body: Of) -> Any:
 
 
 @router.post("/connections/reset", operation_id="configResetConnection")
-def reset(who: Runner, here: Here, body: Of) -> Any:
+def reset(who: Editor, here: Here, body: Of) -> Any:
     """Empty all streams at the destination and forget how far they were read."""
     return started(here, str(body.connectionId), "clear", "reset")
 
 
 @router.post("/connections/clear", operation_id="configClearConnection")
-def clear(who: Runner, here: Here, body: Of) -> Any:
+def clear(who: Editor, here: Here, body: Of) -> Any:
     return started(here, str(body.connectionId), "clear")
 
 

@@ -14,6 +14,7 @@ from kitestring.server import connections
 from kitestring.server.api.public.page import Ids, Limit, Offset, ordered, page, visible
 from kitestring.server.api.public.shapes import Job, Jobs, told
 from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.principal import Role
 from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.problem import Problem, not_found
@@ -112,7 +113,7 @@ def listed(
 
 @router.post("", operation_id="createJob", responses=told(Job))
 def create(who: Runner, here: Here, body: Create) -> Any:
-    """409 while the connection has a job that has not ended."""
+    """409 while the connection has a job that has not ended. To clear is an editor's: it removes data."""
     if body.jobType == "refresh":
         raise Problem(
             422, "a refresh cannot be started by this API", hint="Use /api/kitestring/v1, or clear and then sync."
@@ -120,6 +121,8 @@ def create(who: Runner, here: Here, body: Create) -> Any:
     kind = "clear" if body.jobType == "reset" else body.jobType
     options = {"asked": body.jobType} if body.jobType != kind else {}
     with here.store.write() as db:
+        if kind == "clear":
+            who.require(connections.get(db, str(body.connectionId)).workspace_id, Role.editor)
         return answer(row_of(db, connections.start(here, db, str(body.connectionId), kind, options)))
 
 

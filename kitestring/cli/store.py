@@ -1,0 +1,135 @@
+"""`kitestring store`: copies of the server's store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kitestring.cli.ending import given_of
+from kitestring.cli.needs import needs_server
+
+app = typer.Typer(help="Back up the server's store, and put a copy back.", no_args_is_help=True)
+
+
+@app.command()
+def backup(
+    ctx: typer.Context,
+    path: Annotated[str, typer.Argument(help="The file to write. Default: in the folder `backups`.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Copy the store of the data folder into one file, while a server may run.
+
+    \b
+    kitestring store backup
+    kitestring store backup /mnt/backups/kitestring.sqlite
+
+    The copy holds sources, destinations, connections, states, users and the history of jobs. Secrets in it are sealed,
+    and the key is not part of it; neither are the logs of jobs, and what the destinations hold.
+    """
+    from kitestring.errors import ConfigError
+    from kitestring.server.store import backup as copies
+
+    store, home = place(ctx)
+    target = given_of(ctx).path(path) if path else None
+    if not store.exists():
+        raise ConfigError(f"there is no store {store}", hint="Set KITESTRING_HOME to the server's data folder.")
+    if target is not None and target.exists() and not force:
+        raise ConfigError(f"{target} is there already", hint="Choose another name, or add --force.")
+    if target is None:
+        from kitestring.server.store import Store
+
+        opened = Store(f"sqlite:///{store}")
+        target = copies.backup(opened)
+        opened.close()
+    else:
+        copies.copied(store, target)
+    typer.echo(str(target))
+    typer.echo(key_words(home), err=True)
+
+
+@app.command()
+def restore(
+    ctx: typer.Context,
+    path: Annotated[str, typer.Argument(help="A file that `store backup` or an upgrade has written.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Put a copy in the place of the store. Stop every process of the server first.
+
+    What the store has now is copied to the folder `backups` before. What happened since the copy was taken is gone from
+    the store: an older state makes the next sync read a stretch again.
+    """
+    from kitestring.cli.state import asked
+    from kitestring.errors import ConfigError
+    from kitestring.server.store import Store
+    from kitestring.server.store import backup as copies
+    from kitestring.server.store.upgrade import alone, versions
+
+    store, home = place(ctx)
+    copy = given_of(ctx).path(path)
+    if not copy.is_file():
+        raise ConfigError(f"there is no file {copy}", hint=f"Copies lie in {store.parent / 'backups'}.")
+    copies.version_of(copy)
+    looked = Store(f"sqlite:///{copy}")
+    try:
+        current, wanted = versions(looked)  # refuses the store of a newer program
+    finally:
+        looked.close()
+    if store.exists():
+        asked(f"Put {copy} in the place of {store}? What the store has now is copied first.", yes)
+    opened = Store(f"sqlite:///{store}")
+    try:
+        with alone(opened):
+            before = copies.put_back(copy, opened)
+    finally:
+        opened.close()
+    typer.echo(f"{store} is what {copy} was.")
+    if before is not None:
+        typer.echo(f"What it was before is in {before}.")
+    if current != wanted:
+        typer.echo("It is of an older version: the next start of the server brings it up to date.", err=True)
+    elif lost := unopened(ctx):
+        typer.echo(
+            f"The secrets of {lost} sources, destinations or other rows were sealed with a key that is not here: "
+            f"put it into {home / 'secret.key'} or KITESTRING_SECRET_KEY, or enter them again.",
+            err=True,
+        )
+
+
+def place(ctx: typer.Context) -> tuple[Path, Path]:
+    """The file of the store, and the data folder. `ConfigError` for a store on PostgreSQL."""
+    needs_server()
+    from kitestring.errors import ConfigError
+    from kitestring.server.settings import Settings
+
+    settings = Settings.of(home=given_of(ctx).home.absolute())
+    if settings.database_url:
+        raise ConfigError(
+            "the store is on PostgreSQL, which has tools of its own for this",
+            hint="pg_dump --format=custom --file=kitestring.dump DATABASE; and pg_restore --clean --dbname=DATABASE.",
+        )
+    return Path(settings.store_url.removeprefix("sqlite:///")), settings.home
+
+
+def key_words(home: Path) -> str:
+    """Where the key is without which the secrets of a copy cannot be opened."""
+    from kitestring.server.settings import Settings
+
+    where = "KITESTRING_SECRET_KEY" if Settings.of(home=home).secret_key else str(home / "secret.key")
+    return f"Its secrets are sealed: keep the key ({where}) too, in another place."
+
+
+def unopened(ctx: typer.Context) -> int:
+    """How many rows of the store have secrets that no key here opens."""
+    from kitestring.server import rotation
+    from kitestring.server.settings import Settings
+    from kitestring.server.store import Store
+    from kitestring.server.vault import Vault
+
+    settings = Settings.of(home=given_of(ctx).home.absolute())
+    store = Store(settings.store_url)
+    try:
+        return rotation.unopened(store, Vault.of(settings.secret_key, settings.home))
+    finally:
+        store.close()
