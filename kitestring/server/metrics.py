@@ -1,10 +1,10 @@
 """Metrics for Prometheus at `/metrics`: read from the store when asked for, so that every process tells the same.
 
 kitestring_jobs{status}                       jobs that have not ended
-kitestring_jobs_ended{status}                 jobs that ended within the last hour
 kitestring_queue_age_seconds                  how long the oldest job that is due has waited
-kitestring_records, kitestring_bytes          read by the jobs that ended within the last hour
-kitestring_figures{figure}                    the same for chunks embedded, tokens, cost_usd, …
+kitestring_jobs_ended_total{kind,status}      jobs that have ended, ever; attempts_total{status} likewise
+kitestring_records_total{count}               what became of their records; bytes_total, figures_total{figure}
+kitestring_job_seconds, _job_wait_seconds     histograms: how long jobs took, and waited
 kitestring_schedule_lag_seconds               how late the connection is that is due the longest
 kitestring_connections{status}
 kitestring_workers, kitestring_worker_slots   seen within the last minute
@@ -18,15 +18,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import Connection, func, select
 
+from kitestring.server import totals
 from kitestring.server.context import Context
-from kitestring.server.jobs.queue import ACTIVE, ENDED
-from kitestring.server.store.tables import attempts, connections, jobs, workers
+from kitestring.server.jobs.queue import ACTIVE
+from kitestring.server.store.tables import connections, jobs, workers
 from kitestring.server.tracing import template
 
-WINDOW_MS = 3_600_000
 SEEN_MS = 60_000
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -40,7 +40,7 @@ class StoreMetrics:
     def collect(self) -> Iterable[Metric]:
         with self.context.store.read() as db:
             now = self.context.store.now_ms(db)
-            return [*of_jobs(db, now), *of_connections(db, now), *of_workers(db, now)]
+            return [*of_jobs(db, now), *of_totals(db), *of_connections(db, now), *of_workers(db, now)]
 
 
 def gauge(name: str, said: str, values: Iterable[tuple[list[str], float]], labels: tuple[str, ...] = ()) -> Metric:
@@ -59,26 +59,30 @@ def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
     ).scalar()
     waited = max(0, now - oldest) / 1000 if oldest is not None else 0.0
     yield gauge("queue_age_seconds", "How long the oldest job that is due has waited.", [([], waited)])
-    recent = jobs.c.updated_at_ms >= now - WINDOW_MS
-    ended = (
-        select(jobs.c.status, func.count(), func.sum(jobs.c.records), func.sum(jobs.c.nbytes))
-        .where(recent, jobs.c.status.in_(ENDED))
-        .group_by(jobs.c.status)
-    )
-    rows = list(db.execute(ended))
-    found = dict.fromkeys(ENDED, 0) | {row[0]: row[1] for row in rows}
-    yield gauge("jobs_ended", "Jobs that ended in the last hour.", (([k], v) for k, v in found.items()), ("status",))
-    yield gauge("records", "Records read by them.", [([], float(sum(row[2] or 0 for row in rows)))])
-    yield gauge("bytes", "Bytes read by them.", [([], float(sum(row[3] or 0 for row in rows)))])
-    figures: dict[str, float] = {}
-    told = select(attempts.c.streams).join(jobs, jobs.c.id == attempts.c.job_id).where(recent)
-    for (streams,) in db.execute(told.limit(10_000)):
-        for one in (streams or {}).values():
-            for name, value in (one.get("figures") or {}).items():
-                figures[name] = figures.get(name, 0.0) + value
-    yield gauge(
-        "figures", "What they did beyond records, by figure.", (([k], v) for k, v in figures.items()), ("figure",)
-    )
+
+
+def of_totals(db: Connection) -> Iterator[Metric]:
+    """What the ended jobs come to. They never fall: what happened in an hour is `increase(…[1h])`."""
+    there = totals.found(db)
+    for name, said, labels in (
+        ("jobs_ended", "Jobs that have ended.", ("kind", "status")),
+        ("attempts", "Attempts of jobs that have ended.", ("status",)),
+        ("records", "Records of jobs that have ended, by what became of them.", ("count",)),
+        ("bytes", "Bytes that they read.", ()),
+        ("figures", "What they did beyond records: chunks embedded, tokens, cost_usd, …", ("figure",)),
+    ):
+        counter = CounterMetricFamily(f"kitestring_{name}", said, labels=labels)
+        for values, value in totals.labelled(there, name):
+            counter.add_metric(values, value)
+        yield counter
+    for name, said, labels in (
+        ("job_seconds", "From the beginning of a job to its end.", ("kind",)),
+        ("job_wait_seconds", "From asking for a job to the beginning of its first attempt.", ()),
+    ):
+        histogram = HistogramMetricFamily(f"kitestring_{name}", said, labels=labels)
+        for values, buckets, sum_ in totals.histograms(there, name):
+            histogram.add_metric(values, buckets, sum_)
+        yield histogram
 
 
 def of_connections(db: Connection, now: int) -> Iterator[Metric]:

@@ -7,19 +7,24 @@ A file that is full becomes `ATTEMPT.jsonl.1`, the one before `.2`, and so on; t
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from kitestring.config import MASK
 from kitestring.server.clock import now_ms
+
+if TYPE_CHECKING:
+    from kitestring.server.store import Store
 
 FILE_BYTES = 8 * 1024 * 1024
 FILES = 5
@@ -102,16 +107,17 @@ class Part:
 
 
 class Logs:
-    """The logs of all attempts that ran on this machine (or that share its data folder)."""
+    """The logs of attempts: the files of this machine, and with a `store` the parts that other machines forwarded."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, store: Store | None = None) -> None:
         self.folder = home / "logs" / "jobs"
+        self.store = store
 
     def path(self, job_id: int, attempt: int) -> Path:
         return self.folder / str(int(job_id)) / f"{int(attempt)}.jsonl"
 
     def attempts(self, job_id: int) -> list[int]:
-        """The attempts of a job that have a log, in order."""
+        """The attempts of a job that have a log on this machine, in order."""
         folder = self.folder / str(int(job_id))
         found = (re.fullmatch(r"(\d+)\.jsonl", one.name) for one in folder.glob("*.jsonl"))
         return sorted(int(one.group(1)) for one in found if one)
@@ -132,27 +138,60 @@ class Logs:
         """
         least, wanted = LEVELS.get(level, 0), text.lower()
         entries: list[dict[str, Any]] = []
-        at = 0
-        for path in self._files(job_id, attempt):
-            size = path.stat().st_size
-            if at + size <= place:
-                at += size
-                continue
-            with path.open("rb") as file:
-                file.seek(max(0, place - at))
-                at = max(at, place)
-                for raw in file:
-                    if not raw.endswith(b"\n"):  # it is being written
-                        break
-                    if len(entries) >= limit:
-                        return Part(entries, at, True)
-                    at += len(raw)
-                    entry = parsed(raw)
-                    if LEVELS.get(str(entry.get("level")), 20) >= least and (
-                        not wanted or wanted in raw.decode("utf-8", "replace").lower()
-                    ):
-                        entries.append(entry)
+        at = place
+        for raw in self._lines(job_id, attempt, place):
+            if len(entries) >= limit:
+                return Part(entries, at, True)
+            at += len(raw)
+            entry = parsed(raw)
+            if LEVELS.get(str(entry.get("level")), 20) >= least and (
+                not wanted or wanted in raw.decode("utf-8", "replace").lower()
+            ):
+                entries.append(entry)
         return Part(entries, at, False)
+
+    def raw(self, job_id: int, attempt: int, place: int, most: int) -> bytes:
+        """Whole lines from a place on, about `most` bytes."""
+        found = bytearray()
+        for raw in self._of_files(self._files(job_id, attempt), place):
+            found += raw
+            if len(found) >= most:
+                break
+        return bytes(found)
+
+    def _lines(self, job_id: int, attempt: int, place: int) -> Iterator[bytes]:
+        files = self._files(job_id, attempt)
+        return self._of_files(files, place) if files or self.store is None else self._of_parts(job_id, attempt, place)
+
+    def _of_files(self, files: Iterable[Path], place: int) -> Iterator[bytes]:
+        at = 0
+        for path in files:
+            size = path.stat().st_size
+            if at + size > place:
+                with path.open("rb") as file:
+                    file.seek(max(0, place - at))
+                    for raw in file:
+                        if not raw.endswith(b"\n"):  # it is being written
+                            break
+                        yield raw
+            at += size
+
+    def _of_parts(self, job_id: int, attempt: int, place: int) -> Iterator[bytes]:
+        from sqlalchemy import select
+
+        from kitestring.server.store.tables import log_parts
+
+        assert self.store is not None
+        mine = select(log_parts).where(log_parts.c.job_id == job_id, log_parts.c.number == attempt)
+        while True:  # part by part: a log may be long
+            with self.store.read() as db:
+                row = db.execute(
+                    mine.where(log_parts.c.place + log_parts.c.size > place).order_by(log_parts.c.place).limit(1)
+                ).one_or_none()
+            if row is None:
+                return
+            yield from io.BytesIO(zlib.decompress(row.body)[max(0, place - row.place) :])
+            place = row.place + row.size
 
     def whole(self, job_id: int, attempt: int) -> Iterator[bytes]:
         """The lines of a log, oldest first, to download."""

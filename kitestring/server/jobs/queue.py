@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.server import totals
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.store.tables import attempts, connections, jobs, states
@@ -448,6 +449,7 @@ class Queue:
     def _tell(self, db: Connection, job_id: int, status: str) -> None:
         for told in self.on_end:
             told(db, job_id, status)
+        totals.count(db, job_id, status)
 
 
 def lock(db: Connection, connection_id: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from kitestring.server.jobs.log import Logs
-from kitestring.server.store.tables import attempts, audit, consents, jobs, quotas, sessions, workers
+from kitestring.server.store.tables import attempts, audit, consents, jobs, log_parts, quotas, sessions, workers
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
@@ -55,6 +55,7 @@ def clean(context: Context) -> dict[str, int]:
             found["jobs"] += len(old)
     with store.write() as db:
         found["workers"] = db.execute(delete(workers).where(workers.c.seen_at_ms < now - DAY_MS)).rowcount
+        db.execute(delete(log_parts).where(log_parts.c.at_ms < now - settings.keep_logs_days * DAY_MS))
         db.execute(delete(quotas).where(quotas.c.at_ms < now - DAY_MS))
         db.execute(delete(audit).where(audit.c.at_ms < now - settings.keep_audit_days * DAY_MS))
         for table in (sessions, consents):

@@ -18,6 +18,7 @@ from sqlalchemy import delete, insert, update
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.clock import steady
 from kitestring.server.jobs.attempt import Attempt, Outcome, shown
+from kitestring.server.jobs.forward import Forwarder
 from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.plan import Plan, PlanOf
 from kitestring.server.jobs.queue import Claim, Lost
@@ -66,6 +67,7 @@ class Worker:
         self.keep_config = keep_config
         self.quotas = Quotas(context.store)
         self.logs = Logs(self.settings.home)
+        self.forwarder = None if context.store.sqlite else Forwarder(context.store, self.logs)
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self._attempts: dict[int, Attempt] = {}
         self._threads: set[threading.Thread] = set()
@@ -84,6 +86,8 @@ class Worker:
         ]
         for thread in self._loops:
             thread.start()
+        if self.forwarder is not None:
+            self.forwarder.start()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
         """Take no more; running syncs stop at a checkpoint and their jobs go back, to be taken by others at once."""
@@ -98,6 +102,9 @@ class Worker:
         self._over.set()
         for thread in self._loops:
             thread.join(5.0)
+        if self.forwarder is not None:
+            with contextlib.suppress(KitestringError):
+                self.forwarder.stop()
         with contextlib.suppress(KitestringError), self.context.store.write() as db:
             db.execute(delete(workers).where(workers.c.id == self.id))
 
@@ -145,6 +152,8 @@ class Worker:
             keep_config=self._keep_config,
             changed=self._schema_changed if self.changed is not None else None,
         )
+        if self.forwarder is not None:
+            self.forwarder.begin(claim.job_id, claim.attempt)
         thread = threading.Thread(target=self._run, args=(attempt,), name=f"kitestring-job-{claim.job_id}", daemon=True)
         with self._changed:
             self._attempts[claim.job_id] = attempt
@@ -166,6 +175,8 @@ class Worker:
             log.exception("an attempt ended badly", extra={"job_id": claim.job_id})
         finally:
             attempt.log.close()
+            if self.forwarder is not None:
+                self.forwarder.end(claim.job_id, claim.attempt)
             with self._changed:
                 self._attempts.pop(claim.job_id, None)
                 self._threads.discard(threading.current_thread())

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -303,6 +304,26 @@ attempts = Table(
     Column("progress", JSON),  # while it runs: engine.Progress.snapshot(), and `states` saved so far, `waiting`
     Column("streams", JSON),  # when it has ended: as engine.StreamResult.as_dict() has them, by stream
     Column("error", JSON),
+)
+
+log_parts = Table(
+    # What a worker forwards of the logs on its machine, for the APIs on others: see jobs/forward.py.
+    "log_parts",
+    metadata,
+    Column("job_id", NUMBER, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # of the attempt
+    Column("place", BigInteger, primary_key=True),  # how many bytes of the log come before
+    Column("size", BigInteger, nullable=False),  # of the part, in bytes of the log
+    Column("body", LargeBinary, nullable=False),  # whole lines, compressed with zlib
+    _ms("at_ms", nullable=False, index=True),
+)
+
+totals = Table(
+    # What the ended jobs of all times come to, for /metrics: see totals.py.
+    "totals",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("value", Float, nullable=False),
 )
 
 workers = Table(

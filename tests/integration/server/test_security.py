@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,7 +17,7 @@ from kitestring.errors import ConfigError
 from kitestring.server import audit, rotation
 from kitestring.server.auth import throttle, user
 from kitestring.server.context import Context
-from kitestring.server.jobs import Runner
+from kitestring.server.jobs import Runner, Worker
 from kitestring.server.oauth import consent
 from kitestring.server.problem import Problem
 from kitestring.server.settings import Settings
@@ -24,6 +25,7 @@ from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import login_failures, sources
 from kitestring.server.vault import Vault
 from kitestring.testing.stand_in import StandIn, route
+from tests.unit.server.connections import connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
@@ -170,3 +172,28 @@ def test_on_postgresql_two_admins_cannot_lock_each_other_out(shared: Context) ->
             assert not wait([later], timeout=1).done  # it waits for what this transaction will have done
         with pytest.raises(ConfigError, match="last user"):
             later.result(timeout=30)
+
+
+def test_on_postgresql_an_api_reads_the_log_of_a_worker_on_another_machine(shared: Context, tmp_path: Path) -> None:
+    """The two share nothing but the database: each has a data folder of its own."""
+    elsewhere = Context.of(Settings(home=tmp_path / "worker", database_url=shared.settings.database_url))
+    worker = Worker(elsewhere, plan_of)
+    worker.start()
+    try:
+        client = Browser(shared)
+        files = {"path": str(tmp_path / "out"), "format": "jsonl"}
+        made = connection(shared, {"count": 20}, files, [{"name": "users", "write_mode": "append"}])
+        with shared.store.write() as db:
+            job = shared.queue.enqueue(db, made)
+        path = f"/api/kitestring/v1/jobs/{job}/attempts/1/log"
+        deadline = time.monotonic() + 60
+        while not (entries := client.get(path, params={"text": "attempt ended"}).json()["entries"]):
+            assert time.monotonic() < deadline, client.get(path).text
+            time.sleep(0.2)
+        assert entries[0]["message"] == "the attempt ended: succeeded"
+        events = client.get(f"/api/kitestring/v1/jobs/{job}/events").text
+        assert "the attempt began" in events
+        assert not (shared.settings.home / "logs" / "jobs" / str(job)).exists()
+    finally:
+        worker.stop()
+        elsewhere.close()

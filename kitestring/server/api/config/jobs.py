@@ -77,7 +77,7 @@ def info(context: Context, db: Connection, row: Any, *, logs: bool = True) -> di
         },
         **({"startedAt": row.started_at_ms // 1000} if row.started_at_ms is not None else {}),
     }
-    kept = Logs(context.settings.home)
+    kept = Logs(context.settings.home, context.store)
     return {
         "job": job,
         "attempts": [

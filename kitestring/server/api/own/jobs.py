@@ -144,10 +144,12 @@ def log(
     level: Level = "debug",
     text: str = "",
 ) -> Any:
-    """Entries of an attempt's log, oldest first. The log lies on the machine whose worker ran the attempt."""
+    """Entries of an attempt's log, oldest first; what another machine logs comes seconds later."""
     with here.store.read() as db:
         row_of(db, jobId)
-    part = Logs(here.settings.home).read(jobId, max(0, number), place=place, limit=limit, level=level, text=text)
+    part = Logs(here.settings.home, here.store).read(
+        jobId, max(0, number), place=place, limit=limit, level=level, text=text
+    )
     return {"entries": part.entries, "place": part.place, "more": part.more}
 
 
@@ -194,7 +196,7 @@ async def told(
     """The events of a job. The id of one is ATTEMPT:PLACE, how far the log has been told."""
     first, _, second = seen.partition(":")
     number, place = (int(first), int(second)) if first.isdigit() and second.isdigit() else (1, 0)
-    logs, last, quiet_s, asked_s = Logs(context.settings.home), "", 0.0, steady()
+    logs, last, quiet_s, asked_s = Logs(context.settings.home, context.store), "", 0.0, steady()
 
     def look() -> dict[str, Any]:
         with context.store.read() as db:

@@ -138,6 +138,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_settings")),
     )
     op.create_table(
+        "totals",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_totals")),
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("email", sa.Text(), nullable=False),
@@ -189,6 +195,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_attempts_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_attempts")),
     )
+    op.create_table(
+        "log_parts",
+        sa.Column("job_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_log_parts_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "number", "place", name=op.f("pk_log_parts")),
+    )
+    with op.batch_alter_table("log_parts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_log_parts_at_ms"), ["at_ms"], unique=False)
+
     op.create_table(
         "sessions",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
