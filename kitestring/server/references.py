@@ -1,5 +1,7 @@
 """Secrets that are kept elsewhere: `${env:NAME}`, `${file:PATH}`, `${vault:PATH#FIELD}` in place of a secret.
 
+Those of the clouds (`${aws:…}`, `${gcp:…}`, `${azure:…}`) are in `clouds.py`.
+
 They are looked up in the child process, when the connector is built, and only where the connector's form marks a
 secret: elsewhere such a text is a text. Whoever may edit a source can send its secrets wherever he likes (he chooses
 the address), so that a reference that he may use is a secret that he may read. Which ones there are to use is
@@ -19,6 +21,7 @@ from typing import Any
 
 from kitestring.config import Place, secret_places, value_at
 from kitestring.errors import AuthError, ConfigError
+from kitestring.server import clouds
 from kitestring.server.settings import Settings
 from kitestring.server.vault import REFERENCE, is_reference
 
@@ -163,4 +166,11 @@ def of_vault(name: str) -> str:
     return str(data[name_of_field])
 
 
-KINDS: Mapping[str, Callable[[str], str]] = {"env": of_environment, "file": of_file, "vault": of_vault}
+KINDS: Mapping[str, Callable[[str], str]] = {
+    "env": of_environment,
+    "file": of_file,
+    "vault": of_vault,
+    "aws": clouds.of_aws,
+    "gcp": clouds.of_gcp,
+    "azure": clouds.of_azure,
+}

@@ -62,7 +62,8 @@ class Settings(Config):
     keep_logs_days: int = option(30, ge=1)
     """How long logs of attempts are kept."""
     references: str = ""
-    """Which `${env:NAME}`, `${file:PATH}`, `${vault:PATH}` configurations may use: patterns, with commas; `none`.
+    """Which `${env:NAME}`, `${file:PATH}`, `${vault:PATH}`, `${aws:NAME}`, `${gcp:PROJECT/NAME}`, `${azure:VAULT/NAME}`
+    configurations may use: patterns, with commas; `none`.
     Default: `env:KITESTRING_CONFIG_*` and the folder `secrets` in the data folder."""
     keep_audit_days: int = option(400, ge=1)
     """How long entries of the audit log are kept."""
