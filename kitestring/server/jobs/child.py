@@ -20,6 +20,7 @@ from kitestring.config import MASK
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.server.fence import Fence, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
+from kitestring.server.jobs.limits import judged, limit, out_of_memory
 
 WARM = ("numpy", "pandas", "pyarrow", "duckdb", "pymilvus", "orjson", "tiktoken", "fsspec", "adbc_driver_manager")
 """Packages that take long to import and may be imported before a fork: these start no thread that a fork could not bear
@@ -71,16 +72,17 @@ def main() -> int:
     # Without the parent nobody renews the lease, so that another may begin at any moment: stop at once.
     up = Upward(channel, on_cancel=cancel.set, on_end=lambda: os._exit(UNHEARD))
     request = up.request()
-    limit(request.get("limits") or {})
+    limits = request.get("limits") or {}
+    limit(limits)
     told = Told(request, up, cancel)
     before = set(sys.modules)
     with logged(told, str(request.get("log_level") or "info")):
         try:
             up.send("result", value=run(told))
         except KitestringError as error:
-            up.send("error", error=told.masked(error_body(error)))
+            up.send("error", error=told.masked(error_body(judged(error, limits))))
         except MemoryError:
-            up.send("error", error=error_body(out_of_memory(request)))
+            up.send("error", error=error_body(out_of_memory(limits)))
         except Exception as error:
             logging.getLogger("kitestring.jobs").exception("a job crashed")
             found = ConnectorError(
@@ -123,35 +125,6 @@ def is_warm(module: str) -> bool:
     if package == "kitestring":
         return rest.split(".")[0] in OURS
     return package in WARM and (not rest or (package == "pyarrow" and not rest.startswith("_") and "." not in rest))
-
-
-def limit(limits: Mapping[str, Any]) -> None:
-    """Bound this process, as far as the system can. No core dump: it would hold the secrets."""
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - not on Windows
-        return
-
-    def bound(what: int, soft: int, hard: int) -> None:
-        _, most = resource.getrlimit(what)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (soft, hard if most == resource.RLIM_INFINITY else min(hard, most)))
-
-    bound(resource.RLIMIT_CORE, 0, 0)
-    memory, seconds = int(limits.get("memory_mb") or 0) << 20, int(limits.get("cpu_s") or 0)
-    if memory:
-        # What is allocated; the address space (RLIMIT_AS) is many times that with threads and Arrow.
-        bound(resource.RLIMIT_DATA, memory, memory)
-    if seconds:
-        bound(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU, and SIGKILL for who takes no notice
-
-
-def out_of_memory(request: Mapping[str, Any]) -> ConnectorError:
-    memory = (request.get("limits") or {}).get("memory_mb")
-    return ConnectorError(
-        f"the sync needed more memory than the {memory} MB it may take" if memory else "the machine has no memory left",
-        hint="Raise KITESTRING_MEMORY_MB, or sync fewer streams at once.",
-    )
 
 
 PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}

@@ -178,7 +178,7 @@ def copied(
             cancel=told.cancel,
             catalog=catalog,
         )
-    return ended(result)
+    return ended(result, told.request.get("limits") or {})
 
 
 def run(told: Told) -> Any:
@@ -209,14 +209,15 @@ def key_in(catalog: Catalog, one: Selection) -> str:
     return stream.key if stream is not None else one.name
 
 
-def ended(result: Any) -> dict[str, Any]:
+def ended(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
     from kitestring.server.jobs.channel import error_body
+    from kitestring.server.jobs.limits import judged
 
     errors = [one.error for one in result.streams.values() if one.error is not None]
     if result.error is not None:
         errors.insert(0, result.error)
-    return {**result.as_dict(), "errors": [error_body(one) for one in errors]}
+    return {**result.as_dict(), "errors": [error_body(judged(one, limits)) for one in errors]}
 
 
 def selections(given: Mapping[str, Any]) -> list[Selection]:

@@ -1,0 +1,70 @@
+"""What a job may take of its machine, memory and processor time, and the word about it when a limit is reached."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connections import attempts_of, connection, ended, enqueue, plan_of, until
+
+from kitestring.server.context import Context
+from kitestring.server.jobs import Worker
+from kitestring.server.jobs.nest import Nest
+from kitestring.server.settings import Settings
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux's here"),
+]
+
+
+@pytest.fixture
+def server(tmp_path: Path, nest: Nest) -> Iterator[Callable[..., Context]]:
+    """A store with a worker under these limits."""
+    made: list[tuple[Context, Worker]] = []
+
+    def build(**limits: int) -> Context:
+        context = Context.of(Settings(home=tmp_path / "home", attempts=1, **limits))
+        context.runner.nest = nest
+        worker = Worker(context, plan_of, slots=2)
+        worker.start()
+        made.append((context, worker))
+        return context
+
+    yield build
+    for context, worker in made:
+        worker.stop()
+        context.store.close()
+
+
+def run(context: Context, folder: Path, **source: Any) -> int:
+    files = {"path": str(folder), "format": "jsonl"}
+    return enqueue(context, connection(context, source, files, [{"name": "users", "write_mode": "append"}]))
+
+
+def test_a_sync_that_takes_too_much_memory_fails_and_others_go_on(
+    server: Callable[..., Context], tmp_path: Path
+) -> None:
+    context = server(memory_mb=400)
+    # One batch of all the records does not fit into the memory that the job may take.
+    greedy = run(context, tmp_path / "greedy", count=4_000_000, batch_rows=4_000_000)
+    modest = run(context, tmp_path / "modest", count=100)
+    row = ended(context, greedy, 120)
+    assert (row.status, row.error["message"]) == ("failed", "the sync needed more memory than the 400 MB it may take")
+    assert "KITESTRING_MEMORY_MB" in row.error["hint"]
+    assert ended(context, modest).status == "succeeded"
+    assert ended(context, run(context, tmp_path / "after", count=100)).status == "succeeded"
+
+
+def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
+    server: Callable[..., Context], tmp_path: Path
+) -> None:
+    context = server(cpu_s=2)
+    job_id = run(context, tmp_path / "out", count=50_000_000)
+    # A sync that has got to a checkpoint goes on from there in another attempt: the first one says what ended it.
+    first = until(lambda: attempts_of(context, job_id)[:1], lambda rows: rows and rows[0].error, 120)[0]
+    assert "more than the 2 s of processor time" in first.error["message"]
+    assert "KITESTRING_CPU_S" in first.error["hint"]
