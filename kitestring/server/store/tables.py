@@ -287,7 +287,7 @@ jobs = Table(
     Index("ix_jobs_kind", "kind", "id"),
     Index("ix_jobs_workspace_kind", "workspace_id", "kind", "id"),
     Index("ix_jobs_updated", "updated_at_ms"),
-    Index("ix_jobs_created", "created_at_ms"),
+    Index("ix_jobs_created", "created_at_ms", "id"),
 )
 
 attempts = Table(

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from chaos import run  # noqa: E402
 from connections import attempts_of, connection, ended, enqueue, plan_of, until, workspace  # noqa: E402
 from guarded import installed, written  # noqa: E402
 
+from kitestring.errors import TransientError  # noqa: E402
 from kitestring.server.context import Context  # noqa: E402
 from kitestring.server.jobs import Worker  # noqa: E402
 from kitestring.server.scheduler import Scheduler  # noqa: E402
@@ -119,6 +123,62 @@ def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
         assert set(range(1, 81)) <= written(tmp_path / "out")
     finally:
         worker.stop()
+
+
+def refusal_of(deed: Callable[[], object]) -> str:
+    """What ends a deed that is done until it fails: what was free is used up first."""
+    for _ in range(5000):
+        try:
+            deed()
+        except (OSError, TransientError) as error:
+            return str(error)
+    raise AssertionError("it never failed")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is a file system of its own with little room."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(mounted, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here: it needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_of_the_store_itself_is_told_and_no_job_is_lost(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(installed(tmp_path)))
+    context = Context.of(Settings(home=small_disk / "home", workers=2, lease_s=2))
+    here = workspace(context)
+    long, other = (slow(context, tmp_path / name, here, source={"count": 300}) for name in ("long", "other"))
+    worker = Worker(context, plan_of)
+    worker.start()
+    filler = small_disk / "filler"
+    try:
+        number = enqueue(context, long)
+        until(lambda: context.queue.states(long), bool)
+        assert "No space" in refusal_of(lambda: filler.open("ab", buffering=0).write(bytes(4096)))
+
+        def ask_and_cancel() -> None:
+            with context.store.write() as db:
+                context.queue.cancel(db, context.queue.enqueue(db, other, "sync"))
+
+        assert "disk is full" in refusal_of(ask_and_cancel)
+        time.sleep(5)  # longer than the lease of the job that runs
+        filler.unlink()
+        assert set(range(1, context.queue.states(long)["numbers"]["n"] + 1)) <= written(tmp_path / "long")
+        assert ended(context, number).status == "succeeded"
+        assert ended(context, enqueue(context, other)).status == "succeeded"
+        for name in ("long", "other"):
+            assert set(range(1, 301)) <= written(tmp_path / name)
+            assert not list((tmp_path / name).glob("two at once*"))
+    finally:
+        filler.unlink(missing_ok=True)
+        worker.stop()
+        context.close()
 
 
 def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tmp_path: Path) -> None:

@@ -85,8 +85,11 @@ def listed(
     if updatedAtStart is not None and ms_of(updatedAtStart) > now_ms() - FEW_MS:
         # Few were updated since: found by that time and sorted, rather than looked for from the first job on.
         orders["createdAt"] = jobs.c.id + 0
-    wanted = select(jobs).order_by(*ordered(orderBy, orders, "createdAt"), jobs.c.id).limit(limit).offset(offset)
     allowed = visible(who.workspaces(), workspaceIds)
+    if allowed is None and connectionId is None and jobType is None and status is None and updatedAtStart is None:
+        orders["createdAt"] = jobs.c.created_at_ms  # the index of times alone answers which jobs are on a page
+    order = [*ordered(orderBy, orders, "createdAt"), jobs.c.id]
+    wanted = select(jobs.c.id).order_by(*order).limit(limit).offset(offset)
     if allowed is not None:
         wanted = wanted.where(jobs.c.workspace_id.in_(allowed))
     if connectionId is not None:
@@ -107,7 +110,8 @@ def listed(
         since = select(jobs.c.id).where(jobs.c.created_at_ms >= ms_of(createdAtStart))
         wanted = wanted.where(jobs.c.id >= since.order_by(jobs.c.created_at_ms).limit(1).scalar_subquery() - TOGETHER)
     with here.store.read() as db:
-        rows = list(db.execute(wanted))
+        # The ids first: a page far behind then walks over entries of an index instead of whole rows.
+        rows = list(db.execute(select(jobs).where(jobs.c.id.in_(wanted)).order_by(*order)))
     return page(request, [answer(row) for row in rows], limit, offset)
 
 

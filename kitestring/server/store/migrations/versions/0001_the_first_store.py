@@ -72,7 +72,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("status IN ('pending', 'running', 'incomplete')"),
         )
         batch_op.create_index("ix_jobs_connection", ["connection_id", "id"], unique=False)
-        batch_op.create_index("ix_jobs_created", ["created_at_ms"], unique=False)
+        batch_op.create_index("ix_jobs_created", ["created_at_ms", "id"], unique=False)
         batch_op.create_index("ix_jobs_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_jobs_status", ["status", "id"], unique=False)
         batch_op.create_index("ix_jobs_updated", ["updated_at_ms"], unique=False)
