@@ -121,6 +121,8 @@ def main() -> None:
     twice = sum(b[0] < a[1] for each in runs.values() for a, b in zip(sorted(each), sorted(each)[1:], strict=False))
     status = {word: sum(one["status"] == word for one in jobs) for word in {one["status"] for one in jobs}}
     rate = len(ended) / took * 60
+    for message in sorted({one["error"]["message"] for one in jobs if one["error"]}):
+        print(f"failed: {message}")
     print(f"{words.connections} connections for {took / 60:.1f} min: {rate:.0f} jobs a minute, {status}")
     print(
         f"waited for a place: median {waits[len(waits) // 2]:.2f} s, 99 % {waits[int(len(waits) * 0.99)]:.2f} s, "

@@ -102,9 +102,8 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
                 "SELECT id, 1, status, 'bench', 1, started_at_ms, ended_at_ms FROM jobs"
             )
         )
-    with store.engine.connect() as db:
-        db.execute(text("ANALYZE"))
-        db.commit()
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        db.execute(text("ANALYZE" if store.sqlite else "VACUUM ANALYZE"))  # as PostgreSQL does by itself a minute later
     return homes, [row["id"] for row in made]
 
 

@@ -37,7 +37,7 @@ def test_a_source_a_destination_and_a_connection_from_nothing_to_the_first_sync(
     page.get_by_role("button", name="Files").first.click()
     page.get_by_role("button", name="Create the destination").click()
     page.get_by_text("One field needs your attention.").wait_for()
-    assert page.evaluate("document.activeElement.id") == "field-path"
+    page.locator("#field-path:focus").wait_for()
     page.get_by_label("Name").fill("Lake")
     page.get_by_label("Path").fill(str(tmp_path / "lake"))
     page.get_by_role("button", name="Create the destination").click()

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -20,6 +21,8 @@ from typing import Any, BinaryIO, Protocol
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
 TEMPORARY = ".kitestring/tmp"
+LEFT_S = 3600
+"""A temporary file that nothing was written to for so long belongs to no write that is still at work."""
 
 
 class Store(Protocol):
@@ -138,7 +141,14 @@ class LocalStore:
             if aside.exists() and not (self.root / old).exists():
                 aside.rename(self.root / old)
             shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what writes that were cut off have left. Younger files may be those of another sync at this moment."""
+        for left in (self.root / TEMPORARY).glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > LEFT_S:
+                    left.unlink()
 
     def _aside(self, source: Path) -> Path:
         return source.with_name(source.name + ".aside")

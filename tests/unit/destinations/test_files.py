@@ -3,6 +3,7 @@ import json
 import os
 import re
 import threading
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -210,6 +211,31 @@ def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, mo
     (tmp_path / "things").rename(tmp_path / ".kitestring/things/shadow.aside")
     sync(files, "append", named((3, "c")))
     assert rows_of(files) == [(2, "b"), (3, "c")]
+
+
+def test_syncs_of_other_streams_into_the_same_folder_leave_each_other_alone(tmp_path):
+    def many(name):
+        files, stream = Files(path=str(tmp_path)), replace(STREAM, name=name)
+        for turn in range(40):
+            sync(files, "append", named((turn, name)), stream=stream)
+
+    threads = [threading.Thread(target=many, args=(f"stream {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(4):
+        assert len(rows_of(Files(path=str(tmp_path)), replace(STREAM, name=f"stream {number}"))) == 40
+
+
+def test_what_a_write_that_was_cut_off_has_left_goes_after_an_hour(tmp_path):
+    left = tmp_path / ".kitestring/tmp"
+    left.mkdir(parents=True)
+    for name, age_s in (("old", 7200), ("at work", 60)):
+        (left / name).write_bytes(b"half")
+        os.utime(left / name, (time.time() - age_s,) * 2)
+    sync(Files(path=str(tmp_path)), "append", named((1, "a")))
+    assert [one.name for one in left.iterdir()] == ["at work"]
 
 
 def test_files_that_are_not_ours_stay_through_an_overwrite(tmp_path):
