@@ -15,6 +15,7 @@ from kitestring import library
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError
 from kitestring.library import did_you_mean, home
+from kitestring.mapper import Mapper
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection
@@ -61,6 +62,9 @@ class StreamEntry(Config):
     """Put before the stream's name in the destination."""
     namespace: str | None = None
     """The namespace (schema, folder) in the destination. Default: the source's."""
+    mappers: list[Mapper] | None = None
+    """What is done to the records on their way, one after the other: hash, rename, leave out or encrypt fields, filter
+    records."""
 
 
 def _named(value: Any) -> Any:
@@ -329,12 +333,23 @@ class Project:
                     fields=s.fields,
                     prefix=s.prefix,
                     namespace=s.namespace,
+                    mappers=self._mappers(name, number, s),
                 )
-                for s in one.streams
+                for number, s in enumerate(one.streams)
             ]
         return Connection(
             name, one.source, one.destination, selections, one.prefix, one.namespace, one.max_rejects, one.allow_empty
         )
+
+    def _mappers(self, connection: str, number: int, stream: StreamEntry) -> list[dict[str, Any]]:
+        """The mappers of a stream as the engine takes them, variables filled in."""
+        told = [one.model_dump(exclude_none=True) for one in stream.mappers or ()]
+        filled: list[dict[str, Any]] = expand(
+            told,
+            os.environ,
+            lambda inner: self.place("connections", connection, "streams", str(number), "mappers", *inner),
+        )
+        return filled
 
 
 def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:

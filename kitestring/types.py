@@ -132,10 +132,11 @@ States: TypeAlias = Mapping[str, State]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be taken, and why."""
+    """A record that could not be taken, and why. `mapped`: the stream's mappers have been at it already."""
 
     record: Record
     reason: str
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

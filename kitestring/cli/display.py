@@ -127,9 +127,9 @@ def as_lines(connection: str, progress: Progress) -> Iterator[None]:
 
 def summary(result: Result, secrets: Secrets) -> None:
     """The table of a sync that has ended, what is wrong with it, and the bill."""
-    # Earlier versions of a record in its batch: seldom any, and then the sum needs them.
-    superseded = result.total("superseded") > 0
-    counts = ["Read", "Written", "Unchanged", "Deleted", "Rejected", *(["Superseded"] if superseded else [])]
+    # Earlier versions of a record in its batch, records that a mapper left out: where there are any the sum needs them.
+    seldom = [name for name in ("Superseded", "Filtered") if result.total(name.lower()) > 0]
+    counts = ["Read", "Written", "Unchanged", "Deleted", "Rejected", *seldom]
     table(
         ["Stream", "Status", *counts, "Size", "Time"],
         [

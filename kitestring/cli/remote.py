@@ -105,7 +105,7 @@ def result_of(name: str, job: Mapping[str, Any]) -> Result:
     for attempt in job["history"]:
         for key, told in (attempt["streams"] or {}).items():
             shown = streams.setdefault(key, StreamResult(key))
-            for field in ("read", "written", "unchanged", "deleted", "rejected", "superseded"):
+            for field in ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered"):
                 setattr(shown, field, getattr(shown, field) + int(told.get(field, 0)))
             shown.nbytes += int(told.get("bytes", 0))
             shown.seconds += float(told.get("seconds", 0.0))

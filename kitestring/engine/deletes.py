@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitestring.batch import Batch
+from kitestring.engine.mapped import FILTERED
 from kitestring.source import at
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream, WriteMode
 
@@ -22,6 +23,8 @@ class Settled:
     dropped: int = 0
     superseded: int = 0
     rejected: list[Reject] = field(default_factory=list)
+    forgotten: int = 0
+    """How many of `deletes` a mapper has left out, and no source deleted."""
 
 
 def settle(stream: Stream, batch: Batch, can_delete: bool) -> Settled:
@@ -60,12 +63,13 @@ def settle_rows(stream: Stream, batch: Batch, can_delete: bool) -> Settled:
         last[key] = row
     superseded = len(rows) - len(rejected) - len(last)
     deletes = [key for key, row in last.items() if row.get(DELETED_AT) is not None] if can_delete else []
+    forgotten = sum(last[key][DELETED_AT] is FILTERED for key in deletes)
     if not (superseded or rejected or deletes):
         return Settled(batch)
     for key in deletes:
         del last[key]
     kept = Batch(batch.stream, rows=list(last.values()), nbytes=batch.nbytes)
-    return Settled(kept, deletes, 0, superseded, rejected)
+    return Settled(kept, deletes, 0, superseded, rejected, forgotten)
 
 
 def key_of(row: Record, paths: Sequence[Path]) -> tuple[Key | None, str]:

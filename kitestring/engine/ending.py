@@ -43,8 +43,7 @@ def conclude(
     elif overwrite and not arrived and before and not allow_empty:
         destination.abort(route.written)
         figures.suspicions.append(
-            f"the source gave no record, the destination holds {before}: the old data were kept "
-            "(allow_empty replaces them)"
+            f"{nothing_of(figures)}, the destination holds {before}: the old data were kept (allow_empty replaces them)"
         )
     else:
         destination.commit(route.written)
@@ -52,18 +51,22 @@ def conclude(
         disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
             figures.suspicions.append(disagreement)
-    if figures.rejected and not figures.written + figures.unchanged + figures.deleted:
+    if figures.rejected and not figures.written + figures.unchanged + figures.deleted + figures.filtered:
         figures.suspicions.append(f"all {figures.rejected} records were rejected, none was written")
     if figures.read != figures.accounted:
         figures.suspicions.append(
             f"{figures.read} records were read, {figures.accounted} are accounted for "
             f"({figures.written} written, {figures.unchanged} unchanged, {figures.deleted} deleted, "
-            f"{figures.rejected} rejected, {figures.superseded} superseded)"
+            f"{figures.rejected} rejected, {figures.superseded} superseded, {figures.filtered} filtered)"
         )
     figures.status = Status.suspicious if figures.suspicions else Status.succeeded
     for suspicion in figures.suspicions:
         log.warning("suspicious", extra={"stream": route.read.key, "reason": suspicion})
     return after
+
+
+def nothing_of(figures: StreamResult) -> str:
+    return f"a mapper left out all {figures.filtered} records" if figures.filtered else "the source gave no record"
 
 
 def disagreement_of(route: Route, figures: StreamResult, before: int | None, after: int | None) -> str:
@@ -78,7 +81,7 @@ def disagreement_of(route: Route, figures: StreamResult, before: int | None, aft
             return f"{before} records and {arrived} written make {before + arrived}, the destination counts {after}"
         case WriteMode.append_dedup if before is not None:
             # Which of the written keys were new is not known: the count has bounds.
-            least, most = max(0, before - figures.deleted), before + figures.written
+            least, most = max(0, before - figures.deleted - figures.filtered), before + figures.written
             if not least <= after <= most:
                 return f"the destination should count {least} to {most} records, it counts {after}"
     return ""

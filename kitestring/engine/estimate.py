@@ -84,11 +84,11 @@ def estimate(
                 if all(other.sampled for other in found.streams.values()):
                     break
                 continue
-            batch = route.prune(item.batch) if route.prune else item.batch
-            settled = settle(route.written, batch, isinstance(destination, Deletes))
+            can_delete = isinstance(destination, Deletes)
+            settled = settle(route.written, route.mapped(item.batch, can_delete).batch, can_delete)
             one.read += len(item.batch)
             one.nbytes += item.batch.nbytes
-            one.deleted += len(settled.deletes) + settled.dropped
+            one.deleted += len(settled.deletes) - settled.forgotten + settled.dropped
             if isinstance(destination, Estimates) and len(settled.batch):
                 for name, value in destination.estimate(route.written, settled.batch).items():
                     one.figures[name] = one.figures.get(name, 0) + value

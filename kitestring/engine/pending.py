@@ -30,6 +30,7 @@ class Step:
     unchanged: int = 0
     deleted: int = 0
     superseded: int = 0
+    filtered: int = 0
     rejects: list[Reject] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     last: Record | None = None

@@ -17,7 +17,8 @@ from kitestring.types import Reject
 
 
 class Rejects:
-    """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}.
+    """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}, and "mapped": true where
+    the record is as the stream's mappers made it.
 
     The file is made to be read and edited: correct a record in it and `kitestring replay` writes the corrected one.
     """
@@ -31,10 +32,7 @@ class Rejects:
     def add(self, connection: str, stream: str, rejects: Iterable[Reject]) -> None:
         """Append, durably: a checkpoint may be saved behind it."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        lines = [
-            encoded({"at": now, "stream": stream, "reason": one.reason, "record": one.record}) + b"\n"
-            for one in rejects
-        ]
+        lines = [encoded({"at": now, **entry_of(stream, one)}) + b"\n" for one in rejects]
         if not lines:
             return
         path = self.path(connection)
@@ -88,6 +86,12 @@ class Rejects:
         else:
             draft.unlink()
             path.unlink(missing_ok=True)
+
+
+def entry_of(stream: str, reject: Reject) -> dict[str, Any]:
+    """A reject as a line has it, but for the time."""
+    told = {"mapped": True} if reject.mapped else {}
+    return {"stream": stream, "reason": reject.reason, **told, "record": reject.record}
 
 
 def encoded(entry: dict[str, Any]) -> bytes:

@@ -8,8 +8,9 @@ from typing import Any
 
 from kitestring.destination import Destination
 from kitestring.engine.holding import Holdings
+from kitestring.engine.mapped import AsMapped
 from kitestring.engine.progress import Progress
-from kitestring.engine.rejects import Rejects
+from kitestring.engine.rejects import Rejects, entry_of
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Selection
 from kitestring.engine.state import StateStore
@@ -23,14 +24,14 @@ class Replayed(Source):
     """The rejected records of a connection as a source."""
 
     catalog: Catalog
-    records: dict[str, list[dict[str, Any]]]
+    records: Any  # dict[str, list[Record]]; not validated, which would make plain dicts of all
 
     def discover(self) -> Catalog:
         return self.catalog
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         for record in self.records.get(partition.stream.key, []):
-            yield dict(record)
+            yield type(record)(record)
 
 
 def replay(
@@ -57,7 +58,7 @@ def replay(
     for entry in entries:
         kept = records.setdefault(entry["stream"], [])
         if entry["record"] not in kept[-1000:]:  # a sync that began again may have rejected a record twice
-            kept.append(entry["record"])
+            kept.append(AsMapped(entry["record"]) if entry.get("mapped") else entry["record"])
     wanted = {one.name: one for one in (Selection(s) if isinstance(s, str) else s for s in streams or ())}
     chosen, declared = [], []
     for stream in source.discover():
@@ -95,7 +96,7 @@ class Again(Rejects):
         self.entries: list[dict[str, Any]] = []
 
     def add(self, connection: str, stream: str, rejects: Any) -> None:
-        self.entries.extend({"stream": stream, "reason": one.reason, "record": one.record} for one in rejects)
+        self.entries.extend(entry_of(stream, one) for one in rejects)
 
 
 def full_refresh(stream: Stream) -> Stream:

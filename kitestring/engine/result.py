@@ -23,9 +23,10 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class StreamResult:
-    """The figures of one stream. Reconciled means read = written + unchanged + deleted + rejected + superseded.
+    """The figures of one stream. Reconciled: read = written + unchanged + deleted + rejected + superseded + filtered.
 
-    `superseded` are records of which a later version stood in the same batch; `nbytes` is an estimate of what was read;
+    `superseded` are records of which a later version stood in the same batch, `filtered` those that a mapper left out;
+    `nbytes` is an estimate of what was read;
     `figures` are the destination's own counts (chunks, tokens, cost).
     """
 
@@ -37,6 +38,7 @@ class StreamResult:
     deleted: int = 0
     rejected: int = 0
     superseded: int = 0
+    filtered: int = 0
     nbytes: int = 0
     seconds: float = 0.0
     error: KitestringError | None = None
@@ -50,7 +52,7 @@ class StreamResult:
 
     @property
     def accounted(self) -> int:
-        return self.written + self.unchanged + self.deleted + self.rejected + self.superseded
+        return self.written + self.unchanged + self.deleted + self.rejected + self.superseded + self.filtered
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -61,6 +63,7 @@ class StreamResult:
             "deleted": self.deleted,
             "rejected": self.rejected,
             "superseded": self.superseded,
+            "filtered": self.filtered,
             "bytes": self.nbytes,
             "seconds": round(self.seconds, 3),
             "figures": dict(self.figures),

@@ -5,20 +5,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kitestring.batch import Batch
 from kitestring.destination import Destination
+from kitestring.engine.mapped import AsMapped, Mapped
 from kitestring.errors import ConfigError
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, WriteMode
+
+if TYPE_CHECKING:
+    from kitestring.engine.mapping import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """One stream as the user wants it; None leaves the choice to Kitestring.
 
-    `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"). `namespace` "" drops the
-    source's.
+    `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"), as the source calls them.
+    `namespace` "" drops the source's. `mappers` change the records on their way (`kitestring.mapper`), in this order.
     """
 
     name: str
@@ -29,15 +33,25 @@ class Selection:
     fields: Sequence[str] | None = None
     prefix: str = ""
     namespace: str | None = None
+    mappers: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A selected stream at its two ends: as it is read, and as it is written (prefix, namespace)."""
+    """A selected stream at its two ends: as it is read, and as it is written (prefix, namespace, mappers)."""
 
     read: Stream
     written: Stream
     prune: Callable[[Batch], Batch] | None = None
+    mapping: Plan | None = None
+
+    def mapped(self, batch: Batch, can_delete: bool) -> Mapped:
+        """A batch as it was read, pruned to the selected fields and mapped."""
+        if self.prune is not None:
+            batch = self.prune(batch)
+        if self.mapping is None:
+            return Mapped(batch)
+        return self.mapping.apply(batch, can_delete)
 
 
 def routes(
@@ -93,8 +107,17 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
     if one.fields:
         read, prune = with_fields(read, one)
     outer = one.namespace if one.namespace is not None else namespace if namespace is not None else stream.namespace
-    written = replace(read, name=f"{one.prefix or prefix}{stream.name}", namespace=outer or None)
-    return Route(read, written, prune)
+    mapping = None
+    if one.mappers:
+        from kitestring.engine.mapping import compiled
+
+        mapping = compiled(read, one.mappers)
+    written = replace(
+        read if mapping is None else mapping.stream,
+        name=f"{one.prefix or prefix}{stream.name}",
+        namespace=outer or None,
+    )
+    return Route(read, written, prune, mapping)
 
 
 def sync_mode(stream: Stream, one: Selection) -> SyncMode:
@@ -178,7 +201,11 @@ def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch
             table = batch.table()
             if not any(tree[name] for name in tree if name in table.column_names):
                 return Batch(batch.stream, table=table.select([n for n in table.column_names if n in tree]))
-        return Batch(batch.stream, rows=[pruned(row, tree) for row in batch.rows()], nbytes=batch.nbytes)
+        return Batch(
+            batch.stream,
+            rows=[row if isinstance(row, AsMapped) else pruned(row, tree) for row in batch.rows()],
+            nbytes=batch.nbytes,
+        )
 
     return selected, prune
 

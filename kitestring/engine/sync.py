@@ -250,6 +250,7 @@ class Sync:
         figures.unchanged += step.unchanged
         figures.deleted += step.deleted
         figures.superseded += step.superseded
+        figures.filtered += step.filtered
         for name, value in step.figures.items():
             figures.figures[name] = figures.figures.get(name, 0) + value
         if step.rejects:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TypeVar
 
 from kitestring.batch import Batch
@@ -86,11 +87,14 @@ class Writer:
             while not wait([step.future], 0.2).done:
                 if self.cancel.is_set() and not wait([step.future], 5.0).done:
                     raise Cancelled("the sync was asked to stop")
-            settled, prepared = step.future.result()
-            step.superseded, step.deleted = settled.superseded, settled.dropped
+            settled, prepared, filtered = step.future.result()
+            step.superseded, step.deleted, step.filtered = settled.superseded, settled.dropped, filtered
             step.rejects.extend(settled.rejected)
+            before = len(step.rejects)
             for batch, ready in prepared:
                 self._write(route, step, batch, ready)
+            if route.mapping is not None:
+                step.rejects[before:] = map(as_mapped, step.rejects[before:])
             if settled.deletes:
                 deletes = self.destination
                 assert isinstance(deletes, Deletes)
@@ -98,7 +102,7 @@ class Writer:
                 told = self._patiently(lambda: deletes.delete(route.written, settled.deletes))
                 if told is not None:
                     step.add(told.figures)
-                step.deleted += len(settled.deletes)
+                step.deleted += len(settled.deletes) - settled.forgotten
             step.last = last_record(step.batch)
             step.batch = step.future = None
             self._batches -= 1
@@ -117,15 +121,18 @@ class Writer:
 
     # -- in the threads ------------------------------------------------------------------------------------------------
 
-    def _settle_and_prepare(self, route: Route, batch: Batch) -> tuple[Settled, list[tuple[Batch, Batch]]]:
-        """Sort the batch, then prepare it: pairs of a batch as read and as prepared; one pair, if no record is bad."""
-        if route.prune is not None:
-            batch = route.prune(batch)
-        settled = settle(route.written, batch, isinstance(self.destination, Deletes))
+    def _settle_and_prepare(self, route: Route, batch: Batch) -> tuple[Settled, list[tuple[Batch, Batch]], int]:
+        """Map and sort the batch, then prepare it: pairs of a batch as it was and as prepared (one pair, if no record
+        is bad), and how many records the mappers have left out."""
+        can_delete = isinstance(self.destination, Deletes)
+        mapped = route.mapped(batch, can_delete)
+        settled = settle(route.written, mapped.batch, can_delete)
         prepared: list[tuple[Batch, Batch]] = []
         if len(settled.batch):
             self._prepare(route, settled.batch, settled.rejected, prepared)
-        return settled, prepared
+        if route.mapping is not None:
+            settled.rejected = [*mapped.rejected, *map(as_mapped, settled.rejected)]
+        return settled, prepared, mapped.filtered + settled.forgotten
 
     def _prepare(self, route: Route, batch: Batch, rejected: list[Reject], prepared: list[tuple[Batch, Batch]]) -> None:
         try:
@@ -182,6 +189,10 @@ class Writer:
             if self.cancel.wait(min(0.2, wait_s)):
                 return True
         return self._closed.is_set()
+
+
+def as_mapped(reject: Reject) -> Reject:
+    return replace(reject, mapped=True)
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.engine.selection import Selection
 from kitestring.errors import ConfigError
-from kitestring.server import actors, connectors, schedule
+from kitestring.server import actors, connectors, mappers, schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import Plan
 from kitestring.server.jobs.queue import Busy
@@ -126,8 +126,6 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
             f"the sync mode {mode} reads {name} as {reads}, and its source can only {' or '.join(can)}",
             hint=f"Take one of {', '.join(m for m, (r, _) in MODES.items() if r in can)}.",
         )
-    if one.get("mappers"):
-        raise Problem(422, f"{name} has mappers, and there are none here", hint="Leave `mappers` out.")
     if one.get("includeFiles"):
         raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
     renamed = one.get("destinationObjectName")
@@ -165,6 +163,8 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
                     422, f"{name} has no field {'.'.join(field)}", hint=f"It has: {', '.join(sorted(known)[:50])}."
                 )
         made["selectedFields"] = [{"fieldPath": field} for field in fields]
+    if one.get("mappers"):
+        made["mappers"] = mappers.accepted(one["mappers"], stream, made, writes)
     return made
 
 
@@ -392,6 +392,7 @@ def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Sele
         cursor=".".join(cursor) if cursor and reads == SyncMode.incremental else None,
         fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
         namespace=written_namespace(definition, form, one.get("namespace")),
+        mappers=mappers.plain(one.get("mappers"), str(one["name"])),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from kitestring.config import MASK
-from kitestring.server import actors, channels, connections, connectors, workspaces
+from kitestring.server import actors, channels, connections, connectors, mappers, workspaces
 from kitestring.server.context import Context
 from kitestring.server.project import KINDS, Link, by_name
 
@@ -74,6 +74,8 @@ def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
         made["cursor"] = ".".join(one["cursorField"])
     if one.get("selectedFields"):
         made["fields"] = [".".join(each["fieldPath"]) for each in one["selectedFields"]]
+    if one.get("mappers"):
+        made["mappers"] = mappers.plain(one["mappers"], str(one["name"]))
     return made
 
 

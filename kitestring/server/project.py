@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.config import MASK, secrets_in
 from kitestring.errors import ConfigError
+from kitestring.mapper import to_api
 from kitestring.server import actors, channels, connections, connectors, schedule, workspaces
 from kitestring.server.channels import Event
 from kitestring.server.connectors import Definition, Kind
@@ -51,6 +52,7 @@ class Stream(BaseModel):
     primary_key: list[str] | None = None
     cursor: str | None = None
     fields: list[str] | None = None
+    mappers: list[dict[str, Any]] | None = None
 
 
 class Link(BaseModel):
@@ -376,6 +378,8 @@ def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
         made["cursorField"] = one.cursor.split(".")
     if one.fields:
         made["selectedFields"] = [{"fieldPath": path.split(".")} for path in one.fields]
+    if one.mappers:
+        made["mappers"] = to_api(one.mappers)
     return made
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from kitestring.server.store.tables import attempts, jobs, totals
 
-COUNTS = ("read", "written", "unchanged", "deleted", "rejected", "superseded")
+COUNTS = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered")
 BUCKETS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 OVER = "+Inf"
 

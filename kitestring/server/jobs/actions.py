@@ -13,6 +13,7 @@ from kitestring.server.references import looked_up, put_back
 from kitestring.server.vault import is_reference
 
 if TYPE_CHECKING:
+    from kitestring.engine import Selection
     from kitestring.server.jobs.child import Told
 
 
@@ -137,6 +138,15 @@ def search(told: Told) -> Any:
         )
 
 
+def selections(told: Told, given: Mapping[str, Any]) -> list[Selection]:
+    """The streams of a request; the keys of their mappers are looked up, and hidden from the log."""
+    from kitestring.server.mappers import opened
+
+    found = [opened(one, told.request.get("references") or ()) for one in given.get("streams") or ()]
+    told.hide({secret for _, secrets in found for secret in secrets})
+    return [selection for selection, _ in found]
+
+
 def estimate(told: Told) -> Any:
     """What a sync of this plan would read and cost, from at most `sample` records of each stream."""
     from kitestring import engine
@@ -150,7 +160,7 @@ def estimate(told: Told) -> Any:
     return engine.estimate(
         source,
         destination,
-        [engine.Selection(**one) for one in given["streams"]] or None,
+        selections(told, given) or None,
         states=states,
         connection=given["connection"],
         prefix=given.get("prefix") or "",

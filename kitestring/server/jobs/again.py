@@ -15,6 +15,7 @@ from kitestring.engine import MemoryStates, Selection
 from kitestring.engine.holding import Holdings
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
+from kitestring.server.jobs.actions import selections
 from kitestring.server.jobs.syncing import catalog_of, copied, ends, kept, key_in
 from kitestring.source import Item, Source, at, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
@@ -45,7 +46,7 @@ def clear(told: Told) -> Any:
     given = told.request
     with ends(told) as (source, destination):
         catalog = accepted(given) or source.discover()
-        chosen = named(given, catalog, every(given, catalog))
+        chosen = named(given, catalog, every(told, catalog))
         if "overwrite" not in destination.modes:
             raise ConfigError(
                 f"{type(destination).__name__} cannot be emptied: it only takes records",
@@ -71,7 +72,7 @@ def refresh(told: Told) -> Any:
     truncate = (given.get("options") or {}).get("mode", "truncate") != "merge"
     with ends(told) as (source, destination):
         catalog, all_chosen = catalog_of(told, source)
-        chosen = named(given, catalog, all_chosen if all_chosen is not None else every(given, catalog))
+        chosen = named(given, catalog, all_chosen if all_chosen is not None else every(told, catalog))
         wanted, forgotten = [], []
         for one, route in zip(chosen, routed(given, catalog, chosen, destination), strict=True):
             way = again(one, route, destination, truncate)
@@ -117,7 +118,7 @@ def backfill(told: Told) -> Any:
         chosen = named(
             {**given, "options": {"streams": [options.get("stream")]}},
             catalog,
-            all_chosen if all_chosen is not None else every(given, catalog),
+            all_chosen if all_chosen is not None else every(told, catalog),
         )
         (one,), (route,) = chosen, routed(given, catalog, chosen, destination)
         read = route.read
@@ -215,10 +216,9 @@ def accepted(given: Mapping[str, Any]) -> Catalog | None:
     return Catalog(tuple(stream_of(one, "the source") for one in body["streams"])) if body else None
 
 
-def every(given: Mapping[str, Any], catalog: Catalog) -> list[Selection]:
+def every(told: Told, catalog: Catalog) -> list[Selection]:
     """The streams of the connection."""
-    chosen = [Selection(**one) for one in given.get("streams") or ()]
-    return chosen or [Selection(stream.key) for stream in catalog]
+    return selections(told, told.request) or [Selection(stream.key) for stream in catalog]
 
 
 def named(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:

@@ -131,15 +131,16 @@ def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
 def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | None]:
     """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
     from kitestring.airbyte.messages import catalog_body
+    from kitestring.server.jobs.actions import selections
     from kitestring.server.jobs.order import digest
 
-    catalog, chosen = source.discover(), selections(told.request)
+    catalog, chosen = source.discover(), selections(told, told.request)
     if told.request.get("watched"):
         body = catalog_body(catalog)
         if digest(plain(body)) != told.request.get("catalog_digest"):
             answer = told.up.ask("catalog", catalog=body)
             if answer.get("streams") is not None:
-                chosen = [Selection(**one) for one in answer["streams"]]
+                chosen = selections(told, answer)
     return catalog, chosen or None
 
 
@@ -218,10 +219,6 @@ def ended(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     if result.error is not None:
         errors.insert(0, result.error)
     return {**result.as_dict(), "errors": [error_body(judged(one, limits)) for one in errors]}
-
-
-def selections(given: Mapping[str, Any]) -> list[Selection]:
-    return [Selection(**one) for one in given.get("streams") or ()]
 
 
 ACTIONS: dict[str, Callable[[Told], Any]] = {"sync": run}

@@ -117,7 +117,6 @@ def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context
     [
         ({"name": "user"}, "did you mean users"),
         ({"name": "users", "syncMode": "incremental_soft_delete"}, "is not supported"),
-        ({"name": "users", "mappers": [{"type": "hashing"}]}, "has mappers"),
         ({"name": "users", "selectedFields": [{"fieldPath": ["nosuch"]}]}, "no field nosuch"),
         ({"name": "users", "destinationObjectName": "people"}, "cannot be renamed"),
     ],

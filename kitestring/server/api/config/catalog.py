@@ -70,7 +70,7 @@ def config(one: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str
         "fieldSelectionEnabled": bool(fields),
         "selectedFields": fields,
         "includeFiles": False,
-        "mappers": [],
+        "mappers": list(given.get("mappers") or ()),
     }
 
 
@@ -91,6 +91,14 @@ def wanted(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
         ) from error
 
 
+def hashed(fields: Any) -> list[dict[str, Any]] | None:
+    """The older way to have fields hashed, as mappers."""
+    return [
+        {"type": "hashing", "mapperConfiguration": {"targetField": field["fieldPath"][0], "fieldNameSuffix": "_hashed"}}
+        for field in fields or ()
+    ] or None
+
+
 def choice(one: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of a `syncCatalog` in the public API's words."""
     pair = str(how.get("syncMode") or "full_refresh"), str(how.get("destinationSyncMode") or "overwrite")
@@ -109,6 +117,6 @@ def choice(one: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
         "primaryKey": how.get("primaryKey") or None,
         "selectedFields": (how.get("selectedFields") or None) if how.get("fieldSelectionEnabled") else None,
         "includeFiles": how.get("includeFiles") or None,
-        "mappers": how.get("mappers") or how.get("hashedFields") or None,
+        "mappers": how.get("mappers") or hashed(how.get("hashedFields")),
         "destinationObjectName": how.get("destinationObjectName") or (alias if alias != one["name"] else None),
     }

@@ -25,7 +25,7 @@ router = APIRouter(tags=["overviews"])
 Condition = Literal[
     "active", "paused", "running", "succeeded", "suspicious", "failed", "cancelled", "never", "deciding"
 ]
-SUMMED = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "bytes")
+SUMMED = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered", "bytes")
 # Changes that were answered leave a JSON null, which is no NULL of SQL.
 DECIDING = func.coalesce(cast(connections.c.pending_changes, Text), "null") != "null"
 LOOK_BACK = 20

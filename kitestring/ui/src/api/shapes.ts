@@ -40,6 +40,7 @@ export interface StreamResult {
   deleted?: number;
   rejected?: number;
   superseded?: number;
+  filtered?: number;
   bytes?: number;
   seconds?: number;
   records_per_s?: number;
@@ -100,6 +101,7 @@ export interface ConfiguredStream {
   cursorField?: string[];
   primaryKey?: string[][];
   selectedFields?: { fieldPath: string[] }[];
+  mappers?: { type: string }[];
   last: (StreamResult & { jobId: number; kind: string; endedAtMs: number | null }) | null;
 }
 

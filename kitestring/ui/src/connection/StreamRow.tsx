@@ -8,7 +8,7 @@ import { StatusMark } from '../shell/StatusMark';
 import { Time } from '../shell/Time';
 import { isIncremental, modeWords } from './modes';
 
-const SHOWN = ['written', 'unchanged', 'deleted', 'rejected', 'superseded'] as const;
+const SHOWN = ['written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
 
 export function StreamRow({
   stream,
@@ -37,6 +37,7 @@ export function StreamRow({
     isIncremental(stream.syncMode) && stream.cursorField?.length ? `cursor ${stream.cursorField.join('.')}` : undefined,
     stream.primaryKey?.length ? `key ${stream.primaryKey.map((path) => path.join('.')).join(', ')}` : undefined,
     stream.selectedFields?.length ? `${stream.selectedFields.length} fields` : undefined,
+    stream.mappers?.length ? `mapped: ${stream.mappers.map((one) => one.type).join(', ')}` : undefined,
   ].filter(Boolean);
   return (
     <Group px="md" py={10} gap="sm" wrap="nowrap" mih={64}>

@@ -5,7 +5,7 @@ import type { StreamResult } from '../api/shapes';
 import { count, duration, figureName, size } from '../shell/format';
 import { StatusMark } from '../shell/StatusMark';
 
-const COUNTS = ['read', 'written', 'unchanged', 'deleted', 'rejected', 'superseded'] as const;
+const COUNTS = ['read', 'written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
 const SHOWN = 500;
 
 const said = (name: string, value: number) =>
