@@ -30,6 +30,8 @@ test: .venv/.all ## Set up and run every test
 	@# The browser gets the machine to itself. Code 5 is "nothing to run".
 	@$(PYTEST) tests/browser || [ $$? -eq 5 ]
 
+# Where bytecode is not written, pytest would compile every test anew.
+check: export PYTHONDONTWRITEBYTECODE =
 check: .venv/.all ## Lint, types, import contracts and unit tests, in under a minute
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

@@ -15,6 +15,8 @@ from kitestring.engine import MemoryStates, Result, Selection, Status, sync
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.testing.memory import MemorySource
 
+pytestmark = pytest.mark.slow
+
 SHELF = [sys.executable, "-I", "-S", str(Path(__file__).parent / "shelf.py")]
 
 

@@ -21,6 +21,8 @@ from kitestring.errors import ConfigError, ConnectorError, KitestringError, Tran
 from kitestring.testing.memory import MemoryDestination
 from kitestring.types import Receipt, Stream
 
+pytestmark = pytest.mark.slow
+
 ACTOR = [sys.executable, "-I", "-S", str(Path(__file__).parent / "actor.py")]
 COMPLETE = ("a", "b")
 

@@ -25,6 +25,8 @@ from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import Partition, Receipt, States, Stream
 
+pytestmark = pytest.mark.slow
+
 
 def configured(name: str, sync_mode: str, mode: str, **more: Any) -> dict[str, Any]:
     stream = {

@@ -15,6 +15,8 @@ from typer.testing import Result
 from kitestring.airbyte import catalog, installation
 from kitestring.testing.stand_in import Call, Faults, StandIn, route
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

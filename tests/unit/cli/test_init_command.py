@@ -45,6 +45,7 @@ def test_init_can_print_the_file(run: Run, folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_init_can_be_written_for_every_connector_there_is(folder: Path) -> None:
     for source in registry.connectors("source"):
         for destination in registry.connectors("destination"):

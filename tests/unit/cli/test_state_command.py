@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

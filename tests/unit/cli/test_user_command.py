@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from kitestring.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 
 

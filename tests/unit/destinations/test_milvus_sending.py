@@ -111,6 +111,7 @@ CHUNKS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(CHUNKS, st.sets(st.sampled_from(sorted(COLUMNS))), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+@pytest.mark.slow
 def test_the_request_is_the_one_that_pymilvus_makes(
     chunks: list[Chunk], names: set[str], typed_text: bool, dynamic: bool, auto_id: bool, store_text: bool
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_destination_that_stays_down_fails_the_sync_after_its_retries() -> Non
     assert destination.tries == 5
 
 
+@pytest.mark.slow
 def test_a_cancel_does_not_wait_for_a_long_preparation() -> None:
     cancel = threading.Event()
 

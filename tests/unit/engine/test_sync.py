@@ -122,6 +122,7 @@ class Reopening(MemoryDestination):
         self.calls.append("close")
 
 
+@pytest.mark.slow
 def test_a_failed_sync_leaves_no_thread_that_opens_the_destination_again() -> None:
     destination = Reopening()
     result = sync(source(20), destination)

@@ -18,6 +18,8 @@ from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tenants(context: Context) -> tuple[Tenant, Tenant]:

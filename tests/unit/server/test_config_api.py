@@ -13,6 +13,8 @@ from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from tests.unit.server.test_connections import ZENDESK, joined
 
+pytestmark = pytest.mark.slow
+
 
 class Config(TestClient):
     """Posts to /api/v1."""

@@ -138,6 +138,7 @@ def test_a_namespace_of_its_own_is_made_of_the_sources() -> None:
     assert written("custom_format", "raw_${SOURCE_NAMESPACE}", "public") == "raw_public"
 
 
+@pytest.mark.slow
 def test_a_connection_is_synced_by_a_worker(context: Context, tmp_path: Path) -> None:
     streams = [{"name": "users", "syncMode": "incremental_append", "selectedFields": [{"fieldPath": ["name"]}]}]
     connection = joined(context, tmp_path / "out", streams, prefix="raw_")

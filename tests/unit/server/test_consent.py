@@ -22,6 +22,8 @@ from kitestring.server.store.tables import audit, consents, oauth_credentials
 from kitestring.testing.stand_in import Answer, StandIn, route
 from tests.unit.server.tenants import Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow
+
 CLIENT = {"client_id": "the-client", "client_secret": "the-client-secret"}
 INPUTS = {"zendesk_support": {"subdomain": "acme"}, "shopify": {"shop": "acme"}}
 BACK = "https://ui.example/done?tab=1"

@@ -19,6 +19,8 @@ from kitestring.server.jobs import Runner
 from kitestring.server.settings import Settings
 from kitestring.testing.stand_in import Answer, StandIn, route
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "address",

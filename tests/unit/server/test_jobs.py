@@ -16,6 +16,8 @@ from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.jobs.log import Log, Logs
 
+pytestmark = pytest.mark.slow
+
 USERS = [{"name": "users", "write_mode": "append"}]
 
 

@@ -18,6 +18,8 @@ from kitestring.server.jobs.queue import without
 from kitestring.server.store.tables import connections, sources, states
 from kitestring.types import COUNTS
 
+pytestmark = pytest.mark.slow
+
 STREAMS = [{"name": "users"}, {"name": "products"}]
 
 

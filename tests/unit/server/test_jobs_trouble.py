@@ -23,6 +23,8 @@ from kitestring.server.settings import Settings
 from kitestring.server.store.tables import jobs, sources
 from kitestring.testing.stand_in import Answer
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [{"name": "items"}]
 
 

@@ -23,6 +23,8 @@ from kitestring.server.settings import Settings
 from kitestring.server.store.tables import login_failures
 from tests.unit.server.tenants import PASSWORD, Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow
+
 EMAIL = "root@example.com"
 SESSION = "/api/kitestring/v1/session"
 

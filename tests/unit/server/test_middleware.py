@@ -6,6 +6,7 @@ import base64
 import logging
 from collections.abc import Iterator
 
+import pytest
 from fastapi.testclient import TestClient
 
 from kitestring.server.app import create_app
@@ -13,6 +14,8 @@ from kitestring.server.context import Context
 from kitestring.server.middleware import OPEN_BYTES, WithoutQuery
 from kitestring.server.settings import Settings
 from tests.unit.server.tenants import Browser, admin
+
+pytestmark = pytest.mark.slow
 
 SESSION = "/api/kitestring/v1/session"
 

@@ -17,6 +17,8 @@ from kitestring.server.context import Context
 from tests.unit.server.tenants import Browser, admin
 from tests.unit.server.test_connections import joined
 
+pytestmark = pytest.mark.slow
+
 EACH = 4
 
 

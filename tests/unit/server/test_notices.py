@@ -29,6 +29,8 @@ from kitestring.server.store.tables import audit, connections, jobs, notices
 from kitestring.server.vault import Vault
 from kitestring.testing.stand_in import StandIn, route
 
+pytestmark = pytest.mark.slow
+
 HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
 
 

@@ -22,6 +22,8 @@ from kitestring.server.settings import Settings
 from kitestring.testing.stand_in import Answer, StandIn, route
 from tests.unit.server.tenants import admin
 
+pytestmark = pytest.mark.slow
+
 START = "/api/kitestring/v1/session/oidc"
 
 

@@ -16,6 +16,8 @@ from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.store.tables import connections
 
+pytestmark = pytest.mark.slow
+
 OWN = "/api/kitestring/v1"
 
 

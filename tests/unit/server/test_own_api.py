@@ -16,6 +16,8 @@ from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 
+pytestmark = pytest.mark.slow
+
 OWN = "/api/kitestring/v1"
 
 

@@ -14,6 +14,8 @@ from kitestring.server import pages
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
 
+pytestmark = pytest.mark.slow
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Encoding": "identity"}
 SCRIPT = b"console.log('kite')\n" * 100
 

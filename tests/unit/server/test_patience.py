@@ -13,6 +13,8 @@ from kitestring.server.context import Context
 from kitestring.server.run import Server
 from kitestring.server.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 TOKEN = b"POST /v1/applications/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

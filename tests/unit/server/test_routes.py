@@ -20,6 +20,8 @@ from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow
+
 BELOW = {
     Role.reader: "",
     Role.runner: "workspace_reader",

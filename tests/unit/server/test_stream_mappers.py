@@ -16,6 +16,8 @@ from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 KEY = "8f" * 16
 REFERENCE = "${env:KITESTRING_CONFIG_MAIL_KEY}"
 

@@ -24,6 +24,8 @@ from kitestring.server.auth import user
 from kitestring.server.context import Context
 from tests.unit.server.tenants import Browser, admin
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[2] / "golden" / "terraform"
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 SECRETS = ("api_token",)

@@ -20,6 +20,8 @@ from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.tracing import Tracing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def traced(context: Context) -> Iterator[tuple[Context, InMemorySpanExporter]]:

@@ -14,6 +14,8 @@ from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import sources, workspaces
 from tests.unit.server.tenants import Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow
+
 USERS = "/api/kitestring/v1/users"
 
 

@@ -8,6 +8,8 @@ from kitestring.http import Bearer, Retries, Session
 from kitestring.testing.openai import OpenAIStandIn, TokenLimit, vector_of
 from kitestring.testing.stand_in import Faults, Limit
 
+pytestmark = pytest.mark.slow
+
 MODEL = "text-embedding-3-small"
 
 

