@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 PRUNE = typer.Option("--prune", help="Remove what the file made before and does not hold any more.")
 WORKSPACE = typer.Option(help="The workspace, by name or id. Default: the oldest.", show_default=False)
 AS_JSON = typer.Option("--json", help="As JSON.")
+STATES = typer.Option("--states", help="A JSON file {connection: {stream: state}}, as `state export` writes it.")
 SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": ("~", "yellow"), "delete": ("-", "red")}
 
 
 def plan(
     ctx: typer.Context,
     prune: Annotated[bool, PRUNE] = False,
+    states: Annotated[str, STATES] = "",
     workspace: Annotated[str, WORKSPACE] = "",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
@@ -37,7 +39,7 @@ def plan(
     """
     given = given_of(ctx)
     with place(given, workspace) as here:
-        found = here.plan(given.needed.wanted(), prune)
+        found = here.plan(wanted_of(given, states), prune)
     show(found, as_json)
     raise typer.Exit(3 if found else 0)
 
@@ -45,6 +47,7 @@ def plan(
 def apply(
     ctx: typer.Context,
     prune: Annotated[bool, PRUNE] = False,
+    states: Annotated[str, STATES] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is removed.")] = False,
     workspace: Annotated[str, WORKSPACE] = "",
     as_json: Annotated[bool, AS_JSON] = False,
@@ -52,10 +55,15 @@ def apply(
     """Make the server's sources, destinations, connections and schedules equal to kitestring.yaml.
 
     What the file does not name is left alone, unless the file made it and --prune is given. `kitestring plan` shows the
-    difference first. States stay.
+    difference first. States stay, unless --states brings others: then a connection goes on from where the file says,
+    and its first run begins there. They have to belong to what its destination holds.
+
+    \b
+    kitestring state export > states.json               what the syncs of this folder go on from …
+    kitestring --server URL apply --states states.json  … and the server after them
     """
     given = given_of(ctx)
-    wanted = given.needed.wanted()
+    wanted = wanted_of(given, states)
     with place(given, workspace) as here:
         if prune:
             gone = [one for one in here.plan(wanted, prune) if one["action"] == "delete"]
@@ -69,6 +77,7 @@ def apply(
 def export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    states: Annotated[str, typer.Option("--states", help="And the states of its connections, as JSON, here.")] = "",
     workspace: Annotated[str, WORKSPACE] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
@@ -76,19 +85,50 @@ def export(
     from kitestring.errors import ConfigError
 
     given = given_of(ctx)
+    for name in (file, states):
+        if name and given.path(name).exists() and not force:
+            raise ConfigError(f"{name} is there already", hint="Choose another name, or add --force.")
     with place(given, workspace) as here:
-        found = here.export()
+        found = here.export(bool(states))
+    if states:
+        write(given, states, json.dumps(found.pop("states", {}), indent=2, sort_keys=True) + "\n")
     if not file:
         typer.echo(text_of(found, given.cwd if not file else given.path(file).parent), nl=False)
         return
-    path = given.path(file)
-    if path.exists() and not force:
-        raise ConfigError(f"{file} is there already", hint="Choose another name, or add --force.")
+    write(given, file, text_of(found, given.path(file).parent))
+    typer.echo(f"{file} holds {', '.join(f'{len(found[kind])} {kind}' for kind in found)}.")
+
+
+def write(given: Given, file: str, text: str) -> None:
+    from kitestring.errors import ConfigError
+
     try:
-        path.write_text(text_of(found, path.parent), encoding="utf-8")
+        given.path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
-    typer.echo(f"{file} holds {', '.join(f'{len(found[kind])} {kind}' for kind in found)}.")
+
+
+def wanted_of(given: Given, states: str) -> dict[str, Any]:
+    """What the project file asks for, with the states of a file."""
+    from kitestring.errors import ConfigError
+
+    wanted = given.needed.wanted()
+    if not states:
+        return wanted
+    try:
+        told = json.loads(given.path(states).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        raise ConfigError(f"{states} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
+    fits = isinstance(told, dict) and all(
+        isinstance(one, dict) and all(isinstance(state, dict) for state in one.values()) for one in told.values()
+    )
+    if not fits:
+        raise ConfigError(
+            f"{states} holds something else than states",
+            hint='Write {"connection": {"stream": {…}}}, as `kitestring state export` does.',
+        )
+    return {**wanted, "states": told}
 
 
 def text_of(found: Mapping[str, Any], folder: Any) -> str:
@@ -148,8 +188,8 @@ class OverHttp:
     def apply(self, wanted: Any, prune: bool) -> list[Any]:
         return list(self._post("apply", wanted, prune))
 
-    def export(self) -> dict[str, Any]:
-        return dict(self.client.call("GET", f"{self.url}/export", workspaceId=self.workspace))
+    def export(self, states: bool) -> dict[str, Any]:
+        return dict(self.client.call("GET", f"{self.url}/export", workspaceId=self.workspace, states=states))
 
     def _post(self, verb: str, wanted: Any, prune: bool) -> Any:
         body = {"workspaceId": self.workspace, "wanted": wanted, "prune": prune}
@@ -180,10 +220,10 @@ class InStore:
             done = project.apply(self.context, self.workspace, project.Wanted.model_validate(wanted), prune=prune)
         return [one.body() for one in done]
 
-    def export(self) -> dict[str, Any]:
+    def export(self, states: bool) -> dict[str, Any]:
         from kitestring.server import export
 
-        return export.export(self.context, self.workspace)
+        return export.export(self.context, self.workspace, states)
 
 
 def chosen(workspaces: Sequence[Mapping[str, Any]], word: str) -> str:

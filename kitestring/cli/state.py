@@ -24,7 +24,7 @@ app = typer.Typer(
     kitestring state show helpdesk tickets
     kitestring state set helpdesk tickets '{"cursor": "2026-01-01"}'
     kitestring state reset helpdesk tickets      the next sync reads this stream from the start
-    kitestring state export helpdesk > state.json
+    kitestring state export helpdesk > state.json        without a name: of all connections
     kitestring state import helpdesk state.json
     kitestring state accept helpdesk             what its destination holds now is complete
     """,
@@ -71,14 +71,15 @@ def show(
 @app.command("export")
 def export(
     ctx: typer.Context,
-    connection: Annotated[str, CONNECTION],
+    connection: Annotated[str, typer.Argument(help="The connection. Default: all.")] = "",
     file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
     state: Annotated[str, STATE] = "",
 ) -> None:
-    """Write the state of a connection as JSON: {stream: state}."""
+    """Write the state of a connection as JSON: {stream: state}; of all: {connection: {stream: state}}."""
     from kitestring.errors import ConfigError
 
-    text = json.dumps(known(ctx, connection, state), indent=2, sort_keys=True) + "\n"
+    found = known(ctx, connection, state) if connection else every(ctx, state)
+    text = json.dumps(found, indent=2, sort_keys=True) + "\n"
     if not file:
         typer.echo(text, nl=False)
         return
@@ -203,6 +204,15 @@ def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
             hint=f"These have one: {', '.join(names)}." if names else "None has one yet: `kitestring sync` makes it.",
         )
     return found
+
+
+def every(ctx: typer.Context, state: str) -> dict[str, dict[str, State]]:
+    """The states of all connections that have some."""
+    from kitestring.types import COUNTS
+
+    states = store(given_of(ctx), state)
+    told = {name: {k: v for k, v in states.load(name).items() if k != COUNTS} for name in states.connections()}
+    return {name: one for name, one in told.items() if one}
 
 
 def expected(given: Given, states: StateStore, connection: str, streams: list[str]) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from kitestring.config import MASK
-from kitestring.server import actors, channels, connections, connectors, mappers, workspaces
+from kitestring.server import actors, channels, connections, connectors, mappers, states, workspaces
 from kitestring.server.context import Context
 from kitestring.server.project import KINDS, Link, by_name
 
 
-def export(context: Context, workspace_id: str) -> dict[str, Any]:
-    """What a workspace has, as the content of a project file: secrets are variables to set."""
+def export(context: Context, workspace_id: str, with_states: bool = False) -> dict[str, Any]:
+    """What a workspace has, as the content of a project file: secrets are variables to set. States stand beside it."""
     out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
     with context.store.read() as db:
         for kind in KINDS:
@@ -32,6 +32,9 @@ def export(context: Context, workspace_id: str) -> dict[str, Any]:
                 out[f"{kind}s"][name] = one
         for name, row in by_name(connections.listed(db, workspace_ids=[workspace_id])).items():
             out["connections"][name] = link_of(db, row)
+            told = states.of(db, row.id) if with_states else {}
+            if told:
+                out.setdefault("states", {})[name] = told
         told = channels.in_file(channels.masked(workspaces.get(db, workspace_id)))
         if told:
             out["notifications"] = with_variables(told, "NOTIFY")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.config import MASK, secrets_in
 from kitestring.errors import ConfigError
 from kitestring.mapper import to_api
-from kitestring.server import actors, channels, connections, connectors, schedule, workspaces
+from kitestring.server import actors, channels, connections, connectors, schedule, states, workspaces
 from kitestring.server.channels import Event
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
@@ -81,6 +81,8 @@ class Wanted(BaseModel):
     destinations: dict[str, End] = Field(default_factory=dict)
     connections: dict[str, Link] = Field(default_factory=dict)
     notifications: dict[Event, channels.Receivers] = Field(default_factory=dict)
+    states: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    """By connection and stream. A connection that is named has these states afterwards and no others."""
 
     def ends(self, kind: Kind) -> dict[str, End]:
         return self.sources if kind == "source" else self.destinations
@@ -91,7 +93,7 @@ class Change:
     """One thing to do. `fields` are (path, before, after); secrets are masked."""
 
     action: Literal["create", "update", "adopt", "delete"]
-    kind: Literal["source", "destination", "connection", "notification"]
+    kind: Literal["source", "destination", "connection", "state", "notification"]
     name: str
     fields: list[tuple[str, Any, Any]] = field(default_factory=list)
 
@@ -121,6 +123,12 @@ def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted,
                     f"the connection {name} names the {word} {named}, which the file has not got",
                     hint=f"It has: {', '.join(known) or 'none'}.",
                 )
+    for name in wanted.states:
+        if name not in wanted.connections:
+            raise ConfigError(
+                f"there are states of the connection {name}, which the file has not got",
+                hint=f"It has: {', '.join(wanted.connections) or 'none'}.",
+            )
     for kind in KINDS:
         there = by_name(actors.listed(db, kind, workspace_ids=[workspace_id]))
         for name, end in wanted.ends(kind).items():
@@ -128,6 +136,8 @@ def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted,
     there = by_name(connections.listed(db, workspace_ids=[workspace_id]))
     for name, link in wanted.connections.items():
         yield from of_link(context, db, name, link, there.get(name))
+    for name, asked in wanted.states.items():
+        yield from of_states(db, name, asked, there.get(name))
     yield from of_notifications(context, workspaces.get(db, workspace_id), wanted)
     if not prune:
         return
@@ -196,6 +206,17 @@ def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -
         yield Change("update" if row.origin else "adopt", "connection", name, fields)
 
 
+def of_states(db: Connection, name: str, asked: Mapping[str, Any], row: Any) -> Iterator[Change]:
+    before = states.of(db, row.id) if row is not None else {}
+    fields = [
+        (stream or "(shared)", before.get(stream), asked.get(stream))
+        for stream in sorted({*before, *asked})
+        if before.get(stream) != asked.get(stream)
+    ]
+    if fields:
+        yield Change("update" if before else "create", "state", name, fields)
+
+
 def of_notifications(context: Context, row: Any, wanted: Wanted) -> Iterator[Change]:
     """The events that the file names. What it does not name is left alone: a workspace's events have no origin."""
     there = channels.opened(context.vault, row)
@@ -231,7 +252,14 @@ def apply(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = 
             put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name])
     for change in done:
         if change.kind == "connection" and change.action != "delete":
-            put_link(context, workspace_id, change.name, wanted.connections[change.name])
+            put_link(
+                context, workspace_id, change.name, wanted.connections[change.name], wanted.states.get(change.name)
+            )
+    for change in done:
+        if change.kind == "state":
+            with context.store.write() as db:
+                row = by_name(connections.listed(db, workspace_ids=[workspace_id]))[change.name]
+                put_states(context, db, row.id, wanted.states[change.name])
     if any(change.kind == "notification" for change in done):
         put_notifications(context, workspace_id, wanted)
     for change in done:
@@ -287,7 +315,17 @@ def kept_definition(context: Context, db: Connection, workspace_id: str, definit
     return connectors.get(db, definition.kind, made)
 
 
-def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None:
+def put_states(context: Context, db: Connection, connection_id: str, asked: Mapping[str, Any]) -> None:
+    """Give a connection these states and no others."""
+    before = states.of(db, connection_id)
+    if before == asked:
+        return
+    states.put(context, db, connection_id, asked)
+    states.forget(context, db, connection_id, set(before) - set(asked))
+
+
+def put_link(context: Context, workspace_id: str, name: str, link: Link, asked: Mapping[str, Any] | None) -> None:
+    """Make or change a connection. Its states come with it: nothing may start it before they are there."""
     with context.store.read() as db:
         ends = {kind: by_name(actors.listed(db, kind, workspace_ids=[workspace_id])) for kind in KINDS}
         row = by_name(connections.listed(db, workspace_ids=[workspace_id])).get(name)
@@ -306,7 +344,7 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None
     status = "inactive" if link.paused else "active"
     with context.store.write() as db:
         if row is None:
-            connections.create(
+            made = connections.create(
                 context,
                 db,
                 source_id=source.id,
@@ -322,6 +360,7 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None
                 origin=name,
                 **namespace,  # type: ignore[arg-type]
             )
+            put_states(context, db, made, asked or {})
             return
         values: dict[str, Any] = {
             "source_id": source.id,
@@ -339,6 +378,8 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link) -> None
         if (row.status == "active") is link.paused:
             values["status"] = status
         connections.change(context, db, row.id, values)
+        if asked is not None:
+            put_states(context, db, row.id, asked)
 
 
 def put_notifications(context: Context, workspace_id: str, wanted: Wanted) -> None:

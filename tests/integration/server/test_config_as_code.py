@@ -172,3 +172,35 @@ def test_json_is_for_programs(folder: Folder) -> None:
     assert {one["action"] for one in changes} == {"create"}
     folder.run("apply", "--json")
     assert json.loads(folder.run("plan", "--json"))["changes"] == []
+
+
+def test_states_move_from_a_folder_to_a_server_and_on_to_another(folder: Folder) -> None:
+    folder.run("sync", "people to lake")
+    told = folder.run("state", "export")
+    states = json.loads(told[told.index("{") :])
+    assert set(states) == {"people to lake"}
+    assert states["people to lake"]["users"]
+    (folder.path / "states.json").write_text(json.dumps(states))
+
+    # They come with the connection that they belong to, shown before, and once.
+    assert "+ state people to lake" in folder.run("plan", "--states", "states.json", code=3, home="server")
+    folder.run("apply", "--states", "states.json", home="server")
+    assert "Nothing to change" in folder.run("plan", "--states", "states.json", home="server")
+    assert "Nothing to change" in folder.run("plan", home="server")
+    folder.run("export", "all.yaml", "--states", "all.json", home="server")
+    assert json.loads((folder.path / "all.json").read_text()) == states
+    assert "is there already" in folder.run("export", "more.yaml", "--states", "all.json", code=2, home="server")
+
+    # A connection that the file names has these states afterwards and no others.
+    (folder.path / "states.json").write_text(json.dumps({"people to lake": {}}))
+    assert "users" in folder.run("apply", "--states", "states.json", home="server")
+    folder.run("export", "none.yaml", "--states", "none.json", home="server")
+    assert json.loads((folder.path / "none.json").read_text()) == {}
+
+    for wrong, fact in (
+        ({"people to lake": {"usres": {"a": 1}}}, "no stream usres"),
+        ({"people": {}}, "which the file has not got"),
+        ({"people to lake": {"users": 1}}, "something else than states"),
+    ):
+        (folder.path / "states.json").write_text(json.dumps(wrong))
+        assert fact in folder.run("apply", "--states", "states.json", code=2, home="server")

@@ -7,17 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import select
 
-from kitestring.server import connections, schema_change
+from kitestring.server import connections, schema_change, states
 from kitestring.server.api.own.jobs import answer, row_of
 from kitestring.server.auth.access import Editor, Here, Reader, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs import Busy
-from kitestring.server.jobs.queue import keep_state
 from kitestring.server.problem import Problem
-from kitestring.server.store.tables import states
-from kitestring.types import COUNTS
 
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"])
 
@@ -79,19 +75,14 @@ def get_state(who: Reader, here: Here, connectionId: UUID) -> Any:
     """What each stream goes on from."""
     with here.store.read() as db:
         connections.get(db, str(connectionId))
-        rows = db.execute(select(states).where(states.c.connection_id == str(connectionId)).order_by(states.c.stream))
-        return {"states": {row.stream: row.state for row in rows if row.stream != COUNTS}}
+        return {"states": states.of(db, str(connectionId))}
 
 
 @router.put("/state", operation_id="putState")
 def put_state(who: Editor, here: Here, connectionId: UUID, body: States) -> Any:
     """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
-    wanted(here, connectionId, [one for one in body.states if one])
     with here.store.write() as db:
-        idle(here, db, str(connectionId))
-        now = here.store.now_ms(db)
-        for stream, state in body.states.items():
-            keep_state(db, str(connectionId), stream, state, now)
+        states.put(here, db, str(connectionId), body.states)
     return get_state(who, here, connectionId)
 
 
@@ -100,9 +91,7 @@ def reset_state(who: Editor, here: Here, connectionId: UUID, stream: str | None 
     """Forget the state of a stream (of all, without one): the next sync reads it from the beginning."""
     with here.store.write() as db:
         connections.get(db, str(connectionId))
-        idle(here, db, str(connectionId))
-        gone = states.delete().where(states.c.connection_id == str(connectionId))
-        db.execute(gone if stream is None else gone.where(states.c.stream == stream))
+        states.forget(here, db, str(connectionId), None if stream is None else [stream])
     return Response(status_code=204)
 
 
@@ -160,16 +149,5 @@ def begun(context: Context, connection_id: str, kind: str, options: dict[str, An
 def wanted(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
     """The named streams as a job's options. 422 for one that the connection has not got."""
     with context.store.read() as db:
-        row = connections.get(db, str(connection_id))
-    known = {connections.key_of(one) for one in row.streams}
-    for name in names:
-        if name not in known:
-            raise Problem(422, f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(known))}.")
+        states.known(db, str(connection_id), names)
     return {"streams": names} if names else {}
-
-
-def idle(context: Context, db: Any, connection_id: str) -> None:
-    """409 while the connection has a job."""
-    active = context.queue.active(db, connection_id)
-    if active is not None:
-        raise Problem(409, f"job {active} of this connection has not ended", hint="Wait for it, or cancel it.")

@@ -50,8 +50,9 @@ def apply(who: Editor, here: Here, body: Asked) -> Any:
 
 
 @router.get("/export", operation_id="exportProject")
-def exported(who: Reader, here: Here, workspaceId: UUID) -> Any:
-    """The content of a project file that makes what the workspace has; secrets are variables."""
+def exported(who: Reader, here: Here, workspaceId: UUID, states: bool = False) -> Any:
+    """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
+    connection goes on from."""
     with here.store.read() as db:
         workspaces.get(db, str(workspaceId))
-    return export.export(here, str(workspaceId))
+    return export.export(here, str(workspaceId), states)
