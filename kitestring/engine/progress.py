@@ -25,9 +25,10 @@ class StreamProgress:
 
     @property
     def rate(self) -> float:
-        """Records read per second since the stream began."""
-        span = (self.ended or time.monotonic()) - self.started if self.started else 0.0
-        return self.read / span if span > 0 else 0.0
+        """Records read per second since the stream began. What arrives at once has no rate: it counts as a tenth."""
+        if not self.started:
+            return 0.0
+        return self.read / max((self.ended or time.monotonic()) - self.started, 0.1)
 
 
 @dataclass(slots=True)
