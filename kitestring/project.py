@@ -60,6 +60,8 @@ class StreamEntry(Config):
     """The fields to keep, dots for nesting. Primary key and cursor are always kept. Default: all."""
     prefix: str = ""
     """Put before the stream's name in the destination."""
+    alias: str | None = None
+    """The stream's name in the destination, behind the prefix. Default: its own."""
     namespace: str | None = None
     """The namespace (schema, folder) in the destination. Default: the source's."""
     mappers: list[Mapper] | None = None
@@ -332,6 +334,7 @@ class Project:
                     cursor=s.cursor,
                     fields=s.fields,
                     prefix=s.prefix,
+                    alias=s.alias or "",
                     namespace=s.namespace,
                     mappers=self._mappers(name, number, s),
                 )

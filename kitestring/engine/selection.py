@@ -22,7 +22,8 @@ class Selection:
     """One stream as the user wants it; None leaves the choice to Kitestring.
 
     `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"), as the source calls them.
-    `namespace` "" drops the source's. `mappers` change the records on their way (`kitestring.mapper`), in this order.
+    `alias` is the stream's name at the destination (behind the prefix), "" its own. `namespace` "" drops the source's.
+    `mappers` change the records on their way (`kitestring.mapper`), in this order.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Selection:
     cursor: str | None = None
     fields: Sequence[str] | None = None
     prefix: str = ""
+    alias: str = ""
     namespace: str | None = None
     mappers: Sequence[Mapping[str, Any]] = ()
 
@@ -85,7 +87,7 @@ def routes(
     twice = {key for key in written if written.count(key) > 1}
     if twice:
         raise ConfigError(
-            f"two streams would be written as {min(twice)}", hint="Give one of them another prefix or namespace."
+            f"two streams would be written as {min(twice)}", hint="Give one of them another alias, prefix or namespace."
         )
     return list(found.values())
 
@@ -114,7 +116,7 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
         mapping = compiled(read, one.mappers)
     written = replace(
         read if mapping is None else mapping.stream,
-        name=f"{one.prefix or prefix}{stream.name}",
+        name=f"{one.prefix or prefix}{one.alias or stream.name}",
         namespace=outer or None,
     )
     return Route(read, written, prune, mapping)

@@ -97,6 +97,14 @@ def configured(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) ->
         made = configured_stream(catalog, one)
         if any((made["name"], made.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
             raise Problem(422, f"the stream {made['name']} stands twice in configurations", hint="Keep one of the two.")
+        written = made.get("namespace"), made.get("destinationObjectName") or made["name"]
+        for other in done:
+            if written == (other.get("namespace"), other.get("destinationObjectName") or other["name"]):
+                raise Problem(
+                    422,
+                    f"the streams {other['name']} and {made['name']} would both be written as {written[1]}",
+                    hint="Give one of them another destinationObjectName.",
+                )
         done.append(made)
     return done
 
@@ -129,10 +137,6 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
     if one.get("includeFiles"):
         raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
     renamed = one.get("destinationObjectName")
-    if renamed and renamed != name:
-        raise Problem(
-            422, f"{name} cannot be renamed to {renamed}", hint="Leave `destinationObjectName` out, or use a prefix."
-        )
     cursor = one.get("cursorField") or (stream.get("default_cursor_field") if reads == "incremental" else None)
     if reads == "incremental" and not cursor and not stream.get("source_defined_cursor") and len(can) > 1:
         raise Problem(
@@ -392,6 +396,7 @@ def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Sele
         cursor=".".join(cursor) if cursor and reads == SyncMode.incremental else None,
         fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
         namespace=written_namespace(definition, form, one.get("namespace")),
+        alias=str(one.get("destinationObjectName") or ""),
         mappers=mappers.plain(one.get("mappers"), str(one["name"])),
     )
 

@@ -77,6 +77,8 @@ def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
         made["cursor"] = ".".join(one["cursorField"])
     if one.get("selectedFields"):
         made["fields"] = [".".join(each["fieldPath"]) for each in one["selectedFields"]]
+    if one.get("destinationObjectName", one["name"]) != one["name"]:
+        made["alias"] = one["destinationObjectName"]
     if one.get("mappers"):
         made["mappers"] = mappers.plain(one["mappers"], str(one["name"]))
     return made

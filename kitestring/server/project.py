@@ -52,6 +52,7 @@ class Stream(BaseModel):
     primary_key: list[str] | None = None
     cursor: str | None = None
     fields: list[str] | None = None
+    alias: str | None = None
     mappers: list[dict[str, Any]] | None = None
 
 
@@ -419,6 +420,8 @@ def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
         made["cursorField"] = one.cursor.split(".")
     if one.fields:
         made["selectedFields"] = [{"fieldPath": path.split(".")} for path in one.fields]
+    if one.alias:
+        made["destinationObjectName"] = one.alias
     if one.mappers:
         made["mappers"] = to_api(one.mappers)
     return made

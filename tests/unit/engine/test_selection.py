@@ -53,6 +53,13 @@ def test_the_user_gives_a_key_and_a_cursor_where_the_source_has_none() -> None:
     assert route.written.write_mode is WriteMode.append_dedup
 
 
+def test_a_stream_may_have_another_name_at_the_destination() -> None:
+    route = one(Stream("t", namespace="public"), Selection("public.t", alias="tickets"), prefix="raw_")
+    assert (route.read.key, route.written.key) == ("public.t", "public.raw_tickets")
+    with pytest.raises(ConfigError, match="two streams would be written as b"):
+        routes(Catalog((Stream("a"), Stream("b"))), [Selection("a", alias="b"), "b"], MemoryDestination())
+
+
 def test_a_cursor_that_the_source_has_set_stays() -> None:
     stream = Stream("t", cursor=("at",), sync_modes=BOTH, source_defined_cursor=True)
     assert one(stream, Selection("t", cursor="at")).read.cursor == ("at",)

@@ -118,7 +118,6 @@ def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context
         ({"name": "user"}, "did you mean users"),
         ({"name": "users", "syncMode": "incremental_soft_delete"}, "is not supported"),
         ({"name": "users", "selectedFields": [{"fieldPath": ["nosuch"]}]}, "no field nosuch"),
-        ({"name": "users", "destinationObjectName": "people"}, "cannot be renamed"),
     ],
 )
 def test_what_a_stream_cannot_do_is_refused_with_the_way_out(
@@ -131,6 +130,13 @@ def test_what_a_stream_cannot_do_is_refused_with_the_way_out(
     assert told.value.hint
 
 
+def test_two_streams_cannot_have_one_name_at_the_destination(context: Context) -> None:
+    catalog = connections.discover(context, made(context, "source", "sample", {"count": 3}))
+    both = [{"name": "users", "destinationObjectName": "products"}, {"name": "products"}]
+    with pytest.raises(Problem, match="users and products would both be written as products"):
+        connections.configured(catalog, both)
+
+
 def test_a_namespace_of_its_own_is_made_of_the_sources() -> None:
     written = connections.written_namespace
     assert written("source", None, "public") is None
@@ -141,6 +147,7 @@ def test_a_namespace_of_its_own_is_made_of_the_sources() -> None:
 @pytest.mark.slow
 def test_a_connection_is_synced_by_a_worker(context: Context, tmp_path: Path) -> None:
     streams = [{"name": "users", "syncMode": "incremental_append", "selectedFields": [{"fieldPath": ["name"]}]}]
+    streams[0]["destinationObjectName"] = "people"
     connection = joined(context, tmp_path / "out", streams, prefix="raw_")
     worker = Worker(context, connections.plan_of, slots=1)
     worker.start()
@@ -151,7 +158,7 @@ def test_a_connection_is_synced_by_a_worker(context: Context, tmp_path: Path) ->
     finally:
         worker.stop()
     assert (row.status, row.records) == ("succeeded", 30)
-    (folder,) = (tmp_path / "out").glob("raw_users*")
+    (folder,) = (tmp_path / "out").glob("raw_people*")
     assert sum(path.read_bytes().count(b"\n") for path in folder.rglob("*.jsonl")) == 30
 
 

@@ -64,7 +64,7 @@ def config(one: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str
         "destinationSyncMode": writes,
         "cursorField": list(given.get("cursorField") or ()),
         "primaryKey": [list(path) for path in given.get("primaryKey") or one.get("source_defined_primary_key") or ()],
-        "aliasName": one["name"],
+        "aliasName": given.get("destinationObjectName") or one["name"],
         "selected": chosen is not None,
         "suggested": False,
         "fieldSelectionEnabled": bool(fields),
