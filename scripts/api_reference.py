@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from kitestring.server.api import own
 from kitestring.server.app import OWN
@@ -21,7 +22,8 @@ HEAD = """# Kitestring's own API
 What Airbyte's API has no word for, at `/api/kitestring/v1`. Requests and answers are JSON; their shapes are in
 `/api/openapi.json`. Errors are `{status, type, title, detail, data}`: `detail` ends with the next action, `data.hint`
 holds it alone. Credentials as for Airbyte's API: `Authorization: Bearer TOKEN`, or Basic with an application's id and
-secret, or with a user's e-mail address and password ([users and roles](../howto/users-and-roles.md)).
+secret, or with a user's e-mail address and password. The role is the least that a caller needs in the workspace,
+`anyone` anybody with credentials; without one a route asks for none ([users and roles](../howto/users-and-roles.md)).
 
 """
 SETTINGS = """# Settings of a server
@@ -44,17 +46,34 @@ def own_api() -> str:
     app = FastAPI()
     for router in own.ROUTERS:
         app.include_router(router, prefix=OWN)
+    roles = roles_of(app)
     tables: dict[str, list[str]] = {}
     for path, methods in app.openapi()["paths"].items():
         for method, operation in methods.items():
             said = " ".join((operation.get("description") or operation.get("summary") or "").split())
             said = said.replace("|", "\\|")
-            row = f"| {method.upper()} | `{path.removeprefix(OWN)}` | {said} |"
+            role = roles.get((method.upper(), path), "")
+            row = f"| {method.upper()} | `{path.removeprefix(OWN)}` | {role} | {said} |"
             tables.setdefault((operation.get("tags") or ["server"])[0], []).append(row)
     parts = [
-        f"## {tag.capitalize()}\n\n| | path | |\n|---|---|---|\n" + "\n".join(rows) for tag, rows in tables.items()
+        f"## {tag.capitalize()}\n\n| | path | role | |\n|---|---|---|---|\n" + "\n".join(rows)
+        for tag, rows in tables.items()
     ]
     return HEAD + "\n\n".join(parts) + "\n"
+
+
+def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
+    """Whom each route takes, by method and path: the least role; none where it asks for no credentials."""
+    found = {}
+    for context in iter_route_contexts(app.routes):
+        waiting = [context.dependant] if isinstance(context.original_route, APIRoute) else []
+        while waiting:
+            one = waiting.pop()
+            waiting += one.dependencies
+            if hasattr(one.call, "role"):
+                role = one.call.role.name if one.call.role else "the server's admin" if one.call.instance else "anyone"
+                found |= {(method, str(context.path)): role for method in context.methods or ()}
+    return found
 
 
 def settings() -> str:

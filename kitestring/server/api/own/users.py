@@ -60,6 +60,7 @@ class UsersShown(BaseModel):
 
 @router.get("", operation_id="listAllUsers", response_model=UsersShown)
 def list_users(who: InstanceAdmin, here: Here) -> Any:
+    """All users of this server, with their roles."""
     with here.store.read() as db:
         return {"data": [shown(db, row) for row in user.everyone(db)]}
 
@@ -86,6 +87,7 @@ def change_own_password(body: PasswordChange, who: Known, here: Here) -> Respons
 
 @router.get("/{userId}", operation_id="getUser", response_model=UserShown)
 def get_user(userId: str, who: InstanceAdmin, here: Here) -> Any:
+    """A user, with their roles."""
     with here.store.read() as db:
         return shown(db, found(db, userId))
 
@@ -106,6 +108,7 @@ def update_user(userId: str, body: UserChange, who: InstanceAdmin, here: Here) -
 
 @router.delete("/{userId}", operation_id="deleteUser", status_code=204)
 def delete_user(userId: str, who: InstanceAdmin, here: Here) -> Response:
+    """Remove a user with their sessions and applications. The last admin of the server stays."""
     with here.store.write() as db:
         user.remove(db, found(db, userId).id)
     return Response(status_code=204)
