@@ -35,6 +35,15 @@ PLACES = frozenset({"model_path", "shadow_folder", "files_folder"})
 CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key"})
 """Options that hold a certificate as text, of several lines, or the path of one."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
+CREDENTIALS = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_")
+"""Variables by which a library of a cloud finds the credentials of this machine."""
+NOWHERE = {
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "CLOUDSDK_CONFIG": os.devnull,
+}
+"""So that it does not find them in the home folder either."""
 PROCESSES = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
 
 
@@ -49,6 +58,7 @@ class Fence:
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self.allowed = tuple(allowed)
         self._own = threading.local()
+        self._credentials: dict[str, str] = {}
 
     def check(self, host: str, address: str) -> None:
         """`ConfigError` for an address that is not of the public internet."""
@@ -81,18 +91,23 @@ class Fence:
 
     @contextlib.contextmanager
     def trusted(self) -> Iterator[None]:
-        """What the operator chose (the address of Vault) is not checked, in this thread."""
+        """What the operator chose (the address of Vault) is not checked, in this thread, and has the credentials of this
+        machine."""
         self._own.trusted = True
+        before = self._exchanged(self._credentials)
         try:
             yield
         finally:
             self._own.trusted = False
+            self._exchanged(before)
 
     def raise_here(self) -> None:
-        """Put the fence up in this process, for good. A proxy of the environment would go around it, and is left."""
+        """Put the fence up in this process, for good. A proxy of the environment would go around it, and is left. The
+        credentials of this machine are its operator's: who edits a source chooses where they would be used."""
         for name in PROXIES:
             os.environ.pop(name, None)
             os.environ.pop(name.upper(), None)
+        self._credentials = self._exchanged(NOWHERE)
         real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
         real_sendto: Callable[..., int] = socket.socket.sendto
 
@@ -123,6 +138,14 @@ class Fence:
         socket.socket.connect_ex = connect_ex  # type: ignore[method-assign, assignment]
         socket.socket.sendto = sendto  # type: ignore[method-assign, assignment]
         sys.addaudithook(self._hook)
+
+    def _exchanged(self, new: Mapping[str, str]) -> dict[str, str]:
+        """Put these in the place of the variables of credentials; what they were."""
+        before = {name: value for name, value in os.environ.items() if name.startswith(CREDENTIALS)}
+        for name in before:
+            del os.environ[name]
+        os.environ.update(new)
+        return before
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):

@@ -254,3 +254,28 @@ def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Co
                 hardened.run("manifest_read", {**built, "config": {"base": inner.url, "files_folder": "/srv"}})
         finally:
             hardened.close()
+
+
+def test_the_credentials_of_the_machine_are_for_what_its_operator_chose() -> None:
+    """A source that reads `s3://…` without keys of its own would use those of the server."""
+    found = behind(
+        """
+        def seen():
+            return {name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "GOOGLE_API_KEY")}
+
+        def trusted():
+            with fence.trusted():
+                return seen()
+
+        attempt("before", seen)
+        fence.raise_here()
+        attempt("connector", seen)
+        attempt("operator", trusted)
+        attempt("after", seen)
+        """,
+        AWS_ACCESS_KEY_ID="AKIA",
+        GOOGLE_API_KEY="key",
+    )
+    own = str({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_CONFIG_FILE": None, "GOOGLE_API_KEY": "key"})
+    nothing = str({"AWS_ACCESS_KEY_ID": None, "AWS_CONFIG_FILE": os.devnull, "GOOGLE_API_KEY": None})
+    assert found == {"before": own, "connector": nothing, "operator": own, "after": nothing}
