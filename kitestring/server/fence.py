@@ -91,8 +91,8 @@ class Fence:
 
     @contextlib.contextmanager
     def trusted(self) -> Iterator[None]:
-        """What the operator chose (the address of Vault) is not checked, in this thread, and has the credentials of this
-        machine."""
+        """What the operator chose (the address of Vault) is not checked, in this thread. It gets the machine's
+        credentials."""
         self._own.trusted = True
         before = self._exchanged(self._credentials)
         try:

@@ -48,7 +48,7 @@ class Settings(Config):
     attempts: int = option(3, ge=1, le=20)
     """How often a job is tried before it has failed."""
     memory_mb: int = option(0, ge=0)
-    """The most memory a sync may take, in MB; 0 is no limit."""
+    """The most memory a sync may take beyond what its process has at its start, in MB, at least 100; 0 is no limit."""
     cpu_s: int = option(0, ge=0)
     """The most processor time a sync may take, in seconds; 0 is no limit."""
     pause_after: int = option(20, ge=0)
@@ -91,6 +91,13 @@ class Settings(Config):
     """Whose addresses become users with `oidc_create`: `example.com,example.org`."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
     """What is logged: debug, info, warning or error."""
+
+    @field_validator("memory_mb")
+    @classmethod
+    def _enough(cls, memory: int) -> int:
+        if 0 < memory < 100:
+            raise ValueError("no sync gets along with less than 100 MB; 0 is no limit")
+        return memory
 
     @field_validator("allowed_networks")
     @classmethod

@@ -10,7 +10,11 @@ from kitestring.errors import ConnectorError, KitestringError
 
 
 def limit(limits: Mapping[str, Any]) -> None:
-    """Bound this process by `memory_mb` and `cpu_s`, as far as the system can. No core dump: secrets are in it."""
+    """Bound this process by `memory_mb` and `cpu_s`, as far as the system can. No core dump: secrets are in it.
+
+    What the process has at its start, packages that a nest has imported for all its children, does not count: a limit
+    below it would let not even a thread begin.
+    """
     try:
         import resource
     except ImportError:  # pragma: no cover - not on Windows
@@ -25,9 +29,19 @@ def limit(limits: Mapping[str, Any]) -> None:
     memory, seconds = int(limits.get("memory_mb") or 0) << 20, int(limits.get("cpu_s") or 0)
     if memory:
         # What is allocated; the address space (RLIMIT_AS) is many times that with threads and Arrow.
+        memory += allocated()
         bound(resource.RLIMIT_DATA, memory, memory)
     if seconds:
         bound(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU, and SIGKILL for who takes no notice
+
+
+def allocated() -> int:
+    """Bytes of this process that count for RLIMIT_DATA; 0 where the system does not say."""
+    try:
+        with open("/proc/self/status") as file:
+            return next((int(line.split()[1]) << 10 for line in file if line.startswith("VmData:")), 0)
+    except OSError:
+        return 0
 
 
 def judged(error: KitestringError, limits: Mapping[str, Any]) -> KitestringError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from connections import attempts_of, connection, ended, enqueue, plan_of, until
 
+from kitestring.errors import ConfigError
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.jobs.nest import Nest
@@ -68,3 +70,26 @@ def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
     first = until(lambda: attempts_of(context, job_id)[:1], lambda rows: rows and rows[0].error, 120)[0]
     assert "more than the 2 s of processor time" in first.error["message"]
     assert "KITESTRING_CPU_S" in first.error["hint"]
+
+
+def test_what_a_process_had_before_its_limit_does_not_count() -> None:
+    program = """
+import threading
+from kitestring.server.jobs.limits import limit
+before = bytearray(300 << 20)
+limit({"memory_mb": 100})
+ended = threading.Event()
+threading.Thread(target=ended.set).start()
+print(ended.wait(5))
+try:
+    bytearray(200 << 20)
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["True", "refused"], done.stderr
+
+
+def test_a_limit_under_which_nothing_could_run_is_refused() -> None:
+    with pytest.raises(ConfigError, match="less than 100 MB"):
+        Settings.of({"KITESTRING_MEMORY_MB": "20"})
