@@ -73,7 +73,8 @@ class Duckdb(Destination):
 
     def check(self) -> None:
         path = Path(self.path).expanduser()
-        nearest = next(one for one in [path, *path.absolute().parents] if one.exists())
+        with self._translated():
+            nearest = next(one for one in [path, *path.absolute().parents] if one.exists())
         if path.is_dir() or (nearest != path and not nearest.is_dir()):
             raise ConfigError(f"{nearest} is no place for a database file", hint="Choose another `path`.")
         if not os.access(nearest, os.W_OK):
@@ -141,8 +142,9 @@ class Duckdb(Destination):
             db.execute(f"DROP TABLE IF EXISTS {shadow(self, stream)}")
 
     def count(self, stream: Stream) -> int | None:
-        if self._connection is None and not Path(self.path).expanduser().exists():
-            return 0
+        with self._translated():
+            if self._connection is None and not Path(self.path).expanduser().exists():
+                return 0
         table = target(self, stream)
         if not self._types(table):
             return 0

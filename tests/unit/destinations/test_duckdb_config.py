@@ -19,3 +19,13 @@ def test_the_path_may_be_called_as_airbytes_connector_calls_it(tmp_path: Path) -
 def test_motherduck_is_refused_not_ignored() -> None:
     with pytest.raises(ks.ConfigError, match="not there yet"):
         Duckdb.load({"destination_path": "md:", "motherduck_api_key": "a key"})
+
+
+def test_a_path_that_no_file_system_takes_is_told(tmp_path: Path) -> None:
+    long = Duckdb(path=str(tmp_path / f"{'x' * 300}.duckdb"))
+    with pytest.raises(ks.ConfigError, match="File name too long"):
+        long.check()
+    result = ks.sync(ks.source("sample", {"count": 3}), long, ["users"])
+    assert result.status == "failed"
+    assert isinstance(result.error, ks.ConfigError)
+    assert "cannot be used" in result.error.message
