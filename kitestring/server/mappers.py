@@ -39,6 +39,8 @@ def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
         if chosen.get("primaryKey"):
             read = replace(read, primary_key=tuple(map(tuple, chosen["primaryKey"])))
         compiled(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])
+        # With what was left out: clients of Airbyte's API decode no mapper without it.
+        plain = [one.model_dump(exclude_none=True) for one in mapper.load(plain, name)]
     except ConfigError as error:
         raise Problem(422, error.message, hint=error.hint) from error
     ids = [str(one.get("id") or uuid.uuid4()) for one in given]

@@ -110,5 +110,11 @@ def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tm
         again = connections.configured(connections.discover(context, row.source_id), [stream])
         assert [one["id"] for one in again[0]["mappers"]] == ids
         (told,) = export.link_of(db, row)["streams"]
-    assert told["mappers"][0] == {"type": "hashing", "target_field": "email"}
+    whole = {"target_field": "email", "method": "SHA-256", "field_name_suffix": ""}
+    assert told["mappers"][0] == {"type": "hashing", **whole}
+    assert stream["mappers"][0]["mapperConfiguration"] == {
+        "targetField": "email",
+        "method": "SHA-256",
+        "fieldNameSuffix": "",
+    }
     assert told["mappers"] == mappers.plain(stream["mappers"], "users")

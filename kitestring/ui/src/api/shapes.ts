@@ -101,6 +101,7 @@ export interface ConfiguredStream {
   cursorField?: string[];
   primaryKey?: string[][];
   selectedFields?: { fieldPath: string[] }[];
+  destinationObjectName?: string | null;
   mappers?: { type: string }[];
   last: (StreamResult & { jobId: number; kind: string; endedAtMs: number | null }) | null;
 }

@@ -37,6 +37,7 @@ export function StreamRow({
     isIncremental(stream.syncMode) && stream.cursorField?.length ? `cursor ${stream.cursorField.join('.')}` : undefined,
     stream.primaryKey?.length ? `key ${stream.primaryKey.map((path) => path.join('.')).join(', ')}` : undefined,
     stream.selectedFields?.length ? `${stream.selectedFields.length} fields` : undefined,
+    stream.destinationObjectName && stream.destinationObjectName !== stream.name ? `written as ${stream.destinationObjectName}` : undefined,
     stream.mappers?.length ? `mapped: ${stream.mappers.map((one) => one.type).join(', ')}` : undefined,
   ].filter(Boolean);
   return (

@@ -50,12 +50,23 @@ connection = client.connections.create_connection(
         configurations=models.StreamConfigurationsInput(
             streams=[
                 models.StreamConfiguration(
-                    name="users", sync_mode=models.ConnectionSyncModeEnum.INCREMENTAL_DEDUPED_HISTORY
+                    name="users",
+                    sync_mode=models.ConnectionSyncModeEnum.INCREMENTAL_DEDUPED_HISTORY,
+                    mappers=[  # version 1.0.1 cannot decode one: the encryption of its union wants an `algorithm`
+                        models.ConfiguredStreamMapper(
+                            type=models.StreamMapperType.HASHING,
+                            mapper_configuration=models.Hashing(
+                                target_field="email", method=models.HashingMethod.SHA_256, field_name_suffix="_hash"
+                            ),
+                        )
+                    ],
                 )
             ]
         ),
     )
 ).connection_response
+(stream,) = connection.configurations.streams
+assert stream.mappers[0].mapper_configuration.target_field == "email", stream
 job = client.jobs.create_job(
     models.JobCreateRequest(connection_id=connection.connection_id, job_type=models.JobTypeEnum.SYNC)
 ).job_response

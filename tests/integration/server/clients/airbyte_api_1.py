@@ -191,7 +191,9 @@ connection = ok(
             configurations=models.StreamConfigurations(
                 streams=[
                     models.StreamConfiguration(
-                        name="users", sync_mode=models.ConnectionSyncModeEnum.INCREMENTAL_DEDUPED_HISTORY
+                        name="users",
+                        sync_mode=models.ConnectionSyncModeEnum.INCREMENTAL_DEDUPED_HISTORY,
+                        destination_object_name="people",
                     )
                 ]
             ),
@@ -202,6 +204,8 @@ connection = ok(
     ),
 ).connection_response
 assert connection.schedule.cron_expression == "0 0 12 * * ? UTC", connection.schedule
+(stream,) = connection.configurations.streams
+assert stream.destination_object_name == "people", stream
 ok(
     "get_connection",
     client.connections.get_connection(request=api.GetConnectionRequest(connection_id=connection.connection_id)),
