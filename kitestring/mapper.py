@@ -17,6 +17,7 @@ from kitestring.config import Config, option, secret
 from kitestring.errors import ConfigError
 
 KINDS = ("hashing", "field-renaming", "field-filtering", "row-filtering", "encryption")
+DEEPEST = 40
 REFERENCE = re.compile(r"\$\{[^{}]+\}")
 
 
@@ -156,7 +157,18 @@ def load(values: Any, stream: str) -> list[Any]:
     return [one(value, number, stream) for number, value in enumerate(values, 1)]
 
 
+def is_deep(node: Any, most: int = DEEPEST) -> bool:
+    """Whether a JSON value has more levels than conditions may have."""
+    inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
+    return any(most == 0 or is_deep(one, most - 1) for one in inner)
+
+
 def one(value: Any, number: int, stream: str) -> Any:
+    if is_deep(value):
+        raise ConfigError(
+            f"the mapper {number} of {stream} is nested more than {DEEPEST} levels deep",
+            hint="Put the conditions side by side in one AND or OR.",
+        )
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind not in KINDS:
         raise ConfigError(
@@ -188,6 +200,8 @@ def from_api(given: Any, stream: str) -> list[dict[str, Any]]:
     """Mappers of Airbyte's API in this project's spelling. `ConfigError` for what is no mapper at all."""
     made: list[dict[str, Any]] = []
     for number, value in enumerate(given, 1):
+        if is_deep(value):
+            one(value, number, stream)
         settings = value.get("mapperConfiguration") if isinstance(value, Mapping) else None
         if not isinstance(settings, Mapping):
             raise ConfigError(

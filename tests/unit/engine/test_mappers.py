@@ -295,3 +295,13 @@ def test_the_spelling_of_airbytes_api_goes_both_ways() -> None:
     assert mapper.from_api(told, "people") == plain
     with pytest.raises(ConfigError, match="the mapper 1 of people has no mapperConfiguration"):
         mapper.from_api([{"type": "hashing"}], "people")
+
+
+def test_conditions_that_are_nested_without_end_are_refused() -> None:
+    deep: dict[str, Any] = {"type": "EQUAL", "fieldName": "id", "comparisonValue": "1"}
+    for _ in range(900):
+        deep = {"type": "NOT", "conditions": [deep]}
+    with pytest.raises(ConfigError, match="more than 40 levels deep"):
+        mapper.from_api([{"type": "row-filtering", "mapperConfiguration": {"conditions": deep}}], "people")
+    with pytest.raises(ConfigError, match="more than 40 levels deep"):
+        mapped([{"type": "row-filtering", "conditions": deep}])

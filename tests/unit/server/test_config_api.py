@@ -99,6 +99,28 @@ def test_a_catalog_that_comes_back_changes_nothing_and_what_it_selects_is_moved(
     assert "full_refresh with soft_delete, which is not supported" in refused["detail"]
 
 
+def test_mappers_come_and_go_in_a_catalog_and_what_is_none_is_refused(
+    context: Context, config: Config, tmp_path: Path
+) -> None:
+    connection = joined(context, tmp_path, [{"name": "users", "syncMode": "full_refresh_append"}])
+    catalog = config.ask("web_backend/connections/get", connectionId=connection)["syncCatalog"]
+    users = next(one["config"] for one in catalog["streams"] if one["stream"]["name"] == "users")
+    users |= {"aliasName": "people", "hashedFields": [{"fieldPath": ["email"]}]}
+    config.ask("connections/update", connectionId=connection, syncCatalog=catalog)
+    again = config.ask("web_backend/connections/get", connectionId=connection)["syncCatalog"]
+    shown = next(one["config"] for one in again["streams"] if one["stream"]["name"] == "users")
+    assert shown["aliasName"] == "people"
+    (hashing,) = shown["mappers"]
+    assert hashing["mapperConfiguration"] == {
+        "targetField": "email",
+        "method": "SHA-256",
+        "fieldNameSuffix": "_hashed",
+    }
+    for wrong in ({"mappers": 5}, {"mappers": [None]}, {"hashedFields": [{"fieldPath": []}]}, {"hashedFields": [7]}):
+        users |= {"mappers": None, "hashedFields": None, **wrong}
+        config.ask("connections/update", 422, connectionId=connection, syncCatalog=catalog)
+
+
 def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_path: Path) -> None:
     workspace = workspace_of(config)
     definitions = config.ask("source_definitions/list")["sourceDefinitions"]

@@ -82,10 +82,10 @@ def wanted(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
         if not isinstance(one, Mapping) or not isinstance(one.get("name"), str) or not isinstance(how, Mapping):
             raise Problem(422, f"the stream {number} of syncCatalog has no name", hint="Give stream.name and config.")
         if how.get("selected", True):
-            chosen.append(choice(one, how))
+            chosen.append((one, how))
     try:
-        return connections.configured(catalog, chosen)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return connections.configured(catalog, [choice(one, how) for one, how in chosen])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Problem(
             422, f"syncCatalog cannot be understood: {error}", hint="Change the one that the connection has now."
         ) from error
