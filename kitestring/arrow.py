@@ -3,8 +3,8 @@
 The rules, for a field of the schema and the value of a record:
 
 - missing and null are null; every column can be null;
-- an integer in a `number` field becomes a float if the float is the same number; a float in an `integer` field is taken
-  if it is whole; nothing else turns into a number or a boolean;
+- an integer in a `number` field becomes a float if the float is the same number, and so do the texts "NaN", "Infinity"
+  and "-Infinity"; a float in an `integer` field is taken if it is whole; nothing else turns into a number or a boolean;
 - `date-time` is a timestamp in microseconds, UTC (a text without an offset is read as UTC; finer digits are cut), and
   `date` a date;
 - in a `string` field a text is itself, and every other value is its JSON text: `12`, `true`, `{"a": 1}`;
@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from kitestring.json_codec import SPECIAL_FLOATS, TooDeepError, dumps_text, without_surrogates
 from kitestring.types import Record, Reject
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ def fitting(type_: pa.DataType) -> Callable[[Any], Any]:
 
 def fit_integer(value: Any) -> int:
     if isinstance(value, int | Decimal | float) and not isinstance(value, bool):
+        if isinstance(value, Decimal) and value.adjusted() > DECIMAL_DIGITS:  # int() would write out 1e1000000000
+            raise Misfit("an integer of 64 bits")
         try:
             if value == (whole := int(value)):
                 if whole in INT64:
@@ -166,10 +167,14 @@ def fit_float(value: Any) -> float:
             number = float(value)
         except OverflowError:
             raise Misfit("a number of 64 bits") from None
+        if math.isinf(number) and not (isinstance(value, Decimal) and value.is_infinite()):
+            raise Misfit("a number of 64 bits")
         # A decimal fraction is rarely a float exactly; a whole number that is not would lose digits of an identifier.
         if isinstance(value, Decimal) or int(number) == value:
             return number
         raise Misfit("a number of 64 bits without losing digits")
+    if isinstance(value, str) and value in SPECIAL_FLOATS:  # as `json_codec` writes them
+        return SPECIAL_FLOATS[value]
     raise Misfit("number")
 
 
@@ -270,40 +275,23 @@ def fit_null(value: Any) -> None:
 def text(value: Any) -> str:
     """A text is itself (half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD), all else its JSON text."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return without_surrogates(value)
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
-    return json_text(value)
-
-
-def json_text(value: Any) -> str:
-    """JSON of any value that a record holds: big integers, decimals as numbers with all digits, bytes as base64."""
     try:
-        return orjson.dumps(value, default=json_value, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # Integers over 64 bits and half surrogates are not for orjson.
-        return json.dumps(value, default=lambda item: json_value(item, exact=False), separators=(",", ":"))
-
-
-def json_value(value: Any, *, exact: bool = True) -> Any:
-    """What stands in JSON for a value that JSON does not know. `exact`: as a fragment that only orjson takes."""
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            return None
-        return orjson.Fragment(str(value)) if exact else str(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode()
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
-    return str(value)
+        return dumps_text(value)
+    except TooDeepError as error:
+        raise Misfit(f"a text: {error}") from None
 
 
 def shown(value: Any) -> str:
     """A value with its type, short, for a reason."""
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
     kind = kinds.get(type(value), type(value).__name__)
-    written = repr(value)
+    try:
+        written = repr(value)
+    except RecursionError:
+        written = "of many levels"
     return f"the {kind} {written if len(written) <= 60 else written[:57] + '…'}"
 
 
@@ -326,6 +314,8 @@ def inferred(values: Iterable[Any]) -> pa.DataType:
         return pa.float64() if exact else pa.string()
     if kinds <= {int, Decimal}:
         return decimal_of(present)
+    if kinds <= {int, float, Decimal}:
+        return decimal_of(Decimal(repr(value)) if type(value) is float else value for value in present)
     if kinds == {bytes}:
         return pa.binary()
     if kinds == {dt.date}:
@@ -341,7 +331,7 @@ def decimal_of(numbers: Iterable[int | Decimal]) -> pa.DataType:
 
     whole = scale = 0
     for number in map(Decimal, numbers):
-        if not number.is_finite():
+        if not number.is_finite() or abs(number.adjusted()) > DECIMAL_DIGITS:
             return pa.string()
         _, digits, exponent = number.as_tuple()
         assert isinstance(exponent, int)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.errors import ConfigError, ConnectorError
+from kitestring.paths import at
 from kitestring.types import (
     Catalog,
     Checkpoint,
     Failed,
     Partition,
-    Path,
     Record,
     Reject,
     State,
@@ -185,13 +185,3 @@ def declared_streams(source: type[Source]) -> dict[str, Declared]:
             if isinstance(declared, Declared):
                 found[declared.stream.name] = declared
     return found
-
-
-def at(record: Mapping[str, Any], path: Path) -> Any:
-    """The value at a path, or None where the path leads nowhere."""
-    value: Any = record
-    for part in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value

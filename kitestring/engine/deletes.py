@@ -8,7 +8,7 @@ from typing import Any
 
 from kitestring.batch import Batch
 from kitestring.engine.mapped import FILTERED
-from kitestring.source import at
+from kitestring.paths import at
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream, WriteMode
 
 Key = tuple[Any, ...]

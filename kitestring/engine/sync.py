@@ -27,7 +27,8 @@ from kitestring.engine.selection import Route, Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
-from kitestring.source import Source, at
+from kitestring.paths import at
+from kitestring.source import Source
 from kitestring.types import COUNTS, GLOBAL, Catalog, Reject, State
 
 log = logging.getLogger("kitestring.engine")

@@ -11,7 +11,8 @@ from pydantic import Field, PrivateAttr
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
-from kitestring.source import Item, Source, at
+from kitestring.paths import at
+from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, Receipt, Record, States, Stream, SyncMode, WriteMode
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from kitestring import arrow
+from kitestring import arrow, json_codec
 from kitestring.batch import Batch
-from kitestring.source import at
+from kitestring.paths import at
 from kitestring.types import Path, Reject, Stream
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
 def line(row: Mapping[str, Any]) -> bytes:
-    return arrow.json_text(row).encode()
+    return json_codec.dumps(row)
 
 
 def compressed(data: Any, compression: str) -> Any:

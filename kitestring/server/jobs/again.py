@@ -15,9 +15,10 @@ from kitestring.engine import MemoryStates, Selection
 from kitestring.engine.holding import Holdings
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
+from kitestring.paths import at
 from kitestring.server.jobs.actions import selections
 from kitestring.server.jobs.syncing import catalog_of, copied, ends, kept, key_in
-from kitestring.source import Item, Source, at, declared_streams
+from kitestring.source import Item, Source, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
 
 if TYPE_CHECKING:

@@ -327,7 +327,12 @@ def test_json_lines_hold_the_records_as_they_came(tmp_path):
     (file,) = (tmp_path / "things").iterdir()
     (line,) = file.read_text().splitlines()
     found = json.loads(line)
-    assert (found["id"], found["text"], found["d"], found["b"]) == (2**70, record["text"], record["d"], "/w==")
+    assert (found["id"], found["text"], found["d"], found["b"]) == (
+        2**70,
+        "line\nbreak\x00 \ufffd",
+        record["d"],
+        "/w==",
+    )
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -1,0 +1,81 @@
+"""The identity of a record: its primary key as typed values, compared the same way wherever records meet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from kitestring import json_codec
+from kitestring.paths import at
+from kitestring.types import Path, Record
+
+Identity: TypeAlias = tuple[Hashable, ...]
+
+
+def typed(value: Any) -> Hashable:
+    """A value as something to compare by: equal where the values are the same and of the same kind.
+
+    Numbers are one kind and compare by their value (1 = 1.0, as in JSON Schema); booleans, texts, bytes, dates, times
+    and moments are kinds of their own, so 1 ≠ "1" ≠ True. An object has no order, NaN equals itself.
+    """
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, bool):
+        return "boolean", bool(value)
+    if isinstance(value, float):
+        return ("NaN", "") if math.isnan(value) else Decimal(repr(float(value)))
+    if isinstance(value, Decimal):
+        return ("NaN", "") if value.is_nan() else value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "bytes", bytes(value)
+    if isinstance(value, Mapping):
+        return "object", frozenset((key, typed(inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "array", *map(typed, value)
+    if isinstance(value, dt.datetime):
+        return "moment", value if value.tzinfo is None else value.astimezone(dt.UTC)
+    if isinstance(value, int | str):
+        return value
+    return kind.__name__, value if isinstance(value, Hashable) else json_codec.dumps(value)
+
+
+def text_of(value: Any) -> Hashable:
+    """A value of a field that is declared as text: what is stored of it, so 1 = "1"."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return value if isinstance(value, str) else json_codec.dumps_text(value)
+
+
+def identifier(paths: Sequence[Path], schema: Mapping[str, Any]) -> Callable[[Record], Identity]:
+    """A function that gives the identity of a record: its values at the paths, typed.
+
+    A field that the schema declares as text and nothing else is compared as text, since that is what is stored of it.
+    A part that is missing is None.
+    """
+    readers = [(path, text_of if is_text(schema, path) else typed) for path in paths]
+    if len(readers) == 1 and len(readers[0][0]) == 1:
+        (name,), convert = readers[0]
+        return lambda record: (convert(record.get(name)),)
+    return lambda record: tuple(convert(at(record, path)) for path, convert in readers)
+
+
+def is_text(schema: Mapping[str, Any], path: Path) -> bool:
+    """Whether the field at this path is declared as text, null aside, and as no special kind of it."""
+    field: Any = schema
+    for part in path:
+        field = (field.get("properties") or {}).get(part) if isinstance(field, Mapping) else None
+    if (
+        not isinstance(field, Mapping)
+        or field.get("format") in ("date-time", "date", "time")
+        or "airbyte_type" in field
+    ):
+        return False
+    kinds = field.get("type")
+    kinds = [kinds] if isinstance(kinds, str) else kinds or []
+    return "contentEncoding" not in field and set(kinds) - {"null"} == {"string"}

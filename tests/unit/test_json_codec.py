@@ -1,0 +1,173 @@
+"""The one reader and writer of JSON."""
+
+import datetime as dt
+import json
+import math
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitestring.json_codec import ANY_DEPTH, JsonError, TooDeepError, dumps, dumps_text, loads
+
+
+def same(value, wanted):
+    assert value == wanted
+    assert type(value) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9223372036854775807", 2**63 - 1),
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2**64),
+        ("-9223372036854775809", -(2**63) - 1),
+        ("-123456789012345678901", -123456789012345678901),
+        ("0.1", 0.1),
+        ("0.30000000000000004", 0.30000000000000004),
+        ("0.10000000000000001", 0.1),
+        ("52.520006599999995", 52.520006599999995),
+        ("1234567890123.456789", Decimal("1234567890123.456789")),
+        ("-0.12345678901234567890123456789012345678", Decimal("-0.12345678901234567890123456789012345678")),
+        ("12345678901234567890.5", Decimal("12345678901234567890.5")),
+        ("1e400", Decimal("1e400")),
+        ("1e5", 1e5),
+        ("1e-400", 0.0),
+    ],
+)
+@pytest.mark.parametrize("frame", ["{}", " {} ", "[{}]", '{{"a":{}}}', "[1,\n{}]", '{{"text": "é \\u00e9", "a": {} }}'])
+def test_a_number_is_the_number_that_was_sent(text, value, frame):
+    read = loads(frame.format(text).encode())
+    while isinstance(read, dict | list):
+        read = read[-1] if isinstance(read, list) else read["a"]
+    same(read, value)
+
+
+def test_one_long_number_among_many_records_is_found():
+    rows = [{"id": n, "at": "2024-05-01T10:00:00.123456Z", "text": "call 12345678901234567890"} for n in range(1000)]
+    rows[700]["id"] = 2**64
+    assert loads(json.dumps(rows).encode()) == rows
+    rows[701]["price"] = Decimal("0.1234567890123456789")
+    assert loads(dumps(rows)) == rows
+    many = [{"lat": 52.520006599999995, "lon": 13.404953999999975} for _ in range(1000)]
+    assert loads(dumps(many)) == many
+    many[500]["lat"] = Decimal("52.52000659999999512345")
+    assert loads(dumps(many)) == many
+
+
+def test_an_endless_number_is_no_attack():
+    digits = "1" * 100_000
+    assert str(loads(digits)) == digits
+    assert loads("1e1000000000") == Decimal("1e1000000000")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'"cut \\ud83d"', "cut \ufffd"),
+        (b'"cut \\ude00 here"', "cut \ufffd here"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'"\\\\ud83d"', "\\ud83d"),
+        (b'"\\\\\\ud83d"', "\\\ufffd"),
+        (b'"\\ud83d\\ud83d\\ude00"', "\ufffd\U0001f600"),
+        (b'{"\\ud83d": 1}', {"\ufffd": 1}),
+        (b'"a\\u0000b"', "a\x00b"),
+        ('"cut \ud83d"', "cut \ufffd"),
+        (b"\xef\xbb\xbf[1]", [1]),
+        ("\ufeff[1]", [1]),
+        ('{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+        ('{"a": "é"}'.encode("utf-32"), {"a": "é"}),
+        (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+    ],
+)
+def test_what_other_readers_refuse_is_read(text, value):
+    same(loads(text), value)
+
+
+def test_nan_is_read_as_a_float():
+    assert math.isnan(loads(b"[NaN]")[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[1,]", b'{"a" 1}', b"<html>", b"nul", b"[1 2]", b"'a'", b'"\xe9"', b"01", b'"a\nb"', b"[1]x"],
+)
+def test_what_is_no_json_is_an_error_without_the_text(text):
+    with pytest.raises(JsonError) as caught:
+        loads(text)
+    assert "html" not in str(caught.value)
+
+
+@pytest.mark.parametrize("levels", [1_500, 20_000])
+def test_nesting_of_any_depth_is_read_and_written_where_that_is_asked_for(levels):
+    for text in (
+        '{"n":' * levels + '[1,{"x":"\\"y"},[],{},null,true,-1.5e3,123456789012345678901]' + "}" * levels,
+        "[" * levels + "]" * levels,
+        '[1,{"a":' * levels + "{}" + "}]" * levels,
+    ):
+        value = loads(text)
+        assert dumps_text(value, levels=ANY_DEPTH) == text.replace("-1.5e3", "-1500.0")
+        with pytest.raises(TooDeepError, match="1,000 levels"):
+            dumps(value)
+
+
+@pytest.mark.parametrize(
+    "end", ["]" * 1999 + "}", "]" * 1999, "]" * 2001, "]" * 2000 + " x", ",1" + "]" * 1999, "1" + "]" * 2000]
+)
+def test_deep_nesting_that_is_broken_is_an_error(end):
+    with pytest.raises(JsonError):
+        loads("[" * 2000 + "1 " + end)
+
+
+def test_what_json_does_not_know_is_written_in_one_way():
+    at = dt.datetime(2024, 5, 1, 10, tzinfo=dt.UTC)
+    record = {
+        "big": 2**70, "price": Decimal("1.10"), "huge": Decimal("1E+400"), "nan": math.nan, "inf": -math.inf,
+        "no": Decimal("NaN"), "photo": b"\x89PNG", "none": None, "pair": (1, 2), "at": at, "day": at.date(),
+        "cut": "\ud83d", "halves": "\ud83d\ude00", 1: "key", "minus": -0.0,
+    }  # fmt: skip
+    wanted = (
+        '{"big":1180591620717411303424,"price":1.10,"huge":1E+400,"nan":"NaN","inf":"-Infinity","no":"NaN",'
+        '"photo":"iVBORw==","none":null,"pair":[1,2],"at":"2024-05-01T10:00:00+00:00","day":"2024-05-01",'
+        '"cut":"\ufffd","halves":"\U0001f600","1":"key","minus":-0.0}'
+    )
+    assert dumps_text(record) == wanted
+    # Without what orjson refuses, the same.
+    for name in ("big", "cut", "halves"):
+        del record[name]
+    assert json.loads(dumps(record)) == {k: v for k, v in json.loads(wanted).items() if k in map(str, record)}
+
+
+def test_a_value_that_holds_itself_is_refused():
+    value: list[object] = [2**70]
+    value.append(value)
+    with pytest.raises(TooDeepError, match="levels"):
+        dumps(value)
+
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda n: not n or abs(n) > Decimal("1e-300"))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | numbers | st.floats(-1e300, 1e300) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def digits(value):
+    """The value with its floats as the decimals that they show."""
+    match value:
+        case float():
+            return Decimal(repr(value)) if abs(value) > 1e-300 else 0
+        case dict():
+            return {key: digits(inner) for key, inner in value.items()}
+        case list():
+            return [digits(inner) for inner in value]
+    return value
+
+
+@given(json_values)
+def test_what_is_written_is_read_again(value):
+    assert digits(loads(dumps(value))) == digits(value)
+    assert digits(loads(dumps(value, sort_keys=True))) == digits(value)
