@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -88,11 +89,42 @@ def show(ctx: typer.Context, job: Annotated[int, JOB], as_json: Annotated[bool, 
         typer.echo(json.dumps(found, indent=2))
         return
     for one in found["history"]:
-        line = f"attempt {one['number']}: {one['status']}  {moment(one['startedAtMs'])} to {moment(one['endedAtMs'])}"
-        typer.echo(line)
+        until = f"to {moment(one['endedAtMs'])}" if one["endedAtMs"] is not None else "until now"
+        typer.echo(f"attempt {one['number']}: {one['status']}  {moment(one['startedAtMs'])} {until}")
         if one["error"]:
             typer.echo(f"  {one['error'].get('message', '')}")
-    display.summary(result_of(f"job {job} ({found['kind']})", found), given_of(ctx).secrets)
+    if found["endedAtMs"] is None:
+        underway(found)
+    else:
+        display.summary(result_of(f"job {job} ({found['kind']})", found), given_of(ctx).secrets)
+
+
+def underway(job: dict[str, Any]) -> None:
+    """Where a job stands that has not ended: its last attempt's progress, and what it waits for."""
+    from kitestring.cli.output import count, size, span, table
+
+    last = job["history"][-1] if job["history"] else {}
+    progress = last.get("progress") or {}
+    streams = progress.get("streams") or last.get("durable") or {}  # progress comes with the first renewal of the lease
+    rows = [
+        [name, one["status"], count(one["read"]), count(one["written"]), size(one.get("bytes", 0))]
+        for name, one in streams.items()
+    ]
+    if job["status"] == "running" and rows:
+        table(["Stream", "Status", "Read", "Written", "Size"], rows, right=range(2, 5))
+        waiting = progress.get("waiting")
+        if waiting:
+            typer.echo(f"It waits {span(waiting['seconds'])}: {waiting.get('reason') or 'no reason was given'}.")
+    if job["status"] == "running":
+        standing = f"running for {span(max(time.time() - job['startedAtMs'] / 1000, 0.0))}"
+    elif job["status"] == "incomplete":
+        standing = f"incomplete, its next attempt is due at {moment(job['runAfterMs'])}"
+    else:
+        standing = f"{job['status']}, due at {moment(job['runAfterMs'])}"
+    if job["cancelRequested"]:
+        standing += ", asked to stop"
+    records = f"; {count(job['records'])} records are delivered so far" if job["history"] else ""
+    typer.echo(f"job {job['jobId']} ({job['kind']}): {standing}{records}")
 
 
 @app.command()

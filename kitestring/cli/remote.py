@@ -97,17 +97,22 @@ def follow(progress: Progress, job: Mapping[str, Any]) -> None:
 
 
 def result_of(name: str, job: Mapping[str, Any]) -> Result:
-    """A job of a server as the result of a sync here: the figures of its attempts added up."""
+    """A job of a server that has ended as the result of a sync here: the figures of its attempts added up.
+
+    Of an attempt that another followed only that counts which its checkpoints cover: the other has read the rest again.
+    """
     from kitestring.engine import Result
-    from kitestring.engine.result import Status, StreamResult
+    from kitestring.engine.result import COUNTS, Status, StreamResult
 
     streams: dict[str, StreamResult] = {}
     for attempt in job["history"]:
         for key, told in (attempt["streams"] or {}).items():
             shown = streams.setdefault(key, StreamResult(key))
-            for field in ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered"):
-                setattr(shown, field, getattr(shown, field) + int(told.get(field, 0)))
-            shown.nbytes += int(told.get("bytes", 0))
+            last = attempt is job["history"][-1]
+            counts = told if last else (attempt.get("durable") or {}).get(key) or {}
+            for field in ("read", *COUNTS):
+                setattr(shown, field, getattr(shown, field) + int(counts.get(field, 0)))
+            shown.nbytes += int(counts.get("bytes", 0))
             shown.seconds += float(told.get("seconds", 0.0))
             shown.status = Status(told.get("status", "failed"))
             shown.suspicions = list(told.get("suspicions") or ())

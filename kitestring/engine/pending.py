@@ -13,7 +13,8 @@ from kitestring.batch import Batch
 from kitestring.errors import KitestringError
 from kitestring.types import Record, Reject, State
 
-Checkpoints: TypeAlias = list[tuple[str, State]]
+Checkpoints: TypeAlias = list[tuple[str, State, Mapping[str, int]]]
+"""Stream keys, states, and how many records of each stream a state covers more than the one before."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 from kitestring.errors import KitestringError
 
 MOST_SUSPICIONS = 5
+COUNTS = ("written", "unchanged", "deleted", "superseded", "filtered", "rejected")
+"""What can become of a record that was read; each is one of these."""
 
 
 class Status(StrEnum):
@@ -52,7 +54,7 @@ class StreamResult:
 
     @property
     def accounted(self) -> int:
-        return self.written + self.unchanged + self.deleted + self.rejected + self.superseded + self.filtered
+        return sum(getattr(self, name) for name in COUNTS)
 
     def as_dict(self) -> dict[str, Any]:
         return {

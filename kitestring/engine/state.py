@@ -8,10 +8,10 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.types import State
@@ -33,6 +33,15 @@ class StateStore(Protocol):
 
     def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
         """Hold this connection for one sync; `ConfigError` while another process holds it."""
+
+
+@runtime_checkable
+class KeepsFigures(Protocol):
+    """Keeps the figures that checkpoints cover together with their states: one transaction, so that both or none are
+    there after a crash."""
+
+    def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
+        """Durable when it returns. `figures` by stream are as `Coverage.take` gives them."""
 
 
 class MemoryStates:

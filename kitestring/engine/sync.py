@@ -12,10 +12,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kitestring.batch import Batch
 from kitestring.destination import Counts, Destination
+from kitestring.engine.coverage import Coverage
 from kitestring.engine.ending import conclude, count_of
 from kitestring.engine.holding import Holdings
 from kitestring.engine.pending import Checkpoints, Pending, Step
@@ -24,17 +25,19 @@ from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status, StreamResult
 from kitestring.engine.selection import Route, Selection, routes
-from kitestring.engine.state import MemoryStates, StateStore
+from kitestring.engine.state import KeepsFigures, MemoryStates, StateStore
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.paths import at
 from kitestring.source import Source
-from kitestring.types import COUNTS, GLOBAL, Catalog, Reject, State
+from kitestring.types import COUNTS, GLOBAL, Catalog, Reject, State, WriteMode
 
 log = logging.getLogger("kitestring.engine")
 
 IDLE_S = 0.2
 FLUSH_AGE_S = 5.0
+FIRST_FLUSH_AGE_S = 1.0
+"""The first records of a stream wait less: a sync that is killed early has a checkpoint to go on from."""
 SAVE_EVERY_S = 0.2
 ALL_WRONG = 100
 
@@ -94,6 +97,7 @@ class Sync:
         self.max_rejects = max_rejects
         self.allow_empty = allow_empty
         self.result = Result(connection, {key: StreamResult(key) for key in self.routes})
+        self.coverage = Coverage(self.result.streams)
         self.pending = {key: Pending(key, destination.batch_rows, destination.batch_bytes) for key in self.routes}
         self.open: dict[str, Route] = {}
         self.ended: set[str] = set()
@@ -103,6 +107,7 @@ class Sync:
         self.holdings = Holdings({}, list)
         self.waiting = ""
         self.looked_at = 0.0
+        self.flushed: set[str] = set()
         self.unsaved: set[str] = set()
         self.saved_at = 0.0
 
@@ -201,24 +206,28 @@ class Sync:
         if item.suspicion:
             self.result.streams[item.stream].suspect(item.suspicion)
         if item.checkpoint is not None:
-            self._checkpoint(item.stream, item.checkpoint.state)
+            self._checkpoint(item.stream, item.checkpoint.state, item.covers)
+        else:
+            self.coverage.end(item.covers)
+            self.coverage.repeat(item.repeats)
 
-    def _checkpoint(self, key: str, state: State) -> None:
+    def _checkpoint(self, key: str, state: State, covers: Mapping[str, int]) -> None:
         """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
         route = self.routes.get(key)
         if route is not None and not route.read.incremental:
+            self.coverage.end(covers)
             return
         if route is None:  # shared by several streams: behind all of them
             for other in self.pending:
                 self._flush(other)
         elif self.pending[key]:
-            self.pending[key].checkpoints.append((key, state))
+            self.pending[key].checkpoints.append((key, state, covers))
             return
         last = self.writer.last(key if route is not None else None)
         if last is not None:
-            last.checkpoints.append((key, state))
+            last.checkpoints.append((key, state, covers))
         else:
-            self._merge([(key, state)])
+            self._merge([(key, state, covers)])
 
     def _flush_what_is_due(self) -> None:
         """Full, old, or, when all that waits is too much together, the largest."""
@@ -228,7 +237,7 @@ class Sync:
         if now - self.looked_at > IDLE_S:
             self.looked_at = now
             for key, pending in self.pending.items():
-                if pending and pending.age_s > FLUSH_AGE_S:
+                if pending and pending.age_s > (FLUSH_AGE_S if key in self.flushed else FIRST_FLUSH_AGE_S):
                     self._flush(key)
             if sum(pending.nbytes for pending in self.pending.values()) > 2 * self.destination.batch_bytes:
                 self._flush(max(self.pending, key=lambda key: self.pending[key].nbytes))
@@ -238,6 +247,7 @@ class Sync:
             self._push(key, *self.pending[key].take())
 
     def _push(self, key: str, batch: Batch, checkpoints: Checkpoints) -> None:
+        self.flushed.add(key)
         while self.writer.crowded:
             self._done(self.writer.complete())
         self.writer.push(Step(key, batch, checkpoints))
@@ -261,6 +271,8 @@ class Sync:
         cursor = self.routes[step.stream].read.cursor
         if cursor and step.last is not None:
             shown.lag_s = lag_of(at(step.last, cursor))
+        if self._only_adds(step.stream):
+            self.coverage.add(step.stream)
         self._merge(step.checkpoints)
         if step.ends:
             self._close(step.stream, step.error)
@@ -287,10 +299,16 @@ class Sync:
                 stream=key,
             )
 
-    def _merge(self, checkpoints: Sequence[tuple[str, State]]) -> None:
-        for key, state in checkpoints:
+    def _only_adds(self, key: str) -> bool:
+        """Whether records of the stream stay that were written before a crash, though all are read and added again."""
+        route = self.routes[key]
+        return not route.read.incremental and route.written.write_mode is WriteMode.append
+
+    def _merge(self, checkpoints: Checkpoints) -> None:
+        for key, state, covers in checkpoints:
             self.current[key] = self.source.merge(key, self.current.get(key, {}), state)
             self.unsaved.add(key)
+            self.coverage.cover(covers)
         self._save()
 
     def _deleting(self, route: Route) -> None:
@@ -308,9 +326,14 @@ class Sync:
 
     def _save(self, now: bool = False) -> None:
         """Save what moved, a few times a second at most: a checkpoint that is not saved is only read again."""
-        if self.unsaved and (now or time.monotonic() - self.saved_at > SAVE_EVERY_S):
-            for key in sorted(self.unsaved):
-                self.states.save(self.connection, key, self.current[key])
+        if now or time.monotonic() - self.saved_at > SAVE_EVERY_S:
+            states = {key: self.current[key] for key in sorted(self.unsaved)}
+            figures = self.coverage.take()
+            if not isinstance(self.states, KeepsFigures):
+                for key, state in states.items():
+                    self.states.save(self.connection, key, state)
+            elif states or figures:
+                self.states.save_all(self.connection, states, figures)
             self.unsaved.clear()
             self.saved_at = time.monotonic()
 
@@ -338,6 +361,7 @@ class Sync:
                 if state:
                     self.current[key] = state
                     self.unsaved.add(key)
+            self.coverage.close(key)
         self._save(now=True)
         del self.open[key]
         shown = self.progress.streams[key]

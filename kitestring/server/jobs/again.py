@@ -22,6 +22,7 @@ from kitestring.source import Item, Source, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
 
 if TYPE_CHECKING:
+    from kitestring.server.jobs.channel import Upward
     from kitestring.server.jobs.child import Told
 
 log = logging.getLogger("kitestring.jobs")
@@ -131,15 +132,31 @@ def backfill(told: Told) -> Any:
                 "Refresh the stream instead.",
                 stream=read.key,
             )
-        states = MemoryStates()
+        states = WindowStates(told.up)
         state = state_from(source, read, (given.get("states") or {}).get(read.key, {}), start)
         states.save(str(given["connection"]), read.key, state)
         window = Window.over(source, read, end)
         result = copied(told, window, destination, catalog, [one], states)
         holdings = Holdings((given.get("states") or {}).get(COUNTS, {}), list)
         if any(figures["deleted"] for figures in result["streams"].values()) and holdings.deleted([read.key]):
-            told.up.ask("state", stream=COUNTS, state=holdings.state())
+            told.up.ask("save", states={COUNTS: holdings.state()}, figures={})
         return result
+
+
+class WindowStates(MemoryStates):
+    """The states of a window that is read again, kept nowhere: a later attempt begins at its start. So its figures
+    count when it has come to its end."""
+
+    def __init__(self, up: Upward) -> None:
+        super().__init__()
+        self._up = up
+
+    def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
+        for stream, state in states.items():
+            self.save(connection, stream, state)
+        ended = {stream: one for stream, one in figures.items() if one["status"] != "running"}
+        if ended:
+            self._up.ask("save", states={}, figures=ended)
 
 
 def state_from(source: Source, stream: Stream, state: State, start: Any) -> State:

@@ -88,7 +88,6 @@ class Attempt:
         self.cancelled = threading.Event()  # the user's wish
         self.drained = threading.Event()  # the worker's end
         self.lost = threading.Event()
-        self.saved = 0
         self.progress: dict[str, Any] = {}
         self.message: dict[str, Any] = {}
         self.patience_s = settings.stall_s
@@ -207,9 +206,9 @@ class Attempt:
         match message["kind"]:
             case "progress":
                 self._progress(message["progress"])
-            case "state":
-                self._patiently(lambda: self.queue.save_state(self.claim, message["stream"], message["state"]))
-                self.saved += 1
+            case "save":
+                states, figures = message["states"], message["figures"]
+                self._patiently(lambda: self.queue.save(self.claim, states, figures))
                 self._moved_at = time.monotonic()
             case "forget":
                 left = self._patiently(lambda: self.queue.forget(self.claim, message["streams"]))
@@ -243,7 +242,7 @@ class Attempt:
         if moved != self._moved:
             self._moved = moved
             self._moved_at = max(self._moved_at, now)
-        self.progress = {**progress, "states": self.saved}
+        self.progress = dict(progress)
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Try again while the store is away and the lease lasts; what waits for the answer stands still meanwhile."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.server import totals
+from kitestring.server.jobs.figures import brought_to_their_end, delivered, left_by, nbytes_of, reached
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.store.tables import attempts, connections, jobs, states
@@ -24,7 +25,9 @@ ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
 BACKOFF_S = (10.0, 60.0, 300.0)
 PARTIAL = 20
-"""How many attempts more than its failures a job may have: attempts that saved something, and then failed."""
+"""How many failed attempts more than those in a row a job may have: attempts that saved something, and then failed."""
+LOST_IN_ROW = 10
+"""So many lost workers in a row end a job that none of them moved: most likely it is what kills them."""
 # Written out, so that the database sees that the partial indexes hold what is asked for.
 IS_ACTIVE = text("jobs.status IN ('pending', 'running', 'incomplete')")
 
@@ -162,13 +165,14 @@ class Queue:
                     return None
                 failures = row.failures
                 if row.status == "running":
-                    failures = self._lose(db, row, now)
+                    moved, lost_in_row = self._lose(db, row, now)
                     if row.cancel:
                         self._end(db, row, "cancelled", None, now)
                         continue
-                    if self._exhausted(row, failures):
+                    if lost_in_row >= LOST_IN_ROW:
                         self._end(db, row, "failed", LOST, now)
                         continue
+                    failures = 0 if moved else failures
                 return self._take(db, row, worker, failures, now)
 
     def _any_due(self) -> bool:
@@ -249,19 +253,35 @@ class Queue:
         """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""
         with self.store.read() as db:
             rows = db.execute(select(attempts.c.streams).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
-            return {
-                stream: figures["status"]
-                for (streams,) in rows
-                for stream, figures in (streams or {}).items()
-                if figures.get("status") in ("succeeded", "suspicious")
-            }
+            return {key: how for (streams,) in rows for key, how in brought_to_their_end(streams or {}).items()}
 
-    def save_state(self, claim: Claim, stream: str, state: State | None) -> None:
-        """Keep (or with None remove) a stream's state, if the job is still ours. `Lost` otherwise."""
+    def save(
+        self, claim: Claim, new_states: Mapping[str, State | None], figures: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Keep (or with None remove) states by stream, and with them what they cover, if the job is still ours.
+
+        `figures` are as `engine.Coverage.take` gives them, for the whole attempt; the job's records grow by what is
+        more than before. All in one transaction, so that whatever is killed when, the two agree. `Lost` when the job is
+        not ours.
+        """
         with self.store.write() as db:
             now = self.store.now_ms(db)
             self._ours(db, claim, {"updated_at_ms": now})
-            keep_state(db, claim.connection_id, stream, state, now)
+            row = db.execute(select(attempts.c.durable, attempts.c.moved).where(*_attempt(claim))).one()
+            before: dict[str, Any] = row.durable or {}
+            after = {**before, **figures}
+            moved = row.moved or delivered(after) > 0 or bool(brought_to_their_end(after))
+            for stream, state in sorted(new_states.items()):
+                changed = keep_state(db, claim.connection_id, stream, state, now)
+                moved = moved or (changed and stream != COUNTS)
+            if figures or moved is not row.moved:
+                db.execute(update(attempts).where(*_attempt(claim)).values(durable=after, moved=moved))
+            if figures:
+                more = {
+                    "records": jobs.c.records + delivered(after) - delivered(before),
+                    "nbytes": jobs.c.nbytes + nbytes_of(after) - nbytes_of(before),
+                }
+                db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(more))
 
     def forget(self, claim: Claim, streams: Collection[str] | None) -> dict[str, State]:
         """Remove the states of these streams (None: of all), once in the life of a job; the states that are left.
@@ -297,18 +317,18 @@ class Queue:
         progress: Mapping[str, Any] | None = None,
         retry: bool = False,
         retry_after_s: float | None = None,
-        moved: bool = False,
     ) -> str:
         """End the attempt; the job's status then: `incomplete` when it will be tried again. `Lost` when it is not ours.
 
-        `status` is succeeded, suspicious, failed or cancelled; `retry` says that a later attempt may do better, `moved`
-        that this one has saved something: then it does not count among the failures in a row that end the job.
+        `status` is succeeded, suspicious, failed or cancelled; `retry` says that a later attempt may do better. An
+        attempt that has saved something new does not count among the failures in a row that end the job.
         """
         with self.store.write() as db:
             row, now = self._close(db, claim, status, streams, error, progress)
             if status == "failed" and retry and not row.cancel:
+                moved = db.execute(select(attempts.c.moved).where(*_attempt(claim))).scalar_one()
                 failures = 0 if moved else row.failures + 1
-                if not self._exhausted(row, failures):
+                if not self._exhausted(db, row, failures):
                     wait_s = retry_after_s or BACKOFF_S[min(max(failures, 1), len(BACKOFF_S)) - 1]
                     self._again(db, claim, now + int(wait_s * 1000), failures, error)
                     return "incomplete"
@@ -354,7 +374,7 @@ class Queue:
         error: Mapping[str, Any] | None,
         progress: Mapping[str, Any] | None,
     ) -> tuple[Any, int]:
-        """End the attempt and add its figures to the job's; the job's row, and now."""
+        """End the attempt; the job's row, and now. Its records were counted as they became durable."""
         lock(db, claim.connection_id)
         now = self.store.now_ms(db)
         self._ours(db, claim, {"updated_at_ms": now})
@@ -367,15 +387,6 @@ class Queue:
         if progress is not None:
             values["progress"] = dict(progress)
         db.execute(update(attempts).where(*_attempt(claim)).values(values))
-        figures = list((streams or {}).values())
-        db.execute(
-            update(jobs)
-            .where(jobs.c.id == claim.job_id)
-            .values(
-                records=jobs.c.records + sum(int(one.get("read", 0)) for one in figures),
-                nbytes=jobs.c.nbytes + sum(int(one.get("bytes", 0)) for one in figures),
-            )
-        )
         return row, now
 
     def _again(
@@ -394,8 +405,10 @@ class Queue:
             )
         )
 
-    def _exhausted(self, row: Any, failures: int) -> bool:
-        return bool(failures >= row.most_attempts or row.attempts >= row.most_attempts + PARTIAL)
+    def _exhausted(self, db: Connection, row: Any, failures: int) -> bool:
+        """Whether a job has failed too often. Attempts whose worker went away or was stopped are no failures of it."""
+        failed = select(func.count()).where(attempts.c.job_id == row.id, attempts.c.status == "failed")
+        return bool(failures >= row.most_attempts or db.execute(failed).scalar_one() >= row.most_attempts + PARTIAL)
 
     def _within_limits(self, now: int) -> list[Any]:
         """Conditions that leave out jobs whose workspace or source has its limit of running jobs."""
@@ -420,16 +433,28 @@ class Queue:
                 conditions.append(running < limit)
         return conditions
 
-    def _lose(self, db: Connection, row: Any, now: int) -> int:
-        """Close the attempt of a worker that went away; the failures in a row then."""
-        here = (attempts.c.job_id == row.id, attempts.c.number == row.attempts)
-        progress = db.execute(select(attempts.c.progress).where(*here)).scalar_one_or_none() or {}
-        db.execute(
-            update(attempts)
-            .where(*here, attempts.c.status == "running")
-            .values(status="lost", ended_at_ms=now, error=LOST)
-        )
-        return 0 if progress.get("states") else int(row.failures) + 1
+    def _lose(self, db: Connection, row: Any, now: int) -> tuple[bool, int]:
+        """Close the attempt of a worker that went away: whether it had moved, and how many in a row were lost that had
+        not.
+
+        An attempt that only goes further than all before it has moved too: a full refresh has no checkpoint to save.
+        """
+        tried = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number.desc())).all()
+        last = next((attempt for attempt in tried if attempt.number == row.attempts), None)
+        if last is not None and last.status == "running":
+            before = max((reached(attempt.progress) for attempt in tried if attempt is not last), default=0)
+            moved = bool(last.moved or reached(last.progress) > before)
+            here = (attempts.c.job_id == row.id, attempts.c.number == last.number)
+            values = {"status": "lost", "ended_at_ms": now, "error": LOST, "moved": moved}
+            db.execute(update(attempts).where(*here).values(**values, streams=left_by(last.durable, last.progress)))
+        else:
+            moved = True
+        lost_in_row = 0
+        for attempt in tried:
+            if attempt is not last and (attempt.status != "lost" or attempt.moved):
+                break
+            lost_in_row += 1
+        return moved, 0 if moved else lost_in_row
 
     def _end(self, db: Connection, row: Any, status: str, error: Mapping[str, Any] | None, now: int) -> None:
         db.execute(
@@ -481,14 +506,17 @@ LOST = {
 }
 
 
-def keep_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> None:
-    """Put a state in the place of the one before; None removes it."""
+def keep_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
+    """Put a state in the place of the one before; None removes it. Whether it is another."""
     here = (states.c.connection_id == connection_id, states.c.stream == stream)
+    before = db.execute(select(states.c.state).where(*here)).one_or_none()
     if state is None:
         db.execute(states.delete().where(*here))
-        return
-    if not db.execute(update(states).where(*here).values(state=state, saved_at_ms=now)).rowcount:
+    elif before is not None:
+        db.execute(update(states).where(*here).values(state=state, saved_at_ms=now))
+    else:
         db.execute(insert(states).values(connection_id=connection_id, stream=stream, state=state, saved_at_ms=now))
+    return before is None or before.state != state
 
 
 def without(shared: State, streams: Collection[str]) -> State:

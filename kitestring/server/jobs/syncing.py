@@ -37,11 +37,14 @@ class ParentStates:
         return {COUNTS: self._notes[connection]} if connection in self._notes else dict(self._states)
 
     def save(self, connection: str, stream: str, state: State) -> None:
-        self._up.ask("state", stream=stream, state=state)
+        self.save_all(connection, {stream: state}, {})
+
+    def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the parent keep these states and what they cover, in one transaction."""
+        self._up.ask("save", states=states, figures=figures)
 
     def clear(self, connection: str, stream: str | None = None) -> None:
-        for key in [stream] if stream is not None else list(self._states):
-            self._up.ask("state", stream=key, state=None)
+        self._up.ask("save", states=dict.fromkeys([stream] if stream is not None else self._states), figures={})
 
     def connections(self) -> list[str]:
         return sorted(self._notes)

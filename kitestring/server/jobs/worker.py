@@ -168,7 +168,7 @@ class Worker:
             facts = {"job_id": claim.job_id, "job_attempt": claim.attempt, "job_connection": claim.connection_id}
             with self.context.tracing.span(f"job {claim.kind}", **facts) as add:
                 outcome = self._outcome(attempt)
-                records = sum(int(one.get("read", 0)) for one in outcome.streams.values())
+                records = sum(int(one.get("written", 0)) for one in outcome.streams.values())
                 add(job_status=outcome.status, job_records=records, failed=outcome.status == "failed")
             self._finish(attempt, outcome)
         except Exception:
@@ -229,7 +229,6 @@ class Worker:
                         progress=attempt.progress,
                         retry=outcome.retry,
                         retry_after_s=outcome.retry_after_s,
-                        moved=attempt.saved > 0,
                     )
                 log.info("a job's attempt ended", extra={"job_id": claim.job_id, "status": status})
                 return

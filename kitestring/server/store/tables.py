@@ -258,7 +258,8 @@ jobs = Table(
     # Grows by one with each claim. Whoever writes for the job names it, and is refused when another has claimed since.
     Column("epoch", Integer, nullable=False),
     _ms("lease_until_ms"),
-    Column("records", BigInteger, nullable=False),  # read, summed over the attempts
+    # Delivered and not read again: what the checkpoints of all attempts cover, kept in the transaction of each.
+    Column("records", BigInteger, nullable=False),
     Column("nbytes", BigInteger, nullable=False),
     Column("error", JSON),  # {"type", "message", "hint"} of the last attempt
     _created(),
@@ -301,8 +302,10 @@ attempts = Table(
     Column("epoch", Integer, nullable=False),
     _ms("started_at_ms", nullable=False),
     _ms("ended_at_ms"),
-    Column("progress", JSON),  # while it runs: engine.Progress.snapshot(), and `states` saved so far, `waiting`
+    Column("progress", JSON),  # while it runs: engine.Progress.snapshot(), and `waiting`
     Column("streams", JSON),  # when it has ended: as engine.StreamResult.as_dict() has them, by stream
+    Column("durable", JSON),  # by stream, what its saved checkpoints cover: see engine/coverage.py
+    Column("moved", Boolean, nullable=False, server_default=text("false")),  # it saved something new
     Column("error", JSON),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,39 @@ def test_jobs_are_listed_shown_and_their_log_is_read(server: Running, people: st
     assert "succeeded" in server.command("jobs", "show", str(job["jobId"]))
     assert "the attempt ended" in server.command("jobs", "log", str(job["jobId"]))
     assert "has ended" in server.command("jobs", "cancel", str(job["jobId"]), code=2)
+
+
+def test_a_job_that_has_not_ended_is_shown_as_it_stands(server: Running, client: Client, people: str) -> None:
+    space = next(iter(client.listed("workspace")))["workspaceId"]
+    source = {"sourceType": "sample", "count": 20_000_000, "batch_rows": 500}
+    ends = {
+        kind: client.call("POST", f"/v1/{kind}s", {"name": "long", "workspaceId": space, "configuration": config})
+        for kind, config in (
+            ("source", source),
+            ("destination", {"destinationType": "files", "path": str(server.folder / "long")}),
+        )
+    }
+    streams = [{"name": "users", "syncMode": "incremental_append"}]
+    made = {"name": "long", "configurations": {"streams": streams}}
+    made |= {f"{kind}Id": end[f"{kind}Id"] for kind, end in ends.items()}
+    connection = str(client.call("POST", "/v1/connections", made)["connectionId"])
+    try:
+        number = client.run(connection, "sync", {})["jobId"]
+        deadline = time.monotonic() + 60
+        while not (job := client.job(number))["records"]:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
+        shown = server.command("jobs", "show", str(number))
+        assert "succeeded" not in shown
+        assert f"job {number} (sync): running for " in shown
+        assert "records are delivered so far" in shown
+        assert "users" in shown
+        figures = client.call("POST", "/api/v1/jobs/get", {"id": number})["job"]["aggregatedStats"]
+        assert figures["recordsCommitted"] >= job["records"]
+    finally:
+        client.cancel(number)
+        for kind, end in ends.items():
+            client.call("DELETE", f"/v1/{kind}s/{end[f'{kind}Id']}")
 
 
 def test_sources_and_destinations_are_tested(server: Running, people: str) -> None:

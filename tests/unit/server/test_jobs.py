@@ -19,6 +19,7 @@ from kitestring.server.jobs.log import Log, Logs
 pytestmark = pytest.mark.slow
 
 USERS = [{"name": "users", "write_mode": "append"}]
+DEDUPED = [{"name": "users", "sync_mode": "incremental", "write_mode": "append_dedup"}]
 
 
 @pytest.fixture
@@ -78,6 +79,36 @@ def test_a_killed_child_is_tried_again_from_its_last_checkpoint(
     assert "signal 9" in first.error["message"]
     assert 0 < second.streams["users"]["read"] < 150_000
     assert row.failures == 0  # it had saved something
+    assert row.records == 150_000
+    assert first.durable["users"]["read"] + second.durable["users"]["read"] == 150_000
+
+
+def test_a_job_whose_children_are_killed_again_and_again_counts_what_the_destination_holds(
+    context: Context, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
+    path = tmp_path / "out.duckdb"
+    made = connection(
+        context,
+        {"count": 120_000, "batch_rows": 700, "yields": "records"},
+        {"path": str(path)},
+        DEDUPED,
+        destination_connector="duckdb",
+    )
+    number = enqueue(context, made)
+    for attempt in (1, 2, 3):
+        until(
+            lambda: attempts_of(context, number),
+            lambda tried, n=attempt: len(tried) >= n and bool(tried[n - 1].durable),
+        )
+        os.kill(child_of(context), signal.SIGKILL)
+    row = ended(context, number)
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as database:
+        (held,) = database.execute("SELECT count(*) FROM users").fetchone() or (0,)
+    assert (row.status, row.records, held) == ("succeeded", 120_000, 120_000)
+    assert row.attempts == 4
 
 
 def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker: Worker, tmp_path: Path) -> None:
@@ -94,7 +125,7 @@ def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker:
 
 def test_a_stopped_worker_gives_its_jobs_back_and_another_goes_on(context: Context, tmp_path: Path) -> None:
     made = connection(
-        context, {"count": 150_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
+        context, {"count": 600_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
     )
     number = enqueue(context, made)
     one = Worker(context, plan_of)

@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from kitestring.server.context import Context
 from kitestring.server.jobs import Lost, Worker
 from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.queue import LOST_IN_ROW, Claim
 from kitestring.server.jobs.quota import Quotas
 from kitestring.server.jobs.rotation import changed, keep
 from kitestring.server.settings import Settings
@@ -152,7 +153,7 @@ def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_take
         assert row.status == "succeeded"
         assert [one.status for one in attempts_of(context, number)] == ["lost", "succeeded"]
         with pytest.raises(Lost):
-            context.queue.save_state(attempt.claim, "items", {"cursor": "late"})
+            context.queue.save(attempt.claim, {"items": {"cursor": "late"}}, {})
     finally:
         broken.stop()
         worker.stop(drain_s=0.1)
@@ -213,17 +214,78 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
     assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
 
 
-def test_a_dead_workers_job_counts_as_failed_until_no_attempt_is_left(context: Context, tmp_path: Path) -> None:
+def claimed(context: Context, number: int) -> Claim:
+    claim = context.queue.claim("a worker")
+    assert claim is not None
+    assert claim.job_id == number
+    return claim
+
+
+def lose(context: Context, number: int) -> None:
+    """Let the lease of a job run out."""
+    with context.store.write() as db:
+        db.execute(update(jobs).where(jobs.c.id == number).values(lease_until_ms=1))
+
+
+def covering(count: int) -> dict[str, Any]:
+    return {"items": {"status": "running", "read": count, "written": count, "bytes": 10 * count}}
+
+
+def test_lost_workers_end_a_job_that_none_of_them_moved(context: Context, tmp_path: Path) -> None:
     number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
-    for attempt in (1, 2):
-        claim = context.queue.claim(f"worker {attempt}")
-        assert claim is not None
-        assert claim.attempt == attempt
+    for attempt in range(1, LOST_IN_ROW + 1):
+        assert claimed(context, number).attempt == attempt
         assert context.queue.claim("another") is None
-        with context.store.write() as db:
-            db.execute(update(jobs).where(jobs.c.id == number).values(lease_until_ms=1))
+        lose(context, number)
         assert context.queue.claim("the same", mine=[number]) is None
-    assert context.queue.claim("a third") is None
+    assert context.queue.claim("the next") is None
     row = job(context, number)
-    assert (row.status, row.error["type"]) == ("failed", "Lost")
-    assert [one.status for one in attempts_of(context, number)] == ["lost", "lost"]
+    assert (row.status, row.error["type"], row.records) == ("failed", "Lost", 0)
+    assert {one.status for one in attempts_of(context, number)} == {"lost"}
+
+
+def test_lost_workers_use_up_no_attempt_of_a_job_that_moves_and_each_record_counts_once(
+    context: Context, tmp_path: Path
+) -> None:
+    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    for attempt in range(40):
+        claim = claimed(context, number)
+        context.queue.save(claim, {"items": {"cursor": 2 * attempt}}, covering(3))
+        context.queue.save(claim, {"items": {"cursor": 2 * attempt + 1}}, covering(5))
+        context.queue.heartbeat(claim, {"streams": {"items": {"status": "reading", "read": 900, "written": 800}}})
+        assert job(context, number).records == 5 * (attempt + 1)
+        lose(context, number)
+        claimed(context, number)
+        with pytest.raises(Lost):
+            context.queue.save(claim, {}, covering(100))
+        lose(context, number)
+    claim = claimed(context, number)
+    context.queue.save(claim, {}, {"items": {"status": "succeeded", "read": 7, "written": 6, "rejected": 1}})
+    assert (
+        context.queue.finish(claim, "succeeded", streams={"items": {"status": "succeeded", "read": 19}}) == "succeeded"
+    )
+    row = job(context, number)
+    assert (row.records, row.nbytes, row.failures) == (40 * 5 + 6, 40 * 50, 0)
+    first = attempts_of(context, number)[0]
+    assert (first.status, first.streams["items"]["read"], first.streams["items"]["status"]) == ("lost", 5, "failed")
+
+
+def test_a_state_that_is_saved_as_it_was_moves_nothing(context: Context, tmp_path: Path) -> None:
+    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    for _ in range(LOST_IN_ROW + 1):  # the first has moved it
+        context.queue.save(claimed(context, number), {"items": {"cursor": "first"}}, {})
+        lose(context, number)
+    assert context.queue.claim("the next") is None
+    assert job(context, number).status == "failed"
+
+
+def test_a_stream_that_came_to_its_end_before_the_worker_died_is_not_read_again(
+    context: Context, tmp_path: Path
+) -> None:
+    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    over = {"status": "suspicious", "read": 7, "written": 7, "bytes": 70}
+    context.queue.save(claimed(context, number), {}, {**covering(3), "others": over})
+    lose(context, number)
+    claimed(context, number)
+    assert context.queue.done(number) == {"others": "suspicious"}
+    assert job(context, number).records == 10

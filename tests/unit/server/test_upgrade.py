@@ -87,7 +87,9 @@ def test_a_store_is_backed_up_before_it_is_changed(store: Store, newer: Path) ->
 
 def test_a_newer_store_refuses_an_older_program_with_both_versions(store: Store, newer: Path) -> None:
     upgrade(store, newer)
-    with pytest.raises(ConfigError, match=r"version 9998, and Kitestring .* knows it up to 0001") as told:
+    with pytest.raises(
+        ConfigError, match=rf"version 9998, and Kitestring .* knows it up to {versions_of(MIGRATIONS)[-1]}"
+    ) as told:
         upgrade(store)
     assert "backup" in told.value.hint
     assert "t9998" in tables(store)
@@ -117,6 +119,31 @@ def test_two_programs_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(map(len, done)) == [0, 0, 0, len(versions_of(MIGRATIONS))]
+
+
+def test_jobs_of_the_first_store_keep_their_figures(store: Store, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (first / "versions").glob("0*.py"):
+        if path.name[:4] > "0001":
+            path.unlink()
+    upgrade(store, first)
+    job = (1, *"wcs", "sync", "running", "manual", "{}", 1, 0, 3, 0, 0, 1, 7, 70, 0, 0)
+    with sqlite3.connect(store.path or "") as db:
+        db.execute(
+            "INSERT INTO jobs (id, workspace_id, connection_id, source_id, kind, status, cause, options, attempts, "
+            "failures, most_attempts, run_after_ms, cancel, epoch, records, nbytes, created_at_ms, updated_at_ms) "
+            f"VALUES ({', '.join('?' * len(job))})",
+            job,
+        )
+        db.execute(
+            "INSERT INTO attempts (job_id, number, status, worker, epoch, started_at_ms, progress) "
+            """VALUES (1, 1, 'running', 'w', 1, 0, '{"states": 2, "streams": {}}')"""
+        )
+    upgrade(store)
+    with sqlite3.connect(store.path or "") as db:
+        assert db.execute("SELECT records, nbytes FROM jobs").fetchall() == [(7, 70)]
+        assert db.execute("SELECT status, durable, moved FROM attempts").fetchall() == [("running", None, 0)]
 
 
 def test_old_backups_are_removed(store: Store) -> None:

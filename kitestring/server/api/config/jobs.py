@@ -13,6 +13,7 @@ from kitestring.server.auth.access import Here, Reader, Runner
 from kitestring.server.auth.named import canonical
 from kitestring.server.clock import iso
 from kitestring.server.context import Context
+from kitestring.server.jobs.figures import delivered, nbytes_of
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.problem import Problem
@@ -70,9 +71,9 @@ def info(context: Context, db: Connection, row: Any, *, logs: bool = True) -> di
         "status": SHOWN.get(row.status, row.status),
         "enabledStreams": begun,
         "aggregatedStats": {
-            "recordsEmitted": row.records,
-            "bytesEmitted": row.nbytes,
-            "recordsCommitted": sum(one["totalStats"]["recordsCommitted"] for one in shown),
+            "recordsEmitted": sum(one["totalStats"]["recordsEmitted"] for one in shown),
+            "bytesEmitted": sum(one["totalStats"]["bytesEmitted"] for one in shown),
+            "recordsCommitted": row.records,
             "bytesCommitted": row.nbytes,
         },
         **({"startedAt": row.started_at_ms // 1000} if row.started_at_ms is not None else {}),
@@ -93,8 +94,10 @@ def space(namespace: str | None) -> dict[str, str]:
 
 def attempt(one: Any) -> dict[str, Any]:
     """An attempt; `id` counts from 0."""
-    figures = {name: value for name, value in (one.streams or {}).items() if isinstance(value, dict)}
-    per_stream = [{"streamName": name, "stats": stats(value)} for name, value in figures.items()]
+    durable = one.durable or {}
+    running = (one.progress or {}).get("streams") or {}
+    figures = {name: value for name, value in (one.streams or running).items() if isinstance(value, dict)}
+    per_stream = [{"streamName": name, "stats": stats(value, durable.get(name))} for name, value in figures.items()]
     ended = one.ended_at_ms
     total = {
         name: sum(each["stats"][name] for each in per_stream)
@@ -107,8 +110,8 @@ def attempt(one: Any) -> dict[str, Any]:
         "createdAt": one.started_at_ms // 1000,
         "updatedAt": (ended if ended is not None else one.started_at_ms) // 1000,
         **({"endedAt": ended // 1000} if ended is not None else {}),
-        "bytesSynced": total["bytesEmitted"],
-        "recordsSynced": total["recordsEmitted"],
+        "bytesSynced": total["bytesCommitted"],
+        "recordsSynced": total["recordsCommitted"],
         "totalStats": total,
         "streamStats": per_stream,
         **(
@@ -131,15 +134,14 @@ def attempt(one: Any) -> dict[str, Any]:
     }
 
 
-def stats(figures: dict[str, Any]) -> dict[str, int]:
-    """The figures of a stream in the Config API's words. What needed no writing was committed before."""
-    read = int(figures.get("read") or 0)
-    nbytes = int(figures.get("bytes") or 0)
+def stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, int]:
+    """The figures of a stream in the Config API's words: what was read, and of it what checkpoints cover."""
+    covered = {"stream": durable} if durable else {}
     return {
-        "recordsEmitted": read,
-        "bytesEmitted": nbytes,
-        "recordsCommitted": read - int(figures.get("rejected") or 0),
-        "bytesCommitted": nbytes,
+        "recordsEmitted": int(figures.get("read") or 0),
+        "bytesEmitted": int(figures.get("bytes") or 0),
+        "recordsCommitted": delivered(covered),
+        "bytesCommitted": nbytes_of(covered),
         "recordsRejected": int(figures.get("rejected") or 0),
     }
 

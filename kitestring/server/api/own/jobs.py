@@ -62,7 +62,8 @@ def answer(row: Any) -> dict[str, Any]:
 
 
 def whole(db: Connection, job_id: int) -> dict[str, Any]:
-    """A job with its attempts, and for each the figures of its streams (while it runs: its progress)."""
+    """A job with its attempts, and for each the figures of its streams: while it runs its `progress`, at its end
+    `streams`, and in `durable` what its checkpoints cover, which adds up over attempts."""
     row = row_of(db, job_id)
     tried = db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
     return {
@@ -76,6 +77,7 @@ def whole(db: Connection, job_id: int) -> dict[str, Any]:
                 "endedAtMs": one.ended_at_ms,
                 "progress": one.progress,
                 "streams": one.streams,
+                "durable": one.durable,
                 "error": one.error,
             }
             for one in tried
