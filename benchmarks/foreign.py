@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -31,8 +31,6 @@ from kitestring.types import Receipt, Stream
 
 class Nowhere(Destination):
     """Counts records and keeps none."""
-
-    modes: ClassVar[set[str]] = {"append"}
 
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
         batch.rows()

@@ -99,7 +99,6 @@ from kitestring.destination import Destination
 from kitestring.engine import Selection, sync
 
 class Discard(Destination):
-    modes = {"append"}
     def write(self, stream, batch):
         return None
 

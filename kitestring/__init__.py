@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Stream,
         Suspicion,
         SyncMode,
-        WriteMode,
+        Write,
     )
 
 __version__ = "0.1.0"
@@ -74,7 +74,7 @@ __all__ = [
     "Suspicion",
     "SyncMode",
     "TransientError",
-    "WriteMode",
+    "Write",
     "__version__",
     "destination",
     "one_of",
@@ -100,7 +100,7 @@ _WHERE = {
     "source": ("Source", "stream"),
     "types": (
         *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),
-        *("Reject", "State", "Stream", "Suspicion", "SyncMode", "WriteMode"),
+        *("Reject", "State", "Stream", "Suspicion", "SyncMode", "Write"),
     ),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

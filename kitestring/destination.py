@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from kitestring.batch import Batch
 from kitestring.config import Config
-from kitestring.types import Receipt, Record, Stream
+from kitestring.types import APPEND, Receipt, Record, Stream, Write
 
 if TYPE_CHECKING:
     from kitestring.http import Share
@@ -19,12 +19,13 @@ class Destination(Config):
     For each stream the engine calls `begin`, then `prepare` and `write` for each batch, then `commit`; or `abort` when
     the stream failed or was cancelled. Only `prepare` may be called from several threads, ahead of the writes.
 
-    In `append_dedup` the engine sorts each batch first: a key comes once, with its last version, and deletions are
-    taken out and given to `Deletes.delete` where the destination has it (elsewhere they are written, with the marker).
+    Where `stream.write.keep` is "latest" the engine sorts each batch first: a key comes once, with its last version,
+    and deletions are taken out and given to `Deletes.delete` or `Marks.mark` behind the batch. (A destination that has
+    the write but not the ability gets them as records, with the marker.) In a replacement, they mean the new copy.
     """
 
-    modes: ClassVar[frozenset[str] | set[str]] = frozenset({"append"})
-    """The write modes this destination has: `append`, `overwrite`, `append_dedup`."""
+    writes: ClassVar[frozenset[Write]] = APPEND
+    """The ways to write that this destination has."""
 
     batch_rows: ClassVar[int] = 10_000
     """The most records it wants in one batch."""
@@ -36,7 +37,7 @@ class Destination(Config):
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""
 
     def begin(self, stream: Stream) -> None:
-        """Make ready. `overwrite` begins a shadow, after removing one that a crash left; old data stay readable."""
+        """Make ready. A replacement begins a staged copy, after removing one that a crash left; old data stay as is."""
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """Do ahead what has no side effect (convert, chunk, embed); `write` gets what this returns.
@@ -54,11 +55,16 @@ class Destination(Config):
         """
         raise NotImplementedError
 
-    def commit(self, stream: Stream) -> None:
-        """All was read and written. `overwrite` puts the shadow in the place of the old data, in one step if it can."""
+    def commit(self, stream: Stream) -> Receipt | None:
+        """All was read and written. A replacement takes the place of the old data, in one step if it can.
+
+        The receipt, if any, counts what shows only now: deletions whose own receipt did not count them, records that
+        others have replaced.
+        """
+        return None
 
     def abort(self, stream: Stream) -> None:
-        """The stream ended early. `overwrite` drops the shadow: the old data stand as before."""
+        """The stream ended early. A staged copy is dropped: the old data stand as before."""
 
     def share(self, share: Share) -> None:
         """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""
@@ -72,9 +78,22 @@ class Deletes(Protocol):
     """A destination that can remove records by primary key."""
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt | None:
-        """Remove these records, durably. `keys` hold the values of `stream.primary_key`; unknown keys are no error.
+        """Remove these records, durably. `keys` hold the values of `stream.primary_key`, each key once.
 
-        Of a receipt only the figures count: each key is a deletion that was carried out.
+        The receipt counts as `deleted` the keys that were there, as `unchanged` the others; without one all were. What
+        it does not count, that of `commit` does.
+        """
+
+
+@runtime_checkable
+class Marks(Protocol):
+    """A destination that can mark records as deleted (`Write.deletes == "mark"`)."""
+
+    def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt | None:
+        """Set `_ab_cdc_deleted_at` of these records, durably: the values of the primary key, and the time of deletion.
+
+        The receipt counts as `deleted` the keys that were there unmarked, as `unchanged` the others; without one all
+        were. A later version of a record that is written takes the mark away.
         """
 
 
@@ -83,7 +102,10 @@ class Counts(Protocol):
     """A destination that can count what it holds, so that the engine can compare."""
 
     def count(self, stream: Stream) -> int | None:
-        """The records of this stream that a reader sees now; None if this stream cannot be counted, 0 if absent."""
+        """The records of this stream that a reader sees now; None if this stream cannot be counted, 0 if absent.
+
+        Records that are marked as deleted are not counted where `stream.write.deletes` is "mark".
+        """
 
 
 @runtime_checkable

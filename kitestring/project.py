@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ValidationError
 
 from kitestring import library
+from kitestring.airbyte.modes import WriteWord
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError
 from kitestring.library import did_you_mean, home
@@ -47,7 +48,7 @@ class StreamEntry(Config):
     """The stream's name in the source."""
     sync_mode: Literal["full_refresh", "incremental"] | None = None
     """How it is read. Default: incremental where the source can."""
-    write_mode: Literal["append", "overwrite", "append_dedup"] | None = None
+    write_mode: WriteWord | None = None
     """How it is written. Default: append_dedup with a primary key, else overwrite for a full refresh, else append."""
     primary_key: Annotated[
         list[str] | None,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.errors import ConfigError, ConnectorError
-from kitestring.paths import at
 from kitestring.types import (
     Catalog,
     Checkpoint,
@@ -25,6 +24,7 @@ from kitestring.types import (
     Suspicion,
     SyncMode,
 )
+from kitestring.watermark import Watermark
 
 if TYPE_CHECKING:
     from kitestring.http import Session, Share
@@ -129,15 +129,27 @@ class Declared:
     def read(self, source: Source, stream: Stream, state: State) -> Iterator[Item]:
         since = state.get("cursor") if stream.incremental else None
         items = self.method(source, since) if self.takes_cursor else self.method(source)
-        latest = since
+        if not (stream.incremental and stream.cursor):
+            yield from items
+            return
+        mark = Watermark(
+            stream.cursor,
+            since,
+            keys=stream.primary_key,
+            digests=stream.write.appends,
+            known=state.get("known", ()),
+        )
         for item in items:
-            if stream.cursor and isinstance(item, dict):
-                value = at(item, stream.cursor)
-                if value is not None and (latest is None or value > latest):
-                    latest = value
-            yield item
-        if stream.incremental and latest is not None:
-            yield Checkpoint({"cursor": latest})
+            if isinstance(item, dict):
+                if mark.is_new(item):
+                    yield item
+            elif isinstance(item, Batch) and not item.is_table:
+                yield Batch(item.stream, rows=[row for row in item.rows() if mark.is_new(row)], nbytes=item.nbytes)
+            else:
+                yield item
+        yield from map(Suspicion, mark.doubts)
+        if mark.reached:
+            yield mark.checkpoint(lambda value, known: {"cursor": value, **({"known": known} if known else {})})
 
 
 def stream(

@@ -1,14 +1,14 @@
-"""The words of the contract as frozen data: stream, catalog, partition, checkpoint, receipt, reject, modes.
+"""The words of the contract as frozen data: stream, catalog, partition, checkpoint, receipt, reject, write.
 
 `Batch`, the run of records that travels between a source and a destination, lives in `batch.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from kitestring.errors import KitestringError
@@ -40,17 +40,69 @@ class SyncMode(StrEnum):
     incremental = "incremental"
 
 
-class WriteMode(StrEnum):
-    """How a stream is written. `append_dedup` needs a primary key: the last version of each record wins."""
+@dataclass(frozen=True, slots=True)
+class Write:
+    """How a stream is written: three choices. (`airbyte/modes.py` has the words for them.)
 
-    append = "append"
-    overwrite = "overwrite"
-    append_dedup = "append_dedup"
+    - `replace`: the records are a whole new copy, which takes the place of what was there once it is complete.
+    - `keep`: every version of a record ("all"), or the last one of each primary key ("latest").
+    - `deletes`, what becomes of a record that the source has deleted. "remove": it goes. "mark": it stays, with the
+      time in `_ab_cdc_deleted_at`, and no search or count finds it. "keep": with "all" the deletion is a record of its
+      own, with "latest" it is ignored.
+
+    A deletion removes or marks the record of a key, so it asks for `keep="latest"`; only a new copy of all versions may
+    leave deleted records out. `ValueError` for another combination.
+    """
+
+    replace: bool = False
+    keep: Literal["all", "latest"] = "all"
+    deletes: Literal["remove", "mark", "keep"] = "keep"
+
+    def __post_init__(self) -> None:
+        if type(self.replace) is not bool or self.keep not in ("all", "latest"):
+            raise ValueError(f"replace is true or false and keep is all or latest, not {self.replace} and {self.keep}")
+        if self.deletes not in ("remove", "mark", "keep"):
+            raise ValueError(f"deletes is remove, mark or keep, not {self.deletes}")
+        if self.keep == "all" and (self.deletes == "mark" or (self.deletes == "remove" and not self.replace)):
+            raise ValueError(
+                f"deletes: {self.deletes} asks for keep: latest, since a deletion names one record, "
+                "and keep: all holds several of a key"
+            )
+
+    @property
+    def appends(self) -> bool:
+        """Every record is added to what is there."""
+        return not self.replace and self.keep == "all"
+
+    def __str__(self) -> str:
+        return f"{'replace' if self.replace else 'add'}, keep {self.keep}, deletes {self.deletes}"
+
+
+APPEND = frozenset({Write()})
+"""What every destination can do."""
+
+EVERY_WRITE = frozenset(
+    {
+        *(Write(replace, "latest", deletes) for replace in (False, True) for deletes in ("remove", "mark", "keep")),
+        *(Write(replace=True, deletes=deletes) for deletes in ("remove", "keep")),
+        Write(),
+    }
+)
+"""All combinations that have a meaning."""
+
+SIMPLE_WRITES = frozenset(
+    {
+        Write(),
+        *(Write(replace=True, deletes=d) for d in ("remove", "keep")),
+        *(Write(keep="latest", deletes=d) for d in ("remove", "keep")),
+    }
+)
+EVERY_WRITE_BUT_MARKS = frozenset(write for write in EVERY_WRITE if write.deletes != "mark")
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream: first as the source declares it, then (`sync_mode`, `write_mode`, `fields`) as it was selected.
+    """A stream: first as the source declares it, then (`sync_mode`, `write`, `fields`) as it was selected.
 
     `schema` is a JSON Schema of type object. `primary_key` is a tuple of paths, empty if there is none. `cursor` is the
     path of the field that orders the stream, or None; `source_defined_cursor` says that the user cannot choose another.
@@ -65,7 +117,7 @@ class Stream:
     sync_modes: tuple[SyncMode, ...] = (SyncMode.full_refresh,)
     source_defined_cursor: bool = False
     sync_mode: SyncMode = SyncMode.full_refresh
-    write_mode: WriteMode = WriteMode.append
+    write: Write = Write()
     fields: tuple[Path, ...] = ()
 
     @property
@@ -119,11 +171,13 @@ class Checkpoint:
     """Everything this partition yielded so far is covered by `state`.
 
     `stream` is the key of the stream the state belongs to; None means the partition's only stream, or, where it feeds
-    several, the state they share (`GLOBAL`).
+    several, the state they share (`GLOBAL`). `without` gives the state as it would be without some of the records that
+    it covers: those that the destination rejects do not move a cursor.
     """
 
     state: State
     stream: str | None = None
+    without: Callable[[Sequence[Record]], State] | None = field(default=None, compare=False, repr=False)
 
 
 States: TypeAlias = Mapping[str, State]
@@ -161,6 +215,8 @@ class Receipt:
     """What a write did with its batch; without one, every record counts as written.
 
     written + unchanged + deleted + len(rejected) must be the number of records in the batch, or the sync is not green.
+    `replaced`: how many records that the count had are replaced by these; None where that is not known, and the count
+    is then checked by its bounds.
     `figures` are extra counts that the result sums up per stream (`chunks_embedded`, `tokens`, `cost_usd`, …).
     """
 
@@ -168,4 +224,5 @@ class Receipt:
     unchanged: int = 0
     deleted: int = 0
     rejected: Sequence[Reject] = ()
+    replaced: int | None = None
     figures: Mapping[str, float] = field(default_factory=dict)

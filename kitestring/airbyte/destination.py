@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
+from kitestring.airbyte import modes
 from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.launch import Launch, checked, ended, form, part
 from kitestring.airbyte.messages import Writer, catalog_body, descriptor
@@ -19,7 +20,7 @@ from kitestring.airbyte.process import Process
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
-from kitestring.types import Catalog, Receipt, Stream, WriteMode
+from kitestring.types import Catalog, Receipt, Stream, Write
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -36,17 +37,17 @@ class AirbyteDestination(Launch, Destination):
     batch_rows: ClassVar[int] = 20_000
     batch_bytes: ClassVar[int] = 32 * 1024 * 1024
 
-    _modes: frozenset[str] | None = PrivateAttr(default=None)
+    _writes: frozenset[Write] | None = PrivateAttr(default=None)
     _writing: dict[str, Writing] = PrivateAttr(default_factory=dict)
 
     @property
-    def modes(self) -> frozenset[str]:  # type: ignore[override]
+    def writes(self) -> frozenset[Write]:  # type: ignore[override]
         """What the connector's own spec says it can do."""
-        if self._modes is None:
-            said = self.spec_of_connector().get("supported_destination_sync_modes")
-            known = {mode.value for mode in WriteMode}
-            self._modes = frozenset(known & set(said)) if isinstance(said, list) and said else frozenset({"append"})
-        return self._modes
+        if self._writes is None:
+            words = self.spec_of_connector().get("supported_destination_sync_modes")
+            known = modes.WRITES.keys() & set(words) if isinstance(words, list) and words else {"append"}
+            self._writes = frozenset(modes.WRITES[word] for word in known)
+        return self._writes
 
     def spec_of_connector(self) -> dict[str, Any]:
         """The connector's own SPEC message."""
@@ -84,7 +85,7 @@ class Writing:
         self.launch = launch
         self.stream = stream
         # Rows of earlier generations go when this one is complete; a later overwrite has a later number.
-        self.generation = int(time.time() * 1000) if stream.write_mode is WriteMode.overwrite else 0
+        self.generation = int(time.time() * 1000) if stream.write.replace else 0
         self.sent = 0
         self.written = False
         self.process: Process | None = None
@@ -126,7 +127,7 @@ class Writing:
     def finish(self) -> None:
         """Say that the stream is complete, and wait until the process has ended well."""
         if self.process is None:
-            if self.stream.write_mode is not WriteMode.overwrite:
+            if not self.stream.write.replace:
                 return  # nothing was sent and nothing is to be replaced
             self.start()
         assert self.process is not None
@@ -148,7 +149,7 @@ class Writing:
     def start(self) -> None:
         if self.process is not None:
             return
-        if self.written and self.stream.write_mode is WriteMode.overwrite:
+        if self.written and self.stream.write.replace:
             raise ConnectorError(
                 f"{self.launch.title} ended in the middle of an overwrite of {self.stream.key}",
                 hint="Run the sync again: it begins the overwrite anew.",
@@ -157,7 +158,7 @@ class Writing:
         configured = {
             "stream": body,
             "sync_mode": self.stream.sync_mode.value,
-            "destination_sync_mode": self.stream.write_mode.value,
+            "destination_sync_mode": modes.word_of(self.stream.write),
             "primary_key": [list(path) for path in self.stream.primary_key],
             "cursor_field": list(self.stream.cursor or ()),
             "generation_id": self.generation,

@@ -22,7 +22,7 @@ from kitestring.airbyte.told import Engine, Told, concluded, stopping
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.source import Item, Source
-from kitestring.types import COUNTS, GLOBAL, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
+from kitestring.types import COUNTS, GLOBAL, Catalog, Partition, State, States, Stream, SyncMode, Write
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -33,8 +33,7 @@ def write(destination: Destination, catalog: Any, descriptor: int, engine: Engin
     echo = Echo(writer)
     source = Input.over(descriptor, streams, echo)
     selections = [
-        engine.Selection(stream.key, sync_mode=stream.sync_mode.value, write_mode=stream.write_mode.value)
-        for stream in streams
+        engine.Selection(stream.key, sync_mode=stream.sync_mode.value, write_mode=stream.write) for stream in streams
     ]
     with stopping() as cancel:
         # A platform that says a stream is complete means it, also when it is empty.
@@ -67,10 +66,10 @@ def replaced(stream: Stream, raw: Mapping[str, Any]) -> Stream:
             f"the stream {stream.key} has generation {generation} and minimum generation {least}",
             hint="The minimum can be 0 or the generation itself.",
         )
-    overwrite = bool(least) or stream.write_mode is WriteMode.overwrite
+    overwrite = bool(least) or stream.write.replace
     return replace(
         stream,
-        write_mode=WriteMode.overwrite if overwrite else stream.write_mode,
+        write=Write(overwrite, stream.write.keep, stream.write.deletes),
         # For the engine: a stream that keeps its place (each state is told), or one that begins anew.
         sync_mode=SyncMode.full_refresh if overwrite else SyncMode.incremental,
         sync_modes=(SyncMode.full_refresh, SyncMode.incremental),
@@ -186,7 +185,7 @@ class Incoming(Reading):
     def __init__(self, source: Input, streams: Sequence[Stream], echo: Echo) -> None:
         super().__init__(source, streams)
         self.echo = echo
-        self.anew = {stream.key for stream in streams if stream.write_mode is WriteMode.overwrite}
+        self.anew = {stream.key for stream in streams if stream.write.replace}
 
     def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
         """Keep a state for the echo. What stands behind an overwrite waits for the end: until then it can be undone."""

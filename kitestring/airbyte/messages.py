@@ -12,8 +12,9 @@ from typing import IO, Any
 
 import orjson
 
+from kitestring.airbyte import modes
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
-from kitestring.types import Catalog, Record, State, Stream, SyncMode, WriteMode
+from kitestring.types import Catalog, Record, State, Stream, SyncMode
 
 WRITE_BYTES = 1 << 20
 """So much is written at once: a call for each record costs more than its encoding where the output is unbuffered."""
@@ -169,7 +170,7 @@ def configured_streams(catalog: Any) -> list[Stream]:
                     ),
                     source_defined_cursor=bool(stream.get("source_defined_cursor")),
                     sync_mode=SyncMode(one.get("sync_mode", "full_refresh")),
-                    write_mode=WriteMode(one.get("destination_sync_mode", "append")),
+                    write=modes.WRITES[one.get("destination_sync_mode", "append")],
                 )
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from kitestring.airbyte import modes
 from kitestring.airbyte.incoming import write
 from kitestring.airbyte.messages import Writer, catalog_body, read_json
 from kitestring.airbyte.outgoing import read
@@ -149,9 +150,9 @@ def spec_body(connector: Connector) -> dict[str, Any]:
         "supportsDBT": False,
     }
     if connector.kind == "destination":
-        modes = getattr(getattr(connector, "load", lambda: None)(), "modes", None)
-        if isinstance(modes, set | frozenset):
-            body["supported_destination_sync_modes"] = sorted(modes)
+        writes = getattr(getattr(connector, "load", lambda: None)(), "writes", None)
+        if isinstance(writes, frozenset):
+            body["supported_destination_sync_modes"] = sorted(w for w, write in modes.WRITES.items() if write in writes)
     return body
 
 

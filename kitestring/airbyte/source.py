@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import PrivateAttr
 
+from kitestring.airbyte import modes
 from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.gather import Gather
 from kitestring.airbyte.launch import Launch, checked, ended, form, part
@@ -288,7 +289,7 @@ def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     found: dict[str, Any] = {
         "stream": dict(raw),
         "sync_mode": stream.sync_mode.value,
-        "destination_sync_mode": stream.write_mode.value,
+        "destination_sync_mode": modes.word_of(stream.write),
     }
     if stream.cursor:
         found["cursor_field"] = list(stream.cursor)

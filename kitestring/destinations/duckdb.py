@@ -17,8 +17,9 @@ from kitestring.batch import Batch
 from kitestring.config import option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError
+from kitestring.paths import nested
+from kitestring.types import EVERY_WRITE_BUT_MARKS, Receipt, Reject, Stream, Write
 from kitestring.types import Path as FieldPath
-from kitestring.types import Receipt, Record, Reject, Stream, WriteMode
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +42,7 @@ class Duckdb(Destination):
     fields are new columns, and a column whose type does not hold a value gets the next wider one, at last VARCHAR.
     """
 
-    modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    writes: ClassVar[frozenset[Write]] = EVERY_WRITE_BUT_MARKS
     packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
@@ -105,28 +106,31 @@ class Duckdb(Destination):
     def write(self, stream: Stream, batch: Batch) -> Receipt:
         ready = batch if isinstance(batch, Prepared) else self.prepare(stream, batch)
         assert isinstance(ready, Prepared)
-        table = shadow(self, stream) if stream.write_mode is WriteMode.overwrite else target(self, stream)
+        table = shadow(self, stream) if stream.write.replace else target(self, stream)
+        replaced = 0
         if len(ready):
             with self._registered(ready.table()) as (db, incoming):
                 columns = self._fit(table, ready.table(), incoming)
                 with self._transaction():
-                    if stream.write_mode is WriteMode.append_dedup:
-                        db.execute(self._removal(table, stream, ready.table().column_names, incoming))
+                    if stream.write.keep == "latest":
+                        removal = self._removal(table, stream, ready.table().column_names, incoming)
+                        replaced = db.execute(removal).fetchall()[0][0]
                     db.execute(insertion(table, columns, incoming))
-        return Receipt(written=len(ready), rejected=ready.rejects)
+        return Receipt(written=len(ready), rejected=ready.rejects, replaced=replaced)
 
-    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
-        table = target(self, stream)
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        table = shadow(self, stream) if stream.write.replace else target(self, stream)
         if not self._types(table):
-            return
+            return Receipt(unchanged=len(keys))
         declared = stream.schema.get("properties", {})
         schema = {"properties": {path[0]: declared.get(path[0], {}) for path in stream.primary_key}}
-        rows, _ = arrow.from_rows([nested(stream, key) for key in keys], schema)
+        rows, _ = arrow.from_rows([nested(stream.primary_key, key) for key in keys], schema)
         with self._registered(plain(rows)) as (_, incoming), self._transaction() as db:
-            db.execute(self._removal(table, stream, rows.column_names, incoming))
+            deleted = db.execute(self._removal(table, stream, rows.column_names, incoming)).fetchall()[0][0]
+        return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
 
     def commit(self, stream: Stream) -> None:
-        if stream.write_mode is not WriteMode.overwrite:
+        if not stream.write.replace:
             return
         table, new = target(self, stream), shadow(self, stream)
         if not self._types(new):
@@ -406,17 +410,6 @@ def quoted(name: str) -> str:
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def nested(stream: Stream, key: tuple[Any, ...]) -> Record:
-    """A record that holds nothing but this key."""
-    record: Record = {}
-    for path, value in zip(stream.primary_key, key, strict=True):
-        inner = record
-        for part in path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[path[-1]] = value
-    return record
 
 
 def translated(error: Exception, path: str) -> KitestringError:

@@ -7,82 +7,116 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitestring.batch import Batch
+from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.mapped import FILTERED
+from kitestring.identity import Identity, identifier
 from kitestring.paths import at
-from kitestring.types import DELETED_AT, Path, Record, Reject, Stream, WriteMode
+from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
 Key = tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a destination can do with the deletion of a record."""
+
+    deletes: bool = False
+    marks: bool = False
+
+    @classmethod
+    def of(cls, destination: Destination) -> Abilities:
+        return cls(isinstance(destination, Deletes), isinstance(destination, Marks))
+
+
 @dataclass(slots=True)
 class Settled:
-    """A batch made ready: what to write, which keys to delete, and what fell out of it."""
+    """A batch made ready: what to write, which keys to delete or mark behind it, and what fell out of it."""
 
     batch: Batch
     deletes: list[Key] = field(default_factory=list)
+    marks: dict[Key, Any] = field(default_factory=dict)
+    """The time of deletion by key."""
     dropped: int = 0
+    """Deleted records that a new copy leaves out."""
+    ignored: int = 0
+    """Deletions that change nothing, since deleted records are kept."""
     superseded: int = 0
     rejected: list[Reject] = field(default_factory=list)
-    forgotten: int = 0
-    """How many of `deletes` a mapper has left out, and no source deleted."""
+    forgotten: list[Key] = field(default_factory=list)
+    """Keys of records that a mapper has left out, and no source deleted: they are to go too."""
 
 
-def settle(stream: Stream, batch: Batch, can_delete: bool) -> Settled:
-    """Sort a batch for its write mode.
+def settle(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
+    """Sort a batch for the way it is written.
 
-    `append` takes all as it is (a deletion is a record of its own there). `overwrite` drops deletions: what is deleted
-    has no place in a fresh copy. `append_dedup` keeps the last version of each key in arrival order, and gives the
-    deletions apart, where the destination can delete.
+    Where all versions are kept, all is taken as it is; a new copy leaves deleted records out if it is to. Where the
+    last version is kept, it is the last of each key in arrival order, and deletions stand apart.
     """
-    if stream.write_mode is WriteMode.append:
+    write = stream.write
+    if write.keep == "all" and write.deletes == "keep":
         return Settled(batch)
     if batch.is_table:
         settled = settle_table(stream, batch)
         if settled is not None:
             return settled
-    if stream.write_mode is WriteMode.overwrite:
-        rows = batch.rows()
-        kept = [row for row in rows if row.get(DELETED_AT) is None]
-        if len(kept) == len(rows):
-            return Settled(batch)
-        return Settled(Batch(batch.stream, rows=kept, nbytes=batch.nbytes), dropped=len(rows) - len(kept))
-    return settle_rows(stream, batch, can_delete)
-
-
-def settle_rows(stream: Stream, batch: Batch, can_delete: bool) -> Settled:
-    last: dict[Key, Record] = {}
-    rejected: list[Reject] = []
+    if write.keep == "latest":
+        return settle_rows(stream, batch, abilities)
     rows = batch.rows()
-    for row in rows:
-        key, reason = key_of(row, stream.primary_key)
-        if key is None:
-            rejected.append(Reject(row, reason))
-            continue
-        # A dict keeps the place of the first: take it out, so that the last version stands where it arrived.
-        last.pop(key, None)
-        last[key] = row
-    superseded = len(rows) - len(rejected) - len(last)
-    deletes = [key for key, row in last.items() if row.get(DELETED_AT) is not None] if can_delete else []
-    forgotten = sum(last[key][DELETED_AT] is FILTERED for key in deletes)
-    if not (superseded or rejected or deletes):
+    kept = [row for row in rows if row.get(DELETED_AT) is None]
+    if len(kept) == len(rows):
         return Settled(batch)
-    for key in deletes:
-        del last[key]
-    kept = Batch(batch.stream, rows=list(last.values()), nbytes=batch.nbytes)
-    return Settled(kept, deletes, 0, superseded, rejected, forgotten)
+    return Settled(Batch(batch.stream, rows=kept, nbytes=batch.nbytes), dropped=len(rows) - len(kept))
 
 
-def key_of(row: Record, paths: Sequence[Path]) -> tuple[Key | None, str]:
-    """The primary key's values, or None and the reason why the record has none."""
-    values = []
-    for path in paths:
-        value = row.get(path[0]) if len(path) == 1 else at(row, path)
+def settle_rows(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
+    settled = Settled(batch)
+    last: dict[Identity, Record] = {}
+    deleted: dict[Identity, Record] = {}
+    identity_of = identifier(stream.primary_key, stream.schema)
+    deletes, rows = stream.write.deletes, batch.rows()
+    for row in rows:
+        identity = identity_of(row)
+        reason = no_key(identity, stream.primary_key)
+        if reason:
+            settled.rejected.append(Reject(row, reason))
+            continue
+        at_ = row.get(DELETED_AT)
+        if at_ is None:
+            # A dict keeps the place of the first: take it out, so that the last version stands where it arrived.
+            settled.superseded += (last.pop(identity, None) is not None) + (deleted.pop(identity, None) is not None)
+            last[identity] = row
+        elif (at_ is FILTERED and not abilities.deletes) or (at_ is not FILTERED and deletes == "keep"):
+            settled.ignored += 1
+        elif at_ is not FILTERED and not (abilities.marks if deletes == "mark" else abilities.deletes):
+            # The destination has its own way with the marker.
+            settled.superseded += last.pop(identity, None) is not None
+            last[identity] = row
+        else:
+            settled.superseded += deleted.pop(identity, None) is not None
+            if at_ is FILTERED or deletes == "remove":  # what goes need not come
+                settled.superseded += last.pop(identity, None) is not None
+            deleted[identity] = row
+    for row in deleted.values():
+        key, at_ = tuple(at(row, path) for path in stream.primary_key), row[DELETED_AT]
+        if at_ is FILTERED:
+            settled.forgotten.append(key)
+        elif deletes == "mark":
+            settled.marks[key] = at_
+        else:
+            settled.deletes.append(key)
+    if len(last) < len(rows):
+        settled.batch = Batch(batch.stream, rows=list(last.values()), nbytes=batch.nbytes)
+    return settled
+
+
+def no_key(identity: Identity, paths: Sequence[Path]) -> str:
+    """Why this is no identity, or nothing."""
+    for value, path in zip(identity, paths, strict=True):
         if value is None:
-            return None, f"the primary key field {'.'.join(path)} is missing or null"
-        if isinstance(value, dict | list):
-            return None, f"the primary key field {'.'.join(path)} is {type(value).__name__}, not a plain value"
-        values.append(value)
-    return tuple(values), ""
+            return f"the primary key field {'.'.join(path)} is missing or null"
+        if isinstance(value, tuple) and value[0] in ("object", "array"):
+            return f"the primary key field {'.'.join(path)} is an {value[0]}, not a plain value"
+    return ""
 
 
 def settle_table(stream: Stream, batch: Batch) -> Settled | None:
@@ -92,7 +126,7 @@ def settle_table(stream: Stream, batch: Batch) -> Settled | None:
 
     table = batch.table()
     marked = DELETED_AT in table.column_names and table[DELETED_AT].null_count < table.num_rows
-    if stream.write_mode is WriteMode.overwrite:
+    if stream.write.keep == "all":
         if not marked:
             return Settled(batch)
         kept = table.filter(pc.is_null(table[DELETED_AT]))

@@ -8,7 +8,6 @@ from kitestring.destination import Counts, Destination
 from kitestring.engine.result import Status, StreamResult
 from kitestring.engine.selection import Route
 from kitestring.errors import KitestringError
-from kitestring.types import WriteMode
 
 log = logging.getLogger("kitestring.engine")
 
@@ -32,8 +31,7 @@ def conclude(
     `before` is its count when this sync began. Returns its count now, None where it has none to give.
     """
     after = None
-    overwrite = route.written.write_mode is WriteMode.overwrite
-    arrived = figures.written + figures.unchanged
+    overwrite, arrived = route.written.write.replace, figures.arrived
     if overwrite and figures.suspicions and before is not None and 0 < arrived < before and not allow_empty:
         destination.abort(route.written)
         figures.suspicions.append(
@@ -46,7 +44,9 @@ def conclude(
             f"{nothing_of(figures)}, the destination holds {before}: the old data were kept (allow_empty replaces them)"
         )
     else:
-        destination.commit(route.written)
+        receipt = destination.commit(route.written)
+        if receipt is not None:
+            figures.add(receipt)
         after = count_of(destination, route)
         disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
@@ -71,17 +71,26 @@ def nothing_of(figures: StreamResult) -> str:
 
 def disagreement_of(route: Route, figures: StreamResult, before: int | None, after: int | None) -> str:
     """What the count after the sync contradicts, or nothing."""
-    if after is None:
+    write = route.written.write
+    start = 0 if write.replace else before
+    if after is None or start is None:
         return ""
-    arrived = figures.written + figures.unchanged
-    match route.written.write_mode:
-        case WriteMode.overwrite if after != arrived:
+    arrived, removed = figures.arrived, figures.removed
+    if write.keep == "all":
+        if after == start + arrived:
+            return ""
+        if write.replace:
             return f"{arrived} records were written, the destination counts {after}"
-        case WriteMode.append if before is not None and after != before + arrived:
-            return f"{before} records and {arrived} written make {before + arrived}, the destination counts {after}"
-        case WriteMode.append_dedup if before is not None:
-            # Which of the written keys were new is not known: the count has bounds.
-            least, most = max(0, before - figures.deleted - figures.filtered), before + figures.written
-            if not least <= after <= most:
-                return f"the destination should count {least} to {most} records, it counts {after}"
-    return ""
+        return f"{start} records and {arrived} written make {start + arrived}, the destination counts {after}"
+    if figures.replaced is not None:
+        # Written records are new but for those that replace one; unchanged ones of a new copy have come into it.
+        due = start + (arrived if write.replace else figures.written) - figures.replaced - removed
+        return "" if after == due else f"the destination should count {due} records, it counts {after}"
+    # Which of the written keys were new is not known: the count has bounds.
+    least = max(0, start - removed)
+    most = start + (arrived if write.replace else figures.written)
+    if write.replace and arrived > removed:
+        least = max(1, least)
+    if least <= after <= most:
+        return ""
+    return f"the destination should count {least} to {most} records, it counts {after}"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kitestring.destination import Deletes, Destination, Estimates
-from kitestring.engine.deletes import settle
+from kitestring.destination import Destination, Estimates
+from kitestring.engine.deletes import Abilities, settle
 from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.selection import Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
@@ -84,11 +84,11 @@ def estimate(
                 if all(other.sampled for other in found.streams.values()):
                     break
                 continue
-            can_delete = isinstance(destination, Deletes)
-            settled = settle(route.written, route.mapped(item.batch, can_delete).batch, can_delete)
+            abilities = Abilities.of(destination)
+            settled = settle(route.written, route.mapped(item.batch, abilities.deletes).batch, abilities)
             one.read += len(item.batch)
             one.nbytes += item.batch.nbytes
-            one.deleted += len(settled.deletes) - settled.forgotten + settled.dropped
+            one.deleted += len(settled.deletes) + len(settled.marks) + settled.dropped
             if isinstance(destination, Estimates) and len(settled.batch):
                 for name, value in destination.estimate(route.written, settled.batch).items():
                     one.figures[name] = one.figures.get(name, 0) + value

@@ -19,7 +19,7 @@ from kitestring.engine.cipher import encryptor
 from kitestring.engine.mapped import FILTERED, AsMapped, Mapped
 from kitestring.errors import ConfigError, RecordError
 from kitestring.mapper import Aes, Equal, FieldFiltering, FieldRenaming, Hashing, RowFiltering, Rsa, Several, load
-from kitestring.types import DELETED_AT, Path, Record, Reject, Stream, WriteMode
+from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,10 +44,10 @@ class Plan:
     def apply(self, batch: Batch, can_delete: bool) -> Mapped:
         """Map a batch. Does not change what it holds.
 
-        `can_delete`: the destination can remove records by their keys. In append_dedup what a filter leaves out then
-        goes on as the deletion of its key: an earlier version of it may have passed, and would stay for ever.
+        `can_delete`: the destination can remove records by their keys. Where the last version is kept, what a filter
+        leaves out then goes on as the deletion of its key: an earlier version of it may have passed, and would stay.
         """
-        forget = can_delete and self.filters and self.stream.write_mode is WriteMode.append_dedup
+        forget = can_delete and self.filters and self.stream.write.keep == "latest"
         if batch.is_table and not forget:
             try:
                 table = batch.table()
@@ -97,7 +97,7 @@ class Draft:
         self.open = not self.properties or bool(stream.schema.get("additionalProperties"))
         self.key: list[Path] = list(stream.primary_key)
         self.cursor = stream.cursor
-        self.dedup = stream.write_mode is WriteMode.append_dedup
+        self.dedup = stream.write.keep == "latest"
         self.filters = False
         self.changes: list[Change] = []
         self.table_changes: list[ChangeTable] = []

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from kitestring.batch import Batch
 from kitestring.errors import KitestringError
-from kitestring.types import Record, Reject, State
+from kitestring.types import Checkpoint, Receipt, Record, Reject
 
-Checkpoints: TypeAlias = list[tuple[str, State, Mapping[str, int]]]
-"""Stream keys, states, and how many records of each stream a state covers more than the one before."""
+Checkpoints: TypeAlias = list[tuple[str, Checkpoint, Mapping[str, int]]]
+"""Stream keys, checkpoints, and how many records of each stream one covers more than the one before."""
 
 
 @dataclass(slots=True)
@@ -30,11 +30,38 @@ class Step:
     written: int = 0
     unchanged: int = 0
     deleted: int = 0
+    dropped: int = 0
+    """Deleted records that never came to the destination (they count as `deleted`)."""
+    removed: int = 0
+    """Records that the destination held and holds no more."""
+    absent: int = 0
+    """Deletions of records that were not there: nothing had to change."""
+    replaced: int | None = 0
+    """Records that later versions have replaced; None where the destination does not say."""
     superseded: int = 0
     filtered: int = 0
+    forgotten: int = 0
+    """How many of the filtered records the commit will tell as deletions."""
     rejects: list[Reject] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     last: Record | None = None
+
+    def count_deletions(self, receipt: Receipt | None, count: int) -> None:
+        """Count what became of so many deletions. A destination without a receipt has carried them out."""
+        if receipt is None:
+            receipt, self.replaced = Receipt(deleted=count), None
+        self.removed += receipt.deleted
+        self.deleted += receipt.deleted
+        self.absent += receipt.unchanged
+        self.add(receipt.figures)
+
+    def count_forgotten(self, receipt: Receipt | None, count: int) -> None:
+        """The same for records that a mapper has left out: no source has deleted them, they count as filtered alone."""
+        if receipt is None:
+            receipt, self.replaced = Receipt(deleted=count), None
+        self.removed += receipt.deleted
+        self.forgotten += count - receipt.deleted - receipt.unchanged
+        self.add(receipt.figures)
 
     def add(self, figures: Mapping[str, float]) -> None:
         """Sum up what a receipt tells."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kitestring.airbyte.modes import WRITES, write_of
 from kitestring.destination import Destination
 from kitestring.engine.holding import Holdings
 from kitestring.engine.mapped import AsMapped
@@ -17,7 +18,7 @@ from kitestring.engine.state import StateStore
 from kitestring.engine.sync import sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
-from kitestring.types import COUNTS, Catalog, Partition, States, Stream, SyncMode, WriteMode
+from kitestring.types import COUNTS, Catalog, Partition, States, Stream, SyncMode, Write
 
 
 class Replayed(Source):
@@ -109,8 +110,8 @@ def selection(stream: Stream, wanted: dict[str, Selection], destination: Destina
     from dataclasses import replace
 
     one = wanted.get(stream.key) or wanted.get(stream.name) or Selection(stream.key)
-    dedup = (one.primary_key or stream.primary_key) and WriteMode.append_dedup in {
-        WriteMode(mode) for mode in destination.modes
-    }
-    mode = one.write_mode if one.write_mode not in (None, "overwrite") else "append_dedup" if dedup else "append"
-    return replace(one, name=stream.key, sync_mode="full_refresh", write_mode=mode)
+    write = write_of(one.write_mode or "overwrite")
+    if write.replace:
+        dedup = (one.primary_key or stream.primary_key) and WRITES["append_dedup"] in destination.writes
+        write = WRITES["append_dedup"] if dedup else Write()
+    return replace(one, name=stream.key, sync_mode="full_refresh", write_mode=write)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from kitestring.errors import KitestringError
+from kitestring.types import Receipt
 
 MOST_SUSPICIONS = 5
 COUNTS = ("written", "unchanged", "deleted", "superseded", "filtered", "rejected")
@@ -27,7 +28,9 @@ class Status(StrEnum):
 class StreamResult:
     """The figures of one stream. Reconciled: read = written + unchanged + deleted + rejected + superseded + filtered.
 
-    `superseded` are records of which a later version stood in the same batch, `filtered` those that a mapper left out;
+    `deleted` are deletions that took a record away; one of a record that was not there is `unchanged` (and `absent`).
+    `removed`, `forgotten` and `replaced` are what its count has lost. `superseded` are records of which a later version
+    stood in the same batch, `filtered` those that a mapper left out, and deletions where deleted records are kept.
     `nbytes` is an estimate of what was read;
     `figures` are the destination's own counts (chunks, tokens, cost).
     """
@@ -44,6 +47,10 @@ class StreamResult:
     nbytes: int = 0
     seconds: float = 0.0
     error: KitestringError | None = None
+    removed: int = 0
+    absent: int = 0
+    replaced: int | None = 0
+    forgotten: int = 0
     suspicions: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -55,6 +62,24 @@ class StreamResult:
     @property
     def accounted(self) -> int:
         return sum(getattr(self, name) for name in COUNTS)
+
+    def add(self, receipt: Receipt) -> None:
+        """Count what the destination knew only when it committed."""
+        forgotten = min(self.forgotten, receipt.deleted)
+        self.deleted += receipt.deleted - forgotten
+        self.unchanged += receipt.unchanged - (self.forgotten - forgotten)
+        self.absent += receipt.unchanged - (self.forgotten - forgotten)
+        self.removed += receipt.deleted
+        self.forgotten = 0
+        if self.replaced is not None and receipt.replaced is not None:
+            self.replaced += receipt.replaced
+        for name, value in receipt.figures.items():
+            self.figures[name] = self.figures.get(name, 0) + value
+
+    @property
+    def arrived(self) -> int:
+        """The records that were to stand at the destination."""
+        return self.written + self.unchanged - self.absent
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kitestring.airbyte.modes import WRITES, word_of, write_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine.mapped import AsMapped, Mapped
 from kitestring.errors import ConfigError
-from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, WriteMode
+from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
     from kitestring.engine.mapping import Plan
@@ -22,13 +23,15 @@ class Selection:
     """One stream as the user wants it; None leaves the choice to Kitestring.
 
     `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"), as the source calls them.
-    `alias` is the stream's name at the destination (behind the prefix), "" its own. `namespace` "" drops the source's.
+    `write_mode` is Airbyte's word (`append`, `overwrite`, `append_dedup`, `overwrite_dedup`, `soft_delete`, …), a
+    `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (behind the prefix), ""
+    its own. `namespace` "" drops the source's.
     `mappers` change the records on their way (`kitestring.mapper`), in this order.
     """
 
     name: str
     sync_mode: str | None = None
-    write_mode: str | None = None
+    write_mode: str | Write | Mapping[str, Any] | None = None
     primary_key: Sequence[str] | None = None
     cursor: str | None = None
     fields: Sequence[str] | None = None
@@ -104,7 +107,7 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
             f"the stream {stream.key} is to be read incrementally, but has no cursor field",
             hint="Set `cursor` to a field that grows with every change, or choose full_refresh.",
         )
-    read = replace(read, write_mode=write_mode(read, one, destination))
+    read = replace(read, write=write(read, one, destination))
     prune = None
     if one.fields:
         read, prune = with_fields(read, one)
@@ -148,32 +151,37 @@ def cursor(stream: Stream, one: Selection) -> Path | None:
     return path(one.cursor)
 
 
-def write_mode(stream: Stream, one: Selection, destination: Destination) -> WriteMode:
-    name = type(destination).__name__
-    modes = {WriteMode(mode) for mode in destination.modes}
-    if one.write_mode is None:
-        if stream.primary_key and WriteMode.append_dedup in modes:
-            return WriteMode.append_dedup
-        if not stream.incremental and WriteMode.overwrite in modes:
-            return WriteMode.overwrite
-        return WriteMode.append
-    wanted = WriteMode(one.write_mode) if one.write_mode in WriteMode.__members__ else None
-    if wanted is None or wanted not in modes:
+def write(stream: Stream, selection: Selection, destination: Destination) -> Write:
+    """How the stream is written: as it was selected, or what fits best of what the destination can do."""
+    writes, wanted = destination.writes, selection.write_mode
+    replacing, deduplicated = WRITES["overwrite"], WRITES["overwrite_dedup"]
+    if wanted is None:
+        if stream.primary_key and WRITES["append_dedup"] in writes:
+            return WRITES["append_dedup"]
+        if stream.incremental or replacing not in writes:
+            return Write()
+        wanted = replacing
+    chosen = write_of(wanted)
+    # An overwrite of a stream with a key is a copy with one version of each record; three choices mean themselves.
+    if chosen == replacing and not isinstance(wanted, Mapping) and stream.primary_key and deduplicated in writes:
+        chosen = deduplicated
+    if chosen not in writes:
+        words = [word for word, known in WRITES.items() if known in writes]
         raise ConfigError(
-            f"{name} cannot write as {one.write_mode}",
-            hint=f"It can write as: {', '.join(sorted(mode.value for mode in modes))}.",
+            f"{type(destination).__name__} cannot write as {word_of(chosen)}",
+            hint=f"It can write as: {', '.join(words)}.",
         )
-    if wanted is WriteMode.append_dedup and not stream.primary_key:
+    if chosen.keep == "latest" and not stream.primary_key:
         raise ConfigError(
-            f"the stream {stream.key} is to be written as append_dedup, but has no primary key",
+            f"the stream {stream.key} is to be written as {word_of(chosen)}, but has no primary key",
             hint="Set `primary_key`, or choose append or overwrite.",
         )
-    if wanted is WriteMode.overwrite and stream.incremental:
+    if chosen.replace and stream.incremental:
         raise ConfigError(
-            f"the stream {stream.key} is read incrementally and written as overwrite: old records would be lost",
+            f"the stream {stream.key} is read incrementally and written as {word_of(chosen)}: it would lose old ones",
             hint="Choose append or append_dedup, or read it as full_refresh.",
         )
-    return wanted
+    return chosen
 
 
 def path(name: str) -> Path:

@@ -30,7 +30,7 @@ from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.paths import at
 from kitestring.source import Source
-from kitestring.types import COUNTS, GLOBAL, Catalog, Reject, State, WriteMode
+from kitestring.types import COUNTS, GLOBAL, Catalog, Checkpoint, Record, Reject, State
 
 log = logging.getLogger("kitestring.engine")
 
@@ -103,6 +103,7 @@ class Sync:
         self.ended: set[str] = set()
         self.counted: dict[str, int | None] = {}
         self.current: dict[str, State] = {}
+        self.refused: dict[str, list[Record]] = {}
         self.resumed: frozenset[str] = frozenset()
         self.holdings = Holdings({}, list)
         self.waiting = ""
@@ -206,12 +207,12 @@ class Sync:
         if item.suspicion:
             self.result.streams[item.stream].suspect(item.suspicion)
         if item.checkpoint is not None:
-            self._checkpoint(item.stream, item.checkpoint.state, item.covers)
+            self._checkpoint(item.stream, item.checkpoint, item.covers)
         else:
             self.coverage.end(item.covers)
             self.coverage.repeat(item.repeats)
 
-    def _checkpoint(self, key: str, state: State, covers: Mapping[str, int]) -> None:
+    def _checkpoint(self, key: str, checkpoint: Checkpoint, covers: Mapping[str, int]) -> None:
         """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
         route = self.routes.get(key)
         if route is not None and not route.read.incremental:
@@ -221,13 +222,13 @@ class Sync:
             for other in self.pending:
                 self._flush(other)
         elif self.pending[key]:
-            self.pending[key].checkpoints.append((key, state, covers))
+            self.pending[key].checkpoints.append((key, checkpoint, covers))
             return
         last = self.writer.last(key if route is not None else None)
         if last is not None:
-            last.checkpoints.append((key, state, covers))
+            last.checkpoints.append((key, checkpoint, covers))
         else:
-            self._merge([(key, state, covers)])
+            self._merge([(key, checkpoint, covers)])
 
     def _flush_what_is_due(self) -> None:
         """Full, old, or, when all that waits is too much together, the largest."""
@@ -258,13 +259,21 @@ class Sync:
         """A step is durable: count it, keep its rejects, then its checkpoints; end the stream if it was the last."""
         figures = self.result.streams[step.stream]
         figures.written += step.written
-        figures.unchanged += step.unchanged
+        figures.unchanged += step.unchanged + step.absent
+        figures.absent += step.absent
+        figures.removed += step.removed
+        figures.forgotten += step.forgotten
+        if step.replaced is None or figures.replaced is None:
+            figures.replaced = None
+        else:
+            figures.replaced += step.replaced
         figures.deleted += step.deleted
         figures.superseded += step.superseded
         figures.filtered += step.filtered
         for name, value in step.figures.items():
             figures.figures[name] = figures.figures.get(name, 0) + value
         if step.rejects:
+            self.refused.setdefault(step.stream, []).extend(reject.record for reject in step.rejects)
             self._reject(step.stream, step.rejects)
         shown = self.progress.streams[step.stream]
         shown.written = figures.written + figures.unchanged + figures.deleted
@@ -302,10 +311,13 @@ class Sync:
     def _only_adds(self, key: str) -> bool:
         """Whether records of the stream stay that were written before a crash, though all are read and added again."""
         route = self.routes[key]
-        return not route.read.incremental and route.written.write_mode is WriteMode.append
+        return not route.read.incremental and route.written.write.appends
 
     def _merge(self, checkpoints: Checkpoints) -> None:
-        for key, state, covers in checkpoints:
+        for key, checkpoint, covers in checkpoints:
+            state, rejected = checkpoint.state, self.refused.get(key)
+            if rejected and checkpoint.without is not None:  # a record that was not taken moves no cursor
+                state = checkpoint.without(rejected)
             self.current[key] = self.source.merge(key, self.current.get(key, {}), state)
             self.unsaved.add(key)
             self.coverage.cover(covers)

@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from kitestring.batch import Batch
-from kitestring.destination import Deletes, Destination
-from kitestring.engine.deletes import Settled, settle
+from kitestring.destination import Deletes, Destination, Marks
+from kitestring.engine.deletes import Abilities, Settled, settle
 from kitestring.engine.pending import Step
 from kitestring.engine.selection import Route
 from kitestring.errors import Cancelled, RecordError, TransientError
+from kitestring.json_codec import TooDeepError
 from kitestring.types import Receipt, Record, Reject
 
 T = TypeVar("T")
@@ -88,26 +90,38 @@ class Writer:
                 if self.cancel.is_set() and not wait([step.future], 5.0).done:
                     raise Cancelled("the sync was asked to stop")
             settled, prepared, filtered = step.future.result()
-            step.superseded, step.deleted, step.filtered = settled.superseded, settled.dropped, filtered
+            step.superseded, step.dropped, step.filtered = settled.superseded, settled.dropped, filtered
+            step.deleted = settled.dropped
             step.rejects.extend(settled.rejected)
             before = len(step.rejects)
             for batch, ready in prepared:
                 self._write(route, step, batch, ready)
             if route.mapping is not None:
                 step.rejects[before:] = map(as_mapped, step.rejects[before:])
-            if settled.deletes:
-                deletes = self.destination
-                assert isinstance(deletes, Deletes)
-                self.deleting(route)
-                told = self._patiently(lambda: deletes.delete(route.written, settled.deletes))
-                if told is not None:
-                    step.add(told.figures)
-                step.deleted += len(settled.deletes) - settled.forgotten
+            self._delete(route, step, settled)
             step.last = last_record(step.batch)
             step.batch = step.future = None
             self._batches -= 1
         self.steps.popleft()
         return step
+
+    def _delete(self, route: Route, step: Step, settled: Settled) -> None:
+        """Carry out the deletions of a batch, behind its records."""
+        destination, stream = self.destination, route.written
+        if settled.deletes or settled.marks or settled.forgotten:
+            self.deleting(route)
+        if settled.deletes:
+            assert isinstance(destination, Deletes)
+            receipt = self._patiently(partial(destination.delete, stream, settled.deletes))
+            step.count_deletions(receipt, len(settled.deletes))
+        if settled.marks:
+            assert isinstance(destination, Marks)
+            receipt = self._patiently(partial(destination.mark, stream, settled.marks))
+            step.count_deletions(receipt, len(settled.marks))
+        if settled.forgotten:
+            assert isinstance(destination, Deletes)
+            receipt = self._patiently(partial(destination.delete, stream, settled.forgotten))
+            step.count_forgotten(receipt, len(settled.forgotten))
 
     def close(self) -> None:
         """Let go of what is not written. A thread that prepares is given a moment: afterwards the destination closes,
@@ -124,22 +138,22 @@ class Writer:
     def _settle_and_prepare(self, route: Route, batch: Batch) -> tuple[Settled, list[tuple[Batch, Batch]], int]:
         """Map and sort the batch, then prepare it: pairs of a batch as it was and as prepared (one pair, if no record
         is bad), and how many records the mappers have left out."""
-        can_delete = isinstance(self.destination, Deletes)
-        mapped = route.mapped(batch, can_delete)
-        settled = settle(route.written, mapped.batch, can_delete)
+        abilities = Abilities.of(self.destination)
+        mapped = route.mapped(batch, abilities.deletes)
+        settled = settle(route.written, mapped.batch, abilities)
         prepared: list[tuple[Batch, Batch]] = []
         if len(settled.batch):
             self._prepare(route, settled.batch, settled.rejected, prepared)
         if route.mapping is not None:
             settled.rejected = [*mapped.rejected, *map(as_mapped, settled.rejected)]
-        return settled, prepared, mapped.filtered + settled.forgotten
+        return settled, prepared, mapped.filtered + len(settled.forgotten) + settled.ignored
 
     def _prepare(self, route: Route, batch: Batch, rejected: list[Reject], prepared: list[tuple[Batch, Batch]]) -> None:
         try:
             prepared.append((batch, self._patiently(lambda: self.destination.prepare(route.written, batch))))
-        except RecordError as error:
+        except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
-                rejected.append(Reject(batch.rows()[0], error.message))
+                rejected.append(Reject(batch.rows()[0], reason_of(error)))
                 return
             for half in halves(batch):
                 self._prepare(route, half, rejected, prepared)
@@ -149,9 +163,9 @@ class Writer:
     def _write(self, route: Route, step: Step, batch: Batch, ready: Batch) -> None:
         try:
             receipt = self._patiently(lambda: self.destination.write(route.written, ready))
-        except RecordError as error:
+        except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
-                step.rejects.append(Reject(batch.rows()[0], error.message))
+                step.rejects.append(Reject(batch.rows()[0], reason_of(error)))
                 return
             for half in halves(batch):
                 again: list[tuple[Batch, Batch]] = []
@@ -163,6 +177,11 @@ class Writer:
         step.written += receipt.written
         step.unchanged += receipt.unchanged
         step.deleted += receipt.deleted
+        step.removed += receipt.deleted
+        if receipt.replaced is None:
+            step.replaced = None
+        elif step.replaced is not None:
+            step.replaced += receipt.replaced
         step.rejects.extend(receipt.rejected)
         step.add(receipt.figures)
 
@@ -189,6 +208,11 @@ class Writer:
             if self.cancel.wait(min(0.2, wait_s)):
                 return True
         return self._closed.is_set()
+
+
+def reason_of(error: Exception) -> str:
+    """Why a record cannot be taken."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def as_mapped(reject: Reject) -> Reject:

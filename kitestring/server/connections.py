@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from kitestring.airbyte import modes
 from kitestring.engine.selection import Selection
 from kitestring.errors import ConfigError
 from kitestring.server import actors, connectors, mappers, schedule
@@ -22,18 +23,6 @@ from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
 from kitestring.types import SyncMode
 
-MODES = {
-    "full_refresh_overwrite": ("full_refresh", "overwrite"),
-    "full_refresh_overwrite_deduped": ("full_refresh", "overwrite"),
-    "full_refresh_append": ("full_refresh", "append"),
-    "full_refresh_update": ("full_refresh", "append_dedup"),
-    "incremental_append": ("incremental", "append"),
-    "incremental_deduped_history": ("incremental", "append_dedup"),
-    "incremental_update": ("incremental", "append_dedup"),
-}
-"""What each of Airbyte's modes is here. The two `…_soft_delete` are refused: nothing here keeps deleted records."""
-
-DEFAULT_MODE = "full_refresh_overwrite"
 POLICIES = ("ignore", "disable_connection", "propagate_columns", "propagate_fully")
 NAMESPACES = ("source", "destination", "custom_format")
 DISCOVER_S = 300.0
@@ -123,16 +112,18 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
             f"the source has no stream {name}" + (f"; did you mean {near[0]}?" if near else ""),
             hint=f"It has: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
         )
-    mode = one.get("syncMode") or DEFAULT_MODE
-    if mode not in MODES:
-        raise Problem(422, f"the sync mode {mode} of {name} is not supported", hint=f"Take one of {', '.join(MODES)}.")
-    reads, writes = MODES[mode]
+    mode = one.get("syncMode") or modes.DEFAULT
+    if mode not in modes.MODES:
+        raise Problem(
+            422, f"the sync mode {mode} of {name} is not supported", hint=f"Take one of {', '.join(modes.MODES)}."
+        )
+    reads = modes.MODES[mode].reads
     can = stream.get("supported_sync_modes") or ["full_refresh"]
     if reads not in can:
         raise Problem(
             422,
             f"the sync mode {mode} reads {name} as {reads}, and its source can only {' or '.join(can)}",
-            hint=f"Take one of {', '.join(m for m, (r, _) in MODES.items() if r in can)}.",
+            hint=f"Take one of {', '.join(other.name for other in modes.MODES.values() if other.reads in can)}.",
         )
     if one.get("includeFiles"):
         raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
@@ -143,7 +134,7 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
             422, f"{name} is read incrementally by no field", hint='Name its cursorField, such as ["updated_at"].'
         )
     key = one.get("primaryKey") or stream.get("source_defined_primary_key")
-    if writes == "append_dedup" and not key:
+    if modes.MODES[mode].needs_key and not key:
         raise Problem(
             422,
             f"the sync mode {mode} needs a primary key, and {name} has none",
@@ -168,7 +159,7 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
                 )
         made["selectedFields"] = [{"fieldPath": field} for field in fields]
     if one.get("mappers"):
-        made["mappers"] = mappers.accepted(one["mappers"], stream, made, writes)
+        made["mappers"] = mappers.accepted(one["mappers"], stream, made, modes.MODES[mode].writes)
     return made
 
 
@@ -374,26 +365,27 @@ def check_plan(context: Context, db: Connection, connection_id: str) -> None:
     found = plan(context, db, connection_id)
     if not found.selections:
         raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
-    modes = connectors.write_modes(found.destination.connector)
+    writes = connectors.writes(found.destination.connector)
     for one in found.selections:
-        if modes is not None and one.write_mode not in modes:
+        if writes is not None and modes.write_of(one.write_mode or "append") not in writes:
+            can = [word for word, write in modes.WRITES.items() if write in writes]
             raise Problem(
                 422,
                 f"the destination {found.destination.connector} cannot {one.write_mode}, as the stream {one.name} asks",
-                hint=f"It can: {', '.join(sorted(modes))}.",
+                hint=f"It can: {', '.join(can)}.",
             )
 
 
 def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Selection:
     """A configured stream as the engine takes it."""
-    reads, writes = MODES[one.get("syncMode") or DEFAULT_MODE]
+    mode = modes.MODES[one.get("syncMode") or modes.DEFAULT]
     cursor = one.get("cursorField")
     return Selection(
         name=key_of(one),
-        sync_mode=reads,
-        write_mode=writes,
+        sync_mode=mode.reads,
+        write_mode=mode.writes,
         primary_key=[".".join(path) for path in one["primaryKey"]] if one.get("primaryKey") else None,
-        cursor=".".join(cursor) if cursor and reads == SyncMode.incremental else None,
+        cursor=".".join(cursor) if cursor and mode.reads is SyncMode.incremental else None,
         fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
         namespace=written_namespace(definition, form, one.get("namespace")),
         alias=str(one.get("destinationObjectName") or ""),

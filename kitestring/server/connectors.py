@@ -22,6 +22,7 @@ from kitestring.airbyte import catalog
 from kitestring.errors import ConfigError
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.tables import definitions
+from kitestring.types import Write
 
 Kind = Literal["source", "destination"]
 OURS = uuid.UUID("6b697465-7374-4672-896e-670000000000")
@@ -181,11 +182,11 @@ def build(definition: Definition, config: Mapping[str, Any]) -> Any:
     return registry.connector(definition.kind, definition.connector).build(config)
 
 
-def write_modes(connector: str) -> frozenset[str] | None:
+def writes(connector: str) -> frozenset[Write] | None:
     """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
     found = registry.connector("destination", connector)
-    modes: Any = None if found.installation is not None else getattr(found.load(), "modes", None)
-    return frozenset(modes) if isinstance(modes, frozenset | set) else None
+    known: Any = None if found.installation is not None else getattr(found.load(), "writes", None)
+    return known if isinstance(known, frozenset) else None
 
 
 def checked_manifest(manifest: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from kitestring.airbyte import modes
 from kitestring.config import MASK
 from kitestring.server import actors, channels, connections, connectors, mappers, states, workspaces
 from kitestring.server.context import Context
@@ -69,8 +70,8 @@ def link_of(db: Connection, row: Any) -> dict[str, Any]:
 
 
 def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    reads, writes = connections.MODES[one.get("syncMode") or connections.DEFAULT_MODE]
-    made: dict[str, Any] = {"name": connections.key_of(one), "sync_mode": reads, "write_mode": writes}
+    mode = modes.MODES[one.get("syncMode") or modes.DEFAULT]
+    made: dict[str, Any] = {"name": connections.key_of(one), "sync_mode": mode.reads.value, "write_mode": mode.writes}
     if one.get("primaryKey"):
         made["primary_key"] = [".".join(path) for path in one["primaryKey"]]
     if one.get("cursorField"):

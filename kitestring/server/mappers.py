@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from kitestring import mapper
+from kitestring.airbyte.modes import WRITES
 from kitestring.engine import Selection
 from kitestring.errors import ConfigError
 from kitestring.server.problem import Problem
 from kitestring.server.vault import is_reference
-from kitestring.types import WriteMode
 
 SOME_KEY = "00" * 16
 
@@ -35,7 +35,7 @@ def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
                     f"the key of a mapper of {name} is to be kept, and keys are not kept with a connection",
                     hint="Give a reference to it, such as ${env:KITESTRING_CONFIG_KEY}.",
                 )
-        read = replace(stream_of(stream, "the source"), write_mode=WriteMode(writes), fields=())
+        read = replace(stream_of(stream, "the source"), write=WRITES[writes], fields=())
         if chosen.get("primaryKey"):
             read = replace(read, primary_key=tuple(map(tuple, chosen["primaryKey"])))
         compiled(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])

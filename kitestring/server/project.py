@@ -14,6 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 
+from kitestring.airbyte import modes
+from kitestring.airbyte.modes import WriteWord
 from kitestring.config import MASK, secrets_in
 from kitestring.errors import ConfigError
 from kitestring.mapper import to_api
@@ -48,7 +50,7 @@ class Stream(BaseModel):
 
     name: str
     sync_mode: Literal["full_refresh", "incremental"] | None = None
-    write_mode: Literal["append", "overwrite", "append_dedup"] | None = None
+    write_mode: WriteWord | None = None
     primary_key: list[str] | None = None
     cursor: str | None = None
     fields: list[str] | None = None
@@ -407,13 +409,13 @@ def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
     reads = one.sync_mode or ("incremental" if "incremental" in can else "full_refresh")
     keyed = one.primary_key or found.get("source_defined_primary_key")
     writes = one.write_mode or ("append_dedup" if keyed else "overwrite" if reads == "full_refresh" else "append")
-    mode = next((name for name, both in MODES.items() if both == (reads, writes)), None)
+    mode = modes.mode_of(reads, writes)
     if mode is None:
         raise ConfigError(
             f"the stream {one.name} cannot be read as {reads} and written as {writes}",
             hint="An overwrite needs a full refresh.",
         )
-    made: dict[str, Any] = {"name": found["name"], "namespace": found.get("namespace"), "syncMode": mode}
+    made: dict[str, Any] = {"name": found["name"], "namespace": found.get("namespace"), "syncMode": mode.name}
     if one.primary_key:
         made["primaryKey"] = [key.split(".") for key in one.primary_key]
     if one.cursor:
@@ -425,15 +427,6 @@ def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
     if one.mappers:
         made["mappers"] = to_api(one.mappers)
     return made
-
-
-MODES = {
-    "full_refresh_overwrite": ("full_refresh", "overwrite"),
-    "full_refresh_append": ("full_refresh", "append"),
-    "full_refresh_update": ("full_refresh", "append_dedup"),
-    "incremental_append": ("incremental", "append"),
-    "incremental_deduped_history": ("incremental", "append_dedup"),
-}
 
 
 def remove(context: Context, workspace_id: str, change: Change) -> None:

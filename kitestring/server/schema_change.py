@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from kitestring.airbyte import modes
 from kitestring.engine.selection import Selection
 from kitestring.errors import SchemaError
 from kitestring.server import connections as rooms
@@ -167,7 +168,7 @@ def taken(catalog: Catalog, key: str) -> dict[str, Any]:
     """A new stream, incremental and without duplicates where it can be."""
     stream = next(one for one in catalog.streams if key_of(one) == key)
     wanted = {"name": stream["name"], "namespace": stream.get("namespace")}
-    for mode in ("incremental_deduped_history", "incremental_append", rooms.DEFAULT_MODE):
+    for mode in ("incremental_deduped_history", "incremental_append", modes.DEFAULT):
         try:
             return rooms.configured_stream(catalog, {**wanted, "syncMode": mode})
         except Problem:

@@ -21,13 +21,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destination import Counts, Deletes, Destination
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
 from kitestring.testing.memory import MemorySource
-from kitestring.types import DELETED_AT, Checkpoint, Partition, Record, States, Stream, SyncMode, WriteMode
+from kitestring.types import DELETED_AT, Checkpoint, Partition, Record, States, Stream, SyncMode
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -120,11 +121,11 @@ class DestinationContract(Gaps):
             schema=SCHEMA,
             primary_key=(("id",),),
             sync_modes=(SyncMode.full_refresh,),
-            write_mode=WriteMode(mode),
+            write=WRITES[mode],
         )
 
     def needs(self, mode: str, folder: Path) -> None:
-        if mode not in self.make(folder).modes:
+        if WRITES[mode] not in self.make(folder).writes:
             pytest.skip(f"this destination does not have the mode {mode}, and says so")
 
     def texts(self, folder: Path, mode: str = "append") -> dict[int, str]:
@@ -335,8 +336,8 @@ class DestinationContract(Gaps):
             again.close()
 
     def any_mode(self, folder: Path) -> str:
-        modes = self.make(folder).modes
-        return next(mode for mode in ("append_dedup", "append", "overwrite") if mode in modes)
+        writes = self.make(folder).writes
+        return next(mode for mode in ("append_dedup", "append", "overwrite") if WRITES[mode] in writes)
 
 
 class SourceContract(Gaps):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
@@ -11,9 +11,22 @@ from pydantic import Field, PrivateAttr
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
-from kitestring.paths import at
+from kitestring.identity import Identity, identifier
+from kitestring.paths import at, nested
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Checkpoint, Partition, Receipt, Record, States, Stream, SyncMode, WriteMode
+from kitestring.types import (
+    DELETED_AT,
+    EVERY_WRITE,
+    Catalog,
+    Checkpoint,
+    Partition,
+    Receipt,
+    Record,
+    States,
+    Stream,
+    SyncMode,
+    Write,
+)
 
 
 class MemorySource(Source):
@@ -71,13 +84,13 @@ class MemorySource(Source):
 
 
 class MemoryDestination(Destination):
-    """Keeps what it is given in `stored`, by the stream's key; has every mode and every ability."""
+    """Keeps what it is given in `stored`, by the stream's key; has every way to write and every ability."""
 
-    modes: ClassVar[frozenset[str] | set[str]] = {"append", "overwrite", "append_dedup"}
+    writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     batch_rows: ClassVar[int] = 100
 
     _stored: dict[str, list[Record]] = PrivateAttr(default_factory=dict)
-    _shadows: dict[str, list[Record]] = PrivateAttr(default_factory=dict)
+    _staged: dict[str, list[Record]] = PrivateAttr(default_factory=dict)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @property
@@ -85,51 +98,73 @@ class MemoryDestination(Destination):
         return self._stored
 
     def begin(self, stream: Stream) -> None:
-        if stream.write_mode is WriteMode.overwrite:
-            self._shadows[stream.key] = []
+        if stream.write.replace:
+            self._staged[stream.key] = []
 
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
         with self._lock:
-            if stream.write_mode is WriteMode.overwrite:
-                self._shadows[stream.key].extend(batch.rows())
-                return None
-            kept = self._stored.setdefault(stream.key, [])
-            if stream.write_mode is WriteMode.append:
+            kept = self._rows(stream)
+            if stream.write.keep == "all":
                 kept.extend(batch.rows())
                 return None
-            places = {self._key(stream, row): place for place, row in enumerate(kept)}
-            written = 0
+            places = self._places(stream)
+            written = replaced = 0
             for row in batch.rows():
-                place = places.get(self._key(stream, row))
-                if place is None:
-                    places[self._key(stream, row)] = len(kept)
+                place = places.setdefault(self._identity(stream)(row), len(kept))
+                if place == len(kept):
                     kept.append(row)
                 elif kept[place] == row:
                     continue
                 else:
+                    replaced += kept[place].get(DELETED_AT) is None
                     kept[place] = row
                 written += 1
-            return Receipt(written=written, unchanged=len(batch) - written)
+            # What a new copy has already counts as having come with this batch again.
+            unchanged = len(batch) - written
+            return Receipt(written, unchanged, replaced=replaced + (unchanged if stream.write.replace else 0))
 
     def commit(self, stream: Stream) -> None:
-        if stream.write_mode is WriteMode.overwrite:
-            self._stored[stream.key] = self._shadows.pop(stream.key)
+        if stream.write.replace:
+            self._stored[stream.key] = self._staged.pop(stream.key)
 
     def abort(self, stream: Stream) -> None:
-        self._shadows.pop(stream.key, None)
+        self._staged.pop(stream.key, None)
 
-    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
-        gone = set(keys)
-        kept = self._stored.get(stream.key, [])
-        self._stored[stream.key] = [row for row in kept if self._key(stream, row) not in gone]
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        places = [self._places(stream).get(self._identity_of_key(stream, key)) for key in keys]
+        kept = self._rows(stream)
+        gone = {place for place in places if place is not None}
+        kept[:] = [row for place, row in enumerate(kept) if place not in gone]
+        return Receipt(deleted=len(gone), unchanged=len(keys) - len(gone))
+
+    def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        places, kept = self._places(stream), self._rows(stream)
+        marked = 0
+        for key, deleted_at in keys.items():
+            place = places.get(self._identity_of_key(stream, key))
+            if place is not None and kept[place].get(DELETED_AT) is None:
+                kept[place] = {**kept[place], DELETED_AT: deleted_at}
+                marked += 1
+        return Receipt(deleted=marked, unchanged=len(keys) - marked)
 
     def count(self, stream: Stream) -> int | None:
-        return len(self._stored.get(stream.key, ()))
+        marks = stream.write.deletes == "mark"
+        return sum(not marks or row.get(DELETED_AT) is None for row in self._stored.get(stream.key, ()))
 
     def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
         return {"records": len(batch)}
 
-    def _key(self, stream: Stream, row: Record) -> tuple[Any, ...]:
+    def _rows(self, stream: Stream) -> list[Record]:
+        return self._staged[stream.key] if stream.write.replace else self._stored.setdefault(stream.key, [])
+
+    def _places(self, stream: Stream) -> dict[Identity, int]:
+        identity = self._identity(stream)
+        return {identity(row): place for place, row in enumerate(self._rows(stream))}
+
+    def _identity(self, stream: Stream) -> Callable[[Record], Identity]:
         if not stream.primary_key:
             raise ConfigError(f"the stream {stream.key} has no primary key", hint="Choose append.")
-        return tuple(at(row, path) for path in stream.primary_key)
+        return identifier(stream.primary_key, stream.schema)
+
+    def _identity_of_key(self, stream: Stream, key: Sequence[Any]) -> Identity:
+        return self._identity(stream)(nested(stream.primary_key, key))

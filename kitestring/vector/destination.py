@@ -22,7 +22,7 @@ from kitestring.batch import Batch
 from kitestring.config import one_of, option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, TransientError
-from kitestring.types import Receipt, Record, Stream, WriteMode
+from kitestring.types import SIMPLE_WRITES, Receipt, Record, Stream, Write
 from kitestring.vector.bill import Bill
 from kitestring.vector.document import record_id, record_key, stream_id
 from kitestring.vector.embedders import Embedding
@@ -48,7 +48,7 @@ class VectorDestination(Destination):
     `overwrite` collects the new generation in a shadow and applies it in `commit`, again only what changed.
     """
 
-    modes: ClassVar[frozenset[str] | set[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    writes: ClassVar[frozenset[Write]] = SIMPLE_WRITES
     batch_rows: ClassVar[int] = 1_000
 
     processing: Processing = option(title="Processing", group="processing")
@@ -113,7 +113,7 @@ class VectorDestination(Destination):
         if stream.incremental and not created:
             self._same_model(run)
         path = self._shadow_path(stream)
-        overwrite, finished = stream.write_mode is WriteMode.overwrite, False
+        overwrite, finished = stream.write.replace, False
         if overwrite or path.exists():
             shadow = Shadow(path)
             try:
@@ -137,7 +137,7 @@ class VectorDestination(Destination):
         run = self._run(stream)
         prepared = Prepared(batch, run.recent.now())
         drafts, prepared.rejected, prepared.superseded = run.drafts(batch.rows())
-        if stream.write_mode is not WriteMode.append:
+        if not stream.write.appends:
             written = run.written
             prepared.stored = self.store.stored([d.ref for d in drafts if written is None or d.key in written])
         replaces = self._replaces(run)
@@ -201,7 +201,7 @@ class VectorDestination(Destination):
     def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
         run = self._run(stream)
         drafts, _, _ = run.drafts(batch.rows())
-        stored = {} if stream.write_mode is WriteMode.append else self.store.stored([draft.ref for draft in drafts])
+        stored = {} if stream.write.appends else self.store.stored([draft.ref for draft in drafts])
         replaces = self._replaces(run)
         plans = [compare(d, stored.get(d.key, ()), replaces) for d in drafts]
         new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
@@ -271,7 +271,7 @@ class VectorDestination(Destination):
 
     def _replaces(self, run: Run) -> bool:
         """A shadow replaces by identity, whatever the store does when it is applied."""
-        return self.store.replaces or run.stream.write_mode is WriteMode.overwrite
+        return self.store.replaces or run.stream.write.replace
 
     def _shadow_path(self, stream: Stream) -> Path:
         folder = Path(self.shadow_folder).expanduser() if self.shadow_folder else self.default_shadow_folder()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitestring.errors import ConfigError, RecordError
-from kitestring.types import DELETED_AT, Record, Stream, WriteMode
+from kitestring.types import DELETED_AT, Record, Stream
 from kitestring.vector.digest import canonical, digest
 from kitestring.vector.fieldpath import FieldPath
 from kitestring.vector.html import clean
@@ -122,7 +122,7 @@ class Documents:
         name = without_surrogates(record_id(self.stream, values))
         if values and None not in values:
             return record_key(self.stream, values), name
-        if values and self.stream.write_mode is WriteMode.append_dedup:
+        if values and self.stream.write.keep == "latest":
             missing = next(
                 ".".join(p) for p, value in zip(self.stream.primary_key, values, strict=True) if value is None
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitestring.batch import Batch
 from kitestring.errors import RecordError
-from kitestring.types import Record, Reject, Stream, WriteMode
+from kitestring.types import Record, Reject, Stream
 from kitestring.vector.digest import digest, metadata_digest, text_digest
 from kitestring.vector.document import Documents
 from kitestring.vector.embedder import Embedder
@@ -107,7 +107,7 @@ class Run:
         if self.reads_records and texts:
             chunking += self.embedder.embed_records([record], texts[:1])[0].tobytes().hex()
         # In `append` every record stands by itself, however often its key comes.
-        key = uuid.uuid4().hex if self.stream.write_mode is WriteMode.append else document.key
+        key = uuid.uuid4().hex if self.stream.write.appends else document.key
         return Draft(
             key,
             self.name,

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from integration.milvus_server import TOKEN
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
 from kitestring.testing.memory import MemorySource
-from kitestring.types import Receipt, Stream, SyncMode, WriteMode
+from kitestring.types import Receipt, Stream, SyncMode
 
 DIMENSION = 1536
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
@@ -68,7 +69,7 @@ class opened:
 
 
 def things(mode: str = "append_dedup", name: str = "things") -> Stream:
-    return Stream(name, primary_key=(("id",),), write_mode=WriteMode(mode))
+    return Stream(name, primary_key=(("id",),), write=WRITES[mode])
 
 
 def put(destination: Milvus, rows: list[dict[str, Any]], stream: Stream | None = None) -> Receipt:

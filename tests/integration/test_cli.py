@@ -48,7 +48,6 @@ class Slow(ks.Source):
 class Lines(ks.Destination):
     """JSON lines."""
 
-    modes = {"append"}
     path: str
     batch_rows = 10
 

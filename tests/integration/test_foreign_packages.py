@@ -182,9 +182,9 @@ def test_pyairbyte_reads_our_sample_and_writes_to_our_milvus(
     assert json.loads((tmp_path / "result.json").read_text()) == {"read": {"users": 50, "products": 50}, "written": 50}
     code = (
         "from kitestring.destinations.milvus import Milvus; import sys, json\n"
-        "from kitestring.types import Stream, WriteMode\n"
+        "from kitestring.types import Stream, Write\n"
         "d = Milvus.load(json.loads(sys.argv[1]))\n"
-        "print(d.count(Stream('users', primary_key=(('id',),), write_mode=WriteMode.append_dedup)))\n"
+        "print(d.count(Stream('users', primary_key=(('id',),), write=Write(keep='latest', deletes='remove'))))\n"
     )
     milvus = {
         "processing": {"chunk_size": 200, "text_fields": ["name"], "metadata_fields": ["id"]},

@@ -20,7 +20,8 @@ from kitestring.destination import Destination
 from kitestring.destinations.files.formats import Csv, JsonLines, Parquet
 from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
 from kitestring.errors import ConfigError
-from kitestring.types import Receipt, Record, Reject, Stream, WriteMode
+from kitestring.paths import nested
+from kitestring.types import SIMPLE_WRITES, Receipt, Reject, Stream, Write
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +46,7 @@ class Files(Destination):
     that hold a changed key are rewritten. What waits stands in `.kitestring/`; after a crash the next sync merges it.
     """
 
-    modes: ClassVar[frozenset[str]] = frozenset({"append", "overwrite", "append_dedup"})
+    writes: ClassVar[frozenset[Write]] = SIMPLE_WRITES
     packages: ClassVar[tuple[str, ...]] = ("fsspec", "pyarrow")
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 12 * 1024 * 1024
@@ -83,7 +84,7 @@ class Files(Destination):
         for part in (work(stream, "shadow"), work(stream, "joined")):
             store.recover(part, folder(stream))
             store.drop(part)
-        if stream.write_mode is WriteMode.overwrite:
+        if stream.write.replace:
             store.drop(work(stream, "incoming"))
         elif stream.primary_key:
             self._merge(stream)  # what a sync in append_dedup left behind that was cut off
@@ -103,7 +104,7 @@ class Files(Destination):
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
         """Keeps the keys aside, in a file of their own, for the merge."""
-        rows = [nested(stream, key) for key in keys]
+        rows = [nested(stream.primary_key, key) for key in keys]
         declared = stream.schema.get("properties", {})
         schema = {"properties": {path[0]: declared.get(path[0], {}) for path in stream.primary_key}}
         keyed = Stream(stream.name, schema=schema)
@@ -112,20 +113,19 @@ class Files(Destination):
 
     def commit(self, stream: Stream) -> None:
         store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
-        match stream.write_mode:
-            case WriteMode.append:
-                self._join(stream, place, self._written.pop(stream.key, []))
-            case WriteMode.append_dedup:
-                self._merge(stream)
-            case WriteMode.overwrite:
-                self._join(stream, shadow, store.names(shadow))
-                empty = self.codec().empty(stream)
-                if not store.names(shadow) and empty is not None and empty.num_columns:
-                    store.put(shadow, self._name(), self.codec().encode([empty]))
-                store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
+        if stream.write.appends:
+            self._join(stream, place, self._written.pop(stream.key, []))
+        elif not stream.write.replace:
+            self._merge(stream)
+        else:
+            self._join(stream, shadow, store.names(shadow))
+            empty = self.codec().empty(stream)
+            if not store.names(shadow) and empty is not None and empty.num_columns:
+                store.put(shadow, self._name(), self.codec().encode([empty]))
+            store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
 
     def abort(self, stream: Stream) -> None:
-        if stream.write_mode is WriteMode.overwrite:
+        if stream.write.replace:
             self.store().drop(work(stream, "shadow"))
         else:  # What was written is durable, and the state counts on it: let it be seen.
             self.commit(stream)
@@ -166,17 +166,16 @@ class Files(Destination):
 
     def _put(self, stream: Stream, data: Any, deletes: bool = False) -> None:
         """Make a file of these bytes where the write mode wants it."""
-        match stream.write_mode:
-            case WriteMode.append:
-                name, place = self._name(), folder(stream)
-                self._written.setdefault(stream.key, []).append(name)
-            case WriteMode.overwrite:
-                name, place = self._name(), work(stream, "shadow")
-            case WriteMode.append_dedup:
-                place = work(stream, "incoming")
-                present = self.store().names(place)
-                number = int(present[-1].partition(".")[0]) + 1 if present else 0
-                name = f"{number:08}{DELETES if deletes else ''}{self.codec().suffix}"
+        if stream.write.replace:
+            name, place = self._name(), work(stream, "shadow")
+        elif stream.write.appends:
+            name, place = self._name(), folder(stream)
+            self._written.setdefault(stream.key, []).append(name)
+        else:
+            place = work(stream, "incoming")
+            present = self.store().names(place)
+            number = int(present[-1].partition(".")[0]) + 1 if present else 0
+            name = f"{number:08}{DELETES if deletes else ''}{self.codec().suffix}"
         self.store().put(place, name, data)
 
     def _name(self) -> str:
@@ -297,17 +296,6 @@ def folder(stream: Stream) -> str:
 
 def work(stream: Stream, part: str) -> str:
     return f".kitestring/{folder(stream)}/{part}"
-
-
-def nested(stream: Stream, key: tuple[Any, ...]) -> Record:
-    """A record that holds nothing but this key."""
-    record: Record = {}
-    for path, value in zip(stream.primary_key, key, strict=True):
-        inner = record
-        for part in path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[path[-1]] = value
-    return record
 
 
 def tables_of(codec: Codec, store: Store, place: str, name: str, mask: Any = None) -> Iterator[pa.Table]:

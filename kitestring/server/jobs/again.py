@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
+from kitestring.airbyte.modes import WRITES, word_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import MemoryStates, Selection
@@ -19,7 +20,7 @@ from kitestring.paths import at
 from kitestring.server.jobs.actions import selections
 from kitestring.server.jobs.syncing import catalog_of, copied, ends, kept, key_in
 from kitestring.source import Item, Source, declared_streams
-from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, WriteMode
+from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
     from kitestring.server.jobs.channel import Upward
@@ -49,7 +50,7 @@ def clear(told: Told) -> Any:
     with ends(told) as (source, destination):
         catalog = accepted(given) or source.discover()
         chosen = named(given, catalog, every(told, catalog))
-        if "overwrite" not in destination.modes:
+        if WRITES["overwrite"] not in destination.writes:
             raise ConfigError(
                 f"{type(destination).__name__} cannot be emptied: it only takes records",
                 hint="Empty it by its own means, and refresh the streams.",
@@ -89,22 +90,23 @@ def refresh(told: Told) -> Any:
 
 def again(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
     """How a stream is read from the beginning."""
-    read, overwrites = route.read, "overwrite" in destination.modes
+    read = route.read
+    # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
+    copy = Write(True, read.write.keep, read.write.deletes)
+    replaces = truncate and copy in destination.writes
     if not read.incremental:
-        if truncate and overwrites:
-            return replace(one, sync_mode="full_refresh", write_mode="overwrite")
-        return replace(one, sync_mode="full_refresh", write_mode=read.write_mode.value)
-    if read.write_mode is WriteMode.append:
+        return replace(one, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
+    if read.write.keep == "all":
         raise ConfigError(
             f"the stream {read.key} only adds records: reading it again would store each a second time",
             hint="Clear the stream, then sync.",
             stream=read.key,
         )
-    if truncate and overwrites and SyncMode.full_refresh in read.sync_modes:
-        return replace(one, sync_mode="full_refresh", write_mode="overwrite")
+    if replaces and SyncMode.full_refresh in read.sync_modes:
+        return replace(one, sync_mode="full_refresh", write_mode=copy)
     if truncate:
         log.warning("what the source no longer has stays: it cannot be read as a whole", extra={"stream": read.key})
-    return replace(one, sync_mode="incremental", write_mode=read.write_mode.value)
+    return replace(one, sync_mode="incremental", write_mode=read.write)
 
 
 def backfill(told: Told) -> Any:
@@ -124,10 +126,10 @@ def backfill(told: Told) -> Any:
         )
         (one,), (route,) = chosen, routed(given, catalog, chosen, destination)
         read = route.read
-        if not read.incremental or read.write_mode is not WriteMode.append_dedup or start is None:
+        if not read.incremental or read.write.keep != "latest" or start is None:
             raise ConfigError(
                 f"a window of the stream {read.key} cannot be read again: it is read as {read.sync_mode.value} and "
-                f"written as {read.write_mode.value}" + ("" if start is not None else ", and no `from` is given"),
+                f"written as {word_of(read.write)}" + ("" if start is not None else ", and no `from` is given"),
                 hint="A window needs a `from`, and a stream that is read as incremental and written as append_dedup. "
                 "Refresh the stream instead.",
                 stream=read.key,

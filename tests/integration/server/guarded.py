@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import PrivateAttr
 
@@ -88,7 +88,6 @@ class SlowCount(Source):
 class Guarded(Destination):
     """Appends numbers to a file, durably, and holds a lock on it: a second writer at the same time leaves a trace."""
 
-    modes: ClassVar[frozenset[str]] = frozenset({"append"})
     folder: Path
     stay_in: str = ""
     stay_s: float = 0.0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kitestring.airbyte.destination import AirbyteDestination
+from kitestring.airbyte.modes import WRITES
 from kitestring.engine import MemoryStates, Result, Selection, Status, sync
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.testing.memory import MemorySource
@@ -51,7 +52,7 @@ def error_of(result: Result) -> KitestringError:
 
 def test_its_modes_are_those_of_its_spec_and_its_check_is_its_own(tmp_path: Path) -> None:
     one = shelf(tmp_path)
-    assert one.modes == {"append", "overwrite", "append_dedup"}
+    assert one.writes == {WRITES[word] for word in ("append", "overwrite", "append_dedup")}
     one.check()
 
 

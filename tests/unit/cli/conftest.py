@@ -24,7 +24,6 @@ import kitestring as ks
 class Shelf(ks.Destination):
     """JSON lines in a folder, that can be searched word by word."""
 
-    modes = {"append"}
     folder: Path
     key: str = ks.secret("")
     broken: str = ""

@@ -9,13 +9,14 @@ import pytest
 from loopback import Api, Open, cursor, stream, sync
 
 import kitestring as ks
+from kitestring.airbyte.modes import WRITES
 from kitestring.declarative import DeclarativeSource
 from kitestring.declarative.shape import doubt
 from kitestring.engine import Result, Selection
 from kitestring.engine import sync as run
 from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.testing.memory import MemoryDestination
-from kitestring.types import SyncMode, WriteMode
+from kitestring.types import SyncMode, Write
 
 ROW = {"id": 1, "updated_at": "2024-01-10T00:00:00Z"}
 
@@ -101,7 +102,7 @@ def synced(
     destination: MemoryDestination,
     name: str = "things",
     *,
-    write: WriteMode = WriteMode.append,
+    write: Write = WRITES["append"],
     incremental: bool = False,
     states: StateStore | None = None,
 ) -> Result:
@@ -290,14 +291,14 @@ def test_a_parents_page_of_another_shape_makes_the_child_suspicious_and_moves_no
 def test_a_doubtful_overwrite_does_not_replace_more_by_less(api: Api, open_source: Open) -> None:
     api.answers["/things"] = [PAGE, {"data": [{"id": 3}]}]
     destination = MemoryDestination()
-    assert synced(open_source(paged(api.url)), destination, write=WriteMode.overwrite).ok
+    assert synced(open_source(paged(api.url)), destination, write=WRITES["overwrite"]).ok
     api.answers["/things"] = [PAGE, None]
-    result = synced(open_source(paged(api.url)), destination, write=WriteMode.overwrite)
+    result = synced(open_source(paged(api.url)), destination, write=WRITES["overwrite"])
     assert result.status == "suspicious"
     assert "2 records were read, the destination holds 3" in result.streams["things"].suspicions[1]
     assert len(destination.stored["things"]) == 3
-    api.answers["/things"] = [PAGE, PAGE, None]
-    result = synced(open_source(paged(api.url)), destination, write=WriteMode.overwrite)
+    api.answers["/things"] = [PAGE, {"data": [{"id": 3}, {"id": 4}]}, None]
+    result = synced(open_source(paged(api.url)), destination, write=WRITES["overwrite"])
     assert result.status == "suspicious"
     assert len(destination.stored["things"]) == 4
 

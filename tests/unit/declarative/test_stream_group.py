@@ -16,8 +16,6 @@ from kitestring.errors import ConfigError
 
 
 class Discard(Destination):
-    modes = {"append"}
-
     def write(self, stream: Any, batch: Any) -> None:
         return None
 

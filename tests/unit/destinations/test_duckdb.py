@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from kitestring import registry
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.duckdb import Duckdb, wider
 from kitestring.errors import ConfigError, RecordError
-from kitestring.types import Stream, WriteMode
+from kitestring.types import Stream
 
 OPEN = Stream("things", primary_key=(("id",),))
 STREAM = replace(OPEN, schema={"properties": {"id": {"type": "integer"}, "text": {"type": ["string", "null"]}}})
@@ -27,7 +28,7 @@ def destination(tmp_path):
 
 
 def sync(destination, mode, *batches, stream=STREAM, end="commit"):
-    stream = replace(stream, write_mode=WriteMode(mode))
+    stream = replace(stream, write=WRITES[mode])
     destination.begin(stream)
     receipts = []
     for batch in batches:

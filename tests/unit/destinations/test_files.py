@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kitestring import registry
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.config import masked
 from kitestring.destinations.files import Files, folder
@@ -20,7 +21,7 @@ from kitestring.destinations.files.store import LocalStore
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
 from kitestring.testing.memory import MemorySource
-from kitestring.types import Stream, WriteMode
+from kitestring.types import Stream
 
 STREAM = Stream(
     "things",
@@ -45,7 +46,7 @@ def path(request, tmp_path):
 
 
 def sync(files, mode, *batches, stream=STREAM, end="commit", deletes=()):
-    stream = replace(stream, write_mode=WriteMode(mode))
+    stream = replace(stream, write=WRITES[mode])
     files.begin(stream)
     for batch in batches:
         rows = {"table": batch} if isinstance(batch, pa.Table) else {"rows": batch}
@@ -91,7 +92,7 @@ def test_append_overwrite_and_merge_do_what_they_say_in_every_format(path, forma
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_deleted_key_that_comes_again_is_there(path, format):
     files = Files(path=path, format=format)
-    stream = replace(STREAM, write_mode=WriteMode.append_dedup)
+    stream = replace(STREAM, write=WRITES["append_dedup"])
     sync(files, "append_dedup", named((1, "old")))
     files.begin(stream)
     files.delete(stream, [(1,)])
@@ -165,7 +166,7 @@ def test_a_remote_swap_that_is_cut_off_anywhere_is_ended_by_the_next_sync(tmp_pa
     for name in methods:
         setattr(fs, name, counted(originals[name]))
     try:
-        files.commit(replace(STREAM, write_mode=WriteMode(mode)))
+        files.commit(replace(STREAM, write=WRITES[mode]))
     except Cut:
         pass
     finally:

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 
 from kitestring import mapper
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Rejects, Result, Selection, Status, estimate, replay, sync
 from kitestring.engine.mapping import compiled
 from kitestring.errors import ConfigError, RecordError
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import Stream, WriteMode
+from kitestring.types import Stream
 
 SCHEMA = {
     "type": "object",
@@ -90,7 +91,7 @@ def test_the_destination_gets_the_schema_key_and_cursor_as_they_are_mapped() -> 
 
 
 def test_tables_are_mapped_as_rows_are() -> None:
-    stream = Stream("people", schema=SCHEMA, write_mode=WriteMode.append)
+    stream = Stream("people", schema=SCHEMA, write=WRITES["append"])
     rename = {"type": "field-renaming", "original_field_name": "id", "new_field_name": "number"}
     plan = compiled(stream, [OPEN, HASH, rename, {"type": "field-filtering", "target_field": "at"}])
     rows = plan.apply(Batch("people", rows=PEOPLE), False)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.engine.selection import Selection, routes
 from kitestring.errors import ConfigError
 from kitestring.testing.memory import MemoryDestination
-from kitestring.types import Catalog, Stream, SyncMode, WriteMode
+from kitestring.types import Catalog, Stream, SyncMode
 
 pa = pytest.importorskip("pyarrow")
 BOTH = (SyncMode.full_refresh, SyncMode.incremental)
@@ -42,7 +43,7 @@ def one(stream: Stream, selection: Selection, **more: Any) -> Any:
 )
 def test_modes_that_are_not_chosen_are_the_sensible_ones(stream: Stream, sync_mode: str, write_mode: str) -> None:
     route = one(stream, Selection("t"))
-    assert (route.read.sync_mode, route.read.write_mode) == (sync_mode, write_mode)
+    assert (route.read.sync_mode, route.read.write) == (sync_mode, WRITES[write_mode])
 
 
 def test_the_user_gives_a_key_and_a_cursor_where_the_source_has_none() -> None:
@@ -50,7 +51,7 @@ def test_the_user_gives_a_key_and_a_cursor_where_the_source_has_none() -> None:
     assert route.read.primary_key == (("user", "id"),)
     assert route.read.cursor == ("seen",)
     assert route.read.sync_mode is SyncMode.incremental
-    assert route.written.write_mode is WriteMode.append_dedup
+    assert route.written.write == WRITES["append_dedup"]
 
 
 def test_a_stream_may_have_another_name_at_the_destination() -> None:

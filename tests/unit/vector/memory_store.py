@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from pydantic import PrivateAttr
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError
-from kitestring.types import Stream, WriteMode
+from kitestring.types import Stream
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.store import Chunk, Ref, Store, Stored
@@ -135,7 +136,7 @@ def memory(folder: Any, store: MemoryStore | None = None, **processing: Any) -> 
 
 
 def things(mode: str = "append_dedup", key: str = "id", **more: Any) -> Stream:
-    return Stream("things", primary_key=((key,),) if key else (), write_mode=WriteMode(mode), **more)
+    return Stream("things", primary_key=((key,),) if key else (), write=WRITES[mode], **more)
 
 
 def embedded(destination: VectorDestination) -> list[str]:

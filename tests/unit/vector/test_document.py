@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError, RecordError
-from kitestring.types import Stream, WriteMode
+from kitestring.types import Stream
 from kitestring.vector.document import Documents, labelled, record_id, record_key
 from kitestring.vector.processing import Processing
 
-TICKETS = Stream("tickets", primary_key=(("id",),), write_mode=WriteMode.append_dedup)
+TICKETS = Stream("tickets", primary_key=(("id",),), write=WRITES["append_dedup"])
 
 
 def documents(stream: Stream = TICKETS, **processing: Any) -> Documents:
@@ -147,7 +148,7 @@ def test_without_a_primary_key_the_content_is_the_identity() -> None:
 def test_append_dedup_refuses_a_record_without_its_primary_key() -> None:
     with pytest.raises(RecordError, match="no value in its primary key field id"):
         documents().of({"text": "x"})
-    appended = Stream("t", primary_key=(("id",),), write_mode=WriteMode.append)
+    appended = Stream("t", primary_key=(("id",),), write=WRITES["append"])
     assert documents(appended).of({"text": "x"}).record_id == "t___not_found__"
 
 

@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kitestring.airbyte import modes
 from kitestring.server import connections
 from kitestring.server.connections import Catalog
 from kitestring.server.problem import Problem
-
-WRITES = {
-    "full_refresh_overwrite": ("full_refresh", "overwrite"),
-    "full_refresh_overwrite_deduped": ("full_refresh", "overwrite_dedup"),
-    "full_refresh_append": ("full_refresh", "append"),
-    "full_refresh_update": ("full_refresh", "update"),
-    "incremental_append": ("incremental", "append"),
-    "incremental_deduped_history": ("incremental", "append_dedup"),
-    "incremental_update": ("incremental", "update"),
-}
-"""The public API's one word for a mode as the Config API's two: `syncMode` and `destinationSyncMode`."""
-WORDS = {two: one for one, two in WRITES.items()} | {
-    ("full_refresh", "append_dedup"): "full_refresh_update",
-    ("incremental", "overwrite"): "full_refresh_overwrite",
-}
 
 
 def shown(catalog: Mapping[str, Any] | None, chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -57,11 +43,11 @@ def stream(one: Mapping[str, Any]) -> dict[str, Any]:
 def config(one: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
     """How a stream is moved; where it is not selected, how it would be."""
     given = chosen or {}
-    reads, writes = WRITES[given.get("syncMode") or connections.DEFAULT_MODE]
+    mode = modes.MODES[given.get("syncMode") or modes.DEFAULT]
     fields = list(given.get("selectedFields") or ())
     return {
-        "syncMode": reads,
-        "destinationSyncMode": writes,
+        "syncMode": mode.reads.value,
+        "destinationSyncMode": mode.writes,
         "cursorField": list(given.get("cursorField") or ()),
         "primaryKey": [list(path) for path in given.get("primaryKey") or one.get("source_defined_primary_key") or ()],
         "aliasName": given.get("destinationObjectName") or one["name"],
@@ -102,17 +88,20 @@ def hashed(fields: Any) -> list[dict[str, Any]] | None:
 def choice(one: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of a `syncCatalog` in the public API's words."""
     pair = str(how.get("syncMode") or "full_refresh"), str(how.get("destinationSyncMode") or "overwrite")
-    if pair not in WORDS:
+    if pair == ("incremental", "overwrite"):  # Airbyte's interface offers it, and its platform reads all
+        pair = ("full_refresh", "overwrite")
+    mode = modes.mode_of(*pair)
+    if mode is None:
         raise Problem(
             422,
             f"the stream {one['name']} asks for {pair[0]} with {pair[1]}, which is not supported",
-            hint=f"Take one of {', '.join(' with '.join(two) for two in WRITES.values())}.",
+            hint=f"Take one of {', '.join(f'{known.reads} with {known.writes}' for known in modes.MODES.values())}.",
         )
     alias = how.get("aliasName")
     return {
         "name": one["name"],
         "namespace": one.get("namespace") or None,
-        "syncMode": WORDS[pair],
+        "syncMode": mode.name,
         "cursorField": how.get("cursorField") or None,
         "primaryKey": how.get("primaryKey") or None,
         "selectedFields": (how.get("selectedFields") or None) if how.get("fieldSelectionEnabled") else None,

@@ -8,14 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.server import connectors
 from kitestring.server.api.config import jobs
 from kitestring.server.api.public.definitions import every
 from kitestring.server.auth.access import Here, Reader
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.problem import Problem
-
-WRITES = {"append": "append", "overwrite": "overwrite", "append_dedup": "append_dedup"}
 
 
 class InWorkspace(BaseModel):
@@ -90,8 +89,9 @@ def router(kind: Kind) -> APIRouter:
             "jobInfo": jobs.made_up("get_spec", now),
         }
         if kind == "destination":
-            modes = connectors.write_modes(one.connector)
-            told["supportedDestinationSyncModes"] = [word for word in WRITES if modes is None or word in modes]
+            writes = connectors.writes(one.connector)
+            words = [word for word, write in WRITES.items() if writes is None or write in writes]
+            told["supportedDestinationSyncModes"] = words
             told["supportsNormalization"] = False
         return told
 

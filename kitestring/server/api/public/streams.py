@@ -8,10 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from kitestring.airbyte import modes
 from kitestring.server import actors, connections, connectors
 from kitestring.server.api.public.shapes import StreamProperties, told
 from kitestring.server.auth.access import Here, Reader
 from kitestring.server.context import Context
+from kitestring.types import Write
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 
@@ -27,7 +29,7 @@ def properties(
         {
             "streamName": one["name"],
             "streamnamespace": one.get("namespace"),
-            "syncModes": [mode for mode in modes(one) if writes is None or connections.MODES[mode][1] in writes],
+            "syncModes": modes_of(one, writes),
             "defaultCursorField": list(one.get("default_cursor_field") or ()),
             "sourceDefinedCursorField": bool(one.get("source_defined_cursor")),
             "sourceDefinedPrimaryKey": [list(path) for path in one.get("source_defined_primary_key") or ()],
@@ -37,23 +39,18 @@ def properties(
     ]
 
 
-def modes(stream: Mapping[str, Any]) -> list[str]:
-    """The sync modes of a stream, as far as its source goes."""
+def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list[str]:
+    """The sync modes of a stream, as far as its source and the destination go."""
     can = stream.get("supported_sync_modes") or ["full_refresh"]
-    keyed = bool(stream.get("source_defined_primary_key"))
-    found = []
-    if "full_refresh" in can:
-        found += ["full_refresh_overwrite", "full_refresh_append"]
-        found += ["full_refresh_overwrite_deduped"] if keyed else []
-    if "incremental" in can:
-        found += ["incremental_append", "incremental_deduped_history"]
-    return found
+    return [
+        mode.name for mode in modes.MODES.values() if mode.reads in can and (writes is None or mode.write in writes)
+    ]
 
 
-def written(context: Context, destination_id: str) -> frozenset[str] | None:
-    """The write modes of a destination; None where nobody can tell before a sync."""
+def written(context: Context, destination_id: str) -> frozenset[Write] | None:
+    """How a destination can write; None where nobody can tell before a sync."""
     with context.store.read() as db:
-        return connectors.write_modes(actors.get(db, "destination", destination_id).connector)
+        return connectors.writes(actors.get(db, "destination", destination_id).connector)
 
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[list[str]]:

@@ -1,0 +1,120 @@
+"""Airbyte's words for the ways to read and write a stream, and what each is: the one table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kitestring.errors import ConfigError
+from kitestring.types import SyncMode, Write
+
+WRITES: Mapping[str, Write] = {
+    "append": Write(),
+    "overwrite": Write(replace=True, deletes="remove"),
+    "overwrite_dedup": Write(replace=True, keep="latest", deletes="remove"),
+    "append_dedup": Write(keep="latest", deletes="remove"),
+    "update": Write(keep="latest", deletes="remove"),
+    "soft_delete": Write(keep="latest", deletes="mark"),
+}
+"""Airbyte's `destination_sync_mode`, our `write_mode`. `update` is `append_dedup` here: what is not there is added.
+An `overwrite` of a stream with a primary key is an `overwrite_dedup` where the destination can do it."""
+
+
+WriteWord = Literal["append", "overwrite", "overwrite_dedup", "append_dedup", "update", "soft_delete"]
+"""The keys of `WRITES`, for schemas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A sync mode of a connection: how the stream is read, and how it is written (a key of `WRITES`)."""
+
+    name: str
+    reads: SyncMode
+    writes: str
+    title: str
+    note: str
+
+    @property
+    def write(self) -> Write:
+        return WRITES[self.writes]
+
+    @property
+    def needs_key(self) -> bool:
+        return self.write.keep == "latest"
+
+
+MODES: Mapping[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        Mode(
+            "incremental_deduped_history", SyncMode.incremental, "append_dedup",
+            "Incremental, deduplicated", "Reads what is new; keeps one record for each key.",
+        ),
+        Mode(
+            "incremental_append", SyncMode.incremental, "append",
+            "Incremental, appended", "Reads what is new; keeps every version.",
+        ),
+        Mode(
+            "incremental_update", SyncMode.incremental, "update",
+            "Incremental, updated", "Reads what is new; changes the record in its place.",
+        ),
+        Mode(
+            "incremental_soft_delete", SyncMode.incremental, "soft_delete",
+            "Incremental, soft deletes", "Reads what is new; marks what was deleted and keeps it.",
+        ),
+        Mode(
+            "full_refresh_overwrite", SyncMode.full_refresh, "overwrite",
+            "Full refresh, replaced", "Reads all; replaces what was there once it is whole.",
+        ),
+        Mode(
+            "full_refresh_overwrite_deduped", SyncMode.full_refresh, "overwrite_dedup",
+            "Full refresh, replaced without duplicates", "Reads all; one record for each key.",
+        ),
+        Mode(
+            "full_refresh_append", SyncMode.full_refresh, "append",
+            "Full refresh, appended", "Reads all; adds it to what is there.",
+        ),
+        Mode(
+            "full_refresh_update", SyncMode.full_refresh, "update",
+            "Full refresh, updated", "Reads all; changes records in their place.",
+        ),
+        Mode(
+            "full_refresh_soft_delete", SyncMode.full_refresh, "soft_delete",
+            "Full refresh, soft deletes", "Reads all; marks what the source reports as deleted and keeps it.",
+        ),
+    )
+}  # fmt: skip
+"""Airbyte's sync modes (`ConnectionSyncModeEnum` of its public API) by name, the most useful first."""
+
+DEFAULT = "full_refresh_overwrite"
+"""What Airbyte's API takes where no sync mode is named."""
+
+
+def mode_of(reads: str, writes: str) -> Mode | None:
+    """The mode that reads and writes so (Airbyte's `sync_mode` and `destination_sync_mode`); None if there is none."""
+    exact = (mode for mode in MODES.values() if (mode.reads, mode.writes) == (reads, writes))
+    same = (mode for mode in MODES.values() if writes in WRITES and (mode.reads, mode.write) == (reads, WRITES[writes]))
+    return next(exact, None) or next(same, None)
+
+
+def write_of(wanted: str | Mapping[str, Any] | Write) -> Write:
+    """A way to write from its word, or from its three choices as a mapping. `ConfigError` names what it is not."""
+    if isinstance(wanted, Write):
+        return wanted
+    if isinstance(wanted, str):
+        if wanted not in WRITES:
+            raise ConfigError(f"{wanted} is no way to write", hint=f"The ways are: {', '.join(WRITES)}.")
+        return WRITES[wanted]
+    try:
+        return Write(**wanted)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the way to write {dict(wanted)} cannot be: {error}",
+            hint="Give `replace` (true or false), `keep` (all or latest) and `deletes` (remove, mark or keep).",
+        ) from None
+
+
+def word_of(write: Write) -> str:
+    """Airbyte's word for a way to write; where it has none, the three choices in ours."""
+    return next((word for word, known in WRITES.items() if known == write), str(write))

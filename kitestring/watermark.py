@@ -1,0 +1,245 @@
+"""How far an incremental read has come: the highest value of the cursor that can be believed, and the rows at it.
+
+What every source with a cursor needs, whatever the form of its states:
+
+- values are compared by what they are (numbers, moments, texts), not by how they are spelled;
+- a moment later than the sync's own start is no place to go on from: the record is passed on and comes again next time;
+- a value that is no value (NaN, infinity, null, another type than the others) never becomes the state;
+- a record that the destination rejects does not move the state (`Checkpoint.without`);
+- where nothing removes duplicates, the records at the state's value (and beyond it) are known by a digest, so that the
+  next sync may read them again: a late one with the same value arrives, and none arrives twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import heapq
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from kitestring import json_codec
+from kitestring.paths import at
+from kitestring.types import Checkpoint, Path, Record, State
+
+Place: TypeAlias = tuple[str, Any]
+"""Where a value stands among its kind: ("number", …), ("moment", …) or ("text", …)."""
+
+DISTINCT = 1_024
+"""So many of the highest values are remembered, more than a sync may reject by default."""
+
+MOST_KNOWN = 10_000
+"""So many digests a state holds."""
+
+MOST_DOUBTS = 5
+
+AHEAD = dt.timedelta(hours=24)
+"""Clocks and time zones explain a moment so far ahead."""
+
+NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d(?::?\d\d)?|UTC)?)?", re.I)
+
+
+def place_of(value: Any) -> Place | None:
+    """Where a value stands in the order of its kind; None for one that has no place.
+
+    A text that is a date or a date-time in ISO 8601 is a moment (in UTC where it names no zone), one that is a decimal
+    number is a number.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float | Decimal):
+        return ("number", value) if math.isfinite(value) else None
+    if isinstance(value, dt.datetime):
+        return "moment", value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
+    if isinstance(value, dt.date):
+        return "moment", dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    moment = moment_of(text)
+    if moment is not None:
+        return "moment", moment
+    if NUMBER.fullmatch(text):
+        return "number", Decimal(text)
+    return ("text", value) if text else None
+
+
+def moment_of(text: str) -> dt.datetime | None:
+    """The moment that a text in ISO 8601 names, digits beyond microseconds cut; None where it names none."""
+    match = MOMENT.fullmatch(text)
+    if match is None:
+        return None
+    date, time, zone = match.groups()
+    try:
+        zone = "+00:00" if zone is None or zone.upper() in ("Z", "UTC") else zone
+        return dt.datetime.fromisoformat(f"{date}T{time or '00:00'}{zone}").astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+class Watermark:
+    """The watermark of one read of one partition. Not for several threads.
+
+    `since` is the value of the state that the read begins at, None for none; `known` what stood beside it, as
+    `checkpoint` gave it. `now` is the source's clock when the sync began. `cursor` is the path of the cursor field,
+    `keys` are those of the primary key. `digests`: nothing else keeps duplicates away (`Stream.write.appends`).
+    """
+
+    def __init__(
+        self,
+        cursor: Path,
+        since: Any = None,
+        *,
+        now: dt.datetime | None = None,
+        keys: Sequence[Path] = (),
+        digests: bool = False,
+        known: Sequence[str] | int = (),
+        place: Callable[[Any], Place | None] = place_of,
+    ) -> None:
+        self.since = since
+        self.doubts: list[str] = []
+        """What speaks against the read, once each: values that are none, moments far ahead. For `Suspicion`s."""
+        self._cursor, self._keys, self._place, self._digests = cursor, keys, place, digests
+        self._now = now or dt.datetime.now(dt.UTC)
+        start = place(since)
+        self._kind = start[0] if start else ""
+        self._start: Any = start[1] if start else None
+        self._known: Counter[str] = Counter(() if isinstance(known, int) else known)
+        self._many = known if isinstance(known, int) else 0
+        self._at_start = 0
+        self._heap: list[Any] = []
+        self._tops: dict[Any, Top] = {}
+        self._beyond: list[str] = []
+
+    def is_new(self, record: Record) -> bool:
+        """Take note of a record that was read; False for one that an earlier sync has written."""
+        value = at(record, self._cursor)
+        place = self._place(value)
+        if place is None or place[0] != (self._kind or place[0]):
+            if value is not None:
+                self._doubt(f"the cursor value {shown(value)} is none that an incremental read can go on from")
+            return self._is_new(record, None)
+        self._kind, position = place
+        if self._start is not None and position < self._start:
+            return True
+        if self._kind == "moment" and position > self._now:
+            if position - self._now > AHEAD:
+                self._doubt(
+                    f"the cursor value {shown(value)} lies in the future (it is {self._now:%Y-%m-%d %H:%M} UTC): the "
+                    "record is written, and comes again with every sync until then"
+                )
+            return self._is_new(record, position)
+        new = self._is_new(record, position)
+        top = self._tops.get(position)
+        if top is None:
+            top = self._tops[position] = Top(value)
+            if len(self._heap) < DISTINCT:
+                heapq.heappush(self._heap, position)
+            else:
+                del self._tops[heapq.heappushpop(self._heap, position)]
+        top.count += 1
+        if self._digests:
+            top.digests.append(self._last)
+        return new
+
+    @property
+    def reached(self) -> bool:
+        """Whether there is a value to go on from."""
+        return self.since is not None or bool(self._tops)
+
+    def checkpoint(self, state_of: Callable[[Any, Sequence[str] | int], State]) -> Checkpoint:
+        """A checkpoint behind the records so far. `state_of` makes the source's state of a cursor value (None: there is
+        none yet) and of what is to be handed back as `known`."""
+        tops = {position: (top.value, top.count, len(top.digests), top.digests) for position, top in self._tops.items()}
+        beyond = len(self._beyond)
+
+        def without(records: Sequence[Record]) -> State:
+            return state_of(*self._reached(tops, beyond, records))
+
+        return Checkpoint(without(()), without=without)
+
+    def _is_new(self, record: Record, position: Any) -> bool:
+        if not self._digests:
+            return True
+        digest = self._last = digest_of(record, self._keys, position)
+        if position is None or (self._kind == "moment" and position > self._now):
+            self._beyond.append(digest)
+            if len(self._beyond) > MOST_KNOWN:
+                self._doubt(f"more than {MOST_KNOWN:,} records lie behind the cursor: they will be written again")
+        if self._many and position == self._start:
+            self._at_start += 1
+            if self._at_start > self._many:
+                self._doubt(
+                    f"{self._many:,} records of the cursor value {shown(self.since)} were written, now there are more,"
+                    " and which of them are late cannot be told: refresh the stream"
+                )
+            return False
+        if self._known[digest] > 0:
+            self._known[digest] -= 1
+            return False
+        return True
+
+    def _reached(
+        self, tops: Mapping[Any, tuple[Any, int, int, list[str]]], beyond: int, rejected: Sequence[Record]
+    ) -> tuple[Any, Sequence[str] | int]:
+        """The highest value that a durable record has, and what is known of the records there."""
+        missing: Counter[Any] = Counter()
+        lost: Counter[str] = Counter()
+        for record in rejected:
+            place = self._place(at(record, self._cursor))
+            position = place[1] if place is not None and place[0] == self._kind else None
+            missing[position] += 1
+            if self._digests:
+                lost[digest_of(record, self._keys, position)] += 1
+        value, reached = self.since, self._start
+        if None not in missing:  # else it is not known which one is to be left out
+            for position in sorted(tops, reverse=bool(rejected)) if rejected else [max(tops)] if tops else []:
+                if tops[position][1] > missing[position]:
+                    value, reached = tops[position][0], position
+                    break
+        if not self._digests:
+            return value, ()
+        known = list(self._beyond[:beyond])
+        for position, (_, _, count, digests) in tops.items():
+            if reached is None or position >= reached:
+                known.extend(digests[:count])
+        if self._many and reached == self._start:
+            return value, max(self._many, self._at_start)
+        if reached == self._start:  # what was known there and did not come again is known all the same
+            known.extend((self._known).elements())
+        for digest in [digest for digest in known if lost[digest] > 0]:
+            if lost[digest] > 0:
+                lost[digest] -= 1
+                known.remove(digest)
+        return value, known if len(known) <= MOST_KNOWN else len(known)
+
+    def _doubt(self, reason: str) -> None:
+        if reason not in self.doubts and len(self.doubts) < MOST_DOUBTS:
+            self.doubts.append(reason)
+
+
+@dataclass(slots=True)
+class Top:
+    """One of the highest values: as it came, how many records have it, and their digests."""
+
+    value: Any
+    count: int = 0
+    digests: list[str] = field(default_factory=list)
+
+
+def digest_of(record: Record, keys: Sequence[Path], position: Any) -> str:
+    """16 hexadecimal digits for a record: of its primary key, or of all of it where it has none, and of its cursor."""
+    identity = [at(record, path) for path in keys] if keys else record
+    text = json_codec.dumps([identity, str(position)], sort_keys=True, levels=json_codec.ANY_DEPTH)
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
