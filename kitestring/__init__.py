@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
+
+# gRPC writes lines of its own to standard error (terminals, logs of jobs), and decides at its import whether to. What
+# went wrong comes as an exception. A value that the user has set stays; child processes inherit it.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 __all__ = [
     "AuthError",

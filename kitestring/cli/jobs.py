@@ -147,6 +147,9 @@ def log(
     """Print the log of a job's attempt."""
     with server_of(ctx) as server:
         number = attempt or server.job(job)["attempts"]
+        if not number:
+            typer.echo(f"Job {job} has not begun: it has no log yet.", err=True)
+            return
         for entry in server.log(job, number, level=level, text=text or None):
             if as_json:
                 typer.echo(json.dumps(entry, default=str))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from kitestring import __version__
@@ -101,6 +102,8 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(KitestringError, refused)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, unrouted)
+    for kind in (OverflowError, DataError):
+        app.add_exception_handler(kind, beyond)
     app.add_exception_handler(Exception, crashed)
     return app
 
@@ -141,6 +144,15 @@ async def unrouted(_: Request, error: Exception) -> JSONResponse:
         headers=dict(error.headers or {}),
     )
     return answer(told)
+
+
+async def beyond(request: Request, error: Exception) -> JSONResponse:
+    """A number that no store can hold: as an id it names nothing, elsewhere it cannot be taken."""
+    log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
+    for name, value in request.path_params.items():
+        if str(value).lstrip("-").isdecimal() and not -(2**63) <= int(value) < 2**63:
+            return answer(Problem(404, f"there is no {name} {value}", hint="Check the number."))
+    return answer(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
 
 
 async def crashed(request: Request, error: Exception) -> JSONResponse:

@@ -24,10 +24,10 @@ from sqlalchemy import Connection, func, select
 from kitestring.server import totals
 from kitestring.server.context import Context
 from kitestring.server.jobs.queue import ACTIVE
+from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.store.tables import connections, jobs, workers
 from kitestring.server.tracing import template
 
-SEEN_MS = 60_000
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # A Lite directory is served once per process however many connections use it: the last one to go closes it.
 _lite_users: Counter[str] = Counter()
 _lite_lock = threading.Lock()
+# pymilvus pings every 10 s. A server with gRPC's own limits, Lite's for one, closes a connection that pings more often
+# than every five minutes while a long call is under way, and the call fails.
+GRPC_OPTIONS = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": 0}
 
 
 def connect(indexing: Indexing) -> MilvusClient:
@@ -37,7 +40,6 @@ def quiet() -> None:
     loggers = [name for name in logging.root.manager.loggerDict if name.startswith("pymilvus.")]
     for name in ("pymilvus", "milvus_lite", "grpc", *loggers):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def connect_lite(indexing: Indexing) -> MilvusClient:
@@ -63,7 +65,7 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
             try:
                 # Somebody else in this process may have it open: then it is not ours to close.
                 foreign = str(path) in servers._servers and not _lite_users[str(path)]
-                client = MilvusClient(str(path), db_name=indexing.db)
+                client = MilvusClient(str(path), db_name=indexing.db, grpc_options=GRPC_OPTIONS)
             except Exception as error:
                 raise lite_error(path, failed, error, made) from error
         _lite_users[str(path)] += 2 if foreign else 1
@@ -149,6 +151,7 @@ def connect_server(indexing: Indexing) -> MilvusClient:
 
     host = indexing.host.replace("tcp://", "http://", 1)
     options: dict[str, Any] = {"uri": host, "db_name": indexing.db, "timeout": min(indexing.timeout, 10.0)}
+    options["grpc_options"] = GRPC_OPTIONS
     if isinstance(indexing.auth, Token):
         options["token"] = indexing.auth.token
     elif isinstance(indexing.auth, UsernamePassword):

@@ -34,6 +34,8 @@ log = logging.getLogger("kitestring.jobs")
 LOOK_S = 0.5
 STOP_EVERY_S = 1.0
 SEEN_EVERY_S = 10.0
+SEEN_MS = 60_000
+"""A worker that has not said for so long that it is there is gone: killed, or its machine is."""
 DRAIN_S = 25.0
 FINISH_S = 300.0
 CLEAN_EVERY_S = 3600.0
@@ -289,6 +291,7 @@ class Worker:
     def _seen(self, running: int) -> None:
         with self.context.store.write() as db:
             now = self.context.store.now_ms(db)
+            db.execute(delete(workers).where(workers.c.seen_at_ms < now - SEEN_MS, workers.c.id != self.id))
             known = db.execute(update(workers).where(workers.c.id == self.id).values(running=running, seen_at_ms=now))
             if not known.rowcount:
                 values = {"host": socket.gethostname(), "pid": os.getpid(), "slots": self.slots, "running": running}

@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from connections import attempts_of, connection, ended, enqueue, job, plan_of, until
 from pages import Pages
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from kitestring.server.api.own.server import listed
 from kitestring.server.context import Context
 from kitestring.server.jobs import Lost, Worker
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim
 from kitestring.server.jobs.quota import Quotas
 from kitestring.server.jobs.rotation import changed, keep
+from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.settings import Settings
-from kitestring.server.store.tables import jobs, sources
+from kitestring.server.store.tables import jobs, sources, workers
 from kitestring.testing.stand_in import Answer
 
 pytestmark = pytest.mark.slow
@@ -289,3 +291,20 @@ def test_a_stream_that_came_to_its_end_before_the_worker_died_is_not_read_again(
     claimed(context, number)
     assert context.queue.done(number) == {"others": "suspicious"}
     assert job(context, number).records == 10
+
+
+def test_a_worker_that_died_is_not_listed_and_forgotten_by_the_next(
+    context: Context, work: Callable[[], Worker]
+) -> None:
+    values = {"host": "h", "pid": 1, "slots": 1, "running": 1, "started_at_ms": 0}
+    with context.store.write() as db:
+        db.execute(insert(workers).values(id="dead", seen_at_ms=context.store.now_ms(db) - SEEN_MS - 1000, **values))
+    assert listed(None, context)["data"] == []  # type: ignore[arg-type]
+    worker = work()
+
+    def known() -> list[str]:
+        with context.store.read() as db:
+            return list(db.execute(select(workers.c.id)).scalars())
+
+    assert until(known, lambda ids: worker.id in ids) == [worker.id]
+    assert [one["workerId"] for one in listed(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]

@@ -148,10 +148,10 @@ def log(
 ) -> Any:
     """Entries of an attempt's log, oldest first; what another machine logs comes seconds later."""
     with here.store.read() as db:
-        row_of(db, jobId)
-    part = Logs(here.settings.home, here.store).read(
-        jobId, max(0, number), place=place, limit=limit, level=level, text=text
-    )
+        row = row_of(db, jobId)
+    if not 0 < number <= row.attempts:
+        raise Problem(404, f"job {jobId} has no attempt {number}", hint=f"It has had {row.attempts} so far.")
+    part = Logs(here.settings.home, here.store).read(jobId, number, place=place, limit=limit, level=level, text=text)
     return {"entries": part.entries, "place": part.place, "more": part.more}
 
 

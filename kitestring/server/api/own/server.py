@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from kitestring import __version__
 from kitestring.server.auth.access import Here, InstanceAdmin, Known
+from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.store.tables import workers
 
 router = APIRouter(tags=["server"])
@@ -33,10 +34,11 @@ def settings(who: InstanceAdmin, here: Here) -> Any:
 
 @router.get("/workers", operation_id="listWorkers")
 def listed(who: Known, here: Here) -> Any:
-    """The workers that were seen of late."""
+    """The workers that were seen within the last minute."""
     with here.store.read() as db:
         now = here.store.now_ms(db)
-        rows = list(db.execute(select(workers).order_by(workers.c.started_at_ms)))
+        alive = workers.c.seen_at_ms >= now - SEEN_MS
+        rows = list(db.execute(select(workers).where(alive).order_by(workers.c.started_at_ms)))
     return {
         "data": [
             {

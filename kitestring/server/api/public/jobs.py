@@ -58,7 +58,7 @@ def answer(row: Any) -> dict[str, Any]:
 
 
 def row_of(db: Connection, job_id: int) -> Any:
-    row = db.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none() if job_id < 2**63 else None
+    row = db.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none() if abs(job_id) < 2**63 else None
     if row is None:
         raise not_found("job", job_id)
     return row
