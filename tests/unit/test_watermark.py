@@ -103,9 +103,8 @@ def test_in_append_a_late_record_arrives_and_none_twice() -> None:
     for _ in range(2):
         rows, mark = read([{"id": 8, "u": 3}], since=3, digests=True, known=state(mark)["known"])
         assert rows == []
-    assert (
-        read(later, since=3, digests=True, known=state(mark)["known"])[0][:3] == later[:3]
-    )  # below: not ours to judge
+    # Below the value it is not ours to judge.
+    assert read(later, since=3, digests=True, known=state(mark)["known"])[0][:3] == later[:3]
 
 
 def test_in_append_a_record_of_the_future_arrives_once() -> None:

@@ -43,11 +43,11 @@ class Mortal(MemoryDestination):
     """Dies at the nth write."""
 
     die_at: int = 0
-    writes: int = 0
+    calls: int = 0
 
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
-        self.writes += 1
-        if self.writes == self.die_at:
+        self.calls += 1
+        if self.calls == self.die_at:
             raise Killed
         return super().write(stream, batch)
 

@@ -94,9 +94,9 @@ def test_a_catalog_that_comes_back_changes_nothing_and_what_it_selects_is_moved(
     assert {one["name"]: one["syncMode"] for one in shown} == dict.fromkeys(
         ("users", "products", "purchases"), "full_refresh_overwrite"
     )
-    catalog["streams"][0]["config"]["destinationSyncMode"] = "soft_delete"
+    catalog["streams"][0]["config"]["destinationSyncMode"] = "merge"
     refused = config.ask("connections/update", 422, connectionId=connection, syncCatalog=catalog)
-    assert "full_refresh with soft_delete, which is not supported" in refused["detail"]
+    assert "full_refresh with merge, which is not supported" in refused["detail"]
 
 
 def test_mappers_come_and_go_in_a_catalog_and_what_is_none_is_refused(

@@ -116,7 +116,7 @@ def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context
     ("stream", "fact"),
     [
         ({"name": "user"}, "did you mean users"),
-        ({"name": "users", "syncMode": "incremental_soft_delete"}, "is not supported"),
+        ({"name": "users", "syncMode": "incremental_merge"}, "is not supported"),
         ({"name": "users", "selectedFields": [{"fieldPath": ["nosuch"]}]}, "no field nosuch"),
     ],
 )
