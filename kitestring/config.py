@@ -3,6 +3,9 @@
 `Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show,
 `option()` describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the
 dialect of Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
+
+A connector also declares here what it uses of the machine it runs on, so that a server can keep that from the users who
+do not administer it: `runs_programs`, options with `local_path`, and `machine_use()` for all else.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,11 +25,21 @@ from kitestring.errors import ConfigError
 MASK = "**********"
 
 
+@dataclass(frozen=True, slots=True)
+class LocalPath:
+    """Marks an option whose text is a path of this machine where `when` says so (an address is none)."""
+
+    when: Callable[[str], bool] = bool
+
+
 class Config(BaseModel):
     """Checked settings. Unknown names are refused with the nearest known one, so that a typo is never ignored."""
 
     packages: ClassVar[tuple[str, ...]] = ()
     """The modules of other packages that a connector imports when it works: looked for before it is built."""
+    runs_programs: ClassVar[bool | None] = None
+    """Whether it starts programs, or runs code that its configuration brings. Each connector says so. A server takes
+    None, which says nothing, for yes."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -50,10 +64,44 @@ class Config(BaseModel):
         except ValidationError as error:
             raise config_error(error, cls, what or cls.__name__) from None
 
+    def confine(self, place: Callable[[str, str], str]) -> None:
+        """Put `place(option, path)` in the place of every local path, also of those in the settings inside this one."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            marks = [mark for mark in field.metadata if isinstance(mark, LocalPath)]
+            if marks and value and marks[0].when(str(value)):
+                path = place(field.alias or name, str(value))
+                setattr(self, name, value.__class__(path))
+            else:
+                for inner in _configs_in(value):
+                    inner.confine(place)
+
+    def machine_use(self) -> str | None:
+        """What of its machine the configuration uses apart from programs and local paths: a Unix socket, a key, the
+        credentials of the machine. None for nothing."""
+        for name in type(self).model_fields:
+            for inner in _configs_in(getattr(self, name)):
+                use = inner.machine_use()
+                if use is not None:
+                    return use
+        return None
+
     @classmethod
     def spec(cls) -> dict[str, Any]:
         """The form: a JSON Schema without references."""
         return schema_of(cls)
+
+
+def _configs_in(value: Any) -> Iterator[Config]:
+    """The settings inside a value: itself, or those of a list or an object."""
+    if isinstance(value, Config):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _configs_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _configs_in(inner)
 
 
 def option(
@@ -64,14 +112,21 @@ def option(
     examples: list[Any] | None = None,
     order: int | None = None,
     group: str | None = None,
+    local_path: bool | Callable[[str], bool] = False,
     **extra: Any,
 ) -> Any:
-    """A setting, with what a form needs to show it. Other keywords of pydantic's `Field` (ge, le, pattern) pass."""
+    """A setting, with what a form needs to show it. Other keywords of pydantic's `Field` (ge, le, pattern) pass.
+
+    `local_path`: its text is a path of this machine, or is one where this function says so.
+    """
     known = {k: extra.pop(k) for k in list(extra) if k in FIELD_WORDS}
     shown = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
     if "default_factory" not in known:
         known["default"] = default
-    return Field(title=title, description=description, examples=examples, json_schema_extra=shown or None, **known)
+    field = Field(title=title, description=description, examples=examples, json_schema_extra=shown or None, **known)
+    if local_path:
+        field.metadata.append(LocalPath() if local_path is True else LocalPath(local_path))
+    return field
 
 
 def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:

@@ -115,13 +115,14 @@ def connectors(kind: Kind | None = None, folder: Path | None = None) -> Iterator
             yield from sorted((_found(one) | _custom(one, folder)).values(), key=lambda c: c.name)
 
 
-def connector(kind: Kind, name: str, folder: Path | None = None) -> Connector:
-    """The connector of this name (`zendesk_support`, or Airbyte's `source-zendesk-support`), or a manifest's path.
+def connector(kind: Kind, name: str, folder: Path | None = None, *, files: bool = True) -> Connector:
+    """The connector of this name (`zendesk_support`, or Airbyte's `source-zendesk-support`), or a manifest's path,
+    where `files` may be named.
 
     The project's own (manifests in `folder`) go first, then those of Kitestring and of other packages, then what was
     installed of Airbyte's; `NAME@VERSION` is the installed one of that version.
     """
-    if name.endswith((".yaml", ".yml")):
+    if files and name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if kind != "source" or not path.is_file():
             raise ConfigError(f"there is no {kind} manifest at {path}", hint="Check the path.", path=str(path))

@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, model_validator
 
@@ -43,6 +43,8 @@ def by_name(depth: int = 4) -> dict[str, Any]:
 class Launch(Config):
     """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
 
+    runs_programs: ClassVar[bool | None] = True
+
     package: str = option("", order=0, title="Package")
     """A package of PyPI with its version (`airbyte-source-faker==7.2.1`), installed into an environment of its own."""
 
@@ -64,7 +66,7 @@ class Launch(Config):
     config: dict[str, Any] = option(default_factory=dict, order=6, title="Configuration", **by_name())
     """The connector's own configuration."""
 
-    config_file: Path | None = option(None, order=7, title="Configuration file")
+    config_file: Path | None = option(None, order=7, title="Configuration file", local_path=True)
     """A JSON file with the connector's own configuration, instead of `config`. A connector that changes its
     configuration (a refresh token that is good for one use) changes this file."""
 
@@ -161,6 +163,14 @@ class Launch(Config):
     def title(self) -> str:
         """What to call it in a sentence."""
         return self.package or self.image or self.path or shlex.join(self.command[:2])
+
+    def program_names(self) -> list[str]:
+        """What a list of programs may name it by: `package:…`, `path:…`, `command:…`, `image:…`. Nothing where other
+        options make another program of it."""
+        if self.python or self.executable or self.environment:
+            return []
+        words = {"package": self.package, "path": self.path, "image": self.image, "command": shlex.join(self.command)}
+        return [f"{way}:{word}" for way, word in words.items() if word]
 
     def program(self) -> Program:
         """What is to be started; a package is installed first where it is not yet."""

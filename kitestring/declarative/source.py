@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import PrivateAttr
 
@@ -46,6 +46,8 @@ class DeclarativeSource(Source):
     `files_limit_mb` of them). Without it their records come without their files. `on_config` is called with the new
     configuration where an API replaces its refresh token.
     """
+
+    runs_programs: ClassVar[bool | None] = False
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -130,6 +132,12 @@ class DeclarativeSource(Source):
         """Fetch the files of streams that have some, except for the named ones."""
         self._setting.values["files"] = files
         self._setting.values["without_files"] = frozenset(without)
+
+    def confine(self, place: Callable[[str, str], str]) -> None:
+        files: Files | None = self._setting.values.get("files")
+        if files is not None:
+            folder = place(FILES_FOLDER, str(self._given[FILES_FOLDER]))
+            self.keep_files(Files(Path(folder), files.limit_bytes))
 
     def _root(self) -> Node:
         return Node(self._manifest, "", self._setting)
@@ -219,6 +227,7 @@ class DeclarativeSource(Source):
                 checker.check(self)
             return
         narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._path)
+        narrowed._setting.values["files"] = self._setting.values.get("files")  # a manifest chooses no folder
         try:
             with narrowed._setting.connection.hurried():
                 checker.check(narrowed)

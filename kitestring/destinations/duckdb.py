@@ -32,6 +32,12 @@ INTEGERS = ["TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER
 FLOATS = ["FLOAT", "DOUBLE"]
 TIMES = ["DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"]
 EXACT_IN_DOUBLE = 2**53
+SAFE = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+"""No name or statement brings in an extension (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/)."""
 
 
 class Duckdb(Destination):
@@ -44,10 +50,11 @@ class Duckdb(Destination):
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE_BUT_MARKS
     packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
+    runs_programs: ClassVar[bool | None] = False
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 
-    path: str = option(order=0, examples=["./warehouse.duckdb"])
+    path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)
     """The database file; it is made if it is absent."""
 
     schema_name: str = option("main", order=1, alias="schema", title="Schema")
@@ -168,11 +175,14 @@ class Duckdb(Destination):
             import duckdb
 
             path = Path(self.path).expanduser()
-            settings = {"memory_limit": self.memory_limit} if self.memory_limit else {}
+            settings = {**SAFE, **({"memory_limit": self.memory_limit} if self.memory_limit else {})}
             with self._translated():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = duckdb.connect(str(path), config=settings)
                 self._connection.execute("SET TimeZone = 'UTC'")
+                # No statement reads a file or attaches another database, nor switches that on again.
+                self._connection.execute("SET enable_external_access = false")
+                self._connection.execute("SET lock_configuration = true")
         return self._connection
 
     @contextmanager

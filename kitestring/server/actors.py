@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from kitestring.server import connectors, vault
+from kitestring.server.confinement import Confinement
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
@@ -59,12 +60,16 @@ def create(
     name: str,
     definition: Definition,
     config: Mapping[str, Any],
+    trusted: bool,
     origin: str = "",
 ) -> str:
-    """A new source or destination; its id. `ConfigError` names every wrong option."""
+    """A new source or destination; its id. `ConfigError` names every wrong option.
+
+    `trusted`: an instance's admin asks for it, so that it may use the machine (see `confinement.py`).
+    """
     made, now = new_id(), context.store.now_ms(db)
     plain = without_type(kind, config)
-    accept(definition, plain)
+    accept(context, definition, plain, workspace_id, trusted)
     db.execute(
         insert(TABLES[kind]).values(
             id=made,
@@ -73,6 +78,7 @@ def create(
             definition_id=definition.id,
             connector=definition.connector,
             config=context.vault.seal_config(plain, connectors.spec_of(definition), made),
+            trusted=trusted,
             origin=origin,
             created_at_ms=now,
             updated_at_ms=now,
@@ -87,6 +93,7 @@ def change(
     kind: Kind,
     actor_id: str,
     *,
+    trusted: bool,
     name: str | None = None,
     config: Mapping[str, Any] | None = None,
     merge: bool = False,
@@ -95,6 +102,7 @@ def change(
     """Another name, another configuration, another connector. A masked secret means the one that is there.
 
     `merge` lays the configuration over the old one, object by object (a PATCH); otherwise it takes its place (a PUT).
+    `trusted`: an instance's admin asks for it. What an admin wrote and another changes is the other's afterwards.
     """
     row = get(db, kind, actor_id)
     values: dict[str, Any] = {"updated_at_ms": context.store.now_ms(db)}
@@ -105,8 +113,10 @@ def change(
         before = context.vault.open_config(row.config, actor_id)
         after = vault.kept(without_type(kind, config or before), before)
         plain = merged(before, after) if merge else after
-        accept(definition, plain)
+        trusted = trusted or (row.trusted and plain == before and definition.id == row.definition_id)
+        accept(context, definition, plain, row.workspace_id, trusted)
         values |= {
+            "trusted": trusted,
             "config": context.vault.seal_config(plain, connectors.spec_of(definition), actor_id),
             "definition_id": definition.id,
             "connector": definition.connector,
@@ -144,7 +154,14 @@ def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:
     """A source or destination as it is run: with its secrets open. Never shown."""
     row = get(db, kind, actor_id)
     definition = definition_of(db, kind, row)
-    return End(definition.connector, context.vault.open_config(row.config, row.id), row.id, definition.manifest)
+    config = context.vault.open_config(row.config, row.id)
+    return End(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
+
+
+def distrust(db: Connection, definition_id: str) -> None:
+    """A connector was changed by somebody who is no instance_admin: what is made with it is theirs from now on."""
+    for table in TABLES.values():
+        db.execute(update(table).where(table.c.definition_id == definition_id).values(trusted=False))
 
 
 def shown(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
@@ -178,9 +195,12 @@ def definition_named(db: Connection, kind: Kind, definition_id: str | None, conf
     return connectors.of_type(kind, word)
 
 
-def accept(definition: Definition, config: Mapping[str, Any]) -> None:
-    """`ConfigError` where the connector does not take a configuration. Nothing is connected."""
-    built = connectors.build(definition, config)
+def accept(
+    context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str, trusted: bool
+) -> None:
+    """`ConfigError` where the connector does not take a configuration, or the one who writes it may not use what it
+    asks for. Nothing is connected."""
+    built = connectors.build(definition, config, Confinement.of(context.settings, workspace_id, trusted))
     with contextlib.suppress(Exception):
         built.close()
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, select
 from kitestring import __version__, registry
 from kitestring.airbyte import catalog
 from kitestring.errors import ConfigError
+from kitestring.server.confinement import Confinement
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.tables import definitions
 from kitestring.types import Write
@@ -155,7 +156,7 @@ def spec_of(definition: Definition) -> dict[str, Any]:
     """The form of a definition's configuration. `ConfigError` while an installable connector is not installed."""
     if definition.manifest is not None:
         return copy.deepcopy(_manifest_spec(json.dumps(definition.manifest, sort_keys=True)))
-    found = registry.connector(definition.kind, definition.connector)
+    found = registry.connector(definition.kind, definition.connector, files=False)
     if found.installation is None and found.manifest is None:
         return copy.deepcopy(_native_spec(definition.kind, definition.connector))
     return found.spec()
@@ -173,18 +174,18 @@ def _manifest_spec(manifest: str) -> dict[str, Any]:
     return form_of(json.loads(manifest))
 
 
-def build(definition: Definition, config: Mapping[str, Any]) -> Any:
-    """The connector with a configuration, to see whether it takes it. `ConfigError` names every wrong option."""
-    if definition.manifest is not None:
-        from kitestring.declarative import DeclarativeSource
-
-        return DeclarativeSource.of(definition.manifest, config)
-    return registry.connector(definition.kind, definition.connector).build(config)
+def build(definition: Definition, config: Mapping[str, Any], confinement: Confinement) -> Any:
+    """The connector with a configuration, to see whether it takes it. `ConfigError` names every wrong option, and what
+    of the machine it may not use."""
+    named = None
+    if definition.manifest is None:
+        named = registry.connector(definition.kind, definition.connector, files=False)
+    return confinement.build(named, definition.manifest, config)
 
 
 def writes(connector: str) -> frozenset[Write] | None:
     """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
-    found = registry.connector("destination", connector)
+    found = registry.connector("destination", connector, files=False)
     known: Any = None if found.installation is not None else getattr(found.load(), "writes", None)
     return known if isinstance(known, frozenset) else None
 

@@ -27,13 +27,6 @@ from kitestring.errors import ConfigError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-CLOUD = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
-"""Where files may go: stores that are reached by Python's sockets."""
-PROGRAMS = frozenset({"airbyte", "singer"})
-PLACES = frozenset({"model_path", "shadow_folder", "files_folder"})
-"""Options of ours that read or write at a path of this machine."""
-CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key"})
-"""Options that hold a certificate as text, of several lines, or the path of one."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
 CREDENTIALS = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_")
 """Variables by which a library of a cloud finds the credentials of this machine."""
@@ -190,21 +183,13 @@ def is_numeric(host: Any) -> bool:
 # -- by configuration --------------------------------------------------------------------------------------------------
 
 
-def held_back(fence: Fence, connector: str, program: bool, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a connector as it may run behind the fence; `ConfigError` where it may not.
+def pinned(fence: Fence, connector: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a connector with a native driver, which connects to the very address that was checked.
 
-    `program`: it runs as a process of its own.
+    `ConfigError` where it may not. What of the machine itself a connector may use is decided by `confinement.py`.
     """
-    if program or connector in PROGRAMS:
-        raise ConfigError(
-            f"{connector or 'the connector'} runs as a program of its own, which this server could not keep from "
-            "private addresses",
-            hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
-        )
     change = NATIVE.get(connector)
-    kept = change(fence, config) if change is not None else dict(config)
-    refuse_paths(kept)
-    return kept
+    return change(fence, config) if change is not None else dict(config)
 
 
 def of_postgres(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,7 +218,7 @@ def of_milvus(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
     host = str(indexing.get("host", ""))
     parts = urlsplit(host)
     if parts.scheme.lower() not in ("http", "https", "tcp") or not parts.hostname:
-        raise local(host)
+        return dict(config)  # a path or a Unix socket: of the machine
     address = fence.resolve(parts.hostname, parts.port or 19530)
     if parts.scheme.lower() != "https":
         shown = f"[{address}]" if ":" in address else address
@@ -241,40 +226,7 @@ def of_milvus(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "indexing": indexing}
 
 
-def of_files(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
-    path = str(config.get("path", ""))
-    scheme, mark, _ = path.partition("://")
-    if not mark or "::" in path or scheme.lower() not in CLOUD:
-        raise local(path)
-    return dict(config)
-
-
-def of_duckdb(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
-    raise local(str(config.get("path", "")))
-
-
-def refuse_paths(node: Any) -> None:
-    """Options that name a file or a folder of this machine, wherever they stand."""
-    if isinstance(node, Mapping):
-        for name, value in node.items():
-            if value and (name in PLACES or (name in CERTIFICATES and "\n" not in str(value))):
-                raise local(str(value))
-            refuse_paths(value)
-    elif isinstance(node, list):
-        for value in node:
-            refuse_paths(value)
-
-
-def local(path: str) -> ConfigError:
-    return ConfigError(
-        f"{path or 'the path'} is of the server's own machine, and this server keeps connectors away from that",
-        hint="Use an address of the public internet, for files an object store: s3://bucket/folder.",
-    )
-
-
 NATIVE: Mapping[str, Callable[[Fence, Mapping[str, Any]], dict[str, Any]]] = {
     "postgres": of_postgres,
     "milvus": of_milvus,
-    "files": of_files,
-    "duckdb": of_duckdb,
 }

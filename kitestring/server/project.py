@@ -247,12 +247,15 @@ def vars_of(definition: Definition) -> dict[str, Any]:
     return {name: getattr(definition, name) for name in Definition.__dataclass_fields__}
 
 
-def apply(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = False) -> list[Change]:
-    """Make it so; what was done. Discovers the sources of connections that are new or changed."""
+def apply(context: Context, workspace_id: str, wanted: Wanted, *, trusted: bool, prune: bool = False) -> list[Change]:
+    """Make it so; what was done. Discovers the sources of connections that are new or changed.
+
+    `trusted`: an instance's admin asks for it.
+    """
     done = plan(context, workspace_id, wanted, prune=prune)
     for change in done:
         if change.kind in KINDS and change.action != "delete":
-            put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name])
+            put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name], trusted)
     for change in done:
         if change.kind == "connection" and change.action != "delete":
             put_link(
@@ -271,10 +274,11 @@ def apply(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = 
     return done
 
 
-def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End) -> None:
+def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End, trusted: bool) -> None:
     table = sources if kind == "source" else destinations
     with context.store.write() as db:
-        definition = kept_definition(context, db, workspace_id, definition_of(db, workspace_id, kind, name, end))
+        asked = definition_of(db, workspace_id, kind, name, end)
+        definition = kept_definition(context, db, workspace_id, asked, trusted)
         row = by_name(actors.listed(db, kind, workspace_ids=[workspace_id])).get(name)
         if row is None:
             actors.create(
@@ -285,14 +289,17 @@ def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End
                 name=name,
                 definition=definition,
                 config=end.config,
+                trusted=trusted,
                 origin=name,
             )
             return
-        actors.change(context, db, kind, row.id, config=end.config, definition=definition)
+        actors.change(context, db, kind, row.id, config=end.config, definition=definition, trusted=trusted)
         db.execute(update(table).where(table.c.id == row.id).values(origin=name))
 
 
-def kept_definition(context: Context, db: Connection, workspace_id: str, definition: Definition) -> Definition:
+def kept_definition(
+    context: Context, db: Connection, workspace_id: str, definition: Definition, trusted: bool
+) -> Definition:
     """A manifest of the file as a row of the store: made, or brought up to date."""
     if definition.manifest is None:
         return definition
@@ -302,6 +309,8 @@ def kept_definition(context: Context, db: Connection, workspace_id: str, definit
         if row.manifest != manifest:
             values = {"manifest": manifest, "version": row.version + 1}
             db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
+            if not trusted:
+                actors.distrust(db, row.id)
         return definition
     made = new_id()
     db.execute(

@@ -69,6 +69,12 @@ class Settings(Config):
     """How long entries of the audit log are kept."""
     allow_private_hosts: bool = True
     """Whether connectors may be pointed at loopback and private addresses, and at files of the server's machine."""
+    programs: str = ""
+    """Programs that sources and destinations may run although no instance_admin wrote them: `source-faker`,
+    `source-faker@6.2.0`, `package:airbyte-source-faker==6.2.0`, `image:airbyte/*`, with commas."""
+    local_paths: str = ""
+    """Files and folders of the server's machine that sources and destinations may use although no instance_admin wrote
+    them: `/srv/exports/*`, with commas."""
     allowed_networks: str = ""
     """Private networks that connectors may reach although `allow_private_hosts` is off: `10.1.2.0/24`, with commas."""
     max_request_mb: float = option(16.0, gt=0)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store import Store
 from kitestring.server.store.store import new_id
-from kitestring.server.store.tables import connections, jobs, organizations, workspaces
+from kitestring.server.store.tables import organizations, workspaces
 
 
 def begin(store: Store) -> None:
@@ -119,18 +119,3 @@ def change(db: Connection, workspace_id: str, values: Mapping[str, Any]) -> None
     """Give a workspace another name or other notifications."""
     if values:
         db.execute(update(workspaces).where(workspaces.c.id == workspace_id).values(**values))
-
-
-def delete(db: Connection, workspace_id: str, now: int) -> None:
-    """Delete a workspace with its connections, which are not run again. 409 while a job of it runs."""
-    running = db.execute(
-        select(jobs.c.id).where(jobs.c.workspace_id == workspace_id, jobs.c.status == "running").limit(1)
-    ).scalar()
-    if running is not None:
-        raise Problem(409, f"job {running} of this workspace runs", hint="Cancel it, or wait until it has ended.")
-    db.execute(
-        update(connections)
-        .where(connections.c.workspace_id == workspace_id, connections.c.deleted_at_ms.is_(None))
-        .values(deleted_at_ms=now, status="deprecated", next_run_at_ms=None, updated_at_ms=now)
-    )
-    db.execute(update(workspaces).where(workspaces.c.id == workspace_id).values(deleted_at_ms=now))

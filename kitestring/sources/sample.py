@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import orjson
 
@@ -102,6 +102,8 @@ class Sample(Source):
     The records change on a clock that ticks once a second: tick `t` writes record `t % count`. So `count` ticks create
     the records, and each of the `updates` ticks after them changes one record and moves its `updated_at`.
     """
+
+    runs_programs: ClassVar[bool | None] = False
 
     count: int = option(1000, ge=0, order=0, title="Count")
     """How many records each stream holds."""

@@ -68,6 +68,7 @@ class VectorDestination(Destination):
     shadow_folder: str | None = option(
         None,
         title="Shadow folder",
+        local_path=True,
         description="Where an overwrite collects its data until it is complete: room for the stream's chunks and"
         " vectors. Default: beside an embedded store, else the user's state folder.",
         group="advanced",

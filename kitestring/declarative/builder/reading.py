@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -105,15 +105,18 @@ def read(
     most_slices: int = 5,
     most_pages: int = 5,
     most_records: int = 1000,
+    built: Callable[[DeclarativeSource], None] | None = None,
 ) -> Reading:
     """Read a little of one stream: at most so many slices, pages of each slice, and records in all.
 
     `manifest` is a YAML text, values, or a path. A defect of manifest or configuration that leaves nothing to read is
     raised as `ConfigError`; what goes wrong in the reading stands in the result. A read gives up soon on an API that
     asks for long waits. Log lines are those of this thread
-    that the logger `kitestring` lets pass.
+    that the logger `kitestring` lets pass. `built` gets the source before anything is asked of it.
     """
     source = opened(manifest, config)
+    if built is not None:
+        built(source)
     form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
     mask = Mask(secrets_in(config, form))
     found = Reading(stream)

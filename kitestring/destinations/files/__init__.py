@@ -17,6 +17,7 @@ from pydantic import PrivateAttr, field_validator
 from kitestring.batch import Batch
 from kitestring.config import option, secret
 from kitestring.destination import Destination
+from kitestring.destinations.files.cloud import machine_use
 from kitestring.destinations.files.formats import Csv, JsonLines, Parquet
 from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
 from kitestring.errors import ConfigError
@@ -48,10 +49,11 @@ class Files(Destination):
 
     writes: ClassVar[frozenset[Write]] = SIMPLE_WRITES
     packages: ClassVar[tuple[str, ...]] = ("fsspec", "pyarrow")
+    runs_programs: ClassVar[bool | None] = False
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 12 * 1024 * 1024
 
-    path: str = option(order=0, examples=["./data", "s3://bucket/folder"])
+    path: str = option(order=0, examples=["./data", "s3://bucket/folder"], local_path=lambda path: not remote(path))
     """A local folder, or a URL that fsspec knows (`s3://`, `gs://`, `abfs://`, `sftp://`, …)."""
 
     format: Literal["parquet", "jsonl", "csv"] = option("parquet", order=1)
@@ -74,6 +76,9 @@ class Files(Destination):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) else value
+
+    def machine_use(self) -> str | None:
+        return machine_use(self.path, self.storage_options) if remote(self.path) else None
 
     def check(self) -> None:
         self.codec()
@@ -145,8 +150,10 @@ class Files(Destination):
 
     def store(self) -> Store:
         if self._store is None:
-            remote = "://" in self.path and not self.path.startswith("file://")
-            self._store = RemoteStore(self.path, self.storage_options) if remote else LocalStore(local(self.path))
+            if remote(self.path):
+                self._store = RemoteStore(self.path, self.storage_options)
+            else:
+                self._store = LocalStore(local(self.path))
         return self._store
 
     def codec(self) -> Codec:
@@ -269,6 +276,11 @@ class Encoded(Batch):
         super().__init__(stream, table=table)
         self.rejects = rejects
         self.data = data
+
+
+def remote(path: str) -> bool:
+    """Whether a path is an address that fsspec opens, and not a folder of this machine."""
+    return "://" in path and not path.startswith("file://")
 
 
 def local(path: str) -> Path:

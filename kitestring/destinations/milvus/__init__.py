@@ -22,6 +22,7 @@ class Milvus(VectorDestination):
 
     model_config = ConfigDict(title="Milvus")
     packages: ClassVar[tuple[str, ...]] = ("pymilvus", "numpy")
+    runs_programs: ClassVar[bool | None] = False
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
 

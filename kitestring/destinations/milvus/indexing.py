@@ -44,9 +44,9 @@ class Tls(Config):
 
     model_config = ConfigDict(title="TLS")
 
-    ca_file: str | None = option(None, title="CA certificate", description="The authority to trust.")
-    client_cert: str | None = option(None, title="Client certificate", description="For mutual TLS.")
-    client_key: str | None = option(None, title="Client key", description="For mutual TLS.")
+    ca_file: str | None = option(None, title="CA certificate", description="The authority to trust.", local_path=True)
+    client_cert: str | None = option(None, title="Client certificate", description="For mutual TLS.", local_path=True)
+    client_key: str | None = option(None, title="Client key", description="For mutual TLS.", local_path=True)
     server_name: str | None = option(None, title="Server name", description="The name in the server's certificate.")
 
 
@@ -84,6 +84,7 @@ class Indexing(Config):
         " Lite, which runs in this process.",
         examples=["https://my-instance.zone.zillizcloud.com", "http://localhost:19530", "./kitestring.db"],
         order=1,
+        local_path=lambda host: "://" not in host,
     )
     auth: Auth = one_of(
         "mode", default_factory=NoAuth, title="Authentication", description="Who may enter.", order=2, type="object"
@@ -169,6 +170,9 @@ class Indexing(Config):
         if self.partition_key and self.scalar_fields.get(self.partition_key, "VARCHAR") not in ("VARCHAR", "INT64"):
             raise ValueError("a partition key is VARCHAR or INT64")
         return self
+
+    def machine_use(self) -> str | None:
+        return f"the Unix socket {self.host}" if self.host.lower().startswith("unix:") else None
 
     @property
     def lite(self) -> bool:

@@ -187,14 +187,15 @@ def check(db: Connection, who: Principal, role: Role, things: list[Named], *, ch
 
 
 def workspace_of(db: Connection, thing: Named) -> str | None:
-    """The workspace of a resource; None for a connector that comes with Kitestring. 404 for what is not there."""
+    """The workspace of a resource; None for a connector that comes with Kitestring. 404 for what is not there, and for
+    all that was in a workspace that was deleted."""
     if thing.kind == "workspace":
-        found = db.execute(
-            select(tables.workspaces.c.id).where(tables.workspaces.c.id == thing.id)
-        ).scalar_one_or_none()
+        found: Any = thing.id
     elif thing.kind == "definition":
         table = tables.definitions
-        return db.execute(select(table.c.workspace_id).where(table.c.id == thing.id)).scalar_one_or_none()
+        found = db.execute(select(table.c.workspace_id).where(table.c.id == thing.id)).scalar_one_or_none()
+        if found is None:
+            return None
     else:
         table = TABLES[thing.kind]
         key: Any = thing.id
@@ -203,7 +204,9 @@ def workspace_of(db: Connection, thing: Named) -> str | None:
                 raise not_found("job", thing.id)
             key = int(thing.id)
         found = db.execute(select(table.c.workspace_id).where(table.c.id == key)).scalar_one_or_none()
-    if found is None:
+    spaces = tables.workspaces.c
+    alive = select(spaces.id).where(spaces.id == found, spaces.deleted_at_ms.is_(None))
+    if found is None or db.execute(alive).first() is None:
         raise not_found(thing.kind, thing.id)
     return str(found)
 

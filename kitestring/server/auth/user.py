@@ -213,7 +213,7 @@ def principal(db: Connection, user: Row[Any], name: str = "") -> Principal:
                 organizations[row.organization_id] = max(role, organizations.get(row.organization_id, Role.reader))
     if organizations and not admin:
         inside = select(workspaces.c.id, workspaces.c.organization_id).where(
-            workspaces.c.organization_id.in_(organizations)
+            workspaces.c.organization_id.in_(organizations), workspaces.c.deleted_at_ms.is_(None)
         )
         for workspace_id, organization_id in db.execute(inside):
             held = organizations[organization_id]

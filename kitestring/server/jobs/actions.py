@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
-from kitestring.server.fence import held_back
+from kitestring.server.confinement import Confinement
+from kitestring.server.fence import pinned
 from kitestring.server.references import looked_up, put_back
 from kitestring.server.vault import is_reference
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection
+    from kitestring.registry import Connector
     from kitestring.server.jobs.child import Told
 
 
 def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built.
 
-    Here references to secrets are looked up, and the fence goes up in front of the private network.
+    Here references to secrets are looked up, and what the connector may use of the machine is decided.
     """
-    from kitestring import registry
-
     manifest = dict(end["manifest"]) if end.get("manifest") is not None else None
     if manifest is not None:
         connector = None
         spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
     else:
-        connector = registry.connector("source" if kind == "source" else "destination", str(end["connector"]))
+        connector = named(kind, str(end["connector"]))
         spec = connector.spec()
     given = dict(end.get("config") or {})
     told.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
@@ -38,15 +38,8 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
         config, referred = looked_up(given, spec, told.request.get("references") or ())
     told.hide({value for _, value in referred.values()})
     if fence:
-        program = connector is not None and connector.installation is not None and connector.manifest is None
-        config = held_back(fence, connector.name if connector else "", program, config)
-    if manifest is not None:
-        from kitestring.declarative import DeclarativeSource
-
-        made: Any = DeclarativeSource.of(manifest, config)
-    else:
-        assert connector is not None
-        made = connector.build(config)
+        config = pinned(fence, connector.name if connector else "", config)
+    made: Any = Confinement.from_request(told.request.get("machine"), end).build(connector, manifest, config)
     if hasattr(made, "on_config"):
         # Airbyte's generic connector holds the configuration of the program in its own.
         inner = (
@@ -66,6 +59,13 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
     return made, spec
 
 
+def named(kind: str, name: str) -> Connector:
+    """A connector by its name; a name is never a path here."""
+    from kitestring import registry
+
+    return registry.connector("source" if kind == "source" else "destination", name, files=False)
+
+
 @contextlib.contextmanager
 def opened(told: Told, kind: str) -> Iterator[Any]:
     """The connector of the request, closed at the end."""
@@ -83,10 +83,8 @@ def kind_of(told: Told) -> str:
 
 def spec(told: Told) -> Any:
     """The form of a connector."""
-    from kitestring import registry
-
     kind = kind_of(told)
-    return registry.connector("source" if kind == "source" else "destination", told.request[kind]["connector"]).spec()
+    return named(kind, str(told.request[kind]["connector"])).spec()
 
 
 def check(told: Told) -> Any:
@@ -191,10 +189,15 @@ def manifest_read(told: Told) -> Any:
     from kitestring.declarative.builder.reading import read
 
     given = told.request
-    config = dict(given.get("config") or {})
-    if told.fence:
-        config = held_back(told.fence, "", False, config)
-    found = read(given["manifest"], config, str(given["stream"]), state=given.get("state"), **given["most"])
+    confinement = Confinement.from_request(told.request.get("machine"), given)
+    found = read(
+        given["manifest"],
+        dict(given.get("config") or {}),
+        str(given["stream"]),
+        state=given.get("state"),
+        built=lambda source: confinement.apply(source, "the manifest"),
+        **given["most"],
+    )
     return found.values()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kitestring.server.confinement import limits_of
 from kitestring.server.references import patterns_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         "allow_private_hosts": settings.allow_private_hosts,
         "allowed_networks": settings.allowed_networks,
         "references": patterns_of(settings),
+        "machine": limits_of(settings),
     }
 
 

@@ -17,17 +17,26 @@ class End:
     """A source or a destination: a connector with its configuration, in which every secret is open.
 
     `connector` is a name as the registry takes it; `manifest` stands in its place for a custom low-code source.
-    `id` is the actor's, "" for one that is not kept yet.
+    `id` is the actor's, "" for one that is not kept yet. `trusted`: an instance's admin wrote the configuration (see
+    `confinement.py`).
     """
 
     connector: str
     config: Mapping[str, Any] = field(repr=False)
     id: str = ""
     manifest: Mapping[str, Any] | None = field(default=None, repr=False)
+    workspace_id: str = ""
+    trusted: bool = False
 
     def body(self) -> dict[str, Any]:
         """As a child process gets it."""
-        return {"connector": self.connector, "config": dict(self.config), "manifest": self.manifest}
+        return {
+            "connector": self.connector,
+            "config": dict(self.config),
+            "manifest": self.manifest,
+            "workspace_id": self.workspace_id,
+            "trusted": self.trusted,
+        }
 
 
 @dataclass(frozen=True, slots=True)

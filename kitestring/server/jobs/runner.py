@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.confinement import limits_of
 from kitestring.server.jobs.channel import error_of
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.process import Child
@@ -88,6 +89,7 @@ class Runner:
             "allow_private_hosts": self.settings.allow_private_hosts,
             "allowed_networks": self.settings.allowed_networks,
             "references": patterns_of(self.settings),
+            "machine": limits_of(self.settings),
         }
         # What hardens comes last: no request undoes it.
         told = {"action": action, "limits": limits, **request, **hardening}

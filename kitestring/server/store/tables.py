@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -166,6 +167,8 @@ def _actors(name: str) -> Table:
         Column("definition_id", ID, nullable=False),
         Column("connector", Text, nullable=False),  # as the registry takes it: zendesk_support, source-faker@6.2.0
         Column("config", JSON, nullable=False),  # secrets are sealed: see vault.py
+        # Whether an instance's admin wrote the configuration: see confinement.py.
+        Column("trusted", Boolean, nullable=False, server_default=false()),
         Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
         _created(),
         _ms("updated_at_ms", nullable=False),

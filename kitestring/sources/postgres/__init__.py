@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import PrivateAttr, model_validator
 
@@ -70,6 +70,17 @@ AIRBYTES: dict[str, Callable[[Any], bool]] = {
 """Options of Airbyte's source-postgres 3.7 that are none here, and when they ask for nothing."""
 
 
+HARMLESS = frozenset(
+    {
+        *("host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "connect_timeout", "application_name"),
+        *("fallback_application_name", "target_session_attrs", "channel_binding", "options", "client_encoding"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
+        *("gssencmode", "sslnegotiation", "load_balance_hosts", "ssl_min_protocol_version"),
+    }
+)
+"""Parameters of a connection URL that name no file and no service of this machine."""
+
+
 class SslMode(Config):
     """How the connection is encrypted; the certificates are PEM texts."""
 
@@ -88,6 +99,7 @@ class Postgres(Source):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow")
+    runs_programs: ClassVar[bool | None] = False
 
     host: str = option("localhost", order=0)
     port: int = option(5432, ge=1, le=65535, order=1)
@@ -104,6 +116,7 @@ class Postgres(Source):
     connections: int = option(4, ge=1, le=64, order=8)
     """How many connections read at the same time."""
 
+    _confined: bool = PrivateAttr(default=False)
     _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())
 
     @model_validator(mode="before")
@@ -127,6 +140,23 @@ class Postgres(Source):
         if isinstance(values, Mapping) and isinstance(values.get("ssl_mode"), str):
             return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
         return values
+
+    def confine(self, place: Callable[[str, str], str]) -> None:
+        super().confine(place)
+        self._confined = True
+
+    def machine_use(self) -> str | None:
+        hosts = [self.host]
+        if self.url:
+            if urlsplit(self.url).scheme not in ("postgres", "postgresql"):
+                return "a url that is none, and may name files of the machine"
+            hosts = [unquote(urlsplit(self.url).netloc.rpartition("@")[2])]
+            for name, value in parse_qsl(urlsplit(self.url).query, keep_blank_values=True):
+                if name not in HARMLESS:
+                    return f"{name} in url, which can name a file or credentials of the machine"
+                hosts += [value] if name == "host" else []
+        sockets = [host for host in hosts if "/" in host or host.startswith("@") or ",@" in host]
+        return f"the Unix socket {sockets[0]}" if sockets else None
 
     def check(self) -> None:
         if not len(self.discover()):
@@ -229,9 +259,12 @@ class Postgres(Source):
 
     def _conninfo(self, files: Mapping[str, str]) -> str:
         """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
+        # A path that leads nowhere keeps libpq from the passwords in the home folder.
+        own = {"passfile": os.devnull} if self._confined else {}
         if self.url:
-            limit = "" if "connect_timeout=" in self.url else f"connect_timeout={CONNECT_TIMEOUT_S}"
-            return f"{self.url}{'&' if '?' in self.url else '?'}{limit}" if limit else self.url
+            url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(own)}" if own else self.url
+            limit = "" if "connect_timeout=" in url else f"connect_timeout={CONNECT_TIMEOUT_S}"
+            return f"{url}{'&' if '?' in url else '?'}{limit}" if limit else url
         settings = {
             "host": self.host,
             "port": self.port,
@@ -242,6 +275,7 @@ class Postgres(Source):
             "sslpassword": self.ssl_mode.client_key_password,
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "kitestring",
+            **own,
             **files,
         }
         return " ".join(

@@ -37,6 +37,7 @@ class Local(Embedder):
     model_path: str | None = option(
         None,
         title="Model directory",
+        local_path=True,
         description="A sentence-transformers model on this machine: the directory with config.json, tokenizer.json and"
         " model.safetensors. Empty: all-MiniLM-L6-v2.",
         order=0,

@@ -59,6 +59,8 @@ class Phases:
 class SlowCount(Source):
     """`count` numbers more with each sync, a few at a time."""
 
+    runs_programs: ClassVar[bool | None] = False
+
     folder: Path
     count: int = 100
     at_a_time: int = 10

@@ -179,6 +179,7 @@ def github(context: Context, tenant: Tenant) -> str:
                 "repositories": ["a/b"],
                 "credentials": {"option_title": "PAT Credentials", "personal_access_token": "old-geheim"},
             },
+            trusted=True,
         )
 
 

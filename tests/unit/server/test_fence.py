@@ -8,15 +8,19 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kitestring import registry
 from kitestring.errors import ConfigError
+from kitestring.server.confinement import Confinement
 from kitestring.server.context import Context
-from kitestring.server.fence import Fence, held_back, networks_of
+from kitestring.server.fence import Fence, networks_of, pinned
 from kitestring.server.jobs import Runner
 from kitestring.server.settings import Settings
+from kitestring.server.store.store import new_id
 from kitestring.testing.stand_in import Answer, StandIn, route
 
 pytestmark = pytest.mark.slow
@@ -174,45 +178,93 @@ def test_a_name_that_leads_elsewhere_the_second_time_gets_the_address_that_was_c
     assert out["second"].startswith("ConfigError")
 
 
+OPENAI = {"mode": "openai", "openai_key": "key"}
+TEXT = {"chunk_size": 100, "text_fields": ["body"]}
+
+
+def indexing(host: str) -> dict[str, Any]:
+    return {"host": host, "collection": "c"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "connector", "config"),
+    [
+        ("destination", "duckdb", {"path": "./x.duckdb"}),
+        ("destination", "duckdb", {"destination_path": "/srv/x.duckdb"}),
+        ("destination", "files", {"path": "./data"}),
+        ("destination", "files", {"path": "file:///etc"}),
+        ("destination", "files", {"path": "simplecache::s3://bucket/x"}),
+        ("destination", "files", {"path": "sftp://host/x"}),
+        ("destination", "milvus", {"indexing": indexing("./x.db"), "embedding": OPENAI, "processing": TEXT}),
+        ("destination", "milvus", {"indexing": indexing("unix:///run/x"), "embedding": OPENAI, "processing": TEXT}),
+        (
+            "destination",
+            "milvus",
+            {
+                "indexing": indexing("http://1.1.1.1"),
+                "embedding": {"mode": "local", "model_path": "/etc"},
+                "processing": TEXT,
+            },
+        ),
+        (
+            "destination",
+            "milvus",
+            {
+                "indexing": indexing("http://1.1.1.1"),
+                "embedding": OPENAI,
+                "processing": TEXT,
+                "shadow_folder": "/srv",
+            },
+        ),
+        (
+            "destination",
+            "milvus",
+            {
+                "indexing": {**indexing("https://1.1.1.1"), "tls": {"ca_file": "/etc/ssl/a.pem"}},
+                "embedding": OPENAI,
+                "processing": TEXT,
+            },
+        ),
+        ("source", "postgres", {"host": "/run/postgresql"}),
+        ("source", "postgres", {"url": "postgresql://1.1.1.1/x?passfile=/srv/pgpass"}),
+        ("source", "singer", {"package": "tap"}),
+        ("source", "airbyte", {"command": ["sh"]}),
+        ("destination", "airbyte", {"image": "x"}),
+    ],
+)
+def test_what_is_of_the_machine_is_kept_from_everybody_on_a_hardened_server(
+    kind: Any, connector: str, config: dict[str, Any]
+) -> None:
+    settings = Settings(home=Path("/data"), allow_private_hosts=False)
+    for trusted in (True, False):
+        confinement = Confinement.of(settings, new_id(), trusted)
+        with pytest.raises(ConfigError, match=r"own machine|program of its own"):
+            confinement.build(registry.connector(kind, connector), None, config)
+
+
 @pytest.mark.parametrize(
     ("connector", "config"),
     [
-        ("duckdb", {"path": "./x.duckdb"}),
-        ("files", {"path": "./data"}),
-        ("files", {"path": "file:///etc"}),
-        ("files", {"path": "simplecache::s3://bucket/x"}),
-        ("files", {"path": "sftp://host/x"}),
-        ("milvus", {"indexing": {"host": "./x.db"}}),
-        ("milvus", {"indexing": {"host": "unix:///run/x"}}),
         ("milvus", {"indexing": {"host": "http://127.0.0.1:19530"}}),
         ("milvus", {"indexing": {"host": "https://localhost"}}),
-        ("milvus", {"indexing": {"host": "http://1.1.1.1"}, "embedding": {"mode": "local", "model_path": "/etc"}}),
-        ("milvus", {"indexing": {"host": "http://1.1.1.1"}, "shadow_folder": "/srv"}),
-        ("zendesk_support", {"subdomain": "x", "files_folder": "/srv"}),
-        ("", {"files_folder": "/srv/a\nb"}),
         ("postgres", {"host": "localhost"}),
-        ("postgres", {"host": "/run/postgresql"}),
         ("postgres", {"host": "1.1.1.1,127.0.0.1"}),
         ("postgres", {"host": "1.1.1.1", "url": "postgresql://1.1.1.1/x?hostaddr=127.0.0.1"}),
-        ("singer", {"executable": "tap"}),
-        ("airbyte", {}),
     ],
 )
-def test_what_cannot_be_watched_is_held_back_by_its_configuration(
+def test_a_native_driver_is_not_sent_to_a_private_address(
     connector: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with pytest.raises(ConfigError):
-        held_back(Fence(), connector, False, config)
+        pinned(Fence(), connector, config)
 
 
 def test_native_drivers_are_pinned_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"PGHOST": "elsewhere", "PGPASSFILE": "x"})
-    held_back(Fence(), "postgres", False, {"host": "1.1.1.1", "port": 5432})
+    pinned(Fence(), "postgres", {"host": "1.1.1.1", "port": 5432})
     assert dict(os.environ) == {"PGHOSTADDR": "1.1.1.1"}
-    found = held_back(
-        Fence(networks_of("127.0.0.0/8, ::1/128")), "milvus", False, {"indexing": {"host": "http://localhost"}}
-    )
+    found = pinned(Fence(networks_of("127.0.0.0/8, ::1/128")), "milvus", {"indexing": {"host": "http://localhost"}})
     assert found["indexing"]["host"] in ("http://127.0.0.1:19530", "http://[::1]:19530")
 
 

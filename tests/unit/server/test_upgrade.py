@@ -156,3 +156,51 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         upgrade(Store(f"sqlite:///{tmp_path / 'file' / 'kitestring.sqlite'}"))
+
+
+OLD_ROWS = """
+INSERT INTO organizations (id, name, email, created_at_ms) VALUES ('o', 'o', 'o', 1);
+INSERT INTO workspaces (id, organization_id, name, notifications, created_at_ms, deleted_at_ms)
+    VALUES ('here', 'o', 'here', '{}', 1, NULL), ('gone', 'o', 'gone', '{}', 1, 7);
+INSERT INTO sources (id, workspace_id, name, definition_id, connector, config, created_at_ms, updated_at_ms)
+    VALUES ('admins', 'here', 's', 'd', 'airbyte', '{}', 1, 1), ('editors', 'here', 's', 'd', 'airbyte', '{}', 1, 1),
+           ('renamed', 'here', 's', 'd', 'airbyte', '{}', 1, 1), ('custom', 'here', 's', 'own', '', '{}', 1, 1),
+           ('unknown', 'here', 's', 'd', 'airbyte', '{}', 1, 1), ('left', 'gone', 's', 'd', 'airbyte', '{}', 1, 1);
+INSERT INTO definitions (id, workspace_id, kind, name, manifest, version, created_at_ms)
+    VALUES ('own', 'here', 'source', 'own', '{}', 1, 1);
+INSERT INTO destinations (id, workspace_id, name, definition_id, connector, config, created_at_ms, updated_at_ms)
+    VALUES ('kept', 'gone', 'd', 'd', 'files', '{}', 1, 1);
+INSERT INTO audit (at_ms, actor, action, kind, resource_id, changes)
+    VALUES (1, 'ada@x', 'create', 'source', 'editors', '{"config.path": [null, "x"]}'),
+           (1, 'root@x (ci)', 'update', 'source', 'admins', '{"config.path": [null, "x"]}'),
+           (2, 'root@x', 'update', 'source', 'renamed', '{"config.path": [null, "x"]}'),
+           (3, 'ada@x', 'update', 'source', 'renamed', '{"name": ["a", "b"]}'),
+           (3, 'root@x', 'create', 'source', 'custom', '{"config.path": [null, "x"]}'),
+           (3, 'ada@x', 'update', 'definition', 'own', '{"manifest": ["a", "b"]}');
+"""
+OLD_USERS = """
+INSERT INTO users (id, email, name, disabled, created_at_ms)
+    VALUES ('r', 'root@x', 'r', 0, 1), ('a', 'ada@x', 'a', 0, 1);
+INSERT INTO permissions (id, user_id, permission_type, workspace_id)
+    VALUES ('p', 'r', 'instance_admin', NULL), ('q', 'a', 'workspace_editor', 'here'),
+           ('t', 'a', 'workspace_admin', 'gone');
+"""
+
+
+@pytest.mark.parametrize("users", [True, False])
+def test_what_an_admin_had_written_is_trusted_and_deleted_workspaces_end(
+    store: Store, tmp_path: Path, users: bool
+) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+    assert upgrade(store, first) == ["0001"]
+    with sqlite3.connect(store.path or "") as db:
+        db.executescript(OLD_ROWS + (OLD_USERS if users else ""))
+    assert "0002" in upgrade(store)
+    with sqlite3.connect(store.path or "") as db:
+        trusted = {name for (name,) in db.execute("SELECT id FROM sources WHERE trusted AND deleted_at_ms IS NULL")}
+        deleted = list(db.execute("SELECT id FROM sources WHERE deleted_at_ms = 7"))
+        ends = list(db.execute("SELECT deleted_at_ms FROM destinations"))
+        left = list(db.execute("SELECT workspace_id FROM permissions WHERE workspace_id = 'gone'"))
+    assert trusted == ({"admins", "renamed"} if users else {"admins", "editors", "renamed", "custom", "unknown"})
+    assert (deleted, ends, left) == ([("left",)], [(7,)], [])

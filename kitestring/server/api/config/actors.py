@@ -121,13 +121,22 @@ def router(kind: Kind) -> APIRouter:
                 name=body.name,
                 definition=connectors.get(db, kind, str(wanted)),
                 config=body.connectionConfiguration,
+                trusted=who.instance_admin,
             )
         return one(here, kind, made_id)
 
     @made.post("/update", operation_id=f"configUpdate{title}")
     def update(who: Editor, here: Here, body: Update) -> Any:
         with here.store.write() as db:
-            actors.change(here, db, kind, body.of(kind), name=body.name, config=body.connectionConfiguration)
+            actors.change(
+                here,
+                db,
+                kind,
+                body.of(kind),
+                name=body.name,
+                config=body.connectionConfiguration,
+                trusted=who.instance_admin,
+            )
         return one(here, kind, body.of(kind))
 
     @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")

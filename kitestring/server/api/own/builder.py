@@ -66,6 +66,8 @@ def read(who: Editor, here: Here, body: Reading) -> Any:
     request = {
         "manifest": body.manifest,
         "config": body.configuration,
+        "workspace_id": str(body.workspaceId),
+        "trusted": who.instance_admin,
         "stream": body.stream,
         "state": body.state,
         "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},

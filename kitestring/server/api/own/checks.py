@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from kitestring.errors import KitestringError
-from kitestring.server import actors, connections, connectors, vault
+from kitestring.server import actors, connections, connectors, vault, workspaces
 from kitestring.server.auth.access import Editor, Here, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
@@ -53,7 +53,9 @@ def check_destination(who: Runner, here: Here, destinationId: UUID) -> Any:
 @router.post("/check", operation_id="checkDraft", response_model=Checked)
 def check_draft(who: Editor, here: Here, body: Draft) -> Any:
     """The same of a configuration that is not kept yet."""
+    trusted = who.instance_admin
     with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
         definition = actors.definition_named(
             db, body.kind, str(body.definitionId) if body.definitionId else None, body.configuration
         )
@@ -65,10 +67,11 @@ def check_draft(who: Editor, here: Here, body: Draft) -> Any:
                 raise Problem(422, f"the {body.kind} is in another workspace", hint="Name its workspace.")
             config = vault.kept(config, here.vault.open_config(row.config, row.id))
     try:
-        actors.accept(definition, config)
+        actors.accept(here, definition, config, str(body.workspaceId), trusted)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
-    return tried(here, body.kind, End(definition.connector, config, "", definition.manifest))
+    end = End(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
+    return tried(here, body.kind, end)
 
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource")

@@ -144,6 +144,7 @@ def router(kind: Kind) -> APIRouter:
                 name=body.name,
                 definition=definition,
                 config=config,
+                trusted=who.instance_admin,
             )
         return one(here, kind, made_id)
 
@@ -170,7 +171,9 @@ def router(kind: Kind) -> APIRouter:
             if body.secretId is not None:
                 connector = actors.definition_of(db, kind, row).connector
                 config = with_consent(here, db, kind, row.workspace_id, connector, config or {}, body.secretId)
-            actors.change(here, db, kind, actor_id, name=body.name, config=config, merge=True)
+            actors.change(
+                here, db, kind, actor_id, name=body.name, config=config, merge=True, trusted=who.instance_admin
+            )
         return one(here, kind, actor_id)
 
     @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
@@ -178,7 +181,9 @@ def router(kind: Kind) -> APIRouter:
         actor_id = str(path_id)
         no_resources(body.resourceAllocation)
         with here.store.write() as db:
-            actors.change(here, db, kind, actor_id, name=body.name, config=body.configuration)
+            actors.change(
+                here, db, kind, actor_id, name=body.name, config=body.configuration, trusted=who.instance_admin
+            )
         return one(here, kind, actor_id)
 
     @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 
-from kitestring.server import connectors, workspaces
+from kitestring.server import actors, connectors, workspaces
 from kitestring.server.api.public import shapes
 from kitestring.server.api.public.shapes import ConnectorDefinitions, Definitions, LowCode, LowCodes, told
 from kitestring.server.auth.access import Editor, Here, Reader
@@ -149,6 +149,8 @@ def routes(kind: Kind) -> None:
                 .where(definitions.c.id == row.id)
                 .values(name=body.name, docker_image_tag=body.dockerImageTag, version=row.version + 1)
             )
+            if not who.instance_admin:
+                actors.distrust(db, row.id)
         return one(here, kind, str(definitionId))
 
     @router.delete(
@@ -246,6 +248,8 @@ def low_code_change(who: Editor, here: Here, workspaceId: UUID, definitionId: UU
         db.execute(
             update(definitions).where(definitions.c.id == row.id).values(manifest=manifest, version=row.version + 1)
         )
+        if not who.instance_admin:
+            actors.distrust(db, row.id)
         return shown(own(db, str(workspaceId), row.id, "source", manifest=True))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from kitestring.server import channels, workspaces
+from kitestring.server import channels, workspace_deletion, workspaces
 from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.public.shapes import Workspace, Workspaces, told
 from kitestring.server.auth.access import Admin, Here, Reader
@@ -149,6 +149,5 @@ def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
 @router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
 def delete(who: Admin, here: Here, workspaceId: UUID) -> Response:
     with here.store.write() as db:
-        workspaces.get(db, str(workspaceId))
-        workspaces.delete(db, str(workspaceId), here.store.now_ms(db))
+        workspace_deletion.delete(here, db, str(workspaceId))
     return Response(status_code=204)
