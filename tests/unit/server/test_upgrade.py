@@ -192,11 +192,11 @@ def test_what_an_admin_had_written_is_trusted_and_deleted_workspaces_end(
     store: Store, tmp_path: Path, users: bool
 ) -> None:
     first = tmp_path / "first"
-    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
-    assert upgrade(store, first) == ["0001"]
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+    assert upgrade(store, first) == ["0001", "0002"]
     with sqlite3.connect(store.path or "") as db:
         db.executescript(OLD_ROWS + (OLD_USERS if users else ""))
-    assert "0002" in upgrade(store)
+    assert "0003" in upgrade(store)
     with sqlite3.connect(store.path or "") as db:
         trusted = {name for (name,) in db.execute("SELECT id FROM sources WHERE trusted AND deleted_at_ms IS NULL")}
         deleted = list(db.execute("SELECT id FROM sources WHERE deleted_at_ms = 7"))
