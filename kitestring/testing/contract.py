@@ -28,7 +28,18 @@ from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
 from kitestring.testing.memory import MemorySource
-from kitestring.types import DELETED_AT, Checkpoint, Partition, Record, States, Stream, SyncMode
+from kitestring.testing.write_table import EVENTS, left_by
+from kitestring.types import (
+    DELETED_AT,
+    EVERY_WRITE,
+    Checkpoint,
+    Partition,
+    Record,
+    States,
+    Stream,
+    SyncMode,
+    Write,
+)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -228,6 +239,32 @@ class DestinationContract(Gaps):
         result = self.run(tmp_path, gone, "append_dedup")
         assert result.status is Status.succeeded, result.as_dict()
         assert sorted(self.texts(tmp_path, "append_dedup")) == [0, 2, 4]
+
+    @pytest.mark.parametrize("write", sorted(EVERY_WRITE, key=str), ids=str)
+    def test_every_write_leaves_what_the_table_of_writes_says(self, tmp_path: Path, write: Write) -> None:
+        if write not in self.make(tmp_path).writes:
+            pytest.skip(f"this destination does not write so ({write}), and says so")
+        for rows in EVENTS:
+            schema = {**SCHEMA, "properties": {**SCHEMA["properties"], DELETED_AT: {"type": ["null", "string"]}}}
+            source = MemorySource(
+                records={self.stream_name: rows},
+                primary_keys={self.stream_name: "id"},
+                schemas={self.stream_name: schema},
+            )
+            choices = {"replace": write.replace, "keep": write.keep, "deletes": write.deletes}
+            result = sync(source, self.make(tmp_path), [Selection(self.stream_name, write_mode=choices)])
+            assert result.status is Status.succeeded, result.as_dict()
+            assert result.streams[self.stream_name].accounted == len(rows)
+        stream = replace(self.stream("append"), write=write, schema=schema)
+        destination = self.make(tmp_path)
+        try:
+            stored = self.stored(destination, stream)
+            if isinstance(destination, Counts):
+                visible = sum(not row[2] for row in left_by(write)) if write.deletes == "mark" else len(left_by(write))
+                assert destination.count(stream) in (visible, None)
+        finally:
+            destination.close()
+        assert sorted((int(row["id"]), row["text"], bool(row.get(DELETED_AT))) for row in stored) == left_by(write)
 
     def test_overwrite_leaves_only_the_new_records(self, tmp_path: Path) -> None:
         self.needs("overwrite", tmp_path)

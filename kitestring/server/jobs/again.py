@@ -93,7 +93,8 @@ def again(one: Selection, route: Route, destination: Destination, truncate: bool
     read = route.read
     # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
     copy = Write(True, read.write.keep, read.write.deletes)
-    replaces = truncate and copy in destination.writes
+    # Records that are marked as deleted are at the destination alone: a new copy would lose them.
+    replaces = truncate and read.write.deletes != "mark" and copy in destination.writes
     if not read.incremental:
         return replace(one, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
     if read.write.keep == "all":

@@ -6,7 +6,7 @@ import type { ConfiguredStream } from '../api/shapes';
 import { duration, figureName, short, size } from '../shell/format';
 import { StatusMark } from '../shell/StatusMark';
 import { Time } from '../shell/Time';
-import { isIncremental, modeWords } from './modes';
+import { isIncremental, modeWords } from '../modes';
 
 const SHOWN = ['written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
 

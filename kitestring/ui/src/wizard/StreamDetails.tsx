@@ -2,7 +2,8 @@
 import { Alert, Button, Checkbox, Group, Modal, MultiSelect, ScrollArea, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 
-import { type Chosen, isIncremental, MODES, modeLabel, needsKey, type Offered, offeredKey } from './streams';
+import { isIncremental, MODES, modeLabel, needsKey } from '../modes';
+import { type Chosen, type Offered, offeredKey } from './streams';
 
 const MOST = 400;
 const written = (path: string[]) => path.join('.');

@@ -6,7 +6,8 @@ import { useDeferredValue, useMemo, useRef, useState } from 'react';
 
 import { StreamDetails } from './StreamDetails';
 import classes from './streams.module.css';
-import { byDefault, type Chosen, isIncremental, lacks, modeLabel, needsKey, type Offered, offeredKey, withMode } from './streams';
+import { isIncremental, modeLabel, needsKey } from '../modes';
+import { byDefault, type Chosen, lacks, type Offered, offeredKey, withMode } from './streams';
 
 export type Choice = Map<string, Chosen>;
 

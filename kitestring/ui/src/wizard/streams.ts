@@ -2,6 +2,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, PUBLIC } from '../api/client';
+import { isIncremental, needsKey } from '../modes';
 
 /** A stream that a source offers, with the sync modes that fit it and the destination. */
 export interface Offered {
@@ -25,29 +26,11 @@ export interface Chosen {
   [kept: string]: unknown;
 }
 
-export const MODES: Record<string, { label: string; note: string }> = {
-  incremental_deduped_history: { label: 'Incremental, deduplicated', note: 'Reads what is new; keeps one record for each key.' },
-  incremental_append: { label: 'Incremental, appended', note: 'Reads what is new; keeps every version.' },
-  incremental_update: { label: 'Incremental, updated', note: 'Reads what is new; changes the record in its place.' },
-  incremental_soft_delete: { label: 'Incremental, soft deletes', note: 'Reads what is new; marks what was deleted.' },
-  full_refresh_overwrite: { label: 'Full refresh, replaced', note: 'Reads all; replaces what was there once it is whole.' },
-  full_refresh_overwrite_deduped: { label: 'Full refresh, replaced without doubles', note: 'Reads all; one record for each key.' },
-  full_refresh_append: { label: 'Full refresh, appended', note: 'Reads all; adds it to what is there.' },
-  full_refresh_update: { label: 'Full refresh, updated', note: 'Reads all; changes records in their place.' },
-  full_refresh_soft_delete: { label: 'Full refresh, soft deletes', note: 'Reads all; marks what is gone.' },
-};
-
-export const modeLabel = (mode: string) => MODES[mode]?.label ?? mode.replaceAll('_', ' ');
-
 export function keyOf(one: { name: string; namespace?: string | null }): string {
   return one.namespace ? `${one.namespace}.${one.name}` : one.name;
 }
 
 export const offeredKey = (one: Offered) => keyOf({ name: one.streamName, namespace: one.streamnamespace });
-
-export const needsKey = (mode: string) => mode.includes('deduped') || mode.includes('update') || mode.includes('soft_delete');
-
-export const isIncremental = (mode: string) => mode.startsWith('incremental');
 
 /** What a stream is moved like unless one says otherwise: by increments and without doubles where it can. */
 export function byDefault(one: Offered): Chosen {
