@@ -225,25 +225,27 @@ def _no_json(place: int) -> Any:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def dumps(value: Any, *, sort_keys: bool = False, levels: int = MOST_LEVELS) -> bytes:
-    """The JSON text of any value that a record may hold, without spaces. `TooDeepError` above so many levels.
+def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False, levels: int = MOST_LEVELS) -> bytes:
+    """The JSON text of any value that a record may hold. `TooDeepError` above so many levels of nesting.
 
     Whole numbers of any size and decimals are numbers with all their digits; bytes are base64; dates and times are in
     ISO 8601; a set or a tuple is an array; what JSON and this list do not know is its `str`.
     """
-    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_SORT_KEYS if sort_keys else 0)
+    options = orjson.OPT_NON_STR_KEYS
+    if sort_keys or indent:
+        options |= (orjson.OPT_SORT_KEYS if sort_keys else 0) | (orjson.OPT_INDENT_2 if indent else 0)
     try:
         text = orjson.dumps(value, default=_for_orjson, option=options)
     except (TypeError, RecursionError):  # integers beyond 64 bits, half surrogates, deep nesting
-        return _write_exactly(value, sort_keys, levels).encode()
+        return _write_exactly(value, sort_keys, indent, levels).encode()
     if b"null" in text and _may_hold_special_floats(value):  # of NaN and infinity orjson makes null
-        return _write_exactly(value, sort_keys, levels).encode()
+        return _write_exactly(value, sort_keys, indent, levels).encode()
     return text
 
 
-def dumps_text(value: Any, *, sort_keys: bool = False, levels: int = MOST_LEVELS) -> str:
+def dumps_text(value: Any, *, sort_keys: bool = False, indent: bool = False, levels: int = MOST_LEVELS) -> str:
     """`dumps` as a text."""
-    return dumps(value, sort_keys=sort_keys, levels=levels).decode()
+    return dumps(value, sort_keys=sort_keys, indent=indent, levels=levels).decode()
 
 
 def plain(value: Any) -> Any:
@@ -302,11 +304,11 @@ def _holds_special_floats(value: Any) -> bool:
     return False
 
 
-def _write_exactly(value: Any, sort_keys: bool, levels: int) -> str:
+def _write_exactly(value: Any, sort_keys: bool, indent: bool, levels: int) -> str:
     """A writer that keeps its own stack and takes every value."""
     parts: list[str] = []
-    stack: list[tuple[Any, str]] = []  # iterators over the rest of the open containers, with what closes them
-    _write(value, parts, stack, sort_keys)
+    stack: list[tuple[Iterator[tuple[str, Any]], str]] = []  # the rest of each open container, and what closes it
+    _write(value, parts, stack, sort_keys, indent)
     while stack:
         if len(stack) > levels:
             raise TooDeepError(f"the value has more than {levels:,} levels of nesting")
@@ -314,7 +316,7 @@ def _write_exactly(value: Any, sort_keys: bool, levels: int) -> str:
         for prefix, inner in rest:
             parts.append(prefix)
             depth = len(stack)
-            _write(inner, parts, stack, sort_keys)
+            _write(inner, parts, stack, sort_keys, indent)
             if len(stack) > depth:
                 break
         else:
@@ -323,33 +325,36 @@ def _write_exactly(value: Any, sort_keys: bool, levels: int) -> str:
     return "".join(parts)
 
 
-def _write(value: Any, parts: list[str], stack: list[tuple[Any, str]], sort_keys: bool) -> None:
+def _write(
+    value: Any, parts: list[str], stack: list[tuple[Iterator[tuple[str, Any]], str]], sort_keys: bool, indent: bool
+) -> None:
     writer = _SCALARS.get(type(value))
     if writer is not None:
         parts.append(writer(value))
-    elif isinstance(value, dict):
-        items = value.items()
-        named = [(key if type(key) is str else _key(key), inner) for key, inner in items]
-        if sort_keys:
-            named.sort(key=lambda item: item[0])
-        parts.append("{")
-        stack.append((_entries((f"{_string(key)}:", inner) for key, inner in named), "}"))
-    elif isinstance(value, list):
-        parts.append("[")
-        stack.append((_entries(("", inner) for inner in value), "]"))
+    elif isinstance(value, dict | list):
+        opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
+        if indent and value:
+            line = "\n" + "  " * len(stack)
+            opening, comma, closing = f"{opening}{line}  ", f",{line}  ", f"{line}{closing}"
+        else:
+            comma = ","
+        colon = ": " if indent else ":"
+        if isinstance(value, dict):
+            named = [(key if type(key) is str else _key(key), inner) for key, inner in value.items()]
+            if sort_keys:
+                named.sort(key=lambda item: item[0])
+            items = [(_string(key) + colon, inner) for key, inner in named]
+        else:
+            items = [("", inner) for inner in value]
+        parts.append(opening)
+        rest = (((comma if n else "") + prefix, inner) for n, (prefix, inner) in enumerate(items))
+        stack.append((rest, closing))
     else:
         for kind, write in _SCALARS.items():  # subclasses: enums of texts, pandas' timestamps
             if isinstance(value, kind):
                 parts.append(write(value))
                 return
-        _write(plain(value), parts, stack, sort_keys)
-
-
-def _entries(items: Any) -> Any:
-    comma = ""
-    for prefix, inner in items:
-        yield comma + prefix, inner
-        comma = ","
+        _write(plain(value), parts, stack, sort_keys, indent)
 
 
 def _key(key: Any) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from kitestring.errors import ConnectorError
+from kitestring.json_codec import JsonError, loads
 
 MOST_LINE_BYTES = 256 * 1024 * 1024
 
@@ -55,22 +53,19 @@ class Decoder:
 def decoded(block: bytes) -> list[Any]:
     # A line feed never stands inside JSON text, so the lines of a block are one JSON array: one call for all of them.
     try:
-        found: list[Any] = orjson.loads(b"[%b]" % block.replace(b"\n", b","))
+        found: list[Any] = loads(b"[%b]" % block.replace(b"\n", b","))
         if len(found) == block.count(b"\n") + 1:
             return [m if type(m) is dict else Garbage(str(m)[:2000], False) for m in found]
-    except orjson.JSONDecodeError:
+    except JsonError:
         pass
     return [one(line) for line in block.split(b"\n") if line.strip()]
 
 
 def one(line: bytes) -> dict[str, Any] | Garbage:
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:  # NaN, lone surrogates and integers beyond 64 bits are no JSON to orjson
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            found = None
+        found = loads(line)
+    except JsonError:
+        found = None
     if isinstance(found, dict):
         return found
     text = line.decode("utf-8", "replace").strip()

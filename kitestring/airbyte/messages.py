@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from kitestring.airbyte import modes
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.json_codec import ANY_DEPTH, JsonError, dumps, loads
 from kitestring.types import Catalog, Record, State, Stream, SyncMode
 
 WRITE_BYTES = 1 << 20
@@ -60,10 +58,7 @@ class Writer:
                 after = moment + b"}}\n"
             # Airbyte's connectors leave out the fields of a record that are null.
             data = {k: v for k, v in record.items() if v is not None} if None in record.values() else record
-            try:
-                encoded = orjson.dumps(data, default=str)
-            except TypeError:
-                encoded = line(data)[:-1]
+            encoded = dumps(data, levels=ANY_DEPTH)
             pieces += (before, encoded, after)
             size += len(encoded)
             if size > WRITE_BYTES:
@@ -100,11 +95,7 @@ class Writer:
 
 
 def line(message: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(message, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        # Integers beyond 64 bits and lone surrogates.
-        return json.dumps(message, default=str).encode() + b"\n"
+    return dumps(message, levels=ANY_DEPTH) + b"\n"
 
 
 def failure_type(error: KitestringError) -> str:
@@ -141,10 +132,10 @@ def catalog_body(catalog: Catalog) -> dict[str, Any]:
 def read_json(path: str, what: str) -> Any:
     """The JSON in a file; `ConfigError` that names the file."""
     try:
-        return orjson.loads(Path(path).read_bytes())
+        return loads(Path(path).read_bytes())
     except OSError as error:
         raise ConfigError(f"the {what} {path} cannot be read: {error.strerror}", hint="Check the path.") from error
-    except orjson.JSONDecodeError as error:
+    except JsonError as error:
         raise ConfigError(f"the {what} {path} is no JSON: {error}", hint="Correct the file.") from error
 
 

@@ -6,6 +6,7 @@ import os
 from typing import Any
 from urllib.parse import quote
 
+from kitestring import json_codec
 from kitestring.airbyte.catalog import Entry, entries_of
 from kitestring.errors import AuthError, ConfigError, TransientError
 
@@ -94,11 +95,9 @@ def published(image: str, version: str) -> str:
 
 
 def decoded(content: bytes, url: str) -> Any:
-    import orjson
-
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
+        return json_codec.loads(content)
+    except json_codec.JsonError as error:
         raise ConfigError(
             f"{url} is no JSON: {content[:80].decode('utf-8', 'replace')!r}",
             hint="A login page or a proxy may answer in its place; check the address.",

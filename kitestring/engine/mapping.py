@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from kitestring.batch import Batch
 from kitestring.engine.cipher import encryptor
 from kitestring.engine.mapped import FILTERED, AsMapped, Mapped
 from kitestring.errors import ConfigError, RecordError
+from kitestring.json_codec import dumps_text
 from kitestring.mapper import Aes, Equal, FieldFiltering, FieldRenaming, Hashing, RowFiltering, Rsa, Several, load
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
@@ -318,7 +317,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, dict | list):
-        return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+        return dumps_text(value, sort_keys=True)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import sqlite3
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.json_codec import JsonError, dumps, dumps_text, loads
 from kitestring.types import State
 
 
@@ -52,10 +52,10 @@ class MemoryStates:
         self._locked = threading.Lock()
 
     def load(self, connection: str) -> dict[str, State]:
-        return json.loads(json.dumps(self._states.get(connection, {})))  # type: ignore[no-any-return]
+        return loads(dumps(self._states.get(connection, {})))  # type: ignore[no-any-return]
 
     def save(self, connection: str, stream: str, state: State) -> None:
-        self._states.setdefault(connection, {})[stream] = json.loads(json.dumps(state))
+        self._states.setdefault(connection, {})[stream] = loads(dumps(state))
 
     def clear(self, connection: str, stream: str | None = None) -> None:
         if stream is None:
@@ -110,7 +110,7 @@ class SqliteStates:
             database.execute(
                 "INSERT INTO states VALUES (?, ?, ?, ?) ON CONFLICT (connection, stream) "
                 "DO UPDATE SET state = excluded.state, saved_at = excluded.saved_at",
-                (connection, stream, json.dumps(state), datetime.now(UTC).isoformat()),
+                (connection, stream, dumps_text(state), datetime.now(UTC).isoformat()),
             )
 
     def clear(self, connection: str, stream: str | None = None) -> None:
@@ -154,9 +154,8 @@ class JsonStates:
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(whole, file, indent=2, sort_keys=True)
-                file.write("\n")
+            with draft.open("wb") as file:
+                file.write(dumps(whole, sort_keys=True, indent=True) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)
@@ -214,10 +213,10 @@ def file_lock(beside: Path, connection: str) -> Iterator[None]:
 
 def parsed(text: str, what: str, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = loads(text)
+    except JsonError as error:
         raise ConfigError(
-            f"{path.name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            f"{path.name} is not JSON: {error}",
             hint="Correct the file, or delete it to begin at the start.",
             path=str(path),
         ) from None

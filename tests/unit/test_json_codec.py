@@ -171,3 +171,13 @@ def digits(value):
 def test_what_is_written_is_read_again(value):
     assert digits(loads(dumps(value))) == digits(value)
     assert digits(loads(dumps(value, sort_keys=True))) == digits(value)
+
+
+def test_a_file_for_people_has_lines() -> None:
+    record = {"b": [1, {"c": []}], "a": {}}
+    assert (
+        dumps(record, indent=True, sort_keys=True)
+        == b'{\n  "a": {},\n  "b": [\n    1,\n    {\n      "c": []\n    }\n  ]\n}'
+    )
+    long = {**record, "b": [2**70, {"c": []}]}
+    assert dumps(long, indent=True) == dumps(record, indent=True).replace(b"1", str(2**70).encode())

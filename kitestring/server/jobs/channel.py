@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import orjson
-
 from kitestring import errors
 from kitestring.errors import Cancelled, ConnectorError, KitestringError, TransientError
+from kitestring.json_codec import ANY_DEPTH, JsonError, dumps, loads
 
 BLOCK_BYTES = 64 * 1024
 MOST_BYTES = 256 * 1024 * 1024
@@ -36,7 +35,7 @@ class Pipe:
 
     def send(self, kind: str, **body: Any) -> None:
         """Send a message. `BrokenPipeError` when the other end is gone."""
-        line = orjson.dumps({"kind": kind, **body}, default=plain, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+        line = dumps({"kind": kind, **body}, levels=ANY_DEPTH) + b"\n"
         with self._lock:
             left = memoryview(line)
             while left:
@@ -115,17 +114,12 @@ class Upward:
 
 def parsed(line: bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        found = loads(line)
+    except JsonError as error:
         raise ConnectorError(f"a child process sent what is no message: {error}") from None
     if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
         raise ConnectorError("a child process sent what is no message")
     return found
-
-
-def plain(value: Any) -> Any:
-    """What JSON does not know, as its text."""
-    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, set | tuple) else str(value)
 
 
 def error_body(error: KitestringError) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from kitestring.config import MASK
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.json_codec import dumps_text
 from kitestring.server.fence import Fence, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 from kitestring.server.jobs.limits import judged, limit, out_of_memory
@@ -134,8 +135,6 @@ class Lines(logging.Formatter):
     """An entry of the log as a line of JSON; the parent masks it and keeps it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        import orjson
-
         fields = {key: value for key, value in vars(record).items() if key not in PLAIN}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
@@ -146,7 +145,7 @@ class Lines(logging.Formatter):
             "message": record.getMessage(),
             **{key: value for key, value in fields.items() if key not in ("at_ms", "level", "logger", "message")},
         }
-        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
+        return dumps_text(entry)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from kitestring.errors import ConfigError, TransientError
+from kitestring.json_codec import dumps_text, loads
 from kitestring.server.clock import now_ms
 
 BUSY_S = 30.0
@@ -44,7 +44,7 @@ class Store:
             quick = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
             more["connect_args"] = {"connect_timeout": 5, "application_name": "kitestring", **quick}
         try:
-            self.engine = create_engine(made, json_serializer=_dumps, **more)
+            self.engine = create_engine(made, json_serializer=dumps_text, json_deserializer=loads, **more)
         except ImportError as error:
             raise ConfigError(
                 f"the database {self.shown} needs a driver that is not installed: {error}",
@@ -101,16 +101,6 @@ class Store:
 
 def _reason(error: DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)
 
 
 def _pragmas(connection: Any, _: Any) -> None:
