@@ -281,8 +281,7 @@ def clean_environment() -> dict[str, str]:
     """Our variables without those that would lead another Python astray, and without what a server lives on (the key
     of its secrets, its database, its secret managers): a connector gets its own secrets and no others."""
     left = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "VAULT_TOKEN")
-    ours = ("KITESTRING_HOME", "KITESTRING_CDK_PYTHON")
-    kept = {k: v for k, v in os.environ.items() if k not in left and (k in ours or not k.startswith("KITESTRING_"))}
+    kept = {k: v for k, v in os.environ.items() if k not in left and not k.startswith("KITESTRING_")}
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 

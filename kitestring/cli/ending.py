@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from kitestring.cli.given import Given
     from kitestring.engine import Result
 
-SUCCEEDED, FAILED, REFUSED, SUSPICIOUS, CANCELLED = 0, 1, 2, 3, 130
+SUCCEEDED, FAILED, REFUSED, SUSPICIOUS, CHANGES, CANCELLED = 0, 1, 2, 3, 4, 130
+"""`CHANGES`: `plan` has something to do. The table of docs/explanation/delivery.md has all of them."""
 
 
 def failed(error: Exception, given: Given | None) -> int:

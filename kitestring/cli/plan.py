@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import given_of
+from kitestring.cli.ending import CHANGES, SUCCEEDED, given_of
 from kitestring.cli.given import Given
 from kitestring.cli.needs import needs_server
 from kitestring.cli.state import asked
@@ -31,7 +31,7 @@ def plan(
     workspace: Annotated[str, WORKSPACE] = "",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
-    """Show what `apply` would change, and change nothing. Exit code 3 where there is something to change.
+    """Show what `apply` would change, and change nothing. Exit code 4 where there is something to change.
 
     \b
     kitestring plan                                    the store of this project's data folder
@@ -41,7 +41,7 @@ def plan(
     with place(given, workspace) as here:
         found = here.plan(wanted_of(given, states), prune)
     show(found, as_json)
-    raise typer.Exit(3 if found else 0)
+    raise typer.Exit(CHANGES if found else SUCCEEDED)
 
 
 def apply(

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
@@ -41,7 +40,7 @@ from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
 from kitestring.server.oauth.vendor import VENDORS
 from kitestring.server.pages import Pages
-from kitestring.server.problem import Problem, of_error
+from kitestring.server.problem import Problem, ProblemAnswer, of_error
 from kitestring.server.tracing import Traced
 
 log = logging.getLogger("kitestring.server")
@@ -108,31 +107,28 @@ def create_app(context: Context) -> FastAPI:
     return app
 
 
-def answer(told: Problem) -> JSONResponse:
-    return JSONResponse(told.body(), told.status, headers=told.headers)
-
-
-async def problem(_: Request, error: Exception) -> JSONResponse:
+async def problem(_: Request, error: Exception) -> ProblemAnswer:
     assert isinstance(error, Problem)
-    return answer(error)
+    return ProblemAnswer(error)
 
 
-async def refused(_: Request, error: Exception) -> JSONResponse:
+async def refused(_: Request, error: Exception) -> ProblemAnswer:
     assert isinstance(error, KitestringError)
-    return answer(of_error(error))
+    return ProblemAnswer(of_error(error))
 
 
-async def unreadable(_: Request, error: Exception) -> JSONResponse:
+async def unreadable(_: Request, error: Exception) -> ProblemAnswer:
     """A body or a parameter of another shape: which, and what is wrong; never its value, which may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [
-        f"{'.'.join(str(part) for part in item['loc'] if part not in ('body', 'query', 'path'))}: {item['msg']}"
+        f"{'.'.join(str(part) for part in item['loc'] if part not in ('body', 'query', 'path'))}: "
+        f"{item['msg'].removeprefix('Value error, ')}".removeprefix(": ")
         for item in error.errors()
     ]
-    return answer(Problem(400, "; ".join(wrong), hint="Correct the request."))
+    return ProblemAnswer(Problem(400, "; ".join(wrong), hint="Correct the request."))
 
 
-async def unrouted(_: Request, error: Exception) -> JSONResponse:
+async def unrouted(_: Request, error: Exception) -> ProblemAnswer:
     """No such path, or not by this method: in the shape of every other refusal."""
     assert isinstance(error, HTTPException)
     hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
@@ -143,19 +139,19 @@ async def unrouted(_: Request, error: Exception) -> JSONResponse:
         hint=hint.get(error.status_code, ""),
         headers=dict(error.headers or {}),
     )
-    return answer(told)
+    return ProblemAnswer(told)
 
 
-async def beyond(request: Request, error: Exception) -> JSONResponse:
+async def beyond(request: Request, error: Exception) -> ProblemAnswer:
     """A number that no store can hold: as an id it names nothing, elsewhere it cannot be taken."""
     log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
     for name, value in request.path_params.items():
         if str(value).lstrip("-").isdecimal() and not -(2**63) <= int(value) < 2**63:
-            return answer(Problem(404, f"there is no {name} {value}", hint="Check the number."))
-    return answer(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
+            return ProblemAnswer(Problem(404, f"there is no {name} {value}", hint="Check the number."))
+    return ProblemAnswer(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
 
 
-async def crashed(request: Request, error: Exception) -> JSONResponse:
+async def crashed(request: Request, error: Exception) -> ProblemAnswer:
     log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
     number = request_id.get()
     told = Problem(
@@ -164,4 +160,4 @@ async def crashed(request: Request, error: Exception) -> JSONResponse:
         hint=f"Its log says more, at the request {number}.",
         headers={"X-Request-Id": number},
     )
-    return answer(told)
+    return ProblemAnswer(told)

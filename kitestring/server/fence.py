@@ -180,6 +180,41 @@ def is_numeric(host: Any) -> bool:
     return True
 
 
+def keep_to_network() -> None:
+    """For good in this process: no file but those of the program is read, none is written, no program is started, no
+    socket or log of this machine is reached. For code of others that needs the network alone (apprise)."""
+    import site
+    import ssl
+    import sysconfig
+
+    import certifi
+
+    authorities = ssl.get_default_verify_paths()
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {*site.getsitepackages(), certifi.where(), "/usr/share/zoneinfo"}
+    folders |= {path for path in (authorities.cafile, authorities.capath, authorities.openssl_cafile) if path}
+    code = (".py", ".pyc", ".so", ".pyd")
+    places = tuple({os.path.realpath(folder) for folder in folders})
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(args[0], str | bytes):
+            path, mode, flags = os.path.realpath(os.fsdecode(args[0])), args[1], args[2]
+            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) or (mode and set(mode) & set("wax+"))
+            known = path.endswith(code) or any(path == one or path.startswith(f"{one}/") for one in places)
+            allowed = path == os.devnull or (known and not writes)
+        elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            allowed = args[1] is None or isinstance(args[1], tuple)
+        else:
+            allowed = event not in PROCESSES and not event.startswith("syslog.")
+        if not allowed:
+            raise ConfigError(
+                "the address asks for something of the server's own machine, and notices leave over the network only",
+                hint="Use a service that is reached over the network, and no option that names a file.",
+            )
+
+    sys.addaudithook(hook)
+
+
 # -- by configuration --------------------------------------------------------------------------------------------------
 
 

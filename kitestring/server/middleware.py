@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kitestring.server.auth.access import CLOSED, needs_credentials
 from kitestring.server.clock import steady
-from kitestring.server.problem import Problem
+from kitestring.server.problem import Problem, ProblemAnswer
 from kitestring.server.settings import Settings
 
 OPEN_BYTES = 64 * 1024
@@ -98,7 +97,7 @@ class BodyLimit:
             try:
                 message = await receive()
             except Problem as slow:
-                await JSONResponse(slow.body(), slow.status, headers=slow.headers)(scope, receive, send)
+                await ProblemAnswer(slow)(scope, receive, send)
                 return
             if message["type"] != "http.request":
                 return
@@ -125,7 +124,7 @@ class BodyLimit:
             hint="Send less, or have KITESTRING_MAX_REQUEST_MB raised.",
             headers={"Connection": "close"},
         )
-        await JSONResponse(told.body(), told.status, headers=told.headers)(scope, receive, send)
+        await ProblemAnswer(told)(scope, receive, send)
 
 
 def within(receive: Receive, seconds: float) -> Receive:

@@ -154,6 +154,10 @@ def by_webhook(url: str, told: Mapping[str, Any]) -> None:
         session.request("POST", url, json=body)
 
 
+LOCAL = frozenset({"syslog", "dbus", "qt", "glib", "kde", "gnome", "macosx", "windows", "file"})
+"""Services of apprise that are on the machine itself. What else tries to reach it is stopped in the child process."""
+
+
 def by_apprise(url: str, told: Mapping[str, Any]) -> None:
     """Send by whatever service the URL names (github.com/caronc/apprise)."""
     import apprise
@@ -161,6 +165,11 @@ def by_apprise(url: str, told: Mapping[str, Any]) -> None:
     channel = apprise.Apprise()
     if not channel.add(url):
         raise ConfigError("apprise does not know this kind of URL", hint="See the list of services of apprise.")
+    if any(service.url().partition(":")[0].lower() in LOCAL for service in channel):  # a text may name several
+        raise ConfigError(
+            "the address is one of the server's own machine, and notices leave over the network only",
+            hint="Use a service that is reached over the network.",
+        )
     if not channel.notify(title=f"{told['title']} ({told['workspace']})", body=text_of(told)):
         raise TransientError("apprise could not deliver the notice", hint="Check the URL and the service.")
 

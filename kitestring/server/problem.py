@@ -5,10 +5,17 @@ The shape is `{status, type, title, detail, documentationUrl, data}`; `title` is
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from kitestring.errors import AuthError, ConfigError, KitestringError, SchemaError, TransientError
+from fastapi.responses import JSONResponse
 
+from kitestring.errors import AuthError, ConfigError, KitestringError, SchemaError, TransientError
+from kitestring.server.store.store import StoreError
+
+log = logging.getLogger("kitestring.server")
+
+MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "bad-request",
     401: "invalid-api-key",
@@ -24,6 +31,15 @@ TITLES = {
     501: "not-implemented-in-oss",
     503: "service-unavailable",
 }
+
+
+class ProblemAnswer(JSONResponse):
+    """A problem on the wire (https://www.rfc-editor.org/rfc/rfc9457)."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.body(), problem.status, headers=problem.headers)
 
 
 class Problem(Exception):
@@ -70,6 +86,11 @@ def of_error(error: KitestringError) -> Problem:
     """A refusal of ours as an answer: what the user must change is 422, what may work later 503."""
     if isinstance(error, ConfigError | AuthError | SchemaError):
         return Problem(422, error.message, hint=error.hint, kind=type(error).__name__)
+    if isinstance(error, StoreError):
+        # Where the store is, and what its driver says, is its operator's to know: it is in the log.
+        log.error("a request met a store that does not answer: %s", error.message)
+        hint = "Try again in a moment; the log of the server says more."
+        return Problem(503, "the server cannot reach its store", hint=hint, headers={"Retry-After": "5"})
     if isinstance(error, TransientError):
         wait = {} if error.retry_after_s is None else {"Retry-After": str(round(error.retry_after_s))}
         return Problem(503, error.message, hint=error.hint, headers=wait, kind=type(error).__name__)

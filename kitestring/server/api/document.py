@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from kitestring.server.auth.access import needs_credentials
+from kitestring.server.problem import MEDIA_TYPE
 
 SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -42,6 +43,10 @@ def complete(app: FastAPI) -> None:
             body.setdefault("components", {})["securitySchemes"] = SCHEMES
             for path, methods in body["paths"].items():
                 for operation in methods.values():
+                    for status, told in operation["responses"].items():
+                        if status == "4XX":
+                            (schema,) = told["content"].values()
+                            told["content"] = {MEDIA_TYPE: schema}
                     operation["security"] = [{name: []} for name in SCHEMES] if needs_credentials(path) else []
             app.openapi_schema = body
         return app.openapi_schema

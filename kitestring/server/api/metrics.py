@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from kitestring.server.auth.access import Known
+from kitestring.server.auth.access import Reader
 
 router = APIRouter(tags=["metrics"])
 
 
 @router.get("/metrics", operation_id="getMetrics", response_class=Response)
-def metrics(who: Known, request: Request) -> Response:
-    """Metrics in Prometheus' text format. Where users are configured it takes credentials like any other route."""
+def metrics(who: Reader, request: Request) -> Response:
+    """Metrics in Prometheus' text format. Where users are configured it takes those of somebody with a role."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -6,7 +6,6 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +15,7 @@ from kitestring.server.auth import user
 from kitestring.server.auth.access import needs_credentials
 from kitestring.server.auth.credentials import ANYBODY, SAFE, authenticate
 from kitestring.server.context import Context
-from kitestring.server.problem import Problem, of_error
+from kitestring.server.problem import Problem, ProblemAnswer, of_error
 from kitestring.server.settings import LOOPBACK, Settings
 
 
@@ -36,10 +35,9 @@ class Gate:
         try:
             await self.enter(request)
         except Problem as told:
-            await JSONResponse(told.body(), told.status, headers=told.headers)(scope, receive, send)
+            await ProblemAnswer(told)(scope, receive, send)
         except KitestringError as error:
-            problem = of_error(error)
-            await JSONResponse(problem.body(), problem.status, headers=problem.headers)(scope, receive, send)
+            await ProblemAnswer(of_error(error))(scope, receive, send)
         else:
             who = getattr(request.state, "principal", None)
             with acting(who.name if who else ""):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
 from kitestring.server.confinement import Confinement
-from kitestring.server.fence import pinned
+from kitestring.server.fence import keep_to_network, pinned
 from kitestring.server.references import looked_up, put_back
 from kitestring.server.vault import is_reference
 
@@ -210,8 +210,13 @@ def notify(told: Told) -> Any:
     with told.fence.trusted() if told.fence else contextlib.nullcontext():
         address = looked_up(str(given["address"]), given["references"])
     told.hide({address})
-    send = by_webhook if given["way"] == "webhook" else by_apprise
-    send(address, given["notice"])
+    if given["way"] == "webhook":
+        by_webhook(address, given["notice"])
+        return {}
+    import apprise  # noqa: F401 - what it reads when it is imported, it may
+
+    keep_to_network()
+    by_apprise(address, given["notice"])
     return {}
 
 

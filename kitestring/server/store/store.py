@@ -23,11 +23,15 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+class StoreError(TransientError):
+    """The database is away or busy for too long. The message names its address: it is for the operator."""
+
+
 class Store:
     """The store at a URL of SQLAlchemy's. Safe to share between threads.
 
     `with store.write() as db:` is a transaction that is committed at its end, and rolled back with an error;
-    `with store.read() as db:` only looks. `TransientError` where the database is away or busy for too long.
+    `with store.read() as db:` only looks. `StoreError` where the database is away or busy for too long.
     """
 
     def __init__(self, url: str, *, pool_size: int = 20) -> None:
@@ -87,13 +91,13 @@ class Store:
         try:
             yield
         except OperationalError as error:
-            raise TransientError(
+            raise StoreError(
                 f"the database {self.shown} does not answer: {_reason(error)}",
                 hint="Check that it runs, that its disk has room, and that its address is right.",
             ) from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise TransientError(
+                raise StoreError(
                     f"the connection to the database {self.shown} was lost: {_reason(error)}", hint="Try again."
                 ) from error
             raise

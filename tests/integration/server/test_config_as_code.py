@@ -101,7 +101,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(folder: Folder) -> None:
-    shown = folder.run("plan", code=3)
+    shown = folder.run("plan", code=4)
     for one in (
         "+ source people",
         "+ source shop",
@@ -115,9 +115,9 @@ def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(
     assert "Nothing to change" in folder.run("plan")
 
     # Another secret is a change that is seen and not shown; so is another schedule.
-    assert "password: another secret" in folder.run("plan", code=3, secret="another one")
+    assert "password: another secret" in folder.run("plan", code=4, secret="another one")
     folder.write(FILE.replace("every 6 hours", '"30 6 * * 1-5 Europe/Berlin"').replace("count: 12", "count: 13"))
-    shown = folder.run("plan", code=3)
+    shown = folder.run("plan", code=4)
     assert "config" not in shown
     assert "count: 12 → 13" in shown
     assert "schedule.expression" in shown
@@ -151,7 +151,7 @@ def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(
     )
     folder.run("apply")
     assert "shop" in folder.run("export")
-    assert "- source shop" in folder.run("plan", "--prune", code=3)
+    assert "- source shop" in folder.run("plan", "--prune", code=4)
     assert "Add --yes" in folder.run("apply", "--prune", code=2)
     folder.run("apply", "--prune", "--yes")
     assert "shop" not in folder.run("export")
@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_is_told_and_changes_nothing(folder: Folder) -> No
 
 
 def test_json_is_for_programs(folder: Folder) -> None:
-    changes = json.loads(folder.run("plan", "--json", code=3))["changes"]
+    changes = json.loads(folder.run("plan", "--json", code=4))["changes"]
     assert {one["action"] for one in changes} == {"create"}
     folder.run("apply", "--json")
     assert json.loads(folder.run("plan", "--json"))["changes"] == []
@@ -183,7 +183,7 @@ def test_states_move_from_a_folder_to_a_server_and_on_to_another(folder: Folder)
     (folder.path / "states.json").write_text(json.dumps(states))
 
     # They come with the connection that they belong to, shown before, and once.
-    assert "+ state people to lake" in folder.run("plan", "--states", "states.json", code=3, home="server")
+    assert "+ state people to lake" in folder.run("plan", "--states", "states.json", code=4, home="server")
     folder.run("apply", "--states", "states.json", home="server")
     assert "Nothing to change" in folder.run("plan", "--states", "states.json", home="server")
     assert "Nothing to change" in folder.run("plan", home="server")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +19,8 @@ from tenants import Browser, Tenant
 from test_connections import joined
 
 from kitestring.config import MASK
-from kitestring.errors import ConfigError, SchemaError
-from kitestring.server import channels, ending, rotation, schema_change, workspaces
+from kitestring.errors import ConfigError, KitestringError, SchemaError
+from kitestring.server import channels, ending, notify, rotation, schema_change, workspaces
 from kitestring.server import connections as rooms
 from kitestring.server.app import create_app
 from kitestring.server.connections import Catalog
@@ -446,3 +449,52 @@ def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> Non
         notice(db, space, "failure", "It broke.", 0)
     assert Courier(context).send_next()  # there is no SMTP server
     assert not left(context)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["syslog://", "SYSLOG://local0", "json://127.0.0.1:9/x syslog://", "json://127.0.0.1:9/x, dbus://"],
+)
+def test_a_notice_by_apprise_stays_out_of_the_machine_in_every_mode(context: Context, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"own machine|does not know"):
+        notify.try_out(context, "here", "apprise", address, [])
+
+
+def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_path: Path, hooks: Hooks) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"text": "geheim"}')
+    place = hooks.url.removeprefix("http://")
+    for address in (f"json://{place}/hooks/a?attach={secret}", f"workflows://{place}/a/b/?template={secret}"):
+        with contextlib.suppress(KitestringError):
+            notify.try_out(context, "here", "apprise", address, [])
+    assert "geheim" not in str([call.body for call in hooks.calls("/hooks/a")])
+
+
+@pytest.mark.slow
+def test_what_keeps_to_the_network_opens_no_file_and_no_program(tmp_path: Path) -> None:
+    program = """
+import os, socket, subprocess, sys, syslog
+from kitestring.server.fence import keep_to_network
+keep_to_network()
+import http.client, json.tool, xml.dom.minidom
+for name, attempt in {
+    "read": lambda: open(sys.argv[1]).read(),
+    "os": lambda: os.open(sys.argv[1], os.O_RDONLY),
+    "write": lambda: open(sys.argv[1] + ".py", "w"),
+    "run": lambda: subprocess.run(["true"]),
+    "shell": lambda: os.system("true"),
+    "log": lambda: syslog.syslog("x"),
+    "socket": lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[1]),
+}.items():
+    try:
+        attempt()
+        print(name, "passed")
+    except Exception as error:
+        print(name, type(error).__name__)
+"""
+    secret = tmp_path / "secret"
+    secret.write_text("geheim")
+    done = subprocess.run([sys.executable, "-c", program, str(secret)], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n") == [
+        *(f"{name} ConfigError" for name in ("read", "os", "write", "run", "shell", "log", "socket")), "",
+    ], done.stderr  # fmt: skip

@@ -9,14 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here
 
 router = APIRouter(prefix="/builder", tags=["builder"])
 
 
-class Manifest(BaseModel):
+class Manifest(Body):
     """A manifest, as YAML text or as values."""
 
     workspaceId: UUID
@@ -40,7 +41,7 @@ class Reading(Manifest):
     records: int = Field(1000, ge=1, le=10_000)
 
 
-class Records(BaseModel):
+class Records(Body):
     """Records to infer a schema from."""
 
     workspaceId: UUID

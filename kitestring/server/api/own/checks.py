@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.errors import KitestringError
 from kitestring.server import actors, connections, connectors, vault, workspaces
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
@@ -19,7 +20,7 @@ router = APIRouter(tags=["checks"])
 CHECK_S = 60.0
 
 
-class Draft(BaseModel):
+class Draft(Body):
     """A configuration that is not kept yet. With `sourceId` or `destinationId`, masked secrets are that one's."""
 
     kind: Literal["source", "destination"]
@@ -80,7 +81,7 @@ def discover(who: Runner, here: Here, sourceId: UUID, fresh: bool = True) -> Any
     return connections.discover(here, str(sourceId), fresh=fresh).body
 
 
-class Sample(BaseModel):
+class Sample(Body):
     """Which records to read."""
 
     stream: str

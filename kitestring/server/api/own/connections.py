@@ -6,9 +6,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from kitestring.server import connections, schema_change, states
+from kitestring.server.api.own.body import Body
 from kitestring.server.api.own.jobs import answer, row_of
 from kitestring.server.auth.access import Editor, Here, Reader, Runner
 from kitestring.server.context import Context
@@ -18,7 +19,7 @@ from kitestring.server.problem import Problem
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"])
 
 
-class Streams(BaseModel):
+class Streams(Body):
     """The streams that are meant, by name; none are all."""
 
     streams: list[str] = Field(default_factory=list)
@@ -30,7 +31,7 @@ class Refresh(Streams):
     mode: Literal["truncate", "merge"] = "truncate"
 
 
-class Window(BaseModel):
+class Window(Body):
     """A stream, and from which cursor value to which it is read once more."""
 
     stream: str
@@ -38,7 +39,7 @@ class Window(BaseModel):
     to: Any = None
 
 
-class States(BaseModel):
+class States(Body):
     """States by stream."""
 
     states: dict[str, dict[str, Any]]

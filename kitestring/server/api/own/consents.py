@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from kitestring.server import actors
+from kitestring.server.api.own.body import Body
 from kitestring.server.api.public.oauth import BROWSER, Consent, vendor_of
 from kitestring.server.auth.access import Editor, Here, Known
 from kitestring.server.auth.digest import fresh
@@ -18,7 +19,7 @@ from kitestring.server.problem import Problem
 router = APIRouter(prefix="/consents", tags=["oauth"])
 
 
-class Begin(BaseModel):
+class Begin(Body):
     sourceId: str | None = None
     """The source whose tokens are to be renewed …"""
     workspaceId: str | None = None

@@ -6,11 +6,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import select
 
 from kitestring.errors import KitestringError
 from kitestring.server import notify
+from kitestring.server.api.own.body import Body
 from kitestring.server.api.own.checks import Checked
 from kitestring.server.auth.access import Admin, Here
 from kitestring.server.problem import Problem
@@ -19,7 +20,7 @@ from kitestring.server.store.tables import workspaces
 router = APIRouter(tags=["notifications"])
 
 
-class Receiver(BaseModel):
+class Receiver(Body):
     """Where to: the `url` of a webhook or of apprise, or whom `to` by e-mail."""
 
     workspaceId: UUID

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 
 from kitestring.server import connections as rooms
 from kitestring.server import schedule
+from kitestring.server.api.own.body import Body
 from kitestring.server.api.own.jobs import answer as job_answer
 from kitestring.server.api.public.connections import Timing
 from kitestring.server.api.public.page import Ids, visible
@@ -37,6 +38,12 @@ class Overviews(BaseModel):
 
     data: list[dict[str, Any]]
     total: int
+
+
+class Planned(Timing, Body):
+    """A schedule that is not kept yet."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Preview(BaseModel):
@@ -106,7 +113,7 @@ def get(who: Reader, here: Here, connectionId: UUID) -> Any:
 
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=Preview)
-def preview(who: Known, here: Here, body: Timing) -> Any:
+def preview(who: Known, here: Here, body: Planned) -> Any:
     """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     found: list[int] = []

@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from kitestring.server import export, project, workspaces
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.auth.principal import Principal, Role
 
 router = APIRouter(prefix="/project", tags=["project"])
 
 
-class Asked(BaseModel):
+class Asked(Body):
     """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
 
     workspaceId: UUID

@@ -6,15 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from kitestring.server import actors
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Here, Reader
 
 router = APIRouter(tags=["search"])
 
 
-class Question(BaseModel):
+class Question(Body):
     """What to look for: `where` is a filter, as field and value or in the store's own language."""
 
     text: str = Field(min_length=1, max_length=100_000)

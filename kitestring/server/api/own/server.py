@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from kitestring import __version__
-from kitestring.server.auth.access import Here, InstanceAdmin, Known
+from kitestring.server.auth.access import Here, InstanceAdmin
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.store.tables import workers
 
@@ -33,7 +33,7 @@ def settings(who: InstanceAdmin, here: Here) -> Any:
 
 
 @router.get("/workers", operation_id="listWorkers")
-def listed(who: Known, here: Here) -> Any:
+def listed(who: InstanceAdmin, here: Here) -> Any:
     """The workers that were seen within the last minute."""
     with here.store.read() as db:
         now = here.store.now_ms(db)

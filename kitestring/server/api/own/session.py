@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from kitestring.server import audit
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth import oidc, session, user
 from kitestring.server.auth.access import Here, Known, body_of
 from kitestring.server.auth.credentials import address_of, login
@@ -19,7 +20,7 @@ from kitestring.server.context import Context
 router = APIRouter(prefix="/session", tags=["session"])
 
 
-class Login(BaseModel):
+class Login(Body):
     email: str = Field(max_length=320)
     password: str = Field(max_length=LONGEST)
 

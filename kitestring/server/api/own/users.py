@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
+from kitestring.server.api.own.body import Body
 from kitestring.server.auth import user
 from kitestring.server.auth.access import Here, InstanceAdmin, Known
 from kitestring.server.auth.credentials import verify
@@ -20,26 +21,26 @@ from kitestring.server.store.tables import users
 router = APIRouter(prefix="/users", tags=["users"])
 
 
-class GrantBody(BaseModel):
+class GrantBody(Body):
     permissionType: str
     workspaceId: str | None = None
     organizationId: str | None = None
 
 
-class UserCreate(BaseModel):
+class UserCreate(Body):
     email: str = Field(max_length=320)
     password: str | None = Field(default=None, max_length=LONGEST)
     name: str = Field(default="", max_length=200)
     permissions: list[GrantBody] = Field(default_factory=list, max_length=100)
 
 
-class UserChange(BaseModel):
+class UserChange(Body):
     name: str | None = Field(default=None, min_length=1, max_length=200)
     password: str | None = Field(default=None, max_length=LONGEST)
     disabled: bool | None = None
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Body):
     old: str = Field(max_length=LONGEST)
     new: str = Field(max_length=LONGEST)
 

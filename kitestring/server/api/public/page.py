@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from kitestring.server.problem import Problem
+from kitestring.server.settings import LOOPBACK
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return.")]
 Offset = Annotated[int, Query(ge=0, le=2**53, description="How many to pass over.")]
@@ -23,9 +24,14 @@ def page(request: Request, data: list[Any], limit: int, offset: int) -> dict[str
 
 
 def address(request: Request, limit: int, offset: int) -> str:
+    """Of a page: below the server's public address, else below the one that was called where that is its own. A `Host`
+    that is not the server's stays out of what it answers: the link is then relative."""
+    settings = request.app.state.context.settings
     url = request.url.include_query_params(limit=limit, offset=offset)
-    public = request.app.state.context.settings.public_url.rstrip("/")
-    return f"{public}{url.path}?{url.query}" if public else str(url)
+    path = f"{request.scope['path']}?{url.query}"
+    if settings.public_url:
+        return f"{settings.public_url.rstrip('/')}{path}"
+    return f"{url.scheme}://{url.netloc}{path}" if url.hostname in (*LOOPBACK, settings.host) else path
 
 
 def ordered(order_by: str | None, columns: dict[str, Any], default: str) -> list[Any]:

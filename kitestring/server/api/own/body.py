@@ -1,0 +1,29 @@
+"""Bodies of requests to our own API: a field that is not known is refused, so that a typo is never ignored.
+
+Airbyte's two APIs ignore such fields, as Airbyte does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Body(BaseModel):
+    """The fields of a request; an unknown one is refused with the nearest that there is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, values: Any) -> Any:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        unknown = [str(name)[:100] for name in values if name not in known] if isinstance(values, Mapping) else []
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, n=1)
+            proposal = f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise ValueError(f"{unknown[0]} is not a known field{proposal}")
+        return values
