@@ -244,7 +244,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         self._increment = self.granularity or timedelta(milliseconds=1)
         self.lookback = self._duration("lookback_window")
         self.step = self._duration("step")
-        if (node.get("step") is None) != (node.get("cursor_granularity") is None):
+        if bool(node.get("step")) != bool(node.get("cursor_granularity")):
             raise node.wrong("`step` and `cursor_granularity` need each other")
         self._strict = node.flag("is_compare_strictly")
         self.start = self._moment("start_datetime")()
@@ -276,7 +276,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         for one in self._formats[:-1]:
             try:
                 return one.parse(value)
-            except ValueError:
+            except (ValueError, OverflowError):
                 continue
         return self._formats[-1].parse(value)
 
@@ -286,9 +286,14 @@ class DatetimeBasedCursor(Cursor[datetime]):
     def exactly(self, value: datetime) -> str:
         """In the manifest's format, unless that loses something (a time of day, a zone it only pretends to write)."""
         text = self.write(value)
-        return text if self.parse(text) == value else value.isoformat()
+        return text if self.saved(text) == value else value.isoformat()
 
     def saved(self, value: Any) -> datetime:
+        """What we write is in `datetime_format`: it goes before the formats of records (`%ms` beside `%s`)."""
+        try:
+            return self.format.parse(value)
+        except (ValueError, TypeError, OverflowError):
+            pass
         try:
             return super().saved(value)
         except ConfigError:

@@ -54,7 +54,8 @@ def by_status(status: int) -> Resolution:
 
 @keyword("HttpResponseFilter")
 class HttpResponseFilter:
-    """An action for the responses that have a status, satisfy a predicate or contain a message."""
+    """An action for the responses that have a status, satisfy a predicate or contain a message; without any of the
+    three, for none."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.get("action")
@@ -70,8 +71,6 @@ class HttpResponseFilter:
         self.message = node.text("error_message", "", tolerant=True)
         self.failure = str(node.get("failure_type", ""))
         self._speaks = bool(node.get("error_message"))
-        if self.action and not (self.codes or self.contains or self.predicate):
-            raise node.wrong("an action needs `http_codes`, `predicate` or `error_message_contains`")
 
     def match(self, response: Response) -> Resolution | None:
         if self.action is None:

@@ -37,10 +37,21 @@ class Options:
         else:
             merge(self.form, values, place)
 
+    def join(self, more: Options) -> None:
+        """Add all that stands in other options."""
+        self.add("request_parameter", more.params)
+        self.add("header", more.headers)
+        if isinstance(more.form, str):
+            self.form = more.form
+        elif more.form:
+            self.add("body_data", more.form)
+        if more.json and isinstance(self.json, dict):
+            self.add("body_json", more.json)
+
 
 def merge(target: Any, values: Mapping[str, Any], place: str) -> None:
     for name, value in values.items():
-        if name not in target:
+        if target.get(name) is None:
             target[name] = value
         elif isinstance(target[name], dict) and isinstance(value, Mapping):
             target[name] = dict(target[name])

@@ -60,11 +60,19 @@ class ListPartitionRouter:
             values = node.constant("values")
         if isinstance(values, str | int | float):
             values = [values] if values != "" else []
-        if not isinstance(values, list | tuple):
+        elif not isinstance(node.need("values"), str | list):
             raise node.wrong(f"is {values!r}, a list is expected", "values")
-        self.values = list(values)
+        self._node = node
+        self._values = values
         self._name = node.needed_text("cursor_field")
         self._option: RequestOption | None = node.child("request_option", "RequestOption")
+
+    @property
+    def values(self) -> list[Any]:
+        """The values; `ConfigError` when they are read where there is no list, so that other streams are not lost."""
+        if not isinstance(self._values, list | tuple):
+            raise self._node.wrong(f"is {self._values!r}, a list is expected", "values")
+        return list(self._values)
 
     def slices(self, memory: Memory) -> Iterable[Slice]:
         name = str(self._name({}))

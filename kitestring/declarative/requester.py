@@ -38,7 +38,7 @@ class HttpRequester:
         self.connection = node.setting.connection
         self.method = str(node.get("http_method", "GET")).upper()
         self._url, self._base, self._path = (node.text(part, "") for part in ("url", "url_base", "path"))
-        if not node.get("url") and not node.get("url_base"):
+        if node.get("url") is None and node.get("url_base") is None:
             raise node.wrong("HttpRequester needs `url` or `url_base`")
         use_cache = node.get("use_cache")
         self.cached = use_cache is True or (cached and use_cache is not False)
@@ -46,6 +46,9 @@ class HttpRequester:
         self.handler = node.child("error_handler") or DefaultErrorHandler(node)
         self.policy = ErrorPolicy(self.handler)
         self.auth = node.child("authenticator", home=self.home, name=name)
+        place, name_path = getattr(self.auth, "place", ""), getattr(self.auth, "path", ())
+        self.credential: str | None = name_path[-1] if place == "request_parameter" else None
+        """The parameter that the credentials go into."""
         self._session = (
             node.number("connect_timeout_in_seconds"),
             node.number("read_timeout_in_seconds"),
@@ -73,13 +76,14 @@ class HttpRequester:
     def home(self) -> str:
         """Where this requester's API lives, evaluated without a slice: the host that `base_url` replaces."""
         context = context_of(Slice(), None)
-        return str(self._base(context) or self._url(context))
+        return str(self._base(context) or self._url(context) or self._path(context))
 
     def url(self, context: Context, path: str | None) -> str:
         """The address: `path` is one that the paginator found, relative or absolute."""
         base = str(self._base(context)) or str(self._url(context))
         path = path or str(self._path(context)).lstrip("/")
         found = urljoin(base if base.endswith("/") else base + "/", path) if path else base
+        base = base or found
         if not found.startswith(("http://", "https://")):
             raise ConfigError(
                 f"stream {self.name}: the address {found!r} is not complete",
@@ -101,7 +105,8 @@ class HttpRequester:
         context = context_of(part, token)
         if more:
             context.update(more)
-        options = extra or Options()
+        # What the requester says comes first, then the credentials, then pages and partitions: Airbyte's order.
+        options = Options()
         url = self.url(context, path)
         params = self._params(context)
         if isinstance(params, Mapping):
@@ -114,6 +119,10 @@ class HttpRequester:
         has_body = self.method in WITH_BODY
         if has_body:
             self._fill_body(options, context)
+        if self.credential is not None:
+            options.params.setdefault(self.credential, None)
+        if extra is not None:
+            options.join(extra)
         query = unrepeated(url, options.params)
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
@@ -161,8 +170,6 @@ class HttpRequester:
             if isinstance(form, Mapping):
                 options.add("body_data", form)
             elif form:
-                if options.form:
-                    raise self.node.wrong("its text body collides with a form that another component fills")
                 options.form = str(form)
         if self._json is not None:
             whole = self._json(context)

@@ -216,7 +216,7 @@ class DeclarativeStream:
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         """The state after one more slice was read."""
         cursor = self.cursor
-        latest = None if note.get("latest") is None else cursor.parse(note["latest"])
+        latest = None if note.get("latest") is None else cursor.saved(note["latest"])
         if note["partition"] is None:
             progress = cursor.progress(self.migrated(state))
             stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
@@ -228,7 +228,7 @@ class DeclarativeStream:
         if "states" not in found and "state" not in found:
             general = self._general(found)
             found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
-        if latest is not None and ("latest" not in run or cursor.parse(run["latest"]) < latest):
+        if latest is not None and ("latest" not in run or cursor.saved(run["latest"]) < latest):
             run["latest"] = note["latest"]
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
         if note.get(DOUBTED):
@@ -284,7 +284,7 @@ class DeclarativeStream:
             values.append(run["latest"])
             values.extend(one["cursor"][cursor.field] for one in states)
         if values:
-            final["state"] = {cursor.field: cursor.write(max(map(cursor.parse, values)))}
+            final["state"] = {cursor.field: cursor.write(max(map(cursor.saved, values)))}
         final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
         if self.router.keeps:
             final["parent_state"] = dict(parents) if parents is not None else found.get("parent_state", {})

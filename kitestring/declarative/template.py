@@ -94,8 +94,10 @@ class Templates:
         types: Types | None = None,
         empty: Any = "",
         tolerant: bool = False,
+        strict: bool = False,
     ) -> Template:
-        """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
+        """A template. One that is not well formed raises when its value is asked for (`strict`: now): a manifest may
+        hold some that the configuration never leads to. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
         value of one that renders to nothing, and of one that looks into something undefined where it is not an empty
         text, or the template is `tolerant`. (Airbyte's engine makes the same difference.)
         """
@@ -105,7 +107,12 @@ class Templates:
             plain = text.removesuffix("\n")
             value = literal(plain, types) if plain else empty
             return Template(text, lambda _: value, True)
-        source = self._source(text, place)
+        try:
+            source = self._source(text, place)
+        except ConfigError as defect:
+            if strict:
+                raise
+            return Template(text, raising(defect), False)
         render = source.bound(self.config, parameters, place)
 
         tolerant = tolerant or empty != ""
@@ -143,6 +150,13 @@ class Templates:
         if source is None:
             source = self._sources[text] = Source(text, place)
         return source
+
+
+def raising(defect: ConfigError) -> Callable[[Context], Any]:
+    def evaluate(_: Context) -> Any:
+        raise defect
+
+    return evaluate
 
 
 def truthful(value: Any) -> bool:

@@ -172,7 +172,7 @@ def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) ->
     if isinstance(node, str):
         if "{{" in node or "{%" in node:
             try:
-                setting.templates.compile(node, {}, path)
+                setting.templates.compile(node, {}, path, strict=True)
             except Failed:
                 pass
             except KitestringError as error:

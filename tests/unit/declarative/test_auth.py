@@ -422,3 +422,21 @@ def test_a_signed_assertion_is_traded_for_a_token(api: Api, open_source: Open) -
     form = api.calls[0].form
     assert form["grant_type"].endswith("jwt-bearer")
     assert unpacked(form["assertion"])[1]["iss"] == "me"
+
+
+def test_a_template_that_nothing_leads_to_may_be_malformed(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = {"data": [{"id": 1}]}
+    broken = {
+        "type": "OAuthAuthenticator",
+        "client_id": "i",
+        "client_secret": "{{ config.x) }}",
+        "grant_type": "client_credentials",
+        "access_token_value": "token",
+    }
+    assert sync(open_source(stream(url=api.url, requester={"authenticator": broken}))).records == [{"id": 1}]
+    source = open_source(
+        stream(url=api.url, requester={"authenticator": {"type": "BearerAuthenticator", "api_token": "{{ a) }}"}})
+    )
+    assert len(source.discover()) == 1
+    with pytest.raises(ConfigError, match="not well formed"):
+        sync(source)

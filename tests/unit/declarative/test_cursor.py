@@ -269,3 +269,21 @@ def test_a_wrong_primary_key_is_told(open_source: Open) -> None:
     for wrong in ({"a": 1}, [5], [[]]):
         with pytest.raises(ConfigError, match="primary_key"):
             open_source(stream(url="http://x", primary_key=wrong)).discover()
+
+
+def test_a_state_is_read_in_the_format_it_was_written_in(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = {"data": [{"id": 1, "updated_at": 1706000000000}]}
+    milliseconds = cursor(
+        start_time_option=SINCE,
+        end_datetime={"type": "MinMaxDatetime", "datetime": "1709251200"},
+        start_datetime={"type": "MinMaxDatetime", "datetime": "1704067200"},
+        datetime_format="%s",
+        cursor_datetime_formats=["%ms"],
+    )
+    source = open_source(stream(url=api.url, incremental_sync=milliseconds))
+    found = sync(source)
+    assert found.state == {"updated_at": "1706000000"}
+    sync(source, state=found.state)
+    assert api.calls[-1].query["since"] == "1706000000"
+    sync(source, state={"updated_at": "1706000000000"})
+    assert api.calls[-1].query["since"] == "1706000000"

@@ -203,7 +203,6 @@ def test_handlers_are_asked_in_turn(api: Api, open_source: Open) -> None:
     ("handler", "fact"),
     [
         (default(rule("PANIC", http_codes=[1])), "'PANIC' is none of"),
-        (default(rule("IGNORE")), "an action needs `http_codes`"),
         (default(rule("IGNORE", http_codes=["x"])), "no status code"),
         (composite(), "at least one handler"),
         (default(wait={"type": "ConstantBackoffStrategy"}), "needs `backoff_time_in_seconds`"),
@@ -337,3 +336,9 @@ def test_an_order_that_nothing_carries_out_is_refused(open_source: Open) -> None
     )
     with pytest.raises(ConfigError, match="there is no `request_window_splitting`"):
         source.discover()
+
+
+def test_a_filter_without_a_condition_matches_nothing(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = {"data": [{"id": 1}]}
+    handler = default({"type": "HttpResponseFilter", "action": "FAIL", "error_message": "no"})
+    assert sync(open_source(stream(url=api.url, requester={"error_handler": handler}))).records == [{"id": 1}]

@@ -437,3 +437,13 @@ def test_a_partition_finds_its_state_without_a_look_at_all_others(
                 state = source.merge("things", state, item.state)
     assert len(state["states"]) == 200
     assert len(asked) < 200 * 4
+
+
+def test_a_list_that_renders_to_nothing_fails_its_stream_alone(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = {"data": [{"id": 1}]}
+    router = {"type": "ListPartitionRouter", "cursor_field": "v", "values": "{{ config.get('absent') }}"}
+    source = open_source(stream(url=api.url), stream("listed", url=api.url, retriever={"partition_router": router}))
+    assert [one.name for one in source.discover()] == ["things", "listed"]
+    assert sync(source).records == [{"id": 1}]
+    with pytest.raises(ConfigError, match="values: is None, a list is expected"):
+        sync(source, "listed")

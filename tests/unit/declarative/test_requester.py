@@ -163,7 +163,7 @@ def test_injected_values_reach_nested_bodies_headers_and_forms(api: Api, open_so
         )
     )
     assert api.calls[-1].form == {"size": "5"}
-    with pytest.raises(ConfigError, match="collides with a form"):
+    with pytest.raises(ConfigError, match="both a text and a form"):
         sync(
             open_source(
                 stream(
@@ -204,3 +204,56 @@ def test_timeouts_of_a_requester_are_its_own(api: Api, open_source: Open) -> Non
     slow = {"read_timeout_in_seconds": 0.05, "error_handler": {"type": "DefaultErrorHandler", "max_retries": 0}}
     with pytest.raises(TransientError, match="did not answer within"):
         sync(open_source(stream(url=api.url, requester=slow)))
+
+
+def test_parameters_come_in_airbytes_order(api: Api, open_source: Open) -> None:
+    queries: list[str] = []
+    api.answers["/things"] = PAGE
+    option = {"type": "RequestOption", "inject_into": "request_parameter"}
+    source = open_source(
+        stream(
+            url=api.url,
+            requester={
+                "request_parameters": {"z": "1", "y": "{{ config.n }}"},
+                "authenticator": {
+                    "type": "ApiKeyAuthenticator",
+                    "api_token": "secret",
+                    "inject_into": {**option, "field_name": "key"},
+                },
+            },
+            retriever={
+                "paginator": {
+                    "type": "DefaultPaginator",
+                    "page_size_option": {**option, "field_name": "size"},
+                    "page_token_option": {**option, "field_name": "page"},
+                    "pagination_strategy": {
+                        "type": "PageIncrement",
+                        "page_size": 5,
+                        "inject_on_first_request": True,
+                    },
+                },
+                "partition_router": {
+                    "type": "ListPartitionRouter",
+                    "cursor_field": "part",
+                    "values": ["a"],
+                    "request_option": {**option, "field_name": "part"},
+                },
+            },
+        ),
+        config={"n": 5},
+    )
+    source.connection.observe = lambda request, *_: queries.append(request.target().partition("?")[2])
+    sync(source)
+    assert queries == ["z=1&y=5&key=secret&page=0&size=5&part=a"]
+
+
+def test_an_empty_url_base_with_the_whole_address_in_the_path_is_taken(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = PAGE
+    source = open_source(stream(url="", path="{{ config.home }}/things"), config={"home": api.url})
+    assert sync(source).records == PAGE["data"]
+
+
+def test_an_empty_url_base_moves_with_base_url_too(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = PAGE
+    source = open_source(stream(url="", path="https://example.com/things"), config={"base_url": api.url})
+    assert sync(source).records == PAGE["data"]
