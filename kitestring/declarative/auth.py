@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
-
 from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.moment import Months, parse_duration
@@ -281,7 +279,7 @@ class LegacySessionTokenAuthenticator(Renewed):
         answer = session.request(
             "POST", base + value["login_url"], json={"username": value["username"], "password": value["password"]}
         )
-        token = orjson.loads(answer.body or b"{}").get(value["session_token_response_key"])
+        token = field.get(answer.json(), [value["session_token_response_key"]])
         if not token:
             raise AuthError(f"the answer to the login has no {value['session_token_response_key']}")
         return str(token), 86_400.0

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import orjson
-
-from kitestring.errors import Cancelled, TransientError
+from kitestring.errors import Cancelled
 
 if TYPE_CHECKING:
     from kitestring.http import Budget, Response, Session
@@ -43,10 +41,9 @@ class Answer:
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def json(self) -> Any:
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            raise TransientError(f"{self.shown} gave a page that is no JSON") from None
+        from kitestring.http.message import page_of
+
+        return page_of(self.body, self.headers, f"{self.shown} answered {self.status}", self.status)
 
     @property
     def text(self) -> str:
@@ -145,9 +142,9 @@ class Connection:
         size = len(answer.body)
         if size <= LARGEST_KEPT:
             with self._lock:
-                if key not in self._kept:
-                    self._kept[key] = answer
-                    self._kept_bytes += size
+                before = self._kept.pop(key, None)
+                self._kept_bytes += size - (len(before.body) if before is not None else 0)
+                self._kept[key] = answer
                 while self._kept_bytes > KEPT_BYTES:
                     _, old = self._kept.popitem(last=False)
                     self._kept_bytes -= len(old.body)

@@ -1,24 +1,29 @@
-"""From the bytes of a response to the values an extractor looks into."""
+"""From the bytes of a response to the values an extractor looks into.
+
+A part of a page that cannot be read (a line, a row) is given as a `Reject` in the place of its value; a page that
+cannot be read at all raises `UnreadableError`.
+"""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
-import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-import orjson
-
+from kitestring import json_codec
+from kitestring.declarative.csv_rows import csv_rows
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.errors import ConfigError, TransientError
-
-log = logging.getLogger("kitestring.declarative")
+from kitestring.declarative.text import in_utf8, lines, text_of
+from kitestring.errors import ConfigError
+from kitestring.http.message import UnreadableError, charset_of
+from kitestring.types import Reject
 
 RUN = 1000
 """Rows of a streamed body that travel together."""
+EXCERPT = 10_000
+"""So many characters of a line that cannot be read are kept with its reject."""
 Chunks = Iterable[bytes]
 
 
@@ -34,14 +39,17 @@ def in_runs(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 class Decoder:
-    """`bodies(response)` gives lists of values; `streamed` decoders read the response piece by piece."""
+    """`bodies(response)` gives lists of values; `streamed` decoders read the response piece by piece.
+
+    `charset` is what the response's Content-Type says, for bytes that are not in the encoding that is expected.
+    """
 
     streamed = True
 
     def bodies(self, response: Any) -> Iterator[list[Any]]:
-        yield from in_runs(self.values(response.chunks()))
+        yield from in_runs(self.values(response.chunks(), charset_of(response.headers)))
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         raise NotImplementedError
 
     def doubt(self, response: Any) -> str:
@@ -59,7 +67,7 @@ class JsonDecoder(Decoder):
 
     @staticmethod
     def verify(response: Any) -> None:
-        """A page that is no JSON is an attempt that failed."""
+        """A page that is no JSON is asked for once more."""
         if response.status < 400 and not blank(response.body):
             response.json()
 
@@ -70,10 +78,10 @@ class JsonDecoder(Decoder):
         page = response.json()
         yield page if isinstance(page, list) else [page]
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         text = b"".join(chunks)
-        if text.strip():
-            page = load(text)
+        if not blank(text):
+            page = load(text, charset)
             yield from page if isinstance(page, list) else [page]
 
 
@@ -81,28 +89,47 @@ def blank(body: bytes) -> bool:
     return not body or body.isspace()
 
 
-def load(text: bytes | str) -> Any:
+def load(text: bytes, *charsets: str) -> Any:
+    """The value of a JSON text, in UTF-8 or else in one of these charsets."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        shown = (text[:80] if isinstance(text, str) else text[:80].decode("utf-8", "replace")).strip()
-        raise TransientError(f"the response is no JSON: {shown}", hint="Check the address and the decoder.") from error
+        return json_codec.loads(text)
+    except json_codec.JsonError as error:
+        reason = error
+    for charset in charsets:
+        try:
+            if charset not in ("", "utf-8"):
+                return json_codec.loads(text.decode(charset))
+        except (json_codec.JsonError, UnicodeDecodeError):
+            continue
+    raise UnreadableError(
+        f"the response is no JSON: {reason}", hint="Check the address and the decoder of the manifest."
+    ) from reason
 
 
 @keyword("JsonlDecoder")
 class JsonlDecoder(Decoder):
-    """One JSON value per line. A line that is none is logged and left out."""
+    """One JSON value per line. A line that cannot be read is a reject; blank lines mean nothing."""
 
     def __init__(self, node: Node | None = None, **_: Any) -> None: ...
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
-        for line in lines(chunks):
-            if not line.strip():
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
+        for number, line in enumerate(lines(in_utf8(chunks, charset)), 1):
+            if blank(line):
                 continue
             try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError:
-                log.warning("a line is no JSON and is left out: %s", line[:80].decode("utf-8", "replace"))
+                value = load(line, charset)
+            except UnreadableError as error:
+                yield Reject({"line": excerpt(line)}, f"line {number} cannot be read: {error.__cause__}")
+                continue
+            if isinstance(value, dict | list):
+                yield value
+            else:
+                yield Reject({"line": excerpt(line)}, f"line {number} holds no object")
+
+
+def excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "replace")
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}… ({len(line):,} bytes)"
 
 
 @keyword("IterableDecoder")
@@ -111,9 +138,12 @@ class IterableDecoder(Decoder):
 
     def __init__(self, node: Node | None = None, **_: Any) -> None: ...
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
-        for line in lines(chunks):
-            yield {"record": line.decode("utf-8", "replace")}
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
+        for number, line in enumerate(lines(in_utf8(chunks, charset)), 1):
+            try:
+                yield {"record": text_of(line, charset)}
+            except UnicodeDecodeError as error:
+                yield Reject({"line": excerpt(line)}, f"line {number} is no UTF-8: {error.reason}")
 
 
 @keyword("CsvDecoder")
@@ -128,15 +158,12 @@ class CsvDecoder(Decoder):
         if len(self._delimiter) != 1:
             raise node.wrong(f"is {delimiter!r}, one character is expected", "delimiter")
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
-        text = io.TextIOWrapper(io.BufferedReader(Reader(chunks)), encoding=self._encoding, newline="")
-        try:
-            for row in csv.DictReader(text, delimiter=self._delimiter):
-                yield {k: None if v in self._nothing else v for k, v in row.items()} if self._nothing else row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"the response is no CSV in {self._encoding}: {error}", hint="Check the decoder."
-            ) from error
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
+        nothing = self._nothing
+        for row in csv_rows(chunks, self._delimiter, self._encoding, charset):
+            if nothing and isinstance(row, dict):
+                row = {name: None if value in nothing else value for name, value in row.items()}
+            yield row
 
 
 @keyword("JsonItemsDecoder")
@@ -149,19 +176,16 @@ class JsonItemsDecoder(Decoder):
         self._path = str(node.need("items_path")).split(".")
         self._encoding = encoding_of(node)
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         from kitestring.declarative import field
 
-        text = b"".join(chunks)
-        page = load(text if self._encoding == "utf-8" else text.decode(self._encoding))
-        found = field.get(page, self._path, [])
+        found = field.get(load(b"".join(chunks), self._encoding, charset), self._path, [])
         yield from found if isinstance(found, list) else []
 
     def doubt(self, response: Any) -> str:
         from kitestring.declarative import field, shape
 
-        text = response.body
-        page = load(text if self._encoding == "utf-8" else text.decode(self._encoding))
+        page = load(response.body, self._encoding, charset_of(response.headers))
         found = field.get(page, self._path)
         if isinstance(found, dict | str | int | float) and found:
             return f"has no list at `{'.'.join(self._path)}`"
@@ -175,35 +199,45 @@ class GzipDecoder(Decoder):
     def __init__(self, node: Node, **_: Any) -> None:
         self._inner: Decoder = node.needed_child("decoder", "JsonDecoder")
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
-        yield from self._inner.values(unpacked(chunks))
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
+        yield from self._inner.values(unpacked(chunks), charset)
 
 
 def unpacked(chunks: Chunks) -> Iterator[bytes]:
+    """The content of one gzip member or several. `UnreadableError` for damaged data, and where its end is missing."""
     packed: Any = None
-    head = b""
+    rest = b""
     for chunk in chunks:
+        rest += chunk
         if packed is None:
-            head += chunk
-            if len(head) < 2:
+            if len(rest) < 2:
                 continue
-            packed = zlib.decompressobj(31) if head[:2] == b"\x1f\x8b" else False
-            chunk, head = head, b""
+            packed = zlib.decompressobj(31) if rest[:2] == MAGIC else False
         if packed is False:
-            yield chunk
+            yield rest
+            rest = b""
             continue
         try:
-            while chunk:
-                yield packed.decompress(chunk)
-                chunk = packed.unused_data
-                if packed.eof and chunk[:2] == b"\x1f\x8b":
+            while rest:
+                if packed.eof:
+                    # Some programs fill a file up with zeros; else another member follows.
+                    rest = rest.lstrip(b"\0")
+                    if len(rest) < 2:
+                        break
                     packed = zlib.decompressobj(31)
-                else:
-                    chunk = b""
+                yield packed.decompress(rest)
+                rest = packed.unused_data
         except zlib.error as error:
-            raise TransientError(f"the gzip data is damaged: {error}") from error
-    if head:
-        yield head
+            raise UnreadableError(f"the gzip data is damaged: {error}") from error
+    if packed and not packed.eof:
+        raise UnreadableError("the gzip data ends in the middle")
+    if packed and rest:
+        raise UnreadableError("the gzip data is damaged: it ends with bytes that are no gzip")
+    if rest:
+        yield rest
+
+
+MAGIC = b"\x1f\x8b"
 
 
 @keyword("ZipfileDecoder")
@@ -215,7 +249,7 @@ class ZipfileDecoder(Decoder):
     def __init__(self, node: Node, **_: Any) -> None:
         self._inner: Decoder = node.needed_child("decoder", "JsonDecoder")
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         import zipfile
 
         try:
@@ -223,9 +257,9 @@ class ZipfileDecoder(Decoder):
                 for name in archive.namelist():
                     if not name.endswith("/"):
                         with archive.open(name) as file:
-                            yield from self._inner.values(pieces(file))
-        except zipfile.BadZipFile as error:
-            raise TransientError(f"the response is no ZIP archive: {error}") from error
+                            yield from self._inner.values(pieces(file), charset)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise UnreadableError(f"the response is no ZIP archive that can be read: {error}") from error
 
 
 def pieces(file: IO[bytes]) -> Iterator[bytes]:
@@ -241,7 +275,7 @@ class XmlDecoder(Decoder):
 
     def __init__(self, node: Node | None = None, **_: Any) -> None: ...
 
-    def values(self, chunks: Chunks) -> Iterator[Any]:
+    def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         text = b"".join(chunks)
         if not text.strip():
             yield {}
@@ -286,39 +320,8 @@ def xml_values(text: bytes) -> dict[str, Any]:
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise TransientError(f"the response is no XML: {error}", hint="Check the address and the decoder.") from error
+        raise UnreadableError(f"the response is no XML: {error}", hint="Check the address and the decoder.") from error
     return stack[0][1]
-
-
-class Reader(io.RawIOBase):
-    """Pieces of bytes as a file, for readers of text."""
-
-    def __init__(self, chunks: Chunks) -> None:
-        self._chunks = iter(chunks)
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = chunk
-        part = self._left[: len(buffer)]
-        self._left = self._left[len(part) :]
-        buffer[: len(part)] = part
-        return len(part)
-
-
-def lines(chunks: Chunks) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.removesuffix(b"\r") for line in whole)
-    if rest:
-        yield rest
 
 
 def encoding_of(node: Node) -> str:

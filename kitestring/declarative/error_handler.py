@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Raise, Response, Retry, Return, Verdict, told_wait_s, vendor_message
@@ -90,8 +89,8 @@ class HttpResponseFilter:
 def seen(response: Response) -> dict[str, Any]:
     """What a template of a filter sees; a page that is no JSON is an empty object."""
     try:
-        page = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
+        page = json_codec.loads(response.body)
+    except json_codec.JsonError:
         page = {}
     parts = urlsplit(response.url)
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -117,8 +116,8 @@ def error_text(response: Response) -> str:
         return ""
 
     try:
-        return found(orjson.loads(response.body))
-    except orjson.JSONDecodeError:
+        return found(json_codec.loads(response.body))
+    except json_codec.JsonError:
         return response.text
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative import field
 from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.error_handler import Actions
@@ -171,7 +170,7 @@ class FileUploader:
         found = self._content.records([one for run in JsonDecoder().bodies(response) for one in run])
         if not found:
             raise ConfigError("the answer has no content of a file where the manifest looks for it")
-        return found[0].encode() if isinstance(found[0], str) else orjson.dumps(found[0])
+        return found[0].encode() if isinstance(found[0], str) else json_codec.dumps(found[0])
 
     def _relative(self, record: Record, target: str) -> PurePosixPath:
         """`stream/name`. Without a name in the manifest it is made of the record's key: a second sync replaces it."""
@@ -180,7 +179,7 @@ class FileUploader:
         else:
             key = [field.get(record, path) for path in self._key]
             own = key if key and None not in key else [target]
-            name = str(uuid.uuid5(uuid.NAMESPACE_URL, orjson.dumps([self._stream, *own]).decode()))
+            name = str(uuid.uuid5(uuid.NAMESPACE_URL, json_codec.dumps([self._stream, *own]).decode()))
         parts = [one for one in name.split("/") if one not in ("", ".")]
         if not parts or ".." in parts or "\0" in name:
             raise ConfigError(f"{name!r} is no name of a file inside the folder")

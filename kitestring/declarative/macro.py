@@ -11,9 +11,11 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote_plus
 
+from kitestring import json_codec
 from kitestring.declarative import moment
 from kitestring.declarative.moment import DateFormat
 
@@ -145,10 +147,23 @@ def base64binascii_decode(value: str) -> str:
     return base64.standard_b64encode(value.encode("ascii")).decode("ascii")
 
 
+def holds_decimal(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(holds_decimal, value.values()))
+    return any(map(holds_decimal, value)) if isinstance(value, list | tuple) else isinstance(value, Decimal)
+
+
 @filter_
 def string(value: Any) -> str:
     """A text as it is; anything else as JSON in quotes that keep it a text when the result is evaluated."""
-    return value if isinstance(value, str) else f'"""{json.dumps(value)}"""'
+    if isinstance(value, str):
+        return value
+    try:
+        return f'"""{json.dumps(value)}"""'
+    except TypeError:
+        if not holds_decimal(value):
+            raise
+        return f'"""{json_codec.dumps_text(value)}"""'
 
 
 @filter_

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 Fit = Callable[[Any], Any]
@@ -78,18 +80,28 @@ def fitting(schema: Any) -> Fit | None:
             if kind == "string":
                 return str(value)
             if kind == "number":
-                return float(value)
+                return number(value)
             if kind == "integer":
                 return int(value)
             if kind == "boolean":
                 return truth(value)
             if wraps and isinstance(value, _SIMPLE) and not isinstance(value, list):
                 return [value]
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, ArithmeticError):
             return value
         return value
 
     return fit
+
+
+def number(value: Any) -> float | Decimal:
+    """A float where it stands for the number, else a decimal with all digits."""
+    found = float(value)
+    if isinstance(value, str | int | Decimal):
+        exact = Decimal(value.replace("_", "") if isinstance(value, str) else value)
+        if exact.is_finite() and not (math.isfinite(found) and exact in (Decimal(found), Decimal(repr(found)))):
+            return exact
+    return found
 
 
 def truth(value: Any) -> bool:

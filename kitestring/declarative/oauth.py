@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative import field, moment
 from kitestring.declarative.auth import Home, Renewed
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import RequestOption
-from kitestring.errors import AuthError, ConfigError, TransientError
-from kitestring.http import Raise, Retries, Verdict
+from kitestring.errors import AuthError, ConfigError
+from kitestring.http import Raise, Retries, UnreadableError, Verdict
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -142,7 +141,7 @@ class OAuthAuthenticator(Renewed):
         if response is not None and response.status in self._refused_by and self._refusal_key:
             try:
                 said = response.json()
-            except TransientError:
+            except UnreadableError:
                 said = None
             if isinstance(said, Mapping) and said.get(self._refusal_key) in self._refusals:
                 refused = f"{response.shown} refused the refresh token ({said[self._refusal_key]})"
@@ -248,15 +247,15 @@ class JwtAuthenticator(Renewed):
             "exp": now + self._duration,
             "nbf": now,
         }
-        body = b".".join(plain64(orjson.dumps(part)) for part in (header, payload))
+        body = b".".join(plain64(json_codec.dumps(part)) for part in (header, payload))
         return (body + b"." + plain64(self._signature(body))).decode()
 
     def _filled(self, name: str) -> dict[str, Any]:
-        context = {"json_loads": orjson.loads}
+        context = {"json_loads": json_codec.loads}
         return {k: v for k, t in self._parts[name].items() if (v := t(context)) is not None}
 
     def _signature(self, body: bytes) -> bytes:
-        secret = str(self._secret({"json_loads": orjson.loads}))
+        secret = str(self._secret({"json_loads": json_codec.loads}))
         self.secrets = (secret,)
         if self._encoded({}):
             secret = b64encode(secret.encode()).decode()

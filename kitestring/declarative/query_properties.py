@@ -122,10 +122,10 @@ class QueryProperties:
         extracted, size, rejects, loose, doubt = 0, 0, [], [], ""
         for names in self.chunks():
             asked = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
-            response, action = retriever.send(asked, token, names)
-            if response.status >= 400:
+            answer = retriever.asked(asked, token, wanted, names)
+            if answer is None:
                 return
-            body, page, extracted = retriever.selected(response, action, asked, token, wanted)
+            response, body, page, extracted = answer
             doubt = doubt or page.doubt
             size += page.nbytes
             rejects.extend(page.rejects)

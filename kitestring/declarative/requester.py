@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, ErrorPolicy
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import WITH_BODY, Options
@@ -46,8 +45,8 @@ class HttpRequester:
         self.handler = node.child("error_handler") or DefaultErrorHandler(node)
         self.policy = ErrorPolicy(self.handler)
         self.auth = node.child("authenticator", home=self.home, name=name)
-        place, name_path = getattr(self.auth, "place", ""), getattr(self.auth, "path", ())
-        self.credential: str | None = name_path[-1] if place == "request_parameter" else None
+        in_query = getattr(self.auth, "place", "") == "request_parameter"
+        self.credential: str | None = str(self.auth.path[-1]) if in_query else None
         """The parameter that the credentials go into."""
         self._session = (
             node.number("connect_timeout_in_seconds"),
@@ -100,8 +99,9 @@ class HttpRequester:
         stream: bool = False,
         more: Mapping[str, Any] | None = None,
         properties: list[str] | None = None,
+        fresh: bool = False,
     ) -> tuple[Any, str]:
-        """The response and what the error handler says about it (`SUCCESS`, `IGNORE`, …)."""
+        """The response and what the error handler says about it (`SUCCESS`, `IGNORE`, …). `fresh`: not a kept one."""
         context = context_of(part, token)
         if more:
             context.update(more)
@@ -127,12 +127,10 @@ class HttpRequester:
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
-        key = (
-            (self.method, url, orjson.dumps([query, form, whole], default=str)) if self.cached and not stream else None
-        )
+        key = (self.method, url, json_codec.dumps([query, form, whole])) if self.cached and not stream else None
         if key is not None:
             kept = self.connection.kept(key)
-            if kept is not None:
+            if kept is not None and not fresh:
                 return kept, Actions.SUCCESS
         response = self.connection.session(*self._session).request(
             self.method,

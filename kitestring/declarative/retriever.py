@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kitestring.declarative.decoder import JsonDecoder
+from kitestring.declarative.decoder import JsonDecoder, blank
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
@@ -19,7 +20,8 @@ from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.window import PaginationReset, RequestWindowSplitting, TooWide
 from kitestring.errors import ConfigError, ConnectorError
-from kitestring.http import vendor_message
+from kitestring.http import UnreadableError, vendor_message
+from kitestring.http.session import REREAD_S
 from kitestring.types import Record, Reject
 
 log = logging.getLogger("kitestring.declarative")
@@ -38,6 +40,8 @@ class Page:
     doubt: str = ""
 
 
+MOST_CONFIRMED = 3
+"""So many pages that were in doubt, and stayed the same when they were asked for once more, show the API's way."""
 MOST_STARTS = 20
 """How often the pages of one slice may be read from the beginning again."""
 
@@ -58,10 +62,9 @@ class SimpleRetriever:
         **_: Any,
     ) -> None:
         self.node, self.name, self.cursor = node, name, cursor
-        self._keys, self._found = keys, False
+        self._keys, self._found, self._confirmed = keys, False, 0
         self.router: Any = router(node)
         self._decoder: Any = node.child("decoder") or JsonDecoder()
-        verify = JsonDecoder.verify if isinstance(self._decoder, JsonDecoder) else None
         self._selector = node.needed_child(
             "record_selector",
             "RecordSelector",
@@ -69,7 +72,7 @@ class SimpleRetriever:
             transform_first=bool(cursor is not None and cursor.client_side),
             schema=schema,
         )
-        self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached, verify=verify)
+        self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached)
         self._paginator: Any = node.child("paginator") or NoPagination()
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
         self._properties = self._query_properties()
@@ -208,32 +211,66 @@ class SimpleRetriever:
         if self._properties is not None:
             yield from self._properties.page(self, part, token, wanted)
             return
-        response, action = self.send(part, token, size=size)
-        if action == Actions.RESET_PAGINATION:
-            yield AGAIN
-            return
-        if response.status >= 400:
-            return
-        body, extracted, selected, last, doubt = None, 0, 0, None, ""
-        for bodies in self._decoder.bodies(response):
+        for final in (False, True):
+            response, action = self.send(part, token, size=size, fresh=final)
+            if action == Actions.RESET_PAGINATION:
+                yield AGAIN
+                return
+            if response.status >= 400:
+                return
+            runs = self._runs(response)
+            try:
+                first = next(runs, None)
+            except UnreadableError as error:
+                if final:
+                    raise
+                self._ask_again(error.message)
+                continue
+            values = self._selector.extract(first[0]) if first is not None else []
+            doubt = self._doubt(response, action, first[0] if first is not None else [], len(values))
+            if not doubt or not self._worth_asking(final):
+                break
+            self._ask_again(self._about(response, doubt))
+        body, extracted, selected, last = None, 0, 0, None
+        for number, (bodies, rejects) in enumerate(itertools.chain([first] if first is not None else [], runs)):
             if body is None and bodies and not self._decoder.streamed:
                 body = bodies[0]
-            values = self._selector.extract(bodies)
-            if not extracted:
-                doubt = doubt or self._doubt(response, action, bodies, len(values))
+            if number:
+                values = self._selector.extract(bodies)
+                if not extracted:
+                    doubt = doubt or self._doubt(response, action, bodies, len(values))
             extracted += len(values)
-            records, rejects = self._selector.select(values, part, token, wanted)
+            records, refused = self._selector.select(values, part, token, wanted)
             selected += len(records)
             if records:
                 last = records[-1]
-            if records or rejects:
+            if records or refused or rejects:
                 nbytes = 0 if self._decoder.streamed else len(response.body)
-                yield Page(records, rejects, nbytes or 256 * len(records))
+                yield Page(records, [*rejects, *refused], nbytes or 256 * len(records))
         doubt = doubt or self._doubt(response, action, [], extracted)
         if doubt and extracted <= 1:
             yield Page([], [], 0, self._told(response, doubt))
         value = token["next_page_token"] if token else None
         yield Turn(response, {} if body is None else body, extracted, selected, last, value, part, size)
+
+    def _runs(self, response: Any) -> Iterator[tuple[list[Any], list[Reject]]]:
+        """The decoded values of a response in runs, and what could not be decoded."""
+        for bodies in self._decoder.bodies(response):
+            if isinstance(self._decoder, JsonDecoder):
+                yield bodies, []
+            else:
+                rejects = [body for body in bodies if isinstance(body, Reject)]
+                yield ([body for body in bodies if not isinstance(body, Reject)] if rejects else bodies), rejects
+
+    def _worth_asking(self, final: bool) -> bool:
+        """Whether a page that is in doubt is asked for once more: not when others stayed as they were."""
+        if final:
+            self._confirmed += 1
+        return not final and not self._decoder.streamed and self._confirmed < MOST_CONFIRMED
+
+    def _ask_again(self, reason: str) -> None:
+        log.info("stream %s: %s; it is asked for once more", self.name, reason, extra={"stream": self.name})
+        self.node.setting.connection.pause(REREAD_S)
 
     def _kept(self, part: Slice, wanted: Wanted | None) -> Iterator[Any]:
         """The first page of a substream that came inside the parent's record (`lazy_read_pointer`)."""
@@ -246,7 +283,12 @@ class SimpleRetriever:
         yield Turn(Inside(), body, len(values), len(records), records[-1] if records else None, None, part)
 
     def send(
-        self, part: Slice, token: Token | None, properties: list[str] | None = None, size: int | None = None
+        self,
+        part: Slice,
+        token: Token | None,
+        properties: list[str] | None = None,
+        size: int | None = None,
+        fresh: bool = False,
     ) -> tuple[Any, str]:
         response, action = self.requester.send(
             part,
@@ -255,6 +297,7 @@ class SimpleRetriever:
             self._paginator.path(token),
             stream=self._decoder.streamed,
             properties=properties,
+            fresh=fresh,
         )
         if action == Actions.SPLIT_WINDOW:
             raise TooWide(f"stream {self.name}: the API refuses the window {dict(part.cursor_slice)}")
@@ -270,26 +313,48 @@ class SimpleRetriever:
             return ""
         if not bodies:
             return "" if count else str(self._decoder.doubt(response))
+        if not self._decoder.streamed and blank(response.body):
+            return ""
         listed = not self._decoder.streamed and response.body.lstrip()[:1] == b"["
         reason: str = self._selector.doubt(bodies, self._keys, listed, self._found)
         self._found = self._found or (count > 0 and not reason)
         return reason
 
-    def _told(self, response: Any, reason: str) -> str:
+    def _about(self, response: Any, reason: str) -> str:
         text: str = self.node.setting.connection.masked(f"the answer of {response.shown} {reason}")
+        return text
+
+    def _told(self, response: Any, reason: str) -> str:
+        text = self._about(response, reason)
         log.warning("stream %s: %s", self.name, text, extra={"stream": self.name})
         return text
 
-    def selected(
-        self, response: Any, action: str, part: Slice, token: Token | None, wanted: Wanted | None
-    ) -> tuple[Any, Page, int]:
-        """The first body of a response, its records, and how many were extracted."""
-        bodies = [one for run in self._decoder.bodies(response) for one in run]
-        values = self._selector.extract(bodies)
-        reason = self._doubt(response, action, bodies, len(values))
+    def asked(
+        self, part: Slice, token: Token | None, wanted: Wanted | None, properties: list[str]
+    ) -> tuple[Any, Any, Page, int] | None:
+        """A response for these properties, its first body, its records, and how many were extracted; None where the
+        manifest ignores it."""
+        for final in (False, True):
+            response, action = self.send(part, token, properties, fresh=final)
+            if response.status >= 400:
+                return None
+            try:
+                runs = list(self._runs(response))
+            except UnreadableError as error:
+                if final:
+                    raise
+                self._ask_again(error.message)
+                continue
+            bodies = [body for run, _ in runs for body in run]
+            values = self._selector.extract(bodies)
+            reason = self._doubt(response, action, bodies, len(values))
+            if not reason or not self._worth_asking(final):
+                break
+            self._ask_again(self._about(response, reason))
         records, rejects = self._selector.select(values, part, token, wanted)
+        rejects = [*(reject for _, run in runs for reject in run), *rejects]
         page = Page(records, rejects, len(response.body), self._told(response, reason) if reason else "")
-        return (bodies[0] if bodies else {}), page, len(values)
+        return response, (bodies[0] if bodies else {}), page, len(values)
 
 
 class Circle:

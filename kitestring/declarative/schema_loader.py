@@ -6,8 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.slice import WHOLE
@@ -59,8 +58,8 @@ class JsonFileSchemaLoader:
         if not path.is_file():
             return {}
         try:
-            found = orjson.loads(path.read_bytes())
-        except orjson.JSONDecodeError as error:
+            found = json_codec.loads(path.read_bytes())
+        except json_codec.JsonError as error:
             raise ConfigError(f"the schema {path.name} is no JSON: {error}", hint="Correct the file.") from error
         return found if isinstance(found, dict) else {}
 

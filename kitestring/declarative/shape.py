@@ -1,8 +1,10 @@
 """Whether a page in which no record was found is an empty page, or one of another shape than the manifest expects.
 
 Airbyte's engine takes both for the end of a stream (airbyte-cdk 7.39.1, dpath_extractor.py: what the path does not find
-is no record). Empty are a list or an object with nothing in it, a null or an empty text where the records should be,
-and a name that is not there: APIs leave a list without items out (Google's do), and PHP writes an empty object as `[]`.
+is no record). Empty are a list or an object with nothing in it where the records should be, and a name that is not
+there beside others: APIs leave a list without items out (Google's do), and PHP writes an empty object as `[]`. An
+object with nothing in it instead of the page, and null, false or an empty text instead of the list are not: a server
+that is half down answers so.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], li
         likely = not found_before and _alike(bodies, names)
         return f"is a list of objects, an object with `{_shown(path)}` is expected" if likely else ""
     for body in bodies:
+        if listed and body == {}:
+            continue
         if not isinstance(body, dict | list):
             return f"{_is(body, listed)}, an object with `{_shown(path)}` is expected"
         reason = _walked(body, body, path, 0, names, found_before)
@@ -45,6 +49,8 @@ def _as_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> s
     for body in bodies:
         if not isinstance(body, dict | list):
             return f"{_is(body, listed)}, records are expected"
+        if body == {} and names and not listed:
+            return "is an empty object, records are expected"
         said = "" if listed or not names or _alike([body], names) else error_in(body)
         if said:
             return f"reports an error instead of records: {said}"
@@ -54,8 +60,16 @@ def _as_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> s
 def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], found_before: bool) -> str:
     for index in range(at, len(path)):
         name = path[index]
+        if isinstance(value, list | dict) and not value:
+            if value == {} and name != "*":
+                where = f"an empty object at `{_shown(path[:index])}`" if index else "nothing in it"
+                return f"has {where}, `{_shown(path)}` is expected"
+            return ""
         if _is_empty(value):
-            break
+            said = error_in(body)
+            if said:
+                return f"has nothing at `{_shown(path)}` and reports an error: {said}"
+            return f"has {_kind(value)} at `{_shown(path[:index])}`, an object with `{_shown(path)}` is expected"
         if not isinstance(value, dict | list):
             return f"has {_kind(value)} at `{_shown(path[:index])}`, an object with `{_shown(path)}` is expected"
         if name == "*":
@@ -74,10 +88,12 @@ def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collecti
         if key not in value:
             return _missing(body, value, path, names, found_before)
         value = value[key]
-    if value == 0 and value is not False:
-        return f"has a number at `{_shown(path)}`, records are expected"
-    said = error_in(body) if not isinstance(value, dict | list) else ""
-    return f"has nothing at `{_shown(path)}` and reports an error: {said}" if said else ""
+    if isinstance(value, dict | list):
+        return ""
+    said = error_in(body)
+    if said:
+        return f"has nothing at `{_shown(path)}` and reports an error: {said}"
+    return f"has {_kind(value)} at `{_shown(path)}`, records are expected"
 
 
 def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], found_before: bool) -> str:

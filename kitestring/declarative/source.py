@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
+from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.file_uploader import LIMIT_MB, Files
 from kitestring.declarative.keyword import Node, Setting, build, keyword
@@ -20,10 +21,10 @@ from kitestring.declarative.manifest import load, python_classes, resolve
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.retriever import Page
 from kitestring.declarative.spec import Spec, violations
-from kitestring.declarative.stream import CLOSED, Piece
+from kitestring.declarative.stream import CLOSED, NOTHING, Piece
 from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
-from kitestring.errors import ConfigError
+from kitestring.errors import Cancelled, ConfigError, KitestringError
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream, Suspicion
 
@@ -34,8 +35,8 @@ BASE_URL = "base_url"
 FILES_FOLDER, FILES_LIMIT = "files_folder", "files_limit_mb"
 OWN = (BASE_URL, FILES_FOLDER, FILES_LIMIT)
 """Options that every manifest takes beside its own, unless it has one of the same name."""
+AGAIN = "The others were read; this one is asked for again in the next sync, unless the error handler ignores it."
 PARENT = "of the parents of this stream: "
-NOTHING = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
 
 
 class DeclarativeSource(Source):
@@ -58,6 +59,7 @@ class DeclarativeSource(Source):
     _dynamic: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _built: dict[str, Any] = PrivateAttr(default_factory=dict)
     _parents: dict[str, dict[str, State]] = PrivateAttr(default_factory=dict)
+    _attendance: dict[str, Attendance] = PrivateAttr(default_factory=dict)
     _groups: list[Any] = PrivateAttr(default_factory=list)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
@@ -244,38 +246,56 @@ class DeclarativeSource(Source):
         for stream in streams:
             component, memory = self.component(stream.name), Memory()
             self._parents.pop(stream.key, None)
+            attendance = self._attendance[stream.key] = Attendance()
             with self._setting.connection:
                 for piece in component.pieces(states.get(stream.key, {}), memory):
+                    attendance.planned()
                     key = "" if not piece.part else repr(dict(piece.part))
                     yield Partition((stream,), key, {"piece": piece})
             self._parents[stream.key] = memory.found
+            attendance.all_planned()
             if memory.doubts:
                 yield Partition((stream,), "parents", {"doubts": memory.doubts, "note": component.doubted(memory)})
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
         if "doubts" in partition.data:
-            yield from (Suspicion(f"{PARENT}{one}. {NOTHING}") for one in partition.data["doubts"])
+            yield from (Suspicion(f"{PARENT}{one}") for one in partition.data["doubts"])
             if partition.data["note"] is not None:
                 yield Checkpoint({CLOSED: partition.data["note"]})
             return
         piece: Piece = partition.data["piece"]
         component = self.component(stream.name)
         component.configured(stream.schema)
+        attendance = self._attendance.get(stream.key) or Attendance()
         with ExitStack() as held:
             for group in self._groups:
                 if stream.name in group.names:
                     held.enter_context(group.turn(stream.name))
             held.enter_context(self._setting.connection)
-            for page in component.read(piece, component.files()):
-                if not isinstance(page, Page):
-                    yield Checkpoint({CLOSED: page})
-                    continue
-                if page.records:
-                    yield Batch(stream.key, page.records, nbytes=page.nbytes)
-                yield from page.rejects
-                if page.doubt:
-                    yield Suspicion(f"{page.doubt}. {NOTHING}")
+            try:
+                yield from self._items(stream, component.read(piece, component.files()))
+            except KitestringError as error:
+                if not component.routed or isinstance(error, Cancelled):
+                    raise
+                attendance.failed(error)
+                yield Suspicion(f"{component.lost(piece, error)} {AGAIN}")
+                note = component.unread(piece)
+                if note is not None:
+                    yield Checkpoint({CLOSED: note})
+            else:
+                attendance.read()
+
+    def _items(self, stream: Stream, pages: Iterator[Any]) -> Iterator[Item]:
+        for page in pages:
+            if not isinstance(page, Page):
+                yield Checkpoint({CLOSED: page})
+                continue
+            if page.records:
+                yield Batch(stream.key, page.records, nbytes=page.nbytes)
+            yield from page.rejects
+            if page.doubt:
+                yield Suspicion(f"{page.doubt}. {NOTHING}")
 
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         if CLOSED not in checkpoint:

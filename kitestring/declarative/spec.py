@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.transformation import AddedFieldDefinition
@@ -107,14 +106,14 @@ class ValidateAdheresToSchema:
             node.constant("base_schema") if isinstance(node.get("base_schema"), str) else node.mapping("base_schema")
         )
         if isinstance(schema, str):
-            schema = orjson.loads(schema)
+            schema = json_codec.loads(schema)
         self._schema: Mapping[str, Any] = schema
 
     def validate(self, value: Any) -> None:
         if isinstance(value, str):
             try:
-                value = orjson.loads(value)
-            except orjson.JSONDecodeError:
+                value = json_codec.loads(value)
+            except json_codec.JsonError:
                 raise ConfigError("a value of the configuration is no JSON", hint="Correct it.") from None
         wrong = list(violations(value, self._schema, ""))
         if wrong:

@@ -12,6 +12,7 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.stream import DeclarativeStream, Piece
+from kitestring.errors import KitestringError
 from kitestring.types import Record, State, Stream
 
 
@@ -86,6 +87,13 @@ class StateDelegatingStream:
     def doubted(self, memory: Memory) -> dict[str, Any] | None:
         note = self._stream(self._by).doubted(memory)
         return None if note is None else {**note, "by": self._by}
+
+    def unread(self, piece: Piece) -> dict[str, Any] | None:
+        note = self._stream(piece.by).unread(piece)
+        return None if note is None else {**note, "by": piece.by}
+
+    def lost(self, piece: Piece, error: KitestringError) -> str:
+        return self._stream(piece.by).lost(piece, error)
 
     def everything(
         self, state: State, ended: Callable[[State], None], doubts: list[str]

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kitestring import json_codec
+from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Record, State, Stream, SyncMode
 
 MOST_PARTITIONS = 10_000
@@ -22,6 +25,7 @@ RUN = "kitestring_run"
 """The key under which a state holds notes about the sync that is under way; `finish` removes it."""
 CLOSED = "kitestring_closed"
 """The key of a checkpoint's note that a slice was read."""
+NOTHING = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
 DOUBTED = "doubted"
 """Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
 sync reads it again."""
@@ -180,13 +184,27 @@ class DeclarativeStream:
             doubted = doubted or bool(page.doubt)
             yield page
         yield {
-            "partition": piece.part.partition if self.routed else None,
-            "bounds": dict(piece.part.cursor_slice),
+            **self._note(piece),
             "latest": None if latest is None else cursor.write(latest),
-            "since": dict(piece.since),
-            "began": piece.began,
             **({DOUBTED: True} if doubted else {}),
         }
+
+    def _note(self, piece: Piece) -> dict[str, Any]:
+        return {
+            "partition": piece.part.partition if self.routed else None,
+            "bounds": dict(piece.part.cursor_slice),
+            "since": dict(piece.since),
+            "began": piece.began,
+        }
+
+    def unread(self, piece: Piece) -> dict[str, Any] | None:
+        """The note for `merge` that a piece could not be read; None for a stream without a state."""
+        return None if self.cursor is None else {**self._note(piece), "latest": None, DOUBTED: True}
+
+    def lost(self, piece: Piece, error: KitestringError) -> str:
+        """A sentence about a piece that could not be read."""
+        values = {name: value for name, value in piece.part.items() if name != "parent_slice"}
+        return f"the partition {json_codec.dumps_text(values)} of {self.name} could not be read: {error.message}."
 
     def doubted(self, memory: Memory) -> dict[str, Any] | None:
         """The note for `merge` that parents' pages may be incomplete; None for a stream without a state."""
@@ -201,14 +219,26 @@ class DeclarativeStream:
         `doubts` what speaks against pages that were empty."""
         memory = Memory(doubts=doubts)
         current = dict(state)
+        attendance = Attendance()
         for piece in self.pieces(state, memory):
-            for page in self.read(piece):
-                if isinstance(page, Page):
-                    if page.doubt:
-                        doubts.append(page.doubt)
-                    yield page.records, piece.part
-                else:
-                    current = self.merge(current, page)
+            attendance.planned()
+            try:
+                for page in self.read(piece):
+                    if isinstance(page, Page):
+                        if page.doubt:
+                            doubts.append(f"{page.doubt}. {NOTHING}")
+                        yield page.records, piece.part
+                    else:
+                        current = self.merge(current, page)
+                attendance.read()
+            except KitestringError as error:
+                if not self.routed or isinstance(error, Cancelled):
+                    raise
+                attendance.failed(error)
+                doubts.append(self.lost(piece, error))
+                note = self.unread(piece)
+                current = current if note is None else self.merge(current, note)
+        attendance.all_planned()
         ended(self.finish(current, memory.found) if self.cursor is not None else {})
 
     # States: what they become.
@@ -293,13 +323,8 @@ class DeclarativeStream:
 
 def partition_key(partition: Mapping[str, Any]) -> str:
     """A partition as a text, the same for equal partitions; without parents or with none is the same."""
-    import orjson
-
     values = {k: v for k, v in partition.items() if k != "parent_slice" or v}
-    try:
-        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:
-        return repr(sorted(values.items(), key=repr))
+    return json_codec.dumps_text(values, sort_keys=True)
 
 
 def keys_of(node: Node, cursor: Any) -> tuple[str, ...]:

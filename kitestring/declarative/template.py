@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative import macro
@@ -96,10 +98,10 @@ class Templates:
         tolerant: bool = False,
         strict: bool = False,
     ) -> Template:
-        """A template. One that is not well formed raises when its value is asked for (`strict`: now): a manifest may
-        hold some that the configuration never leads to. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
+        """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
         value of one that renders to nothing, and of one that looks into something undefined where it is not an empty
-        text, or the template is `tolerant`. (Airbyte's engine makes the same difference.)
+        text, or the template is `tolerant`. (Airbyte's engine makes the same difference.) One that is not well formed
+        raises when its value is asked for (`strict`: now): a manifest may hold some that nothing leads to.
         """
         if not isinstance(text, str):
             return Template(text, lambda _: text, True)
@@ -174,7 +176,7 @@ def valued(result: Any, types: Types | None, empty: Any) -> Any:
             result = str.__str__(result)
         return literal(result, types) if result else empty
     if types is None:
-        if result is None or isinstance(result, bool | int | float):
+        if result is None or isinstance(result, bool | int | float | Decimal):
             return result
         if isinstance(result, dict | list):
             return copy.deepcopy(result)
@@ -266,7 +268,9 @@ class Source:
                 begin()
                 if expression is not None:
                     value = expression(whole)
-                    return "" if isinstance(value, Undefined) else str(value) if too_big(value) else value
+                    if too_big(value):
+                        return copy.deepcopy(value) if without_literal(value) else str(value)
+                    return "" if isinstance(value, Undefined) else value
                 return joined(template, whole)
             except MemoryError as error:
                 raise wrong(place, text, "the template takes too much memory") from error
@@ -274,7 +278,9 @@ class Source:
                 found = wrong(place, text, f"the template looks into something that is not there ({error.message})")
                 return Failed(found.message, hint=found.hint, **found.fields)
             except TypeError:
-                return text
+                # Decimals, which do not mix with floats, are numbers of a page that a float does not hold exactly.
+                rounded = {name: floats(value) for name, value in context.items()}
+                return text if rounded == context else render(rounded)
             except SecurityError as error:
                 raise wrong(place, text, f"the template is refused: {error}") from error
             except KitestringError:
@@ -289,6 +295,24 @@ class Source:
 def too_big(value: Any) -> bool:
     """Containers are rendered: their text is what is read as a literal, so that odd members turn it into a text."""
     return isinstance(value, dict | list | tuple | set)
+
+
+def without_literal(value: Any) -> bool:
+    """Whether a container holds a number that has no Python literal: a decimal, NaN, infinity."""
+    if isinstance(value, dict):
+        return any(map(without_literal, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(without_literal, value))
+    return isinstance(value, Decimal) or (isinstance(value, float) and not math.isfinite(value))
+
+
+def floats(value: Any) -> Any:
+    """A value with floats in the place of decimals."""
+    if type(value) is dict:
+        return {name: floats(inner) for name, inner in value.items()}
+    if type(value) is list:
+        return [floats(inner) for inner in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def joined(template: Any, context: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from kitestring.http.auth import Auth, Basic, Bearer
 from kitestring.http.budget import Budget, Share, Shared
-from kitestring.http.message import Request, Response
+from kitestring.http.message import Request, Response, UnreadableError
 from kitestring.http.policy import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
 from kitestring.http.session import Session
 from kitestring.http.tls import Tls
@@ -23,6 +23,7 @@ __all__ = [
     "Share",
     "Shared",
     "Tls",
+    "UnreadableError",
     "Verdict",
     "told_wait_s",
     "vendor_message",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.errors import ConnectorError, TransientError
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 LARGEST_MB = 128
 EXCERPT = 200
-"""How many characters of a page an error shows."""
+"""How many characters of a vendor's sentence an error shows."""
+
+
+class UnreadableError(ConnectorError):
+    """A page that arrived whole and cannot be read. It is asked for once more, then it is the answer."""
 
 
 class Request:
@@ -65,7 +69,7 @@ class Request:
         """The body as bytes; sets the Content-Type where none is given."""
         if self.json is not None:
             self.headers.setdefault("Content-Type", "application/json")
-            return orjson.dumps(self.json)
+            return json_codec.dumps(self.json)
         if self.form is not None:
             self.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
             return encoded(self.form).encode()
@@ -119,29 +123,12 @@ class Response:
     @property
     def text(self) -> str:
         """The body as text, in the charset the server names (UTF-8 without one)."""
-        charset = "utf-8"
-        for part in self.headers.get("content-type", "").split(";")[1:]:
-            name, _, value = part.strip().partition("=")
-            if name.lower() == "charset":
-                charset = value.strip("\"' ")
-        try:
-            return self.body.decode(charset, "replace")
-        except LookupError:
-            return self.body.decode("utf-8", "replace")
+        return self.body.decode(charset_of(self.headers) or "utf-8", "replace")
 
     def json(self) -> Any:
-        """The decoded body, decoded once. `TransientError` with the first characters of a page that is no JSON."""
+        """The decoded body, decoded once. `UnreadableError` for a page that is no JSON."""
         if self._json is _UNREAD:
-            try:
-                self._json = orjson.loads(self.body)
-            except orjson.JSONDecodeError:
-                kind = self.headers.get("content-type", "no content type")
-                page = self.text[:EXCERPT].strip() or "an empty body"
-                raise TransientError(
-                    f"{self.shown} answered {self.status} with {kind} that is no JSON: {page}",
-                    hint="If it stays so, check the address: a login page or a proxy may answer in its place.",
-                    status=self.status,
-                ) from None
+            self._json = page_of(self.body, self.headers, f"{self.shown} answered {self.status}", self.status)
         return self._json
 
     def chunks(self, size: int = 65536) -> Iterator[bytes]:
@@ -154,6 +141,8 @@ class Response:
 
         try:
             yield from self._raw.stream(size, decode_content=True)
+        except urllib3.exceptions.DecodeError as error:
+            raise undecodable(self.shown, self.headers) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransientError(f"{self.shown} broke off while its answer was read: {error}") from error
         finally:
@@ -172,6 +161,48 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.shown}>"
+
+
+def charset_of(headers: Mapping[str, str]) -> str:
+    """The name of the charset that an answer's Content-Type says, as Python calls it; empty where there is none."""
+    for part in headers.get("content-type", "").split(";")[1:]:
+        name, _, value = part.strip().partition("=")
+        if name.strip().lower() == "charset":
+            try:
+                return codecs.lookup(value.strip("\"' ")).name
+            except LookupError:
+                return ""
+    return ""
+
+
+def page_of(body: bytes, headers: Mapping[str, str], answer: str, status: int = 200) -> Any:
+    """The value of a JSON page. JSON is UTF-8 (or UTF-16, -32) whatever its header says (RFC 8259); the charset of the
+    header is for a page that is no UTF-8. The page itself stays out of the error, which ends up in logs."""
+    try:
+        return json_codec.loads(body)
+    except json_codec.JsonError as error:
+        reason = error
+    charset = charset_of(headers)
+    if charset not in ("", "utf-8", "ascii"):
+        try:
+            return json_codec.loads(body.decode(charset))
+        except (json_codec.JsonError, UnicodeDecodeError):
+            pass
+    kind = headers.get("content-type", "no content type")
+    what = f"no JSON ({reason})" if body.strip() else "empty, JSON is expected"
+    raise UnreadableError(
+        f"{answer} with {kind} of {len(body):,} bytes that is {what}",
+        hint="Check the address: a login page or a proxy may answer in its place.",
+        status=status,
+    ) from None
+
+
+def undecodable(shown: str, headers: Mapping[str, str]) -> UnreadableError:
+    encoding = headers.get("content-encoding", "no Content-Encoding")
+    return UnreadableError(
+        f"{shown} answers with content-encoding {encoding}, and its body is not packed so",
+        hint="A proxy may change the answer; report it to the API's vendor otherwise.",
+    )
 
 
 def largest_bytes() -> int:

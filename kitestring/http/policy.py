@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeAlias
 
-import orjson
-
+from kitestring import json_codec
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.message import EXCERPT, Response
 
@@ -46,7 +45,7 @@ Verdict: TypeAlias = "Return | Retry | Raise"
 class Policy(Protocol):
     """Judges each attempt. `attempt` counts from 1; one of `response` and `error` is given.
 
-    `error` is a `TransientError` (connection, timeout, an answer that breaks off or is no JSON), a `ConfigError`
+    `error` is a `TransientError` (connection, timeout, an answer that breaks off), a `ConfigError`
     (certificate, address) or whatever the call's `verify` raised.
     """
 
@@ -177,15 +176,18 @@ def _server_now(headers: Mapping[str, str]) -> float:
 
 
 def vendor_message(response: Response) -> str:
-    """The sentence with which the server explains itself: from JSON's usual places, else the page without its tags."""
+    """The sentence with which the server explains itself: from JSON's usual places, else its text. A whole page in HTML
+    is no sentence: it comes from a proxy or a login, and would fill the log."""
     body = response.body[:65536]
     if not body.strip():
         return "no explanation"
     try:
-        found = _sentence(orjson.loads(response.body))
-    except orjson.JSONDecodeError:
-        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]+>", " ", body.decode("utf-8", "replace"))
-        found = " ".join(text.split())
+        found = _sentence(json_codec.loads(response.body))
+    except json_codec.JsonError:
+        text = body.decode("utf-8", "replace")
+        if re.match(r"(?i)\s*<(!doctype|html|head|body|\?xml)\b", text):
+            return f"a page in {'XML' if '<?xml' in text[:100] else 'HTML'} of {len(response.body):,} bytes"
+        found = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     return (found or "no explanation")[: EXCERPT * 2]
 
 

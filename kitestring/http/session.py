@@ -21,7 +21,7 @@ from kitestring.http.auth import Auth
 from kitestring.http.budget import Budget
 from kitestring.http.connections import Connections, hang_up, probing, remembering
 from kitestring.http.mask import Mask, is_credential
-from kitestring.http.message import Request, Response, whole
+from kitestring.http.message import Request, Response, UnreadableError, undecodable, whole
 from kitestring.http.policy import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
 
@@ -33,6 +33,8 @@ logging.getLogger("urllib3.util.retry").setLevel(logging.INFO)
 REDIRECTS = 10
 Observe = Callable[[Request, Response | None, KitestringError | None, Auth | None], None]
 """Is told of every attempt: what was sent, what came back or went wrong, and the credentials it was called with."""
+REREAD_S = 0.5
+"""The pause before a page is asked for once more that arrived whole and could not be read."""
 SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
 
 
@@ -88,7 +90,7 @@ class Session:
         self._hide_secrets_of(auth)
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, **more: Any) -> Any:
-        """The decoded JSON of a GET; an answer that is no JSON is an attempt that failed."""
+        """The decoded JSON of a GET; an answer that is no JSON is asked for once more."""
         return self.request("GET", url, params=params, verify=Response.json, **more).json()
 
     def request(
@@ -109,7 +111,8 @@ class Session:
         """Make a call, as often as the policy says, and return the response it accepts.
 
         `verify` looks at an accepted response while the call can still be repeated: a `TransientError` it raises counts
-        as a failed attempt. Raises the policy's error, or `Cancelled` once the session is closed.
+        as a failed attempt, an `UnreadableError` has the call made once more. Raises the policy's error, or `Cancelled`
+        once the session is closed.
         """
         policy = policy or self.policy
         if auth is None:
@@ -117,7 +120,7 @@ class Session:
         else:
             self._hide_secrets_of(auth)
         url = self._absolute(url)
-        attempt, waited_s, refreshed = 1, 0.0, False
+        attempt, waited_s, refreshed, reread = 1, 0.0, False, False
         learn = getattr(auth, "learn", None)
         while True:
             request = Request(
@@ -137,6 +140,12 @@ class Session:
                 response = self._observed(request, stream, attempt, auth)
             except (TransientError, ConfigError) as failure:
                 error = failure
+            except UnreadableError as failure:
+                if reread:
+                    raise self._mask.error(failure) from failure.__cause__
+                reread = True
+                self._wait(REREAD_S, failure.message, request)
+                continue
             elsewhere = response is not None and learn is not None and learn(request, response)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
                 refreshed = True
@@ -153,6 +162,12 @@ class Session:
                 except TransientError as failure:
                     error = failure
                     verdict = policy.judge(attempt, None, failure)
+                except UnreadableError as failure:
+                    if reread:
+                        raise self._mask.error(failure) from failure.__cause__
+                    reread = True
+                    self._wait(REREAD_S, failure.message, request)
+                    continue
                 except KitestringError as failure:
                     raise self._mask.error(failure) from failure.__cause__
             if response is not None and stream:
@@ -251,6 +266,8 @@ class Session:
                 content_of = whole(raw, f"{method} {target.partition('?')[0]}") if read else None
             except ConnectorError as failure:
                 raise self._mask.error(failure) from None
+            except broken.DecodeError as failure:
+                raise undecodable(f"{method} {target.partition('?')[0]}", raw.headers) from failure
             except (broken.HTTPError, OSError) as failure:
                 if self._closed.is_set():
                     raise self._cancelled(request) from failure

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kitestring import json_codec
 from kitestring.config import MASK, secrets_in
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.partition_router import Memory
@@ -306,14 +307,12 @@ def again(found: Reading, watch: Watch) -> None:
 
 def shown_body(content: bytes | None) -> Any:
     """A body as JSON or text, the beginning of it where it is long; None for none."""
-    import orjson
-
     if not content:
         return None
     if len(content) <= LARGEST_BODY:
         try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError:
+            return json_codec.loads(content)
+        except json_codec.JsonError:
             return content.decode("utf-8", "replace")
     return content[:LARGEST_BODY].decode("utf-8", "replace") + f"… ({len(content):,} bytes in all)"
 

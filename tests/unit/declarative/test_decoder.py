@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from loopback import Api, Open, stream, sync
+from loopback import Api, Open, Sync, stream, sync
 
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.http import UnreadableError
 
 
 def read(api: Api, open_source: Open, body: bytes, decoder: Any, path: list[str] | None = None) -> list[Any]:
@@ -74,9 +76,14 @@ def test_xml_becomes_nested_objects(api: Api, open_source: Open) -> None:
         ({"type": "XmlDecoder"}, b'<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', "declares entities"),
         ({"type": "ZipfileDecoder", "decoder": CSV}, b"nonsense", "no ZIP archive"),
         ({"type": "GzipDecoder", "decoder": CSV}, b"\x1f\x8bnonsense", "gzip data is damaged"),
-        ({"type": "GzipDecoder", "decoder": {"type": "JsonDecoder"}}, gzip.compress(b"no", mtime=0), "is no JSON: no"),
-        ({"type": "JsonItemsDecoder", "items_path": "x"}, b"no", "is no JSON: no"),
-        (CSV, b"a\n\xff\n", "is no CSV in utf-8"),
+        (
+            {"type": "GzipDecoder", "decoder": {"type": "JsonDecoder"}},
+            gzip.compress(b"no", mtime=0),
+            "is no JSON: Expecting value",
+        ),
+        ({"type": "JsonItemsDecoder", "items_path": "x"}, b"no", "is no JSON: Expecting value"),
+        ({"type": "GzipDecoder", "decoder": CSV}, gzip.compress(b"a\n1\n")[:-4], "gzip data ends in the middle"),
+        ({"type": "GzipDecoder", "decoder": CSV}, gzip.compress(b"a\n1\n") + b"xyz", "gzip data is damaged"),
         ({**CSV, "delimiter": ";;"}, b"", "one character is expected"),
         ({**CSV, "encoding": "klingon"}, b"", "is no text encoding"),
         ({"type": "GzipDecoder"}, b"", "needs `decoder`"),
@@ -101,3 +108,124 @@ def test_a_long_body_is_read_in_runs(api: Api, open_source: Open) -> None:
 def test_a_decoder_that_is_not_known_here_is_told(open_source: Open) -> None:
     with pytest.raises(ConfigError, match="ParquetDecoder is not a known keyword"):
         open_source(stream(url="http://x", retriever={"decoder": {"type": "ParquetDecoder"}})).discover()
+
+
+WHOLE = {"extractor": {"type": "DpathExtractor", "field_path": []}}
+
+
+def decoded(api: Api, open_source: Open, body: bytes, decoder: Any, kind: str = "text/plain") -> Sync:
+    api.answers["/things"] = (200, body, {"Content-Type": kind})
+    return sync(open_source(stream(url=api.url, selector=WHOLE, retriever={"decoder": decoder})))
+
+
+def test_a_line_that_cannot_be_read_is_a_reject_and_the_others_arrive(api: Api, open_source: Open) -> None:
+    body = (
+        b'\xef\xbb\xbf{"id": 1}\n\n{"id": 2, \n{"id": 3}\r\n7\n{"id": "\\ud83d"}\n{"id": 12345678901234567890123}\n'
+        b'{"id": "\xff"}'
+    )
+    found = decoded(api, open_source, body, {"type": "JsonlDecoder"})
+    assert [row["id"] for row in found.records] == [1, 3, "\ufffd", 12345678901234567890123]
+    assert [reject.reason.partition(":")[0] for reject in found.rejects] == [
+        "line 3 cannot be read",
+        "line 5 holds no object",
+        "line 8 cannot be read",
+    ]
+    assert found.rejects[0].record == {"line": '{"id": 2, '}
+
+
+def test_lines_in_the_charset_of_the_response_are_read(api: Api, open_source: Open) -> None:
+    text = '{"id": "Zo\xeb"}\n{"id": "\u20ac"}\n'
+    kind = "application/x-ndjson; charset="
+    for charset in ("windows-1252", "utf-16", "utf-8"):
+        found = decoded(api, open_source, text.encode(charset), {"type": "JsonlDecoder"}, kind + charset)
+        assert [row["id"] for row in found.records] == ["Zo\xeb", "\u20ac"]
+        found = decoded(api, open_source, "Zo\xeb\n\u20ac".encode(charset), {"type": "IterableDecoder"}, kind + charset)
+        assert [row["record"] for row in found.records] == ["Zo\xeb", "\u20ac"]
+
+
+def test_a_page_in_the_charset_that_its_header_names_is_read(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = (
+        200,
+        b'{"data": [{"id": "Zo\xeb"}]}',
+        {"Content-Type": "application/json; charset=latin-1"},
+    )
+    assert sync(open_source(stream(url=api.url))).records == [{"id": "Zo\xeb"}]
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        (b'{"data": [{"id": "cut \\ud83d"}]}', ["cut \ufffd"]),
+        (b'\xef\xbb\xbf{"data": [{"id": 1}]}', [1]),
+        (b'{"data": [{"id": 1e400}]}', [Decimal("1e400")]),
+        (b'{"data": [{"id": -Infinity}]}', [float("-inf")]),
+        (b'{"data": [{"id": 123456789012345678901}]}', [123456789012345678901]),
+        (b'{"data": [{"id": 0.12345678901234567890}]}', [Decimal("0.12345678901234567890")]),
+    ],
+)
+def test_values_that_other_readers_refuse_or_change_arrive(
+    api: Api, open_source: Open, body: bytes, values: list[Any]
+) -> None:
+    api.answers["/things"] = body
+    assert [row["id"] for row in sync(open_source(stream(url=api.url))).records] == values
+    assert len(api.calls) == 1
+
+
+def test_rows_of_csv_are_read_or_rejected_never_lost(api: Api, open_source: Open) -> None:
+    long = "x" * 200_000
+    body = (
+        f'\ufeffid,name\n1,{long}\n\n2\n3,b,c\n4,d,\n5,"e\nf"\n6,5" wide\n7,"5" wide\n8,a\0b\n9,"never closed\n10,z\n'
+    )
+    found = decoded(api, open_source, body.encode(), CSV)
+    assert found.records == [
+        {"id": "1", "name": long},
+        {"id": "2", "name": None},
+        {"id": "4", "name": "d"},
+        {"id": "5", "name": "e\nf"},
+        {"id": "6", "name": '5" wide'},
+        {"id": "7", "name": "5 wide"},
+        {"id": "8", "name": "a\0b"},
+        {"id": "10", "name": "z"},
+    ]
+    assert [(reject.record, reject.reason) for reject in found.rejects] == [
+        ({"line": "3,b,c"}, "line 5 has 3 cells, the first line has 2 names"),
+        ({"line": '9,"never closed'}, "line 12 cannot be read: unexpected end of data"),
+    ]
+
+
+def test_columns_of_csv_with_the_same_name_are_all_kept(api: Api, open_source: Open) -> None:
+    found = decoded(api, open_source, b"\na,b,a,a_1\n1,2,3,4\n", CSV)
+    assert found.records == [{"a_2": "1", "b": "2", "a": "3", "a_1": "4"}]
+
+
+def test_csv_in_another_encoding_is_read_or_rejected_row_by_row(api: Api, open_source: Open) -> None:
+    text = "id,name\n1,Zo\xeb\n2,Ann\n"
+    latin = text.encode("latin-1")
+    found = decoded(api, open_source, latin, CSV)
+    assert found.records == [{"id": "2", "name": "Ann"}]
+    assert [reject.reason for reject in found.rejects] == ["line 2 is no utf-8"]
+    whole = [{"id": "1", "name": "Zo\xeb"}, {"id": "2", "name": "Ann"}]
+    assert decoded(api, open_source, latin, CSV, "text/csv; charset=iso-8859-1").records == whole
+    assert decoded(api, open_source, latin, {**CSV, "encoding": "latin-1"}).records == whole
+    assert decoded(api, open_source, text.encode("utf-16"), CSV).records == whole
+    assert decoded(api, open_source, text.encode("utf-16-le"), {**CSV, "encoding": "utf-16-le"}).records == whole
+
+
+def test_rows_that_cannot_be_read_are_rejects_in_packed_files_too(api: Api, open_source: Open) -> None:
+    body = b"id\n1\n2,3\n"
+    packed = gzip.compress(body[:4]) + gzip.compress(body[4:])
+    found = decoded(api, open_source, packed + b"\0" * 9, {"type": "GzipDecoder", "decoder": CSV})
+    assert (len(found.records), len(found.rejects)) == (1, 1)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.csv", body)
+    found = decoded(api, open_source, file.getvalue(), {"type": "ZipfileDecoder", "decoder": CSV})
+    assert (len(found.records), len(found.rejects)) == (1, 1)
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_asked_for_once_more(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = (200, b'{"data": []}', {"Content-Encoding": "gzip"})
+    with pytest.raises(UnreadableError, match="content-encoding gzip, and its body is not packed so"):
+        sync(open_source(stream(url=api.url)))
+    assert len(api.calls) == 2

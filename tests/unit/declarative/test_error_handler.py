@@ -10,6 +10,7 @@ import pytest
 from loopback import NO_WAIT, Api, Open, cursor, stream, sync
 
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.http import UnreadableError
 
 PAGE = {"data": [{"id": 1}]}
 
@@ -177,10 +178,13 @@ def test_a_broken_connection_is_tried_again(open_source: Open) -> None:
         sync(open_source(stream(url="http://127.0.0.1:1")))
 
 
-def test_a_page_that_is_no_json_is_tried_again_then_told(api: Api, open_source: Open) -> None:
+def test_a_page_that_is_no_json_is_asked_for_once_more_then_told(api: Api, open_source: Open) -> None:
     assert read(api, open_source, b"<html>", PAGE).records == PAGE["data"]
-    with pytest.raises(TransientError, match="is no JSON: <html>"):
+    api.calls.clear()
+    with pytest.raises(UnreadableError, match="is no JSON") as caught:
         read(api, open_source, b"<html>")
+    assert len(api.calls) == 2
+    assert "html" not in caught.value.message, "the page stays out of the log"
 
 
 def test_an_empty_page_has_no_records(api: Api, open_source: Open) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kitestring.errors import ConfigError, TransientError
-from kitestring.http import Retries, Session
+from kitestring.http import Retries, Session, UnreadableError
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 ONCE = Retries(attempts=1)
@@ -57,7 +57,9 @@ def test_the_next_call_fails_as_it_was_told_and_only_on_its_path(kind, said):
     with Weather() as weather, Session(base_url=weather.url, policy=ONCE) as session:
         weather.faults.next(kind, on="/days/b")
         session.get("/days/a")
-        with pytest.raises(TransientError, match=said):
+        if kind == "not_json":  # such a page is asked for once more
+            weather.faults.next(kind, on="/days/b")
+        with pytest.raises((TransientError, UnreadableError), match=said):
             session.get("/days/b")
         session.get("/days/b")
 

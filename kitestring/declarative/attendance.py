@@ -1,0 +1,56 @@
+"""Which partitions of a stream could be read: one that is gone does not keep the others from being written."""
+
+from __future__ import annotations
+
+import threading
+
+from kitestring.errors import KitestringError
+from kitestring.http import UnreadableError
+
+NOT_ALONE = frozenset({401, 407, 408, 425, 429})
+"""Answers that speak of the credentials or the moment, not of one partition."""
+MOST_DOWN = 3
+"""So many partitions may be answered with 5xx to the last attempt. With more it is the API that is down."""
+
+
+class Attendance:
+    """The partitions of one read of a stream. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._planned = self._read = self._failed = self._down = 0
+        self._all_planned = False
+        self._error: KitestringError | None = None
+
+    def planned(self) -> None:
+        with self._lock:
+            self._planned += 1
+
+    def read(self) -> None:
+        with self._lock:
+            self._read += 1
+
+    def failed(self, error: KitestringError) -> None:
+        """A partition could not be read. Raises `error` where it is more than one partition that is wrong."""
+        status = error.fields.get("status")
+        alone = isinstance(error, UnreadableError) or (isinstance(status, int) and 400 <= status not in NOT_ALONE)
+        if not alone:
+            raise error
+        with self._lock:
+            self._failed += 1
+            self._down += isinstance(status, int) and status >= 500
+            self._error = error
+            if self._down > MOST_DOWN:
+                raise error
+        self._judge()
+
+    def all_planned(self) -> None:
+        """No more partitions come. Raises the last error where none of them could be read."""
+        with self._lock:
+            self._all_planned = True
+        self._judge()
+
+    def _judge(self) -> None:
+        with self._lock:
+            if self._error is not None and self._all_planned and not self._read and self._failed == self._planned:
+                raise self._error
