@@ -203,7 +203,7 @@ class DeclarativeStream:
 
     def lost(self, piece: Piece, error: KitestringError) -> str:
         """A sentence about a piece that could not be read."""
-        values = {name: value for name, value in piece.part.items() if name != "parent_slice"}
+        values = {name: value for name, value in piece.part.partition.items() if name != "parent_slice"}
         return f"the partition {json_codec.dumps_text(values)} of {self.name} could not be read: {error.message}."
 
     def doubted(self, memory: Memory) -> dict[str, Any] | None:

@@ -12,19 +12,18 @@ from kitestring.engine import Result, Selection
 from kitestring.engine import sync as run
 from kitestring.engine.state import MemoryStates
 from kitestring.testing.memory import MemoryDestination
-from kitestring.types import SyncMode
-
-APPEND = "append"
+from kitestring.types import SyncMode, Write
 
 
 def synced(
-    source: DeclarativeSource, states: MemoryStates | None = None, incremental: bool = True
+    source: DeclarativeSource,
+    states: MemoryStates | None = None,
+    incremental: bool = True,
+    destination: MemoryDestination | None = None,
 ) -> tuple[Result, list[Any]]:
-    from kitestring.airbyte.modes import WRITES
-
-    destination = MemoryDestination()
+    destination = destination or MemoryDestination()
     mode = SyncMode.incremental if incremental else SyncMode.full_refresh
-    result = run(source, destination, [Selection("things", mode, WRITES[APPEND])], states=states)
+    result = run(source, destination, [Selection("things", mode, Write())], states=states)
     return result, [row["id"] for row in destination.stored.get("things", ())]
 
 
@@ -83,7 +82,9 @@ def test_a_partition_that_the_error_handler_ignores_is_an_empty_one(api: Api, op
     api.answers.update({"/things/a": page(1), "/things/b": (404, {})})
     ignoring = {"type": "HttpResponseFilter", "action": "IGNORE", "http_codes": [404]}
     handler = {"type": "DefaultErrorHandler", "response_filters": [ignoring]}
-    result, ids = synced(open_source(listed(api.url, "a", "b", requester={"error_handler": handler})), incremental=False)
+    result, ids = synced(
+        open_source(listed(api.url, "a", "b", requester={"error_handler": handler})), incremental=False
+    )
     assert result.ok
     assert ids == [1]
 
@@ -111,8 +112,8 @@ def test_a_parents_partition_that_is_gone_keeps_the_children_of_the_others(api: 
     )
     api.answers.update({"/things/a": page(1), "/things/b": (404, {}), "/things/c": page(3)})
     api.answers.update({"/parents/1": page(11), "/parents/3": page(13)})
-    states = MemoryStates()
-    result, ids = synced(open_source(child), states)
+    states, destination = MemoryStates(), MemoryDestination()
+    result, ids = synced(open_source(child), states, destination=destination)
     assert sorted(ids) == [11, 13]
     assert result.status == "suspicious"
     assert 'of the parents of this stream: the partition {"n":"b"}' in result.streams["things"].suspicions[0]
@@ -121,6 +122,6 @@ def test_a_parents_partition_that_is_gone_keeps_the_children_of_the_others(api: 
     assert cursors == {"a": "2024-01-01T00:00:00Z", "b": "2024-01-01T00:00:00Z", "c": "2024-01-03T00:00:00Z"}
     api.answers["/things/b"] = page(2)
     api.answers["/parents/2"] = page(12)
-    result, ids = synced(open_source(child), states)
+    result, ids = synced(open_source(child), states, destination=destination)
     assert result.ok, result.as_dict()
     assert 12 in ids
