@@ -36,6 +36,10 @@ class Destination(Config):
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""
 
+    def expect(self, streams: Sequence[Stream]) -> None:
+        """Called once before the first `begin`, with all streams of the sync: what must be known of all of them to
+        create something that they share. Writes nothing."""
+
     def begin(self, stream: Stream) -> None:
         """Make ready. A replacement begins a staged copy, after removing one that a crash left; old data stay as is."""
 
@@ -129,9 +133,11 @@ class Searches(Protocol):
         threshold: float | None = None,
         hybrid: bool | None = None,
         stream: str | None = None,
+        include_deleted: bool = False,
     ) -> list[Record]:
         """The nearest chunks, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
 
         `where` is a filter, as a mapping of field to value (or list of values) or in the store's own language.
-        `threshold` leaves out what is farther away, in the collection's metric.
+        `threshold` leaves out what is farther away, in the collection's metric. Records that are marked as deleted are
+        found with `include_deleted` only.
         """

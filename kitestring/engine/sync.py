@@ -182,6 +182,7 @@ class Sync:
         self._save(now=True)
 
     def _begin(self) -> None:
+        self.destination.expect([route.written for route in self.routes.values()])
         for key, route in self.routes.items():
             if isinstance(self.destination, Counts):
                 self.counted[key] = count_of(self.destination, route)

@@ -242,7 +242,9 @@ def table(stream: Stream, columns: Mapping[str, list[Any]]) -> pa.Table:
     """The columns as an Arrow table of the stream's types."""
     import pyarrow as pa
 
-    schema = stream.arrow_schema
+    from kitestring import arrow
+
+    schema = arrow.schema_from_json(stream.schema)
     arrays = []
     for field in schema:
         moment = pa.types.is_timestamp(field.type)

@@ -11,34 +11,34 @@ import logging
 import os
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
 from kitestring.config import one_of, option
 from kitestring.destination import Destination
-from kitestring.errors import ConfigError, TransientError
-from kitestring.types import SIMPLE_WRITES, Receipt, Record, Stream, Write
+from kitestring.errors import ConfigError
+from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector.bill import Bill
-from kitestring.vector.document import record_id, record_key, stream_id
 from kitestring.vector.embedders import Embedding
+from kitestring.vector.homonym import refuse_homonyms
+from kitestring.vector.overwrite import apply
 from kitestring.vector.plan import Draft, Plan, compare, overlay
 from kitestring.vector.processing import Processing
+from kitestring.vector.record_key import former_refs_of, refs_of, stream_id
 from kitestring.vector.run import Prepared, Run
 from kitestring.vector.shadow import Shadow
-from kitestring.vector.store import Chunk, Ref, Store, Stored
+from kitestring.vector.store import Chunk, Store, Stored
+from kitestring.vector.wellformed import well_formed
 
 if TYPE_CHECKING:
     from kitestring.http import Share
     from kitestring.vector.store import Vector
 
 log = logging.getLogger("kitestring.vector")
-T = TypeVar("T")
-TRIES = 5
 
 
 class VectorDestination(Destination):
@@ -48,7 +48,7 @@ class VectorDestination(Destination):
     `overwrite` collects the new generation in a shadow and applies it in `commit`, again only what changed.
     """
 
-    writes: ClassVar[frozenset[Write]] = SIMPLE_WRITES
+    writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     batch_rows: ClassVar[int] = 1_000
 
     processing: Processing = option(title="Processing", group="processing")
@@ -75,6 +75,7 @@ class VectorDestination(Destination):
     )
 
     _runs: dict[str, Run] = PrivateAttr(default_factory=dict)
+    _schemas: list[Mapping[str, Any]] = PrivateAttr(default_factory=list)
     _opened: Store | None = PrivateAttr(default=None)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
 
@@ -101,6 +102,9 @@ class VectorDestination(Destination):
         self.embedding.check()
         self.store.check(self.embedding.dimension)
 
+    def expect(self, streams: Sequence[Stream]) -> None:
+        self._schemas = [stream.schema for stream in streams]
+
     def begin(self, stream: Stream) -> None:
         run = Run(stream, self.processing, self.embedding, self.omit_raw_text)
         twin = next((r for k, r in self._runs.items() if r.name == run.name and k != stream.key), None)
@@ -110,9 +114,12 @@ class VectorDestination(Destination):
                 hint="Give one of them a prefix or another namespace.",
                 streams=[twin.stream.key, stream.key],
             )
-        created = self.store.ensure(self.embedding.dimension, complete=not stream.incremental)
-        if stream.incremental and not created:
-            self._same_model(run)
+        schemas = self._schemas or [stream.schema]
+        created = self.store.ensure(self.embedding.dimension, not stream.incremental, schemas)
+        if not created:
+            refuse_homonyms(self.store, stream)
+            if stream.incremental:
+                self._same_model(run)
         path = self._shadow_path(stream)
         overwrite, finished = stream.write.replace, False
         if overwrite or path.exists():
@@ -120,7 +127,7 @@ class VectorDestination(Destination):
             try:
                 if shadow.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
                     log.info("finishing an overwrite that was interrupted", extra={"stream": stream.key})
-                    self._apply(run.name, shadow)
+                    apply(self.store, run.name, run.namespace, shadow)
                     finished = True
                 if overwrite:
                     shadow.clear()
@@ -140,7 +147,7 @@ class VectorDestination(Destination):
         drafts, prepared.rejected, prepared.superseded = run.drafts(batch.rows())
         if not stream.write.appends:
             written = run.written
-            prepared.stored = self.store.stored([d.ref for d in drafts if written is None or d.key in written])
+            prepared.stored = self._stored([d for d in drafts if written is None or d.key in written])
         replaces = self._replaces(run)
         prepared.plans = [compare(d, prepared.stored.get(d.key, ()), replaces) for d in drafts]
         self._fetch_vectors(run, prepared, prepared.plans)
@@ -156,7 +163,7 @@ class VectorDestination(Destination):
         run = self._runs.get(stream.key)
         if run is not None and run.shadow is not None:
             run.shadow.seal()
-            self._apply(run.name, run.shadow)
+            apply(self.store, run.name, run.namespace, run.shadow)
             run.shadow.remove()
             run.shadow = None
 
@@ -185,13 +192,38 @@ class VectorDestination(Destination):
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         run = self._run(stream)
-        refs = [Ref(record_key(stream, values), run.name, record_id(stream, values)) for values in keys]
+        refs = refs_of(stream, keys)
+        if run.shadow is not None:
+            deleted = run.shadow.discard([ref.key for ref in refs])
+            return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
         try:
-            chunks = [chunk for chunks in self.store.stored(refs).values() for chunk in chunks]
+            stored = self.store.stored([*refs, *former_refs_of(stream, keys)])
+            chunks = [chunk for chunks in stored.values() for chunk in chunks]
             self.store.delete(chunks)
         finally:
             run.note([ref.key for ref in refs])
-        return Receipt(deleted=len(keys), figures=Bill(None, deleted=len(chunks)).figures())
+        deleted = min(len(stored), len(keys))
+        return Receipt(deleted=deleted, unchanged=len(keys) - deleted, figures=Bill(deleted=len(chunks)).figures())
+
+    def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        run = self._run(stream)
+        deleted = 0
+        times: dict[str, list[tuple[Any, ...]]] = {}
+        for key, deleted_at in keys.items():
+            times.setdefault(str(well_formed(deleted_at)), []).append(key)
+        for deleted_at, together in times.items():
+            refs = refs_of(stream, together)
+            if run.shadow is not None:
+                deleted += run.shadow.mark([ref.key for ref in refs], deleted_at)
+                continue
+            try:
+                stored = self.store.stored([*refs, *former_refs_of(stream, together)])
+                live = [chunks for chunks in stored.values() if not all(chunk.marked for chunk in chunks)]
+                self.store.mark([chunk for chunks in live for chunk in chunks if not chunk.marked], deleted_at)
+            finally:
+                run.note([ref.key for ref in refs])
+            deleted += min(len(live), len(together))
+        return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
 
     def count(self, stream: Stream) -> int | None:
         run = self._runs.get(stream.key)
@@ -202,7 +234,7 @@ class VectorDestination(Destination):
     def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
         run = self._run(stream)
         drafts, _, _ = run.drafts(batch.rows())
-        stored = {} if stream.write.appends else self.store.stored([draft.ref for draft in drafts])
+        stored = {} if stream.write.appends else self._stored(drafts)
         replaces = self._replaces(run)
         plans = [compare(d, stored.get(d.key, ()), replaces) for d in drafts]
         new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
@@ -226,6 +258,7 @@ class VectorDestination(Destination):
         threshold: float | None = None,
         hybrid: bool | None = None,
         stream: str | None = None,
+        include_deleted: bool = False,
     ) -> list[Record]:
         store = self.store
         if hybrid and not store.hybrid:
@@ -242,6 +275,7 @@ class VectorDestination(Destination):
             threshold=threshold,
             hybrid=store.hybrid if hybrid is None else hybrid,
             stream=stream,
+            include_deleted=include_deleted,
         )
 
     # -- how -----------------------------------------------------------------------------------------------------------
@@ -256,13 +290,23 @@ class VectorDestination(Destination):
 
     def _same_model(self, run: Run) -> None:
         """An incremental stream brings only changes: beside vectors of another model no search would find them."""
-        found = self.store.sample(run.name)
-        if found is not None and found.digest and not found.digest.startswith(run.model):
+        sample = next(iter(self.store.sample(run.name)), None)
+        if sample is not None and sample.digest and not sample.digest.startswith(run.model):
             raise ConfigError(
                 f"the vectors of {run.name} were made by another model than {self.embedding.model_name}",
                 hint="Choose that model again, sync the stream once as full refresh, or name another collection.",
                 stream=run.stream.key,
             )
+
+    def _stored(self, drafts: Sequence[Draft]) -> dict[str, list[Stored]]:
+        """What the store holds of these records. What an earlier version stored under another key is to be replaced."""
+        stored = self.store.stored([draft.ref for draft in drafts])
+        former = {ref.key: (draft, ref) for draft in drafts if draft.key not in stored and (ref := draft.former_ref)}
+        if former:
+            for key, chunks in self.store.stored([ref for _, ref in former.values()]).items():
+                draft = former[key][0]
+                stored[draft.key] = [Stored(chunk.row, draft.key, None, chunk.digest) for chunk in chunks]
+        return stored
 
     def _run(self, stream: Stream) -> Run:
         with self._lock:
@@ -321,20 +365,19 @@ class VectorDestination(Destination):
         stale = [chunk for plan in prepared.plans for chunk in plan.stale]
         prepared.tried = True
         try:
-            if chunks:
-                self.store.upsert(chunks)
+            cut = self.store.upsert(chunks) if chunks else 0
             if stale:
                 self.store.delete(stale)
         finally:
             run.note([plan.draft.key for plan in prepared.plans if not plan.unchanged])
-        return self._receipt(run, prepared, chunks, len(stale))
+        return self._receipt(run, prepared, chunks, len(stale), cut)
 
     def _compare_again(self, run: Run, prepared: Prepared, keys: frozenset[str]) -> None:
         """Records of this batch were written after it was compared: compare them with what is stored now."""
         drafts = [plan.draft for plan in prepared.plans if plan.draft.key in keys]
         if not drafts:
             return
-        stored = self.store.stored([draft.ref for draft in drafts])
+        stored = self._stored(drafts)
         replaces = self.store.replaces
         fresh = {d.key: compare(d, stored.get(d.key, ()), replaces) for d in drafts}
         prepared.plans = [fresh.get(plan.draft.key, plan) for plan in prepared.plans]
@@ -363,7 +406,7 @@ class VectorDestination(Destination):
         shadow.add(chunks, [(plan.draft.key, len(plan.draft.texts)) for plan in prepared.plans])
         return self._receipt(run, prepared, chunks, sum(len(plan.stale) for plan in prepared.plans))
 
-    def _receipt(self, run: Run, prepared: Prepared, chunks: Sequence[Chunk], deleted: int) -> Receipt:
+    def _receipt(self, run: Run, prepared: Prepared, chunks: Sequence[Chunk], deleted: int, cut: int = 0) -> Receipt:
         empty = sum(1 for plan in prepared.plans if not plan.draft.texts)
         if empty or prepared.superseded:
             run.countable = False
@@ -381,29 +424,8 @@ class VectorDestination(Destination):
             written=len(prepared.plans) - unchanged + prepared.superseded,
             unchanged=unchanged,
             rejected=prepared.rejected,
-            figures=bill.figures(),
+            figures=bill.figures() | ({"values_cut": cut} if cut else {}),
         )
-
-    def _apply(self, stream: str, shadow: Shadow) -> None:
-        """Bring a sealed shadow into the store: new and changed chunks first, then remove what is not in the new
-        generation. Every step can be repeated."""
-        store, written, removed = self.store, 0, 0
-        for page in shadow.chunks():
-            todo: Sequence[Chunk] = page
-            old: list[Stored] = []
-            if not store.replaces:
-                todo, old = unmatched(page, patiently(lambda page=page: store.stored(refs_of(page))))  # type: ignore[misc]
-            patiently(lambda todo=todo: store.upsert(todo))  # type: ignore[misc]
-            if old:
-                patiently(lambda old=old: store.delete(old))  # type: ignore[misc]
-            written += len(todo)
-        for found in store.scan(stream):
-            counts = shadow.seen(list({chunk.key for chunk in found}))
-            gone = [c for c in found if c.number is None or c.number >= counts.get(c.key, 0)]
-            if gone:
-                patiently(lambda gone=gone: store.delete(gone))  # type: ignore[misc]
-            removed += len(gone)
-        log.info("overwrite applied", extra={"stream": stream, "chunks_written": written, "chunks_deleted": removed})
 
 
 def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chunk]:
@@ -424,42 +446,10 @@ def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chun
                     digest,
                     draft.metadata_digest,
                     draft.document.metadata,
+                    draft.namespace,
                 )
             )
     return chunks
-
-
-def refs_of(chunks: Iterable[Chunk]) -> list[Ref]:
-    most: dict[str, Ref] = {}
-    for chunk in chunks:
-        count = max(chunk.number + 1, most[chunk.key].count if chunk.key in most else 0)
-        most[chunk.key] = Ref(chunk.key, chunk.stream, chunk.record_id, count)
-    return list(most.values())
-
-
-def unmatched(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
-    """Those of `chunks` that are not stored exactly as they are, and the stored rows that stand in the place of any."""
-    todo: list[Chunk] = []
-    old: list[Stored] = []
-    for chunk in chunks:
-        there = [s for s in stored.get(chunk.key, ()) if s.number == chunk.number]
-        exact = next((s for s in there if (s.digest, s.metadata_digest) == (chunk.digest, chunk.metadata_digest)), None)
-        if exact is None:
-            todo.append(chunk)
-        old.extend(s for s in there if s is not exact)
-    return todo, old
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """Call again after a `TransientError`, with growing waits: an overwrite that was begun should be finished."""
-    for attempt in range(1, TRIES):
-        try:
-            return call()
-        except TransientError as error:
-            wait_s = error.retry_after_s or 0.5 * 2**attempt
-            log.warning("the store is not ready", extra={"error": str(error), "wait_s": wait_s})
-            time.sleep(wait_s)
-    return call()
 
 
 def writable(folder: Path) -> bool:

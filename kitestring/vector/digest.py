@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from kitestring.json_codec import dumps_text
+
 LENGTH = 16
 """Bytes of a digest (32 hex characters): for a billion chunks the chance of a collision is below 1e-20."""
 
@@ -30,13 +32,5 @@ def metadata_digest(metadata: Mapping[str, Any]) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys: the same text for equal values. What JSON does not know is shown as `str` shows it."""
-    import orjson
-
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str).decode()
-    except (TypeError, ValueError):
-        # orjson takes neither lone surrogates nor integers beyond 64 bits; json takes both.
-        import json
-
-        return json.dumps(value, sort_keys=True, default=str)
+    """JSON with sorted keys: the same text for equal values."""
+    return dumps_text(value, sort_keys=True)

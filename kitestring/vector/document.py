@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitestring.errors import ConfigError, RecordError
+from kitestring.json_codec import without_surrogates
+from kitestring.paths import at
 from kitestring.types import DELETED_AT, Record, Stream
 from kitestring.vector.digest import canonical, digest
 from kitestring.vector.fieldpath import FieldPath
 from kitestring.vector.html import clean
 from kitestring.vector.processing import Processing
-from kitestring.vector.wellformed import well_formed, without_surrogates
+from kitestring.vector.record_key import former_key, former_text, record_id, record_key, stream_id
+from kitestring.vector.wellformed import well_formed, well_named
 
-NOT_FOUND = "__not_found__"
-"""What stands in `_ab_record_id` for a primary key field that a record lacks (Airbyte's word)."""
+LONG_TEXT = 60_000
+"""Bytes. Where no metadata fields are chosen, what is embedded is metadata too, as with Airbyte, and so repeated in
+every chunk of the record. A text above this fits no row whole: of it the metadata hold the beginning."""
 
-LONG_TEXT = 1000
-"""Characters. Where all fields are text and metadata at once, a string above this is text only: repeating it in every
-chunk of a record multiplies the size of the collection."""
+BEGINNING = 1_000
+"""Characters of a text that is too long."""
+
+OURS = frozenset({"_ab_stream", "_ab_record_id"})
+"""Metadata of ours: a record's field of such a name is kept under another."""
 
 URL_FIELDS = ("html_url", "web_url", "webUrl", "permalink", "public_url", "source_url", "url", "link", "href")
 UPDATED_FIELDS = (
@@ -32,9 +38,10 @@ UPDATED_FIELDS = (
 class Document:
     """One record, ready to be cut and embedded.
 
-    `record_id` is Airbyte's `_ab_record_id`, `key` the unambiguous identity that chunk ids begin with. `text` may be
-    empty: the record is there, but holds nothing to search. `metadata` is JSON and holds `_ab_stream` and, where the
-    stream has a primary key, `_ab_record_id`.
+    `record_id` is Airbyte's `_ab_record_id`, `key` the unambiguous identity that chunk ids begin with, `former_key` the
+    one that an earlier version gave the record, where that was another. `text` may be empty: the record is there, but
+    holds nothing to search. `metadata` is JSON (decimals and whole numbers of any size aside) and holds `_ab_stream`
+    and, where the stream has a primary key, `_ab_record_id`; of `cut` fields it holds the beginning only.
     """
 
     record_id: str
@@ -43,39 +50,17 @@ class Document:
     metadata: dict[str, Any]
     updated_at: str | None = None
     url: str | None = None
-
-
-def stream_id(stream: Stream) -> str:
-    """Airbyte's `_ab_stream`: the name, or `{namespace}_{name}`."""
-    return f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
-
-
-def record_id(stream: Stream, values: Sequence[Any]) -> str:
-    """Airbyte's `_ab_record_id`: `{_ab_stream}_{value}_{value}`; `values` are the primary key's in its order."""
-    return "_".join([stream_id(stream), *(NOT_FOUND if value is None else str(value) for value in values)])
-
-
-def record_key(stream: Stream, values: Sequence[Any]) -> str:
-    """32 hex characters that only this record of this stream has; `values` are the primary key's in its order.
-
-    Unlike `record_id` it keeps (a_b, c) and (a, b_c) apart. A whole number and its text are one key (7 and "7"), since
-    sources are not of one mind about the type of an id.
-    """
-    return digest("record", stream.namespace or "", stream.name, *(key_text(value) for value in values))
-
-
-def key_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if type(value) is int else canonical(value)
+    former_key: str | None = None
+    cut: int = 0
 
 
 class Documents:
     """Turns the records of one stream into documents."""
 
-    def __init__(self, processing: Processing, stream: Stream) -> None:
+    def __init__(self, processing: Processing, stream: Stream, omit_text: bool = False) -> None:
         self.processing = processing
         self.stream = stream
+        self.omit_text = omit_text
         self.stream_id = stream_id(stream)
         self.text_paths = [FieldPath.parse(text) for text in processing.text_fields]
         self.metadata_paths = [FieldPath.parse(text) for text in processing.metadata_fields]
@@ -102,10 +87,11 @@ class Documents:
             )
 
     def of(self, record: Record) -> Document:
-        """The record's document. `RecordError` when it has none of the text fields, or not all of its primary key."""
-        key, name = self._identity(record)
+        """The record's document. `RecordError` when it has none of the text fields, or not all of its primary key;
+        `TooDeepError` or `RecursionError` when it is nested too deeply."""
+        key, former_key, name = self._identity(record)
         text = self._text(record)
-        metadata = {without_surrogates(k): well_formed(v) for k, v in self._metadata(record).items()}
+        metadata, cut = self._metadata(record)
         url = self._url(record)
         updated_at = self._updated_at(record)
         if url is not None:
@@ -115,13 +101,15 @@ class Documents:
         metadata["_ab_stream"] = self.stream_id
         if self.stream.primary_key:
             metadata["_ab_record_id"] = name
-        return Document(name, key, text, metadata, updated_at, url)
+        return Document(name, key, text, metadata, updated_at, url, former_key, cut)
 
-    def _identity(self, record: Record) -> tuple[str, str]:
-        values = [leaf(record, path) for path in self.stream.primary_key]
+    def _identity(self, record: Record) -> tuple[str, str | None, str]:
+        values = [at(record, path) for path in self.stream.primary_key]
         name = without_surrogates(record_id(self.stream, values))
         if values and None not in values:
-            return record_key(self.stream, values), name
+            if self.stream.write.replace and self.stream.write.keep == "all":  # each version is a record of its own
+                return digest("version", record_key(self.stream, values), canonical(record)), None, name
+            return record_key(self.stream, values), former_key(self.stream, values), name
         if values and self.stream.write.keep == "latest":
             missing = next(
                 ".".join(p) for p, value in zip(self.stream.primary_key, values, strict=True) if value is None
@@ -132,10 +120,10 @@ class Documents:
                 field=missing,
             )
         # Without a key the content is the identity: writing the same record again after a crash adds no second copy.
-        return digest("content", self.stream.namespace or "", self.stream.name, canonical(record)), name
+        return *content_keys(self.stream, record), name
 
     def _text(self, record: Record) -> str:
-        fields = self._selected(record, self.text_paths)
+        fields = well_named(self._selected(record, self.text_paths).items(), self.renamed)
         if not fields:
             names = ", ".join(path.text for path in self.text_paths) or "any field"
             raise RecordError(
@@ -150,29 +138,49 @@ class Documents:
         parts = (plain(value) for value in fields.values())
         return without_surrogates("\n\n".join(part for part in parts if part))
 
-    def _metadata(self, record: Record) -> dict[str, Any]:
+    def _metadata(self, record: Record) -> tuple[dict[str, Any], int]:
+        """The metadata, and how many texts were cut in them. Without chosen fields: all fields, as with Airbyte."""
+        cut = 0
         if self.metadata_paths:
-            return self._selected(record, self.metadata_paths)
+            fields = self._selected(record, self.metadata_paths)
+        elif self.omit_text:
+            fields = self._without_text(record)
+        else:
+            fields = dict(record)
+            for name, value in record.items():
+                if isinstance(value, str) and self._too_long(record, name, value):
+                    fields[name] = value[:BEGINNING]
+                    cut += 1
+        if record.get(DELETED_AT) is not None:
+            fields.setdefault(DELETED_AT, record[DELETED_AT])
+        named = well_named(fields.items(), self.renamed, OURS)
+        return {name: well_formed(value) for name, value in named.items()}, cut
+
+    def _too_long(self, record: Record, name: str, value: str) -> bool:
+        """Whether a text is embedded, so that nothing is lost, and too long to be repeated."""
+        if len(value) * 4 <= LONG_TEXT or len(value.encode("utf-8", "surrogatepass")) <= LONG_TEXT:
+            return False
+        return not self.text_paths or any((name,) in path.matches(record) for path in self.text_paths)
+
+    def _without_text(self, record: Record) -> Record:
+        """The fields that are not embedded; where all are, those that are no long texts."""
         if not self.text_paths:
-            return self._rename({k: v for k, v in record.items() if not (isinstance(v, str) and len(v) > LONG_TEXT)})
-        kept: dict[str, Any] = dict(record)
+            return {k: v for k, v in record.items() if not (isinstance(v, str) and len(v) > BEGINNING)}
+        kept = dict(record)
         for path in self.text_paths:
             for place in path.matches(record):
                 kept = without(kept, place)
-        return self._rename(kept)
+        return kept
 
     def _selected(self, record: Record, paths: list[FieldPath]) -> dict[str, Any]:
         if not paths:
-            return self._rename(record)
-        found: dict[str, Any] = {}
+            return dict(record)
+        selected: dict[str, Any] = {}
         for path in paths:
             values = path.values(record)
             if values:
-                found[path.text] = values if len(values) > 1 else values[0]
-        return self._rename(found)
-
-    def _rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return {self.renamed.get(name, name): value for name, value in fields.items()}
+                selected[path.text] = values if len(values) > 1 else values[0]
+        return selected
 
     def _url(self, record: Record) -> str | None:
         if self.url_path is not None:
@@ -191,15 +199,6 @@ class Documents:
             if value is not None and not isinstance(value, bool | dict | list):
                 return without_surrogates(str(value))
         return None
-
-
-def leaf(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = record
-    for part in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
 
 
 def first_text(values: list[Any]) -> str | None:
@@ -268,4 +267,8 @@ def shortened(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-__all__ = ["Document", "Documents", "record_id", "record_key", "stream_id"]
+def content_keys(stream: Stream, record: Record) -> tuple[str, str | None]:
+    """The key of a record without a primary key, from its content; and the former one, where that was another."""
+    parts = ("content", stream.namespace or "", stream.name)
+    key, former = digest(*parts, canonical(record)), digest(*parts, former_text(record))
+    return key, None if former == key else former

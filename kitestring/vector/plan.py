@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kitestring.types import Record
 from kitestring.vector.document import Document
@@ -24,10 +24,17 @@ class Draft:
     texts: list[str]
     digests: list[str]
     metadata_digest: str
+    namespace: str = ""
 
     @property
     def ref(self) -> Ref:
         return Ref(self.key, self.stream, self.document.record_id, len(self.texts))
+
+    @property
+    def former_ref(self) -> Ref | None:
+        """Where a version before this one stored the record under another key."""
+        key = self.document.former_key
+        return None if key is None else replace(self.ref, key=key, former=True)
 
 
 @dataclass(slots=True)

@@ -120,7 +120,7 @@ class Processing(Config):
         default_factory=list,
         title="Fields to store as metadata",
         description="The fields stored beside every chunk, to filter by and to show: names or paths. None means all"
-        " fields except those that are embedded as text.",
+        " fields, those that are embedded too, as Airbyte does.",
         examples=["age", "user", "user.name"],
         order=3,
         always_show=True,

@@ -17,10 +17,10 @@ from pydantic import ConfigDict, PrivateAttr
 
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, TransientError
+from kitestring.json_codec import without_surrogates
 from kitestring.vector.allowance import Allowance
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.encoding import Encoding
-from kitestring.vector.wellformed import without_surrogates
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitestring.batch import Batch
 from kitestring.errors import RecordError
+from kitestring.json_codec import TooDeepError
 from kitestring.types import Record, Reject, Stream
 from kitestring.vector.digest import digest, metadata_digest, text_digest
 from kitestring.vector.document import Documents
@@ -54,7 +55,7 @@ class Run:
 
     def __init__(self, stream: Stream, processing: Processing, embedder: Embedder, omit_text: bool) -> None:
         self.stream = stream
-        self.documents = Documents(processing, stream)
+        self.documents = Documents(processing, stream, omit_text)
         self.splitter = Splitter(processing, embedder)
         self.embedder = embedder
         self.omit_text = omit_text
@@ -75,6 +76,10 @@ class Run:
         """The stream's name in the store (`_ab_stream`)."""
         return self.documents.stream_id
 
+    @property
+    def namespace(self) -> str:
+        return self.stream.namespace or ""
+
     def note(self, keys: Collection[str]) -> None:
         """These records were written, or may have been in part."""
         if self.written is not None:
@@ -94,6 +99,9 @@ class Run:
             except RecordError as error:
                 rejected.append(Reject(row, error.message))
                 continue
+            except (TooDeepError, RecursionError):
+                rejected.append(Reject(row, "the record is nested more deeply than a text or metadata can be"))
+                continue
             drafts.pop(draft.key, None)  # the last version stands where it arrived
             drafts[draft.key] = draft
         return list(drafts.values()), rejected, len(rows) - len(rejected) - len(drafts)
@@ -106,14 +114,15 @@ class Run:
         model, chunking = self.embedder.model_name, self.splitter.chunking
         if self.reads_records and texts:
             chunking += self.embedder.embed_records([record], texts[:1])[0].tobytes().hex()
-        # In `append` every record stands by itself, however often its key comes.
-        key = uuid.uuid4().hex if self.stream.write.appends else document.key
+        if self.stream.write.appends:  # every record stands by itself, however often its key comes
+            document.key, document.former_key = uuid.uuid4().hex, None
         return Draft(
-            key,
+            document.key,
             self.name,
             record,
             document,
             texts,
             [self.model + text_digest(model, chunking, text) for text in texts],
             metadata_digest({"metadata": document.metadata, "text": not self.omit_text}),
+            self.namespace,
         )

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.errors import ConfigError
+from kitestring.json_codec import dumps, loads
 from kitestring.vector.store import Chunk, Stored
 
 TABLES = """
 create table if not exists chunk (
     key text not null, number integer not null, stream text not null, record_id text not null, text text not null,
-    vector blob not null, digest text not null, metadata_digest text not null, metadata blob not null);
+    vector blob not null, digest text not null, metadata_digest text not null, metadata blob not null, namespace text);
 create unique index if not exists chunk_identity on chunk (key, number);
 create table if not exists seen (key text primary key, count integer not null) without rowid;
+create table if not exists mark (key text primary key, deleted_at text not null) without rowid;
 create table if not exists seal (sealed integer primary key);
 """
 # SQLite's limit of host parameters was 999 before version 3.32 (https://www.sqlite.org/limits.html).
@@ -44,6 +46,8 @@ class Shadow:
             self._db.execute("begin exclusive")  # from here on no other process gets in
             for statement in TABLES.strip().rstrip(";").split(";"):
                 self._db.execute(statement)
+            if "namespace" not in {row[1] for row in self._db.execute("pragma table_info(chunk)")}:
+                self._db.execute("alter table chunk add column namespace text")  # a file of an earlier version
             self._db.execute("commit")
         except (OSError, sqlite3.Error) as error:
             raise self._error(error) from error
@@ -54,24 +58,50 @@ class Shadow:
         with self._writing():
             self._db.execute("delete from chunk")
             self._db.execute("delete from seen")
+            self._db.execute("delete from mark")
             self._db.execute("delete from seal")
 
     def add(self, chunks: Sequence[Chunk], counts: Iterable[tuple[str, int]]) -> None:
         """Keep these chunks, and that these records have so many chunks now (0: none), in one step."""
-        import orjson
-
         rows = [
             (c.key, c.number, c.stream, c.record_id, c.text, c.vector.tobytes(), c.digest, c.metadata_digest,
-             orjson.dumps(dict(c.metadata), default=str, option=orjson.OPT_NON_STR_KEYS))
+             dumps(dict(c.metadata)), c.namespace)
             for c in chunks
         ]  # fmt: skip
         counts = list(counts)
         with self._writing():
-            if self.batches:  # a record that came before with a longer text leaves no tail
+            if self.batches:  # a record that came before with a longer text leaves no tail, and is not deleted any more
                 self._db.executemany("delete from chunk where key = ? and number >= ?", counts)
-            self._db.executemany("insert or replace into chunk values (?,?,?,?,?,?,?,?,?)", rows)
+                self._db.executemany("delete from mark where key = ?", [(key,) for key, _ in counts])
+            self._db.executemany("insert or replace into chunk values (?,?,?,?,?,?,?,?,?,?)", rows)
             self._db.executemany("insert or replace into seen values (?,?)", counts)
         self.batches += 1
+
+    def discard(self, keys: Sequence[str]) -> int:
+        """Take these records out of the new generation again. Returns how many were in it."""
+        seen = self.seen(keys)
+        with self._writing():
+            for table in ("chunk", "seen", "mark"):
+                self._db.executemany(f"delete from {table} where key = ?", [(key,) for key in seen])  # noqa: S608
+        return len(seen)
+
+    def mark(self, keys: Sequence[str], deleted_at: str) -> int:
+        """These records are deleted, and stay in the new generation with a mark. Returns how many had none so far."""
+        seen = self.seen(keys)
+        with self._writing():
+            before = self._db.execute("select count(*) from mark").fetchone()[0]
+            self._db.executemany("insert or ignore into mark values (?,?)", [(key, deleted_at) for key in seen])
+            return int(self._db.execute("select count(*) from mark").fetchone()[0] - before)
+
+    def marks(self) -> dict[str, tuple[str, int]]:
+        """When each marked record was deleted, and how many chunks it has."""
+        query = "select mark.key, deleted_at, count from mark join seen on mark.key = seen.key"
+        return {key: (deleted_at, count) for key, deleted_at, count in self._db.execute(query)}
+
+    def holds(self, stream: str) -> bool:
+        """Whether what is in it is of this stream."""
+        row = self._db.execute("select stream from chunk limit 1").fetchone()
+        return row is None or row[0] == stream
 
     def stored(self, keys: Sequence[str]) -> dict[str, list[Stored]]:
         """The chunks that wait here for these records; `row` is the rowid, good for `vectors`."""
@@ -105,7 +135,6 @@ class Shadow:
     def chunks(self, page: int = 1_000) -> Iterator[list[Chunk]]:
         """Everything that has to be written, in pages."""
         import numpy as np
-        import orjson
 
         last = 0
         while True:
@@ -117,8 +146,9 @@ class Shadow:
             last = rows[-1][0]
             yield [
                 Chunk(key, number, stream, record_id, text, np.frombuffer(vector, dtype=np.float32), digest,
-                      metadata_digest, orjson.loads(metadata))
-                for _, key, number, stream, record_id, text, vector, digest, metadata_digest, metadata in rows
+                      metadata_digest, loads(metadata), namespace)
+                for _, key, number, stream, record_id, text, vector, digest, metadata_digest, metadata, namespace
+                in rows
             ]  # fmt: skip
 
     def seal(self) -> None:

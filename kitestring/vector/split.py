@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kitestring.json_codec import without_surrogates
 from kitestring.vector.marks import Marks, marks
 from kitestring.vector.processing import Processing
 from kitestring.vector.ruler import Ruler
 from kitestring.vector.separators import Separator, separators
-from kitestring.vector.wellformed import without_surrogates
 
 if TYPE_CHECKING:
     from kitestring.vector.embedder import Embedder

@@ -1,28 +1,61 @@
-"""Text that UTF-8 can hold."""
+"""Values and names that UTF-8, JSON and every vector store can hold."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
+from kitestring.json_codec import dumps_text, plain, without_surrogates
+from kitestring.names import distinct
 
-def without_surrogates(text: str) -> str:
-    """`text` with every lone surrogate replaced by U+FFFD: neither UTF-8 nor any store can hold one."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A pair that was split in two code points is put together on the way.
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+NONE_RENAMED: Mapping[str, str] = {}
+MAX_LEVELS = 32
+"""Levels of nesting kept as they are; what lies deeper becomes a JSON text."""
 
 
-def well_formed(value: Any) -> Any:
-    """A JSON value without lone surrogates at any depth."""
+def well_formed(value: Any, level: int = 0) -> Any:
+    """A value as JSON has it: no lone surrogate at any depth, dates and bytes as texts, NaN and infinity as words.
+
+    Whole numbers of any size and decimals stay as they are. `TooDeepError` where even a JSON text cannot hold it.
+    """
     if isinstance(value, str):
         return without_surrogates(value)
-    if isinstance(value, dict):
-        return {without_surrogates(str(name)): well_formed(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [well_formed(inner) for inner in value]
-    return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else word(value)
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else word(value)
+    if isinstance(value, Mapping):
+        if level >= MAX_LEVELS:
+            return dumps_text(value)
+        return well_named((name, well_formed(inner, level + 1)) for name, inner in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return dumps_text(value) if level >= MAX_LEVELS else [well_formed(inner, level + 1) for inner in value]
+    return well_formed(plain(value), level)
+
+
+def word(value: float | Decimal) -> str:
+    """The text for what is no number."""
+    is_nan = value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
+    return "NaN" if is_nan else "Infinity" if value > 0 else "-Infinity"
+
+
+def well_named(
+    items: Iterable[tuple[Any, Any]], renamed: Mapping[str, str] = NONE_RENAMED, reserved: Collection[str] = ()
+) -> dict[str, Any]:
+    """Fields under names that are texts without lone surrogates, or under new names, and all of them: of names that
+    fall together, or are `reserved`, one is marked (`names.py`)."""
+    fields = list(items)
+    if all(type(name) is str and name.isascii() and name not in renamed and name not in reserved for name, _ in fields):
+        return dict(fields)
+    forms = {original(name): without_surrogates(str(renamed.get(name, name))) for name, _ in fields}
+    names = distinct(forms, forms.__getitem__, reserved=reserved)
+    return {names[original(name)]: inner for name, inner in fields}
+
+
+def original(name: Any) -> str:
+    """A name as a text that no other name of the same object has: the number 1 is not the text "1"."""
+    return name if isinstance(name, str) else f"\0{type(name).__name__} {name}"

@@ -9,6 +9,9 @@ import itertools
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
+from kitestring.names import mark
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Receipt, Stream, SyncMode
 
@@ -202,11 +206,15 @@ def test_values_that_do_not_fit_never_fail_a_sync(config: dict[str, Any]) -> Non
     with opened(config, **wanted) as destination:
         receipt = put(destination, records)
         assert (receipt.written, list(receipt.rejected)) == (5, [])
+        assert receipt.figures["values_cut"] == 5  # huge, list; number; status of 70,000 bytes; number with a fraction
         assert put(destination, records).unchanged == 5
         found = {row["_ab_record_id"]: row for row in rows(destination)}
         assert found["things_1"]["small"] == "kept"
         assert found["things_1"]["huge"].startswith("éé")
-        assert found["things_2"]["nan"] is None
+        assert (found["things_2"]["nan"], found["things_2"]["infinite"]) == ("NaN", "-Infinity")
+        assert found["things_2"]["number"] is None or found["things_2"]["number"] == 0  # a server of 2.3 has no null
+        assert found["things_2"][f"number_{mark('number')}"] == str(2**80)
+        assert found["things_5"][f"_ab_stream_{mark('_ab_stream')}"] == "mine"
         assert found["things_3"]["number"] == 12
         assert found["things_4"]["flag"] is True
         assert found["things_5"]["_chunk_number"] == "mine"
@@ -246,7 +254,7 @@ def test_a_collection_that_the_user_made_is_used_as_it_is(config: dict[str, Any]
         assert texts(destination, "body") == {"1": PARTS[:1], "2": ["b"]}
         assert destination.search("b", where={"status": "old"})[0]["text"] == "b"
         assert destination.count(things()) == 2
-        put(destination, [{"id": 2, "text": "bb"}, {"id": 3, "text": "c"}], things("overwrite"))
+        put(destination, [{"id": 2, "text": "bb"}, {"id": 3, "text": "c"}], things("overwrite_dedup"))
         assert texts(destination, "body") == {"2": ["bb"], "3": ["c"]}
         destination.delete(things(), [(2,)])
         assert texts(destination, "body") == {"3": ["c"]}
@@ -339,10 +347,10 @@ def test_check_creates_nothing(config: dict[str, Any]) -> None:
 def test_an_overwrite_leaves_other_streams_and_an_abort_leaves_all(config: dict[str, Any]) -> None:
     with opened(config) as destination:
         put(destination, [{"id": 1, "text": "kept"}], things(name="others"))
-        put(destination, [{"id": 1, "text": LONG}, {"id": 2, "text": "b"}], things("overwrite"))
-        put(destination, [{"id": 2, "text": "b"}, {"id": 3, "text": "c"}], things("overwrite"))
+        put(destination, [{"id": 1, "text": LONG}, {"id": 2, "text": "b"}], things("overwrite_dedup"))
+        put(destination, [{"id": 2, "text": "b"}, {"id": 3, "text": "c"}], things("overwrite_dedup"))
         assert texts(destination) == {"2": ["b"], "3": ["c"]}
-        stream = things("overwrite")
+        stream = things("overwrite_dedup")
         destination.begin(stream)
         destination.write(stream, destination.prepare(stream, Batch("things", rows=[{"id": 4, "text": "never"}])))
         destination.abort(stream)
@@ -417,3 +425,143 @@ def test_a_dry_run_makes_nothing(config: dict[str, Any]) -> None:
         figures = destination.estimate(things(), Batch("things", rows=[{"id": 1, "text": LONG}]))
         assert figures["chunks_embedded"] == 3
         assert not destination.store.client.has_collection(config["indexing"]["collection"])
+
+
+def stored_as(
+    config: dict[str, Any], records: list[dict[str, Any]], stream: Stream | None = None
+) -> list[dict[str, Any]]:
+    with opened(config) as destination:
+        assert put(destination, records, stream).written == len(records)
+        return sorted(rows(destination), key=lambda row: str(row["_ab_record_id"]))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_fields_whose_names_fall_together_are_both_kept_and_found(config: dict[str, Any], order: int) -> None:
+    fields = [("id", 5), ("_id", "mongo"), ("vector", "V"), ("_vector", "W"), ("_ab_stream", "mine"), ("text", "one")]
+    both = dict(fields[::order])
+    plain = [{"id": 6, "text": "two"}, {"_id": "only", "id": 7, "text": "three"}, {"id": 8, "text": "4", "é ü": 9}]
+    first = stored_as(config, [both, *plain])[0]
+    assert (first["_id"], first["_vector"], first["_ab_stream"]) == ("mongo", "W", "things")
+    assert (first[f"_id_{mark('id')}"], first[f"_vector_{mark('vector')}"]) == (5, "V")
+    assert first[f"_ab_stream_{mark('_ab_stream')}"] == "mine"
+    with opened(config) as destination:
+        for number, text in ((5, "one"), (6, "two"), (7, "three")):
+            for where in ({"id": number}, {"id": [number, -1]}, {"id": {"gte": number, "lt": number + 1}}):
+                assert [hit["text"] for hit in destination.search("x", where=where)] == [text], where
+        assert [hit["text"] for hit in destination.search("x", where={"_id": "mongo"})] == ["one"]
+        assert [hit["text"] for hit in destination.search("x", where={"é ü": 9})] == ["4"]
+
+
+def test_numbers_keep_all_digits(config: dict[str, Any]) -> None:
+    exact, big = Decimal("12345678901234567.891"), Decimal("1e400")
+    records = [
+        {"id": Decimal(12345678901234567891), "text": "a", "price": exact, "big": big, "half": Decimal("0.5")},
+        {"id": Decimal(12345678901234567892), "text": "b", "price": Decimal(2**60 + 1), "half": -0.0},
+    ]
+    first, second = stored_as(config, records)
+    assert (first["_id"], second["_id"]) == ("12345678901234567891", "12345678901234567892")
+    assert (first["price"], first["big"], first["half"]) == ("12345678901234567.891", "1E+400", 0.5)
+    assert (second["price"], str(second["half"])) == (2**60 + 1, "-0.0")
+    with opened(config) as destination:
+        hits = destination.search("x", where={"price": exact})
+        assert [hit["text"] for hit in hits] == ["a"]
+
+
+def test_values_of_every_kind_arrive_or_their_record_is_rejected(config: dict[str, Any]) -> None:
+    deep: list[Any] = []
+    for _ in range(1_500):
+        deep = [deep]
+    records = [
+        {"id": 1, "text": "nul \0 inside", "nul": "a\0b", "bytes": b"\xff", "day": date(2026, 1, 2), "lone": "\ud800"},
+        {"id": 2, "text": "deep", "deep": deep},
+        {"id": 3, "text": "word " * 30_000, "true": True, "null": None},
+    ]
+    with opened(config) as destination:
+        receipt = put(destination, records)
+        assert receipt.written == 2
+        assert [(reject.record["id"], "nested" in reject.reason) for reject in receipt.rejected] == [(2, True)]
+        found = {row["_ab_record_id"]: row for row in rows(destination, "chunk_number == 0")}
+    first, third = found["things_1"], found["things_3"]
+    assert (first["text"], first["nul"]) == ("nul \0 inside", "a\0b")
+    assert (first["bytes"], first["day"], first["lone"]) == ("/w==", "2026-01-02", "\ufffd")
+    assert (third["true"], third["null"]) == (True, None)
+
+
+def test_a_number_and_its_text_are_two_records(config: dict[str, Any]) -> None:
+    stored_as(config, [{"id": 1, "text": "number"}, {"id": "1", "text": "text"}, {"id": True, "text": "truth"}])
+    with opened(config) as destination:
+        assert destination.count(things()) == 3
+        receipt = destination.delete(things(), [("1",), ("2",)])
+        assert (receipt.deleted, receipt.unchanged, receipt.figures["chunks_deleted"]) == (1, 1, 1)
+        assert sorted(row["text"] for row in rows(destination)) == ["number", "truth"]
+
+
+@pytest.mark.parametrize("mode", ["append", "append_dedup", "overwrite_dedup"])
+def test_streams_of_two_namespaces_with_one_name_are_refused_before_anything_is_written(
+    config: dict[str, Any], mode: str
+) -> None:
+    first = Stream("b_c", namespace="a", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
+    second = Stream("c", namespace="a_b", primary_key=(("id",),), write=WRITES[mode])
+    stored_as(config, [{"id": 1, "text": "first"}], first)
+    with opened(config) as destination, pytest.raises(ConfigError, match=r"a_b\.c would be stored as a_b_c.*a\.b_c"):
+        destination.begin(second)
+    with opened(config) as destination:
+        assert put(destination, [{"id": 1, "text": "first"}], first).unchanged == 1
+        assert put(destination, [{"id": 9, "text": "other"}], things(name="a_b")).written == 1
+
+
+def test_a_deleted_record_can_be_marked_and_is_not_found_until_it_comes_again(config: dict[str, Any]) -> None:
+    stream = things("soft_delete")
+    records = [{"id": 1, "text": LONG, "status": "new", "list": [1]}, {"id": 2, "text": "two"}]
+    with opened(config) as destination:
+        put(destination, records, stream)
+        before = {row["text"]: row for row in rows(destination)}
+        assert destination.mark(stream, {(1,): "2026-01-02T00:00:00Z", (9,): "2026"}) == Receipt(deleted=1, unchanged=1)
+        assert destination.mark(stream, {(1,): "2026-03-04T00:00:00Z"}) == Receipt(unchanged=1)
+        assert destination.count(stream) == 1
+        assert [hit["text"] for hit in destination.search(PARTS[0], limit=1)] == ["two"]
+        assert len(destination.search(PARTS[0], limit=10)) == 1
+        found = destination.search(PARTS[0], limit=10, include_deleted=True)
+        assert {hit["_ab_cdc_deleted_at"] for hit in found if hit["record_id"] == "things_1"} == {
+            "2026-01-02T00:00:00Z"
+        }
+        assert {hit["text"] for hit in found} == {*PARTS, "two"}
+        marked = {row["text"]: row for row in rows(destination)}
+        for text in PARTS:
+            assert {**before[text], "_ab_cdc_deleted_at": 0, "_ks_metadata_digest": 0} == {
+                **marked[text], "_ab_cdc_deleted_at": 0, "_ks_metadata_digest": 0,
+            }  # fmt: skip
+        receipt = put(destination, records[:1], stream)
+        assert (receipt.written, receipt.figures["chunks_embedded"]) == (1, 0)
+        assert destination.count(stream) == 2
+        assert {hit["text"] for hit in destination.search(PARTS[0], limit=10)} == {*PARTS, "two"}
+        assert {row["text"]: row for row in rows(destination)} == before
+
+
+def test_types_of_scalar_fields_come_from_the_schemas_of_all_streams(config: dict[str, Any]) -> None:
+    config["indexing"]["scalar_fields"] = ["status", "organization_id", "price", "flag", "mixed", "id"]
+    kinds = {"organization_id": ["null", "integer"], "price": "number", "flag": "boolean", "id": "integer"}
+    tickets = replace(things(), schema={"properties": {
+        **{name: {"type": kind} for name, kind in kinds.items()}, "text": {"type": "string"},
+        "status": {"anyOf": [{"type": "string"}]},
+        "mixed": {"type": ["string", "integer"]}}})  # fmt: skip
+    articles = replace(things(name="articles"), schema={"properties": {"text": {"type": "string"}}})
+    record = {"id": 1, "text": "a", "status": "new", "organization_id": 360033549136, "price": 1.5, "mixed": 7}
+    with opened(config) as destination:
+        destination.expect([articles, tickets])
+        destination.begin(articles)
+        put(
+            destination, [record, {"id": 2, "text": "b", "mixed": "7"}, {"id": 3, "text": "c", "price": "n/a"}], tickets
+        )
+        kinds = {name: field.type for name, field in destination.store.layout.fields.items()}  # type: ignore[attr-defined]
+        assert {name: kinds.get(name) for name in ("status", "organization_id", "price", "flag", "mixed", "_id")} == {
+            "status": "VARCHAR", "organization_id": "INT64", "price": "DOUBLE", "flag": "BOOL", "mixed": None,
+            "_id": "INT64",
+        }  # fmt: skip
+        for where in (
+            'status == "new" and organization_id == 360033549136',
+            {"organization_id": 360033549136}, {"organization_id": "360033549136"}, {"id": 1}, {"mixed": 7},
+        ):  # fmt: skip
+            assert [hit["text"] for hit in destination.search("x", where=where)] == ["a"], where
+        assert [hit["text"] for hit in destination.search("x", where={"mixed": "7"})] == ["b"]
+        assert [hit["text"] for hit in destination.search("x", where={"price": "n/a"})] == ["c"]

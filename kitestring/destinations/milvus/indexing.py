@@ -68,8 +68,10 @@ class Index(Config):
         return {**defaults.get(self.type, {}), **self.params}
 
 
-ScalarType = Literal["VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
-RESERVED = frozenset({"_ab_stream", "_ab_record_id", "_ks_key", "_ks_digest", "_ks_metadata_digest", "chunk_number"})
+ScalarType = Literal["AUTO", "VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
+RESERVED = frozenset(
+    {"_ab_stream", "_ab_record_id", "_ks_key", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "chunk_number"}
+)
 """What we store beside every chunk, besides the record's metadata."""
 
 
@@ -116,7 +118,8 @@ class Indexing(Config):
         default_factory=dict,
         title="Scalar fields",
         description="Metadata to keep in typed, indexed columns of a collection that is created, because searches"
-        " filter by them: names (VARCHAR), or name and type (VARCHAR, INT64, DOUBLE, BOOL, JSON).",
+        " filter by them: names, or name and type (VARCHAR, INT64, DOUBLE, BOOL, JSON; AUTO, as without a type, is the"
+        " type that the streams' schemas give the field).",
         examples=[["status", "organization_id"], {"status": "VARCHAR", "organization_id": "INT64"}],
         order=9,
     )
@@ -156,8 +159,8 @@ class Indexing(Config):
 
     @field_validator("scalar_fields", mode="before")
     @classmethod
-    def _names_are_varchar(cls, fields: Any) -> Any:
-        return dict.fromkeys(fields, "VARCHAR") if isinstance(fields, list) else fields
+    def _names_have_types(cls, fields: Any) -> Any:
+        return dict.fromkeys(fields, "AUTO") if isinstance(fields, list) else fields
 
     @model_validator(mode="after")
     def _fields_are_apart(self) -> Self:
@@ -167,7 +170,8 @@ class Indexing(Config):
                 raise ValueError(f"the field name {name} is used twice; choose another one")
         if self.partition_key and self.partition_key not in {"_ab_stream", *self.scalar_fields}:
             raise ValueError(f"partition_key {self.partition_key} is not among scalar_fields")
-        if self.partition_key and self.scalar_fields.get(self.partition_key, "VARCHAR") not in ("VARCHAR", "INT64"):
+        kind = self.scalar_fields.get(self.partition_key, "VARCHAR") if self.partition_key else "VARCHAR"
+        if kind not in ("AUTO", "VARCHAR", "INT64"):
             raise ValueError("a partition key is VARCHAR or INT64")
         return self
 

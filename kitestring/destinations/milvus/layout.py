@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus.indexing import RESERVED, Indexing
 from kitestring.errors import ConfigError
+from kitestring.names import distinct
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -24,6 +25,7 @@ OURS = {
     "_ks_key": 64,
     "_ks_digest": 64,
     "_ks_metadata_digest": 64,
+    "_ks_namespace": 1_024,
 }
 
 
@@ -77,12 +79,14 @@ class Layout:
             return chunk_id
         return hashlib.blake2b(chunk_id.encode(), digest_size=min(32, self.primary.room // 2)).hexdigest()
 
-    def stored_name(self, name: str) -> str:
-        """The name under which a metadata field is stored: with `_` in front where it would fall on a field of ours."""
+    def stored_names(self, names: Collection[str]) -> dict[str, str]:
+        """The names under which the metadata fields of one record are stored, no two alike."""
+        return distinct(names, self.free_name)
+
+    def free_name(self, name: str) -> str:
+        """The name with `_` in front where it would fall on a field of ours."""
         taken = {self.primary.name, self.vector.name, self.text, self.sparse, "$meta"}
-        while name in taken or (name in RESERVED and name not in ("_ab_stream", "_ab_record_id")):
-            name = f"_{name}"
-        return name
+        return free_name(name, taken)
 
     def fit(self, dimension: int, where: str) -> None:
         """`ConfigError` where vectors of this dimension, or chunks at all, cannot be stored in it."""
@@ -111,6 +115,12 @@ class Layout:
                 hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest"
                 " and _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
             )
+
+
+def free_name(name: str, taken: Collection[str | None]) -> str:
+    while name in taken or (name in RESERVED and name not in ("_ab_stream", "_ab_record_id")):
+        name = f"_{name}"
+    return name
 
 
 def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: float) -> Layout:
@@ -177,9 +187,16 @@ def metric_of(client: MilvusClient, collection: str, vector_field: str, timeout:
 
 
 def create(
-    client: MilvusClient, collection: str, indexing: Indexing, dimension: int, *, text: bool, lite: bool
+    client: MilvusClient,
+    collection: str,
+    indexing: Indexing,
+    dimension: int,
+    columns: Mapping[str, str],
+    *,
+    text: bool,
+    lite: bool,
 ) -> None:
-    """Create a collection with our layout, indexed and loaded."""
+    """Create a collection with our layout, indexed and loaded. `columns`: the types of the scalar fields."""
     from pymilvus import DataType, Function, FunctionType
 
     schema: CollectionSchema = client.create_schema(
@@ -194,7 +211,10 @@ def create(
     for name, room in OURS.items():
         schema.add_field(name, DataType.VARCHAR, max_length=room, **({"is_partition_key": True} if key == name else {}))
     schema.add_field("chunk_number", DataType.INT64)
-    for name, kind in indexing.scalar_fields.items():
+    taken = {PRIMARY, indexing.vector_field, indexing.text_field, SPARSE}
+    columns = {free_name(name, taken): kind for name, kind in columns.items()}
+    key = free_name(key, taken) if key is not None else None
+    for name, kind in columns.items():
         # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key has none.
         how: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
         if kind == "VARCHAR":
@@ -222,7 +242,7 @@ def create(
         # On Lite an inverted index of these was no faster, and costs on every write.
         for name in ("_ab_stream", "_ks_key"):
             index.add_index(name, index_type="")
-    for name, kind in indexing.scalar_fields.items():
+    for name, kind in columns.items():
         if kind in ("VARCHAR", "INT64", "DOUBLE") or (lite and kind == "BOOL"):  # a server before 2.4 has none for BOOL
             index.add_index(name, index_type="INVERTED" if lite else "")
     client.create_collection(collection, schema=schema, index_params=index, consistency_level="Strong")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus.layout import Field, Layout
 from kitestring.destinations.milvus.rows import Rows
+from kitestring.json_codec import dumps
 from kitestring.vector.store import Chunk
 
 if TYPE_CHECKING:
@@ -153,6 +154,4 @@ def varint(number: int) -> bytes:
 
 
 def as_json_bytes(value: Any) -> bytes:
-    import orjson
-
-    return value.encode() if isinstance(value, str) else orjson.dumps(value)
+    return value.encode() if isinstance(value, str) else dumps(value)

@@ -6,17 +6,20 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus import layout as layouts
+from kitestring.destinations.milvus.columns import column_types
 from kitestring.destinations.milvus.connection import check_lite, connect, disconnect, lite_address, lite_path
 from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
-from kitestring.destinations.milvus.layout import Layout
+from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
+from kitestring.destinations.milvus.searching import MARK, Search
 from kitestring.destinations.milvus.sending import ByColumn, ByRow, packs
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
+from kitestring.types import DELETED_AT
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ ROWS, NBYTES = 1_000, 16 * 1024 * 1024
 IDS = 8_000
 PAGE = 10_000
 LOAD_S = 300.0
-LEDGER = ("_ks_key", "chunk_number", "_ks_digest", "_ks_metadata_digest")
+LEDGER = ("_ks_key", "chunk_number", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "_ab_record_id")
 
 
 class MilvusStore(Store):
@@ -137,7 +140,7 @@ class MilvusStore(Store):
                 self.client.load_collection(self.collection, timeout=max(self.indexing.timeout, LOAD_S))
                 self._loaded = True
 
-    def ensure(self, dimension: int, complete: bool) -> bool:
+    def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
         with self.translated():
             client = self.client
             if self._layout is not None and self.indexing.rebuild:
@@ -145,7 +148,11 @@ class MilvusStore(Store):
             if self._layout is None:
                 self._check_partitions(self.indexing.partition_key)
                 if not client.has_collection(self.collection, timeout=self.timeout):
-                    layouts.create(client, self.collection, self.indexing, dimension, text=self.text, lite=self.lite)
+                    fields, key = self.indexing.scalar_fields, self.indexing.partition_key
+                    columns = column_types(fields, schemas, key)
+                    layouts.create(
+                        client, self.collection, self.indexing, dimension, columns, text=self.text, lite=self.lite
+                    )
                     self._created = True
                     log.info("collection created", extra={"collection": self.collection, "dimension": dimension})
                 self._open()
@@ -198,7 +205,7 @@ class MilvusStore(Store):
         with self.translated():
             try:
                 if self._layout is None:
-                    layouts.create(self.client, "-", self.indexing, dimension, text=self.text, lite=self.lite)
+                    layouts.create(self.client, "-", self.indexing, dimension, {}, text=self.text, lite=self.lite)
                 else:
                     primary = self._layout.primary
                     nothing = among(primary.name, ["-" if primary.type == "VARCHAR" else 0])
@@ -223,6 +230,10 @@ class MilvusStore(Store):
         layout = self.layout
         found: dict[str, list[Stored]] = {}
         fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.keeps(name)]
+        # A row without a namespace is one of an earlier version.
+        former = {ref.key for ref in refs if ref.former}
+        if former and layout.keeps("_ks_namespace"):
+            fields.append("_ks_namespace")
         windows = [(ref.key, 0, ref.count + 1) for ref in refs]
         while windows:
             ids = {layout.row_id(key, n): (key, n) for key, a, b in windows for n in range(a, b)}
@@ -233,6 +244,8 @@ class MilvusStore(Store):
                     row_id = row[layout.primary.name]
                     key, number = ids[row_id]
                     there.add((key, number))
+                    if key in former and row.get("_ks_namespace") is not None:
+                        continue
                     found.setdefault(key, []).append(
                         Stored(row_id, key, number, row.get("_ks_digest") or "", row.get("_ks_metadata_digest") or "")
                     )
@@ -241,9 +254,10 @@ class MilvusStore(Store):
 
     def _by_filter(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
         layout = self.layout
-        by_id = {ref.record_id: ref for ref in refs}
+        by_id = {ref.record_id: ref for ref in refs if not ref.former}
+        former = {ref.key for ref in refs if ref.former}
         found: dict[str, list[Stored]] = {}
-        fields = [name for name in (*LEDGER, "_ab_record_id", "_ab_stream") if layout.keeps(name)]
+        fields = [name for name in (*LEDGER, "_ab_stream") if layout.keeps(name)]
         for start in range(0, len(refs), ROWS):
             part = refs[start : start + ROWS]
             keys = among("_ks_key", (ref.key for ref in part))
@@ -254,7 +268,7 @@ class MilvusStore(Store):
                 key = row.get("_ks_key")
                 if key is None and ref is not None and row.get("_ab_stream") == ref.stream:
                     found.setdefault(ref.key, []).append(Stored(row[layout.primary.name], ref.key, None))
-                elif key is not None:
+                elif key is not None and not (key in former and row.get("_ks_namespace") is not None):
                     found.setdefault(key, []).append(self._stored(row))
         wanted = {ref.key for ref in refs}
         return {key: chunks for key, chunks in found.items() if key in wanted}
@@ -302,10 +316,11 @@ class MilvusStore(Store):
                 hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
             )
         mine = f"_ab_stream == {quote(stream)}"
+        fields = [name for name in ("_ks_key", "chunk_number", "_ks_namespace") if layout.keeps(name)]
         with self.translated():
             if self.lite:
                 # Each page of an iterator would read all rows again.
-                rows = self._query(mine, ["_ks_key", "chunk_number"])
+                rows = self._query(mine, fields)
                 for start in range(0, len(rows), PAGE):
                     yield [self._stored(row) for row in rows[start : start + PAGE]]
                 return
@@ -314,7 +329,7 @@ class MilvusStore(Store):
                 self.collection,
                 batch_size=PAGE,
                 filter=mine,
-                output_fields=[layout.primary.name, "_ks_key", "chunk_number"],
+                output_fields=[layout.primary.name, *fields],
                 consistency_level="Strong",
                 timeout=self.timeout,
             )
@@ -324,21 +339,40 @@ class MilvusStore(Store):
             finally:
                 pages.close()
 
-    def sample(self, stream: str) -> Stored | None:
+    def sample(self, stream: str, most: int = 1) -> list[Stored]:
         layout = self._layout
         if layout is None or not (layout.keeps("_ab_stream") and layout.keeps_digests):
-            return None
+            return []
         with self.translated():
             self._load()
             rows = self.client.query(
                 self.collection,
                 filter=f"_ab_stream == {quote(stream)}",
                 output_fields=[layout.primary.name, *(name for name in LEDGER if layout.keeps(name))],
+                limit=most,
+                consistency_level="Strong",
+                timeout=self.timeout,
+            )
+            return [self._stored(row) for row in rows]
+
+    def foreign(self, stream: str, namespace: str) -> str | None:
+        layout = self._layout
+        if layout is None or not (layout.keeps("_ab_stream") and layout.keeps("_ks_namespace")):
+            return None
+        other = f"_ks_namespace != {quote(namespace)}"
+        if "_ks_namespace" not in layout.fields:  # a server finds what has none, too
+            other = f"exists _ks_namespace and {other}"
+        with self.translated():
+            self._load()
+            rows = self.client.query(
+                self.collection,
+                filter=f"_ab_stream == {quote(stream)} and {other}",
+                output_fields=["_ks_namespace"],
                 limit=1,
                 consistency_level="Strong",
                 timeout=self.timeout,
             )
-            return self._stored(rows[0]) if rows else None
+            return str(rows[0]["_ks_namespace"]) if rows else None
 
     def count(self, stream: str) -> int | None:
         if self._layout is None:
@@ -352,16 +386,25 @@ class MilvusStore(Store):
                 # the vectors too.
                 self._load()
                 self.client.flush(self.collection)
-                return self._count_lite(stream, first)
+                marked = self._count_marked(first, lambda condition: len(self._query(condition, [])))
+                return self._count_lite(stream, first) - marked
             self._load()
-            rows = self.client.query(
-                self.collection,
-                filter=first,
-                output_fields=["count(*)"],
-                consistency_level="Strong",
-                timeout=self.timeout,
-            )
-            return int(rows[0]["count(*)"])
+            return self._count_server(first) - self._count_marked(first, self._count_server)
+
+    def _count_server(self, condition: str) -> int:
+        rows = self.client.query(
+            self.collection,
+            filter=condition,
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+            timeout=self.timeout,
+        )
+        return int(rows[0]["count(*)"])
+
+    def _count_marked(self, first: str, count: Callable[[str], int]) -> int:
+        if not self.layout.keeps_digests:
+            return 0
+        return count(f"{first} and {MARK}")
 
     def _count_lite(self, stream: str, first: str) -> int:
         """Lite makes a Python object of every row that a filter lets through, vector and all, and of none to count all
@@ -382,17 +425,20 @@ class MilvusStore(Store):
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def upsert(self, chunks: Sequence[Chunk]) -> None:
+    def upsert(self, chunks: Sequence[Chunk]) -> int:
+        rows = self.sender.rows
+        before = rows.cut
         part: list[Chunk] = []
         size = 0
         for chunk in chunks:
             part.append(chunk)
-            size += 4 * self.layout.vector.dimension + 3 * len(chunk.text) + 1_024
+            size += 4 * self.layout.vector.dimension + 3 * len(chunk.text) + metadata_nbytes(chunk)
             if len(part) >= ROWS or size >= NBYTES:
                 self._send(part)
                 part, size = [], 0
         if part:
             self._send(part)
+        return rows.cut - before
 
     def _send(self, chunks: list[Chunk]) -> None:
         with self.translated():
@@ -409,6 +455,30 @@ class MilvusStore(Store):
                 ids = among(self.layout.primary.name, rows[start : start + IDS])
                 self.client.delete(self.collection, filter=ids, timeout=self.timeout)
 
+    def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
+        layout = self.layout
+        if chunks and not (layout.keeps(DELETED_AT) and layout.keeps_digests):
+            raise ConfigError(
+                f"the collection {self.collection} has no place for the mark of a deleted record",
+                hint=f"Enable its dynamic field, or add the columns {DELETED_AT}, _ks_digest and _ks_metadata_digest"
+                " VARCHAR(64); or choose a mode that removes what was deleted.",
+            )
+        # A row is read whole and written again: Milvus has no update of one field.
+        step = max(1, min(ROWS, NBYTES // (4 * layout.vector.dimension + MAX_DYNAMIC)))
+        with self.translated():
+            for start in range(0, len(chunks), step):
+                part = chunks[start : start + step]
+                rows = self._query(among(layout.primary.name, (chunk.row for chunk in part)), ["*", layout.vector.name])
+                written = [self.sender.rows.marked(row, deleted_at) for row in rows]
+                if not written:
+                    continue
+                if self.lite or layout.auto_id:  # Lite's upsert keeps fields that the new row lacks
+                    self.client.insert(self.collection, written, timeout=self.timeout)
+                else:
+                    self.client.upsert(self.collection, written, timeout=self.timeout)
+                if layout.auto_id:
+                    self.delete(part)
+
     # -- searching -----------------------------------------------------------------------------------------------------
 
     def nearest(
@@ -421,77 +491,24 @@ class MilvusStore(Store):
         threshold: float | None,
         hybrid: bool,
         stream: str | None,
+        include_deleted: bool,
     ) -> list[dict[str, Any]]:
         layout = self.layout
         if len(vector) != layout.vector.dimension:
             layout.fit(len(vector), self.where)
         conditions = [condition(where, layout), f"_ab_stream == {quote(stream)}" if stream else ""]
-        filters = " and ".join(f"({one})" for one in conditions if one)
-        fields = ["*"] if layout.dynamic else list(layout.fields)
+        search = Search(self.client, layout, self.timeout, hybrid and layout.sparse is not None)
         with self.translated():
             self._load()
-            if hybrid and layout.sparse is not None:
-                hits = self._both(vector, text, filters, limit, fields)
-            else:
-                hits = self.client.search(
-                    self.collection,
-                    data=[vector.tolist()],
-                    anns_field=layout.vector.name,
-                    filter=filters,
-                    limit=limit,
-                    output_fields=fields,
-                    search_params={"metric_type": layout.metric},
-                    consistency_level="Strong",
-                    timeout=self.timeout,
-                )[0]
-                if threshold is not None:
-                    # In L2 a smaller number is nearer, in COSINE and IP a greater one.
-                    sign = 1 if layout.metric == "L2" else -1
-                    hits = [hit for hit in hits if sign * hit["distance"] <= sign * threshold]
-            return [self._hit(hit) for hit in hits]
-
-    def _both(self, vector: Vector, text: str, filters: str, limit: int, fields: list[str]) -> Any:
-        """By meaning and by words, merged by rank."""
-        from pymilvus import AnnSearchRequest, RRFRanker
-
-        layout = self.layout
-        requests = [
-            AnnSearchRequest(
-                [vector.tolist()], layout.vector.name, {"metric_type": layout.metric}, limit, filters or None
-            ),
-            AnnSearchRequest([text], layout.sparse, {"metric_type": "BM25"}, limit, filters or None),
-        ]
-        return self.client.hybrid_search(
-            self.collection,
-            requests,
-            RRFRanker(),
-            limit=limit,
-            output_fields=fields,
-            consistency_level="Strong",
-            timeout=self.timeout,
-        )[0]
-
-    def _hit(self, hit: Mapping[str, Any]) -> dict[str, Any]:
-        layout = self.layout
-        entity = dict(hit["entity"])
-        row_id = entity.pop(layout.primary.name, hit.get("id", hit.get(layout.primary.name)))
-        for name in (layout.vector.name, layout.sparse, "_ks_digest", "_ks_metadata_digest", "_ks_key", "$meta"):
-            entity.pop(name, None)
-        text = entity.pop(layout.text, None) if layout.text else None
-        if "id" in entity:  # a field of the record, in a collection whose key has another name
-            entity["_id"] = entity.pop("id")
-        return {
-            **entity,
-            "id": row_id,
-            "distance": float(hit["distance"]),
-            "text": text,
-            "stream": entity.get("_ab_stream"),
-            "record_id": entity.get("_ab_record_id"),
-            "url": entity.get("source_url") or entity.get("url"),
-        }
+            return search.nearest(vector, text, conditions, limit, threshold, include_deleted)
 
     def close(self) -> None:
         self._drop_sender()
         if self._client is not None:
             disconnect(self._client, self.indexing)
             self._client = None
+
+
+def metadata_nbytes(chunk: Chunk) -> int:
+    """About how many bytes the metadata of a chunk take in a request."""
+    return 1_024 + min(MAX_DYNAMIC, sum(2 * len(v) if isinstance(v, str) else 64 for v in chunk.metadata.values()))

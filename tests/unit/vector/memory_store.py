@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError
-from kitestring.types import Stream
+from kitestring.types import DELETED_AT, Stream
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.embedders.fake import Fake
-from kitestring.vector.store import Chunk, Ref, Store, Stored
+from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
 
 class MemoryStore(Store):
@@ -34,29 +35,30 @@ class MemoryStore(Store):
         if self.dimension not in (None, dimension):
             raise ConfigError(f"the collection has {self.dimension} dimensions, the embedder makes {dimension}")
 
-    def ensure(self, dimension: int, complete: bool) -> bool:
+    def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
         self.check(dimension)
         created, self.dimension = self.dimension is None, dimension
         return created
 
     def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
         self.calls.append("stored")
-        wanted, found = {ref.key for ref in refs}, {}
+        wanted, found = {ref.key: ref for ref in refs}, {}
         for row, chunk in list(self.rows.items()):
-            if chunk.key in wanted:
+            if chunk.key in wanted and not (wanted[chunk.key].former and chunk.namespace is not None):
                 found.setdefault(chunk.key, []).append(as_stored(row, chunk))
         return found
 
     def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Any]:
         return {c.row: self.rows[c.row].vector for c in chunks if c.row in self.rows}
 
-    def upsert(self, chunks: Sequence[Chunk]) -> None:
+    def upsert(self, chunks: Sequence[Chunk]) -> int:
         self.calls.append("upsert")
         self.before("upsert")
         assert len({c.id for c in chunks}) == len(chunks), "one identity came twice"
         for chunk in chunks:
             self.number += 1
             self.rows[chunk.id if self.replaces else self.number] = chunk
+        return 0
 
     def delete(self, chunks: Sequence[Stored]) -> None:
         self.calls.append("delete")
@@ -64,19 +66,35 @@ class MemoryStore(Store):
         for chunk in chunks:
             self.rows.pop(chunk.row, None)
 
+    def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
+        self.calls.append("mark")
+        self.before("mark")
+        for chunk in chunks:
+            old = self.rows[chunk.row]
+            metadata = {**old.metadata, DELETED_AT: deleted_at}
+            self.rows[chunk.row] = replace(old, metadata=metadata, metadata_digest=MARKED + old.metadata_digest)
+
     def scan(self, stream: str) -> Iterator[list[Stored]]:
         rows = [as_stored(row, chunk) for row, chunk in self.rows.items() if chunk.stream == stream]
         for start in range(0, len(rows), 2):
             yield rows[start : start + 2]
 
-    def sample(self, stream: str) -> Stored | None:
-        return next((as_stored(row, c) for row, c in self.rows.items() if c.stream == stream), None)
+    def sample(self, stream: str, most: int = 1) -> list[Stored]:
+        return [as_stored(row, c) for row, c in self.rows.items() if c.stream == stream][:most]
+
+    def foreign(self, stream: str, namespace: str) -> str | None:
+        spaces = {c.namespace for c in self.rows.values() if c.stream == stream} - {None, namespace}
+        return next(iter(spaces), None)
 
     def count(self, stream: str) -> int | None:
-        return len({c.key for c in self.rows.values() if c.stream == stream and c.number == 0})
+        return len({c.key for c in self.live() if c.stream == stream and c.number == 0})
+
+    def live(self) -> list[Chunk]:
+        return [chunk for chunk in self.rows.values() if not chunk.metadata_digest.startswith(MARKED)]
 
     def nearest(self, vector: Any, text: str, **how: Any) -> list[dict[str, Any]]:
-        near = sorted(self.rows.values(), key=lambda c: float(np.sum((c.vector - vector) ** 2)))
+        chunks = self.rows.values() if how["include_deleted"] else self.live()
+        near = sorted(chunks, key=lambda c: float(np.sum((c.vector - vector) ** 2)))
         return [{"id": c.id, "text": c.text} for c in near[: how["limit"]]]
 
     def close(self) -> None:
@@ -94,7 +112,8 @@ class MemoryStore(Store):
 
 
 def as_stored(row: Hashable, chunk: Chunk) -> Stored:
-    return Stored(row, chunk.key, chunk.number, chunk.digest, chunk.metadata_digest)
+    record = chunk.record_id
+    return Stored(row, chunk.key, chunk.number, chunk.digest, chunk.metadata_digest, record, chunk.namespace)
 
 
 class Watched(Fake):

@@ -42,15 +42,17 @@ def test_an_unchanged_record_is_neither_embedded_nor_written(tmp_path: Path, sto
     assert receipt.figures["chunks_reused"] == 3
 
 
-def test_growth_by_one_chunk_embeds_one(tmp_path: Path, store: MemoryStore) -> None:
+@pytest.mark.parametrize(("fields", "written"), [(["id"], 1), ([], 3)])
+def test_growth_by_one_chunk_embeds_one(tmp_path: Path, store: MemoryStore, fields: list[str], written: int) -> None:
+    """Where the text is metadata too, the other chunks are written again with their vectors."""
     parts = LONG.split("\n\n")
-    destination = begun(tmp_path, store)
+    destination = begun(tmp_path, store, metadata_fields=fields)
     put(destination, [{"id": 1, "text": "\n\n".join(parts[:2])}])
     embedded(destination)
     receipt = put(destination, [{"id": 1, "text": LONG}])
     assert embedded(destination) == parts[2:]
     assert store.texts() == {"1": parts}
-    assert receipt.figures["chunks_embedded"] == receipt.figures["chunks_written"] == 1
+    assert (receipt.figures["chunks_embedded"], receipt.figures["chunks_written"]) == (1, written)
 
 
 def test_a_paragraph_put_in_front_embeds_only_itself(tmp_path: Path, store: MemoryStore) -> None:

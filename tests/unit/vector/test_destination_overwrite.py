@@ -27,7 +27,7 @@ def put(destination: Memory, rows: list[dict[str, Any]], stream: Stream) -> Rece
 
 
 def overwrite(folder: Path, store: MemoryStore, *batches: list[dict[str, Any]], stream: Stream | None = None) -> Memory:
-    stream = stream or things("overwrite")
+    stream = stream or things("overwrite_dedup")
     destination = memory(folder, store)
     destination.begin(stream)
     for rows in batches:
@@ -42,7 +42,7 @@ def shadows(folder: Path) -> list[Path]:
 
 def test_the_old_data_stand_until_the_commit(tmp_path: Path, store: MemoryStore) -> None:
     overwrite(tmp_path, store, [{"id": 1, "text": LONG}, {"id": 2, "text": "gone"}])
-    destination, stream = memory(tmp_path, store), things("overwrite")
+    destination, stream = memory(tmp_path, store), things("overwrite_dedup")
     destination.begin(stream)
     put(destination, [{"id": 1, "text": "new"}, {"id": 3, "text": "three"}], stream)
     assert store.texts() == {"1": PARTS, "2": ["gone"]}
@@ -83,7 +83,7 @@ def test_an_unchanged_overwrite_writes_nothing(tmp_path: Path, store: MemoryStor
 
 def test_abort_leaves_the_old_data_and_no_file(tmp_path: Path, store: MemoryStore) -> None:
     overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
-    destination, stream = memory(tmp_path, store), things("overwrite")
+    destination, stream = memory(tmp_path, store), things("overwrite_dedup")
     destination.begin(stream)
     put(destination, [{"id": 1, "text": "new"}, {"id": 2, "text": "two"}], stream)
     destination.abort(stream)
@@ -95,7 +95,7 @@ def test_a_crash_before_the_commit_leaves_the_old_data_and_the_next_overwrite_st
     tmp_path: Path, store: MemoryStore
 ) -> None:
     overwrite(tmp_path, store, [{"id": 1, "text": LONG}])
-    crashed, stream = memory(tmp_path, store), things("overwrite")
+    crashed, stream = memory(tmp_path, store), things("overwrite_dedup")
     crashed.begin(stream)
     put(crashed, [{"id": 8, "text": "half a generation"}], stream)
     crashed.close()  # the process is gone: neither commit nor abort
@@ -105,12 +105,12 @@ def test_a_crash_before_the_commit_leaves_the_old_data_and_the_next_overwrite_st
 
 
 @pytest.mark.parametrize("verb", ["upsert", "delete"])
-@pytest.mark.parametrize("mode", ["overwrite", "append_dedup"])
+@pytest.mark.parametrize("mode", ["overwrite_dedup", "append_dedup"])
 def test_a_crash_in_the_commit_is_finished_by_the_next_begin(
     tmp_path: Path, store: MemoryStore, verb: str, mode: str
 ) -> None:
     overwrite(tmp_path, store, [{"id": n, "text": f"old {n}"} for n in range(4)])
-    crashed, stream = memory(tmp_path, store), things("overwrite")
+    crashed, stream = memory(tmp_path, store), things("overwrite_dedup")
     crashed.begin(stream)
     put(crashed, [{"id": n, "text": f"new {n}"} for n in range(2, 6)], stream)
 
@@ -135,7 +135,7 @@ def test_a_crash_in_the_commit_is_finished_by_the_next_begin(
 def test_a_commit_outlasts_a_store_that_is_not_ready(
     tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kitestring.vector.destination.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("kitestring.vector.overwrite.time.sleep", lambda seconds: None)
     failing = iter(["upsert", "upsert"])
 
     def twice(verb: str) -> None:
@@ -165,7 +165,7 @@ def test_a_record_that_comes_twice_ends_as_its_last_version(
     overwrite(tmp_path, store, [{"id": 1, "text": "old"}])
     destination = overwrite(tmp_path, store, *([{"id": 1, "text": text}] for text in texts))
     assert store.texts() == {"1": PARTS if texts[1] == LONG else [texts[1]]}
-    assert destination.count(things("overwrite")) is None, "two were read, one is there: no count can agree"
+    assert destination.count(things("overwrite_dedup")) is None, "two were read, one is there: no count can agree"
 
 
 def test_an_overwrite_with_no_record_empties_the_stream_at_the_commit(tmp_path: Path, store: MemoryStore) -> None:
@@ -184,7 +184,7 @@ def test_a_stream_without_a_key_is_compared_by_content(tmp_path: Path, store: Me
 
 def test_the_count_agrees_after_an_overwrite(tmp_path: Path, store: MemoryStore) -> None:
     destination = overwrite(tmp_path, store, [{"id": n, "text": LONG} for n in range(7)])
-    assert destination.count(things("overwrite")) == 7
+    assert destination.count(things("overwrite_dedup")) == 7
 
 
 def test_two_processes_do_not_overwrite_one_stream_at_once(tmp_path: Path) -> None:
@@ -200,5 +200,5 @@ def test_a_shadow_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path)
     (tmp_path / "file").write_text("not a folder")
     destination = memory(tmp_path / "file" / "folder", MemoryStore())
     with pytest.raises(ConfigError, match="cannot be written") as error:
-        destination.begin(things("overwrite"))
+        destination.begin(things("overwrite_dedup"))
     assert "shadow_folder" in error.value.hint

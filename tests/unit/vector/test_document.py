@@ -9,8 +9,9 @@ import pytest
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError, RecordError
 from kitestring.types import Stream
-from kitestring.vector.document import Documents, labelled, record_id, record_key
+from kitestring.vector.document import Documents, labelled
 from kitestring.vector.processing import Processing
+from kitestring.vector.record_key import record_id, record_key
 
 TICKETS = Stream("tickets", primary_key=(("id",),), write=WRITES["append_dedup"])
 
@@ -19,12 +20,15 @@ def documents(stream: Stream = TICKETS, **processing: Any) -> Documents:
     return Documents(Processing.load({"chunk_size": 1000, **processing}), stream)
 
 
-def test_text_fields_are_joined_without_their_names_and_left_out_of_the_metadata() -> None:
+def test_text_fields_are_joined_without_their_names_and_are_metadata_too() -> None:
     made = documents(text_fields=["subject", "body"]).of(
         {"id": 7, "subject": "Printer", "body": "It burns.", "status": "new"}
     )
     assert made.text == "Printer\n\nIt burns."
-    assert made.metadata == {"id": 7, "status": "new", "_ab_stream": "tickets", "_ab_record_id": "tickets_7"}
+    assert made.metadata == {
+        "id": 7, "subject": "Printer", "body": "It burns.", "status": "new",
+        "_ab_stream": "tickets", "_ab_record_id": "tickets_7",
+    }  # fmt: skip
 
 
 def test_field_names_restores_airbyte_s_lines() -> None:
@@ -46,9 +50,7 @@ def test_paths_reach_nested_fields_lists_and_names_with_dots() -> None:
     }
     made = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).of(record)
     assert made.text == "Ann\n\none\ntwo\n\ndotted\n\n2"
-    assert made.metadata["comments"] == [{}, {}]
-    assert made.metadata["user"] == {}
-    assert "a.b" not in made.metadata
+    assert {name: made.metadata[name] for name in record} == record
 
 
 def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
@@ -72,10 +74,18 @@ def test_mapped_fields_get_their_new_names_in_text_and_metadata() -> None:
     assert "state" not in made.metadata
 
 
-def test_without_text_fields_all_fields_are_text_and_long_texts_are_not_repeated_as_metadata() -> None:
-    made = documents().of({"id": 1, "title": "short", "body": "long " * 300, "open": True, "none": None})
+def test_without_text_fields_all_fields_are_text_and_metadata() -> None:
+    record = {"id": 1, "title": "short", "body": "long " * 300, "open": True, "none": None}
+    made = documents().of(record)
     assert made.text == "1\n\nshort\n\n" + "long " * 300
-    assert set(made.metadata) == {"id", "title", "open", "none", "_ab_stream", "_ab_record_id"}
+    assert {name: made.metadata[name] for name in record} == record
+
+
+def test_of_an_embedded_text_that_fits_no_row_the_metadata_hold_the_beginning() -> None:
+    record = {"id": 1, "body": "é" * 40_000, "note": "é" * 40_000}
+    made = documents(text_fields=["body"]).of(record)
+    assert (made.metadata["body"], made.metadata["note"], made.cut) == ("é" * 1_000, record["note"], 1)
+    assert documents(text_fields=["body"], metadata_fields=["body"]).of(record).metadata["body"] == record["body"]
 
 
 def test_html_becomes_text_unless_switched_off() -> None:
@@ -123,12 +133,9 @@ def test_record_ids_are_airbyte_s() -> None:
 def test_keys_keep_apart_what_joined_names_confuse() -> None:
     stream = Stream("c", namespace="a_b", primary_key=(("x",), ("y",)))
     other = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
-    keys = {
-        record_key(one, values) for one in (stream, other) for values in (("a_b", "c"), ("a", "b_c"), ("a", "b", "c"))
-    }
-    assert len(keys) == 6
+    keys = {record_key(one, values) for one in (stream, other) for values in (("a_b", "c"), ("a", "b_c"))}
+    assert len(keys) == 4
     assert all(len(key) == 32 for key in keys)
-    assert record_key(stream, (7, "x")) == record_key(stream, ("7", "x"))
 
 
 def test_a_document_s_key_is_the_key_of_its_primary_key_values() -> None:

@@ -1,0 +1,62 @@
+"""The types of scalar fields, from the schemas of the streams that a collection is made for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+log = logging.getLogger("kitestring.milvus")
+
+TYPES = {
+    "string": "VARCHAR",
+    "integer": "INT64",
+    "number": "DOUBLE",
+    "boolean": "BOOL",
+    "object": "JSON",
+    "array": "JSON",
+}
+
+
+def column_types(
+    scalar_fields: Mapping[str, str], schemas: Sequence[Mapping[str, Any]], partition_key: str | None
+) -> dict[str, str]:
+    """A type for each scalar field. One without a type has that of the streams' schemas; where they give it none, or
+    several, it has no column: the dynamic field holds any value and can be filtered by too."""
+    columns: dict[str, str] = {}
+    for name, kind in scalar_fields.items():
+        if kind != "AUTO":
+            columns[name] = kind
+            continue
+        declared = {TYPES[word] for schema in schemas for word in json_types(schema, name)}
+        if declared == {"INT64", "DOUBLE"}:
+            declared = {"DOUBLE"}
+        if len(declared) == 1:
+            columns[name] = declared.pop()
+        elif name == partition_key:
+            columns[name] = "VARCHAR"
+        else:
+            log.info(
+                "a scalar field gets no column: the schemas give it no type, or several",
+                extra={"field": name, "types": sorted(declared)},
+            )
+    return columns
+
+
+def json_types(schema: Mapping[str, Any], name: str) -> set[str]:
+    """The types of values that a schema allows a field, null aside."""
+    properties = schema.get("properties")
+    declared = properties.get(name) if isinstance(properties, Mapping) else None
+    return set(words(declared)) if isinstance(declared, Mapping) else set()
+
+
+def words(declared: Mapping[str, Any]) -> Iterator[str]:
+    kinds = declared.get("type")
+    kinds = [kinds] if isinstance(kinds, str) else kinds or ()
+    if declared.get("airbyte_type") == "integer" and "number" in kinds:
+        kinds = ["integer"]
+    yield from (kind for kind in kinds if kind in TYPES)
+    for union in ("anyOf", "oneOf"):
+        for branch in declared.get(union) or ():
+            if isinstance(branch, Mapping):
+                yield from words(branch)

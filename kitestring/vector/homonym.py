@@ -1,0 +1,74 @@
+"""Streams that a vector store cannot tell apart by name: they have no place in one collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice, pairwise
+
+from kitestring.errors import ConfigError
+from kitestring.types import Stream
+from kitestring.vector.digest import digest
+from kitestring.vector.record_key import stream_id
+from kitestring.vector.store import Store
+
+SAMPLE = 64
+"""So many rows of an earlier version are asked whose they are."""
+
+WAYS = 10_000
+"""In so many ways the values of a primary key are looked for in a record's id."""
+
+
+def refuse_homonyms(store: Store, stream: Stream) -> None:
+    """`ConfigError` where the collection holds rows of another stream with the same `_ab_stream` value: of namespace a,
+    stream b_c and of namespace a_b, stream c both are a_b_c there.
+
+    A row says by its namespace whose it is; one of an earlier version, which noted none, by its key.
+    """
+    others = list(homonyms(stream))
+    if not others:
+        return
+    name = stream_id(stream)
+    namespace = store.foreign(name, stream.namespace or "")
+    if namespace is None:
+        for row in store.sample(name, SAMPLE):
+            if namespace is None and row.namespace is None and row.record_id:
+                namespace = owner_of(row.key, row.record_id, stream, others)
+    if namespace is None:
+        return
+    other = Stream(name.removeprefix(f"{namespace}_") if namespace else name, namespace=namespace or None)
+    raise ConfigError(
+        f"the stream {stream.key} would be stored as {name}, and that is the stream {other.key} in this collection",
+        hint="Give one of them a prefix, another namespace or another collection.",
+        streams=[other.key, stream.key],
+    )
+
+
+def homonyms(stream: Stream) -> Iterator[tuple[str, str]]:
+    """The namespaces and names of other streams that would have the same `_ab_stream` value."""
+    name = stream_id(stream)
+    if stream.namespace:
+        yield "", name
+    for place, letter in enumerate(name):
+        if letter == "_" and 0 < place < len(name) - 1 and name[:place] != stream.namespace:
+            yield name[:place], name[place + 1 :]
+
+
+def owner_of(key: str, record_id: str, stream: Stream, others: Sequence[tuple[str, str]]) -> str | None:
+    """The namespace of the other stream that a row is of, found out by its key; None where it is of this stream, or
+    where that cannot be told."""
+    text = record_id.removeprefix(f"{stream_id(stream)}_")
+    if text == record_id:
+        return None
+    namespaces = [(stream.namespace or "", stream.name), *others]
+    for values in islice(splits(text, max(1, len(stream.primary_key))), WAYS):
+        for number, (namespace, name) in enumerate(namespaces):
+            if digest("record", namespace, name, *values) == key:
+                return namespace if number else None
+    return None
+
+
+def splits(text: str, parts: int) -> Iterator[list[str]]:
+    """Every way to cut a text at underscores into so many parts."""
+    words = text.split("_")
+    for places in combinations(range(1, len(words)), parts - 1):
+        yield ["_".join(words[a:b]) for a, b in pairwise((0, *places, len(words)))]
