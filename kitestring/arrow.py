@@ -1,12 +1,14 @@
-"""JSON records to Arrow tables, and JSON Schema to Arrow schemas and back: exact, or the record is sorted out.
+"""JSON records to Arrow tables: exact, or the record is sorted out. (`arrow_values` is the way back.)
 
 The rules, for a field of the schema and the value of a record:
 
 - missing and null are null; every column can be null;
-- an integer in a `number` field becomes a float if the float is the same number, and so do the texts "NaN", "Infinity"
-  and "-Infinity"; a float in an `integer` field is taken if it is whole; nothing else turns into a number or a boolean;
-- `date-time` is a timestamp in microseconds, UTC (a text without an offset is read as UTC; finer digits are cut), and
-  `date` a date;
+- a whole number in a `number` field becomes a float if the float is the same number, a fraction the nearest float; the
+  texts "NaN", "Infinity" and "-Infinity" are those floats; a float in an `integer` field is taken if it is whole;
+  nothing else turns into a number or a boolean;
+- `date-time` is a timestamp in microseconds, UTC (a text without an offset is read as UTC, one with an offset in a
+  field without time zones is moved to UTC; finer digits are cut), and `date` a date; years outside of 1 to 9999 are
+  read as `arrow_values` writes them; a time may be 24:00:00;
 - in a `string` field a text is itself, and every other value is its JSON text: `12`, `true`, `{"a": 1}`;
 - an array is a list if the schema says what it holds, an object is a struct if the schema says what it holds and allows
   nothing else (`additionalProperties: false`); all others are JSON text, since a column that drops unknown inner
@@ -22,35 +24,41 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from kitestring.json_codec import SPECIAL_FLOATS, TooDeepError, dumps_text, without_surrogates
+from kitestring.arrow_values import DAY_S, EPOCH_DAY, UNITS, ticks_of, time_ticks_of
+from kitestring.json_codec import SPECIAL_FLOATS, JsonError, TooDeepError, dumps_text, loads, without_surrogates
+from kitestring.schema import DECIMAL_DIGITS, EXTENSIONS, Schema
 from kitestring.types import Record, Reject
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 INT64 = range(-(2**63), 2**63)
-DECIMAL_DIGITS = 38
-"""What a 128-bit decimal holds."""
+FLOAT32_MAX = 3.4028234663852886e38
 
 
 class Misfit(Exception):
     """A value that a type cannot hold. The argument says what was wanted."""
 
 
-def from_rows(rows: Sequence[Record], schema: Mapping[str, Any] | None = None) -> tuple[pa.Table, list[Reject]]:
-    """The records as a table, and those that do not fit the schema (a JSON Schema of type object).
+def from_rows(
+    rows: Sequence[Record], schema: Mapping[str, Any] | pa.Schema | None = None
+) -> tuple[pa.Table, list[Reject]]:
+    """The records as a table, and those that do not fit the schema (a JSON Schema of type object, or an Arrow schema).
 
     The columns are the fields of the schema in its order, then the others in the order in which they first appear.
     """
     import pyarrow as pa
 
     # A field declared as null says nothing: if values come all the same, they have the type of these values.
-    declared = {field.name: field.type for field in schema_from_json(schema or {}) if not pa.types.is_null(field.type)}
+    fields = [field for field in Schema.of(schema).arrow if not pa.types.is_null(field.type)]
+    declared = {field.name: buildable(field.type) for field in fields}
     names = [*declared, *(name for name in dict.fromkeys(chain.from_iterable(rows)) if name not in declared)]
     reasons: dict[int, str] = {}
     columns = []
@@ -69,6 +77,7 @@ def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, 
     """One column. Where a value does not fit, it is null here and `reasons` tells of it by row number."""
     import pyarrow as pa
 
+    storage = type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
     kinds = kinds_of(values)
     if taken_as_they_are(values, type_):
         try:
@@ -88,7 +97,8 @@ def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, 
         except Misfit as misfit:
             reasons.setdefault(n, f"field {name}: {shown(value)} does not fit {misfit}")
             fitted.append(None)
-    return pa.array(fitted, type_)
+    array = pa.array(fitted, storage)
+    return array if storage is type_ else pa.ExtensionArray.from_storage(type_, array)
 
 
 def kinds_of(values: Iterable[Any]) -> set[type]:
@@ -104,62 +114,114 @@ def taken_as_they_are(values: Iterable[Any], type_: pa.DataType) -> bool:
         return taken_as_they_are(chain.from_iterable(value for value in values if value), type_.value_type)
     exact = (
         (is_.is_integer, {int}),
-        (is_.is_floating, {float, int}),
+        (is_.is_float64, {float, int}),
         (is_.is_boolean, {bool}),
-        (is_.is_string, {str}),
+        (is_text, {str}),
         (is_.is_decimal, {Decimal, int}),
         (is_.is_binary, {bytes}),
-        (is_.is_timestamp, {dt.datetime}),
-        (is_.is_date, {dt.date}),
+        (is_microseconds, {dt.datetime}),
+        (is_.is_date32, {dt.date}),
     )
     return not kinds or any(of(type_) and kinds <= python for of, python in exact)
 
 
-def fitting(type_: pa.DataType) -> Callable[[Any], Any]:
-    """A function that makes of a JSON value the Python value of this type, or raises `Misfit`."""
+def is_text(type_: pa.DataType) -> bool:
     import pyarrow as pa
 
-    if pa.types.is_integer(type_):
-        return fit_integer
-    if pa.types.is_floating(type_):
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def is_microseconds(type_: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_timestamp(type_) and type_.unit == "us")
+
+
+def buildable(type_: pa.DataType) -> pa.DataType:
+    """The type that is made of records for a declared one: itself, or text for one that records have no values of."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if isinstance(type_, pa.BaseExtensionType):
+        return type_ if type_.extension_name in EXTENSIONS else buildable(type_.storage_type)
+    if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
+        return buildable(type_.value_type)
+    if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_) or is_.is_list_view(type_):
+        return pa.list_(buildable(type_.value_type))
+    if is_.is_struct(type_):
+        return pa.struct([(type_.field(n).name, buildable(type_.field(n).type)) for n in range(type_.num_fields)])
+    if is_.is_binary(type_) or is_.is_large_binary(type_) or is_.is_fixed_size_binary(type_):
+        return pa.large_binary() if is_.is_large_binary(type_) else pa.binary()
+    plain = (
+        is_.is_integer, is_.is_float32, is_.is_float64, is_.is_boolean, is_.is_decimal, is_.is_timestamp, is_.is_date,
+        is_.is_time, is_text, is_.is_null,
+    )  # fmt: skip
+    return type_ if any(of(type_) for of in plain) else pa.string()
+
+
+def fitting(type_: pa.DataType) -> Callable[[Any], Any]:
+    """A function that makes of a JSON value what Arrow builds this type of, or raises `Misfit`."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if isinstance(type_, pa.BaseExtensionType):
+        return fit_uuid if type_.extension_name == "arrow.uuid" else json_text
+    if is_.is_integer(type_):
+        span = integers_of(type_)
+        return lambda value: fit_integer(value, span)
+    if is_.is_float32(type_):
+        return fit_short_float
+    if is_.is_floating(type_):
         return fit_float
-    if pa.types.is_boolean(type_):
+    if is_.is_boolean(type_):
         return fit_boolean
-    if pa.types.is_decimal(type_):
+    if is_.is_decimal(type_):
         return lambda value: fit_decimal(value, type_.precision, type_.scale)
-    if pa.types.is_timestamp(type_):
-        return (lambda value: fit_timestamp(value)) if type_.tz else (lambda value: fit_timestamp(value, naive=True))
-    if pa.types.is_date(type_):
+    if is_.is_timestamp(type_):
+        return lambda value: fit_timestamp(value, UNITS[type_.unit])
+    if is_.is_date32(type_):
         return fit_date
-    if pa.types.is_time(type_):
-        return fit_time
-    if pa.types.is_binary(type_):
+    if is_.is_date64(type_):
+        return lambda value: fit_date(value) * DAY_S * 1000
+    if is_.is_time(type_):
+        return lambda value: fit_time(value, UNITS[type_.unit])
+    if is_.is_binary(type_) or is_.is_large_binary(type_):
         return fit_binary
-    if pa.types.is_list(type_):
+    if is_.is_list(type_):
         return lambda value: fit_list(value, fitting(type_.value_type))
-    if pa.types.is_struct(type_):
+    if is_.is_struct(type_):
         inner = {type_.field(n).name: fitting(type_.field(n).type) for n in range(type_.num_fields)}
         return lambda value: fit_struct(value, inner)
-    if pa.types.is_null(type_):
+    if is_.is_null(type_):
         return fit_null
     return text
 
 
-def fit_integer(value: Any) -> int:
+def integers_of(type_: pa.DataType) -> range:
+    """The integers that a type holds."""
+    import pyarrow as pa
+
+    bits = type_.bit_width
+    return range(-(2 ** (bits - 1)), 2 ** (bits - 1)) if pa.types.is_signed_integer(type_) else range(2**bits)
+
+
+def fit_integer(value: Any, span: range = INT64) -> int:
     if isinstance(value, int | Decimal | float) and not isinstance(value, bool):
+        wanted = f"an integer of {(len(bin(span.stop - 1)) - 2 + (span.start < 0))} bits"
         if isinstance(value, Decimal) and value.adjusted() > DECIMAL_DIGITS:  # int() would write out 1e1000000000
-            raise Misfit("an integer of 64 bits")
+            raise Misfit(wanted)
         try:
             if value == (whole := int(value)):
-                if whole in INT64:
+                if whole in span:
                     return whole
-                raise Misfit("an integer of 64 bits")
+                raise Misfit(wanted)
         except (ValueError, OverflowError):  # NaN, infinity
             pass
     raise Misfit("integer")
 
 
 def fit_float(value: Any) -> float:
+    """A fraction is the nearest float; a whole number must be the float exactly, since it may be an identifier."""
     if isinstance(value, float):
         return value
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
@@ -167,15 +229,28 @@ def fit_float(value: Any) -> float:
             number = float(value)
         except OverflowError:
             raise Misfit("a number of 64 bits") from None
-        if math.isinf(number) and not (isinstance(value, Decimal) and value.is_infinite()):
+        if math.isnan(number) or (math.isinf(number) and isinstance(value, Decimal) and value.is_infinite()):
+            return number
+        if math.isinf(number):
             raise Misfit("a number of 64 bits")
-        # A decimal fraction is rarely a float exactly; a whole number that is not would lose digits of an identifier.
-        if isinstance(value, Decimal) or int(number) == value:
+        if number == value or (isinstance(value, Decimal) and value != value.to_integral_value()):
             return number
         raise Misfit("a number of 64 bits without losing digits")
     if isinstance(value, str) and value in SPECIAL_FLOATS:  # as `json_codec` writes them
         return SPECIAL_FLOATS[value]
     raise Misfit("number")
+
+
+def fit_short_float(value: Any) -> float:
+    """A float of 32 bits: the nearest one, as for `fit_float`."""
+    number = fit_float(value)
+    if not math.isfinite(number):
+        return number
+    if abs(number) > FLOAT32_MAX:
+        raise Misfit("a number of 32 bits")
+    if number.is_integer() and struct.unpack("f", struct.pack("f", number))[0] != number:
+        raise Misfit("a number of 32 bits without losing digits")
+    return number
 
 
 def fit_boolean(value: Any) -> bool:
@@ -194,53 +269,63 @@ def fit_decimal(value: Any, precision: int, scale: int) -> Decimal:
         raise Misfit("decimal") from None
     if not number.is_finite():
         raise Misfit("decimal")
-    _, digits, exponent = number.normalize().as_tuple()
+    context = Context(prec=len(number.as_tuple().digits), Emax=MAX_EMAX, Emin=MIN_EMIN)
+    _, digits, exponent = number.normalize(context).as_tuple()
     assert isinstance(exponent, int)
     if -exponent > scale or len(digits) + exponent > precision - scale:
         raise Misfit(f"decimal of {precision} digits, {scale} of them after the point")
     return number
 
 
-def fit_timestamp(value: Any, *, naive: bool = False) -> dt.datetime:
+def fit_timestamp(value: Any, unit: int) -> int:
+    """Ticks since 1970. A text or a datetime without an offset is in UTC; digits finer than the unit are cut."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day)
+    ticks = ticks_of(value, unit)
+    if ticks is None:
+        raise Misfit("date-time")
+    if ticks not in INT64:
+        raise Misfit(f"a date-time in {unit:,} parts of a second and 64 bits")
+    return ticks
+
+
+def fit_date(value: Any) -> int:
+    """Days since 1970 of a date, or of a date-time whose time is midnight."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value.toordinal() - EPOCH_DAY
+    ticks = ticks_of(value, 10**9, zone=False)
+    if ticks is None or ticks % (DAY_S * 10**9) or not -(2**31) <= ticks // (DAY_S * 10**9) < 2**31:
+        raise Misfit("date")
+    return ticks // (DAY_S * 10**9)
+
+
+def fit_time(value: Any, unit: int) -> int:
+    """Ticks since midnight; 24:00:00 is the end of the day."""
+    ticks = time_ticks_of(value, unit)
+    if ticks is None:
+        raise Misfit("time without time zone")
+    return ticks
+
+
+def fit_uuid(value: Any) -> bytes:
+    try:
+        return value.bytes if isinstance(value, UUID) else UUID(value).bytes
+    except (ValueError, TypeError, AttributeError):
+        raise Misfit("UUID") from None
+
+
+def json_text(value: Any) -> str:
+    """A text that is JSON stays as it is; all else is written as JSON."""
     if isinstance(value, str):
         try:
-            value = dt.datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise Misfit("date-time") from None
-    elif isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day)
-    if not isinstance(value, dt.datetime):
-        raise Misfit("date-time")
+            loads(value)
+            return without_surrogates(value)
+        except JsonError:
+            pass
     try:
-        utc = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-    except OverflowError:
-        raise Misfit("a date-time of the years 1 to 9999") from None
-    return utc.replace(tzinfo=None) if naive else utc
-
-
-def fit_date(value: Any) -> dt.date:
-    """A date, or a date-time whose time is midnight."""
-    try:
-        moment = dt.datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-    except ValueError:
-        raise Misfit("date") from None
-    if isinstance(moment, dt.datetime):
-        if moment.time() != dt.time():
-            raise Misfit("date")
-        return moment.date()
-    if isinstance(moment, dt.date):
-        return moment
-    raise Misfit("date")
-
-
-def fit_time(value: Any) -> dt.time:
-    try:
-        moment = dt.time.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise Misfit("time") from None
-    if isinstance(moment, dt.time) and moment.tzinfo is None:
-        return moment
-    raise Misfit("time without time zone")
+        return dumps_text(value)
+    except TooDeepError as error:
+        raise Misfit(f"a text: {error}") from None
 
 
 def fit_binary(value: Any) -> bytes:
@@ -338,122 +423,3 @@ def decimal_of(numbers: Iterable[int | Decimal]) -> pa.DataType:
         scale = max(scale, -exponent)
         whole = max(whole, len(digits) + exponent)
     return pa.decimal128(DECIMAL_DIGITS, scale) if whole + scale <= DECIMAL_DIGITS else pa.string()
-
-
-def schema_from_json(schema: Mapping[str, Any]) -> pa.Schema:
-    """The Arrow schema of the fields that a JSON Schema of type object declares."""
-    import pyarrow as pa
-
-    return pa.schema([pa.field(name, type_from_json(inner)) for name, inner in schema.get("properties", {}).items()])
-
-
-def type_from_json(schema: Any) -> pa.DataType:
-    """The Arrow type of one field; text where the schema leaves open what it holds."""
-    import pyarrow as pa
-
-    if not isinstance(schema, Mapping):
-        return pa.string()
-    branches = [branch for branch in branches_of(schema) if branch.get("type") != "null"]
-    if "type" not in schema and len(branches) == 1:
-        return type_from_json(branches[0])
-    kinds = json_types(schema)
-    if kinds == {"null"}:
-        return pa.null()
-    kinds.discard("null")
-    special = schema.get("airbyte_type")
-    if special == "big_integer":
-        return pa.decimal128(DECIMAL_DIGITS, 0)
-    if special == "big_number":
-        digits = schema.get("precision")
-        return pa.decimal128(digits, schema.get("scale", 0)) if digits else pa.string()
-    if kinds == {"integer"} or (kinds == {"number"} and special == "integer"):
-        return pa.int64()
-    if kinds in ({"number"}, {"number", "integer"}):
-        return pa.float64()
-    if kinds == {"boolean"}:
-        return pa.bool_()
-    if kinds == {"string"}:
-        return text_type(schema)
-    if kinds == {"array"} and isinstance(schema.get("items"), Mapping) and json_types(schema["items"]):
-        return pa.list_(type_from_json(schema["items"]))
-    if kinds == {"object"} and schema.get("properties") and schema.get("additionalProperties") is False:
-        return pa.struct(list(schema_from_json(schema)))
-    return pa.string()
-
-
-def text_type(schema: Mapping[str, Any]) -> pa.DataType:
-    import pyarrow as pa
-
-    special = schema.get("airbyte_type")
-    match schema.get("format"):
-        case "date-time":
-            return pa.timestamp("us", None if special == "timestamp_without_timezone" else "UTC")
-        case "date":
-            return pa.date32()
-        case "time" if special == "time_without_timezone":
-            return pa.time64("us")
-    return pa.binary() if schema.get("contentEncoding") == "base64" else pa.string()
-
-
-def json_types(schema: Mapping[str, Any]) -> set[str]:
-    """The type names that a schema allows, those of its branches among them; empty if it leaves them open."""
-    named = schema.get("type")
-    if named is not None:
-        return {named} if isinstance(named, str) else set(named)
-    found = [json_types(branch) for branch in branches_of(schema)]
-    return set().union(*found) if all(found) else set()
-
-
-def branches_of(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [branch for word in ("anyOf", "oneOf") for branch in schema.get(word, ()) if isinstance(branch, Mapping)]
-
-
-def json_from_schema(schema: pa.Schema) -> dict[str, Any]:
-    """The JSON Schema of a table. `type_from_json` gives the same types back, integers and floats in 64 bits."""
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "type": "object",
-        "properties": {field.name: json_from_type(field.type) for field in schema},
-    }
-
-
-def json_from_type(type_: pa.DataType) -> dict[str, Any]:
-    import pyarrow as pa
-
-    is_ = pa.types
-    if isinstance(type_, pa.BaseExtensionType):
-        return json_from_type(type_.storage_type)
-    if is_.is_dictionary(type_):
-        return json_from_type(type_.value_type)
-    if is_.is_null(type_):
-        return {"type": "null"}
-    if is_.is_integer(type_):
-        return nullable("integer")
-    if is_.is_floating(type_):
-        return nullable("number")
-    if is_.is_boolean(type_):
-        return nullable("boolean")
-    if is_.is_decimal(type_):
-        return nullable("number", airbyte_type="big_number", precision=type_.precision, scale=type_.scale)
-    if is_.is_timestamp(type_):
-        zone = "with" if type_.tz else "without"
-        return nullable("string", format="date-time", airbyte_type=f"timestamp_{zone}_timezone")
-    if is_.is_date(type_):
-        return nullable("string", format="date")
-    if is_.is_time(type_):
-        return nullable("string", format="time", airbyte_type="time_without_timezone")
-    if is_.is_binary(type_) or is_.is_large_binary(type_) or is_.is_fixed_size_binary(type_):
-        return nullable("string", contentEncoding="base64")
-    if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_):
-        return nullable("array", items=json_from_type(type_.value_type))
-    if is_.is_struct(type_):
-        fields = [type_.field(n) for n in range(type_.num_fields)]
-        inner = {field.name: json_from_type(field.type) for field in fields}
-        return nullable("object", properties=inner, additionalProperties=False)
-    if is_.is_map(type_):
-        return nullable("object", additionalProperties=json_from_type(type_.item_type))
-    return nullable("string")
-
-
-def nullable(kind: str, **words: Any) -> dict[str, Any]:
-    return {"type": [kind, "null"], **words}

@@ -15,8 +15,8 @@ class Batch:
     """Records of one stream, in the order they were read.
 
     A batch holds rows (a list of dicts) or a `pyarrow.Table`; `rows()` and `table()` give either, and the conversion is
-    kept. `stream` is the key of the stream; `nbytes` the size in memory, estimated by whoever made the batch (0:
-    unknown). Do not change what a batch holds: threads share it.
+    kept. Rows have the exact values of a table (`arrow_values`). `stream` is the key of the stream; `nbytes` the size
+    in memory, estimated by whoever made the batch (0: unknown). Do not change what a batch holds: threads share it.
     """
 
     __slots__ = ("_rows", "_table", "nbytes", "stream")
@@ -41,8 +41,10 @@ class Batch:
 
     def rows(self) -> list[Record]:
         if self._rows is None:
+            from kitestring import arrow_values
+
             assert self._table is not None
-            self._rows = self._table.to_pylist()
+            self._rows = arrow_values.rows(self._table)
         return self._rows
 
     def table(self, schema: Mapping[str, Any] | None = None) -> pa.Table:

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from kitestring.schema import Schema
+
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kitestring.errors import KitestringError
 
 Record: TypeAlias = dict[str, Any]
@@ -104,9 +108,10 @@ EVERY_WRITE_BUT_MARKS = frozenset(write for write in EVERY_WRITE if write.delete
 class Stream:
     """A stream: first as the source declares it, then (`sync_mode`, `write`, `fields`) as it was selected.
 
-    `schema` is a JSON Schema of type object. `primary_key` is a tuple of paths, empty if there is none. `cursor` is the
-    path of the field that orders the stream, or None; `source_defined_cursor` says that the user cannot choose another.
-    `sync_modes` is what the source can do. `fields` are the selected paths, empty for all.
+    `schema` is a JSON Schema of type object; it becomes a `Schema`, which has the Arrow types too. `primary_key` is a
+    tuple of paths, empty if there is none. `cursor` is the path of the field that orders the stream, or None;
+    `source_defined_cursor` says that the user cannot choose another. `sync_modes` is what the source can do. `fields`
+    are the selected paths, empty for all.
     """
 
     name: str
@@ -119,6 +124,14 @@ class Stream:
     sync_mode: SyncMode = SyncMode.full_refresh
     write: Write = Write()
     fields: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schema", Schema.of(self.schema))
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The declared fields as Arrow types: those of the source where it knows them, else by the JSON Schema."""
+        return Schema.of(self.schema).arrow
 
     @property
     def key(self) -> str:

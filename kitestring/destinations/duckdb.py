@@ -18,6 +18,7 @@ from kitestring.config import option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError
 from kitestring.paths import nested
+from kitestring.schema import DECIMAL_DIGITS
 from kitestring.types import EVERY_WRITE_BUT_MARKS, Receipt, Reject, Stream, Write
 from kitestring.types import Path as FieldPath
 
@@ -141,7 +142,7 @@ class Duckdb(Destination):
             return
         table, new = target(self, stream), shadow(self, stream)
         if not self._types(new):
-            empty = plain(arrow.schema_from_json(stream.schema).empty_table())
+            empty = plain(stream.arrow_schema.empty_table())
             with self._registered(empty) as (_, incoming):
                 self._fit(new, empty, incoming)
         with self._transaction() as db:
@@ -351,7 +352,7 @@ def wider(one: str, other: str) -> str:
     sizes = [digits(kind) for kind in (one, other)]
     if sizes[0] and sizes[1]:
         whole, scale = (max(place) for place in zip(*sizes, strict=True))
-        if whole + scale <= arrow.DECIMAL_DIGITS:
+        if whole + scale <= DECIMAL_DIGITS:
             return f"DECIMAL({whole + scale},{scale})"
     return "VARCHAR"
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kitestring import arrow_values
 from kitestring.batch import Batch
 from kitestring.engine.cipher import encryptor
 from kitestring.engine.mapped import FILTERED, AsMapped, Mapped
 from kitestring.errors import ConfigError, RecordError
 from kitestring.json_codec import dumps_text
 from kitestring.mapper import Aes, Equal, FieldFiltering, FieldRenaming, Hashing, RowFiltering, Rsa, Several, load
+from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
 if TYPE_CHECKING:
@@ -121,7 +123,13 @@ class Draft:
         schema = {**self.stream.schema, "properties": self.properties}
         if "required" in schema:
             schema["required"] = self.required
-        return replace(self.stream, schema=schema, primary_key=tuple(self.key), cursor=self.cursor, fields=())
+        return replace(
+            self.stream,
+            schema=Schema.of(self.stream.schema).changed(schema),
+            primary_key=tuple(self.key),
+            cursor=self.cursor,
+            fields=(),
+        )
 
     # -- the five ------------------------------------------------------------------------------------------------------
 
@@ -163,7 +171,9 @@ class Draft:
 
             if name not in given.column_names:
                 return given
-            values = [None if value is None else made(change, name, value) for value in given[name].to_pylist()]
+            values = [
+                None if value is None else made(change, name, value) for value in arrow_values.values(given[name])
+            ]
             at = placed(given, name, new)
             return given.set_column(at, new, pa.array(values, pa.string()))
 
@@ -236,7 +246,7 @@ class Draft:
             import pyarrow as pa
 
             wanted = [name for name in (*names, DELETED_AT) if name in given.column_names]
-            rows = given.select(wanted).to_pylist() if wanted else [{}] * given.num_rows
+            rows = arrow_values.rows(given.select(wanted)) if wanted else [{}] * given.num_rows
             return given.filter(pa.array([row(record) for record in rows], pa.bool_()))
 
         self.changes.append(row)

@@ -12,6 +12,7 @@ from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine.mapped import AsMapped, Mapped
 from kitestring.errors import ConfigError
+from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch
     tree: dict[str, Any] = {}
     for wanted in [*kept, *always]:
         grow(tree, wanted)
-    selected = replace(stream, fields=tuple(kept), schema=pruned_schema(stream.schema, tree))
+    selected = replace(
+        stream, fields=tuple(kept), schema=Schema.of(stream.schema).changed(pruned_schema(stream.schema, tree))
+    )
 
     def prune(batch: Batch) -> Batch:
         if batch.is_table:

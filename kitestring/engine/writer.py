@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from kitestring import arrow_values
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.deletes import Abilities, Settled, settle
@@ -235,4 +236,4 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
 def last_record(batch: Batch) -> Record | None:
     if not len(batch):
         return None
-    return batch.table().slice(len(batch) - 1).to_pylist()[0] if batch.is_table else batch.rows()[-1]
+    return arrow_values.rows(batch.table().slice(len(batch) - 1))[0] if batch.is_table else batch.rows()[-1]

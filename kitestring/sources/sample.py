@@ -242,9 +242,7 @@ def table(stream: Stream, columns: Mapping[str, list[Any]]) -> pa.Table:
     """The columns as an Arrow table of the stream's types."""
     import pyarrow as pa
 
-    from kitestring import arrow
-
-    schema = arrow.schema_from_json(stream.schema)
+    schema = stream.arrow_schema
     arrays = []
     for field in schema:
         moment = pa.types.is_timestamp(field.type)

@@ -112,8 +112,6 @@ def test_every_type_arrives_as_it_is_and_null_as_null(database):
 
 
 def test_the_types_of_the_tables_are_those_of_the_schema(database):
-    from kitestring import arrow
-
     database.run(
         f"CREATE TABLE t ({', '.join(f'c{n} {t}' for n, (t, *_) in enumerate(VALUES) if t not in CUSTOM)})",
         "INSERT INTO t (c0) VALUES (true)",
@@ -122,7 +120,7 @@ def test_the_types_of_the_tables_are_those_of_the_schema(database):
     stream = source.discover().get("t")
     (partition,) = source.partitions([stream], {})
     (batch,) = source.read(partition, {})
-    declared = arrow.schema_from_json(stream.schema)
+    declared = stream.arrow_schema
     small = {"int16": "int64", "int32": "int64", "float": "double"}
     assert [small.get(str(f.type), str(f.type)) for f in batch.table().schema] == [str(f.type) for f in declared]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kitestring import arrow
 from kitestring.batch import Batch
 from kitestring.errors import RecordError
+from kitestring.schema import json_from_schema, schema_from_json
 
 
 def declared(**fields):
@@ -195,7 +196,7 @@ def test_a_schema_comes_back_from_json_as_it_was():
             ("nothing", pa.null()),
         ]
     )
-    assert arrow.schema_from_json(arrow.json_from_schema(schema)) == schema
+    assert schema_from_json(json_from_schema(schema)) == schema
 
 
 JSON = st.recursive(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from kitestring import arrow, json_codec
+from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.paths import at
 from kitestring.types import Path, Reject, Stream
@@ -36,7 +36,7 @@ class Parquet:
         return arrow.from_rows(batch.rows(), stream.schema)
 
     def empty(self, stream: Stream) -> pa.Table:
-        return arrow.schema_from_json(stream.schema).empty_table()
+        return stream.arrow_schema.empty_table()
 
     def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
         """Tables of one schema as the bytes of a file."""
@@ -114,7 +114,7 @@ class Csv:
         return flat(table), rejects
 
     def empty(self, stream: Stream) -> pa.Table:
-        return flat(arrow.schema_from_json(stream.schema).empty_table())
+        return flat(stream.arrow_schema.empty_table())
 
     def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
         import pyarrow as pa
@@ -177,9 +177,12 @@ def flat(table: pa.Table) -> pa.Table:
 
     for n, field in enumerate(table.schema):
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            texts = [None if value is None else arrow.text(value) for value in table.column(n).to_pylist()]
+            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
             if not pa.types.is_nested(field.type):
                 texts = [None if text is None else text.strip('"') for text in texts]
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
+        elif not arrow_values.has_text(table.column(n)):
+            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
             table = table.set_column(n, field.name, pa.array(texts, pa.string()))
         elif pa.types.is_null(field.type):
             table = table.set_column(n, field.name, table.column(n).cast(pa.string()))
@@ -201,7 +204,7 @@ def values_at(table: pa.Table, path: Path) -> pa.Array:
             found = [at(orjson.loads(text), path[1:]) if text else None for text in values.to_pylist()]
             values = pa.array([texted(value) for value in found], pa.string())
     if pa.types.is_binary(values.type) or pa.types.is_nested(values.type):
-        return pa.array([texted(value) for value in values.to_pylist()], pa.string())
+        return pa.array([texted(value) for value in arrow_values.values(values)], pa.string())
     return values.cast(pa.string())
 
 

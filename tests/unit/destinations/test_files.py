@@ -471,3 +471,19 @@ def test_a_colon_in_the_name_of_a_folder_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sync(Files(path="./s3:/bucket"), "append", named((1, "a")))
     assert (tmp_path / "s3:" / "bucket" / "things").is_dir()
+
+
+def test_csv_writes_times_and_dates_that_arrow_has_no_text_for(tmp_path):
+    columns = {
+        "opens": pa.array([86_400_000_000], pa.int64()).cast(pa.time64("us")),
+        "born": pa.array([-(2**30)], pa.int32()).cast(pa.date32()),
+        "took": pa.array([1_500], pa.int64()).cast(pa.duration("ms")),
+    }
+    destination = Files(path=str(tmp_path), format="csv")
+    stream = Stream("s")
+    destination.begin(stream)
+    destination.write(stream, destination.prepare(stream, Batch("s", table=pa.table(columns))))
+    destination.commit(stream)
+    destination.close()
+    (file,) = (tmp_path / "s").glob("*.csv")
+    assert "24:00:00,-2937836-09-26,PT1.5S" in file.read_text().replace('"', "")
