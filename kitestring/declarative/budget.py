@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.moment import Months, parse_duration
 from kitestring.http import Budget, Request, Response, told_wait_s
+from kitestring.pattern import PatternError, compiled
 
 
 @keyword("HTTPAPIBudget")
@@ -103,9 +103,9 @@ class HttpRequestRegexMatcher:
             raise node.wrong("is no positive number of calls", "weight")
         self.weight = weight
         try:
-            self._path = re.compile(str(node.get("url_path_pattern", "")))
-        except re.error as error:
-            raise node.wrong(f"is no regular expression: {error}", "url_path_pattern") from error
+            self._path = compiled(str(node.get("url_path_pattern", "")))
+        except PatternError as error:
+            raise node.wrong(f"is wrong: {error.message}", "url_path_pattern") from error
 
     def matches(self, request: Request) -> bool:
         parts = urlsplit(request.url)
@@ -113,7 +113,7 @@ class HttpRequestRegexMatcher:
             return False
         if self._base and f"{parts.scheme}://{parts.netloc}" != self._base:
             return False
-        if self._path.pattern and not self._path.search(parts.path.rstrip("/")):
+        if self._path.text and not self._path.search(parts.path.rstrip("/")):
             return False
         if self._params:
             given = dict(parse_qsl(parts.query)) | {k: str(v) for k, v in request.params.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.template import Failed
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Raise, Response, Retry, Return, Verdict, told_wait_s, vendor_message
+from kitestring.pattern import Pattern, PatternError, compiled
 
 
 class Actions:
@@ -309,7 +310,7 @@ class WaitTimeFromResponse:
             return None
         try:
             found = float(self._seconds(seen(response)))
-        except (TypeError, ValueError, ConfigError):
+        except (TypeError, ValueError, Failed):
             return None
         return capped(found, self._longest) if 0 <= found < float("inf") else None
 
@@ -335,17 +336,17 @@ def capped(wait: float | None, longest: float | None) -> float | None:
     return wait
 
 
-def pattern(node: Node) -> re.Pattern[str] | None:
+def pattern(node: Node) -> Pattern | None:
     text = node.get("regex")
     if not text:
         return None
     try:
-        return re.compile(str(node.constant("regex", types=(str,))))
-    except re.error as error:
-        raise node.wrong(f"is no regular expression: {error}", "regex") from error
+        return compiled(str(node.constant("regex", types=(str,))))
+    except PatternError as error:
+        raise node.wrong(f"is wrong: {error.message}", "regex") from error
 
 
-def number_in(response: Response | None, header: str, regex: re.Pattern[str] | None) -> float | None:
+def number_in(response: Response | None, header: str, regex: Pattern | None) -> float | None:
     headers: Mapping[str, str] = response.headers if response is not None else {}
     value = headers.get(header) or ""
     found = regex.match(value) if regex else None

@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 from kitestring import json_codec
 from kitestring.declarative import moment
 from kitestring.declarative.moment import DateFormat
+from kitestring.pattern import compiled
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 FILTERS: dict[str, Callable[..., Any]] = {}
@@ -169,10 +170,10 @@ def string(value: Any) -> str:
 @filter_
 def regex_search(value: str, regex: str) -> str:
     """The first group of the first match, or an empty text."""
-    found = re.search(regex, value)
+    found = compiled(regex).search(value)
     return found.group(1) if found and found.groups() else ""
 
 
 @filter_
 def regex_replace(value: str, regex: str, replacement: str) -> str:
-    return re.sub(regex, replacement, value)
+    return compiled(regex).replace(value, replacement)

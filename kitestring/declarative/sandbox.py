@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
@@ -14,12 +15,22 @@ LONGEST_RESULT = 4_000_000
 """Characters."""
 MOST_STEPS = 10_000_000
 """Turns of loops, items that filters go through, and calls (`CALL`, `FILTER` each), in one rendering of a template."""
+LONGEST_S = 5.0
+"""Of processor time, for one rendering."""
+LOOK_EVERY = 1_000
+"""Steps between two looks at the time."""
+MOST_BITS = 200_000
+"""Of a number that is multiplied."""
 CALL, FILTER = 20, 5
 """Steps that a call of a function or a filter costs, about as its time compares to a turn of a loop."""
 WIDEST = 100_000
 WIDTHS = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
 ITERATING = frozenset({"list", "map", "select", "reject", "join", "sort", "unique", "batch", "slice", "sum", "reverse"})
 """Filters that take a text letter by letter."""
+WIDE = frozenset({"batch", "center", "indent", "slice", "tojson", "wordwrap"})
+"""Filters with a width or a count."""
+TEXTS = frozenset({"escape", "e", "forceescape", "hash", "pprint", "string", "tojson", "urlencode", "xmlattr"})
+"""Filters that make a text of any value."""
 _ENVIRONMENTS: list[Any] = []
 
 
@@ -27,6 +38,8 @@ class Work(threading.local):
     """The steps of the rendering that is under way in this thread."""
 
     steps = 0
+    look_at = LOOK_EVERY
+    began = 0.0
 
 
 _WORK = Work()
@@ -35,6 +48,8 @@ _WORK = Work()
 def begin() -> None:
     """A rendering begins."""
     _WORK.steps = 0
+    _WORK.look_at = LOOK_EVERY
+    _WORK.began = time.thread_time()
 
 
 def refuse(fact: str) -> Exception:
@@ -47,6 +62,21 @@ def spend(steps: int = 1) -> None:
     _WORK.steps += steps
     if _WORK.steps > MOST_STEPS:
         raise refuse(f"it takes more than {MOST_STEPS:,} steps")
+    if _WORK.steps >= _WORK.look_at:
+        _WORK.look_at = _WORK.steps + LOOK_EVERY
+        look()
+
+
+def look() -> None:
+    """Refuse a rendering that has computed for too long."""
+    if time.thread_time() - _WORK.began > LONGEST_S:
+        raise refuse(f"it computes for more than {LONGEST_S:g} s")
+
+
+def heavy(text: Any) -> None:
+    """A function is about to go through a text: the longer it is, the more steps that costs."""
+    if isinstance(text, str):
+        spend(len(text) // 200)
 
 
 def each(values: Iterable[Any]) -> Iterator[Any]:
@@ -61,9 +91,41 @@ def fits(size: int) -> None:
         raise refuse(f"it makes more than {LONGEST_RESULT:,} characters or items")
 
 
+def sized(value: Any) -> Any:
+    """The value, unless its text would be too long: a container may hold another a million times."""
+    if not isinstance(value, list | tuple | dict | set):
+        return value
+    left, waiting = LONGEST_RESULT, [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            left -= len(part)
+        elif isinstance(part, dict):
+            waiting.extend(part)
+            waiting.extend(part.values())
+            left -= len(part)
+        elif isinstance(part, list | tuple | set):
+            if len(part) > left:
+                break
+            waiting.extend(part)
+            left -= len(part)
+        if left < 0 or len(waiting) > LONGEST_RESULT:
+            break
+    else:
+        return value
+    raise refuse(f"it makes more than {LONGEST_RESULT:,} characters or items")
+
+
+def grown(text: Any, sign: str, values: Iterable[Any]) -> None:
+    """Look ahead at a format: each place may hold the longest of the values."""
+    if isinstance(text, str):
+        longest = max((len(str(sized(value))) for value in values), default=0)
+        fits(len(text) + text.count(sign) * longest)
+
+
 def glued(parts: list[Any]) -> str:
     """What `~` does."""
-    texts = [str(part) for part in parts]
+    texts = [str(sized(part)) for part in parts]
     fits(sum(map(len, texts)))
     return "".join(texts)
 
@@ -117,6 +179,12 @@ def environment() -> Any:
             if operator == "**" and (abs(float(left)) > 1e6 or abs(float(right)) > 100):
                 raise refuse("the power is too large")
             if operator == "*":
+                if (
+                    isinstance(left, int)
+                    and isinstance(right, int)
+                    and left.bit_length() + right.bit_length() > MOST_BITS
+                ):
+                    raise refuse("the number is too large")
                 for one, other in ((left, right), (right, left)):
                     if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > WIDEST:
                         raise refuse("the repetition is too long")
@@ -124,21 +192,30 @@ def environment() -> Any:
                 fits(len(left) + len(right))
             if operator == "%":
                 wide(left)
+                grown(left, "%", right if isinstance(right, tuple) else (right,))
             return super().call_binop(context, operator, left, right)
 
         def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
             spend(CALL)
-            name, owner = getattr(obj, "__name__", ""), getattr(obj, "__self__", None)
+            # Jinja puts a function of its own around `format` and `format_map`.
+            name, owner = getattr(obj, "__name__", ""), getattr(getattr(obj, "__wrapped__", obj), "__self__", None)
+            heavy(owner)
             if name in WIDTHS and args and isinstance(args[0], int) and args[0] > WIDEST:
                 raise refuse("the width is too large")
             if isinstance(owner, str):
                 if name == "replace":
                     replaced(owner, args)
+                elif name in ("format", "format_map"):
+                    grown(owner, "{", [*args, *kwargs.values()])
+                elif name == "expandtabs":
+                    fits(len(owner) + owner.count("\t") * (args[0] if args and isinstance(args[0], int) else 8))
+                elif name == "translate" and args and isinstance(args[0], dict):
+                    fits(len(owner) * max((len(part) for part in args[0].values() if isinstance(part, str)), default=1))
                 elif name == "join" and args:
                     args = (joinable(owner, args[0]), *args[1:])
             return super().call(context, obj, *args, **kwargs)
 
-    sandbox = Sandbox(cache_size=0)
+    sandbox = Sandbox(cache_size=0, finalize=sized)
     for name in ("range", "lipsum", "cycler", "joiner"):
         sandbox.globals.pop(name, None)
     sandbox.globals.update(macro.FUNCTIONS)
@@ -165,6 +242,7 @@ def bounded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         spend(FILTER)
         if len(args) > first:
             value, rest = args[first], args[first + 1 :]
+            heavy(value)
             if name == "join":
                 separator = str(rest[0]) if rest else str(kwargs.get("d", ""))
                 value = joinable(separator, value) if isinstance(value, Iterable) else value
@@ -172,14 +250,22 @@ def bounded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                 replaced(value, rest)
             elif name == "format":
                 wide(value)
+                grown(value, "%", [*rest, *kwargs.values()])
+            elif name in ("wordwrap", "urlize"):
+                fits(len(str(value)) * (1 + sum(len(one) for one in [*rest, *kwargs.values()] if isinstance(one, str))))
+            elif name == "indent":
+                width = rest[0] if rest else kwargs.get("width", 4)
+                fits(str(value).count("\n") * (width if isinstance(width, int) else len(str(width))))
+            elif name == "sum" and isinstance(value, list | tuple):
+                fits(sum(len(one) if isinstance(one, list | tuple) else 1 for one in value))
+            elif name in TEXTS:
+                sized(value)
             elif isinstance(value, list | tuple | dict | set) or (isinstance(value, str) and name in ITERATING):
                 spend(len(value))
             elif isinstance(value, Iterator):
                 value = each(value)
             args = (*args[:first], value, *rest)
-        if name in ("center", "indent", "wordwrap") and any(
-            isinstance(one, int) and one > WIDEST for one in [*args, *kwargs.values()]
-        ):
+        if name in WIDE and any(isinstance(one, int) and one > WIDEST for one in [*args, *kwargs.values()]):
             raise refuse("the width is too large")
         return original(*args, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.transformation import AddedFieldDefinition
 from kitestring.errors import ConfigError
+from kitestring.pattern import PatternError, compiled
 
 Config = dict[str, Any]
 
@@ -185,15 +187,11 @@ def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
 
 
 def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
-    import re
-
     if isinstance(value, str):
         text = schema.get("pattern")
-        try:
-            if isinstance(text, str) and not re.search(text, value):
+        with contextlib.suppress(PatternError):
+            if isinstance(text, str) and not compiled(text).search(value):
                 yield f"{name} should have the form {schema.get('pattern_descriptor') or text}"
-        except re.error:
-            pass
         if len(value) < schema.get("minLength", 0):
             yield f"{name} should have at least {schema['minLength']} characters"
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -15,8 +15,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative import macro
-from kitestring.declarative.sandbox import LONGEST_RESULT, begin, environment
+from kitestring.declarative.sandbox import LONGEST_RESULT, begin, environment, sized
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.pattern import PatternError
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -268,7 +269,7 @@ class Source:
                 begin()
                 if expression is not None:
                     value = expression(whole)
-                    if too_big(value):
+                    if too_big(sized(value)):
                         return copy.deepcopy(value) if without_literal(value) else str(value)
                     return "" if isinstance(value, Undefined) else value
                 return joined(template, whole)
@@ -283,6 +284,8 @@ class Source:
                 return text if rounded == context else render(rounded)
             except SecurityError as error:
                 raise wrong(place, text, f"the template is refused: {error}") from error
+            except PatternError as error:
+                raise ConfigError(f"manifest, {place}: {error.message}", hint=error.hint, place=place) from error
             except KitestringError:
                 raise
             except (TemplateError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:

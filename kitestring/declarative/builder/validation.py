@@ -17,6 +17,7 @@ from kitestring.declarative.manifest import PARAMETERS, REF, References, parse, 
 from kitestring.declarative.stream import primary_key
 from kitestring.declarative.template import Failed, Templates
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.pattern import PatternError, compiled
 
 KNOWN = frozenset(
     {
@@ -305,8 +306,8 @@ def text_of(form: Mapping[str, Any]) -> str:
         if (shape == "date-time" and "T" not in one) or (shape == "date" and len(one) != 10):
             continue
         try:
-            if not isinstance(pattern, str) or re.search(pattern, one):
+            if not isinstance(pattern, str) or compiled(pattern).search(one):
                 return one
-        except re.error:
+        except PatternError:
             return one
     return "example"

@@ -95,10 +95,12 @@ class Runner:
         told = {"action": action, "limits": limits, **request, **hardening}
         child = Child(self.nest, told, hear, write, limit_s + 60.0)
         late = stopped = False
+        busy_s = 0.0
         while not child.wait(0.2):
             late = time.monotonic() > deadline
             stopped = cancel is not None and cancel.is_set()
             if late or stopped:
+                busy_s = child.cpu_s
                 child.cancel()
                 if not child.wait(GRACE_S):
                     child.kill()
@@ -109,6 +111,12 @@ class Runner:
             return outcome["value"]
         if outcome.get("kind") == "error" and not late:
             raise error_of(outcome["error"])
+        if late and busy_s > limit_s / 2:
+            raise ConnectorError(
+                f"{action} computed for {busy_s:.0f} s and came to no end within {limit_s:g} s",
+                hint="It did not wait for the other side: a template, a mapper or the code of the connector takes too "
+                "long.",
+            )
         if late or stopped:
             raise TransientError(
                 f"{action} did not answer within {limit_s:g} s" if late else f"{action} was stopped",

@@ -14,6 +14,7 @@ from connections import attempts_of, connection, ended, enqueue, job, plan_of, u
 from pages import Pages
 from sqlalchemy import insert, select, update
 
+from kitestring.errors import TransientError
 from kitestring.server.api.own.server import listed
 from kitestring.server.context import Context
 from kitestring.server.jobs import Lost, Worker
@@ -165,8 +166,6 @@ class Away:
     """A queue that cannot be reached."""
 
     def __getattr__(self, name: str) -> Any:
-        from kitestring.errors import TransientError
-
         def call(*_: Any, **__: Any) -> Any:
             raise TransientError("the database is away")
 
@@ -308,3 +307,12 @@ def test_a_worker_that_died_is_not_listed_and_forgotten_by_the_next(
 
     assert until(known, lambda ids: worker.id in ids) == [worker.id]
     assert [one["workerId"] for one in listed(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]
+
+
+def test_an_action_that_waits_for_the_other_side_until_its_time_is_over_says_so(
+    context: Context, pages: Pages, tmp_path: Path
+) -> None:
+    pages.hang = 0
+    end = {"connector": pages.manifest(tmp_path), "config": {"url": pages.url, "token": "the-secret-token"}}
+    with pytest.raises(TransientError, match="did not answer within 3 s"):
+        context.runner.run("check", {"source": end}, limit_s=3)
