@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,15 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from kitestring import json_codec
+from kitestring.engine.reject_types import kinds_of, restored
 from kitestring.errors import ConfigError
 from kitestring.types import Reject
 
 
 class Rejects:
-    """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}, and "mapped": true where
-    the record is as the stream's mappers made it.
+    """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}. "mapped": true says that
+    the record is as the stream's mappers made it; "types" what the values are that JSON has only texts or numbers for.
 
     The file is made to be read and edited: correct a record in it and `kitestring replay` writes the corrected one.
     """
@@ -60,9 +59,10 @@ class Rejects:
                 if not line.strip():
                     continue
                 try:
-                    entry = json.loads(line)  # not orjson: it refuses a lone surrogate, which may be why it is here
+                    entry = json_codec.loads(line)
                     if not (isinstance(entry["stream"], str) and isinstance(entry["record"], dict)):
                         raise TypeError("stream is a text and record an object")
+                    entry["record"] = restored(entry["record"], entry.pop("types", {}))
                 except (ValueError, KeyError, TypeError) as error:
                     raise ConfigError(
                         f"line {number} of {self.path(connection).name} is not a rejected record: {error}",
@@ -90,16 +90,17 @@ class Rejects:
 
 def entry_of(stream: str, reject: Reject) -> dict[str, Any]:
     """A reject as a line has it, but for the time."""
-    told = {"mapped": True} if reject.mapped else {}
-    return {"stream": stream, "reason": reject.reason, **told, "record": reject.record}
+    mapped = {"mapped": True} if reject.mapped else {}
+    return {"stream": stream, "reason": reject.reason, **mapped, "record": reject.record}
 
 
 def encoded(entry: dict[str, Any]) -> bytes:
     """One line of JSON for any record, whatever it holds."""
+    record = entry["record"]
     try:
-        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except (TypeError, ValueError):  # a lone surrogate, a number beyond 64 bits, circular nesting
-        try:
-            return json.dumps(entry, default=str).encode()
-        except (TypeError, ValueError, RecursionError):
-            return orjson.dumps({**entry, "record": {"_unreadable": ascii(entry["record"])[:100_000]}})
+        kinds = kinds_of(record)
+        types = {"types": kinds} if kinds else {}
+        rest = {name: value for name, value in entry.items() if name not in ("record", "types")}
+        return json_codec.dumps({**rest, **types, "record": record}, levels=json_codec.ANY_DEPTH)
+    except ValueError:  # it holds itself
+        return json_codec.dumps({**entry, "record": {"_unreadable": ascii(record)[:100_000]}})

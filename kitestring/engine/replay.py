@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from kitestring.destination import Destination
 from kitestring.engine.holding import Holdings
 from kitestring.engine.mapped import AsMapped
 from kitestring.engine.progress import Progress
-from kitestring.engine.rejects import Rejects, entry_of
+from kitestring.engine.rejects import Rejects, encoded, entry_of
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Selection
 from kitestring.engine.state import StateStore
@@ -56,10 +57,13 @@ def replay(
     if not entries:
         raise ConfigError(f"the connection {connection} has no rejected records", hint="There is nothing to replay.")
     records: dict[str, list[dict[str, Any]]] = {}
+    recent: deque[bytes] = deque(maxlen=1000)
     for entry in entries:
-        kept = records.setdefault(entry["stream"], [])
-        if entry["record"] not in kept[-1000:]:  # a sync that began again may have rejected a record twice
-            kept.append(AsMapped(entry["record"]) if entry.get("mapped") else entry["record"])
+        line = encoded({name: entry.get(name) for name in ("stream", "mapped", "record")})
+        if line not in recent:  # a sync that began again may have rejected a record twice
+            recent.append(line)
+            record = AsMapped(entry["record"]) if entry.get("mapped") else entry["record"]
+            records.setdefault(entry["stream"], []).append(record)
     wanted = {one.name: one for one in (Selection(s) if isinstance(s, str) else s for s in streams or ())}
     chosen, declared = [], []
     for stream in source.discover():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -107,3 +110,82 @@ def test_a_dry_run_begins_where_the_state_stands_and_a_sample_stops_early() -> N
     sampled = estimate(origin, MemoryDestination(), sample=100).streams["t"]
     assert sampled.sampled
     assert sampled.read < 5000
+
+
+ODD: dict[str, Any] = {
+    "id": 1,
+    "v": -1,
+    "photo": b"\x89PNG",
+    "ratio": float("inf"),
+    "price": Decimal("1.50"),
+    "huge": 2**70,
+    "at": dt.datetime(2024, 1, 1, 10, tzinfo=dt.UTC),
+    "local": dt.datetime(2024, 1, 1, 10, 0, 0, 1),
+    "day": dt.date(2024, 2, 29),
+    "opens": dt.time(10, 30),
+    "key": UUID(int=7),
+    "long": "24:00:00",
+    "text": "aGk=",
+    "a/b~c": [{"d": b"x"}, Decimal("NaN")],
+}
+
+
+def test_a_corrected_reject_comes_in_with_its_other_fields_as_they_were(tmp_path: Path) -> None:
+    rejects, destination = Rejects(tmp_path), Picky()
+    sync(source([ODD]), destination, rejects=rejects, connection="c", max_rejects=5)
+    path = rejects.path("c")
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["types"]["/a~1b~0c/0/d"] == "bytes"
+    path.write_text(line.replace('"v":-1', '"v":1').replace("aGk=", "bye") + "\n")
+    assert replay(source([]), destination, rejects, "c").ok
+    (row,) = destination.stored["t"]
+    assert str(row.pop("a/b~c")) == str(ODD["a/b~c"])
+    expected = {name: value for name, value in ODD.items() if name != "a/b~c"}
+    assert row == {**expected, "v": 1, "text": "bye"}
+    assert {name: type(value) for name, value in row.items()} == {name: type(value) for name, value in expected.items()}
+
+
+def test_a_value_edited_into_another_form_stays_as_it_was_written(tmp_path: Path) -> None:
+    from kitestring.types import Reject
+
+    rejects = Rejects(tmp_path)
+    kinds = ("photo", "ratio", "price", "at", "day", "opens", "key")
+    rejects.add("c", "t", [Reject({name: ODD[name] for name in kinds}, "odd")])
+    path = rejects.path("c")
+    entry = json.loads(path.read_text())
+    entry["record"] = dict.fromkeys(kinds, "?")
+    del entry["record"]["key"]
+    path.write_text(json.dumps(entry) + "\n")
+    assert [entry["record"] for entry in rejects.read("c")] == [dict.fromkeys(kinds[:-1], "?")]
+
+
+def test_a_reject_of_thousands_of_levels_is_kept_whole_and_replayed(tmp_path: Path) -> None:
+    deep: Any = b"bottom"
+    for _ in range(3_000):
+        deep = {"in": deep}
+    rejects, destination = Rejects(tmp_path), Picky()
+    sync(source([{"id": 1, "v": -1, "deep": deep}]), destination, rejects=rejects, connection="c")
+    path = rejects.path("c")
+    path.write_text(path.read_text().replace('"v":-1', '"v":1'))
+    assert replay(source([]), destination, rejects, "c").ok
+    (row,) = destination.stored["t"]
+    for _ in range(3_000):
+        row = row["deep" if "deep" in row else "in"]
+    assert row["in"] == b"bottom"
+
+
+def test_rejects_that_differ_in_type_alone_are_two(tmp_path: Path) -> None:
+    from kitestring.types import Reject
+
+    rejects, destination = Rejects(tmp_path), MemoryDestination()
+    rejects.add("c", "t", [Reject({"id": 1, "v": value}, "odd") for value in (1, True, 1.0, 1, float("nan"))])
+    assert replay(MemorySource(records={"t": []}), destination, rejects, "c").ok
+    assert [str(row["v"]) for row in destination.stored["t"]] == ["1", "True", "1.0", "nan"]
+
+
+def test_rejects_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    rejects = Rejects(tmp_path)
+    line = r'{"at": "", "stream": "t", "reason": "r", "record": {"b": "b\u0027x\u0027", "s": "\ud800", "n": NaN}}'
+    rejects.path("c").write_text(line + "\n")
+    (entry,) = rejects.read("c")
+    assert str(entry["record"]) == str({"b": "b'x'", "s": "�", "n": float("nan")})
