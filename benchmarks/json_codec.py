@@ -75,9 +75,8 @@ def main() -> None:
             floor_w = fastest(lambda rows=rows: [orjson.dumps(row, default=str) for row in rows], rounds)  # type: ignore[misc]
             ours_w = fastest(lambda rows=rows: [json_codec.dumps(row) for row in rows], rounds)  # type: ignore[misc]
             written = f"{ours_w / floor_w:.2f}"
-        print(
-            f"{name:32} {len(text) / 1e6:5.2f} {floor * 1e3:10.2f} {ours / floor:6.2f} {plain / floor:6.2f} {written:>11}"
-        )
+        figures = f"{len(text) / 1e6:5.2f} {floor * 1e3:10.2f} {ours / floor:6.2f} {plain / floor:6.2f}"
+        print(f"{name:32} {figures} {written:>11}")
 
 
 if __name__ == "__main__":
