@@ -146,7 +146,9 @@ class DeclarativeSource(Source):
 
     def on_config(self, told: Callable[[dict[str, Any]], None]) -> None:
         """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
-        self._setting.values["on_config"] = told
+        own = {name for name in OWN if name not in (self._form().get("properties") or {})}
+        # A manifest chooses where a new token is kept: not in the place of an option of ours.
+        self._setting.values["on_config"] = lambda new: told({k: v for k, v in new.items() if k not in own})
 
     def share(self, share: Share) -> None:
         for number, budget in enumerate(self.connection.budgets):

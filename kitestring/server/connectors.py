@@ -198,14 +198,15 @@ def checked_manifest(manifest: Any) -> dict[str, Any]:
     if not isinstance(manifest, Mapping) or manifest.get("type") not in ("DeclarativeSource", None):
         raise Problem(422, "the manifest is no DeclarativeSource", hint="Give the manifest as a JSON object.")
     values = dict(manifest)
-    if any(True for _ in python_classes(values)):
-        raise Problem(
-            422,
-            "the manifest names Python classes, and a manifest given over the API runs no code",
-            hint="Replace the custom components, or install the connector on the server.",
-        )
     try:
-        resolve(copy.deepcopy(values))
+        # Resolved, since a reference may stand in the place of a class.
+        resolved = resolve(copy.deepcopy(values))
+        if any(True for _ in python_classes(resolved)):
+            raise Problem(
+                422,
+                "the manifest names Python classes, and a manifest given over the API runs no code",
+                hint="Replace the custom components, or install the connector on the server.",
+            )
         DeclarativeSource.of(values, {}) if not (values.get("spec") or {}).get("connection_specification") else None
     except ConfigError as error:
         raise Problem(422, error.message, hint=error.hint) from error
