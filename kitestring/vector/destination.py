@@ -301,7 +301,12 @@ class VectorDestination(Destination):
     def _stored(self, drafts: Sequence[Draft]) -> dict[str, list[Stored]]:
         """What the store holds of these records. What an earlier version stored under another key is to be replaced."""
         stored = self.store.stored([draft.ref for draft in drafts])
-        former = {ref.key: (draft, ref) for draft in drafts if draft.key not in stored and (ref := draft.former_ref)}
+        keys = {draft.key for draft in drafts}  # what another record of the batch is stored under is that one's
+        former = {
+            ref.key: (draft, ref)
+            for draft in drafts
+            if draft.key not in stored and (ref := draft.former_ref) is not None and ref.key not in keys
+        }
         if former:
             for key, chunks in self.store.stored([ref for _, ref in former.values()]).items():
                 draft = former[key][0]
@@ -374,7 +379,7 @@ class VectorDestination(Destination):
 
     def _compare_again(self, run: Run, prepared: Prepared, keys: frozenset[str]) -> None:
         """Records of this batch were written after it was compared: compare them with what is stored now."""
-        drafts = [plan.draft for plan in prepared.plans if plan.draft.key in keys]
+        drafts = [p.draft for p in prepared.plans if p.draft.key in keys or p.draft.document.former_key in keys]
         if not drafts:
             return
         stored = self._stored(drafts)

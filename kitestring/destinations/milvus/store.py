@@ -231,7 +231,7 @@ class MilvusStore(Store):
         found: dict[str, list[Stored]] = {}
         fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.keeps(name)]
         # A row without a namespace is one of an earlier version.
-        former = {ref.key for ref in refs if ref.former}
+        former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
         if former and layout.keeps("_ks_namespace"):
             fields.append("_ks_namespace")
         windows = [(ref.key, 0, ref.count + 1) for ref in refs]
@@ -255,7 +255,7 @@ class MilvusStore(Store):
     def _by_filter(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
         layout = self.layout
         by_id = {ref.record_id: ref for ref in refs if not ref.former}
-        former = {ref.key for ref in refs if ref.former}
+        former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
         found: dict[str, list[Stored]] = {}
         fields = [name for name in (*LEDGER, "_ab_stream") if layout.keeps(name)]
         for start in range(0, len(refs), ROWS):
@@ -281,6 +281,8 @@ class MilvusStore(Store):
             int(number) if key and number is not None else None,
             row.get("_ks_digest") or "",
             row.get("_ks_metadata_digest") or "",
+            row.get("_ab_record_id"),
+            row.get("_ks_namespace"),
         )
 
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:

@@ -280,3 +280,21 @@ def test_vectors_from_a_field_are_written_when_only_they_change(tmp_path: Path, 
     assert {c.record_id: c.vector.tolist() for c in store.rows.values()} == {"things_1": [1, 1], "things_2": [0, 1]}
     bad = put(destination, [{"id": 3, "text": "x", "v": [1, 2, 3]}])
     assert len(bad.rejected) == 1
+
+
+@pytest.mark.parametrize("order", [(7, "7"), ("7", 7)])
+@pytest.mark.parametrize("together", [True, False])
+def test_what_an_earlier_version_took_for_one_record_becomes_two(
+    tmp_path: Path, store: MemoryStore, order: tuple[Any, ...], together: bool
+) -> None:
+    """The earlier version stored 7 and "7" under one key; whichever comes first takes the row over."""
+    put(begun(tmp_path, store), [{"id": 7, "text": "before"}])
+    for chunk in store.rows.values():
+        chunk.namespace = None
+    destination = begun(tmp_path, store)
+    batches = [[{"id": value, "text": repr(value)}] for value in order]
+    batches = [[row for batch in batches for row in batch]] if together else batches
+    ahead = [destination.prepare(things(), Batch("things", rows=rows)) for rows in batches]
+    for batch in ahead:
+        destination.write(things(), batch)
+    assert sorted(chunk.text for chunk in store.rows.values()) == ["'7'", "7"]
