@@ -419,9 +419,10 @@ def loosened(form: Any) -> Any:
 def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[str, ...]], str]) -> Any:
     """`values` with every `${NAME}` and `${NAME:-default}` in its strings replaced; `$${` stands for `${`.
 
-    `where(path)` says the place of a value, for the error when a variable without a default is not set. The replaced
-    value stays text.
+    `where(path)` says the place of a value, for the error when variables without a default are not set: it names all of
+    them. The replaced value stays text.
     """
+    missing: dict[str, str] = {}
 
     def fill(value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, Mapping):
@@ -439,16 +440,33 @@ def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[s
             if default is not None:  # as in a shell, `:-` also stands in for an empty variable
                 return found or re.sub(r"\\(.)", r"\1", default)
             if found is None:
-                raise ConfigError(
-                    f"{where(path)}: the environment variable {name} is not set",
-                    hint=f"Set it (export {name}=...), or write ${{{name}:-default}}.",
-                    variable=name,
-                )
+                missing.setdefault(name, where(path))
+                return ""
             return found
 
         return VARIABLE.sub(one, value)
 
-    return fill(values, ())
+    filled = fill(values, ())
+    if missing:
+        raise unset(missing)
+    return filled
+
+
+def unset(missing: Mapping[str, str]) -> ConfigError:
+    """The error for environment variables that are not set, by name with the place where each is asked for."""
+    (name, place), *others = missing.items()
+    if not others:
+        return ConfigError(
+            f"{place}: the environment variable {name} is not set",
+            hint=f"Set it (export {name}=...), or write ${{{name}:-default}}.",
+            variable=name,
+        )
+    named = ", ".join(f"{name} ({place})" for name, place in missing.items())
+    return ConfigError(
+        f"{len(missing)} environment variables are not set: {named}",
+        hint=f"Set them (export {name}=...), or write ${{{name}:-default}}.",
+        variables=list(missing),
+    )
 
 
 def read_yaml(text: str, name: str) -> tuple[Any, Lines]:

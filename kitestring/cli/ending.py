@@ -43,19 +43,22 @@ def one_line(text: str) -> str:
 
 
 def code_of(error: BaseException) -> int:
-    from kitestring.errors import AuthError, Cancelled, ConfigError
+    from kitestring.errors import AuthError, Cancelled, ConfigError, SchemaError
 
     if isinstance(error, Cancelled):
         return CANCELLED
-    return REFUSED if isinstance(error, ConfigError | AuthError) else FAILED
+    return REFUSED if isinstance(error, ConfigError | AuthError | SchemaError) else FAILED
+
+
+def code_of_failure(result: Result) -> int:
+    """The code of a sync that has failed: refused where every error of it is one that the user has to mend."""
+    errors = [error for error in (result.error, *(one.error for one in result.streams.values())) if error is not None]
+    return REFUSED if errors and all(code_of(error) == REFUSED for error in errors) else FAILED
 
 
 def code_of_result(result: Result) -> int:
     if result.status == "failed":
-        errors = [
-            error for error in (result.error, *(one.error for one in result.streams.values())) if error is not None
-        ]
-        return REFUSED if errors and all(code_of(error) == REFUSED for error in errors) else FAILED
+        return code_of_failure(result)
     return {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "cancelled": CANCELLED}[result.status.value]
 
 

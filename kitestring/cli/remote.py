@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from kitestring.cli.ending import CANCELLED, FAILED, REFUSED, SUCCEEDED, SUSPICIOUS, failed, worst
+from kitestring.cli.ending import CANCELLED, REFUSED, SUCCEEDED, SUSPICIOUS, code_of_failure, failed, worst
 from kitestring.cli.given import Given
 
 if TYPE_CHECKING:
     from kitestring.client import Client
     from kitestring.engine import Progress, Result
 
-CODES = {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "failed": FAILED, "cancelled": CANCELLED}
-USERS_OWN = ("ConfigError", "AuthError", "SchemaError")
+CODES = {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "cancelled": CANCELLED}
 
 
 def client(given: Given) -> Client:
@@ -74,12 +73,10 @@ def one(
         server.cancel(job["jobId"])
         typer.echo(f"Job {job['jobId']} was asked to stop.", err=True)
         raise
+    result = result_of(name, job)
     if not as_json:
-        shown = result_of(name, job)
-        display.summary(shown, given.secrets)
-    code = CODES[job["status"]]
-    if job["status"] == "failed" and (job["error"] or {}).get("type") in USERS_OWN:
-        code = REFUSED
+        display.summary(result, given.secrets)
+    code = code_of_failure(result) if job["status"] == "failed" else CODES[job["status"]]
     return code, {"connection": name, **job}
 
 

@@ -130,6 +130,14 @@ class Connection:
             return url
         return self.base_url + url[len(parts.scheme) + 3 + len(parts.netloc) :]
 
+    def renamed(self, text: str, home: str) -> str:
+        """A text of the manifest that names the API's host, with the host that was asked instead (`base_url`)."""
+        parts = urlsplit(home)
+        if not self.base_url or not parts.netloc:
+            return text
+        text = text.replace(f"{parts.scheme}://{parts.netloc}", self.base_url)
+        return text.replace(parts.netloc, urlsplit(self.base_url).netloc)
+
     def kept(self, key: Any) -> Answer | None:
         with self._lock:
             found = self._kept.get(key)

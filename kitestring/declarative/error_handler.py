@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -172,10 +172,11 @@ class CompositeErrorHandler:
 
 
 class ErrorPolicy:
-    """A handler as the session's judge of attempts."""
+    """A handler as the session's judge of attempts. `renamed` puts the host that is asked into the handler's texts."""
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, renamed: Callable[[str], str] = str) -> None:
         self.handler = handler
+        self.renamed = renamed
 
     def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict:
         if response is None:
@@ -189,6 +190,8 @@ class ErrorPolicy:
         if response.status < 400 and not self.handler.special:
             return Return()
         resolution = self.handler.resolve(response)
+        if resolution.message:
+            resolution = replace(resolution, message=self.renamed(resolution.message))
         if resolution.action == Actions.FAIL:
             return Raise(failure(response, resolution))
         if resolution.action not in Actions.AGAIN:

@@ -43,7 +43,7 @@ class HttpRequester:
         self.cached = use_cache is True or (cached and use_cache is not False)
         self.verify = verify
         self.handler = node.child("error_handler") or DefaultErrorHandler(node)
-        self.policy = ErrorPolicy(self.handler)
+        self.policy = ErrorPolicy(self.handler, lambda text: self.connection.renamed(text, self.home()))
         self.auth = node.child("authenticator", home=self.home, name=name)
         in_query = getattr(self.auth, "place", "") == "request_parameter"
         self.credential: str | None = str(self.auth.path[-1]) if in_query else None
@@ -155,7 +155,7 @@ class HttpRequester:
                     self.name,
                     response.shown,
                     response.status,
-                    found.message or "the manifest ignores this answer",
+                    self.connection.renamed(found.message, self.home()) or "the manifest ignores this answer",
                     extra={"stream": self.name, "status": response.status},
                 )
         if key is not None and action == Actions.SUCCESS:

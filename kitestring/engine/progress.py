@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(slots=True)
 class StreamProgress:
-    """One stream: `read` and `written` in records, `nbytes` read, `lag_s` from the newest cursor value to now.
+    """One stream: `read` and `written` in records, `nbytes` read.
+
+    `lag_s` are the seconds from the newest cursor value that was written to now, while a stream goes on from its state:
+    a first sync reads history, which is no lag, and at its end a stream has all that the source has.
 
     `status` is waiting, reading, writing, succeeded, suspicious, failed or cancelled.
     """
@@ -56,8 +59,18 @@ class Progress:
         }
 
 
+LONGEST_LAG_S = 366 * 86_400.0
+"""A cursor that is older, or in the future, is no time of a change: a birthday, a due date."""
+
+
 def lag_of(value: Any) -> float | None:
-    """Seconds between a cursor value and now, where the value is a time (ISO text, a datetime, epoch seconds)."""
+    """Seconds between a cursor value and now, where the value is a time of the last year (ISO text, a datetime, epoch
+    seconds)."""
+    lag_s = age_of(value)
+    return lag_s if lag_s is not None and 0 <= lag_s <= LONGEST_LAG_S else None
+
+
+def age_of(value: Any) -> float | None:
     now = datetime.now(UTC)
     try:
         if isinstance(value, str):

@@ -279,7 +279,7 @@ class Sync:
         shown = self.progress.streams[step.stream]
         shown.written = figures.written + figures.unchanged + figures.deleted
         cursor = self.routes[step.stream].read.cursor
-        if cursor and step.last is not None:
+        if cursor and step.last is not None and step.stream in self.resumed:
             shown.lag_s = lag_of(at(step.last, cursor))
         if self._only_adds(step.stream):
             self.coverage.add(step.stream)
@@ -378,7 +378,7 @@ class Sync:
         self._save(now=True)
         del self.open[key]
         shown = self.progress.streams[key]
-        shown.status, shown.ended = figures.status.value, time.monotonic()
+        shown.status, shown.ended, shown.lag_s = figures.status.value, time.monotonic(), None
         figures.seconds = shown.ended - shown.started if shown.started else 0.0
         log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
 

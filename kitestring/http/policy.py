@@ -176,17 +176,22 @@ def _server_now(headers: Mapping[str, str]) -> float:
 
 
 def vendor_message(response: Response) -> str:
-    """The sentence with which the server explains itself: from JSON's usual places, else its text. A whole page in HTML
-    is no sentence: it comes from a proxy or a login, and would fill the log."""
+    """The sentence with which the server explains itself: from JSON's usual places, else its text.
+
+    What fails by itself (5xx), and a page in HTML, explains nothing to the user: it may hold addresses, stacks or
+    records, and would fill the log. Of these only the kind and the size are told.
+    """
     body = response.body[:65536]
     if not body.strip():
         return "no explanation"
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if response.status >= 500 or body.lstrip()[:1] == b"<" or "html" in kind:
+        kind = {"text/html": "HTML", "application/json": "JSON"}.get(kind, kind) or "no named type"
+        return f"an answer in {kind} of {len(response.body):,} bytes"
     try:
         found = _sentence(json_codec.loads(response.body))
     except json_codec.JsonError:
         text = body.decode("utf-8", "replace")
-        if re.match(r"(?i)\s*<(!doctype|html|head|body|\?xml)\b", text):
-            return f"a page in {'XML' if '<?xml' in text[:100] else 'HTML'} of {len(response.body):,} bytes"
         found = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     return (found or "no explanation")[: EXCERPT * 2]
 

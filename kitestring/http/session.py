@@ -24,6 +24,7 @@ from kitestring.http.mask import Mask, is_credential
 from kitestring.http.message import Request, Response, UnreadableError, undecodable, whole
 from kitestring.http.policy import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
+from kitestring.reading import STREAM
 
 log = logging.getLogger("kitestring.http")
 # At DEBUG urllib3 writes whole addresses, with the credentials in their queries; our own line tells the same without.
@@ -36,6 +37,10 @@ Observe = Callable[[Request, Response | None, KitestringError | None, Auth | Non
 REREAD_S = 0.5
 """The pause before a page is asked for once more that arrived whole and could not be read."""
 SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
+QUIET_S = 10.0
+"""A call that waits, or is tried again, for longer than this says so where people look (level warning) …"""
+SAID_EVERY_S = 60.0
+"""… and so often while it goes on."""
 
 
 class Session:
@@ -85,6 +90,7 @@ class Session:
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._pools: dict[str, Any] = {}
         self._connections: Connections = weakref.WeakSet()
+        self._said_at: dict[str, float] = {}
         if proxy:
             self.hide(urlsplit(proxy).password or "")
         self._hide_secrets_of(auth)
@@ -121,6 +127,7 @@ class Session:
             self._hide_secrets_of(auth)
         url = self._absolute(url)
         attempt, waited_s, refreshed, reread = 1, 0.0, False, False
+        began = time.monotonic()
         learn = getattr(auth, "learn", None)
         while True:
             request = Request(
@@ -144,7 +151,7 @@ class Session:
                 if reread:
                     raise self._mask.error(failure) from failure.__cause__
                 reread = True
-                self._wait(REREAD_S, failure.message, request)
+                self._wait(REREAD_S, failure.message, request, began)
                 continue
             elsewhere = response is not None and learn is not None and learn(request, response)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
@@ -166,7 +173,7 @@ class Session:
                     if reread:
                         raise self._mask.error(failure) from failure.__cause__
                     reread = True
-                    self._wait(REREAD_S, failure.message, request)
+                    self._wait(REREAD_S, failure.message, request, began)
                     continue
                 except KitestringError as failure:
                     raise self._mask.error(failure) from failure.__cause__
@@ -190,7 +197,7 @@ class Session:
                         retry_after_s=pause_s,
                     )
                 ) from error
-            self._wait(pause_s, verdict.reason, request)
+            self._wait(pause_s, verdict.reason, request, began)
             if verdict.counts:
                 attempt += 1
 
@@ -243,7 +250,8 @@ class Session:
             weight = budget.weigh(request) if budget.weigh is not None else 1
             pause_s = budget.reserve(origin(request.url).partition("://")[2], weight)
             if pause_s > 0:
-                self._wait(pause_s, f"budget of {budget.calls} calls per {budget.per_s:g} s", request)
+                allowed = f"budget of {budget.calls} calls per {budget.per_s:g} s"
+                self._wait(pause_s, allowed, request, time.monotonic())
         if self._closed.is_set():
             raise self._cancelled(request)
         method, target, content, headers = request.method, request.target(), request.content(), request.headers
@@ -310,18 +318,28 @@ class Session:
             budget.learn(response)
         return response
 
-    def _wait(self, seconds: float, reason: str, request: Request) -> None:
-        """Pause, unless the session is closed."""
+    def _wait(self, seconds: float, reason: str, request: Request, began: float) -> None:
+        """Pause, unless the session is closed. `began`: since when the call is being tried, in monotonic seconds."""
         if seconds > 0:
-            reason = self._mask.text(reason)
-            log.info(
-                "waiting %.1f s before %s %s: %s",
-                seconds,
-                request.method,
-                self._mask.text(request.url.partition("?")[0]),
-                reason,
-                extra={"seconds": round(seconds, 3), "reason": reason},
-            )
+            reason, now, stream = self._mask.text(reason), time.monotonic(), STREAM.get()
+            place = f"{request.method} {self._mask.text(request.url.partition('?')[0])}"
+            facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason}
+            if stream:
+                facts["stream"] = stream
+            if now + seconds - began > QUIET_S and now - self._said_at.get(stream, -SAID_EVERY_S) > SAID_EVERY_S:
+                self._said_at[stream] = now
+                since, at = time.time() - (now - began), time.time() + seconds
+                log.warning(
+                    "%s%s waits since %s: %s; the next try is at %s",
+                    f"stream {stream}: " if stream else "",
+                    place,
+                    time.strftime("%H:%M:%S", time.localtime(since)),
+                    reason,
+                    time.strftime("%H:%M:%S", time.localtime(at)),
+                    extra=facts,
+                )
+            else:
+                log.info("waiting %.1f s before %s: %s", seconds, place, reason, extra=facts)
         if self._closed.wait(seconds):
             raise self._cancelled(request)
 

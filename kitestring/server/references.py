@@ -45,13 +45,23 @@ def looked_up(
     allowed = list(patterns)
     found: dict[Place, tuple[str, str]] = {}
     out = copy.deepcopy(dict(config))
+    unset: dict[str, ConfigError] = {}
     for place in dict.fromkeys(secret_places(config, spec)):
         word = value_at(config, place)
         if not is_reference(word):
             continue
-        value = look_up(word, allowed)
+        try:
+            value = look_up(word, allowed)
+        except ConfigError as error:
+            unset[word] = error
+            continue
         found[place] = (word, value)
         value_at(out, place[:-1])[place[-1]] = value
+    if len(unset) > 1:
+        hints = dict.fromkeys(error.hint for error in unset.values())
+        raise ConfigError("; ".join(error.message for error in unset.values()), hint=" ".join(hints))
+    for single in unset.values():
+        raise single
     return out, found
 
 

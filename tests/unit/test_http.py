@@ -1,6 +1,7 @@
 import json
 import logging
 import pickle
+import re
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from kitestring.http import Basic, Bearer, Budget, Request, Response, Retries, R
 from kitestring.http.message import UnreadableError
 from kitestring.http.policy import vendor_message
 from kitestring.http.session import backoff_s
+from kitestring.reading import STREAM
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 CERTIFICATE = Path(__file__).parent / "http_certificates" / "loopback.pem"
@@ -168,11 +170,66 @@ def test_server_errors_are_retried_then_succeed(api, session):
     assert [c.status for c in api.requests] == [503, 503, 503, 200]
 
 
-def test_server_errors_end_as_transient_error_with_the_vendors_words(api, session):
+def test_server_errors_end_as_transient_error(api, session):
     api.faults.next("server_error", times=9)
-    with pytest.raises(TransientError, match="answered 503 at attempt 6: Service unavailable"):
+    with pytest.raises(TransientError, match=r"answered 503 at attempt 6: an answer in .* bytes"):
         session.get("/a")
     assert len(api.requests) == 6
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/json", "application/problem+json"])
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_the_text_of_a_server_error_stands_in_no_error_and_no_log(api, session, caplog, kind, status):
+    caplog.set_level(logging.DEBUG)
+    text = '{"message": "Traceback: the-inner-secret"}' if "json" in kind else "<h1>the-inner-secret</h1>"
+    api.answers = [Answer(status, text, {"Content-Type": kind}) for _ in range(9)]
+    with pytest.raises(TransientError) as told:
+        session.get("/a")
+    assert f"of {len(text)} bytes" in str(told.value)
+    assert "inner-secret" not in f"{told.value} {caplog.text}"
+
+
+def test_a_page_in_html_is_no_explanation_whatever_it_begins_with(api, session):
+    for body, kind in (("<!-- x --><center>no</center>", ""), ("  <center>no", "text/plain"), ("no", "text/html")):
+        api.answers = [Answer(404, body, {"Content-Type": kind})]
+        with pytest.raises(ConfigError, match=r"answered 404: an answer in .* bytes"):
+            session.get("/a")
+
+
+def warnings_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_who_is_tried_again_for_long_says_so_with_stream_reason_and_times(api, caplog, monkeypatch):
+    monkeypatch.setattr("kitestring.http.session.QUIET_S", 0.3)
+    monkeypatch.setattr("kitestring.http.session.backoff_s", lambda attempt: 0.2)
+    caplog.set_level(logging.INFO)
+    api.answers = [Answer(500, "no") for _ in range(5)]
+    token = STREAM.set("tickets")
+    try:
+        with Session(base_url=api.url, proxy="") as session:
+            session.get("/a")
+    finally:
+        STREAM.reset(token)
+    (said,) = warnings_of(caplog)  # not at each of the five attempts
+    assert re.fullmatch(
+        rf"stream tickets: GET {api.url}/a waits since \d\d:\d\d:\d\d: status 500; "
+        r"the next try is at \d\d:\d\d:\d\d",
+        said,
+    )
+
+
+def test_a_long_wait_for_a_budget_is_told_and_a_short_one_is_not(api, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    for quiet_s, count in ((0.1, 1), (10.0, 0)):
+        monkeypatch.setattr("kitestring.http.session.QUIET_S", quiet_s)
+        caplog.clear()
+        with Session(base_url=api.url, proxy="", budgets=[Budget(1, 0.3)]) as session:
+            session.get("/a")
+            session.get("/a")
+        said = warnings_of(caplog)
+        assert len(said) == count
+        assert all("budget of 1 calls per 0.3 s" in one for one in said)
 
 
 def test_one_attempt_means_one_request(api, session):
@@ -284,8 +341,8 @@ def test_a_refusal_is_final_and_repeats_the_vendors_words(api, session, status, 
         ({"error": "invalid_grant", "error_description": "token expired"}, "token expired: invalid_grant"),
         ({"errors": [{"detail": "no such field"}, {"detail": "bad date"}]}, "no such field; bad date"),
         ({"details": {"base": [{"description": "Subject: cannot be blank"}]}}, "Subject: cannot be blank"),
-        ("<html><style>x{}</style><h1>Bad  gateway</h1></html>", "a page in HTML of 52 bytes"),
-        ("<b>Bad</b>  gateway", "Bad gateway"),
+        ("<html><style>x{}</style><h1>Bad  gateway</h1></html>", "an answer in text/plain of 52 bytes"),
+        ("Bad  gateway", "Bad gateway"),
         ({}, "no explanation"),
         ("", "no explanation"),
     ],

@@ -192,6 +192,19 @@ def test_a_variable_that_is_not_set_is_named_with_its_line(tmp_path: Path, monke
     assert "kitestring.yaml:4: the environment variable COUNT is not set" in caught.value.message
 
 
+def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("A_ONE", "B_TWO", "C_THREE", "SET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SET", "7")
+    text = GOOD.replace('"${COUNT:-7}", seed: 3', '"${A_ONE}${SET}${B_TWO}${A_ONE}", seed: "${C_THREE}"')
+    with pytest.raises(ConfigError) as caught:
+        Project.load(written(tmp_path, text)).source("people")
+    assert "3 environment variables are not set: A_ONE (" in caught.value.message
+    assert "B_TWO (" in caught.value.message
+    assert "kitestring.yaml:4" in caught.value.message
+    assert caught.value.fields["variables"] == ["A_ONE", "B_TWO", "C_THREE"]
+
+
 def test_a_manifest_is_looked_for_beside_the_project_file(tmp_path: Path) -> None:
     project = Project.load(written(tmp_path, GOOD.replace("connector: sample", "connector: mine/m.yaml")))
     assert project.config("source", "people")[0] == str(tmp_path / "mine" / "m.yaml")

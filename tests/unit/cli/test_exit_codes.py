@@ -1,30 +1,61 @@
-"""The exit codes of commands, as the documentation has them."""
+"""Exit codes are those of the table in docs/explanation/delivery.md, with a server and without."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from kitestring.cli import ending
+import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "delivery.md"
-NAMES = {
-    "`succeeded`": ending.SUCCEEDED,
-    "`failed`": ending.FAILED,
-    "`failed`, refused": ending.REFUSED,
-    "`suspicious`": ending.SUSPICIOUS,
-    "(changes)": ending.CHANGES,
-    "`cancelled`": ending.CANCELLED,
-}
+from kitestring import errors
+from kitestring.cli import ending, remote
+from kitestring.engine import Result
+from kitestring.engine.result import Status, StreamResult
+
+TABLE = Path(__file__).parents[3] / "docs" / "explanation" / "delivery.md"
 
 
-def test_the_table_of_exit_codes_is_that_of_the_code() -> None:
-    rows = re.findall(r"^\| (.+?) \| .+? \| (\d+) \|$", PAGE.read_text(), re.MULTILINE)
-    assert {name: int(code) for name, code in rows} == NAMES
-    assert len(set(NAMES.values())) == len(NAMES)
+def test_the_table_of_the_docs_has_every_code_of_the_command_line() -> None:
+    rows = re.findall(r"^\| `?([^|`]+)`?.*\| (\d+) \|$", TABLE.read_text(), re.M)
+    told = {first.strip(): int(code) for first, code in reversed(rows)}
+    assert sorted(int(code) for _, code in rows) == [0, 1, 2, 3, 4, 130]
+    assert told["succeeded"] == ending.SUCCEEDED
+    assert told["failed"] == ending.FAILED
+    assert told["suspicious"] == ending.SUSPICIOUS
+    assert told["(changes)"] == ending.CHANGES
+    assert told["cancelled"] == ending.CANCELLED
 
 
-def test_the_gravest_of_several_codes_counts_in_the_order_of_the_page() -> None:
-    order = [int(code) for code in re.findall(r"\d+", PAGE.read_text().split("the gravest counts:")[1].split(".")[0])]
-    for number, code in enumerate(order):
-        assert ending.worst([*order[number:], ending.SUCCEEDED]) == code
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [
+        (["ConfigError"], 2),
+        (["AuthError"], 2),
+        (["SchemaError"], 2),
+        (["ConfigError", "AuthError"], 2),
+        (["ConfigError", "TransientError"], 1),
+        (["ConnectorError"], 1),
+        (["Lost"], 1),
+        ([], 1),
+    ],
+)
+def test_a_failure_has_one_code_with_a_server_and_without(kinds: list[str], code: int) -> None:
+    def streams() -> dict[str, StreamResult]:
+        made = {}
+        for number, kind in enumerate(kinds):
+            error = getattr(errors, kind, errors.KitestringError)("no")
+            made[f"s{number}"] = StreamResult(f"s{number}", Status.failed, error=error)
+        return made or {"s": StreamResult("s", Status.failed)}
+
+    assert ending.code_of_result(Result("here", streams())) == code
+    bodies: dict[str, Any] = {key: {**one.as_dict()} for key, one in streams().items()}
+    job = {
+        "status": "failed",
+        "history": [{"streams": bodies}],
+        "error": {"type": kinds[0], "message": "no"} if kinds else None,
+        "startedAtMs": 0,
+        "createdAtMs": 0,
+        "endedAtMs": 1,
+    }
+    assert ending.code_of_failure(remote.result_of("there", job)) == code

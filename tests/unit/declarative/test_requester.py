@@ -85,6 +85,21 @@ def test_base_url_takes_the_place_of_the_host(api: Api, open_source: Open) -> No
     assert api.paths() == ["/sandbox/v1/things"]
 
 
+def test_a_manifests_message_names_the_host_that_was_asked(api: Api, open_source: Open) -> None:
+    """With `base_url` the vendor's host was not asked, and is not what is wrong."""
+    api.answers["/sandbox/things"] = [(404, {})]
+    told = "there is no desk at {{ config['domain'] }} (https://{{ config['domain'] }}/x)"
+    one = {"type": "HttpResponseFilter", "http_codes": [404], "action": "FAIL", "error_message": told}
+    handler = {"type": "DefaultErrorHandler", "response_filters": [one]}
+    config = {"base_url": f"{api.url}/sandbox", "domain": "acme.example.com"}
+    requester = {"error_handler": handler}
+    with pytest.raises(ConfigError) as refused:
+        sync(open_source(stream(url="https://{{ config['domain'] }}", requester=requester), config=config))
+    message = refused.value.message
+    assert "acme.example.com" not in message
+    assert f"there is no desk at {api.url.partition('://')[2]} ({api.url}/sandbox/x)" in message
+
+
 def test_a_base_url_of_the_manifest_is_its_own(api: Api, open_source: Open) -> None:
     api.answers["/things"] = PAGE
     spec = {

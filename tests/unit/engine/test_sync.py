@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
 
 from kitestring.batch import Batch
 from kitestring.engine import JsonStates, MemoryStates, Progress, Rejects, Selection, SqliteStates, Status, sync
+from kitestring.engine.progress import lag_of
 from kitestring.errors import ConfigError, RecordError, SchemaError, TransientError
 from kitestring.source import Item, Source, stream
 from kitestring.testing.memory import MemoryDestination, MemorySource
@@ -560,7 +562,43 @@ def test_progress_shows_counts_rate_and_lag() -> None:
     shown = progress.snapshot()["streams"]["t"]
     assert (shown["status"], shown["read"], shown["written"]) == ("succeeded", 10, 10)
     assert shown["bytes"] > 0
-    assert shown["lag_s"] > 0
+    assert shown["lag_s"] is None  # at its end a stream has all that the source has
+
+
+def test_a_lag_is_that_of_a_stream_which_goes_on_from_its_state() -> None:
+    now, seen = datetime.now(UTC), []
+
+    class Watched(MemoryDestination):
+        def write(self, stream: Stream, batch: Batch) -> Receipt | None:
+            seen.append(progress.streams["t"].lag_s)
+            return super().write(stream, batch)
+
+    states, destination = MemoryStates(), Watched()
+    for start in (0, 300):  # the first reads history, the second goes on
+        progress = Progress()
+        rows = [{"id": n, "at": (now - timedelta(seconds=900 - n)).isoformat()} for n in range(start + 300)]
+        origin = MemorySource(records={"t": rows}, primary_keys={"t": "id"}, cursors={"t": "at"})
+        assert sync(origin, destination, states=states, progress=progress).ok
+    assert seen[:4] == [None] * 4
+    assert seen[4] is not None
+    assert 0 < seen[4] < 3600
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (datetime.now(UTC) - timedelta(minutes=5), True),
+        ((datetime.now(UTC) - timedelta(days=300)).isoformat(), True),
+        ("1987-06-05", False),
+        (datetime.now(UTC) + timedelta(days=2), False),
+        ("2999-01-01T00:00:00Z", False),
+        ("no time", False),
+        (946_684_900, False),
+        (17, False),
+    ],
+)
+def test_a_cursor_that_is_no_time_of_a_change_has_no_lag(value: Any, known: bool) -> None:
+    assert (lag_of(value) is not None) is known
 
 
 def test_a_source_can_reject_a_record_itself(tmp_path: Any) -> None:

@@ -139,6 +139,17 @@ def test_references_are_looked_up_where_a_secret_stands_and_nowhere_else(monkeyp
     assert references.put_back(changed, places) == {**config, "token": "rotated"}
 
 
+def test_all_references_that_lead_nowhere_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONE", "TWO"):
+        monkeypatch.delenv(f"KITESTRING_CONFIG_{name}", raising=False)
+    config = {
+        "token": "${env:KITESTRING_CONFIG_ONE}",
+        "headers": [{"name": "a", "value": "${env:KITESTRING_CONFIG_TWO}"}],
+    }
+    with pytest.raises(ConfigError, match=r"KITESTRING_CONFIG_ONE, and it is not set; .*KITESTRING_CONFIG_TWO, and"):
+        references.looked_up(config, SPEC, ["env:KITESTRING_CONFIG_*"])
+
+
 def test_what_a_reference_may_name_is_the_operators_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KITESTRING_SECRET_KEY", "the key")
     monkeypatch.setenv("PATH_OF_OTHERS", "x")
