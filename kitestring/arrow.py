@@ -32,7 +32,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from kitestring.arrow_values import DAY_S, EPOCH_DAY, UNITS, ticks_of, time_ticks_of
-from kitestring.json_codec import SPECIAL_FLOATS, JsonError, TooDeepError, dumps_text, loads, without_surrogates
+from kitestring.json_codec import (
+    SPECIAL_FLOATS,
+    JsonError,
+    TooDeepError,
+    dumps_text,
+    loads,
+    text_of,
+    without_surrogates,
+)
 from kitestring.schema import DECIMAL_DIGITS, EXTENSIONS, Schema
 from kitestring.types import Record, Reject
 
@@ -359,12 +367,8 @@ def fit_null(value: Any) -> None:
 
 def text(value: Any) -> str:
     """A text is itself (half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD), all else its JSON text."""
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
     try:
-        return dumps_text(value)
+        return text_of(value)
     except TooDeepError as error:
         raise Misfit(f"a text: {error}") from None
 

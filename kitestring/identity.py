@@ -43,13 +43,9 @@ def typed(value: Any) -> Hashable:
     return kind.__name__, value if isinstance(value, Hashable) else json_codec.dumps(value)
 
 
-def text_of(value: Any) -> Hashable:
+def stored_text(value: Any) -> Hashable:
     """A value of a field that is declared as text: what is stored of it, so 1 = "1"."""
-    if value is None or type(value) is str:
-        return value
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    return value if isinstance(value, str) else json_codec.dumps_text(value)
+    return value if value is None or type(value) is str else json_codec.text_of(value)
 
 
 def identifier(paths: Sequence[Path], schema: Mapping[str, Any]) -> Callable[[Record], Identity]:
@@ -58,7 +54,7 @@ def identifier(paths: Sequence[Path], schema: Mapping[str, Any]) -> Callable[[Re
     A field that the schema declares as text and nothing else is compared as text, since that is what is stored of it.
     A part that is missing is None.
     """
-    readers = [(path, text_of if is_text(schema, path) else typed) for path in paths]
+    readers = [(path, stored_text if is_text(schema, path) else typed) for path in paths]
     if len(readers) == 1 and len(readers[0][0]) == 1:
         (name,), convert = readers[0]
         return lambda record: (convert(record.get(name)),)

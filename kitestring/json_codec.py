@@ -2,9 +2,8 @@
 
 orjson does the work wherever its answer is right. What it would change or refuse goes through a slower exact path:
 
-- a whole number is an `int` of any size; a number with a fraction or an exponent is a `float` where the float stands
-  for the same number, else a `decimal.Decimal` with all digits (`1e400` too). "Stands for" means that the shortest
-  text of the float, or its 17 significant digits (how C prints a double), is the number. Only below 2.3e-308, where
+- a whole number is an `int` of any size; a number with a fraction or an exponent is a `float` where the shortest text
+  of the float is the same number, else a `decimal.Decimal` with all digits (`1e400` too). Only below 2.3e-308, where
   floats end, a number is the nearest float;
 - the words `NaN`, `Infinity` and `-Infinity`, which are no JSON, are read as floats, and floats without a number are
   written as the texts `"NaN"`, `"Infinity"` and `"-Infinity"`, which every reader of JSON takes;
@@ -153,9 +152,9 @@ def _integer(text: str) -> int | Decimal:
 def _number(text: str) -> float | Decimal:
     number = float(text)
     exact = Decimal(text)
-    if math.isfinite(number) and (exact == Decimal(repr(number)) or exact == Decimal(f"{number:.17g}")):
+    if abs(number) < TINY or (math.isfinite(number) and exact == Decimal(repr(number))):
         return number
-    return number if abs(number) < TINY else exact
+    return exact
 
 
 def _read_deep(text: str) -> Any:
@@ -246,6 +245,13 @@ def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False, levels: 
 def dumps_text(value: Any, *, sort_keys: bool = False, indent: bool = False, levels: int = MOST_LEVELS) -> str:
     """`dumps` as a text."""
     return dumps(value, sort_keys=sort_keys, indent=indent, levels=levels).decode()
+
+
+def text_of(value: Any) -> str:
+    """A value as a text: what is a text, or one in JSON (bytes, dates), is itself, all else its JSON text."""
+    if type(value) is not str and not isinstance(value, dict | list | int | float | Decimal):
+        value = plain(value)
+    return without_surrogates(value) if isinstance(value, str) else dumps_text(value)
 
 
 def plain(value: Any) -> Any:

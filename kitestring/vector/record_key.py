@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kitestring.identity import is_text, text_of
+from kitestring.identity import is_text, stored_text
 from kitestring.json_codec import dumps_text
 from kitestring.types import Stream
 from kitestring.vector.digest import digest
@@ -42,7 +42,7 @@ def record_key(stream: Stream, values: Sequence[Any]) -> str:
     compared as text. Unlike `record_id` it keeps (a_b, c) and (a, b_c) apart.
     """
     texts = (
-        str(text_of(value)) if is_text(stream.schema, path) else key_text(value)
+        str(stored_text(value)) if is_text(stream.schema, path) else key_text(value)
         for path, value in zip(stream.primary_key, values, strict=True)
     )
     return digest("record", stream.namespace or "", stream.name, *texts)
