@@ -29,7 +29,7 @@ from sqlalchemy import func, select, update  # noqa: E402
 from kitestring.errors import KitestringError  # noqa: E402
 from kitestring.server.context import Context  # noqa: E402
 from kitestring.server.settings import Settings  # noqa: E402
-from kitestring.server.store.tables import attempts, connections, jobs  # noqa: E402
+from kitestring.server.store.tables import attempts, connections, jobs, states  # noqa: E402
 
 LEASE_S = 3.0
 SKEWS = (0.0, 3600.0, -3600.0, 86_400.0)
@@ -103,7 +103,7 @@ class Chaos:
 
     def strike(self, deed: str = "") -> None:
         """Break one thing, this one or any."""
-        deeds = ["kill", "kill", "kill child", "pause", "drain", "cancel", "due", "due"]
+        deeds = ["kill", "kill", "kill all", "kill child", "pause", "drain", "cancel", "due", "due"]
         deed = deed or self.random.choice([*deeds, "database"] if self.database is not None else deeds)
         self.did[deed] += 1
         victim = self.random.choice(self.processes)
@@ -111,6 +111,12 @@ class Chaos:
             case "kill":
                 victim.kill()
                 self.gone(victim)
+            case "kill all":  # the whole server, as when its machine goes down
+                victims = list(self.processes)
+                for one in victims:
+                    one.kill()
+                for one in victims:
+                    self.gone(one)
             case "kill child":
                 for pid in children_of(children_of([victim.pid])):
                     with suppress(ProcessLookupError):
@@ -167,13 +173,20 @@ class Chaos:
     # -- what must hold ------------------------------------------------------------------------------------------------
 
     def verify(self) -> None:
-        """No two at once, and no state without its data: at any time."""
+        """No two at once, no state without its data, and records that are those which the states stand for: at any
+        time."""
         for connection_id, folder in zip(self.connections, self.folders, strict=True):
             twice = list(folder.glob("two at once*"))
             assert not twice, twice
             state = self.context.queue.states(connection_id).get("numbers", {})
             missing = set(range(1, int(state.get("n", 0)) + 1)) - written(folder)
             assert not missing, f"{folder}: the state says {state}, {sorted(missing)[:5]} are missing"
+            counted = select(func.coalesce(func.sum(jobs.c.records), 0)).where(jobs.c.connection_id == connection_id)
+            saved = select(states.c.state).where(states.c.connection_id == connection_id, states.c.stream == "numbers")
+            with self.context.store.read() as db:  # in one statement, so that both are of one moment
+                state, records = db.execute(select(saved.scalar_subquery(), counted.scalar_subquery())).one()
+            covered = int((state or {}).get("n", 0))
+            assert records == covered, f"{folder}: {records} records are counted, the state says {covered}"
         with self.context.store.read() as db:
             twice = list(
                 db.execute(
@@ -190,6 +203,7 @@ class Chaos:
             by_status = dict(db.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all())
             tries = dict(db.execute(select(attempts.c.status, func.count()).group_by(attempts.c.status)).all())
             rows = list(db.execute(select(attempts).order_by(attempts.c.job_id, attempts.c.number)))
+        lost = Counter(row.job_id for row in rows if row.status == "lost")
         waits = [
             (two.started_at_ms - one.ended_at_ms) / 1000
             for one, two in itertools.pairwise(rows)
@@ -199,6 +213,7 @@ class Chaos:
             "jobs": by_status,
             "attempts": tries,
             "deeds": dict(self.did),
+            "most_lost_attempts_of_a_job": max(lost.values(), default=0),
             "longest_wait_after_a_lost_worker_s": max(waits, default=0.0),
         }
 

@@ -29,7 +29,7 @@ def main(url: str, home: str, slots: int, skew_s: float = 0.0) -> None:
         time.time_ns = lambda: real() + int(skew_s * 1e9)  # what this machine believes
         assert abs(clock.now_ms() - real() // 1_000_000 - skew_s * 1000) < 1000
     lease_s = float(os.environ.get("LEASE_S", "3"))
-    settings = Settings(home=Path(home), database_url=url, workers=slots, lease_s=lease_s, attempts=20)
+    settings = Settings(home=Path(home), database_url=url, workers=slots, lease_s=lease_s, attempts=5)
     queue.BACKOFF_S = (0.2, 0.5)
     context = Context.of(settings)
     worker, scheduler = Worker(context, plan_of), Scheduler(context, look_s=0.3)
