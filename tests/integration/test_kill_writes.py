@@ -22,7 +22,7 @@ def kill_writes() -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("destination", "events"), [("duckdb", 1200), ("files", 1200), ("milvus", 400)])
+@pytest.mark.parametrize(("destination", "events"), [("duckdb", 1200), ("files", 1200), ("milvus", 120)])
 def test_a_killed_sync_of_all_writes_is_completed_by_the_next(
     kill_writes: Any, destination: str, events: int, tmp_path: Path
 ) -> None:
