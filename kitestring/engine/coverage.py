@@ -61,6 +61,7 @@ class Coverage:
         for key in changed:
             figures = self._streams[key]
             records = figures.accounted if key in self._added else self._covered[key]
+            records = 0 if figures.discarded else records
             status = figures.status.value if key in self._closed else "running"
             taken[key] = {"status": status, **covered(figures, records, self._repeated[key])}
         return taken

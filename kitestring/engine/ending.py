@@ -34,12 +34,14 @@ def conclude(
     overwrite, arrived = route.written.write.replace, figures.arrived
     if overwrite and figures.suspicions and before is not None and 0 < arrived < before and not allow_empty:
         destination.abort(route.written)
+        figures.discarded = True
         figures.suspicions.append(
             f"{arrived} records were read, the destination holds {before}: the old data were kept "
             "(allow_empty replaces them)"
         )
     elif overwrite and not arrived and before and not allow_empty:
         destination.abort(route.written)
+        figures.discarded = True
         figures.suspicions.append(
             f"{nothing_of(figures)}, the destination holds {before}: the old data were kept (allow_empty replaces them)"
         )

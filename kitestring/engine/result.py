@@ -31,7 +31,7 @@ class StreamResult:
     `deleted` are deletions that took a record away; one of a record that was not there is `unchanged` (and `absent`).
     `removed`, `forgotten` and `replaced` are what its count has lost. `superseded` are records of which a later version
     stood in the same batch, `filtered` those that a mapper left out, and deletions where deleted records are kept.
-    `nbytes` is an estimate of what was read;
+    `discarded`: what was read was not put in place, the old data stand. `nbytes` is an estimate of what was read;
     `figures` are the destination's own counts (chunks, tokens, cost).
     """
 
@@ -51,6 +51,7 @@ class StreamResult:
     absent: int = 0
     replaced: int | None = 0
     forgotten: int = 0
+    discarded: bool = False
     suspicions: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 

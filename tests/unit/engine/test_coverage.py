@@ -17,7 +17,7 @@ from kitestring.engine.result import COUNTS, StreamResult
 from kitestring.errors import TransientError
 from kitestring.source import Item, Source
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import Catalog, Checkpoint, Partition, Receipt, State, States, Stream, SyncMode
+from kitestring.types import Catalog, Checkpoint, Partition, Receipt, State, States, Stream, Suspicion, SyncMode
 
 
 class Ledger(MemoryStates):
@@ -139,6 +139,22 @@ def test_what_is_only_added_counts_as_it_is_written_and_what_is_put_in_place_at_
         with pytest.raises(Killed):
             sync(people(1000), Mortal(die_at=4), [way], states=states)
         assert delivered(states.figures.get("people", {})) == kept, mode
+
+
+def test_records_that_were_not_put_in_place_are_not_counted() -> None:
+    class Doubtful(MemorySource):
+        def read(self, partition: Partition, states: States) -> Iterator[Item]:
+            yield from super().read(partition, states)
+            yield Suspicion("a page had no records")
+
+    destination, states = MemoryDestination(), Ledger()
+    way = Selection("people", sync_mode="full_refresh", write_mode="overwrite")
+    sync(people(100), destination, [way], states=states)
+    assert delivered(states.figures["people"]) == 100
+    fewer = Doubtful(records={"people": [{"id": 1}]}, primary_keys={"people": "id"})
+    result = sync(fewer, destination, [way], states=states)
+    assert (result.status, len(destination.stored["people"])) == ("suspicious", 100)
+    assert delivered(states.figures["people"]) == 0
 
 
 def test_figures_are_cut_to_what_is_covered_and_still_add_up() -> None:
