@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
+from kitestring.errors import ConfigError
 from kitestring.server import connectors, vault
-from kitestring.server.confinement import Confinement
+from kitestring.server.confinement import Confinement, is_relative
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
@@ -113,7 +114,7 @@ def change(
         before = context.vault.open_config(row.config, actor_id)
         after = vault.kept(without_type(kind, config or before), before)
         plain = merged(before, after) if merge else after
-        trusted = trusted or (row.trusted and plain == before and definition.id == row.definition_id)
+        trusted = trust(context, row, definition, before, plain, trusted)
         accept(context, definition, plain, row.workspace_id, trusted)
         values |= {
             "trusted": trusted,
@@ -156,6 +157,61 @@ def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:
     definition = definition_of(db, kind, row)
     config = context.vault.open_config(row.config, row.id)
     return End(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
+
+
+def trust(
+    context: Context,
+    row: Any,
+    definition: Definition,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    by_admin: bool,
+) -> bool:
+    """Whether a configuration is an admin's after a change.
+
+    A relative path means the workspace's folder in one that is not, and the server's folder in one that is. So an admin
+    who changes somebody's takes it over only where it asks for more than it may; and who is no admin cannot take over
+    one whose relative paths stay: what was written so far would be left behind without a word.
+    """
+    if row.trusted and after == before and definition.id == row.definition_id:
+        return True
+    if by_admin:
+        return bool(row.trusted) or not fits(context, definition, after, row.workspace_id)
+    if row.trusted and definition.id == row.definition_id:
+        kept = sorted(relative_places(definition, before) & relative_places(definition, after))
+        if kept:
+            option, path = kept[0]
+            raise ConfigError(
+                f"{option} is {path}, which an instance_admin wrote: it is of the server's folder, and would mean the "
+                "workspace's own from now on",
+                hint=f"Have an instance_admin make this change, or give another {option}.",
+            )
+    return False
+
+
+def fits(context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str) -> bool:
+    """Whether anybody may write a configuration."""
+    try:
+        accept(context, definition, config, workspace_id, trusted=False)
+    except ConfigError:
+        return False
+    return True
+
+
+def relative_places(definition: Definition, config: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The options of a configuration that name a place by a relative path, and that path."""
+    found: set[tuple[str, str]] = set()
+
+    def seen(option: str, path: str) -> str:
+        if is_relative(path.removeprefix("file://")):
+            found.add((option, path))
+        return path
+
+    with contextlib.suppress(ConfigError):  # a connector that is gone, or was never one, names none
+        built = connectors.build(definition, config, Confinement(trusted=True))
+        built.confine(seen)
+        built.close()
+    return found
 
 
 def distrust(db: Connection, definition_id: str) -> None:

@@ -369,3 +369,31 @@ def test_a_read_may_be_left_at_any_time(database, monkeypatch):
 
 def test_the_registry_builds_it():
     assert isinstance(registry.source("postgres", {"host": "db", "ssl_mode": {"mode": "require"}}), Postgres)
+
+
+def test_a_confined_source_uses_no_password_of_the_account_it_runs_in(database, tmp_path, monkeypatch):
+    """A server's operator may have passwords in the environment and the home folder: they are not an editor's."""
+    database.run("CREATE TABLE things (id int PRIMARY KEY)", "CREATE ROLE keeper LOGIN SUPERUSER PASSWORD 'operators'")
+    try:
+        passwords = tmp_path / "pgpass"
+        passwords.write_text("*:*:*:keeper:operators\n")
+        passwords.chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(passwords))
+        for variable in ({}, {"PGPASSWORD": "operators"}):
+            for name, value in variable.items():
+                monkeypatch.setenv(name, value)
+            config = {**database.config, "username": "keeper"}
+            del config["password"]
+            url = f"postgresql://keeper@{database.host}:{database.port}/{database.name}"
+            for given in (config, {"url": url}):
+                Postgres.load(given).check()  # what an admin wrote may use them
+                confined = Postgres.load(given)
+                assert confined.machine_use() is None
+                confined.confine(lambda option, path: path)
+                with pytest.raises((AuthError, ConfigError)):
+                    confined.check()
+        confined = Postgres.load(database.config)
+        confined.confine(lambda option, path: path)
+        confined.check()
+    finally:
+        database.run("DROP ROLE keeper")

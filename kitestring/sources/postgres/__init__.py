@@ -70,6 +70,12 @@ AIRBYTES: dict[str, Callable[[Any], bool]] = {
 """Options of Airbyte's source-postgres 3.7 that are none here, and when they ask for nothing."""
 
 
+NOTHING = {
+    "passfile": os.devnull,
+    "sslcert": f"{os.devnull}/none",
+    "gssencmode": "disable",
+}
+"""Keeps libpq from the passwords, the certificate and the Kerberos tickets of the account it runs in."""
 HARMLESS = frozenset(
     {
         *("host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "connect_timeout", "application_name"),
@@ -259,9 +265,10 @@ class Postgres(Source):
 
     def _conninfo(self, files: Mapping[str, str]) -> str:
         """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
-        # A path that leads nowhere keeps libpq from the passwords in the home folder.
-        own = {"passfile": os.devnull} if self._confined else {}
+        own = dict(NOTHING) if self._confined else {}
         if self.url:
+            if own and "password=" not in self.url and urlsplit(self.url).password is None:
+                own["password"] = ""  # an empty one keeps libpq from that of the environment
             url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(own)}" if own else self.url
             limit = "" if "connect_timeout=" in url else f"connect_timeout={CONNECT_TIMEOUT_S}"
             return f"{url}{'&' if '?' in url else '?'}{limit}" if limit else url
@@ -278,9 +285,10 @@ class Postgres(Source):
             **own,
             **files,
         }
-        return " ".join(
-            f"{name}={conninfo_value(value)}" for name, value in settings.items() if value not in (None, "")
-        )
+        chosen = {name: value for name, value in settings.items() if value not in (None, "")}
+        if own:
+            chosen.setdefault("password", "")
+        return " ".join(f"{name}={conninfo_value(value)}" for name, value in chosen.items())
 
     @contextmanager
     def _certificates(self) -> Iterator[dict[str, str]]:

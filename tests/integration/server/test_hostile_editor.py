@@ -655,6 +655,107 @@ def test_an_editor_gives_nobody_a_role_and_sees_nothing_of_the_instance(arena: A
         assert answer.status_code in (403, 404, 422), (method, path, answer.status_code, answer.text)
 
 
+def test_a_custom_connector_of_another_workspace_is_nobody_elses(arena: Arena) -> None:
+    place = f"/v1/workspaces/{arena.victim}/definitions/declarative_sources"
+    secret = manifest(arena, requester={"request_headers": {"X-Key": "token-of-the-victim"}})
+    made = arena.root.post(place, json={"name": "record-of-the-victim", "manifest": secret}).json()
+    eve, definition = arena.eve, made["id"]
+    create = {"name": "x", "workspaceId": arena.mine, "definitionId": definition, "configuration": {}}
+    config = {"connectionConfiguration": {}, "sourceDefinitionId": definition, "workspaceId": arena.mine, "name": "x"}
+    draft = {"kind": "source", "workspaceId": arena.mine, "definitionId": definition, "configuration": {}}
+    own = f"/v1/workspaces/{arena.mine}/definitions/declarative_sources"
+    for method, path, body in (
+        ("POST", "/v1/sources", create),
+        ("POST", "/api/v1/sources/create", config),
+        ("POST", f"{OWN}/check", draft),
+        ("GET", f"{place}/{definition}", None),
+        ("GET", f"{own}/{definition}", None),
+        ("PUT", f"{own}/{definition}", {"manifest": manifest(arena)}),
+        ("PUT", f"{place}/{definition}", {"manifest": manifest(arena)}),
+        ("DELETE", f"{place}/{definition}", None),
+        ("GET", f"{OWN}/connectors/source/{definition}", None),
+        ("POST", "/api/v1/source_definitions/get", {"sourceDefinitionId": definition}),
+        ("POST", "/api/v1/source_definition_specifications/get", {"sourceDefinitionId": definition}),
+        (
+            "POST",
+            "/api/v1/source_definition_specifications/get",
+            {"sourceDefinitionId": definition, "workspaceId": arena.mine},
+        ),
+    ):
+        answer = eve.request(method, path, json=body)
+        assert answer.status_code in (403, 404, 422), (path, answer.text)
+        assert not any(secret in answer.text for secret in SECRETS), (path, answer.text)
+    for path in (f"/v1/connector_definitions?type=source&workspaceId={arena.mine}", f"{OWN}/connectors?kind=source"):
+        assert definition not in eve.get(path).text
+
+
+def test_a_custom_connector_that_an_editor_changes_is_the_editors(arena: Arena) -> None:
+    """An admin's source keeps what the admin gave it only while the connector is what the admin saw."""
+    if arena.hardened:
+        pytest.skip("a hardened server writes no local files")
+    place = f"/v1/workspaces/{arena.mine}/definitions/declarative_sources"
+    made = arena.root.post(place, json={"name": "trusted", "manifest": manifest(arena)}).json()
+    config = {"files_folder": str(arena.outside / "admins")}
+    body = {"name": "t", "workspaceId": arena.mine, "definitionId": made["id"], "configuration": config}
+    source = arena.root.post("/v1/sources", json=body).json()["sourceId"]
+    read = f"{OWN}/sources/{source}/read"
+    assert arena.eve.post(read, json={"stream": "things"}).status_code == 200
+    evil = {"manifest": manifest(arena, stream=FILES)}
+    assert arena.eve.put(f"{place}/{made['id']}", json=evil).status_code == 200
+    answer = arena.eve.post(read, json={"stream": "things"})
+    assert answer.status_code == 422, answer.text
+    assert "instance_admin" in answer.text
+
+
+@pytest.mark.parametrize("role", ["workspace_admin", "organization_admin"])
+def test_an_admin_of_a_workspace_or_an_organization_does_not_administer_the_machine(arena: Arena, role: str) -> None:
+    email = f"{role.replace('_', '-')}@example.com"
+    where = ["--workspace", arena.mine] if role.startswith("workspace") else []
+    arena.add(email, *where, "--role", role)
+    client = arena.client(email)
+    for config in (
+        {"sourceType": "airbyte", "command": arena.command},
+        {"sourceType": "postgres", "host": "/var/run/postgresql"},
+    ):
+        draft = {"kind": "source", "workspaceId": arena.mine, "configuration": config}
+        refused(client.post(f"{OWN}/check", json=draft))
+        body = {"name": "x", "workspaceId": arena.mine, "configuration": config}
+        assert client.post("/v1/sources", json=body).status_code == 422
+    for way in ("syslog://", "dbus://", f"json://127.0.0.1:1/?attach={arena.outside}/secret.txt"):
+        told = {"workspaceId": arena.mine, "way": "apprise", "url": way}
+        assert client.post(f"{OWN}/notifications/test", json=told).json()["status"] == "failed"
+    assert client.get(f"{OWN}/settings").status_code == 403
+
+
+def test_users_and_permissions_of_others_are_nobodys(arena: Arena) -> None:
+    eve = arena.eve
+    root = arena.root.get(f"{OWN}/session").json()["userId"]
+    (grant, *_) = arena.root.get(f"/v1/permissions?userId={root}").json()["data"]
+    organization = arena.root.get("/v1/organizations").json()["data"][0]["organizationId"]
+    pair = {"client_id": "a", "client_secret": "b"}
+    client = {"actorType": "source", "name": "github", "configuration": pair}
+    for method, path, body in (
+        ("GET", f"/v1/permissions?userId={root}", None),
+        ("GET", f"/v1/permissions/{grant['permissionId']}", None),
+        ("DELETE", f"/v1/permissions/{grant['permissionId']}", None),
+        ("PATCH", f"/v1/permissions/{grant['permissionId']}", {"permissionType": "workspace_reader"}),
+        ("GET", f"/v1/users?organizationId={organization}", None),
+        ("POST", "/api/v1/users/get", {"userId": root}),
+        ("POST", "/api/v1/users/update", {"userId": root, "name": "evil"}),
+        ("POST", "/api/v1/permissions/list_by_user", {"userId": root}),
+        ("PUT", f"/v1/organizations/{organization}/oauthCredentials", client),
+        ("DELETE", f"/v1/organizations/{organization}/oauthCredentials/source/github", None),
+    ):
+        answer = eve.request(method, path, json=body)
+        assert answer.status_code in (403, 404, 405) or root not in answer.text, (path, answer.text)
+        assert "root@example.com" not in answer.text, (path, answer.text)
+    mine = {one["clientId"] for one in arena.root.get("/v1/applications").json()["applications"]}
+    assert not mine & {one["clientId"] for one in eve.get("/v1/applications").json()["applications"]}
+    for one in mine:
+        assert eve.get(f"/v1/applications/{one}").status_code in (403, 404)
+        assert eve.delete(f"/v1/applications/{one}").status_code in (403, 404)
+
+
 def test_a_private_address_is_out_of_reach_where_the_server_is_hardened(arena: Arena) -> None:
     values = manifest(arena)
     for base in (arena.lair.url, "http://localhost:1", "http://[::1]:1", "http://2130706433", "http://169.254.169.254"):

@@ -9,7 +9,9 @@ import pytest
 
 from kitestring import registry
 from kitestring.errors import ConfigError
+from kitestring.server import actors, connectors, workspaces
 from kitestring.server.confinement import Confinement, is_relative
+from kitestring.server.context import Context
 from kitestring.server.settings import Settings
 
 WORKSPACE = "11111111-2222-3333-4444-555555555555"
@@ -191,6 +193,8 @@ def test_libpq_does_not_look_for_passwords_in_the_home_folder(tmp_path: Path) ->
     assert "passfile='/dev/null'" in made._conninfo({})
     made = built(confined(tmp_path), "source", "postgres", {"url": "postgresql://u:p@db/x?sslmode=require"})
     assert "passfile=%2Fdev%2Fnull" in made._conninfo({})
+    bare = built(confined(tmp_path), "source", "postgres", {"host": "db"})
+    assert "password=''" in bare._conninfo({})
     admin = built(confined(tmp_path, trusted=True), "source", "postgres", {"host": "db", "password": "p"})
     assert "passfile" not in admin._conninfo({})
 
@@ -241,3 +245,35 @@ def test_a_name_of_a_connector_is_no_path_on_a_server(tmp_path: Path) -> None:
     manifest.write_text("version: 6.0.0")
     with pytest.raises(ConfigError, match="there is no source called"):
         registry.connector("source", str(manifest), files=False)
+
+
+def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(context: Context) -> None:
+    """Of an admin's they are the server's folder, of another's the workspace's: nothing moves without a word."""
+
+    def made(trusted: bool) -> str:
+        with context.store.write() as db:
+            return actors.create(
+                context,
+                db,
+                "destination",
+                workspace_id=workspaces.default(db).id,
+                name="lake",
+                definition=connectors.of_type("destination", "duckdb"),
+                config={"path": "lake.db"},
+                trusted=trusted,
+            )
+
+    def change(actor_id: str, config: dict[str, Any], trusted: bool) -> bool:
+        with context.store.write() as db:
+            actors.change(context, db, "destination", actor_id, config=config, merge=True, trusted=trusted)
+            return bool(actors.end_of(context, db, "destination", actor_id).trusted)
+
+    editors, admins = made(False), made(True)
+    # An admin helps an editor: it stays in the workspace's folder, until it asks for more than an editor may.
+    assert change(editors, {"memory_limit": "1GB"}, trusted=True) is False
+    assert change(editors, {"path": "/srv/lake.db"}, trusted=True) is True
+    # An editor does not take an admin's file along without a word.
+    with pytest.raises(ConfigError, match=r"path is lake\.db, which an instance_admin wrote"):
+        change(admins, {"memory_limit": "1GB"}, trusted=False)
+    assert change(admins, {"path": "lake.db"}, trusted=False) is True
+    assert change(admins, {"path": "other.db"}, trusted=False) is False
