@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,6 +56,31 @@ class Answer:
             yield self.body[start : start + size]
 
 
+class Clock:
+    """The API's clock beside ours, by the `Date` of its answers."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        self._known = False
+
+    def learn(self, response: Any) -> None:
+        """Answers that a cache kept are older than they say: the latest clock counts."""
+        text = response.headers.get("date")
+        if not text:
+            return
+        try:
+            ahead = parsedate_to_datetime(text) - datetime.now(UTC)
+        except (ValueError, TypeError, OverflowError):
+            return
+        # The header has whole seconds, and an answer takes its time.
+        ahead = timedelta() if SAME_CLOCK[0] <= ahead <= SAME_CLOCK[1] else ahead
+        if not self._known or ahead > self.ahead:
+            self.ahead, self._known = ahead, True
+
+
+SAME_CLOCK = timedelta(seconds=-3), timedelta(seconds=1)
+
+
 class Connection:
     """Sessions by timeout, one for nearly every source; and the kept answers, forgotten when nobody reads any more."""
 
@@ -66,6 +93,7 @@ class Connection:
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._readers = 0
+        self.clock = Clock()
         self._hurried = False
         self._lock = threading.Lock()
         self._closing = threading.Event()

@@ -7,9 +7,11 @@ A state is `{cursor field: value}`. While a sync runs and stretches end out of o
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from kitestring.declarative import moment
@@ -20,8 +22,18 @@ from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Template
 from kitestring.errors import ConfigError
 from kitestring.types import Record, State
+from kitestring.watermark import moment_of
 
 Value = TypeVar("Value", datetime, float)
+KNOWN = "kitestring_known"
+"""The key beside a cursor value under which a state has the digests of records that are written (`highest.Known`)."""
+NOW = timedelta(minutes=5)
+"""An end so near to the present is no end that somebody chose."""
+
+
+def believed(value: Any, most: datetime | None) -> Any:
+    """A value of a state, no moment of the future."""
+    return most if most is not None and isinstance(value, datetime) and value > most else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +98,17 @@ class Cursor(Generic[Value]):
     def fill(self, options: Options, part: Slice) -> None:
         """Put the bounds of the slice into a request."""
 
-    def progress(self, state: Mapping[str, Any]) -> Progress[Value]:
-        """`ConfigError` for a state whose cursor value cannot be read."""
+    def again(self, value: Value) -> Value:
+        """From where on a sync reads whose state is `value`."""
+        return value
+
+    @property
+    def text_length(self) -> int:
+        """Length of every cursor value where they are texts whose order is theirs; 0 where they are not."""
+        return 0
+
+    def progress(self, state: Mapping[str, Any], most: datetime | None = None) -> Progress[Value]:
+        """`ConfigError` for a state whose cursor value cannot be read. A moment behind `most` counts as that."""
         if state.get("state_type") in ("date-range", "integer"):
             stretches = [
                 Stretch(self.saved(s["start"]), self.saved(s["end"]), self._maybe(s.get("most_recent_cursor_value")))
@@ -96,10 +117,13 @@ class Cursor(Generic[Value]):
             legacy = dict(state.get("legacy") or {})
             if stretches:
                 first = stretches[0]
+                if first.latest is not None:
+                    first = stretches[0] = replace(first, latest=believed(first.latest, most))
                 return Progress(first.latest if first.latest is not None else first.end, stretches, legacy)
         else:
             legacy = dict(state)
-        saved = self.saved(state[self.field]) if state.get(self.field) is not None else None
+        legacy.pop(KNOWN, None)
+        saved = believed(self.saved(state[self.field]), most) if state.get(self.field) is not None else None
         since = saved if saved is not None and saved >= self.start else self.start
         return Progress(since, [Stretch(self.start, since, since)], legacy)
 
@@ -148,23 +172,21 @@ class Cursor(Generic[Value]):
 
     def final(self, progress: Progress[Value]) -> State:
         """The state when a sync ended: how far everything before it was read."""
+        return {**progress.legacy, self.field: self.write(self.reached(progress))}
+
+    def reached(self, progress: Progress[Value]) -> Value:
+        """How far everything was read."""
         first = self.joined(progress.stretches)[0]
-        return {**progress.legacy, self.field: self.write(first.start if first.latest is None else first.latest)}
+        return first.start if first.latest is None else first.latest
 
     def lowest(self, progress: Progress[Value]) -> Value:
         """The cursor value below which a record was read before."""
         since = progress.since
-        if self.lookback is None:
-            return since
-        try:
-            lower: Any = since - self.lookback  # type: ignore[operator]
-        except OverflowError:
-            return since
-        bounded: Value = max(lower, min(since, self.start))
-        return bounded
+        return max(self.again(since), min(since, self.start))
 
     def observe(self, records: list[Record], latest: Value | None) -> Value | None:
-        """The highest cursor value of the records and `latest`; values that cannot be read do not count."""
+        """The highest cursor value of the records and `latest`; values that cannot be read do not count, nor do moments
+        of the future."""
         field = self.field
         for record in records:
             value = record.get(field)
@@ -172,15 +194,20 @@ class Cursor(Generic[Value]):
                 continue
             try:
                 found = self.parse(value)
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, ArithmeticError):
+                continue
+            if isinstance(found, datetime) and found > moment.now():
                 continue
             if latest is None or found > latest:
                 latest = found
         return latest
 
     def judge(self, lowest: Value) -> Callable[[Record], bool]:
-        """True for records at or after `lowest` and not after the end; those without a cursor value are taken."""
-        end = self.end()
+        """True for records at or after `lowest` and not after an end that the configuration sets, and for those without
+        a cursor value."""
+        end: Any = self.end()
+        if isinstance(end, datetime) and end > moment.now() - NOW:
+            end = datetime.max.replace(tzinfo=UTC)  # the end is now: a record of the future is one all the same
         field = self.field
 
         def wanted(record: Record) -> bool:
@@ -188,8 +215,8 @@ class Cursor(Generic[Value]):
             if value is None:
                 return True
             try:
-                return lowest <= self.parse(value) <= end
-            except (ValueError, TypeError, OverflowError):
+                return bool(lowest <= self.parse(value) <= end)
+            except (ValueError, TypeError, ArithmeticError):
                 return True
 
         return wanted
@@ -273,12 +300,18 @@ class DatetimeBasedCursor(Cursor[datetime]):
         return found
 
     def parse(self, value: Any) -> datetime:
-        for one in self._formats[:-1]:
+        """In one of the manifest's formats; else in ISO 8601, whose digits beyond microseconds are cut."""
+        if isinstance(value, bool):
+            raise ValueError(f"{value} is no moment")
+        for format_ in self._formats:
             try:
-                return one.parse(value)
+                return format_.parse(value)
             except (ValueError, OverflowError):
                 continue
-        return self._formats[-1].parse(value)
+        found = moment_of(str(value).strip())
+        if found is None:
+            raise ValueError(f"{value!r} is no moment")
+        return found
 
     def write(self, value: datetime) -> str:
         return self.format.format(value)
@@ -315,18 +348,16 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return self._clamp_end(found) - (self.granularity or timedelta(seconds=1))
         return found
 
-    def observe(self, records: list[Record], latest: datetime | None) -> datetime | None:
-        """As for every cursor; texts of a format whose order is that of time are compared as texts first."""
-        length, field = self.format.length, self.field
-        if length and len(self._formats) == 1:
-            texts: list[Any] = [record.get(field) for record in records]
-            if set(map(type, texts)) == {str} and set(map(len, texts)) == {length}:
-                try:
-                    found = self.format.parse(max(texts))
-                    return found if latest is None or found > latest else latest
-                except ValueError:
-                    pass
-        return super().observe(records, latest)
+    def again(self, value: datetime) -> datetime:
+        try:
+            lower: datetime = value - self.lookback if self.lookback is not None else value
+            return lower
+        except OverflowError:
+            return value
+
+    @property
+    def text_length(self) -> int:
+        return self.format.length if len(self._formats) == 1 else 0
 
     def fill(self, options: Options, part: Slice) -> None:
         if self._start_option is not None and self.start_key in part.cursor_slice:
@@ -454,9 +485,11 @@ class IncrementingCountCursor(Cursor[float]):
         self._start_option: RequestOption | None = node.child("start_value_option", "RequestOption")
 
     def parse(self, value: Any) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-        return int(value)
+        if isinstance(value, str):
+            value = int(value) if value.strip().lstrip("+-").isdigit() else Decimal(value.strip())
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+            raise ValueError(f"{value!r} is no number")
+        return value  # type: ignore[return-value]
 
     def write(self, value: float) -> Any:
         return value

@@ -187,13 +187,15 @@ class OffsetIncrement(Counting):
 
 @keyword("CursorPagination")
 class CursorPagination:
-    """The token is a template over the page: its body, its headers and its last record."""
+    """The token is a template over the page: its body, its headers, its last record, and how many records it had
+    before the filter (with `filtered_page_size`, behind it: what Airbyte's engine counts)."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.page_size = page_size(node)
         self._value = node.needed_text("cursor_value")
         stop = node.get("stop_condition")
         self._stop = node.condition(stop) if stop else None
+        self._filtered = bool(node.setting.values.get("filtered_page_size"))
 
     def first(self) -> Any:
         return None
@@ -203,7 +205,7 @@ class CursorPagination:
             "response": turn.body,
             "headers": Headers(turn.response.headers),
             "last_record": turn.last,
-            "last_page_size": turn.selected,
+            "last_page_size": turn.selected if self._filtered else turn.extracted,
             "page_size": turn.page_size or self.page_size,
             "stream_slice": turn.part,
         }

@@ -18,7 +18,7 @@ from kitestring.types import State
 @dataclass
 class Memory:
     """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed,
-    the doubts about their pages (`Page.doubt`), and when it began (epoch).
+    the doubts about their pages (`Page.doubt`), what speaks against the state, and when it began (epoch).
 
     `keeps` says whether the router's kind saves parent states at all.
     """
@@ -26,6 +26,7 @@ class Memory:
     state: Mapping[str, Any] = member(default_factory=dict)
     found: dict[str, State] = member(default_factory=dict)
     doubts: list[str] = member(default_factory=list)
+    warnings: list[str] = member(default_factory=list)
     began: float = 0.0
 
 

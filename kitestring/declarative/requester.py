@@ -145,6 +145,7 @@ class HttpRequester:
             auth=self.auth,
             verify=self.verify,
         )
+        self.connection.clock.learn(response)
         action = Actions.SUCCESS
         if self.handler.special or response.status >= 400:
             found = self.handler.resolve(response)

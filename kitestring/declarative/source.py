@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 BASE_URL = "base_url"
 FILES_FOLDER, FILES_LIMIT = "files_folder", "files_limit_mb"
-OWN = (BASE_URL, FILES_FOLDER, FILES_LIMIT)
+FILTERED_SIZE = "filtered_page_size"
+OWN = (BASE_URL, FILES_FOLDER, FILES_LIMIT, FILTERED_SIZE)
 """Options that every manifest takes beside its own, unless it has one of the same name."""
 AGAIN = "The others were read; this one is asked for again in the next sync, unless the error handler ignores it."
 PARENT = "of the parents of this stream: "
@@ -44,7 +45,8 @@ class DeclarativeSource(Source):
 
     Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host
     of the API's addresses, and `files_folder`, where the files of streams with a `file_uploader` are kept (at most
-    `files_limit_mb` of them). Without it their records come without their files. `on_config` is called with the new
+    `files_limit_mb` of them). Without it their records come without their files. `filtered_page_size: true` counts
+    `last_page_size` behind the manifest's filter, as Airbyte's engine does. `on_config` is called with the new
     configuration where an API replaces its refresh token.
     """
 
@@ -125,6 +127,7 @@ class DeclarativeSource(Source):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
         jobs = root.integer("max_concurrent_async_job_count", 1) or 1
         self._setting.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
+        self._setting.values[FILTERED_SIZE] = ours.get(FILTERED_SIZE) is True
         self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
         if ours.get(FILES_FOLDER):
@@ -256,11 +259,16 @@ class DeclarativeSource(Source):
                     yield Partition((stream,), key, {"piece": piece})
             self._parents[stream.key] = memory.found
             attendance.all_planned()
+            if memory.warnings:
+                yield Partition((stream,), "state", {"warnings": memory.warnings})
             if memory.doubts:
                 yield Partition((stream,), "parents", {"doubts": memory.doubts, "note": component.doubted(memory)})
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
+        if "warnings" in partition.data:
+            yield from map(Suspicion, partition.data["warnings"])
+            return
         if "doubts" in partition.data:
             yield from (Suspicion(f"{PARENT}{one}") for one in partition.data["doubts"])
             if partition.data["note"] is not None:
@@ -276,7 +284,8 @@ class DeclarativeSource(Source):
                     held.enter_context(group.turn(stream.name))
             held.enter_context(self._setting.connection)
             try:
-                yield from self._items(stream, component.read(piece, component.files()))
+                digests = stream.incremental and stream.write.appends
+                yield from self._items(stream, component.read(piece, component.files(), digests))
             except KitestringError as error:
                 if not component.routed or isinstance(error, Cancelled):
                     raise
@@ -291,7 +300,7 @@ class DeclarativeSource(Source):
     def _items(self, stream: Stream, pages: Iterator[Any]) -> Iterator[Item]:
         for page in pages:
             if not isinstance(page, Page):
-                yield Checkpoint({CLOSED: page})
+                yield page
                 continue
             if page.records:
                 yield Batch(stream.key, page.records, nbytes=page.nbytes)
@@ -433,6 +442,19 @@ def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
             "group": "advanced",
         },
     )
+    if "last_page_size" in repr(manifest.get("streams")) + repr(manifest.get("dynamic_streams")):
+        form["properties"].setdefault(
+            FILTERED_SIZE,
+            {
+                "type": "boolean",
+                "title": "Count filtered pages",
+                "description": "Count the records of a page (`last_page_size`) behind the manifest's filter, as "
+                "Airbyte does. A page of which the filter leaves less then ends the stream early.",
+                "default": False,
+                "order": 1003,
+                "group": "advanced",
+            },
+        )
     if has_files([manifest.get(part) for part in ("streams", "dynamic_streams", "definitions")]):
         for name, option in FILE_OPTIONS.items():
             form["properties"].setdefault(name, {**option, "group": "advanced"})

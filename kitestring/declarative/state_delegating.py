@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,9 @@ from kitestring.declarative.file_uploader import Files
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.stream import DeclarativeStream, Piece
+from kitestring.declarative.stream import CLOSED, DeclarativeStream, Piece
 from kitestring.errors import KitestringError
-from kitestring.types import Record, State, Stream
+from kitestring.types import Checkpoint, Record, State, Stream
 
 
 @keyword("StateDelegatingStream")
@@ -74,9 +74,20 @@ class StateDelegatingStream:
     def files(self) -> Files | None:
         return self._stream(self._by).files()
 
-    def read(self, piece: Piece, files: Files | None = None) -> Iterator[Any]:
-        for page in self._stream(piece.by).read(piece, files):
-            yield {**page, "by": piece.by} if isinstance(page, dict) else page
+    def read(self, piece: Piece, files: Files | None = None, digests: bool = False) -> Iterator[Any]:
+        for page in self._stream(piece.by).read(piece, files, digests):
+            yield self._chosen(page, piece.by) if isinstance(page, Checkpoint) else page
+
+    @staticmethod
+    def _chosen(checkpoint: Checkpoint, by: str) -> Checkpoint:
+        """A checkpoint whose note says which of the two streams it is from."""
+        inner = checkpoint.without
+        assert inner is not None
+
+        def without(rejected: Sequence[Record]) -> State:
+            return {CLOSED: {**inner(rejected)[CLOSED], "by": by}}
+
+        return Checkpoint(without(()), without=without)
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         return self._stream(note["by"]).merge(state, note)

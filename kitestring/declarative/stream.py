@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.attendance import Attendance
+from kitestring.declarative.cursor import KNOWN
 from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
+from kitestring.declarative.highest import Highest, joined, since
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.errors import Cancelled, KitestringError
-from kitestring.types import Record, State, Stream, SyncMode
+from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
+from kitestring.watermark import AHEAD, MOST_DOUBTS
 
 MOST_PARTITIONS = 10_000
 """With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
@@ -131,8 +135,10 @@ class DeclarativeStream:
             for part in self.router.slices(memory):
                 yield Piece(part, {}, began)
             return
+        most = most_of(began)
         if not self.routed:
-            for bounds in cursor.slices(cursor.progress(state)):
+            self._doubt_state(state, most, memory)
+            for bounds in cursor.slices(cursor.progress(state, most)):
                 yield Piece(WHOLE.during(bounds), state, began)
             return
         known, general, seconds = self._saved(state)
@@ -142,12 +148,25 @@ class DeclarativeStream:
             if key in seen:
                 continue
             seen.add(key)
-            since = known.get(key)
-            if since is None:
+            begins = known.get(key)
+            if begins is None:
                 count += 1
-                since = cursor.looked_back(general, seconds)
-            for bounds in cursor.slices(cursor.progress(since)):
-                yield Piece(part.during(bounds), since, began)
+                begins = cursor.looked_back(general, seconds)
+            self._doubt_state(begins, most, memory)
+            for bounds in cursor.slices(cursor.progress(begins, most)):
+                yield Piece(part.during(bounds), begins, began)
+
+    def _doubt_state(self, state: Mapping[str, Any], most: datetime, memory: Memory) -> None:
+        """A state that an older version, or a wrong clock, has put into the future."""
+        value = state.get(self.cursor.field)
+        if value is None or "state_type" in state:
+            return
+        saved = self.cursor.saved(value)
+        if isinstance(saved, datetime) and saved > most + AHEAD and len(memory.warnings) < MOST_DOUBTS:
+            memory.warnings.append(
+                f"the saved state of {self.name} is {value}, in the future: it is read from now on, and what changed "
+                "before may be missing until the stream is refreshed"
+            )
 
     def _saved(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], float]:
         """Cursors by partition, the cursor for all others, and how far to look back from it (seconds)."""
@@ -161,45 +180,69 @@ class DeclarativeStream:
         cursor = self.cursor
         if state.get(cursor.field) is None:
             return {}
-        return {cursor.field: cursor.write(cursor.saved(state[cursor.field]))}
+        known = {KNOWN: state[KNOWN]} if state.get(KNOWN) else {}
+        return {cursor.field: cursor.write(cursor.saved(state[cursor.field])), **known}
 
-    def read(self, piece: Piece, files: Files | None = None) -> Iterator[Page | dict[str, Any]]:
-        """The pages of a piece, then (with a cursor) the note for `merge`. The files of its records go to `files`."""
-        for page in self._read(piece):
+    def read(
+        self, piece: Piece, files: Files | None = None, digests: bool = False
+    ) -> Iterator[Page | Suspicion | Checkpoint]:
+        """The pages of a piece, then (with a cursor) the checkpoint with the note for `merge`. The files of its records
+        go to `files`. `digests`: records that an earlier sync wrote are left out, for nothing else does it."""
+        for page in self._read(piece, digests):
             if files is not None and self.uploader is not None and isinstance(page, Page):
                 page = self.uploader.fetched(page, files)
             yield page
 
-    def _read(self, piece: Piece) -> Iterator[Page | dict[str, Any]]:
+    def _read(self, piece: Piece, digests: bool) -> Iterator[Page | Suspicion | Checkpoint]:
         cursor = self.cursor
         if cursor is None:
             yield from self.retriever.pages(piece.part)
             return
         wanted = None
         if cursor.feed or cursor.client_side:
-            wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since)))
-        latest, doubted = None, False
+            wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since, most_of(piece.began))))
+        highest = self._highest(piece, digests)
+        doubted, told = False, 0
         for page in self.retriever.pages(piece.part, wanted):
-            latest = cursor.observe(page.records, latest)
+            page.records = highest.take(page.records)
             doubted = doubted or bool(page.doubt)
             yield page
-        yield {
-            **self._note(piece),
-            "latest": None if latest is None else cursor.write(latest),
-            **({DOUBTED: True} if doubted else {}),
-        }
+            if len(highest.doubts) > told:
+                yield from map(Suspicion, highest.doubts[told:])
+                told = len(highest.doubts)
+        moves = not doubted and not self._global
+        rest = {**self._note(piece), **({DOUBTED: True} if doubted else {})}
+
+        def without(rejected: Sequence[Record]) -> State:
+            return {CLOSED: {**rest, **highest.note(rejected, moves)}}
+
+        yield Checkpoint(without(()), without=without)
+
+    def _highest(self, piece: Piece, digests: bool) -> Highest:
+        connection = self.node.setting.connection
+        return Highest(
+            self.cursor,
+            lambda: datetime.fromtimestamp(piece.began, UTC) + connection.clock.ahead,
+            keys=primary_key(self.node),
+            identity=partition_key(piece.part.partition) if self.routed else "",
+            digests=digests,
+            known=piece.since.get(KNOWN),
+        )
 
     def _note(self, piece: Piece) -> dict[str, Any]:
         return {
             "partition": piece.part.partition if self.routed else None,
             "bounds": dict(piece.part.cursor_slice),
-            "since": dict(piece.since),
+            "since": {name: value for name, value in piece.since.items() if name != KNOWN},
             "began": piece.began,
         }
 
     def unread(self, piece: Piece) -> dict[str, Any] | None:
         """The note for `merge` that a piece could not be read; None for a stream without a state."""
-        return None if self.cursor is None else {**self._note(piece), "latest": None, DOUBTED: True}
+        if self.cursor is None:
+            return None
+        known = {"known": piece.since[KNOWN]} if KNOWN in piece.since else {}
+        return {**self._note(piece), "latest": None, DOUBTED: True, **known}
 
     def lost(self, piece: Piece, error: KitestringError) -> str:
         """A sentence about a piece that could not be read."""
@@ -228,8 +271,10 @@ class DeclarativeStream:
                         if page.doubt:
                             doubts.append(f"{page.doubt}. {NOTHING}")
                         yield page.records, piece.part
+                    elif isinstance(page, Suspicion):
+                        doubts.append(page.reason)
                     else:
-                        current = self.merge(current, page)
+                        current = self.merge(current, page.state[CLOSED])
                 attendance.read()
             except KitestringError as error:
                 if not self.routed or isinstance(error, Cancelled):
@@ -248,9 +293,7 @@ class DeclarativeStream:
         cursor = self.cursor
         latest = None if note.get("latest") is None else cursor.saved(note["latest"])
         if note["partition"] is None:
-            progress = cursor.progress(self.migrated(state))
-            stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
-            return cursor.running(cursor.add(progress, stretch))  # type: ignore[no-any-return]
+            return self._advanced(self.migrated(state), note, latest)
         run = dict(state.get(RUN) or {})
         if run.get("began") != note["began"]:
             run = {"began": note["began"]}
@@ -260,6 +303,8 @@ class DeclarativeStream:
             found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
         if latest is not None and ("latest" not in run or cursor.saved(run["latest"]) < latest):
             run["latest"] = note["latest"]
+        if whole_known := note.get("known"):
+            run["known"] = joined(run.get("known") or {}, whole_known)
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
         if note.get(DOUBTED):
             run[DOUBTED] = True
@@ -271,9 +316,8 @@ class DeclarativeStream:
             key = partition_key(note["partition"])
             places = self._places_in(found.get("states") or [])
             place = places.get(key)
-            progress = cursor.progress(states[place]["cursor"] if place is not None else note["since"])
-            stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
-            entry = {"partition": note["partition"], "cursor": cursor.running(cursor.add(progress, stretch))}
+            before = states[place]["cursor"] if place is not None else note["since"]
+            entry = {"partition": note["partition"], "cursor": self._advanced(before, note, latest)}
             if place is None:
                 places[key] = len(states)
                 states.append(entry)
@@ -281,6 +325,24 @@ class DeclarativeStream:
                 states[place] = entry
             self._placed = states
         return {**found, "use_global_cursor": whole, "states": [] if whole else states, RUN: run}
+
+    def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
+        """One cursor's state after one more of its slices was read."""
+        cursor = self.cursor
+        progress = cursor.progress(state, most_of(note["began"]))
+        stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
+        running: State = cursor.running(cursor.add(progress, stretch))
+        # What was known before comes with every note, as far as it is still needed.
+        known = joined(state.get(KNOWN) or {} if "state_type" in state else {}, note.get("known") or {})
+        return {**running, KNOWN: known} if known else running
+
+    def _ended(self, state: Mapping[str, Any]) -> State:
+        """One cursor's state when all its slices were read."""
+        cursor = self.cursor
+        progress = cursor.progress(state)
+        ended: State = cursor.final(progress)
+        known = since(cursor, state.get(KNOWN) or {}, cursor.again(cursor.saved(ended[cursor.field])))
+        return {**ended, KNOWN: known} if known else ended
 
     def _places_in(self, states: list[Any]) -> dict[str, int]:
         """Where each partition's entry stands. Kept from one merge to the next: a state may have 10,000 entries."""
@@ -296,14 +358,14 @@ class DeclarativeStream:
         run = dict(state.get(RUN) or {})
         found = self.migrated(state)
         if not self.routed:
-            return cursor.final(cursor.progress(found))  # type: ignore[no-any-return]
+            return self._ended(found)
         if "states" not in found and "state" not in found:
             general = self._general(found)
             found = {"states": [], **({"state": general} if general else {})}
         whole = self._global or bool(found.get("use_global_cursor"))
         states = [
-            {"partition": one["partition"], "cursor": cursor.final(cursor.progress(one["cursor"]))}
-            for one in found.get("states") or ()
+            {"partition": entry["partition"], "cursor": self._ended(entry["cursor"])}
+            for entry in found.get("states") or ()
         ]
         final: State = {"use_global_cursor": whole}
         if not whole:
@@ -315,10 +377,18 @@ class DeclarativeStream:
             values.extend(one["cursor"][cursor.field] for one in states)
         if values:
             final["state"] = {cursor.field: cursor.write(max(map(cursor.saved, values)))}
+            if whole and (known := run.get("known") if run else (found.get("state") or {}).get(KNOWN)):
+                back = cursor.looked_back(final["state"], float(run.get("seconds", 0)))
+                left = since(cursor, known, cursor.again(cursor.saved(back[cursor.field])))
+                final["state"] = {**final["state"], **({KNOWN: left} if left else {})}
         final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
         if self.router.keeps:
             final["parent_state"] = dict(parents) if parents is not None else found.get("parent_state", {})
         return final
+
+
+def most_of(began: float) -> datetime:
+    return datetime.fromtimestamp(began, UTC)
 
 
 def partition_key(partition: Mapping[str, Any]) -> str:

@@ -15,8 +15,10 @@ from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.retriever import Page as Run
 from kitestring.declarative.source import DeclarativeSource
+from kitestring.declarative.stream import CLOSED
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.http.mask import Mask, is_credential
+from kitestring.types import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,8 +174,9 @@ def follow(component: Any, state: dict[str, Any], watch: Watch, found: Reading, 
         reading = component.read(piece)
         try:
             for item in watched(reading, watch, part, found.other, limits["pages"]):
+                if isinstance(item, Checkpoint):
+                    found.state = component.merge(found.state, item.state[CLOSED])
                 if not isinstance(item, Run):
-                    found.state = component.merge(found.state, item)
                     continue
                 page = part.pages[-1]
                 page.records.extend(watch.masked(item.records[:left]))

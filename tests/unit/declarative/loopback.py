@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kitestring.batch import Batch
 from kitestring.declarative import DeclarativeSource
-from kitestring.types import Checkpoint, Reject, SyncMode
+from kitestring.types import Checkpoint, Reject, SyncMode, Write
 
 
 @dataclass
@@ -84,7 +84,10 @@ def serving() -> Iterator[Api]:
             state.calls.append(call)
             status, page, headers = state.answer(call)
             data = page if isinstance(page, bytes) else json.dumps(page).encode()
-            self.send_response(status)
+            if "Date" in headers:
+                self.send_response_only(status)
+            else:
+                self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
@@ -147,6 +150,9 @@ def cursor(**more: Any) -> dict[str, Any]:
     }
 
 
+DEDUPLICATED = Write(keep="latest")
+
+
 @dataclass
 class Sync:
     """What a stream gave, and its state in the end."""
@@ -157,10 +163,16 @@ class Sync:
     states: list[dict[str, Any]]
 
 
-def sync(source: DeclarativeSource, name: str = "things", state: dict[str, Any] | None = None) -> Sync:
+def sync(
+    source: DeclarativeSource,
+    name: str = "things",
+    state: dict[str, Any] | None = None,
+    write: Write = DEDUPLICATED,
+) -> Sync:
     """Read one stream as the engine does, one partition after the other."""
     found = source.discover().get(name)
     assert found is not None
+    found = replace(found, write=write)
     if state is not None:
         found = replace(found, sync_mode=SyncMode.incremental)
     saved = {name: state} if state else {}

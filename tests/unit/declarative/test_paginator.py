@@ -199,3 +199,32 @@ def test_headers_compare_without_case_and_link_is_both_text_and_table() -> None:
     assert headers["link"]["next"]["url"] == "u"
     assert headers["Link"].startswith("<u>")
     assert headers.get("absent", 5) == 5
+
+
+def test_the_size_of_the_last_page_is_that_before_the_filter_unless_airbytes_count_is_wanted(
+    api: Api, open_source: Open
+) -> None:
+    def page(call: Any) -> Any:
+        number = int(call.query.get("page", 1))
+        return {
+            "data": [{"id": n, "keep": n > 4} for n in range(number * 2 - 1, min(number * 2, 7) + 1)],
+            "next": number + 1,
+        }
+
+    api.answers["/things"] = page
+    strategy = {
+        "type": "CursorPagination",
+        "page_size": 2,
+        "cursor_value": "{{ response.next }}",
+        "stop_condition": "{{ last_page_size < 2 }}",
+    }
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "page"}
+    paginator = {"type": "DefaultPaginator", "page_token_option": option, "pagination_strategy": strategy}
+    things = stream(
+        url=api.url,
+        retriever={"paginator": paginator},
+        selector={"record_filter": {"type": "RecordFilter", "condition": "{{ record.keep }}"}},
+    )
+    assert [row["id"] for row in sync(open_source(things)).records] == [5, 6, 7]
+    assert len(api.calls) == 4
+    assert sync(open_source(things, config={"filtered_page_size": True})).records == []

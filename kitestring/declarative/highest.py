@@ -1,0 +1,211 @@
+"""The highest cursor value of a slice that can be believed, and the records at it: what `merge` gets to know."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kitestring.types import Path, Record
+from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, shown
+
+if TYPE_CHECKING:
+    from kitestring.declarative.cursor import Cursor
+
+Known = Mapping[str, Sequence[str]]
+"""Digests of records that are written, by their cursor value as the state writes it."""
+
+DISTINCT = 1_024
+"""So many of the highest values are remembered, more than a sync may reject by default."""
+PER_PAGE = 16
+"""So many of a page whose values order as texts."""
+
+
+class Highest:
+    """Takes note of the records of one slice. Not for several threads.
+
+    `most` is the time of the source's clock when the sync began: a moment behind it is no place to go on from. With
+    `digests` nothing else keeps duplicates away: records at `known` values and later are passed on once. `identity`
+    tells the partition's records from those of others.
+    """
+
+    def __init__(
+        self,
+        cursor: Cursor[Any],
+        most: Callable[[], datetime],
+        *,
+        keys: Sequence[Path] = (),
+        identity: str = "",
+        digests: bool = False,
+        known: Known | None = None,
+    ) -> None:
+        self._cursor, self._most, self._keys, self._identity = cursor, most, keys, identity
+        self._digests = digests
+        self._known = {value: Counter(found) for value, found in (known or {}).items()} if digests else {}
+        self._counts: Counter[Any] = Counter()
+        self._written: dict[Any, list[str]] = {}
+        self._size = 0
+        self._full = False
+        self.doubts: list[str] = []
+
+    def take(self, records: list[Record]) -> list[Record]:
+        """The records that no earlier sync has written."""
+        if not records:
+            return records
+        if not self._digests:
+            if not self._take_texts(records):
+                self._counts.update(
+                    place for record in records if (place := self._place(record.get(self._cursor.field))) is not None
+                )
+                self._prune()
+            return records
+        return [record for record in records if self._is_new(record)]
+
+    def _take_texts(self, records: list[Record]) -> bool:
+        """The short way for texts whose order is that of time."""
+        cursor = self._cursor
+        length, field = cursor.text_length, cursor.field
+        if not length:
+            return False
+        texts: list[Any] = [record.get(field) for record in records]
+        if set(map(type, texts)) != {str} or set(map(len, texts)) != {length}:
+            return False
+        ordered = sorted(set(texts))
+        behind = bisect_right(ordered, cursor.write(self._most()))
+        counts = Counter(texts)
+        try:
+            found = {cursor.parse(text): counts[text] for text in ordered[max(0, behind - PER_PAGE) : behind]}
+        except (ValueError, OverflowError):
+            return False
+        if behind < len(ordered):
+            self._place(ordered[-1])
+        self._counts.update(found)
+        self._prune()
+        return True
+
+    def _prune(self) -> None:
+        if len(self._counts) > 2 * DISTINCT:
+            self._counts = Counter({place: self._counts[place] for place in sorted(self._counts)[-DISTINCT:]})
+
+    def _read(self, value: Any) -> Any:
+        """A cursor value in its order; None for one that is none."""
+        if value is None or value == "":
+            return None
+        try:
+            return self._cursor.parse(value)
+        except (ValueError, TypeError, ArithmeticError):
+            field = self._cursor.field
+            self._doubt(f"the cursor value {shown(value)} of {field} is none that the manifest's formats read")
+            return None
+
+    def _place(self, value: Any) -> Any:
+        """A cursor value in its order where it can be believed: a moment of the future is no place to go on from."""
+        place = self._read(value)
+        if isinstance(place, datetime) and place > (most := self._most()):
+            if place - most > AHEAD:
+                self._doubt(
+                    f"the cursor value {shown(value)} of {self._cursor.field} lies in the future, by more than "
+                    f"{AHEAD.days * 24} hours: the record is written, and comes again with every sync until then"
+                )
+            return None
+        return place
+
+    def _is_new(self, record: Record) -> bool:
+        value = record.get(self._cursor.field)
+        believed, place = self._place(value), self._read(value)
+        if believed is not None:
+            self._counts[believed] += 1
+            self._prune()
+        text = self._text(place)
+        digest = self._digest(record, text)
+        if not self._full:
+            self._written.setdefault(place, []).append(digest)
+            self._size += 1
+            if self._size > 2 * MOST_KNOWN:
+                self._forget()
+        known = self._known.get(text)
+        if known is not None and known[digest] > 0:
+            known[digest] -= 1
+            return False
+        return True
+
+    def _text(self, place: Any) -> str:
+        """A value as `known` has it; records without one are known under the empty text."""
+        return "" if place is None else str(self._cursor.exactly(place))
+
+    def _digest(self, record: Record, text: str) -> str:
+        return digest_of(record, self._keys, f"{self._identity} {text}")
+
+    def _forget(self) -> None:
+        """Keep the digests of the highest values only."""
+        places = sorted(place for place in self._written if place is not None)
+        while self._size > MOST_KNOWN and len(places) > 1:
+            self._size -= len(self._written.pop(places.pop(0)))
+        if self._size > MOST_KNOWN:
+            self._full = True
+            self._written.clear()
+            self._doubt(
+                f"more than {MOST_KNOWN:,} records have the same cursor value, or none: they are appended again"
+            )
+
+    def note(self, rejected: Sequence[Record] = (), moves: bool = True) -> dict[str, Any]:
+        """`latest`, the highest value of a record that was not rejected, as the cursor writes it, and `known`. `moves`:
+        the state will stand at `latest`."""
+        missing: Counter[Any] = Counter()
+        unknown = False
+        for record in rejected:
+            try:
+                missing[self._cursor.parse(record.get(self._cursor.field))] += 1
+            except (ValueError, TypeError, ArithmeticError):
+                unknown = True  # which of the values is not to count cannot be told
+        latest = None
+        if not unknown:
+            latest = max((place for place, count in self._counts.items() if count > missing[place]), default=None)
+        found: dict[str, Any] = {"latest": None if latest is None else self._cursor.write(latest)}
+        if self._digests:
+            lowest = None if latest is None or not moves else self._cursor.again(self._cursor.saved(found["latest"]))
+            found["known"] = self._known_from(lowest, rejected)
+        return found
+
+    def _known_from(self, lowest: Any, rejected: Sequence[Record]) -> dict[str, list[str]]:
+        """The digests of records at values that a next sync may read again."""
+        places = ((record, self._read(record.get(self._cursor.field))) for record in rejected)
+        lost = Counter(self._digest(record, self._text(place)) for record, place in places)
+        found: dict[str, list[str]] = {}
+        for place, digests in self._written.items():
+            if place is None or lowest is None or place >= lowest:
+                kept = list((Counter(digests) - lost).elements())
+                if kept:
+                    found[self._text(place)] = kept
+        left = {value: list(counts.elements()) for value, counts in self._known.items()}  # written, and not seen again
+        for value, digests in since(self._cursor, left, lowest).items():
+            found[value] = [*found.get(value, ()), *digests]
+        return found
+
+    def _doubt(self, reason: str) -> None:
+        if reason not in self.doubts and len(self.doubts) < MOST_DOUBTS:
+            self.doubts.append(reason)
+
+
+def joined(first: Known, second: Known) -> dict[str, list[str]]:
+    """What is known after two slices: records that both know of count once."""
+    found = {value: list(digests) for value, digests in first.items()}
+    for value, digests in second.items():
+        found[value] = list((Counter(found.get(value, ())) | Counter(digests)).elements())
+    return found
+
+
+def since(cursor: Cursor[Any], known: Known, lowest: Any) -> dict[str, list[str]]:
+    """What is known of values from `lowest` on (None: of all), and of records without a value; no more than a state
+    holds."""
+    found: dict[str, list[str]] = {}
+    left = MOST_KNOWN
+    for value in sorted(filter(None, known), key=cursor.saved, reverse=True):
+        if (lowest is not None and cursor.saved(value) < lowest) or left <= 0:
+            break
+        if known[value]:
+            found[value] = list(known[value])
+            left -= len(found[value])
+    return {**found, "": list(known[""])} if known.get("") else found
