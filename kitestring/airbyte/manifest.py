@@ -90,6 +90,7 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
     from kitestring.declarative.file_uploader import Files
 
     source = opened(manifest, config, writer)
+    source.like_airbyte()
     saved = states_by_stream(read_json(state, "state")) if state else {}
     selected = read_json(catalog, "catalog")
     streams = configured_streams(selected)

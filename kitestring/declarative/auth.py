@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakValueDictionary
 
+from kitestring import json_codec
 from kitestring.declarative import field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.manifest import PARAMETERS
 from kitestring.declarative.moment import Months, parse_duration
 from kitestring.declarative.option import WITH_BODY, RequestOption
 from kitestring.declarative.slice import Slice
@@ -135,17 +140,40 @@ class SelectiveAuthenticator:
         return node.at(choices[str(chosen)], f"authenticators.{chosen}").build(**more)
 
 
+class Token:
+    """A token that several authenticators of one credential use. `lock` is held while it is fetched."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.text: str | None = None
+        self.until = 0.0
+        self.refresh: str | None = None
+        """The refresh token that is good now, where each can be used once."""
+        self.expires: datetime | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.text is not None and time.monotonic() < self.until
+
+
 class Renewed:
-    """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time."""
+    """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time.
+
+    Authenticators with the same `identity` share it: to fetch a token may end the one before.
+    """
 
     place: str = "header"
     path: Sequence[str] = ("Authorization",)
 
     def __init__(self) -> None:
         self.secrets: tuple[str, ...] = ()
-        self._token: str | None = None
-        self._until = 0.0
-        self._lock = threading.RLock()
+        self._own = Token()
+        self._shared: Token | None = None
+        self._sent = threading.local()
+
+    def identity(self) -> tuple[Any, ...] | None:
+        """What is the same for authenticators of one credential; None for one that shares with no other."""
+        return None
 
     def fetch(self) -> tuple[str, float | None]:
         """A new token and the seconds it holds (None: until it is refused)."""
@@ -154,27 +182,64 @@ class Renewed:
     def shown(self, token: str) -> str:
         return f"Bearer {token}"
 
+    @property
+    def held(self) -> Token:
+        if self._shared is None:
+            identity = self.identity()
+            self._shared = self._own if identity is None else shared(identity, self._own)
+        return self._shared
+
     def token(self) -> str:
-        with self._lock:
-            if self._token is None or time.monotonic() >= self._until:
+        held = self.held
+        with held.lock:
+            if not held.good:
                 self._renew()
-            assert self._token is not None
-            return self._token
+            assert held.text is not None
+            self._learn(held)
+            return held.text
 
     def _renew(self) -> None:
-        token, seconds = self.fetch()
-        self._token = token
-        self._until = time.monotonic() + seconds if seconds is not None else float("inf")
-        self.secrets = (*self.secrets[-4:], token)
+        text, seconds = self.fetch()
+        self.held.text = text
+        self.held.until = time.monotonic() + seconds if seconds is not None else float("inf")
+
+    def _learn(self, held: Token) -> None:
+        """Take note of a token that this authenticator, or another, has fetched."""
+        if held.text and held.text not in self.secrets:
+            self.secrets = (*self.secrets[-4:], held.text)
 
     def apply(self, request: Request) -> None:
-        inject(request, self.place, self.path, self.shown(self.token()))
+        self._sent.token = token = self.token()
+        inject(request, self.place, self.path, self.shown(token))
 
     def refresh(self, response: Response) -> bool:
-        """Fetch anew, unless another thread did since this request was sent."""
-        with self._lock:
-            self._renew()
+        """Fetch anew, unless that was done since this thread's request was sent."""
+        held = self.held
+        with held.lock:
+            if held.text is None or held.text == getattr(self._sent, "token", held.text):
+                self._renew()
+            self._learn(held)
         return True
+
+
+_TOKENS: WeakValueDictionary[str, Token] = WeakValueDictionary()
+_TOKENS_LOCK = threading.Lock()
+
+
+def shared(identity: tuple[Any, ...], own: Token) -> Token:
+    """The token of a credential in this process: the one that others use, else `own`."""
+    with _TOKENS_LOCK:
+        return _TOKENS.setdefault(digest_of(identity), own)
+
+
+def known_as(identity: tuple[Any, ...], token: Token) -> None:
+    """Have a token shared under another identity too: that with the refresh token which is good now."""
+    with _TOKENS_LOCK:
+        _TOKENS[digest_of(identity)] = token
+
+
+def digest_of(identity: tuple[Any, ...]) -> str:
+    return hashlib.sha256(json_codec.dumps(list(identity))).hexdigest()
 
 
 @keyword("SessionTokenAuthenticator")
@@ -199,6 +264,10 @@ class SessionTokenAuthenticator(Renewed):
             self._template = use.text("api_token", "{{ session_token }}", types=(str,))
         elif use.type != "Bearer":
             raise use.wrong(f"{use.type!r} is neither ApiKey nor Bearer", "type")
+
+    def identity(self) -> tuple[Any, ...] | None:
+        values = {name: value for name, value in self._node.values.items() if name != PARAMETERS}
+        return "session", id(self._node.setting), json_codec.dumps_text(values, sort_keys=True)
 
     def shown(self, token: str) -> str:
         if self._template is None:
@@ -263,7 +332,7 @@ class LegacySessionTokenAuthenticator(Renewed):
         value = {key: str(text({})) for key, text in self._text.items()}
         base = self._connection.moved(self._home(), self._home())
         session = self._connection.session()
-        if value["session_token"] and self._token is None:
+        if value["session_token"] and self.held.text is None:
             try:
                 session.request(
                     "GET", base + value["validate_session_url"], headers={self.path[0]: value["session_token"]}

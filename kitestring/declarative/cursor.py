@@ -27,6 +27,8 @@ from kitestring.watermark import moment_of
 Value = TypeVar("Value", datetime, float)
 KNOWN = "kitestring_known"
 """The key beside a cursor value under which a state has the digests of records that are written (`highest.Known`)."""
+AIRBYTE = "like_airbyte"
+"""The setting of a source whose states are kept by a platform of Airbyte's: it reads the manifest's formats only."""
 NOW = timedelta(minutes=5)
 """An end so near to the present is no end that somebody chose."""
 
@@ -308,7 +310,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
                 return format_.parse(value)
             except (ValueError, OverflowError):
                 continue
-        found = moment_of(str(value).strip())
+        found = None if self.node.setting.values.get(AIRBYTE) else moment_of(str(value).strip())
         if found is None:
             raise ValueError(f"{value!r} is no moment")
         return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative import field, moment
-from kitestring.declarative.auth import Home, Renewed
+from kitestring.declarative.auth import Home, Renewed, Token, known_as
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import RequestOption
 from kitestring.errors import AuthError, ConfigError
@@ -81,15 +81,54 @@ class OAuthAuthenticator(Renewed):
             token, expiry = self._value("access_token_value"), self._value("token_expiry_date")
         if not token:
             return
+        own = self._own
         if not self._value("token_refresh_endpoint"):
-            self._token, self._until = str(token), float("inf")
+            own.text, own.until = str(token), float("inf")
         elif expiry:
             try:
                 left = (self._moment(str(expiry)) - moment.now()).total_seconds()
             except ValueError as error:
                 raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
-            self._token, self._until = str(token), time.monotonic() + left
+            own.text, own.until = str(token), time.monotonic() + left
         self.secrets = (str(token),)
+
+    def identity(self) -> tuple[Any, ...] | None:
+        if not self._value("token_refresh_endpoint") or self._assertion is not None:
+            return None
+        return (
+            self._connection.base_url,
+            {key: self._value(key) for key in self._text},
+            self._refresh_token() if self._value("grant_type") == "refresh_token" else None,
+            self._scopes,
+            {key: template({}) for key, template in self._body.items()},
+            {key: template({}) for key, template in self._headers.items()},
+            self._in_query,
+        )
+
+    def _refresh_token(self) -> Any:
+        if self._single_use:
+            return field.get(self._node.config, self._updater["refresh_token"])
+        return self._value("refresh_token") or None
+
+    def _learn(self, held: Token) -> None:
+        """Also of what another authenticator got: a refresh token that is used up is in no configuration."""
+        if held.text and held.text not in self.secrets:
+            self._connection.hide(held.text)
+        super()._learn(held)
+        config = self._node.config
+        if not self._single_use or held.refresh is None or held.text is None:
+            return
+        if held.text != field.get(config, self._updater["access_token"]):
+            field.put(config, self._updater["access_token"], held.text)
+            field.put(config, self._updater["refresh_token"], held.refresh)
+            self._connection.hide(held.refresh)
+            field.put(config, self._updater["expiry"], held.expires.isoformat() if held.expires else "")
+            identity = self.identity()
+            if identity is not None:
+                known_as(identity, held)
+            changed = self._node.setting.values.get("on_config")
+            if changed is not None:
+                changed(config)
 
     def _value(self, key: str) -> str:
         return str(self._text[key]({}))
@@ -133,7 +172,10 @@ class OAuthAuthenticator(Renewed):
         seconds = self._lifetime(found_in(answer, self._value("expires_in_name")))
         self._connection.hide(str(token))
         if self._single_use:
-            self._write_back(str(token), found_in(answer, self._value("refresh_token_name")), seconds)
+            # `_learn` writes both into the configuration, before the token is used.
+            refresh = found_in(answer, self._value("refresh_token_name"))
+            self.held.refresh = str(refresh if refresh is not None else self.held.refresh or self._refresh_token())
+            self.held.expires = moment.now() + timedelta(seconds=seconds)
         return str(token), seconds
 
     def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
@@ -155,11 +197,7 @@ class OAuthAuthenticator(Renewed):
         if "Authorization" not in self._headers:
             payload[self._value("client_id_name")] = self._value("client_id")
             payload[self._value("client_secret_name")] = self._value("client_secret")
-        refresh = (
-            field.get(self._node.config, self._updater["refresh_token"])
-            if self._single_use
-            else self._value("refresh_token") or None
-        )
+        refresh = self.held.refresh or self._refresh_token()
         if refresh is None and self._value("grant_type") == "refresh_token":
             raise AuthError("there is no refresh token in the configuration", hint="Authorise this source again.")
         payload[self._value("refresh_token_name")] = refresh
@@ -179,17 +217,6 @@ class OAuthAuthenticator(Renewed):
             return float(expires)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the token endpoint says the token expires in {expires!r}") from error
-
-    def _write_back(self, token: str, refresh: Any, seconds: float) -> None:
-        config = self._node.config
-        field.put(config, self._updater["access_token"], token)
-        if refresh is not None:
-            field.put(config, self._updater["refresh_token"], refresh)
-            self._connection.hide(str(refresh))
-        field.put(config, self._updater["expiry"], (moment.now() + timedelta(seconds=seconds)).isoformat())
-        told = self._node.setting.values.get("on_config")
-        if told is not None:
-            told(config)
 
     def refresh(self, response: Any) -> bool:
         return bool(self._value("token_refresh_endpoint")) and super().refresh(response)

@@ -15,6 +15,7 @@ from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
 from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
+from kitestring.declarative.cursor import AIRBYTE
 from kitestring.declarative.file_uploader import LIMIT_MB, Files
 from kitestring.declarative.keyword import Node, Setting, build, keyword
 from kitestring.declarative.manifest import load, python_classes, resolve
@@ -152,6 +153,10 @@ class DeclarativeSource(Source):
         own = {name for name in OWN if name not in (self._form().get("properties") or {})}
         # A manifest chooses where a new token is kept: not in the place of an option of ours.
         self._setting.values["on_config"] = lambda new: told({k: v for k, v in new.items() if k not in own})
+
+    def like_airbyte(self) -> None:
+        """Have the states that Airbyte's engine has: a platform may go on with it tomorrow."""
+        self._setting.values[AIRBYTE] = True
 
     def share(self, share: Share) -> None:
         for number, budget in enumerate(self.connection.budgets):
