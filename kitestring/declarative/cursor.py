@@ -139,6 +139,10 @@ class Cursor(Generic[Value]):
                 hint="Correct the state, or reset this stream.",
             ) from error
 
+    def written(self, value: Any) -> Value:
+        """What `write` gave, as a value again."""
+        return self.saved(value)
+
     def _maybe(self, value: Any) -> Value | None:
         return None if value is None else self.saved(value)
 
@@ -267,6 +271,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         super().__init__(node)
         self.format = DateFormat(str(node.need("datetime_format")))
         self._formats = [DateFormat(str(text)) for text in node.items("cursor_datetime_formats")] + [self.format]
+        self._zoned = "%z" in self.format.text
         self.start_key = str(node.constant("partition_field_start", "start_time"))
         self.end_key = str(node.constant("partition_field_end", "end_time"))
         self.granularity = self._duration("cursor_granularity")
@@ -310,12 +315,15 @@ class DatetimeBasedCursor(Cursor[datetime]):
                 return format_.parse(value)
             except (ValueError, OverflowError):
                 continue
-        found = None if self.node.setting.values.get(AIRBYTE) else moment_of(str(value).strip())
+        found = None if self._like_airbyte else moment_of(str(value).strip())
         if found is None:
             raise ValueError(f"{value!r} is no moment")
         return found
 
     def write(self, value: datetime) -> str:
+        """In UTC where the format names no zone (Airbyte's engine leaves the zone away)."""
+        if not self._zoned and value.tzinfo is not UTC and not self._like_airbyte:
+            value = value.astimezone(UTC)
         return self.format.format(value)
 
     def exactly(self, value: datetime) -> str:
@@ -324,19 +332,26 @@ class DatetimeBasedCursor(Cursor[datetime]):
         return text if self.saved(text) == value else value.isoformat()
 
     def saved(self, value: Any) -> datetime:
-        """What we write is in `datetime_format`: it goes before the formats of records (`%ms` beside `%s`)."""
+        """What we write is in `datetime_format`: it goes before the formats of records (`%ms` beside `%s`). Airbyte's
+        engine reads it in these first."""
         try:
-            return self.format.parse(value)
-        except (ValueError, TypeError, OverflowError):
-            pass
-        try:
-            return super().saved(value)
+            return super().saved(value) if self._like_airbyte else self.written(value)
         except ConfigError:
             try:
                 return moment.parse_iso(str(value))
             except ValueError:
                 pass
             raise
+
+    def written(self, value: Any) -> datetime:
+        try:
+            return self.format.parse(value)
+        except (ValueError, TypeError, OverflowError):
+            return super().saved(value)
+
+    @property
+    def _like_airbyte(self) -> bool:
+        return bool(self.node.setting.values.get(AIRBYTE))
 
     def after(self, value: datetime) -> datetime:
         try:

@@ -165,7 +165,7 @@ class Highest:
             latest = max((place for place, count in self._counts.items() if count > missing[place]), default=None)
         found: dict[str, Any] = {"latest": None if latest is None else self._cursor.write(latest)}
         if self._digests:
-            lowest = None if latest is None or not moves else self._cursor.again(self._cursor.saved(found["latest"]))
+            lowest = None if latest is None or not moves else self._cursor.again(self._cursor.written(found["latest"]))
             found["known"] = self._known_from(lowest, rejected)
         return found
 

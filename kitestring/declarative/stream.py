@@ -291,7 +291,7 @@ class DeclarativeStream:
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         """The state after one more slice was read."""
         cursor = self.cursor
-        latest = None if note.get("latest") is None else cursor.saved(note["latest"])
+        latest = None if note.get("latest") is None else cursor.written(note["latest"])
         if note["partition"] is None:
             return self._advanced(self.migrated(state), note, latest)
         run = dict(state.get(RUN) or {})
@@ -301,7 +301,7 @@ class DeclarativeStream:
         if "states" not in found and "state" not in found:
             general = self._general(found)
             found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
-        if latest is not None and ("latest" not in run or cursor.saved(run["latest"]) < latest):
+        if latest is not None and ("latest" not in run or cursor.written(run["latest"]) < latest):
             run["latest"] = note["latest"]
         if whole_known := note.get("known"):
             run["known"] = joined(run.get("known") or {}, whole_known)
@@ -376,7 +376,7 @@ class DeclarativeStream:
             values.append(run["latest"])
             values.extend(one["cursor"][cursor.field] for one in states)
         if values:
-            final["state"] = {cursor.field: cursor.write(max(map(cursor.saved, values)))}
+            final["state"] = {cursor.field: cursor.write(max(map(cursor.written, values)))}
             if whole and (known := run.get("known") if run else (found.get("state") or {}).get(KNOWN)):
                 back = cursor.looked_back(final["state"], float(run.get("seconds", 0)))
                 left = since(cursor, known, cursor.again(cursor.saved(back[cursor.field])))
