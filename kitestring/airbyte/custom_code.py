@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
-from kitestring.airbyte.process import Process
+from kitestring.airbyte import cdk, environment
+from kitestring.airbyte.process import Local, Process, Program
 from kitestring.airbyte.source import AirbyteSource
 from kitestring.config import secrets_in
 from kitestring.declarative.manifest import load, python_classes
@@ -18,8 +19,6 @@ from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.airbyte")
 
-CDK = "airbyte-cdk==7.39.1"
-PROGRAM = "source-declarative-manifest"
 INTERPRETER = "KITESTRING_CDK_PYTHON"
 """The environment variable that names a Python with airbyte-cdk installed; without it the package is installed."""
 ALLOW = "allow_custom_code"
@@ -57,11 +56,11 @@ class CustomCodeSource(AirbyteSource):
             )
         own = {key: value for key, value in config.items() if key != ALLOW}
         interpreter = os.environ.get(INTERPRETER)
-        if interpreter:
-            run = "from airbyte_cdk.cli.source_declarative_manifest import run; run()"
-            settings: dict[str, Any] = {"command": [interpreter, "-c", run]}
-        else:
-            settings = {"package": CDK, "executable": PROGRAM}
+        settings: dict[str, Any] = (
+            {"command": [interpreter, "-c", cdk.RUN]}
+            if interpreter
+            else {"package": cdk.requirement(path.resolve().parent, manifest)}
+        )
         source = cls.load({**settings, "config": own, "environment": {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}})
         source._manifest_path, source._components = path.resolve(), code.resolve() if foreign else None
         source._form = (manifest.get("spec") or {}).get("connection_specification") or {}
@@ -79,6 +78,12 @@ class CustomCodeSource(AirbyteSource):
     @property
     def title(self) -> str:
         return f"the manifest {self._manifest_path.name}"
+
+    def program(self) -> Program:
+        """The CDK's Python with the program that runs a manifest in it; installed first where it is not yet."""
+        if not self.package:
+            return super().program()
+        return Local([str(environment.made(self.package, self.python) / "bin" / "python"), "-c", cdk.RUN])
 
     def spec_of_connector(self) -> dict[str, Any]:
         return {"connectionSpecification": self._form}

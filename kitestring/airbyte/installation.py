@@ -17,6 +17,7 @@ from typing import Any
 
 from kitestring.airbyte import catalog, environment
 from kitestring.airbyte.catalog import Entry, Kind, order
+from kitestring.airbyte.cdk import METADATA
 from kitestring.airbyte.remote import Remote
 from kitestring.errors import ConfigError, KitestringError, TransientError
 
@@ -204,6 +205,9 @@ def fetch(entry: Entry, draft: Path, remote: Remote, python: str) -> Installatio
         files = {MANIFEST: remote.file(entry.image, entry.version, MANIFEST)}
         if CUSTOM.search(files[MANIFEST]):
             files[COMPONENTS] = remote.file(entry.image, entry.version, COMPONENTS)
+            metadata = remote.file(entry.image, entry.version, METADATA, optional=True)
+            if metadata is not None:  # it names the airbyte-cdk that the components are written for
+                files[METADATA] = metadata
         for name, content in files.items():
             (draft / name).write_bytes(content)
         try:

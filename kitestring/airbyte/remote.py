@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, overload
 from urllib.parse import quote
 
 from kitestring import json_codec
@@ -43,10 +43,16 @@ class Remote:
             raise ConfigError(f"{self.url}/{path} is no entry of a registry", hint="Check the address.")
         return Entry.of(values)
 
-    def file(self, image: str, version: str, name: str) -> bytes:
-        """A file of one version."""
-        found = self._get(f"{published(image, version)}/{name}", LARGEST_FILE)
-        assert found is not None
+    @overload
+    def file(self, image: str, version: str, name: str) -> bytes: ...
+
+    @overload
+    def file(self, image: str, version: str, name: str, *, optional: bool) -> bytes | None: ...
+
+    def file(self, image: str, version: str, name: str, *, optional: bool = False) -> bytes | None:
+        """A file of one version; with `optional`, None where the registry has none."""
+        found = self._get(f"{published(image, version)}/{name}", LARGEST_FILE, optional=optional)
+        assert optional or found is not None
         return found
 
     def _get(self, path: str, largest: int, optional: bool = False) -> bytes | None:

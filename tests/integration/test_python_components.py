@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from integration.foreign_packages import command, installed, surroundings
 
-from kitestring.airbyte.custom_code import CDK, INTERPRETER
+from kitestring.airbyte import cdk
+from kitestring.airbyte.custom_code import INTERPRETER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -115,7 +116,7 @@ def kitestring(tmp_path: Path, api: str) -> Any:
     """Runs a command in a folder with the manifest and its code: exit code, output, log."""
     home = tmp_path / "home"
     if not os.environ.get(INTERPRETER):
-        installed(CDK, home)
+        installed(cdk.requirement(tmp_path, manifest()), home)
     (tmp_path / "own.yaml").write_text(json.dumps(manifest()))
     (tmp_path / "components.py").write_text(COMPONENTS)
     config = {"address": api}

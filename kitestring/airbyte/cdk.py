@@ -1,0 +1,106 @@
+"""Which airbyte-cdk a connector with Python components is written for, and how one of any age is started."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kitestring.errors import ConfigError
+
+NEWEST = "7.39.1"
+"""For manifests of version 7 and later that say nothing else."""
+BEFORE_7 = "6.61.6"
+"""The last one before 7, which took classes and arguments away that older components use."""
+METADATA, PROJECT = "metadata.yaml", "pyproject.toml"
+IMAGE = re.compile(r"/source-declarative-manifest:(\d+\.\d+\.\d+)(?:@|$)")
+"""The base image of a connector that is a manifest: its version is that of the airbyte-cdk inside."""
+VERSION = re.compile(r"\d+(?:\.\d+)*")
+
+
+def requirement(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """The airbyte-cdk that a connector asks for: by the base image in its `metadata.yaml`, else by the dependency in
+    its `pyproject.toml`, else by the version of its manifest."""
+    return f"airbyte-cdk{of_image(folder / METADATA) or of_project(folder / PROJECT) or of_manifest(manifest)}"
+
+
+def of_image(path: Path) -> str:
+    from kitestring.declarative.manifest import parse
+
+    try:
+        values = parse(path.read_text("utf-8"), path.name)
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="Correct the file, or take it away.") from error
+    for name in ("data", "connectorBuildOptions", "baseImage"):
+        values = values.get(name) if isinstance(values, Mapping) else None
+    match = IMAGE.search(values) if isinstance(values, str) else None
+    return f"=={match[1]}" if match else ""
+
+
+def of_project(path: Path) -> str:
+    """The specifier of the dependency in Poetry's form (`^6`, `6.48.0`, `{version = "^6", extras = […]}`)."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="Correct the file, or take it away.") from error
+    found: Any = values
+    for name in ("tool", "poetry", "dependencies", "airbyte-cdk"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    text = str(found.get("version", "") if isinstance(found, Mapping) else found or "").strip()
+    if text in ("", "*"):
+        return ""
+    if text[0] in "<>=!":
+        return text
+    match = VERSION.search(text)
+    if match is None:
+        return ""
+    if text[0] not in "^~":
+        return f"=={match[0]}"
+    numbers = [int(number) for number in match[0].split(".")]
+    # `^` lets the first number that is not zero stand, `~` the one before the last.
+    fixed = next((place for place, number in enumerate(numbers) if number), len(numbers) - 1)
+    fixed = fixed if text[0] == "^" else min(1, len(numbers) - 1)
+    limit = [*numbers[:fixed], numbers[fixed] + 1]
+    return f">={match[0]},<{'.'.join(map(str, limit))}"
+
+
+def of_manifest(manifest: Mapping[str, Any]) -> str:
+    match = VERSION.match(str(manifest.get("version", "")))
+    if match is None or int(match[0].partition(".")[0]) >= int(NEWEST.partition(".")[0]):
+        return f"=={NEWEST}"
+    return f"=={BEFORE_7}"
+
+
+RUN = """
+import importlib.util, inspect, sys
+from airbyte_cdk import entrypoint
+
+words, files = [], {}
+rest = iter(sys.argv[1:])
+for word in rest:
+    if word in ("--manifest-path", "--components-path"):
+        files[word] = next(rest)
+    else:
+        words.append(word)
+if "--components-path" in inspect.getsource(entrypoint):
+    from airbyte_cdk.cli.source_declarative_manifest import run
+    run()
+else:
+    import yaml
+    from airbyte_cdk.sources.declarative.manifest_declarative_source import ManifestDeclarativeSource
+    if "--components-path" in files:
+        spec = importlib.util.spec_from_file_location("components", files["--components-path"])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["components"] = sys.modules["source_declarative_manifest.components"] = module
+        spec.loader.exec_module(module)
+    with open(files["--manifest-path"], encoding="utf-8") as file:
+        manifest = yaml.safe_load(file)
+    entrypoint.launch(ManifestDeclarativeSource(source_config=manifest), words)
+"""
+"""Starts a manifest. Before 6.34 or so the CDK's own program takes neither a manifest nor components by their paths."""
