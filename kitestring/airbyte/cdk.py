@@ -88,6 +88,11 @@ for word in rest:
         files[word] = next(rest)
     else:
         words.append(word)
+# Components from before Python 3.11 have a decoder as the default of a field, which a dataclass then has to hash.
+from airbyte_cdk.sources.declarative.decoders import json_decoder
+for kind in vars(json_decoder).values():
+    if isinstance(kind, type) and kind.__name__.endswith("Decoder") and kind.__hash__ is None:
+        kind.__hash__ = object.__hash__
 if "--components-path" in inspect.getsource(entrypoint):
     from airbyte_cdk.cli.source_declarative_manifest import run
     run()
