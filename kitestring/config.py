@@ -15,6 +15,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -65,11 +66,14 @@ class Config(BaseModel):
             raise config_error(error, cls, what or cls.__name__) from None
 
     def confine(self, place: Callable[[str, str], str]) -> None:
-        """Put `place(option, path)` in the place of every local path, also of those in the settings inside this one."""
+        """Put `place(option, path)` in the place of every local path, also of those in the settings inside this one.
+
+        Local are the options that are marked, and those that hold a `Path`.
+        """
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             marks = [mark for mark in field.metadata if isinstance(mark, LocalPath)]
-            if marks and value and marks[0].when(str(value)):
+            if isinstance(value, Path) or (marks and value and marks[0].when(str(value))):
                 path = place(field.alias or name, str(value))
                 setattr(self, name, value.__class__(path))
             else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from kitestring import registry
+from kitestring.config import Config
 from kitestring.errors import ConfigError
 from kitestring.server import actors, connectors, workspaces
 from kitestring.server.confinement import Confinement, is_relative
@@ -277,3 +278,25 @@ def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(conte
         change(admins, {"memory_limit": "1GB"}, trusted=False)
     assert change(admins, {"path": "lake.db"}, trusted=False) is True
     assert change(admins, {"path": "other.db"}, trusted=False) is False
+
+
+def test_an_option_of_the_type_path_is_local_without_a_mark(tmp_path: Path) -> None:
+    class Foreign(Config):
+        """A connector of another package that marks nothing."""
+
+        runs_programs: ClassVar[bool | None] = False
+        folder: Path
+        inner: list[Config] = []
+
+    class Inner(Config):
+        """Settings inside."""
+
+        file: Path | None = None
+
+    made = Foreign.load({"folder": "data"})
+    made.inner = [Inner(file=Path("/etc/passwd"))]
+    with pytest.raises(ConfigError, match="file is /etc/passwd"):
+        confined(tmp_path).apply(made, "foreign")
+    made = Foreign.load({"folder": "data"})
+    confined(tmp_path).apply(made, "foreign")
+    assert made.folder == tmp_path / "workspaces" / WORKSPACE / "data"
