@@ -110,9 +110,19 @@ class DestinationHandle(Handle[Destination]):
         threshold: float | None = None,
         hybrid: bool | None = None,
         stream: str | None = None,
+        include_deleted: bool = False,
     ) -> list[Record]:
         """The nearest chunks, best first; see `kitestring.search`."""
-        return search(self, text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream)
+        return search(
+            self,
+            text,
+            where=where,
+            limit=limit,
+            threshold=threshold,
+            hybrid=hybrid,
+            stream=stream,
+            include_deleted=include_deleted,
+        )
 
 
 class Records:
@@ -338,12 +348,13 @@ def search(
     threshold: float | None = None,
     hybrid: bool | None = None,
     stream: str | None = None,
+    include_deleted: bool = False,
 ) -> list[Record]:
     """The chunks nearest to a text, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
 
     `where` is a filter: a mapping of field to value (or list of values), or text in the store's own language.
     `threshold` leaves out what is farther away, in the collection's metric; `hybrid` adds full-text search where the
-    store has it; `stream` searches one stream.
+    store has it; `stream` searches one stream; `include_deleted` finds records too that are marked as deleted.
     """
     writer = destination.connector if isinstance(destination, DestinationHandle) else destination
     if not isinstance(writer, Searches):
@@ -351,7 +362,15 @@ def search(
             f"{connector_name(destination)} cannot be searched by meaning",
             hint="Search a vector store; `kitestring connectors list` shows which there are.",
         )
-    return writer.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream)
+    return writer.search(
+        text,
+        where=where,
+        limit=limit,
+        threshold=threshold,
+        hybrid=hybrid,
+        stream=stream,
+        include_deleted=include_deleted,
+    )
 
 
 def taken(one: Handle[C] | C) -> C:

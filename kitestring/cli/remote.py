@@ -198,4 +198,5 @@ def search(given: Given, words: Sequence[str], question: Mapping[str, Any]) -> l
                     f"{server.url} has {len(every)} destinations", hint="Name one: kitestring search NAME TEXT."
                 )
             place = every[0]["destinationId"]
-        return server.search(place, {**question, "text": words[-1]})
+        fields = {"includeDeleted" if name == "include_deleted" else name: value for name, value in question.items()}
+        return server.search(place, {**fields, "text": words[-1]})

@@ -40,6 +40,9 @@ def search(
         typer.Option("--hybrid/--no-hybrid", help="With full-text search, where the store has it.", show_default=False),
     ] = None,
     stream: Annotated[str, typer.Option(help="Only this stream.", show_default=False)] = "",
+    include_deleted: Annotated[
+        bool, typer.Option("--include-deleted", help="Also records that are marked as deleted.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
     """Ask a collection by meaning, with the embedder that filled it.
@@ -59,6 +62,7 @@ def search(
         "threshold": threshold,
         "hybrid": hybrid,
         "stream": stream or None,
+        "include_deleted": include_deleted,
     }
     if given.server:
         from kitestring.cli import remote

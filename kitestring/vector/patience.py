@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import orjson
-
 from kitestring.errors import ConfigError
 from kitestring.http.message import Response
 from kitestring.http.policy import Raise, Retries, Retry, Verdict
+from kitestring.json_codec import loads
 
 ATTEMPTS = 12
 """With errors in 30 % of the answers, two retries lost 4 of 200 requests, ten lost none."""
@@ -41,6 +40,6 @@ class Patience(Retries):
 def code(body: bytes) -> str:
     """The machine-readable reason in an OpenAI error."""
     try:
-        return str(orjson.loads(body)["error"]["code"])
+        return str(loads(body)["error"]["code"])
     except (ValueError, KeyError, TypeError):
         return ""

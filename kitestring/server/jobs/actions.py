@@ -117,7 +117,8 @@ def read(told: Told) -> Any:
 
 
 def search(told: Told) -> Any:
-    """The chunks of a destination that are nearest to `text`; `where`, `limit`, `threshold`, `hybrid`, `stream`."""
+    """The chunks of a destination that are nearest to `text`; `where`, `limit`, `threshold`, `hybrid`, `stream`,
+    `includeDeleted`."""
     from kitestring.destination import Searches
 
     given = told.request
@@ -133,6 +134,7 @@ def search(told: Told) -> Any:
             threshold=given.get("threshold"),
             hybrid=given.get("hybrid"),
             stream=given.get("stream"),
+            include_deleted=bool(given.get("includeDeleted")),
         )
 
 

@@ -24,6 +24,7 @@ class Question(Body):
     threshold: float | None = None
     hybrid: bool | None = None
     stream: str | None = None
+    includeDeleted: bool = False
 
 
 @router.post("/destinations/{destinationId}/search", operation_id="searchDestination")
