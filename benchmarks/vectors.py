@@ -77,7 +77,12 @@ def ours(folder: Path, records: list[dict[str, Any]]) -> Any:
 
     source = MemorySource(records={"tickets": records}, primary_keys={"tickets": "id"})
     config = {
-        "processing": {"chunk_size": 1000, "text_fields": ["description"]},
+        # What the bare loop stores beside a vector; without chosen fields it would be the description too.
+        "processing": {
+            "chunk_size": 1000,
+            "text_fields": ["description"],
+            "metadata_fields": ["id", "subject", "status", "organization_id", "updated_at"],
+        },
         "embedding": {"mode": "fake"},
         "indexing": {"host": str(folder / "ours.db"), "collection": "tickets"},
     }

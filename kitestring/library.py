@@ -362,15 +362,8 @@ def search(
             f"{connector_name(destination)} cannot be searched by meaning",
             hint="Search a vector store; `kitestring connectors list` shows which there are.",
         )
-    return writer.search(
-        text,
-        where=where,
-        limit=limit,
-        threshold=threshold,
-        hybrid=hybrid,
-        stream=stream,
-        include_deleted=include_deleted,
-    )
+    marked = {"include_deleted": True} if include_deleted else {}  # a destination without marks need not know it
+    return writer.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
 
 
 def taken(one: Handle[C] | C) -> C:

@@ -21,6 +21,7 @@ from kitestring.batch import Batch
 from kitestring.config import one_of, option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
+from kitestring.json_codec import dumps
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector.bill import Bill
 from kitestring.vector.embedders import Embedding
@@ -75,6 +76,8 @@ class VectorDestination(Destination):
     )
 
     _runs: dict[str, Run] = PrivateAttr(default_factory=dict)
+    _estimated: int = PrivateAttr(default=0)
+    _objected: bool = PrivateAttr(default=False)
     _schemas: list[Mapping[str, Any]] = PrivateAttr(default_factory=list)
     _opened: Store | None = PrivateAttr(default=None)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
@@ -101,6 +104,7 @@ class VectorDestination(Destination):
     def check(self) -> None:
         self.embedding.check()
         self.store.check(self.embedding.dimension)
+        self._object(0)
 
     def expect(self, streams: Sequence[Stream]) -> None:
         self._schemas = [stream.schema for stream in streams]
@@ -240,11 +244,15 @@ class VectorDestination(Destination):
         new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
         tokens = 0 if run.reads_records else sum(map(run.splitter.tokens, new.values()))
         bill = Bill(self.embedding.usd_per_million_tokens, tokens=tokens)
+        nbytes = sum(nbytes_of(plan, self.embedding.dimension) for plan in plans if not plan.unchanged)
+        self._estimated += nbytes
+        self._object(self._estimated)
         return {
             "records": len(drafts),
             "unchanged": sum(plan.unchanged for plan in plans),
             "chunks": sum(len(draft.texts) for draft in drafts),
             "chunks_embedded": len(new),
+            "stored_mb": nbytes / 1e6,
             "tokens": bill.tokens,
             **bill.cost(),
         }
@@ -287,6 +295,13 @@ class VectorDestination(Destination):
             if self._opened is None:
                 self._opened = self.connect()
             return self._opened
+
+    def _object(self, nbytes: int) -> None:
+        """Say once what speaks against so many bytes more."""
+        objection = None if self._objected else self.store.objection(nbytes)
+        if objection is not None:
+            log.warning(objection)
+            self._objected = True
 
     def _same_model(self, run: Run) -> None:
         """An incremental stream brings only changes: beside vectors of another model no search would find them."""
@@ -455,6 +470,13 @@ def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chun
                 )
             )
     return chunks
+
+
+def nbytes_of(plan: Plan, dimension: int) -> int:
+    """About what the chunks of a record take in a store."""
+    draft = plan.draft
+    metadata = len(dumps(draft.document.metadata))
+    return sum(4 * dimension + len(text.encode()) + metadata for text in draft.texts)
 
 
 def writable(folder: Path) -> bool:

@@ -156,6 +156,10 @@ class Store(ABC):
     ) -> list[dict[str, Any]]:
         """The nearest chunks, best first, as `Searches.search` returns them. `text` serves the search by words."""
 
+    def objection(self, nbytes: int) -> str | None:
+        """What speaks against so many bytes more in this store, in a sentence; None where nothing does."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the connection."""

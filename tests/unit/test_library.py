@@ -216,6 +216,7 @@ def test_what_a_search_asks_reaches_the_destination() -> None:
         "hybrid": None,
         "stream": "tickets",
     }
+    assert ks.search(Searchable(), "late", include_deleted=True)[0]["include_deleted"] is True
 
 
 def test_a_memory_source_is_a_source_like_any_other() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus.errors import message_of, translate
 from kitestring.destinations.milvus.indexing import Indexing, Token, UsernamePassword
+from kitestring.destinations.milvus.lite_memory import fit_existing
 from kitestring.errors import AuthError, ConfigError, TransientError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
             try:
                 # Somebody else in this process may have it open: then it is not ours to close.
                 foreign = str(path) in servers._servers and not _lite_users[str(path)]
+                fit_existing(path, indexing.collection)
                 client = MilvusClient(str(path), db_name=indexing.db, grpc_options=GRPC_OPTIONS)
             except Exception as error:
                 raise lite_error(path, failed, error, made) from error

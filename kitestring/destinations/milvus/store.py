@@ -6,17 +6,19 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus import layout as layouts
+from kitestring.destinations.milvus import lite_memory
 from kitestring.destinations.milvus.columns import column_types
 from kitestring.destinations.milvus.connection import check_lite, connect, disconnect, lite_address, lite_path
+from kitestring.destinations.milvus.counting import count_lite, count_server
 from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
-from kitestring.destinations.milvus.searching import MARK, Search
+from kitestring.destinations.milvus.searching import Search
 from kitestring.destinations.milvus.sending import ByColumn, ByRow, packs
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
 from kitestring.types import DELETED_AT
@@ -54,6 +56,7 @@ class MilvusStore(Store):
         self._loaded = False
         self._created = False
         self._replaced = False
+        self._unflushed = (0, 0)
         self._lock = threading.Lock()
         # Opening a Lite directory creates it: one that is not there is left until something is written.
         if not (self.lite and not lite_path(indexing).exists()):
@@ -381,74 +384,52 @@ class MilvusStore(Store):
             return 0
         if not (self._layout.keeps("_ab_stream") and self._layout.keeps("chunk_number")):
             return None
-        first = f"_ab_stream == {quote(stream)} and chunk_number == 0"
         with self.translated():
+            self._load()
             if self.lite:
                 # Rows in Lite's memory are slow to search; it writes them out on closing anyway. Its own count(*) reads
                 # the vectors too.
-                self._load()
                 self.client.flush(self.collection)
-                marked = self._count_marked(first, lambda condition: len(self._query(condition, [])))
-                return self._count_lite(stream, first) - marked
-            self._load()
-            return self._count_server(first) - self._count_marked(first, self._count_server)
-
-    def _count_server(self, condition: str) -> int:
-        rows = self.client.query(
-            self.collection,
-            filter=condition,
-            output_fields=["count(*)"],
-            consistency_level="Strong",
-            timeout=self.timeout,
-        )
-        return int(rows[0]["count(*)"])
-
-    def _count_marked(self, first: str, count: Callable[[str], int]) -> int:
-        if not self.layout.keeps_digests:
-            return 0
-        return count(f"{first} and {MARK}")
-
-    def _count_lite(self, stream: str, first: str) -> int:
-        """Lite makes a Python object of every row that a filter lets through, vector and all, and of none to count all
-        rows. So count whichever are fewer: the rows that are meant, or the others."""
-        total = int(self.client.query(self.collection, output_fields=["count(*)"])[0]["count(*)"])
-        columns = [self.layout.fields.get(name) for name in ("_ab_stream", "chunk_number")]
-        if total and all(field is not None and not field.nullable for field in columns):
-            most = total // 2
-            others = self.client.query(
-                self.collection,
-                filter=f"_ab_stream != {quote(stream)} or chunk_number != 0",
-                output_fields=[self.layout.primary.name],
-                limit=most + 1,
-            )
-            if len(others) <= most:
-                return total - len(others)
-        return len(self._query(first, []))
+                return count_lite(self.client, self._layout, stream)
+            return count_server(self.client, self._layout, stream, self.timeout)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
         rows = self.sender.rows
         before = rows.cut
+        most = lite_memory.REQUEST_NBYTES if self.indexing.lite else NBYTES
         part: list[Chunk] = []
         size = 0
         for chunk in chunks:
             part.append(chunk)
             size += 4 * self.layout.vector.dimension + 3 * len(chunk.text) + metadata_nbytes(chunk)
-            if len(part) >= ROWS or size >= NBYTES:
-                self._send(part)
+            if len(part) >= ROWS or size >= most:
+                self._send(part, size)
                 part, size = [], 0
         if part:
-            self._send(part)
+            self._send(part, size)
         return rows.cut - before
 
-    def _send(self, chunks: list[Chunk]) -> None:
+    def _send(self, chunks: list[Chunk], nbytes: int) -> None:
         with self.translated():
             count = self.sender.send(chunks)
+            if self.indexing.lite:
+                self._flush_what_is_due(len(chunks), nbytes)
         if count is not None and count != len(chunks):
             raise ConnectorError(
                 f"{self.where} was given {len(chunks)} rows and took {count}", collection=self.collection
             )
+
+    def _flush_what_is_due(self, rows: int, nbytes: int) -> None:
+        """Have Lite write out what it holds before that is too much to write out cheaply."""
+        self._unflushed = (self._unflushed[0] + rows, self._unflushed[1] + nbytes)
+        if self._unflushed[1] >= lite_memory.FLUSH_NBYTES:
+            total = int(self.client.get_collection_stats(self.collection)["row_count"])
+            lite_memory.fit_segments(self._unflushed[0], total)
+            self.client.flush(self.collection)
+            lite_memory.give_back()
+            self._unflushed = (0, 0)
 
     def delete(self, chunks: Sequence[Stored]) -> None:
         rows = [chunk.row for chunk in chunks]
@@ -503,6 +484,9 @@ class MilvusStore(Store):
         with self.translated():
             self._load()
             return search.nearest(vector, text, conditions, limit, threshold, include_deleted)
+
+    def objection(self, nbytes: int) -> str | None:
+        return lite_memory.objection(lite_path(self.indexing), nbytes) if self.indexing.lite else None
 
     def close(self) -> None:
         self._drop_sender()

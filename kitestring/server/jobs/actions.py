@@ -134,7 +134,7 @@ def search(told: Told) -> Any:
             threshold=given.get("threshold"),
             hybrid=given.get("hybrid"),
             stream=given.get("stream"),
-            include_deleted=bool(given.get("includeDeleted")),
+            **({"include_deleted": True} if given.get("includeDeleted") else {}),
         )
 
 

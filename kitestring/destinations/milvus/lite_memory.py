@@ -1,0 +1,72 @@
+"""What Milvus Lite takes of this process's memory, kept low: it holds all data in memory, and more while it writes.
+
+Measured with Lite 3.2.2: a flush turns every number of a vector into a Python object, eight times its bytes, so flushes
+are small; a request does the same, so requests are small; a compaction copies what it merges several times, so little
+is merged at once; what was freed is given back to the system. `benchmarks/README.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+REQUEST_NBYTES = 2 * 1024 * 1024
+FLUSH_NBYTES = 8 * 1024 * 1024
+
+MOST_FILES = 28
+"""So many files a collection has. Lite merges more than 32 in any case, and many make every look-up slower."""
+
+ADVISED_NBYTES = 300_000_000
+"""From so many bytes of data on a server is the better choice."""
+
+
+def fit_segments(rows: int, total_rows: int) -> None:
+    """Tell Lite how many rows a file may hold, where files of so many rows are written: so few that four of them are
+    not merged (it merges up to twice this number), until there are too many files. Lite has no option for it."""
+    from milvus_lite.engine import compaction
+
+    if rows and hasattr(compaction, "MAX_SEGMENT_ROWS"):
+        compaction.MAX_SEGMENT_ROWS = min(max(rows * 19 // 10, total_rows // MOST_FILES), 100_000)  # its own limit
+
+
+def fit_existing(path: Path, collection: str) -> None:
+    """The same for the files of a collection, before Lite opens it and looks what to merge."""
+    from pyarrow.parquet import read_metadata
+
+    files = path.glob(f"**/{collection}/partitions/*/data/*.parquet")
+    rows = sorted(read_metadata(file).num_rows for file in files)
+    if rows:
+        fit_segments(max(1, sum(rows[:4]) // 4), sum(rows))
+
+
+def objection(path: Path, nbytes: int) -> str | None:
+    """A sentence where a Lite directory has more data than are good in one process, with so many bytes more."""
+    held = nbytes + sum(file.stat().st_size for file in path.glob("**/data/*.parquet"))
+    if held < ADVISED_NBYTES:
+        return None
+    return (
+        f"Milvus Lite keeps all data in the memory of this process, about {held / 1e6:,.0f} MB here, and takes up to"
+        f" three times as much while it counts or searches: from {ADVISED_NBYTES / 1e6:,.0f} MB on,"
+        " a server is the better choice"
+    )
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, which Python's and Arrow's allocators keep."""
+    import pyarrow
+
+    pyarrow.default_memory_pool().release_unused()
+    trim = malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def malloc_trim() -> Any:
+    """glibc's, None elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
