@@ -70,7 +70,11 @@ class Step:
 
 
 class Pending:
-    """What was read of one stream and waits to be a batch of the destination's size."""
+    """What was read of one stream and waits to be a batch of the destination's size.
+
+    A batch ends with the last checkpoint that it completes: what a checkpoint does not cover would be written a second
+    time after a crash. It goes first into the next batch, so that batches and checkpoints soon fall together.
+    """
 
     def __init__(self, stream: str, max_rows: int, max_bytes: int) -> None:
         self.stream = stream
@@ -78,6 +82,7 @@ class Pending:
         self.max_bytes = max_bytes
         self.parts: list[Batch] = []
         self.checkpoints: Checkpoints = []
+        self.covered = 0
         self.rows = 0
         self.nbytes = 0
         self.since = 0.0
@@ -100,7 +105,9 @@ class Pending:
     def add(self, batch: Batch) -> Iterator[tuple[Batch, Checkpoints]]:
         """Add what was read; yields what is full, each batch with the checkpoints that it completes."""
         for piece in self._cut(batch):
-            if self.parts and (self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes):
+            while self.parts and (
+                self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes
+            ):
                 yield self.take()
             if not self.parts:
                 self.since = time.monotonic()
@@ -108,10 +115,19 @@ class Pending:
             self.rows += len(piece)
             self.nbytes += piece.nbytes
 
+    def complete(self, checkpoint: tuple[str, Checkpoint, Mapping[str, int]]) -> None:
+        """A checkpoint covers all that waits."""
+        self.checkpoints.append(checkpoint)
+        self.covered = len(self.parts)
+
     def take(self) -> tuple[Batch, Checkpoints]:
-        """All that waits as one batch, with its checkpoints."""
+        """What waits up to its last checkpoint as one batch, with its checkpoints; all of it where there is none."""
         checkpoints, self.checkpoints = self.checkpoints, []
-        return self._join(), checkpoints
+        parts = self.parts[: self.covered or len(self.parts)]
+        self.parts, self.covered = self.parts[len(parts) :], 0
+        self.rows, self.nbytes = sum(map(len, self.parts)), sum(part.nbytes for part in self.parts)
+        self.since = time.monotonic()
+        return self._join(parts), checkpoints
 
     def _cut(self, batch: Batch) -> Sequence[Batch]:
         count = max(math.ceil(len(batch) / self.max_rows), math.ceil(batch.nbytes / self.max_bytes), 1)
@@ -126,11 +142,10 @@ class Pending:
         rows = batch.rows()
         return [Batch(batch.stream, rows=rows[at : at + size], nbytes=share) for at in range(0, len(rows), size)]
 
-    def _join(self) -> Batch:
-        parts, nbytes = self.parts, self.nbytes
-        self.parts, self.rows, self.nbytes = [], 0, 0
+    def _join(self, parts: Sequence[Batch]) -> Batch:
         if len(parts) == 1:
             return parts[0]
+        nbytes = sum(part.nbytes for part in parts)
         if parts[0].is_table:
             import pyarrow as pa
 

@@ -164,7 +164,7 @@ class Sync:
                 case Ended():
                     self.ended.update(item.streams)
                     for key in item.streams:
-                        self._flush(key)
+                        self._flush_all(key)
                         writer.push(Step(key, ends=True, error=item.error))
                 case _:  # nothing came, or a late piece of a stream that has failed
                     pass
@@ -201,7 +201,7 @@ class Sync:
             figures.nbytes += item.batch.nbytes
             shown.read, shown.nbytes, shown.status = figures.read, figures.nbytes, "reading"
             shown.started = shown.started or time.monotonic()
-            if self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
+            while self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
                 self._flush(key)
             for batch, checkpoints in self.pending[key].add(item.batch):
                 self._push(key, batch, checkpoints)
@@ -221,9 +221,9 @@ class Sync:
             return
         if route is None:  # shared by several streams: behind all of them
             for other in self.pending:
-                self._flush(other)
+                self._flush_all(other)
         elif self.pending[key]:
-            self.pending[key].checkpoints.append((key, checkpoint, covers))
+            self.pending[key].complete((key, checkpoint, covers))
             return
         last = self.writer.last(key if route is not None else None)
         if last is not None:
@@ -247,6 +247,10 @@ class Sync:
     def _flush(self, key: str) -> None:
         if self.pending[key]:
             self._push(key, *self.pending[key].take())
+
+    def _flush_all(self, key: str) -> None:
+        while self.pending[key]:
+            self._flush(key)
 
     def _push(self, key: str, batch: Batch, checkpoints: Checkpoints) -> None:
         self.flushed.add(key)

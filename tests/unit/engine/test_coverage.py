@@ -13,6 +13,7 @@ import pytest
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Selection, sync
 from kitestring.engine.coverage import covered
+from kitestring.engine.pending import Pending
 from kitestring.engine.result import COUNTS, StreamResult
 from kitestring.errors import TransientError
 from kitestring.source import Item, Source
@@ -81,6 +82,48 @@ def test_the_figures_of_a_killed_sync_and_of_the_next_add_up_to_what_was_deliver
     assert delivered(before) + delivered(second.figures["people"]) == 2000
     assert second.figures["people"]["status"] == "succeeded"
     assert before.get("status", "running") == "running"
+
+
+@pytest.mark.parametrize("die_at", [2, 5, 11])
+def test_records_that_a_mapper_leaves_out_are_told_apart_in_a_sync_that_was_killed(
+    die_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
+    rows = [{"id": n, "seen": n, "kind": "odd" if n % 3 else "even"} for n in range(2000)]
+    schema = {"type": "object", "properties": {"id": {}, "seen": {}, "kind": {"type": "string"}}}
+    condition = {"type": "EQUAL", "field_name": "kind", "comparison_value": "even"}
+    way = Selection("people", write_mode="append", mappers=({"type": "row-filtering", "conditions": condition},))
+    first, second, destination = Ledger(), Ledger(), Mortal(die_at=die_at)
+
+    def origin() -> MemorySource:
+        keys = {"primary_keys": {"people": "id"}, "cursors": {"people": "seen"}, "schemas": {"people": schema}}
+        return MemorySource(records={"people": rows}, checkpoint_every=70, **keys)
+
+    with pytest.raises(Killed):
+        sync(origin(), destination, [way], states=first)
+    saved, figures = first.saves[-1] if first.saves else ({}, {})
+    cursor = saved.get("people", {}).get("cursor", -1)
+    before = figures.get("people", {})
+    assert delivered(before) == sum(1 for row in rows if row["kind"] == "even" and row["seen"] <= cursor)
+    for stream, state in saved.items():
+        second.save("default", stream, state)
+    destination.die_at = 0
+    sync(origin(), destination, [way], states=second)
+    assert delivered(before) + delivered(second.figures["people"]) == 667
+
+
+def test_a_batch_ends_with_the_last_checkpoint_that_it_completes() -> None:
+    pending = Pending("people", 100, 10_000)
+    batches = []
+    for number in range(10):
+        batch = Batch("people", rows=[{"id": 30 * number + n} for n in range(30)], nbytes=30)
+        batches += [(len(batch), found) for batch, found in pending.add(batch)]
+        if number % 2:
+            pending.complete(("people", Checkpoint({"cursor": number}), {}))
+    assert [size for size, _ in batches] == [60] * 4
+    assert [[checkpoint.state["cursor"] for _, checkpoint, _ in found] for _, found in batches] == [[1], [3], [5], [7]]
+    rest, found = pending.take()
+    assert (len(rest), len(found), bool(pending)) == (60, 1, False)
 
 
 class Windows(Source):
