@@ -6,7 +6,6 @@ only then remove what it replaces. A store (`store.py`) supplies the verbs.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -31,7 +30,7 @@ from kitestring.vector.plan import Draft, Plan, compare, overlay
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import former_refs_of, refs_of, stream_id
 from kitestring.vector.run import Prepared, Run
-from kitestring.vector.shadow import Shadow
+from kitestring.vector.shadow import Shadow, shadow_path
 from kitestring.vector.store import Chunk, Store, Stored
 from kitestring.vector.wellformed import well_formed
 
@@ -340,8 +339,7 @@ class VectorDestination(Destination):
 
     def _shadow_path(self, stream: Stream) -> Path:
         folder = Path(self.shadow_folder).expanduser() if self.shadow_folder else self.default_shadow_folder()
-        name = hashlib.blake2b(f"{self.place()}\0{stream.key}".encode(), digest_size=8).hexdigest()
-        return folder / f"{name}.shadow"
+        return shadow_path(folder, self.place(), stream)
 
     def _fetch_vectors(self, run: Run, prepared: Prepared, plans: Iterable[Plan]) -> None:
         """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once."""

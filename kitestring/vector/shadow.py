@@ -8,6 +8,7 @@ beside the store and not rows in it: docs/adr/0002-overwrite-in-a-vector-store.m
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps, loads
+from kitestring.types import Stream
+from kitestring.vector.record_key import stream_id
 from kitestring.vector.store import Chunk, Stored
 
 TABLES = """
@@ -212,3 +215,21 @@ class Transaction:
             raise self._shadow._error(failed) from failed
         if isinstance(error, sqlite3.Error):
             raise self._shadow._error(error) from error
+
+
+def shadow_path(folder: Path, place: str, stream: Stream) -> Path:
+    """Where an overwrite of this stream waits. A dot may be part of a namespace or a name, or stand between the two."""
+    dotted = stream.key.count(".") > bool(stream.namespace)
+    key = f"{stream.namespace or ''}\0{stream.name}" if dotted else stream.key
+    path, former = folder / shadow_name(place, key), folder / shadow_name(place, stream.key)
+    if dotted and former.exists() and not path.exists():  # of an earlier version: whose is it?
+        shadow = Shadow(former)
+        ours = shadow.holds(stream_id(stream))
+        shadow.close()
+        if ours:
+            former.rename(path)
+    return path
+
+
+def shadow_name(place: str, key: str) -> str:
+    return hashlib.blake2b(f"{place}\0{key}".encode(), digest_size=8).hexdigest() + ".shadow"

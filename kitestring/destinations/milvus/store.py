@@ -57,6 +57,7 @@ class MilvusStore(Store):
         self._created = False
         self._replaced = False
         self._unflushed = (0, 0)
+        self._rows: int | None = None
         self._lock = threading.Lock()
         # Opening a Lite directory creates it: one that is not there is left until something is written.
         if not (self.lite and not lite_path(indexing).exists()):
@@ -425,8 +426,10 @@ class MilvusStore(Store):
         """Have Lite write out what it holds before that is too much to write out cheaply."""
         self._unflushed = (self._unflushed[0] + rows, self._unflushed[1] + nbytes)
         if self._unflushed[1] >= lite_memory.FLUSH_NBYTES:
-            total = int(self.client.get_collection_stats(self.collection)["row_count"])
-            lite_memory.fit_segments(self._unflushed[0], total)
+            if self._rows is None:  # Lite looks at all rows to count them: once is enough
+                self._rows = int(self.client.get_collection_stats(self.collection)["row_count"])
+            self._rows += self._unflushed[0]
+            lite_memory.fit_segments(self._unflushed[0], self._rows)
             self.client.flush(self.collection)
             lite_memory.give_back()
             self._unflushed = (0, 0)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.vector.memory_store import Memory, MemoryStore, embedded, memory, things
 
+from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, TransientError
-from kitestring.types import Receipt, Stream
-from kitestring.vector.shadow import Shadow
+from kitestring.types import Receipt, Stream, Write
+from kitestring.vector.shadow import Shadow, shadow_name
 
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 PARTS = LONG.split("\n\n")
@@ -202,3 +204,65 @@ def test_a_shadow_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path)
     with pytest.raises(ConfigError, match="cannot be written") as error:
         destination.begin(things("overwrite_dedup"))
     assert "shadow_folder" in error.value.hint
+
+
+def test_streams_that_differ_by_a_dot_only_wait_in_files_of_their_own(tmp_path: Path, store: MemoryStore) -> None:
+    first = Stream("c", namespace="a.b", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
+    second = Stream("b.c", namespace="a", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
+    destination = memory(tmp_path, store)
+    assert destination._shadow_path(first) != destination._shadow_path(second)
+    destination.begin(first)
+    destination.write(first, destination.prepare(first, Batch(first.key, rows=[{"id": 1, "text": "one"}])))
+    run = destination._runs[first.key]
+    assert run.shadow is not None
+    run.shadow.seal()
+    destination.close()
+    # As an earlier version named it, which took both streams for one.
+    former = tmp_path / shadow_name("memory", "a.b.c")
+    destination._shadow_path(first).rename(former)
+    other = memory(tmp_path, store)
+    other.begin(second)
+    other.abort(second)
+    assert former.exists()
+    assert not store.rows
+    memory(tmp_path, store).begin(replace(first, write=WRITES["append_dedup"]))
+    assert [chunk.text for chunk in store.rows.values()] == ["one"]
+    assert not former.exists()
+
+
+def test_an_overwrite_keeps_the_last_version_and_no_deleted_record_across_batches(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    overwrite(tmp_path, store, [{"id": 1, "text": "before"}, {"id": 9, "text": "gone"}])
+    stream = things("overwrite_dedup")
+    destination = memory(tmp_path, store)
+    destination.begin(stream)
+    put(destination, [{"id": 1, "text": "old"}, {"id": 2, "text": "x"}], stream)
+    put(destination, [{"id": 1, "text": "new"}], stream)
+    assert destination.delete(stream, [(2,), (9,)]) == Receipt(deleted=1, unchanged=1)
+    put(destination, [{"id": 3, "text": "three"}], stream)
+    assert destination.delete(stream, [(3,)]) == Receipt(deleted=1)
+    put(destination, [{"id": 3, "text": "three again"}], stream)
+    assert store.texts() == {"1": ["before"], "9": ["gone"]}
+    destination.commit(stream)
+    assert store.texts() == {"1": ["new"], "3": ["three again"]}
+
+
+def test_an_overwrite_with_soft_deletes_marks_what_is_deleted_in_the_new_generation(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    overwrite(tmp_path, store, [{"id": number, "text": f"text {number}"} for number in range(4)])
+    stream = replace(things("overwrite_dedup"), write=Write(replace=True, keep="latest", deletes="mark"))
+    for _ in range(2):
+        destination = memory(tmp_path, store)
+        destination.begin(stream)
+        put(destination, [{"id": number, "text": f"text {number}"} for number in (1, 2, 3)], stream)
+        assert destination.mark(stream, {(1,): "2026-01-02", (2,): "2026-01-02", (0,): "2026"}).deleted == 2
+        put(destination, [{"id": 2, "text": "text 2"}], stream)
+        assert destination.mark(stream, {(1,): "2026-01-03"}) == Receipt(unchanged=1)
+        destination.commit(stream)
+        assert embedded(destination) == []
+        assert sorted(chunk.text for chunk in store.live()) == ["text 2", "text 3"]
+        assert sorted(store.texts()) == ["1", "2", "3"]
+        assert destination.count(stream) in (2, None)
+        destination.close()
