@@ -148,7 +148,7 @@ def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
 
 def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
     """The definition of a row."""
-    return connectors.get(db, kind, row.definition_id)
+    return connectors.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None)
 
 
 def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:

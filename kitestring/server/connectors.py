@@ -120,16 +120,15 @@ def of_row(row: Any) -> Definition:
     )
 
 
-def get(db: Connection, kind: Kind, definition_id: str) -> Definition:
-    """The definition of this id. 404 without one."""
+def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False) -> Definition:
+    """The definition of this id. 404 without one; `deleted` takes one that was deleted too, to show its actors."""
     found = built_in(kind).get(definition_id)
     if found is not None:
         return found
-    row = db.execute(
-        select(definitions).where(
-            definitions.c.id == definition_id, definitions.c.kind == kind, definitions.c.deleted_at_ms.is_(None)
-        )
-    ).one_or_none()
+    wanted = select(definitions).where(definitions.c.id == definition_id, definitions.c.kind == kind)
+    if not deleted:
+        wanted = wanted.where(definitions.c.deleted_at_ms.is_(None))
+    row = db.execute(wanted).one_or_none()
     if row is None:
         raise not_found(f"{kind} definition", definition_id)
     return of_row(row)

@@ -13,6 +13,7 @@ their own (Airbyte's and Singer's connectors, manifests with Python code), files
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -206,10 +207,9 @@ def keep_to_network() -> None:
             allowed = args[1] is None or isinstance(args[1], tuple)
         else:
             allowed = event not in PROCESSES and not event.startswith("syslog.")
-        if not allowed:
-            raise ConfigError(
-                "the address asks for something of the server's own machine, and notices leave over the network only",
-                hint="Use a service that is reached over the network, and no option that names a file.",
+        if not allowed:  # an OSError, with which libraries go on where they can do without (a netrc, a list of types)
+            raise PermissionError(
+                errno.EACCES, "a notice leaves over the network only, and this is of the machine", event
             )
 
     sys.addaudithook(hook)

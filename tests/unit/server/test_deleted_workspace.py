@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from kitestring.server import connections, workspace_deletion
+from kitestring.server import connections, connectors, workspace_deletion
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.store import tables
@@ -133,3 +133,26 @@ def test_a_running_job_of_a_deleted_workspace_is_stopped(context: Context, tmp_p
 def status_of(context: Context, number: int) -> str:
     with context.store.read() as db:
         return str(db.execute(select(tables.jobs.c.status).where(tables.jobs.c.id == number)).scalar_one())
+
+
+def test_lists_with_what_was_deleted_still_answer(context: Context) -> None:
+    admin(context)
+    acme = Tenant.make(context, "acme")
+    root = Browser(context, "root@example.com")
+    with context.store.write() as db:
+        context.queue.enqueue(db, acme.connection_id, "sync", cause="api")
+        db.execute(tables.definitions.update().values(manifest={"type": "DeclarativeSource", "streams": []}))
+        db.execute(tables.destinations.update().values(definition_id=connectors.of_type("destination", "files").id))
+    deleted(context, acme)
+    for path, field, key in (
+        ("workspaces", "workspaceId", acme.workspace_id),
+        ("sources", "sourceId", acme.source_id),
+        ("destinations", "destinationId", acme.destination_id),
+        ("connections", "connectionId", acme.connection_id),
+    ):
+        answer = root.get(f"/v1/{path}?includeDeleted=true&limit=100")
+        assert answer.status_code == 200, (path, answer.text)
+        assert key in [one[field] for one in answer.json()["data"]], path
+        assert key not in root.get(f"/v1/{path}?limit=100").text
+    for path in ("/v1/jobs", f"{OWN}/jobs", f"{OWN}/connections", f"{OWN}/audit"):
+        assert root.get(path).status_code == 200, path

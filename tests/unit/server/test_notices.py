@@ -496,5 +496,5 @@ for name, attempt in {
     secret.write_text("geheim")
     done = subprocess.run([sys.executable, "-c", program, str(secret)], capture_output=True, text=True, check=False)
     assert done.stdout.split("\n") == [
-        *(f"{name} ConfigError" for name in ("read", "os", "write", "run", "shell", "log", "socket")), "",
+        *(f"{name} PermissionError" for name in ("read", "os", "write", "run", "shell", "log", "socket")), "",
     ], done.stderr  # fmt: skip

@@ -73,7 +73,7 @@ class Discover(BaseModel):
 
 def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     """A row as the Config API shows it, secrets masked."""
-    definition = connectors.get(db, kind, row.definition_id)
+    definition = actors.definition_of(db, kind, row)
     shown = actors.without_type(kind, actors.shown(db, kind, row))
     return {
         f"{kind}Id": row.id,

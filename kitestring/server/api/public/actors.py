@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from kitestring.server import actors, connections, connectors
+from kitestring.server import actors, connections
 from kitestring.server import workspaces as spaces
 from kitestring.server.api.public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.public.shapes import Destination, Destinations, Source, Sources
@@ -56,7 +56,7 @@ class Patch(BaseModel):
 
 def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
     """A row as the API shows it, secrets masked."""
-    definition = connectors.get(db, kind, row.definition_id)
+    definition = actors.definition_of(db, kind, row)
     return {
         f"{kind}Id": row.id,
         "name": row.name,
