@@ -19,6 +19,8 @@ LIMIT_S = 120.0
 GRACE_S = 3.0
 AT_ONCE = 8
 TAIL_LINES = 20
+BUSY_SHARE = 0.25
+"""An action that took so much of its time from a processor was not waiting for the other side."""
 
 KeepConfig = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
 """Is told which end (`source`, `destination`) changed its configuration, the new one (open), and the form."""
@@ -111,7 +113,7 @@ class Runner:
             return outcome["value"]
         if outcome.get("kind") == "error" and not late:
             raise error_of(outcome["error"])
-        if late and busy_s > limit_s / 2:
+        if late and busy_s > limit_s * BUSY_SHARE:
             raise ConnectorError(
                 f"{action} computed for {busy_s:.0f} s and came to no end within {limit_s:g} s",
                 hint="It did not wait for the other side: a template, a mapper or the code of the connector takes too "
