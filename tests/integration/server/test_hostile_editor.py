@@ -655,6 +655,64 @@ def test_an_editor_gives_nobody_a_role_and_sees_nothing_of_the_instance(arena: A
         assert answer.status_code in (403, 404, 422), (method, path, answer.status_code, answer.text)
 
 
+def test_an_id_of_another_workspace_is_found_wherever_it_hides_in_a_request(arena: Arena) -> None:
+    eve, theirs, own = arena.eve, arena.theirs, arena.own
+    connection = theirs["connection"]
+    if not arena.hardened:
+        link = {"sourceId": own["source"], "destinationId": own["destination"]}
+        body = {"name": "own", **link, "configurations": {"streams": [{"name": "users"}]}}
+        own = {**own, "connection": eve.post("/v1/connections", json=body).json()["connectionId"]}
+    tag = arena.root.post("/v1/tags", json={"workspaceId": arena.victim, "name": "t", "color": "FFFFFF"})
+    tag_id = tag.json()["tagId"]
+    before = arena.root.get(f"{OWN}/connections/{connection}/state").json()
+    mine = own.get("connection", connection)
+    state = {"stateType": "stream", "connectionId": connection, "streamState": []}
+    for method, path, body in (
+        ("POST", "/api/v1/state/create_or_update", {"connectionId": connection, "connectionState": state}),
+        ("POST", "/api/v1/state/create_or_update_safe", {"connectionId": connection, "connectionState": state}),
+        ("POST", "/api/v1/connections/reset", {"connectionId": connection}),
+        ("POST", "/api/v1/connections/delete", {"connectionId": connection}),
+        ("POST", "/api/v1/connections/update", {"connectionId": connection, "status": "inactive"}),
+        ("POST", "/api/v1/web_backend/connections/get", {"connectionId": connection}),
+        ("POST", "/api/v1/web_backend/connections/update", {"connectionId": mine, "sourceId": theirs["source"]}),
+        ("POST", "/api/v1/workspaces/get_by_connection_id", {"connectionId": connection}),
+        ("POST", "/api/v1/workspaces/get", {"workspaceId": arena.victim.upper()}),
+        ("POST", "/api/v1/workspaces/get", {"workspaceId": f"{{{arena.victim}}}"}),
+        ("POST", "/api/v1/sources/get/", {"sourceId": theirs["source"].replace("-", "")}),
+        ("POST", f"/v1/jobs?connectionId={mine}", {"connectionId": connection, "jobType": "sync"}),
+        ("POST", f"/v1/connections?sourceId={own['source']}", {**theirs, "sourceId": theirs["source"]}),
+        ("PATCH", f"/v1/connections/{mine}", {"tags": [{"tagId": tag_id, "workspaceId": arena.mine}]}),
+        ("GET", f"/v1/tags/{tag_id}", None),
+        ("GET", f"/v1/sources/%7B{theirs['source']}%7D", None),
+        ("GET", f"/v1/sources/{own['source']}/../{theirs['source']}", None),
+        ("GET", f"/v1/sources?workspaceIds={arena.mine}&workspaceIds={arena.victim}", None),
+        ("GET", f"/v1/jobs?workspaceIds={arena.mine},{arena.victim}", None),
+    ):
+        answer = eve.request(method, path, json=body)
+        hidden = answer.status_code in (400, 403, 404, 405, 422)
+        assert hidden or answer.json().get("data") == [], (path, answer.status_code, answer.text)
+        assert not any(secret in answer.text for secret in SECRETS), (path, answer.text)
+    twice = f'{{"sourceId": "{own["source"]}", "sourceId": "{theirs["source"]}"}}'
+    for raw in (twice, f'{{"sourceId": "{theirs["source"]}", "SourceId": "{own["source"]}"}}'):
+        answer = eve.post("/api/v1/sources/get", content=raw, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 403, answer.text
+    assert arena.root.get(f"{OWN}/connections/{connection}/state").json() == before
+    assert arena.root.get(f"/v1/connections/{connection}").json()["status"] == "active"
+
+
+def test_nobody_without_credentials_gets_in_by_another_spelling_of_a_path(arena: Arena) -> None:
+    for path in (
+        "/v1/sources", "//v1/sources", "/v1//sources", "/v1/health/../sources", "/v1/health/%2e%2e/sources",
+        "/api/v1/health/../sources/list", "/API/v1/sources", "/v1/sources/", "/v1/sources?x=/v1/health",
+        "/applications/token/../../v1/sources", "/api/kitestring/v1/session/login/../../users", "/metrics/", "/metrics",
+        "/api/kitestring/v1/settings", "/api/kitestring/v1/workers", "/v1;/sources", "/v1/sources%00",
+    ):  # fmt: skip
+        answer = arena.open.get(path)
+        found = answer.headers.get("content-type", "").startswith("text/html")  # the interface's page, without data
+        assert found or answer.status_code in (301, 307, 308, 400, 401, 404), (path, answer.status_code, answer.text)
+        assert not any(secret in answer.text for secret in SECRETS)
+
+
 def test_a_custom_connector_of_another_workspace_is_nobody_elses(arena: Arena) -> None:
     place = f"/v1/workspaces/{arena.victim}/definitions/declarative_sources"
     secret = manifest(arena, requester={"request_headers": {"X-Key": "token-of-the-victim"}})
