@@ -33,7 +33,8 @@ class TestParquet(DestinationContract):
         """The files as other programs read them."""
         import duckdb
 
-        from kitestring.destinations.files import Files, folder
+        from kitestring.destinations.files import Files
+        from kitestring.destinations.files.place import folder
 
         assert isinstance(destination, Files)
         pattern = f"{destination.path}/{folder(stream)}/*.{self.format}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
-from urllib.parse import quote
+from typing import Any, ClassVar, Literal
 
 from pydantic import PrivateAttr, field_validator
 
@@ -18,25 +17,17 @@ from kitestring.batch import Batch
 from kitestring.config import option, secret
 from kitestring.destination import Destination
 from kitestring.destinations.files.cloud import machine_use
-from kitestring.destinations.files.formats import Csv, JsonLines, Parquet
+from kitestring.destinations.files.csv import Csv
+from kitestring.destinations.files.formats import DATA, SUFFIXES, Format, Packed
+from kitestring.destinations.files.json_lines import JsonLines
+from kitestring.destinations.files.merge import DELETES, MANY, MARKS, Merge, Part, Shelf
+from kitestring.destinations.files.parquet import Parquet
+from kitestring.destinations.files.place import claim, folder, work
 from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
 from kitestring.errors import ConfigError
 from kitestring.paths import nested
-from kitestring.types import SIMPLE_WRITES, Receipt, Reject, Stream, Write
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Codec: TypeAlias = Parquet | JsonLines | Csv
-
-FILE_BYTES = 64 * 1024 * 1024
-"""What a file that a merge writes should hold, as Arrow."""
-
-MANY = 4
-"""Small files are joined at the end of a sync that has made at least so many of them."""
-
-DELETES = ".deleted"
-DATA = re.compile(r"\.(parquet|jsonl|csv)(\.gz|\.zst)?$")
+from kitestring.schema import Schema
+from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Record, Stream, Write
 
 
 class Files(Destination):
@@ -47,7 +38,7 @@ class Files(Destination):
     that hold a changed key are rewritten. What waits stands in `.kitestring/`; after a crash the next sync merges it.
     """
 
-    writes: ClassVar[frozenset[Write]] = SIMPLE_WRITES
+    writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     packages: ClassVar[tuple[str, ...]] = ("fsspec", "pyarrow")
     runs_programs: ClassVar[bool | None] = False
     batch_rows: ClassVar[int] = 250_000
@@ -71,6 +62,8 @@ class Files(Destination):
 
     _store: Store | None = PrivateAttr(None)
     _written: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+    _numbers: dict[str, int] = PrivateAttr(default_factory=dict)
+    _unsettled: dict[str, tuple[Any, list[str]]] = PrivateAttr(default_factory=dict)
 
     @field_validator("storage_options", mode="before")
     @classmethod
@@ -81,68 +74,86 @@ class Files(Destination):
         return machine_use(self.path, self.storage_options) if remote(self.path) else None
 
     def check(self) -> None:
-        self.codec()
+        self.new_format()
         self.store().check()
 
     def begin(self, stream: Stream) -> None:
         store = self.store()
+        claim(store, stream)
         for part in (work(stream, "shadow"), work(stream, "joined")):
             store.recover(part, folder(stream))
             store.drop(part)
+        store.drop(work(stream, "staged"))
+        if stream.primary_key:
+            try:
+                self._merge(stream)  # what a sync that was cut off left behind
+            except ConfigError:
+                if not stream.write.replace:
+                    raise
         if stream.write.replace:
             store.drop(work(stream, "incoming"))
-        elif stream.primary_key:
-            self._merge(stream)  # what a sync in append_dedup left behind that was cut off
         self._written[stream.key] = []
+        self._numbers.pop(stream.key, None)
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """Encodes and compresses ahead; what is left to write are bytes."""
-        table, rejects = self.codec().table(stream, batch)
-        return Encoded(batch.stream, table, rejects, self.codec().encode([table]) if table.num_rows else None)
+        return Ready(batch.stream, self.new_format().pack(stream, batch))
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
-        ready = batch if isinstance(batch, Encoded) else self.prepare(stream, batch)
-        assert isinstance(ready, Encoded)
-        if ready.data is not None:
-            self._put(stream, ready.data)
-        return Receipt(written=len(ready), rejected=ready.rejects)
+        ready = batch if isinstance(batch, Ready) else self.prepare(stream, batch)
+        assert isinstance(ready, Ready)
+        packed = ready.packed
+        if not ready.names:  # a batch that is written again has them
+            ready.names = [self._next_name(stream, packed.exact) for _ in packed.files]
+        for name, data in zip(ready.names, packed.files, strict=True):
+            self.store().put(self._place(stream), name, data)
+        if stream.write.appends:
+            self._written.setdefault(stream.key, []).extend(ready.names)
+        return Receipt(written=packed.rows, rejected=packed.rejects, replaced=0)
 
-    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
-        """Keeps the keys aside, in a file of their own, for the merge."""
-        rows = [nested(stream.primary_key, key) for key in keys]
-        declared = stream.schema.get("properties", {})
-        schema = {"properties": {path[0]: declared.get(path[0], {}) for path in stream.primary_key}}
-        keyed = Stream(stream.name, schema=schema)
-        table, _ = self.codec().table(keyed, Batch(stream.key, rows=rows))
-        self._put(stream, self.codec().encode([table]), deletes=True)
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        """Keeps the keys aside, in a file of their own, for the merge: that counts them."""
+        return self._tell(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
 
-    def commit(self, stream: Stream) -> None:
+    def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        """The same for keys to mark."""
+        rows = [{**nested(stream.primary_key, key), DELETED_AT: at} for key, at in keys.items()]
+        return self._tell(stream, MARKS, keys, rows)
+
+    def commit(self, stream: Stream) -> Receipt | None:
         store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
+        self._unsettled.pop(stream.key, None)
         if stream.write.appends:
             self._join(stream, place, self._written.pop(stream.key, []))
-        elif not stream.write.replace:
-            self._merge(stream)
+            return None
+        if not stream.write.replace:
+            return self._merge(stream)
+        receipt = None
+        if stream.write.keep == "latest":
+            receipt = self._settle(stream)
         else:
             self._join(stream, shadow, store.names(shadow))
-            empty = self.codec().empty(stream)
-            if not store.names(shadow) and empty is not None and empty.num_columns:
-                store.put(shadow, self._name(), self.codec().encode([empty]))
-            store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
+        if not store.names(shadow) and (empty := self.new_format().empty(stream)) is not None:
+            store.put(shadow, self._name(self.new_format()), empty)
+        store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
+        return receipt
 
     def abort(self, stream: Stream) -> None:
         if stream.write.replace:
-            self.store().drop(work(stream, "shadow"))
+            for part in ("shadow", "staged"):
+                self.store().drop(work(stream, part))
         else:  # What was written is durable, and the state counts on it: let it be seen.
             self.commit(stream)
 
     def count(self, stream: Stream) -> int | None:
-        store, codec = self.store(), self.codec()
+        store = self.store()
         if store.names(work(stream, "incoming")):
             return None  # An earlier sync was cut off before its merge.
+        without = DELETED_AT if stream.write.deletes == "mark" else None
         total = 0
         for name in self._data(stream):
             with store.open(folder(stream), name) as file:
-                total += codec.count(file)
+                total += self.format_of(name).count(file, without)
         return total
 
     def close(self) -> None:
@@ -156,7 +167,8 @@ class Files(Destination):
                 self._store = LocalStore(local(self.path))
         return self._store
 
-    def codec(self) -> Codec:
+    def new_format(self) -> Format:
+        """The format of new files."""
         chosen = self.compression
         if self.format == "parquet":
             return Parquet("zstd" if chosen == "default" else chosen, self.row_group_rows)
@@ -167,115 +179,104 @@ class Files(Destination):
             )
         return JsonLines(chosen) if self.format == "jsonl" else Csv(chosen)
 
+    def format_of(self, name: str) -> Format:
+        """The format of a file by its name, which need not be that of new files."""
+        match = DATA.search(name)
+        if match is None:
+            raise ConfigError(f"{name} is no file of this destination", hint="Move it to another folder.")
+        if match[1] == "parquet":
+            return self.new_format() if self.format == "parquet" else Parquet("zstd", self.row_group_rows)
+        compression = next(word for word, suffix in SUFFIXES.items() if suffix == (match[2] or ""))
+        return JsonLines(compression) if match[1] == "jsonl" else Csv(compression)
+
     def _data(self, stream: Stream) -> list[str]:
-        """The files of the stream in this format."""
-        return [name for name in self.store().names(folder(stream)) if name.endswith(self.codec().suffix)]
+        """The files of the stream, those of another format or compression too: the settings may have changed."""
+        return [name for name in self.store().names(folder(stream)) if DATA.search(name)]
 
-    def _put(self, stream: Stream, data: Any, deletes: bool = False) -> None:
-        """Make a file of these bytes where the write mode wants it."""
+    def _place(self, stream: Stream) -> str:
+        """Where the write puts its files."""
         if stream.write.replace:
-            name, place = self._name(), work(stream, "shadow")
-        elif stream.write.appends:
-            name, place = self._name(), folder(stream)
-            self._written.setdefault(stream.key, []).append(name)
-        else:
-            place = work(stream, "incoming")
-            present = self.store().names(place)
-            number = int(present[-1].partition(".")[0]) + 1 if present else 0
-            name = f"{number:08}{DELETES if deletes else ''}{self.codec().suffix}"
-        self.store().put(place, name, data)
+            return work(stream, "staged" if stream.write.keep == "latest" else "shadow")
+        return folder(stream) if stream.write.appends else work(stream, "incoming")
 
-    def _name(self) -> str:
+    def _tell(self, stream: Stream, what: str, keys: Any, rows: list[Record]) -> Receipt:
+        properties = stream.schema.get("properties") or {}
+        fields = {path[0] for path in stream.primary_key}
+        schema = {"properties": {name: declared for name, declared in properties.items() if name in fields}}
+        if what == MARKS:  # a time that no column of times holds marks all the same
+            schema["properties"][DELETED_AT] = {"type": "string"}
+        packed = self.new_format().pack(
+            replace(stream, schema=Schema.of(stream.schema).changed(schema)), Batch(stream.key, rows=rows)
+        )
+        # What cannot be a key here is that of no record.
+        unknown = len(rows) - packed.rows
+        before, names = self._unsettled.get(stream.key, (None, []))
+        if before is not keys:  # else it is told again, after an error
+            names = [self._next_name(stream, packed.exact, what) for _ in packed.files]
+            self._unsettled[stream.key] = keys, names
+        for name, data in zip(names, packed.files, strict=True):
+            self.store().put(self._place(stream), name, data)
+        return Receipt(unchanged=unknown, replaced=0)
+
+    def _next_name(self, stream: Stream, exact: bool, what: str = "") -> str:
+        """The name of the next file of the stream; those that wait are numbered."""
+        if stream.write.keep == "all":
+            return self._name(self.new_format(), exact)
+        number = self._numbers.get(stream.key)
+        if number is None:
+            present = self.store().names(self._place(stream))
+            number = int(present[-1][:8]) + 1 if present else 0
+        self._numbers[stream.key] = number + 1
+        return f"{number:08}{'Z' if exact else ''}{what}{self.new_format().suffix}"
+
+    def _name(self, format_: Format, exact: bool = True) -> str:
         """A name that sorts by time and that no other sync makes."""
         moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        return f"{moment}-{uuid.uuid4().hex[:12]}{self.codec().suffix}"
+        return f"{moment}{'Z' if exact else ''}-{uuid.uuid4().hex[:12]}{format_.suffix}"
+
+    def _shelf(self) -> Shelf:
+        return Shelf(self.store(), self.format_of, self._name, self.join_below_mb * 1024 * 1024)
 
     def _join(self, stream: Stream, place: str, names: Sequence[str]) -> None:
         """Make a few files of the many small ones among these."""
-        store, joined = self.store(), work(stream, "joined")
-        small = [name for name in names if self._small(place, name)]
+        shelf, joined = self._shelf(), work(stream, "joined")
+        small = [name for name in names if shelf.is_small(place, name)]
         if len(small) >= MANY:
-            self._fill(joined, (table for name in small for table in tables_of(self.codec(), store, place, name)))
-            store.swap(joined, place, set(small))
+            shelf.fill(joined, (Part(place, name) for name in small))
+            shelf.store.swap(joined, place, set(small))
 
-    def _small(self, place: str, name: str) -> bool:
-        return self.store().size(place, name) < self.join_below_mb * 1024 * 1024
-
-    def _merge(self, stream: Stream) -> None:
-        """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go.
-
-        In memory are the keys that wait, and of all else one row group and one file at a time.
-        """
-        store, codec = self.store(), self.codec()
-        incoming, shadow, place = work(stream, "incoming"), work(stream, "shadow"), folder(stream)
-        names = store.names(incoming)
-        if not names:
-            return
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        keys = {name: self._keys(stream, incoming, name) for name in names}
-        waiting = pa.chunked_array(list(keys.values()), pa.string())
-        numbers = pa.array(range(len(waiting)), pa.int64())
-        last = pa.table({"key": waiting, "number": numbers}).group_by("key").aggregate([("number", "max")])
-        latest = pc.is_in(numbers, value_set=last.column("number_max").combine_chunks())
-        kept: list[tuple[str, str, Any]] = []
-        small = {name for name in names if self._small(incoming, name)}
-        start = 0
-        for name in names:
-            mask = latest.slice(start, len(keys[name]))
-            start += len(keys[name])
-            if DELETES in name:
-                continue
-            if mask.true_count == len(mask) and (len(small) < MANY or name not in small):
-                store.share(incoming, name, shadow, self._name())
-            else:
-                kept.append((incoming, name, mask))
-        distinct = last.column("key").combine_chunks()
-        replaced = set()
-        for name in self._data(stream):
-            mask = pc.invert(pc.is_in(self._keys(stream, place, name), value_set=distinct))
-            if mask.true_count < len(mask):
-                replaced.add(name)
-                kept.append((place, name, mask))
-        self._fill(shadow, (table for where in kept for table in tables_of(codec, store, *where)))
-        store.swap(shadow, place, replaced)
+    def _merge(self, stream: Stream) -> Receipt | None:
+        """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go."""
+        store, shadow, incoming = self.store(), work(stream, "shadow"), work(stream, "incoming")
+        self._numbers.pop(stream.key, None)
+        if not store.names(incoming):
+            return Receipt(replaced=0)
+        merge = Merge(self._shelf(), stream, incoming, folder(stream))
+        replaced, receipt = merge.into(shadow, self._data(stream))
+        store.swap(shadow, folder(stream), replaced)
         store.drop(incoming)
+        return receipt
 
-    def _keys(self, stream: Stream, place: str, name: str) -> Any:
-        """The keys of a file, as one array of texts."""
-        import pyarrow as pa
-
-        codec, columns = self.codec(), [path[0] for path in stream.primary_key]
-        with self.store().open(place, name) as file:
-            parts = [codec.keys(table, stream.primary_key) for table in codec.read(file, columns)]
-        return pa.concat_arrays([part.cast(pa.string()) for part in parts]) if parts else pa.array([], pa.string())
-
-    def _fill(self, place: str, tables: Iterable[pa.Table]) -> None:
-        """Make files of good size of these tables; a file has one schema."""
-        waiting: list[pa.Table] = []
-        for table in tables:
-            fits = not waiting or waiting[0].schema.equals(table.schema)
-            if not fits or sum(one.nbytes for one in waiting) + table.nbytes > FILE_BYTES:
-                self._write_out(place, waiting)
-                waiting = []
-            waiting.append(table)
-        self._write_out(place, waiting)
-
-    def _write_out(self, place: str, tables: Sequence[pa.Table]) -> None:
-        if any(table.num_rows for table in tables):
-            self.store().put(place, self._name(), self.codec().encode(tables))
+    def _settle(self, stream: Stream) -> Receipt:
+        """Make a new copy of what was staged: the last version of each key."""
+        store, staged = self.store(), work(stream, "staged")
+        self._numbers.pop(stream.key, None)
+        if not store.names(staged):
+            return Receipt(replaced=0)
+        _, receipt = Merge(self._shelf(), stream, staged, folder(stream), fresh=True).into(work(stream, "shadow"), [])
+        store.drop(staged)
+        return receipt
 
 
-class Encoded(Batch):
-    """A batch with the bytes of its file, and the records that have no place in it."""
+class Ready(Batch):
+    """A batch as the bytes of files, the names that they got, and the records that have no place in them."""
 
-    __slots__ = ("data", "rejects")
+    __slots__ = ("names", "packed")
 
-    def __init__(self, stream: str, table: pa.Table, rejects: Sequence[Reject], data: Any) -> None:
-        super().__init__(stream, table=table)
-        self.rejects = rejects
-        self.data = data
+    def __init__(self, stream: str, packed: Packed) -> None:
+        super().__init__(stream, rows=[])
+        self.packed = packed
+        self.names: list[str] = []
 
 
 def remote(path: str) -> bool:
@@ -297,23 +298,3 @@ def local(path: str) -> Path:
         return Path(path.removeprefix("file://")).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{path} names the home of a user whom nobody knows", hint="Write the whole path.") from error
-
-
-def folder(stream: Stream) -> str:
-    """The folder of a stream: its key, in which what a file name cannot hold is written as in a URL."""
-    name = quote(stream.key, safe=" ()[]{}@+,;=!#$&'~^éäöü")
-    name = "%2E" + name[1:] if name.startswith(".") else name
-    return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-
-
-def work(stream: Stream, part: str) -> str:
-    return f".kitestring/{folder(stream)}/{part}"
-
-
-def tables_of(codec: Codec, store: Store, place: str, name: str, mask: Any = None) -> Iterator[pa.Table]:
-    """The rows of a file, those that the mask keeps if there is one."""
-    start = 0
-    with store.open(place, name) as file:
-        for table in codec.read(file):
-            yield table if mask is None else table.filter(mask.slice(start, table.num_rows))
-            start += table.num_rows

@@ -1,156 +1,80 @@
-"""What is in the files: Parquet, JSON lines or CSV. A format turns batches into tables of its own and these into bytes.
+"""What a format of files is: it turns batches into the bytes of files, and files into tables of its own and back.
 
-The table of Parquet is the records themselves, that of JSON lines has one column with the lines, that of CSV has no
-nested columns. Keys are compared as text, so that a merge need not know more than this.
+The table of Parquet is the records themselves, those of JSON lines and CSV hold each record as it stands in the file,
+so that a merge copies what it keeps byte for byte.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-import orjson
-
-from kitestring import arrow, arrow_values, json_codec
-from kitestring.batch import Batch
+from kitestring import arrow, identity, json_codec, names
+from kitestring.destinations.files.keys import FINER, kind_of, type_at
 from kitestring.paths import at
-from kitestring.types import Path, Reject, Stream
+from kitestring.types import Path, Record, Reject, Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kitestring.batch import Batch
+
 READ_BYTES = 8 * 1024 * 1024
+SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+DATA = re.compile(r"\.(parquet|jsonl|csv)(\.gz|\.zst)?$")
+EXACT = re.compile(r"\d{8}(T\d{6})?Z[-.]")
+"""How the names of files begin in which a text that is a key is a text. Versions before this rule wrote none."""
 
 
-class Parquet:
-    def __init__(self, compression: str, row_group_rows: int) -> None:
-        self.suffix = ".parquet"
-        self.compression = compression
-        self.row_group_rows = row_group_rows
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A batch as the bytes of files. `exact`: by the stored values, 1 and "1" are two keys."""
 
-    def table(self, stream: Stream, batch: Batch) -> tuple[pa.Table, list[Reject]]:
-        """The records in the form of this format, and those that have none."""
-        if batch.is_table:
-            return batch.table(), []
-        return arrow.from_rows(batch.rows(), stream.schema)
+    files: Sequence[Any] = ()
+    rows: int = 0
+    rejects: Sequence[Reject] = field(default=())
+    exact: bool = True
 
-    def empty(self, stream: Stream) -> pa.Table:
-        return stream.arrow_schema.empty_table()
 
-    def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
-        """Tables of one schema as the bytes of a file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+class Format(Protocol):
+    suffix: str
 
-        sink = pa.BufferOutputStream()
-        table = pa.concat_tables(tables)
-        pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
-        return sink.getvalue()
+    def pack(self, stream: Stream, batch: Batch) -> Packed:
+        """The files that hold the records of a batch, and the records that have no place in them.
+
+        One file; where the last version of a record is kept and the keys are of several kinds, one for each kind.
+        """
+
+    def empty(self, stream: Stream) -> Any:
+        """A file without records that shows the columns; None where the format has no such thing."""
+
+    def encode(self, tables: Sequence[pa.Table]) -> Any:
+        """Tables that are the `same` as the bytes of a file."""
 
     def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
         """The tables in a file, some rows at a time; with `columns`, perhaps only these."""
-        import pyarrow.parquet as pq
 
-        with pq.ParquetFile(file) as parquet:
-            present = [name for name in columns if name in parquet.schema_arrow.names] if columns is not None else None
-            for number in range(parquet.num_row_groups):
-                yield parquet.read_row_group(number, columns=present)
+    def same(self, table: pa.Table, other: pa.Table) -> bool:
+        """Whether one file can hold both."""
 
-    def keys(self, table: pa.Table, primary_key: Sequence[Path]) -> pa.Array:
-        return key_texts([values_at(table, path) for path in primary_key])
+    def healed(self, table: pa.Table) -> pa.Table:
+        """The table of an earlier version's file without what no reader takes."""
 
-    def count(self, file: BinaryIO) -> int:
-        import pyarrow.parquet as pq
+    def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
+        """The keys of the rows as texts; the first array as they stand, others as else they may be meant."""
 
-        return int(pq.read_metadata(file).num_rows)
+    def values(self, table: pa.Table, name: str) -> list[Any]:
+        """The values of a field."""
 
+    def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
+        """The table with these values of a field, where they are not None and the field has none."""
 
-class JsonLines:
-    def __init__(self, compression: str) -> None:
-        self.suffix = ".jsonl" + SUFFIXES[compression]
-        self.compression = compression
-
-    def table(self, stream: Stream, batch: Batch) -> tuple[pa.Table, list[Reject]]:
-        import pyarrow as pa
-
-        return pa.table({"line": pa.array([line(row) for row in batch.rows()], pa.large_binary())}), []
-
-    def empty(self, stream: Stream) -> None:
-        return None
-
-    def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
-        lines = [text for table in tables for text in table.column("line").to_pylist()]
-        return compressed(b"\n".join([*lines, b""]), self.compression)
-
-    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        rest = b""
-        for block in blocks(file, self.compression):
-            *lines, rest = (rest + block).split(b"\n")
-            if lines:
-                yield pa.table({"line": pa.array(lines, pa.large_binary())})
-
-    def keys(self, table: pa.Table, primary_key: Sequence[Path]) -> pa.Array:
-        import pyarrow as pa
-
-        rows = [orjson.loads(text) for text in table.column("line").to_pylist()]
-        return key_texts([pa.array([texted(at(row, path)) for row in rows], pa.string()) for path in primary_key])
-
-    def count(self, file: BinaryIO) -> int:
-        return sum(block.count(b"\n") for block in blocks(file, self.compression))
-
-
-class Csv:
-    """Null is nothing, the empty text is `""`; numbers stand without quotes, nested values as JSON text."""
-
-    def __init__(self, compression: str) -> None:
-        self.suffix = ".csv" + SUFFIXES[compression]
-        self.compression = compression
-
-    def table(self, stream: Stream, batch: Batch) -> tuple[pa.Table, list[Reject]]:
-        table, rejects = (batch.table(), []) if batch.is_table else arrow.from_rows(batch.rows(), stream.schema)
-        return flat(table), rejects
-
-    def empty(self, stream: Stream) -> pa.Table:
-        return flat(stream.arrow_schema.empty_table())
-
-    def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
-        import pyarrow as pa
-        import pyarrow.csv as csv
-
-        sink = pa.BufferOutputStream()
-        csv.write_csv(pa.concat_tables(tables), sink)
-        return compressed(sink.getvalue(), self.compression)
-
-    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-        import pyarrow.csv as csv
-
-        data = pa.BufferReader(b"".join(blocks(file, self.compression)))
-        header = csv.open_csv(data, parse_options=csv.ParseOptions(newlines_in_values=True)).schema.names
-        data.seek(0)
-        texts = csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        )
-        yield csv.read_csv(data, convert_options=texts, parse_options=csv.ParseOptions(newlines_in_values=True))
-
-    def keys(self, table: pa.Table, primary_key: Sequence[Path]) -> pa.Array:
-        return key_texts([values_at(table, path) for path in primary_key])
-
-    def count(self, file: BinaryIO) -> int:
-        return sum(table.num_rows for table in self.read(file))
-
-
-SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-
-
-def line(row: Mapping[str, Any]) -> bytes:
-    return json_codec.dumps(row)
+    def count(self, file: BinaryIO, without: str | None = None) -> int:
+        """The rows of a file, but for those that have a value in the field `without`."""
 
 
 def compressed(data: Any, compression: str) -> Any:
@@ -171,51 +95,106 @@ def blocks(file: BinaryIO, compression: str) -> Iterator[bytes]:
     return iter(functools.partial(stream.read, READ_BYTES), b"")
 
 
-def flat(table: pa.Table) -> pa.Table:
-    """The table without nested and binary columns: they are JSON text and base64."""
+# -- records with a place in a table -----------------------------------------------------------------------------------
+
+
+def table_of(rows: Sequence[Record], schema: Mapping[str, Any]) -> tuple[pa.Table, list[Reject]]:
+    """The records as a table, whatever their fields are called; it has a column, even if they have no field."""
     import pyarrow as pa
 
-    for n, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
-            if not pa.types.is_nested(field.type):
-                texts = [None if text is None else text.strip('"') for text in texts]
-            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
-        elif not arrow_values.has_text(table.column(n)):
-            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
-            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
-        elif pa.types.is_null(field.type):
-            table = table.set_column(n, field.name, table.column(n).cast(pa.string()))
-    return table
+    try:
+        table, rejects = arrow.from_rows(rows, schema)
+    except UnicodeEncodeError:
+        table, rejects = arrow.from_rows(renamed(rows), schema)
+    if not table.num_columns:
+        table = pa.table({"_": pa.nulls(table.num_rows)})
+    return table, rejects
 
 
-def values_at(table: pa.Table, path: Path) -> pa.Array:
-    """The values at a path, as text; null where it leads nowhere."""
+def renamed(rows: Sequence[Record]) -> list[Record]:
+    """The records without halves of surrogate pairs in the names of their fields, which no file can hold."""
+    safe = names.distinct([name for row in rows for name in row], json_codec.without_surrogates)
+    return [{safe[name]: value for name, value in row.items()} for row in rows]
+
+
+def unsound(stream: Stream, rows: Sequence[Record], typed: bool) -> dict[int, str]:
+    """By row number, why a key would not be stored as it is, and so perhaps like that of another record.
+
+    `typed`: the columns have types, which hold floats and microseconds.
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if path[0] not in table.column_names:
-        return pa.nulls(table.num_rows, pa.string())
-    values = table.column(path[0])
-    if len(path) > 1:
-        if pa.types.is_struct(values.type):
-            values = pc.struct_field(values, list(path[1:]))
-        else:
-            found = [at(orjson.loads(text), path[1:]) if text else None for text in values.to_pylist()]
-            values = pa.array([texted(value) for value in found], pa.string())
-    if pa.types.is_binary(values.type) or pa.types.is_nested(values.type):
-        return pa.array([texted(value) for value in arrow_values.values(values)], pa.string())
-    return values.cast(pa.string())
+    reasons: dict[int, str] = {}
+    for path in stream.primary_key:
+        name, values = ".".join(path), [at(row, path) for row in rows]
+        kinds, kind = set(map(type, values)), kind_of(stream.schema, path)
+        if str in kinds and not encodable(values):
+            for n, value in enumerate(values):
+                if isinstance(value, str) and not encodable([value]):
+                    reasons.setdefault(n, f"the primary key field {name} holds half a surrogate pair")
+        if typed and kind == "moment" and str in kinds:
+            for n, value in enumerate(values):
+                if isinstance(value, str) and FINER.search(value):
+                    reasons.setdefault(n, f"the primary key field {name} is finer than a microsecond")
+        if typed and kind == "number" and kinds - {int, str, type(None)}:
+            type_ = type_at(stream.schema, path)
+            for n, value in enumerate(values):
+                if type_ is not None and pa.types.is_floating(type_) and not is_float(value):
+                    reasons.setdefault(n, f"the primary key field {name} has more digits than a float of 64 bits")
+    return reasons
 
 
-def texted(value: Any) -> str | None:
-    return None if value is None else arrow.text(value)
+def encodable(values: Iterable[Any]) -> bool:
+    try:
+        "".join(value for value in values if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def key_texts(parts: Sequence[Any]) -> Any:
-    """One text per row of these columns of texts; different keys give different texts."""
-    import pyarrow.compute as pc
+def is_float(value: Any) -> bool:
+    """Whether a number is kept as it is by a column of floats."""
+    return not isinstance(value, Decimal) or not value.is_finite() or Decimal(repr(float(value))) == value
 
-    escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "|", "\\|") for part in parts]
-    joined = pc.binary_join_element_wise(*escaped, "|", null_handling="replace", null_replacement="\\0")
-    return joined.combine_chunks() if hasattr(joined, "combine_chunks") else joined
+
+def is_open(schema: Mapping[str, Any], path: Path) -> bool:
+    """Whether a column would hold values of several kinds at this path as texts, and so alike."""
+    import pyarrow as pa
+
+    if identity.is_text(schema, path):
+        return False
+    type_ = type_at(schema, path)
+    if type_ is None or pa.types.is_null(type_):
+        return len(path) == 1
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def by_kind(rows: Sequence[Record], paths: Sequence[Path]) -> dict[tuple[str, ...], list[Record]]:
+    """The records by the kinds of their values at these paths."""
+    types = [[type(at(row, path)) for row in rows] for path in paths]
+    kinds_of = {type_: kind_of_type(type_) for column in types for type_ in set(column)}
+    columns = [[kinds_of[type_] for type_ in column] for column in types]
+    if all(len(set(column)) == 1 for column in columns):
+        return {tuple(column[0] for column in columns): list(rows)}
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for row, kinds in zip(rows, zip(*columns, strict=True), strict=True):
+        groups.setdefault(kinds, []).append(row)
+    return groups
+
+
+def kind_of_type(type_: type) -> str:
+    if issubclass(type_, str):
+        return "text"
+    if issubclass(type_, bool):
+        return "boolean"
+    return "number" if issubclass(type_, int | float | Decimal) else "other"
+
+
+def sound(stream: Stream, batch: Batch, typed: bool) -> tuple[list[Record], list[Reject]]:
+    """The records whose keys can be stored as they are, and the others."""
+    rows = batch.rows()
+    reasons = unsound(stream, rows, typed) if stream.primary_key else {}
+    if not reasons:
+        return rows, []
+    kept = [row for n, row in enumerate(rows) if n not in reasons]
+    return kept, [Reject(rows[n], reason) for n, reason in sorted(reasons.items())]

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Protocol
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
 TEMPORARY = ".kitestring/tmp"
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 LEFT_S = 3600
 """A temporary file that nothing was written to for so long belongs to no write that is still at work."""
 
@@ -38,6 +39,9 @@ class Store(Protocol):
 
     def put(self, folder: str, name: str, data: Any) -> None:
         """Make a file of these bytes; when this returns, it is durable."""
+
+    def claim(self, folder: str, name: str, data: bytes) -> bytes:
+        """Make a file of these bytes unless there is one; what it holds now."""
 
     def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
         """Have a file in another folder too, without moving its bytes where that is possible."""
@@ -103,13 +107,32 @@ class LocalStore:
             above = (self.root / folder).parents
             sync_folders(self.root / folder, *(path for path in above if path.is_relative_to(self.root)))
 
+    def claim(self, folder: str, name: str, data: bytes) -> bytes:
+        path = self.root / folder / name
+        with self._writing():
+            if not path.exists():
+                draft = f"{name}.{uuid.uuid4().hex}"
+                self.put(folder, draft, data)
+                try:
+                    os.link(path.with_name(draft), path)  # unlike a rename it replaces nothing
+                except FileExistsError:
+                    pass
+                except OSError as error:
+                    if error.errno not in NO_LINKS:
+                        raise
+                    path.with_name(draft).replace(path)
+                finally:
+                    path.with_name(draft).unlink(missing_ok=True)
+                sync_folders(path.parent)
+            return path.read_bytes()
+
     def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
         with self._writing():
             (self.root / new_folder).mkdir(parents=True, exist_ok=True)
             try:
                 os.link(self.root / folder / name, self.root / new_folder / new_name)
             except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                if error.errno not in NO_LINKS:
                     raise
                 shutil.copy2(self.root / folder / name, self.root / new_folder / new_name)
 
@@ -146,8 +169,8 @@ class LocalStore:
     def _sweep(self) -> None:
         """Remove what writes that were cut off have left. Younger files may be those of another sync at this moment."""
         for left in (self.root / TEMPORARY).glob("*"):
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > LEFT_S:
+            with suppress(FileNotFoundError):  # a folder here is the work of a stream of this name
+                if left.is_file() and time.time() - left.stat().st_mtime > LEFT_S:
                     left.unlink()
 
     def _aside(self, source: Path) -> Path:
@@ -251,6 +274,11 @@ class RemoteStore:
         with self._reaching():
             self.fs.makedirs(self._path(folder), exist_ok=True)
             self.fs.pipe_file(self._path(folder, name), bytes(data))
+
+    def claim(self, folder: str, name: str, data: bytes) -> bytes:
+        if name not in self.names(folder):
+            self.put(folder, name, data)
+        return self.open(folder, name).read()
 
     def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
         with self._reaching():

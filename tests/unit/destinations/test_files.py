@@ -16,7 +16,8 @@ from kitestring import registry
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.config import masked
-from kitestring.destinations.files import Files, folder
+from kitestring.destinations.files import Files
+from kitestring.destinations.files.place import folder
 from kitestring.destinations.files.store import LocalStore
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
@@ -60,13 +61,12 @@ def sync(files, mode, *batches, stream=STREAM, end="commit", deletes=()):
 def rows_of(files, stream=STREAM):
     """What the visible files hold: (id, text), as text where the format has no types."""
     found = []
-    store, codec = files.store(), files.codec()
+    store = files.store()
     for name in store.names(folder(stream)):
-        for table in codec.read(store.open(folder(stream), name)):
-            records = (
-                [json.loads(t) for t in table["line"].to_pylist()] if files.format == "jsonl" else table.to_pylist()
-            )
-            found += [(int(row["id"]), row["text"]) for row in records]
+        file_format = files.format_of(name)
+        for table in file_format.read(store.open(folder(stream), name)):
+            pairs = zip(file_format.values(table, "id"), file_format.values(table, "text"), strict=True)
+            found += [(int(key), text) for key, text in pairs]
     return sorted(found)
 
 

@@ -1,0 +1,297 @@
+"""CSV: texts stand in quotes, numbers, booleans and times without; nested values are JSON text, bytes base64.
+
+Null is nothing, the empty text is `""`. What is read back are the records as they stand in the file; a cell in quotes
+is a text, one without is what it spells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kitestring import arrow, arrow_values, json_codec
+from kitestring.batch import Batch
+from kitestring.destinations.files import keys
+from kitestring.destinations.files.formats import (
+    SUFFIXES,
+    Packed,
+    blocks,
+    by_kind,
+    compressed,
+    is_open,
+    sound,
+    table_of,
+)
+from kitestring.paths import at
+from kitestring.schema import DECIMAL_DIGITS
+from kitestring.types import Path, Record, Reject, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HEADER = b"kitestring.header"
+CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^,]*+)'
+
+
+class Csv:
+    def __init__(self, compression: str) -> None:
+        self.suffix = ".csv" + SUFFIXES[compression]
+        self.compression = compression
+
+    def pack(self, stream: Stream, batch: Batch) -> Packed:
+        if batch.is_table:
+            table = batch.table()
+            return Packed([self._written(table)] if table.num_rows else [], table.num_rows)
+        rows, rejects = sound(stream, batch, typed=True)
+        paths = [path for path in stream.primary_key if is_open(stream.schema, path)]
+        groups = by_kind(rows, paths) if paths else {(): rows}
+        exact = len(groups) == 1 or stream.write.keep == "latest"
+        if not exact:
+            groups = {(): rows}
+        files, count = [], 0
+        for kinds, group in groups.items():
+            shown = list(zip(paths, kinds, strict=False))
+            for path, kind in shown:
+                group, unfit = tellable(group, path, kind)
+                rejects = [*rejects, *unfit]
+            table, unfit = table_of(group, stream.schema)
+            rejects = [*rejects, *unfit]
+            for path, kind in shown:
+                if kind in ("number", "boolean"):
+                    table = spelled(table, path)
+            if table.num_rows:
+                files.append(self._written(table))
+                count += table.num_rows
+        return Packed(files, count, rejects, exact)
+
+    def empty(self, stream: Stream) -> Any:
+        table = stream.arrow_schema.empty_table()
+        return self._written(table) if table.num_columns else None
+
+    def encode(self, tables: Sequence[pa.Table]) -> Any:
+        lines = [line for table in tables for line in table.column("line").to_pylist()]
+        return compressed(b"\n".join([header_of(tables[0]), *lines, b""]), self.compression)
+
+    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        header: bytes | None = None
+        for lines in self._records(file):
+            if header is None:
+                header, *lines = lines
+                header = header.removeprefix(b"\xef\xbb\xbf")
+            if lines:
+                yield lines_table(header, lines)
+
+    def same(self, table: pa.Table, other: pa.Table) -> bool:
+        return header_of(table) == header_of(other)
+
+    def healed(self, table: pa.Table) -> pa.Table:
+        return table
+
+    def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
+        fields = list(dict.fromkeys(path[0] for path in stream.primary_key))
+        cells = dict(zip(fields, self._cells(table, fields), strict=True))
+        return keys.readings(
+            [cell_parts(cells[path[0]], path, keys.kind_of(stream.schema, path), exact) for path in stream.primary_key]
+        )
+
+    def values(self, table: pa.Table, name: str) -> list[Any]:
+        return [text_of(cell) for cell in self._cells(table, [name])[0]]
+
+    def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
+        header, lines = header_of(table), table.column("line").to_pylist()
+        names = header_names(header)
+        marks = [b"" if value is None else quoted(arrow.text(value)) for value in values]
+        if name not in names:
+            new = [line + b"," + mark for line, mark in zip(lines, marks, strict=True)]
+            return lines_table(header + b"," + quoted(name), new)
+        pattern = cells_pattern((names.index(name),))
+        for n, mark in enumerate(marks):
+            match = pattern.match(lines[n]) if mark else None
+            if match and not match[1]:
+                lines[n] = lines[n][: match.start(1)] + mark + lines[n][match.end(1) :]
+        return lines_table(header, lines)
+
+    def count(self, file: BinaryIO, without: str | None = None) -> int:
+        if without is not None:
+            return sum(self.values(table, without).count(None) for table in self.read(file))
+        return max(0, sum(len(lines) for lines in self._records(file)) - 1)
+
+    def _written(self, table: pa.Table) -> Any:
+        import pyarrow as pa
+        import pyarrow.csv as csv
+
+        sink = pa.BufferOutputStream()
+        csv.write_csv(flat(table), sink)
+        return compressed(sink.getvalue(), self.compression)
+
+    def _records(self, file: BinaryIO) -> Iterator[list[bytes]]:
+        """The records of a file as they stand, the header among them, some at a time; a text may hold line breaks."""
+        rest = b""
+        for block in blocks(file, self.compression):
+            data = rest + block
+            whole = data.rfind(b"\n") + 1
+            lines, rest = data[:whole].split(b"\n")[:-1], data[whole:]
+            odd = [n for n, line in enumerate(lines) if line.count(b'"') & 1]
+            if len(odd) % 2:  # a text goes on in the next block
+                rest = b"\n".join([*lines[odd[-1] :], rest])
+                del lines[odd.pop() :]
+            if odd:
+                lines = with_line_breaks(lines, odd)
+            if lines:
+                yield lines
+        if rest.strip():
+            yield [rest]
+
+    def _cells(self, table: pa.Table, fields: Sequence[str]) -> list[list[bytes | None]]:
+        """The cells of some columns as they stand; None where there is no such column."""
+        names = header_names(header_of(table))
+        places = {name: names.index(name) for name in fields if name in names}
+        if not places:
+            return [[None] * table.num_rows for _ in fields]
+        wanted = tuple(sorted(places.values()))
+        matches = [cells_pattern(wanted).match(line) for line in table.column("line").to_pylist()]
+        return [
+            [match[wanted.index(places[name]) + 1] if match else None for match in matches]
+            if name in places
+            else [None] * table.num_rows
+            for name in fields
+        ]
+
+
+def lines_table(header: bytes, lines: Sequence[bytes]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"line": pa.array(lines, pa.large_binary())}).replace_schema_metadata({HEADER: header})
+
+
+def header_of(table: pa.Table) -> bytes:
+    return bytes(table.schema.metadata[HEADER])
+
+
+@lru_cache(maxsize=100)
+def header_names(header: bytes) -> list[str]:
+    """The names of the columns, as they stand in the first record."""
+    cells, place = [], 0
+    pattern = re.compile(CELL)
+    while True:
+        match = pattern.match(header, place)
+        assert match is not None  # it takes nothing too
+        cells.append(text_of(match[0].rstrip(b"\r")) or "")
+        place = match.end() + 1
+        if place > len(header):
+            return cells
+
+
+@lru_cache(maxsize=100)
+def cells_pattern(places: tuple[int, ...]) -> re.Pattern[bytes]:
+    """Matches a record up to the last of these cells, each of them a group."""
+    cells = [b"(" + CELL + b")" if n in places else CELL for n in range(places[-1] + 1)]
+    return re.compile(b",".join(cells))
+
+
+def with_line_breaks(lines: Sequence[bytes], odd: Sequence[int]) -> list[bytes]:
+    """The lines, those of one text joined. `odd`: the lines with an odd count of quotes, which open or close one."""
+    records: list[bytes] = []
+    start = 0
+    for opening, closing in zip(odd[::2], odd[1::2], strict=True):
+        records += lines[start:opening]
+        records.append(b"\n".join(lines[opening : closing + 1]))
+        start = closing + 1
+    return [*records, *lines[start:]]
+
+
+def text_of(cell: bytes | None) -> str | None:
+    """What stands in a cell; None for nothing."""
+    if not cell or cell == b"\r":
+        return None
+    text = cell.decode(errors="replace")
+    return text[1:-1].replace('""', '"') if text[0] == '"' else text.rstrip("\r")
+
+
+def quoted(text: str) -> bytes:
+    return b'"' + text.replace('"', '""').encode() + b'"'
+
+
+def cell_parts(cells: Sequence[bytes | None], path: Path, kind: str, exact: bool) -> list[Any]:
+    """The texts of one part of the key. What an earlier version has merged stands in quotes, whatever it was."""
+    texts = [text_of(cell) for cell in cells]
+    if len(path) > 1:
+        return [keys.json_parts(texts, path[1:], kind)]
+    if kind in ("text", "moment", "date", "binary"):
+        return [keys.parts(texts, keys.declared_part(kind))]
+    quotes = [bool(cell) and cell[:1] == b'"' for cell in cells]  # type: ignore[index]
+    as_is = [
+        keys.part_of(text) if quote else keys.spelled_part(text) for text, quote in zip(texts, quotes, strict=True)
+    ]
+    columns_ = [keys.parts(as_is, lambda text: text)]
+    if not exact and any(quotes):
+        columns_.append(keys.parts(texts, keys.spelled_part))
+    return columns_
+
+
+def flat(table: pa.Table) -> pa.Table:
+    """The table without columns that CSV has no form for: nested values are JSON text, bytes base64."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    for n, field in enumerate(table.schema):
+        type_, column = field.type, table.column(n)
+        if is_.is_null(type_):
+            table = table.set_column(n, field.name, column.cast(pa.string()))
+        elif (
+            is_.is_nested(type_)
+            or is_.is_binary(type_)
+            or is_.is_large_binary(type_)
+            or is_.is_fixed_size_binary(type_)
+            or not arrow_values.has_text(column)
+        ):
+            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(column)]
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
+    return table if table.num_columns else pa.table({"_": pa.nulls(table.num_rows, pa.string())})
+
+
+def tellable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record], list[Reject]]:
+    """The records whose key CSV can show as what it is, and the others. A column of texts stands in quotes: there, no
+    reader could tell 1 from "1"."""
+    if kind not in ("number", "boolean"):
+        return list(rows), []
+    floats = all(type(at(row, path)) is float for row in rows)
+    kept, rejects = [], []
+    for row in rows:
+        value = at(row, path)
+        if len(path) == 1 and (kind == "boolean" or floats or is_short(value)):
+            kept.append(row)
+        else:
+            field = ".".join(path)
+            reason = f"the primary key field {field}: {arrow.shown(value)} cannot be told from a text in CSV"
+            rejects.append(Reject(row, reason))
+    return kept, rejects
+
+
+def is_short(number: Any) -> bool:
+    """Whether a number has at most 38 digits before and behind the point, so that all of a column fit one type."""
+    value = number if isinstance(number, Decimal) else Decimal(repr(number))
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and -exponent <= DECIMAL_DIGITS and value.adjusted() < DECIMAL_DIGITS
+
+
+def spelled(table: pa.Table, path: Path) -> pa.Table:
+    """The table with a key of numbers or booleans, which stands in it as JSON texts, in a column of their type."""
+    import pyarrow as pa
+
+    if not table.num_rows or not pa.types.is_string(table.schema.field(path[0]).type):
+        return table
+    values = [json_codec.loads(text) for text in table.column(path[0]).to_pylist()]
+    kinds = set(map(type, values))
+    if kinds == {bool}:
+        type_ = pa.bool_()
+    elif kinds == {float}:
+        type_ = pa.float64()
+    else:
+        values = [value if isinstance(value, Decimal) else Decimal(repr(value)) for value in values]
+        scale = max(0, *(-int(value.as_tuple().exponent) for value in values))
+        type_ = pa.decimal256(2 * DECIMAL_DIGITS, scale)
+    return table.set_column(table.column_names.index(path[0]), path[0], pa.array(values, type_))

@@ -1,0 +1,283 @@
+"""The merge: what waits takes the place of what it replaces, in one swap, and all of it is counted.
+
+What waits are files of records, of keys to delete and of keys to mark, numbered in the order in which they came. Of
+each key the last record counts, and what was told after it. In memory are the keys that wait, and of all else one row
+group and one file at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destinations.files.formats import EXACT, Format
+from kitestring.destinations.files.store import Store
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.types import DELETED_AT, Receipt, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RECORDS, DELETES, MARKS = "", ".deleted", ".marked"
+UPSERT, DELETE, MARK = 0, 1, 2
+FILE_BYTES = 64 * 1024 * 1024
+"""What a file that a merge writes should hold, as Arrow."""
+
+MANY = 4
+"""Small files are joined where there are at least so many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of a file to keep: `rows` is a mask (None: all), `marks` say by row which mark they get (None: none)."""
+
+    place: str
+    name: str
+    rows: Any = None
+    marks: Any = None
+
+
+class Shelf:
+    """A store with the formats of its files: reads files by their names, and makes new ones of good size."""
+
+    def __init__(
+        self, store: Store, format_of: Callable[[str], Format], new_name: Callable[[Format, bool], str], small: int
+    ) -> None:
+        self.store = store
+        self.format_of = format_of
+        self.new_name = new_name
+        self.small = small
+
+    def is_small(self, place: str, name: str) -> bool:
+        return self.store.size(place, name) < self.small
+
+    def tables(self, place: str, name: str, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        """The tables in a file. `ConfigError` names the file that cannot be read."""
+        try:
+            with self.store.open(place, name) as file:
+                yield from self.format_of(name).read(file, columns)
+        except (KitestringError, MemoryError):
+            raise
+        except Exception as error:  # every format has errors of its own
+            raise unreadable(place, name, error) from error
+
+    def kept(
+        self, part: Part, marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows of a part, with their marks."""
+        format_, start = self.format_of(part.name), 0
+        for whole in self.tables(part.place, part.name):
+            table, count = whole, whole.num_rows
+            if part.marks is not None:
+                numbers = part.marks.slice(start, count).to_pylist()
+                table = format_.mark(
+                    table, DELETED_AT, [None if n is None else marks[n] for n in numbers], schema or {}
+                )
+            if part.rows is not None:
+                table = table.filter(part.rows.slice(start, count))
+            yield table if EXACT.match(part.name) else format_.healed(table)
+            start += count
+
+    def fill(
+        self, place: str, parts: Iterable[Part], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make files of good size of these parts. A file has one schema; what is no exact file makes none."""
+        waiting: list[pa.Table] = []
+        kind: tuple[str, bool] | None = None
+        for part in parts:
+            now = self.format_of(part.name).suffix, bool(EXACT.match(part.name))
+            for table in self.kept(part, marks, schema):
+                if waiting and kind is not None:
+                    fits = now == kind and self.format_of(part.name).same(waiting[0], table)
+                    if not fits or sum(other.nbytes for other in waiting) + table.nbytes > FILE_BYTES:
+                        self._write(place, waiting, *kind)
+                        waiting = []
+                waiting.append(table)
+                kind = now
+        if kind is not None:
+            self._write(place, waiting, *kind)
+
+    def _write(self, place: str, tables: Sequence[pa.Table], suffix: str, exact: bool) -> None:
+        if any(table.num_rows for table in tables):
+            format_ = self.format_of(suffix)
+            self.store.put(place, self.new_name(format_, exact), format_.encode(tables))
+
+
+def unreadable(place: str, name: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"{place}/{name} cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        hint="Restore the file from a backup, or move it out of this folder: its records are missing then until all is "
+        "read again (--full-refresh).",
+    )
+
+
+class Merge:
+    """One merge of a stream. `fresh`: of a whole new copy, in which nothing is replaced that was there before."""
+
+    def __init__(self, shelf: Shelf, stream: Stream, incoming: str, place: str, fresh: bool = False) -> None:
+        self.shelf = shelf
+        self.stream = stream
+        self.incoming = incoming
+        self.place = place
+        self.marks_count = stream.write.deletes == "mark"
+        self.fresh = fresh
+
+    def into(self, shadow: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
+        """Fill the shadow folder with what takes the place of the files that are returned, of these of the stream."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        shelf, store = self.shelf, self.shelf.store
+        names = store.names(self.incoming)
+        columns = {name: self._keys(self.incoming, name)[0] for name in names}
+        told = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
+        self.keys, codes = told.dictionary, told.indices
+        kinds = pa.concat_arrays([pa.repeat(pa.scalar(kind(name), pa.int8()), len(columns[name])) for name in names])
+        numbers = pa.array(range(len(codes)), pa.int64())
+        self.last = last_of(codes, numbers, kinds, len(self.keys))
+        marked, marks = self._marks(names, codes, numbers, kinds)
+        latest = pc.fill_null(pc.equal(numbers, self.last.take(codes)), False)
+        parts = []
+        small = {name for name in names if shelf.is_small(self.incoming, name)}
+        start = 0
+        for name in names:
+            rows = latest.slice(start, len(columns[name]))
+            own = marked.take(codes.slice(start, len(rows))) if marks else None
+            start += len(rows)
+            if kind(name) != UPSERT:
+                continue
+            untouched = rows.true_count == len(rows) and (own is None or own.null_count == len(own))
+            if untouched and EXACT.match(name) and (len(small) < MANY or name not in small):
+                store.share(self.incoming, name, shadow, shelf.new_name(shelf.format_of(name), True))
+            else:
+                parts.append(Part(self.incoming, name, rows, own))
+        counts = [pa.array([], pa.int32())]
+        replaced = set() if not self.fresh else set(data)
+        for name in () if self.fresh else data:
+            part, met = self._touched(name, marked if marks else None)
+            counts.append(met)
+            if part is not None:
+                replaced.add(name)
+                parts.append(part)
+        shelf.fill(shadow, parts, marks, self.stream.schema.get("properties"))
+        return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
+
+    def _keys(self, place: str, name: str) -> list[Any]:
+        """The keys of a file: as they stand, and as else they may be meant."""
+        import pyarrow as pa
+
+        format_, exact = self.shelf.format_of(name), bool(EXACT.match(name))
+        found: list[list[Any]] = []
+        try:
+            for table in self.shelf.tables(place, name, [path[0] for path in self.stream.primary_key]):
+                found.append(format_.keys(table, self.stream, exact))
+        except (KitestringError, MemoryError):
+            raise
+        except Exception as error:
+            raise unreadable(place, name, error) from error
+        most = max(map(len, found), default=1)
+        # A table that is read in fewer ways than others is read alike in all of them.
+        return [
+            pa.concat_arrays([arrays[min(n, len(arrays) - 1)] for arrays in found] or [pa.array([], pa.large_string())])
+            for n in range(most)
+        ]
+
+    def _marks(self, names: Sequence[str], codes: Any, numbers: Any, kinds: Any) -> tuple[Any, list[Any]]:
+        """By key, which mark it gets; and the marks: times of deletion."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        marks: list[Any] = []
+        for name in names:
+            if kind(name) == MARK:
+                for table in self.shelf.tables(self.incoming, name):
+                    marks += self.shelf.format_of(name).values(table, DELETED_AT)
+        if not marks:
+            return None, []
+        are_marks = pc.equal(kinds, MARK)
+        mark_codes = codes.filter(are_marks)
+        behind = pc.greater(numbers.filter(are_marks), pc.fill_null(self.last.take(mark_codes), -1))
+        told = pa.table({"code": mark_codes, "mark": pa.array(range(len(marks)), pa.int64())}).filter(behind)
+        first = told.group_by("code").aggregate([("mark", "min")])
+        return by_code(first, "mark_min", len(self.keys)), marks
+
+    def _touched(self, name: str, marked: Any) -> tuple[Part | None, Any]:
+        """What stays of a file, or None where nothing in it changes; and the keys of its visible rows that wait."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        readings = [pc.index_in(keys, value_set=self.keys) for keys in self._keys(self.place, name)]
+        codes = pc.coalesce(*readings) if len(readings) > 1 else readings[0]
+        if codes.null_count == len(codes):
+            return None, pa.array([], pa.int32())
+        met = codes.drop_null()
+        own = None
+        if self.marks_count:
+            format_, visible = self.shelf.format_of(name), []
+            for table in self.shelf.tables(self.place, name):
+                visible += [value is None for value in format_.values(table, DELETED_AT)]
+            unmarked = pa.array(visible, pa.bool_())
+            met = codes.filter(unmarked).drop_null()
+            if marked is not None:
+                own = pc.if_else(unmarked, marked.take(codes), pa.scalar(None, pa.int64()))
+        rows = pc.is_null(self.last.take(codes))
+        if rows.true_count == len(rows) and (own is None or own.null_count == len(own)):
+            return None, met
+        return Part(self.place, name, rows, own), met
+
+
+def kind(name: str) -> int:
+    """What a file that waits holds, by its name."""
+    return MARK if MARKS in name else DELETE if DELETES in name else UPSERT
+
+
+def last_of(codes: Any, numbers: Any, kinds: Any, count: int) -> Any:
+    """By key, the number of the last record or deletion; null where there are marks alone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = pa.table({"code": codes, "number": numbers}).filter(pc.not_equal(kinds, MARK))
+    return by_code(table.group_by("code").aggregate([("number", "max")]), "number_max", count)
+
+
+def by_code(table: pa.Table, name: str, count: int) -> Any:
+    """A column as an array with one place for each code, null where the table has none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = pc.index_in(pa.array(range(count), pa.int32()), value_set=table.column("code").combine_chunks())
+    return table.column(name).combine_chunks().take(places)
+
+
+def counted(codes: Any, count: int) -> Any:
+    """How often each code is there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.value_counts(codes)
+    table = pa.table({"code": found.field("values"), "count": found.field("counts")})
+    return pc.fill_null(by_code(table, "count", count), 0)
+
+
+def receipt_of(codes: Any, numbers: Any, kinds: Any, before: Any) -> Receipt:
+    """What became of all that was told, one thing after the other. `before`: how many records of a key there were."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    order = pc.sort_indices(
+        pa.table({"code": codes, "number": numbers}), [("code", "ascending"), ("number", "ascending")]
+    )
+    codes, kinds = codes.take(order), kinds.take(order)
+    gone = max(0, len(codes) - 1)
+    previous = pa.concat_arrays([pa.array([-1] if len(codes) else [], codes.type), codes.slice(0, gone)])
+    previous_kind = pa.concat_arrays([pa.array([DELETE] if len(codes) else [], kinds.type), kinds.slice(0, gone)])
+    behind_record = pc.cast(pc.equal(previous_kind, UPSERT), pa.int64())
+    present = pc.if_else(pc.equal(codes, previous), behind_record, before.take(codes))
+    upserts, there = pc.equal(kinds, UPSERT), pc.greater(present, 0)
+    deleted = (pc.sum(pc.and_(pc.invert(upserts), there))).as_py() or 0
+    return Receipt(
+        deleted=deleted,
+        unchanged=len(kinds) - (upserts.true_count or 0) - deleted,
+        replaced=(pc.sum(present).as_py() or 0) - deleted,
+    )

@@ -1,0 +1,162 @@
+"""Parquet: the records as columns of their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kitestring import arrow, arrow_values, json_codec
+from kitestring.batch import Batch
+from kitestring.destinations.files import keys
+from kitestring.destinations.files.formats import Packed, by_kind, is_open, sound, table_of
+from kitestring.schema import type_from_json
+from kitestring.types import Path, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JSON_KEYS = b"kitestring.json_keys"
+"""Metadata of a file: the paths of the primary key whose texts are JSON (`1`, `true`); other texts are texts."""
+
+
+class Parquet:
+    def __init__(self, compression: str, row_group_rows: int) -> None:
+        self.suffix = ".parquet"
+        self.compression = compression
+        self.row_group_rows = row_group_rows
+
+    def pack(self, stream: Stream, batch: Batch) -> Packed:
+        if batch.is_table:
+            table = batch.table()
+            return Packed([self.encode([table])] if table.num_rows else [], table.num_rows)
+        rows, rejects = sound(stream, batch, typed=True)
+        paths = [path for path in stream.primary_key if is_open(stream.schema, path)]
+        groups = by_kind(rows, paths) if paths else {(): rows}
+        exact = len(groups) == 1 or stream.write.keep == "latest"
+        if not exact:
+            groups = {(): rows}
+        files, count = [], 0
+        for kinds, group in groups.items():
+            table, unfit = table_of(group, stream.schema)
+            rejects = [*rejects, *unfit]
+            if table.num_rows:
+                json_paths = [path for path, kind in zip(paths, kinds, strict=False) if kind != "text"]
+                if json_paths:
+                    metadata = {**(table.schema.metadata or {}), JSON_KEYS: json_codec.dumps(json_paths)}
+                    table = table.replace_schema_metadata(metadata)
+                files.append(self.encode([table]))
+                count += table.num_rows
+        return Packed(files, count, rejects, exact)
+
+    def empty(self, stream: Stream) -> Any:
+        table = stream.arrow_schema.empty_table()
+        return self.encode([table]) if table.num_columns else None
+
+    def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.concat_tables(tables)
+        if not table.num_columns:
+            table = pa.table({"_": pa.nulls(table.num_rows)})
+        sink = pa.BufferOutputStream()
+        try:
+            pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
+        except pa.ArrowNotImplementedError:  # Parquet has no intervals and no structs without fields
+            sink = pa.BufferOutputStream()
+            table = storable(table)
+            pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
+        return sink.getvalue()
+
+    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(file) as parquet:
+            present = [name for name in columns if name in parquet.schema_arrow.names] if columns is not None else None
+            for number in range(parquet.num_row_groups):
+                yield parquet.read_row_group(number, columns=present)
+
+    def same(self, table: pa.Table, other: pa.Table) -> bool:
+        return bool(table.schema.equals(other.schema)) and json_keys(table) == json_keys(other)
+
+    def healed(self, table: pa.Table) -> pa.Table:
+        return table
+
+    def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
+        json_paths = json_keys(table)
+        return keys.readings(
+            [
+                parts_at(table, path, keys.kind_of(stream.schema, path), path in json_paths, exact)
+                for path in stream.primary_key
+            ]
+        )
+
+    def values(self, table: pa.Table, name: str) -> list[Any]:
+        return arrow_values.values(table.column(name)) if name in table.column_names else [None] * table.num_rows
+
+    def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
+        import pyarrow as pa
+
+        present = name in table.column_names
+        type_ = table.schema.field(name).type if present else type_from_json(schema.get(name, {}))
+        filled = [new if old is None else old for old, new in zip(self.values(table, name), values, strict=True)]
+        reasons: dict[int, str] = {}
+        column = arrow.column(name, filled, type_, reasons)
+        if reasons or pa.types.is_null(type_):
+            column = pa.array([None if value is None else arrow.text(value) for value in filled], pa.string())
+        if present:
+            return table.set_column(table.column_names.index(name), name, column)
+        return table.append_column(name, column)
+
+    def count(self, file: BinaryIO, without: str | None = None) -> int:
+        import pyarrow.parquet as pq
+
+        metadata = pq.read_metadata(file)
+        if without is None or without not in metadata.schema.to_arrow_schema().names:
+            return int(metadata.num_rows)
+        file.seek(0)
+        return sum(table.column(without).null_count for table in self.read(file, [without]))
+
+
+def json_keys(table: pa.Table) -> set[Path]:
+    metadata = table.schema.metadata or {}
+    return {tuple(path) for path in json_codec.loads(metadata[JSON_KEYS])} if JSON_KEYS in metadata else set()
+
+
+def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool) -> list[Any]:
+    """The texts of one part of the key, and what else they may mean in a file of an earlier version."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if path[0] not in table.column_names:
+        return [pa.nulls(table.num_rows, pa.large_string())]
+    values = keys.combined(table.column(path[0]))
+    if len(path) > 1 and isinstance(values.type, pa.BaseExtensionType):
+        values = values.storage
+    for place, name in enumerate(path[1:], 1):
+        if not pa.types.is_struct(values.type):
+            return [keys.json_parts(values.to_pylist(), path[place:], kind)]
+        if values.type.get_field_index(name) < 0:
+            return [pa.nulls(table.num_rows, pa.large_string())]
+        values = pc.struct_field(values, name)
+    if not pa.types.is_string(values.type) or kind == "text":
+        return [keys.parts_of(values, kind)]
+    if is_json:
+        loaded = (None if text is None else json_codec.loads(text) for text in values.to_pylist())
+        return [keys.parts(loaded, keys.declared_part(kind))]
+    as_text = keys.parts_of(values, kind)
+    return [as_text] if exact else [as_text, keys.parts(values.to_pylist(), keys.spelled_part)]
+
+
+def storable(table: pa.Table) -> pa.Table:
+    """The table with JSON texts in the place of what Parquet has no type for."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for n, column in enumerate(table.schema):
+        try:
+            pq.write_table(pa.table({"": pa.nulls(0, column.type)}), pa.BufferOutputStream())
+        except pa.ArrowNotImplementedError:
+            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
+            table = table.set_column(n, column.name, pa.array(texts, pa.string()))
+    return table
