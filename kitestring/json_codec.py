@@ -20,9 +20,10 @@ import datetime as dt
 import json
 import marshal
 import math
+import operator
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
@@ -53,6 +54,7 @@ TINY = sys.float_info.min
 
 SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
+_LINE_BREAK: Any = orjson.Fragment(b"\n")
 _TO_ZEROS = bytes(0x30 if byte in b"0123456789." else 0x20 if byte in b" \t\r\n:,[" else byte for byte in range(256))
 _NO_NUMBER = bytes(byte for byte in range(256) if byte not in b"0123456789.-")
 _LONG_NUMBERS = (b" " + b"0" * LONG_NUMBER, b" -" + b"0" * LONG_NUMBER)
@@ -254,6 +256,33 @@ def text_of(value: Any) -> str:
     return without_surrogates(value) if isinstance(value, str) else dumps_text(value)
 
 
+def lines(values: Sequence[Any]) -> bytes:
+    """The JSON texts of these values as `dumps` makes them, each with a line break behind it.
+
+    One call of orjson for all of them takes a tenth of the time of a call for each.
+    """
+    if not values:
+        return b""
+    items = [_LINE_BREAK] * (2 * len(values))
+    items[::2] = values
+    try:
+        text = orjson.dumps(items, default=_for_orjson, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, RecursionError):
+        return b"".join([dumps(value) + b"\n" for value in values])
+    if b"null" in text and text.count(b"null") != _nulls(values) and _holds_special_floats(values):
+        return b"".join([dumps(value) + b"\n" for value in values])
+    # No text of JSON holds a line break: there are only those between the values, as items of their own.
+    return text[1:-3].replace(b",\n,", b"\n") + b"\n"
+
+
+def _nulls(values: Sequence[Any]) -> int:
+    """How many nulls stand in values and their fields: less than in their texts, where deeper ones or floats do too."""
+    try:
+        return sum(operator.countOf(value.values() if isinstance(value, dict) else (value,), None) for value in values)
+    except ValueError:  # an array of numpy's is neither None nor not None
+        return 0
+
+
 def plain(value: Any) -> Any:
     """What stands in JSON for a Python value that JSON does not know: a text, a list or a dict. Decimals stay."""
     if isinstance(value, bytes | bytearray | memoryview):
@@ -298,7 +327,7 @@ def _may_hold_special_floats(value: Any) -> bool:
 
 
 def _holds_special_floats(value: Any) -> bool:
-    values = [value]
+    values: list[Any] = [value]
     for item in values:  # grows while it is walked
         if isinstance(item, float):
             if not math.isfinite(item):

@@ -12,7 +12,7 @@ from kitestring.batch import Batch
 from kitestring.destinations.files import keys
 from kitestring.destinations.files.formats import SUFFIXES, Packed, blocks, compressed, renamed, sound
 from kitestring.paths import at
-from kitestring.types import Record, Stream
+from kitestring.types import Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,9 +27,9 @@ class JsonLines:
 
     def pack(self, stream: Stream, batch: Batch) -> Packed:
         rows, rejects = sound(stream, batch, typed=False)
-        text = lines_of(rows)
+        text = json_codec.lines(rows)
         if REPLACEMENT in text:
-            text = lines_of(renamed(rows))
+            text = json_codec.lines(renamed(rows))
         return Packed([compressed(text, self.compression)] if rows else [], len(rows), rejects)
 
     def empty(self, stream: Stream) -> None:
@@ -94,11 +94,6 @@ class JsonLines:
                 count, last = count + block.count(b"\n"), block
             return count + (not last.endswith(b"\n"))
         return sum(self.values(table, without).count(None) for table in self.read(file))
-
-
-def lines_of(rows: Sequence[Record]) -> bytes:
-    dumps = json_codec.dumps
-    return b"\n".join([*[dumps(row) for row in rows], b""])
 
 
 def line_healed(line: bytes) -> bytes:
