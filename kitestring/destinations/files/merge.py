@@ -130,7 +130,7 @@ class Merge:
 
         shelf, store = self.shelf, self.shelf.store
         names = store.names(self.incoming)
-        columns = {name: self._keys(self.incoming, name)[0] for name in names}
+        columns = {name: self._waiting_keys(name) for name in names}
         told = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
         self.keys, codes = told.dictionary, told.indices
         kinds = pa.concat_arrays([pa.repeat(pa.scalar(kind(name), pa.int8()), len(columns[name])) for name in names])
@@ -162,6 +162,13 @@ class Merge:
                 parts.append(part)
         shelf.fill(shadow, parts, marks, self.stream.schema.get("properties"))
         return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
+
+    def _waiting_keys(self, name: str) -> Any:
+        """The keys of a file that waits. Deletions of an earlier version mean a number and the text that spells it."""
+        import pyarrow as pa
+
+        readings = self._keys(self.incoming, name)
+        return pa.concat_arrays(readings) if kind(name) == DELETE else readings[0]
 
     def _keys(self, place: str, name: str) -> list[Any]:
         """The keys of a file: as they stand, and as else they may be meant."""
