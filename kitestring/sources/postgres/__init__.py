@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import PrivateAttr, model_validator
@@ -19,10 +19,9 @@ from kitestring.errors import ConfigError
 from kitestring.source import Item, Source
 from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, literal, quoted, stream_of
 from kitestring.sources.postgres.errors import Place, denied, translated
-from kitestring.types import Catalog, Checkpoint, Partition, Reject, State, States, Stream
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from kitestring.sources.postgres.result import exact, rows, run, tables_of
+from kitestring.sources.postgres.sorted_watermark import SortedWatermark
+from kitestring.types import Catalog, Partition, State, States, Stream, Suspicion
 
 log = logging.getLogger("kitestring.postgres")
 
@@ -189,10 +188,12 @@ class Postgres(Source):
                 ranges = [("", f"{table_of(stream)} AS t")]
                 if not stream.incremental:
                     ranges = list(page_ranges(connection, table_of(stream))) or ranges
+            cursor = cursor_column(stream, columns) if stream.incremental else None
             data = {
                 "columns": ", ".join(c.selected for c in columns),
                 "decimals": {c.column: c.decimal for c in columns if c.decimal},
-                "cursor": cursor_column(stream, columns) if stream.incremental else None,
+                "cursor": cursor.column if cursor else None,
+                "cursor_type": cursor.type if cursor else None,
                 "snapshot": self._snapshot.name(self._connect) if len(ranges) > 1 else None,
             }
             for key, place in ranges:
@@ -206,8 +207,12 @@ class Postgres(Source):
                 return
             if data["snapshot"]:
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
-            for table in tables_of(connection, f"SELECT {data['columns']} FROM {data['from']}"):  # noqa: S608 - quoted
-                yield from exact(stream, table, data["decimals"])
+            query = f"SELECT {data['columns']} FROM {data['from']}"  # noqa: S608 - quoted
+            for read in tables_of(connection, query, BATCH_BYTES):
+                table, rejects = exact(read, data["decimals"])
+                yield from rejects
+                if table.num_rows:
+                    yield Batch(stream.key, table=table)
 
     def concurrency(self) -> int:
         return self.connections
@@ -353,7 +358,7 @@ def table_of(stream: Stream) -> str:
     return f"{quoted(stream.namespace or 'public')}.{quoted(stream.name)}"
 
 
-def cursor_column(stream: Stream, columns: Sequence[Column]) -> str:
+def cursor_column(stream: Stream, columns: Sequence[Column]) -> Column:
     found = next((c for c in columns if stream.cursor == (c.column,)), None)
     if found is None or found.type not in CURSORS:
         fit = [c.column for c in columns if c.type in CURSORS]
@@ -363,7 +368,7 @@ def cursor_column(stream: Stream, columns: Sequence[Column]) -> str:
             hint=f"Choose one of: {', '.join(fit)}." if fit else "Read the stream as full_refresh.",
             stream=stream.key,
         )
-    return found.column
+    return found
 
 
 def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
@@ -384,88 +389,28 @@ def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
 
 
 def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
-    """What has a higher cursor value than the state, in its order, with a checkpoint wherever the value changes.
-
-    The state counts the rows that had its value. If there is another number of them now, a late row may have come in
-    with the same value: all that have it are read again, rather than one missed.
-    """
-    import pyarrow.compute as pc
-
+    """The rows from the state's cursor value on, in its order, but for those that an earlier sync has written."""
     table, column = table_of(stream), f"t.{quoted(data['cursor'])}"
-    value, count, where = state.get("cursor"), state.get("count", 0), ""
-    if value is not None:
-        same = f"SELECT count(*) AS n FROM {table} AS t WHERE {column} = {literal(str(value))}"  # noqa: S608 - quoted
-        late = rows(connection, same)[0]["n"] != count
-        where = f"WHERE {column} {'>=' if late else '>'} {literal(str(value))}"
-        count = 0 if late else count
+    clock = rows(connection, "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now")[0]["now"]
+    mark = SortedWatermark(
+        data["cursor"], data["cursor_type"], state, now=clock, keys=stream.primary_key, digests=stream.write.appends
+    )
+    where = "" if mark.since is None else f"WHERE {column} >= {literal(str(mark.since))}"
     query = f"SELECT {data['columns']} FROM {table} AS t {where} ORDER BY {column} NULLS FIRST"  # noqa: S608 - quoted
-    for read in tables_of(connection, query):
-        runs = pc.run_end_encode(read.column(data["cursor"]).combine_chunks())
-        values, ends = [written(run) for run in runs.values], runs.run_ends.to_pylist()
-        if values[0] != value:
-            if value is not None and count:
-                yield Checkpoint({"cursor": value, "count": count})
-            count = 0
-        start = 0
-        if len(ends) > 1:
-            start = ends[-2]
-            yield from exact(stream, read.slice(0, start), data["decimals"])
-            if values[-2] is not None:
-                length = start - ends[-3] if len(ends) > 2 else start + count
-                yield Checkpoint({"cursor": values[-2], "count": length})
-            count = 0
-        yield from exact(stream, read.slice(start), data["decimals"])
-        value, count = values[-1], count + len(read) - start
-    if value is not None and count:
-        yield Checkpoint({"cursor": value, "count": count})
-
-
-def tables_of(connection: Any, query: str) -> Iterator[pa.Table]:
-    """The result of a query as it streams in, in tables of some megabytes."""
-    import pyarrow as pa
-
-    with connection.cursor(adbc_stmt_kwargs={"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}) as cursor:
-        cursor.execute(query)
-        for batch in cursor.fetch_record_batch():
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
-
-
-def exact(stream: Stream, table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> Iterator[Batch | Reject]:
-    """The table with its decimals as decimals; a row whose decimal is NaN, which Arrow cannot hold, is sorted out."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for name, (precision, scale) in decimals.items():
-        index, type_ = table.column_names.index(name), pa.decimal128(precision, scale)
-        try:
-            cast = table.column(index).cast(type_)
-        except pa.ArrowInvalid:
-            nan = pc.fill_null(pc.equal(table.column(index), "NaN"), False)
-            for row in table.filter(nan).to_pylist():
-                yield Reject(row, f"field {name}: NaN does not fit a decimal; a numeric without precision can hold it")
-            table = table.filter(pc.invert(nan))
-            cast = table.column(index).cast(type_)
-        table = table.set_column(index, name, cast)
-    if table.num_rows:
-        yield Batch(stream.key, table=table)
-
-
-def written(value: pa.Scalar) -> str | int | None:
-    """A cursor value for the state: what PostgreSQL reads back as the same value."""
-    plain = value.as_py()
-    return plain if plain is None or isinstance(plain, int) else str(plain)
-
-
-def run(connection: Any, statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def rows(connection: Any, query: str) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return list(cursor.fetch_arrow_table().to_pylist())
+    for read in () if mark.stuck else tables_of(connection, query, BATCH_BYTES):
+        part, rejects = exact(read, data["decimals"])
+        yield from rejects
+        if not part.num_rows:
+            continue
+        new = mark.take(part)
+        if new.num_rows:
+            yield Batch(stream.key, table=new)
+        if (checkpoint := mark.checkpoint()) is not None:
+            yield checkpoint
+    mark.finish()
+    yield from map(Suspicion, mark.doubts)
+    if (checkpoint := mark.checkpoint(last=True)) is not None:
+        yield checkpoint
 
 
 def conninfo_value(value: object) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kitestring.schema import Schema
 from kitestring.types import Stream, SyncMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # How a type is selected, and its JSON Schema. What is not listed is read as the text that PostgreSQL writes for it.
 # ADBC reads the bare column binary: https://arrow.apache.org/adbc/current/driver/postgresql.html#supported-types
@@ -40,8 +44,10 @@ TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "json": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
     "jsonb": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
 }
-# An array may have any number of dimensions, whatever its declaration says: only JSON holds them all.
+# An array may have any number of dimensions, whatever its declaration says: only JSON holds them all. What has json
+# inside is written with it as it stands: jsonb refuses \u0000 there, drops doubled keys and writes numbers anew.
 AS_JSON = ("to_jsonb({0})::text", {"type": ["string", "null"], "contentMediaType": "application/json"})
+WITH_JSON = ("to_json({0})::text", AS_JSON[1])
 AS_TEXT = ("{0}::text", {"type": ["string", "null"]})
 CURSORS = {
     "int2",
@@ -69,6 +75,22 @@ WITH RECURSIVE types AS (
 SELECT n.nspname::text AS namespace, c.relname::text AS name, a.attname::text AS column,
        b.typname::text AS type, b.typtype::text AS kind, b.typcategory::text AS category,
        CASE WHEN a.atttypmod <> -1 THEN a.atttypmod ELSE t.typmod END AS typmod,
+       (b.typcategory = 'A' OR b.typtype = 'c') AND EXISTS (
+           WITH RECURSIVE parts AS (
+               SELECT b.oid
+             UNION
+               SELECT inner_type.oid FROM parts JOIN pg_type part ON part.oid = parts.oid
+               CROSS JOIN LATERAL (
+                   SELECT part.typelem WHERE part.typcategory = 'A'
+                 UNION ALL
+                   SELECT part.typbasetype WHERE part.typtype = 'd'
+                 UNION ALL
+                   SELECT atttypid FROM pg_attribute
+                   WHERE part.typtype = 'c' AND attrelid = part.typrelid AND attnum > 0 AND NOT attisdropped
+               ) AS inner_type (oid)
+           )
+           SELECT FROM parts JOIN pg_type part ON part.oid = parts.oid WHERE part.typname IN ('json', 'hstore')
+       ) AS holds_json,
        k.place AS key_place,
        has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
 FROM pg_class c
@@ -89,7 +111,8 @@ ORDER BY 1, 2, a.attnum
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as the catalog describes it; `type` is the one below its domain, `kind` and `category` as in pg_type."""
+    """A column as the catalog describes it; `type` is the one below its domain, `kind` and `category` as in pg_type.
+    `holds_json`: an array or a composite type with json somewhere inside."""
 
     namespace: str
     name: str
@@ -98,6 +121,7 @@ class Column:
     kind: str
     category: str
     typmod: int
+    holds_json: bool
     key_place: int | None
     readable: bool
 
@@ -116,8 +140,23 @@ class Column:
             words = {"airbyte_type": "big_number", "precision": precision, "scale": scale}
             return "{0}::text", {"type": ["number", "null"], **words}
         if self.category == "A" or self.kind == "c":
-            return AS_JSON
+            return WITH_JSON if self.holds_json else AS_JSON
         return TYPES.get(self.type, AS_TEXT)
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The type that the driver gives for what is selected."""
+        import pyarrow as pa
+
+        if self.decimal:
+            return pa.decimal128(*self.decimal)
+        if self.category == "A" or self.kind == "c":
+            return pa.string()
+        return {
+            "bool": pa.bool_(), "int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "oid": pa.int64(),
+            "float4": pa.float32(), "float8": pa.float64(), "bytea": pa.binary(), "time": pa.time64("us"),
+            "date": pa.date32(), "timestamp": pa.timestamp("us"), "timestamptz": pa.timestamp("us", "UTC"),
+        }.get(self.type, pa.string())  # fmt: skip
 
     @property
     def selected(self) -> str:
@@ -126,13 +165,18 @@ class Column:
 
 
 def stream_of(columns: Sequence[Column]) -> Stream:
+    import pyarrow as pa
+
     readable = [c for c in columns if c.readable]
     key = sorted((c.key_place, c.column) for c in columns if c.key_place is not None)
     whole_key = all(c.readable for c in columns if c.key_place is not None)
     return Stream(
         columns[0].name,
         namespace=columns[0].namespace,
-        schema={"type": "object", "properties": {c.column: c.rule[1] for c in readable}},
+        schema=Schema(
+            {"type": "object", "properties": {c.column: c.rule[1] for c in readable}},
+            pa.schema([(c.column, c.arrow_type) for c in readable]),
+        ),
         primary_key=tuple((name,) for _, name in key) if whole_key else (),
         sync_modes=(SyncMode.full_refresh, SyncMode.incremental)
         if any(c.type in CURSORS for c in readable)
