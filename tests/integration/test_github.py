@@ -1,13 +1,18 @@
 import logging
 from pathlib import Path
 
+import orjson
 import pytest
 from reading import golden, read
 
+from kitestring.engine import Selection, sync
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import connector, source
 from kitestring.testing.github import GitHubStandIn
+from kitestring.testing.memory import MemoryDestination
 from kitestring.testing.stand_in import Faults, Limit
+
+CUT_EMOJI = b'"cut \\ud83d"'
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "github.txt"
 
@@ -143,8 +148,21 @@ def test_a_missing_repository_is_an_error_and_never_an_empty_sync(server):
     with pytest.raises(ConfigError, match="repository does not exist"):
         one.check()
     two = source("github", {**server.config, "repositories": ["larkspur/web", "larkspur/nothing"]})
+    destination = MemoryDestination()
+    result = sync(two, destination, [Selection("issues")])
+    assert result.status == "suspicious"
+    assert "larkspur/nothing" in result.streams["issues"].suspicions[0]
+    assert "repository does not exist" in result.streams["issues"].suspicions[0]
+    assert {row["repository"] for row in destination.stored["issues"]} == {"larkspur/web"}
     with pytest.raises(ConfigError, match="repository does not exist"):
-        read(two, "issues")
+        read(one, "issues")
+
+
+def test_a_cut_emoji_in_an_issue_keeps_no_other_issue_from_arriving(server):
+    issue = next(iter(server.repositories["larkspur/web"].issues.values()))
+    issue["body"] = orjson.Fragment(CUT_EMOJI)
+    rows, _ = read(source("github", server.config), "issues")
+    assert "cut \ufffd" in [row["body"] for row in rows]
 
 
 def test_an_owner_who_is_no_organization_has_no_teams_and_that_is_told(server, caplog):
