@@ -233,7 +233,7 @@ class Top:
     digests: list[str] = field(default_factory=list)
 
 
-def digest_of(record: Record, keys: Sequence[Path], position: Any) -> str:
+def digest_of(record: Any, keys: Sequence[Path], position: Any) -> str:
     """16 hexadecimal digits for a record: of its primary key, or of all of it where it has none, and of its cursor."""
     identity = [at(record, path) for path in keys] if keys else record
     text = json_codec.dumps([identity, str(position)], sort_keys=True, levels=json_codec.ANY_DEPTH)

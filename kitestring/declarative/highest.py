@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from kitestring.paths import at
 from kitestring.types import Path, Record
 from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, shown
 
@@ -43,9 +44,11 @@ class Highest:
     ) -> None:
         self._cursor, self._most, self._keys, self._identity = cursor, most, keys, identity
         self._digests = digests
-        self._known = {value: Counter(found) for value, found in (known or {}).items()} if digests else {}
+        self._known: dict[Any, Counter[str]] = {
+            cursor.saved(value) if value else None: Counter(found) for value, found in (known or {}).items() if digests
+        }
         self._counts: Counter[Any] = Counter()
-        self._written: dict[Any, list[str]] = {}
+        self._written: dict[Any, list[Any]] = {}
         self._size = 0
         self._full = False
         self.doubts: list[str] = []
@@ -118,25 +121,33 @@ class Highest:
         if believed is not None:
             self._counts[believed] += 1
             self._prune()
-        text = self._text(place)
-        digest = self._digest(record, text)
+        identity = self._identified(record)
         if not self._full:
-            self._written.setdefault(place, []).append(digest)
+            self._written.setdefault(place, []).append(identity)
             self._size += 1
             if self._size > 2 * MOST_KNOWN:
                 self._forget()
-        known = self._known.get(text)
-        if known is not None and known[digest] > 0:
-            known[digest] -= 1
-            return False
-        return True
+        known = self._known.get(place)
+        if known is None:
+            return True
+        digest = self._digest(identity, self._text(place))
+        if known[digest] <= 0:
+            return True
+        known[digest] -= 1
+        return False
 
     def _text(self, place: Any) -> str:
         """A value as `known` has it; records without one are known under the empty text."""
         return "" if place is None else str(self._cursor.exactly(place))
 
-    def _digest(self, record: Record, text: str) -> str:
-        return digest_of(record, self._keys, f"{self._identity} {text}")
+    def _identified(self, record: Record) -> Any:
+        """The values of the primary key; without one, a digest of the record, which others may change from now on."""
+        if self._keys:
+            return [at(record, path) for path in self._keys]
+        return digest_of(record, (), "")
+
+    def _digest(self, identity: Any, text: str) -> str:
+        return digest_of(identity, (), f"{self._identity} {text}")
 
     def _forget(self) -> None:
         """Keep the digests of the highest values only."""
@@ -172,14 +183,17 @@ class Highest:
     def _known_from(self, lowest: Any, rejected: Sequence[Record]) -> dict[str, list[str]]:
         """The digests of records at values that a next sync may read again."""
         places = ((record, self._read(record.get(self._cursor.field))) for record in rejected)
-        lost = Counter(self._digest(record, self._text(place)) for record, place in places)
+        lost = Counter(self._digest(self._identified(record), self._text(place)) for record, place in places)
         found: dict[str, list[str]] = {}
-        for place, digests in self._written.items():
+        for place, identities in self._written.items():
             if place is None or lowest is None or place >= lowest:
-                kept = list((Counter(digests) - lost).elements())
+                text = self._text(place)
+                kept = list((Counter(self._digest(identity, text) for identity in identities) - lost).elements())
                 if kept:
-                    found[self._text(place)] = kept
-        left = {value: list(counts.elements()) for value, counts in self._known.items()}  # written, and not seen again
+                    found[text] = kept
+        left = {
+            self._text(place): list(counts.elements()) for place, counts in self._known.items()
+        }  # written, and not seen again
         for value, digests in since(self._cursor, left, lowest).items():
             found[value] = [*found.get(value, ()), *digests]
         return found

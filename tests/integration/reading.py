@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kitestring.batch import Batch
 from kitestring.source import Source
-from kitestring.types import Checkpoint, Reject, SyncMode
+from kitestring.types import Checkpoint, Reject, SyncMode, Write
 
 
 def read(source: Source, name: str, state: dict | None = None) -> tuple[list[dict], dict]:
@@ -14,7 +14,7 @@ def read(source: Source, name: str, state: dict | None = None) -> tuple[list[dic
     stream = source.discover().get(name)
     assert stream is not None, name
     if SyncMode.incremental in stream.sync_modes:
-        stream = replace(stream, sync_mode=SyncMode.incremental)
+        stream = replace(stream, sync_mode=SyncMode.incremental, write=Write(keep="latest"))
     state = dict(state or {})
     states = {stream.key: state} if state else {}
     rows: list[dict] = []
