@@ -97,5 +97,5 @@ def test_users_without_an_administrators_key_are_an_error_with_the_way_out():
 
 def test_an_address_without_a_forum_is_an_error(server):
     server._routes = []
-    with pytest.raises(ConfigError, match=r"no Discourse at https://forum\.larkspur\.example"):
+    with pytest.raises(ConfigError, match="no Discourse at"):
         source("discourse", server.config).check()
