@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -156,7 +157,7 @@ class Windows(Source):
 
 
 def test_each_partition_covers_its_own_records_and_what_was_read_twice_counts_once(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr("kitestring.engine.reader.RUN_ROWS", 5)  # so that the stretch before the error is passed on
@@ -169,6 +170,8 @@ def test_each_partition_covers_its_own_records_and_what_was_read_twice_counts_on
             a, b = state.get("a", -1) + 1, state.get("b", 999) - 999
             assert counts["read"] == delivered(counts) == a + b
     assert result.streams["days"].read > 220  # the stretch behind the last checkpoint came twice
+    (said,) = [record.getMessage() for record in caplog.records if "read again" in record.getMessage()]
+    assert re.fullmatch(r"stream days is read again from its last checkpoint at \d\d:\d\d:\d\d: read it again", said)
     assert delivered(states.figures["days"]) == len(destination.stored["days"]) == 220
 
 
