@@ -65,7 +65,8 @@ class TestDuckdb(DestinationContract):
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
         import duckdb
 
-        from kitestring.destinations.duckdb import Duckdb, quoted
+        from kitestring.destinations.duckdb import Duckdb
+        from kitestring.destinations.duckdb.naming import quoted
 
         assert isinstance(destination, Duckdb)
         with duckdb.connect(destination.path) as connection:

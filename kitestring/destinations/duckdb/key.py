@@ -1,0 +1,175 @@
+"""Primary keys in SQL: the rows that have the keys of the incoming records, compared by value and kind.
+
+A key column of numbers, times or texts compares as such. Where the values of a key are of several kinds its column is
+text, and `1` and `"1"` look the same there; such a table gets one more column (`KEY` and the column's name), which
+holds what a value is that is no text: `1`, `true`. A table whose keys are of one kind has none.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from kitestring.destinations.duckdb.naming import KEY, literal, quoted
+from kitestring.destinations.duckdb.widening import is_nested
+from kitestring.identity import is_text
+from kitestring.json_codec import dumps_text
+from kitestring.types import Path, Stream
+
+UNKNOWN = "?"
+"""How the entry of a row begins of which nobody knows what its key was; the text of the key follows."""
+
+PLAIN_KINDS = frozenset({"text", "integer", "boolean"})
+"""Of these the text says it all, as long as a column holds no other."""
+
+LONGEST_NUMBER = 5_000
+
+
+def typed_fields(stream: Stream) -> set[str]:
+    """The fields that are a part of the primary key for themselves and may hold more than text."""
+    return {path[0] for path in stream.primary_key if len(path) == 1 and not is_text(stream.schema, path)}
+
+
+def kinds_of(values: Iterable[Any]) -> set[str]:
+    return {_kind(type_) for type_ in set(map(type, values))} - {""}
+
+
+def _kind(type_: type) -> str:
+    if type_ is type(None):
+        return ""
+    for known, kind in ((str, "text"), (bool, "boolean"), (int, "integer")):
+        if issubclass(type_, known):
+            return kind
+    return "other"
+
+
+def entry(value: Any) -> str | None:
+    """What the key column says of a value: nothing of a text. Equal where `identity.typed` is."""
+    if value is None or isinstance(value, str):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return number_entry(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"bytes {base64.b64encode(value).decode()}"
+    if isinstance(value, dt.datetime):
+        return f"moment {(value.astimezone(dt.UTC) if value.tzinfo else value).isoformat()}"
+    if isinstance(value, dt.date | dt.time):
+        return f"{type(value).__name__} {value.isoformat()}"
+    return dumps_text(value, sort_keys=True)
+
+
+def number_entry(value: int | float | Decimal) -> str:
+    """The shortest text with all digits; one for 1, 1.0 and 1.00."""
+    if isinstance(value, float):
+        if math.isnan(value) or math.isinf(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        value = Decimal(repr(float(value)))
+    number = Decimal(value)
+    if not number.is_finite():
+        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
+    if not number:
+        return "0"
+    sign, all_digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, all_digits))
+    shown = text.rstrip("0")
+    exponent += len(text) - len(shown)
+    if exponent >= 0 and len(shown) + exponent <= LONGEST_NUMBER:
+        shown, exponent = shown + "0" * exponent, 0
+    return f"{'-' if sign else ''}{shown}{f'e{exponent}' if exponent else ''}"
+
+
+@dataclass(slots=True)
+class KeyValues:
+    """The values of a part of the key as they arrived, where their column is text."""
+
+    values: Sequence[Any]
+    kinds: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kinds = kinds_of(self.values)
+
+    def entries(self) -> list[str | None]:
+        return [None] * len(self.values) if self.kinds <= {"text"} else [entry(value) for value in self.values]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a primary key, as expressions of both sides: `kept`, the table, and `incoming`.
+
+    `entries`: the columns of both sides that hold entries of the key. `unknown`: there are rows whose entry says that
+    it is unknown.
+    """
+
+    path: Path
+    column: str
+    type_: str
+    incoming: str
+    incoming_type: str
+    entries: tuple[str, str] | None = None
+    unknown: bool = False
+    text: bool = False
+    """The field is declared as text."""
+
+    @property
+    def plain(self) -> str:
+        """The condition that the values are the same, their kinds aside."""
+        ours = f"kept.{quoted(self.column)}"
+        if self.type_ != self.incoming_type:
+            ours = f"CAST({ours} AS {self.incoming_type})"
+        return f"{ours} IS NOT DISTINCT FROM {self.incoming}"
+
+    @property
+    def condition(self) -> str:
+        """The condition that both are the same value of the same kind."""
+        if len(self.path) > 1:
+            ours = inner_value(f"kept.{quoted(self.column)}", self.type_, self.path, self.text)
+            theirs = inner_value(self.incoming, self.incoming_type, self.path, self.text)
+            return f"{ours} IS NOT DISTINCT FROM {theirs}"
+        if self.entries is None:
+            return self.plain
+        ours = f"coalesce(kept.{quoted(self.entries[0])}, '\"' || kept.{quoted(self.column)})"
+        return f"{ours} IS NOT DISTINCT FROM coalesce({self.entries[1]}, '\"' || {self.incoming})"
+
+
+def conditions(parts: Sequence[Part]) -> list[str]:
+    """Conditions, each of which finds other rows, for the rows that have the incoming keys."""
+    known = " AND ".join(part.condition for part in parts)
+    unsure = [part for part in parts if part.unknown and part.entries]
+    if not unsure:
+        return [known]
+    # Rows of an earlier version: their text decides. It is joined by plain equality, which DuckDB is fast at.
+    terms, marks = [], []
+    for part in parts:
+        if part not in unsure or part.entries is None:
+            terms.append(part.condition)
+            continue
+        is_unknown = f"starts_with(coalesce(kept.{quoted(part.entries[0])}, ''), {literal(UNKNOWN)})"
+        marks.append(is_unknown)
+        terms.append(part.plain)
+        if len(parts) > 1:
+            terms.append(f"({is_unknown} OR {part.condition})")
+    return [known, f"{' AND '.join(terms)} AND ({' OR '.join(marks)})"]
+
+
+def inner_value(value: str, type_: str, path: Path, text: bool) -> str:
+    """A part of the primary key that lies in a nested value, as JSON (1 and 1.0 are one), or as text."""
+    steps = "".join('."' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in path[1:])
+    document = f"to_json({value})" if is_nested(type_) else value
+    inner = f"CAST(json_extract({document}, {literal('$' + steps)}) AS VARCHAR)"
+    if not is_nested(type_):
+        inner = f"CASE WHEN json_valid({value}) THEN {inner} END"
+    if text:
+        return f"json_extract_string(nullif({inner}, 'null'), '$')"
+    return f"regexp_replace(nullif({inner}, 'null'), '^(-?[0-9]+)[.]0+$', '\\1')"
+
+
+def key_column(column: str) -> str:
+    return f"{KEY}{column}"
