@@ -168,7 +168,8 @@ def inner_value(value: str, type_: str, path: Path, text: bool) -> str:
         inner = f"CASE WHEN json_valid({value}) THEN {inner} END"
     if text:
         return f"json_extract_string(nullif({inner}, 'null'), '$')"
-    return f"regexp_replace(nullif({inner}, 'null'), '^(-?[0-9]+)[.]0+$', '\\1')"
+    whole = f"regexp_replace(nullif({inner}, 'null'), '^(-?[0-9]+)[.]0+$', '\\1')"
+    return f"regexp_replace({whole}, '^-0$', '0')"
 
 
 def key_column(column: str) -> str:

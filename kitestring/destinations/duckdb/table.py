@@ -60,12 +60,14 @@ class Table:
 
     def refresh(self) -> None:
         """Look again: somebody else of this process may have changed the table."""
-        columns = self._described()
-        if columns != self.columns:
-            self.columns = columns
-            self.comment = self._read_comment() if columns else None
-            self.note = Note.read(self.comment)
-            self._name_fields()
+        columns = self._described() if self.exists else {}
+        if columns and columns == self.columns:
+            return
+        # What is not there is never described: DuckDB would look for a file of that name.
+        is_there, self.comment = self._found()
+        self.columns = self._described() if is_there else {}
+        self.note = Note.read(self.comment)
+        self._name_fields()
 
     def _name_fields(self) -> None:
         named = self.note.fields if self.note else {}
@@ -77,19 +79,21 @@ class Table:
 
         with self.connection.translated():
             try:
-                found = self.connection.db.execute(f"DESCRIBE {self.reference}").fetchall()
-            except duckdb.CatalogException:
+                columns = self.connection.db.execute(f"DESCRIBE {self.reference}").fetchall()
+            except (duckdb.CatalogException, duckdb.PermissionException):
                 return {}
-        return {name: kind for name, kind, *_ in found}
+        return {name: kind for name, kind, *_ in columns}
 
-    def _read_comment(self) -> str | None:
+    def _found(self) -> tuple[bool, str | None]:
+        """Whether the table is there, and its comment."""
         place = folded(self.schema), folded(self.name)
         rows = self.connection.rows(
             "SELECT schema_name, table_name, comment FROM duckdb_tables() "
             "WHERE database_name = ? AND lower(table_name) = lower(?)",
             [self.connection.catalog, self.name],
         )
-        return next((comment for schema, name, comment in rows if (folded(schema), folded(name)) == place), None)
+        comments = [comment for schema, name, comment in rows if (folded(schema), folded(name)) == place]
+        return bool(comments), comments[0] if comments else None
 
     def write_note(self, note: Note) -> None:
         comment = note.written(self.comment)
