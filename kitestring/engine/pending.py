@@ -53,6 +53,7 @@ class Step:
         self.removed += receipt.deleted
         self.deleted += receipt.deleted
         self.absent += receipt.unchanged
+        self._count_replaced(receipt)
         self.add(receipt.figures)
 
     def count_forgotten(self, receipt: Receipt | None, count: int) -> None:
@@ -61,7 +62,13 @@ class Step:
             receipt, self.replaced = Receipt(deleted=count), None
         self.removed += receipt.deleted
         self.forgotten += count - receipt.deleted - receipt.unchanged
+        self._count_replaced(receipt)
         self.add(receipt.figures)
+
+    def _count_replaced(self, receipt: Receipt) -> None:
+        """A key may have had several records, if they were written before with all versions."""
+        if receipt.replaced and self.replaced is not None:
+            self.replaced += receipt.replaced
 
     def add(self, figures: Mapping[str, float]) -> None:
         """Sum up what a receipt tells."""

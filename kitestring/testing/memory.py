@@ -116,7 +116,7 @@ class MemoryDestination(Destination):
                 elif kept[place] == row:
                     continue
                 else:
-                    replaced += kept[place].get(DELETED_AT) is None
+                    replaced += stream.write.deletes != "mark" or kept[place].get(DELETED_AT) is None
                     kept[place] = row
                 written += 1
             # What a new copy has already counts as having come with this batch again.

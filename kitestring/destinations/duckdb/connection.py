@@ -49,7 +49,7 @@ class Connection:
             try:
                 self.db: duckdb.DuckDBPyConnection = duckdb.connect(str(file), config=settings)
             except duckdb.InvalidInputException as error:
-                if storage_version and "storage" in str(error):
+                if storage_version and storage_version in str(error):
                     raise ConfigError(
                         f"DuckDB {duckdb.__version__} writes no files of the version {storage_version}",
                         hint="`storage_version` is that of a release, as v1.4.0, or latest.",

@@ -1,0 +1,141 @@
+"""Primary keys in DuckDB are typed values: across batches, syncs and columns that change their type."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from duckdb_syncs import columns, run, synced, table
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kitestring as ks
+from kitestring.destinations.duckdb.key import entry
+from kitestring.identity import typed
+from kitestring.testing.memory import MemoryDestination, MemorySource
+from kitestring.types import DELETED_AT
+
+MIXED = {"type": "object", "properties": {"id": {"type": ["integer", "string"]}}}
+KEYS: list[Any] = [
+    1, "1", True, "true", False, 1.0, 1.5, "1.5", 0, "0", -0.0, 2**53, 2**53 + 1, 2.0**53, 2**70, 10**40, 10**40 + 1,
+    Decimal("1.50"), Decimal("0.1"), 0.1, 1e300, float("nan"), "NaN", float("inf"), "", "?1", '"1', b"x", "eA==",
+    dt.date(2024, 1, 1), "2024-01-01", dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+    Decimal("12345678901234567890.5"), 12345678901234567890, "12345678901234567890",
+]  # fmt: skip
+SCHEMAS: list[Any] = [
+    None, {}, {"type": ["integer", "string"]}, {"type": ["number", "string"]}, {"type": "string"}, {"type": "number"},
+    {"type": "integer"}, {"type": "string", "format": "date-time"}, {"type": "number", "airbyte_type": "big_integer"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_table_holds_what_memory_holds_whatever_the_keys(tmp_path: Path, seed: int) -> None:
+    """Random syncs of random ways to write, of keys that are easily taken for one another."""
+    chance = random.Random(seed)
+    memory, path = MemoryDestination(), tmp_path / "x.duckdb"
+    declared, number = SCHEMAS[seed % len(SCHEMAS)], 0
+    keys = chance.sample(KEYS, chance.randint(2, 10))
+    inner = seed % 5 == 4
+    schema = {"type": "object", "properties": {"id": declared} if declared is not None and not inner else {}}
+    key = ["who.id"] if inner else ["id"] if seed % 3 else ["id", "part"]
+    for _ in range(chance.randint(2, 4)):
+        mode = chance.choice(["append_dedup", "append_dedup", "soft_delete", "overwrite_dedup"])
+        rows = []
+        for _ in range(chance.randint(1, 7)):
+            number += 1
+            identity = {"id": chance.choice(keys)}
+            row = {**({"who": identity} if inner else identity), "part": chance.choice(keys[:2]), "v": number}
+            rows.append({**row, DELETED_AT: "2026-01-01T00:00:00Z"} if chance.random() < 0.2 else row)
+        result = run(path, {"s": rows}, mode, key=key, schemas={"s": schema})
+        if any(figures.rejected for figures in result.streams.values()):
+            return  # a value that the declared type has not: memory has no types
+        source = MemorySource(records={"s": rows}, schemas={"s": schema})
+        model = ks.sync(source, memory, [ks.Selection("s", write_mode=mode, primary_key=key)], state=False)
+        assert (result.status, result.error) == (model.status, None), result.as_dict()
+        present = columns(path, "s")
+        marked = f"{DELETED_AT} IS NOT NULL" if DELETED_AT in present else "false"
+        stored = table(path, f"SELECT v, {marked} FROM s") if "v" in present else []
+        assert sorted(stored) == sorted((row["v"], bool(row.get(DELETED_AT))) for row in memory.stored.get("s", []))
+
+
+@given(st.sampled_from(KEYS) | st.integers() | st.floats() | st.decimals(), st.sampled_from(KEYS) | st.integers())
+def test_entries_are_equal_where_typed_values_are(one: Any, other: Any) -> None:
+    def told_apart(value: Any) -> str:
+        return entry(value) or f'"{value}'
+
+    if isinstance(one, Decimal) and one.is_snan():
+        return
+    assert (told_apart(one) == told_apart(other)) == (typed(one) == typed(other))
+
+
+def test_a_number_is_no_text_across_batches_and_syncs(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    for round_ in ("a", "b"):
+        for key in (1, "1", True, 1.0, "true"):
+            synced(path, {"s": [{"id": key, "v": f"{round_} {key!r}"}]})
+    assert sorted(table(path, "SELECT v FROM s")) == [("b '1'",), ("b 'true'",), ("b 1.0",), ("b True",)]
+    synced(path, {"s": [{"id": "1", DELETED_AT: "2026-01-01T00:00:00Z"}, {"id": 1.0, "v": "c"}]})
+    assert sorted(table(path, "SELECT v FROM s")) == [("b 'true'",), ("b True",), ("c",)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "declared"),
+    [
+        ([1, 2, 3], {}),
+        ([1, 2, 3], {"id": {"type": "integer"}}),
+        ([1, 2, 3], {"id": {"type": ["integer", "string"]}}),
+        (["1", "a"], {"id": {"type": ["integer", "string"]}}),
+        (["1", "a"], {}),
+        (["1", 2, True], {"id": {"type": "string"}}),
+        ([10**40, 10**40 + 1], {}),
+        ([1.5, 2], {}),
+    ],
+)
+def test_a_table_whose_keys_are_of_one_kind_has_no_further_column(
+    tmp_path: Path, ids: list[Any], declared: dict[str, Any]
+) -> None:
+    path = tmp_path / "x.duckdb"
+    for _ in range(2):
+        synced(path, {"s": [{"id": key} for key in ids]}, schemas={"s": {"type": "object", "properties": declared}})
+        for key in ids:
+            synced(path, {"s": [{"id": key}]}, schemas={"s": {"type": "object", "properties": declared}})
+    assert list(columns(path, "s")) == ["id"]
+    assert table(path, "SELECT count(*) FROM s") == [(len(ids),)]
+
+
+def test_moments_written_in_two_ways_are_one_key(tmp_path: Path) -> None:
+    path, schema = tmp_path / "x.duckdb", {"properties": {"id": {"type": "string", "format": "date-time"}}}
+    rows = [{"id": "2024-01-01T00:00:00Z", "v": 1}, {"id": "2024-01-01T02:00:00+02:00", "v": 2}]
+    for _ in range(2):
+        result = synced(path, {"s": rows}, schemas={"s": schema})
+        assert result.streams["s"].written == 2
+        assert table(path, "SELECT v FROM s") == [(2,)]
+
+
+def test_a_deletion_counts_keys_and_takes_all_rows_of_a_key(tmp_path: Path) -> None:
+    path, deletion = tmp_path / "x.duckdb", {DELETED_AT: "2026-01-01T00:00:00Z"}
+    synced(path, {"s": [{"id": 1}, {"id": 1}, {"id": 2}, {"id": 3}]}, "append")
+    result = synced(path, {"s": [{"id": 1, **deletion}, {"id": 2, **deletion}, {"id": 9, **deletion}]})
+    figures = result.streams["s"]
+    assert (figures.deleted, figures.unchanged) == (2, 1)
+    assert table(path, "SELECT id FROM s") == [(3,)]
+    again = synced(path, {"s": [{"id": 1, **deletion}, {"id": 2, **deletion}]})
+    assert (again.streams["s"].deleted, again.streams["s"].unchanged) == (0, 2)
+
+
+def test_a_mark_stays_until_a_later_version_comes(tmp_path: Path) -> None:
+    path, deletion = tmp_path / "x.duckdb", {DELETED_AT: "2026-01-01T00:00:00Z"}
+    synced(path, {"s": [{"id": 1, "v": 1}, {"id": "1", "v": 2}, {"id": 3, "v": 3}]}, "soft_delete")
+    result = synced(path, {"s": [{"id": "1", **deletion}, {"id": 7, **deletion}]}, "soft_delete")
+    assert (result.streams["s"].deleted, result.streams["s"].unchanged) == (1, 1)
+    assert sorted(table(path, f"SELECT v, {DELETED_AT} FROM s")) == [
+        (1, None), (2, "2026-01-01T00:00:00Z"), (3, None),
+    ]  # fmt: skip
+    again = synced(path, {"s": [{"id": "1", DELETED_AT: "2027-01-01T00:00:00Z"}]}, "soft_delete")
+    assert again.streams["s"].unchanged == 1
+    synced(path, {"s": [{"id": "1", "v": 4}]}, "soft_delete")
+    assert sorted(table(path, f"SELECT v FROM s WHERE {DELETED_AT} IS NULL")) == [(1,), (3,), (4,)]
