@@ -17,6 +17,7 @@ from kitestring.declarative.retriever import Page
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError, TransientError
+from kitestring.types import Reject
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -190,7 +191,8 @@ class AsyncRetriever:
     def _bodies(self, response: Any) -> list[Any]:
         if response.status >= 400:
             raise ConfigError(f"stream {self.name}: a request for the report was answered with {response.status}")
-        return [one for run in self._decoder.bodies(response) for one in run]
+        bodies = (body for run in self._decoder.bodies(response) for body in run)
+        return [body for body in bodies if not isinstance(body, Reject)]
 
     def _seen(self, response: Any) -> dict[str, Any]:
         """An answer as templates see it, with its headers."""

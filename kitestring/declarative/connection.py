@@ -31,7 +31,7 @@ class Answer:
 
     def __init__(self, response: Response) -> None:
         self.status = response.status
-        self.headers: Mapping[str, str] = dict(response.headers.items())
+        self.headers: Mapping[str, str] = response.headers
         self.url = response.url
         self.method = response.method
         self.body = response.body

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from kitestring.declarative.cursor import KNOWN
+
 CDK = os.environ.get("KITESTRING_CDK_PYTHON", "")
 pytestmark = [
     pytest.mark.slow,
@@ -196,3 +198,21 @@ def test_a_state_is_continued_by_the_other_engine_as_by_its_own(api: Api, tmp_pa
     assert ends["kitestring", "airbyte"] == expected
     assert set(expected[0]) >= {4, 5, 6}
     assert 1 not in expected[0]
+
+
+@pytest.mark.parametrize("kind", ["datetime", "partitions", "global"])
+def test_digests_beside_a_cursor_do_not_disturb_the_other_engine(api: Api, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "manifest.yaml").write_text(json.dumps(manifest(api.url, kind)))
+    api.orders, api.shops = EARLY, SHOPS
+    _, state = read("airbyte", tmp_path, "2024-01-20")
+    known = json.loads(json.dumps(state))
+    cursors = [known, known.get("state"), *(entry["cursor"] for entry in known.get("states", ()))]
+    for place in cursors:
+        if place and "states" not in place and "state" not in place:
+            place[KNOWN] = {"2024-01-01": ["0123456789abcdef"]}
+    api.orders = EARLY + LATE
+    calls = []
+    for before in (state, known):
+        api.calls.clear()
+        calls.append((read("airbyte", tmp_path, "2024-02-10", before)[0], sorted(api.calls)))
+    assert calls[0] == calls[1]

@@ -229,3 +229,22 @@ def test_a_body_that_is_not_packed_as_it_says_is_asked_for_once_more(api: Api, o
     with pytest.raises(UnreadableError, match="content-encoding gzip, and its body is not packed so"):
         sync(open_source(stream(url=api.url)))
     assert len(api.calls) == 2
+
+
+def test_a_kept_page_of_a_parent_is_read_in_its_charset(api: Api, open_source: Open) -> None:
+    kind = {"Content-Type": "application/json; charset=latin-1"}
+    api.answers["/parents"] = (200, b'{"data": [{"id": 1, "name": "Zo\xeb"}]}', kind)
+    api.answers["/parents/1"] = {"data": [{"id": 2}]}
+    parent = {
+        "type": "ParentStreamConfig",
+        "stream": stream("parents", url=api.url, path="/parents"),
+        "parent_key": "id",
+        "partition_field": "parent",
+    }
+    router = {"type": "SubstreamPartitionRouter", "parent_stream_configs": [parent]}
+    child = stream(url=api.url, path="/parents/{{ stream_slice['parent'] }}", retriever={"partition_router": router})
+    source = open_source(child, stream("parents", url=api.url, path="/parents"))
+    with source.connection:
+        assert [row["name"] for row in sync(source, "parents").records] == ["Zo\xeb"]
+        assert [row["id"] for row in sync(source).records] == [2]
+    assert api.paths().count("/parents") == 1
