@@ -100,7 +100,9 @@ class Run:
                 rejected.append(Reject(row, error.message))
                 continue
             except (TooDeepError, RecursionError):
-                rejected.append(Reject(row, "the record is nested more deeply than a text or metadata can be"))
+                rejected.append(
+                    Reject(row, "the record is nested more deeply than its text or metadata can hold (1,000 levels)")
+                )
                 continue
             drafts.pop(draft.key, None)  # the last version stands where it arrived
             drafts[draft.key] = draft

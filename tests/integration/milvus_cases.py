@@ -449,6 +449,8 @@ def test_fields_whose_names_fall_together_are_both_kept_and_found(config: dict[s
             for where in ({"id": number}, {"id": [number, -1]}, {"id": {"gte": number, "lt": number + 1}}):
                 assert [hit["text"] for hit in destination.search("x", where=where)] == [text], where
         assert [hit["text"] for hit in destination.search("x", where={"_id": "mongo"})] == ["one"]
+        assert [hit["text"] for hit in destination.search("x", where={"vector": "V", "text": "one"})] == ["one"]
+        assert len(destination.search("x", where={"chunk_number": 0, "_ab_stream": "things"})) == 4
         assert [hit["text"] for hit in destination.search("x", where={"é ü": 9})] == ["4"]
 
 

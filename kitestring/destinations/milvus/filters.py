@@ -15,6 +15,9 @@ from kitestring.names import marked
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+COMMON = ("_ab_stream", "_ab_record_id", "chunk_number")
+"""Fields of ours that a filter means by their names; every other name is that of a field of the record."""
+
 OPERATORS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -50,7 +53,7 @@ def condition(where: str | Mapping[str, Any] | None, layout: Layout) -> str:
 
 def parts(name: str, wanted: Any, layout: Layout) -> Iterator[str]:
     if wanted is None:
-        if name not in layout.fields:
+        if own_name(name, layout) not in layout.fields:
             raise ConfigError(
                 f"only a typed column can be searched for null, and {name} is none in {layout.collection}",
                 hint=f"Add {name} to indexing.scalar_fields of a new collection.",
@@ -73,7 +76,7 @@ def compared(name: str, operator: str, values: list[Any], layout: Layout) -> str
     A field whose name is not free is stored with `_` in front, or, beside a field of that name, with a mark.
     """
     stored = place(name, layout)
-    field = layout.fields.get(name) or layout.fields.get(layout.free_name(name))
+    field = layout.fields.get(own_name(name, layout))
     fitting = [(column_value(value, field), value) for value in values]
     here = [value for value, _ in fitting if value is not None]
     # What a column cannot hold is in the dynamic field beside it.
@@ -83,8 +86,8 @@ def compared(name: str, operator: str, values: list[Any], layout: Layout) -> str
         found.append(comparison(stored, operator, values if field is None else here))
     if field is not None and (beside or not here):
         found.append(comparison(literal(marked(field.name, field.name)), operator, beside))
-    if name not in layout.fields and layout.free_name(name) != name and layout.dynamic:
-        other = literal(marked(layout.free_name(name), name))
+    if own_name(name, layout) != name and layout.dynamic:
+        other = literal(marked(own_name(name, layout), name))
         found = [f"{part} and not exists {other}" for part in found] + [comparison(other, operator, values)]
     return found[0] if len(found) == 1 else f"({' or '.join(f'({part})' for part in found)})"
 
@@ -104,7 +107,7 @@ def comparison(field: str, operator: str, values: list[Any]) -> str:
 
 def place(name: str, layout: Layout) -> str:
     """How a filter names a metadata field."""
-    stored = name if name in layout.fields or name in ("_ab_record_id",) else layout.free_name(name)
+    stored = own_name(name, layout)
     if stored not in layout.fields and not layout.dynamic:
         raise ConfigError(
             f"the collection {layout.collection} has no field {name}",
@@ -112,6 +115,11 @@ def place(name: str, layout: Layout) -> str:
             field=name,
         )
     return literal(stored)
+
+
+def own_name(name: str, layout: Layout) -> str:
+    """The name under which a field of the record is stored where that is free."""
+    return name if name in COMMON else layout.free_name(name)
 
 
 def literal(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 REQUEST_NBYTES = 2 * 1024 * 1024
-FLUSH_NBYTES = 8 * 1024 * 1024
+FLUSH_NBYTES = 16 * 1024 * 1024
 
 MOST_FILES = 28
 """So many files a collection has. Lite merges more than 32 in any case, and many make every look-up slower."""
