@@ -26,8 +26,10 @@ ADVISED_NBYTES = 300_000_000
 def fit_segments(rows: int, total_rows: int) -> None:
     """Tell Lite how many rows a file may hold, where files of so many rows are written: so few that four of them are
     not merged (it merges up to twice this number), until there are too many files. Lite has no option for it."""
-    from milvus_lite.engine import compaction
-
+    try:
+        from milvus_lite.engine import compaction
+    except ImportError:  # another version keeps it elsewhere
+        return
     if rows and hasattr(compaction, "MAX_SEGMENT_ROWS"):
         compaction.MAX_SEGMENT_ROWS = min(max(rows * 19 // 10, total_rows // MOST_FILES), 100_000)  # its own limit
 
