@@ -149,6 +149,23 @@ def environment() -> Any:
         return _ENVIRONMENTS[0]
     from jinja2 import nodes
     from jinja2.sandbox import SandboxedEnvironment
+    from jinja2.visitor import NodeTransformer
+
+    class Containers(NodeTransformer):
+        """Look at the size of each container that is made of others: one that holds itself twice, fifty times over, is
+        small, and whoever compares or renders it is never done."""
+
+        def container(self, node: Any) -> Any:
+            self.generic_visit(node)
+            loads = getattr(node, "ctx", "load") == "load"
+            if not loads or (all(isinstance(one, nodes.Const | nodes.Pair) for one in node.items) and constant(node)):
+                return node
+            return nodes.Filter(node, "kitestring_sized", [], [], None, None, lineno=node.lineno)
+
+        visit_List = visit_Tuple = visit_Dict = container
+
+    def constant(node: Any) -> bool:
+        return all(isinstance(pair.value, nodes.Const) for pair in node.items if isinstance(pair, nodes.Pair))
 
     class Sandbox(SandboxedEnvironment):
         intercepted_binops = frozenset({"*", "**", "%", "+"})
@@ -158,6 +175,7 @@ def environment() -> Any:
 
         def _generate(self, source: Any, *args: Any, **kwargs: Any) -> str:
             """Count the turns of loops and the length of what `~` makes, which run as plain Python otherwise."""
+            Containers().visit(source)
             for loop in list(source.find_all(nodes.For)):
                 loop.iter = self._through("kitestring_each", loop.iter)
             for glue in list(source.find_all(nodes.Concat)):
@@ -222,6 +240,7 @@ def environment() -> Any:
     sandbox.filters.update(macro.FILTERS)
     sandbox.filters = {name: bounded(name, found) for name, found in sandbox.filters.items()}
     sandbox.filters["kitestring_each"] = each
+    sandbox.filters["kitestring_sized"] = sized
     sandbox.filters["kitestring_glued"] = glued
     _ENVIRONMENTS.append(sandbox)
     return sandbox
