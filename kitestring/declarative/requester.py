@@ -156,7 +156,8 @@ class HttpRequester:
                     self.name,
                     response.shown,
                     response.status,
-                    self.connection.renamed(found.message, self.home()) or "the manifest ignores this answer",
+                    (found.message and self.connection.renamed(found.message, self.home()))
+                    or "the manifest ignores this answer",
                     extra={"stream": self.name, "status": response.status},
                 )
         if key is not None and action == Actions.SUCCESS:
