@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import PrivateAttr, model_validator
 
@@ -26,6 +27,13 @@ from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
+log = logging.getLogger("kitestring.duckdb")
+
+MEMORY_LIMIT = "128MB"
+"""With it a sync of any size takes about 400 MB in all (benchmarks/README.md). Without one DuckDB keeps what it has
+written in memory, up to 80 % of the machine's, which makes a sync no faster."""
+
 
 class Duckdb(Destination):
     """Writes each stream into a table of its name, in the schema of its namespace.
@@ -40,7 +48,7 @@ class Duckdb(Destination):
     packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     runs_programs: ClassVar[bool | None] = False
     batch_rows: ClassVar[int] = 250_000
-    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+    batch_bytes: ClassVar[int] = 12 * 1024 * 1024
 
     path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)
     """The database file; it is made if it is absent."""
@@ -49,7 +57,8 @@ class Duckdb(Destination):
     """Where the tables of streams without a namespace are."""
 
     memory_limit: str | None = option(None, order=2, title="Memory limit", examples=["1GB"])
-    """How much memory DuckDB takes before it goes to disk. By default 80 % of the machine's."""
+    """How much memory DuckDB takes before it goes to disk. By default 128 MB, and 80 % of the machine's from a step on
+    that needs more."""
 
     storage_version: str | None = option(None, order=3, title="Storage version", examples=["v1.0.0", "latest"])
     """The oldest DuckDB that can read the file, if this sync makes it. By default v1.4.0; a file that is there stays
@@ -69,6 +78,9 @@ class Duckdb(Destination):
         return kept
 
     _open: Connection | None = PrivateAttr(None)
+    _roomy: bool = PrivateAttr(False)
+    """DuckDB has needed more than `MEMORY_LIMIT`."""
+
     _streams: dict[tuple[str, str], Stream] = PrivateAttr(default_factory=dict)
     _tables: dict[tuple[str | None, str, bool], Table] = PrivateAttr(default_factory=dict)
 
@@ -127,6 +139,13 @@ class Duckdb(Destination):
         return prepared(stream, batch)
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
+        import pyarrow as pa
+
+        receipt = self._with_room(lambda: self._write(stream, batch))
+        pa.default_memory_pool().release_unused()
+        return receipt
+
+    def _write(self, stream: Stream, batch: Batch) -> Receipt:
         ready = batch if isinstance(batch, Prepared) else prepared(stream, batch)
         replaced = ready.doubles
         if len(ready):
@@ -178,6 +197,9 @@ class Duckdb(Destination):
         return table.part(path, filling.value, filling.wanted, entries.get(path[0]))
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        return self._with_room(lambda: self._delete(stream, keys))
+
+    def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         table = self._written(stream)
         incoming = Keys(table, stream, keys) if table.exists else None
         if incoming is None or not incoming.places:
@@ -192,6 +214,9 @@ class Duckdb(Destination):
         return receipt_of(len(keys), there, rows)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        return self._with_room(lambda: self._mark(stream, keys))
+
+    def _mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         table, connection = self._written(stream), self._connection()
         incoming = Keys(table, stream, list(keys)) if table.exists else None
         if incoming is None or not incoming.places:
@@ -272,8 +297,24 @@ class Duckdb(Destination):
     def _connection(self) -> Connection:
         if self._open is None or self._open.closed:
             self._tables.clear()
-            self._open = Connection(self.path, self.memory_limit, self.storage_version)
+            limit = self.memory_limit or (None if self._roomy else MEMORY_LIMIT)
+            self._open = Connection(self.path, limit, self.storage_version)
         return self._open
+
+    def _with_room(self, step: Callable[[], T]) -> T:
+        """Carry out a step, once more with the machine's memory if the usual limit is too little for it."""
+        import duckdb
+
+        try:
+            return step()
+        except ConfigError as error:
+            if self.memory_limit or self._roomy or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                raise
+        log.info("DuckDB needs more memory than usual", extra={"path": self.path, "limit": MEMORY_LIMIT})
+        self._roomy = True
+        if self._open is not None:
+            self._open.close()
+        return step()
 
     def _table(self, stream: Stream, shadow: bool = False) -> Table:
         """The table of a stream, or the one in which its new copy is staged."""
