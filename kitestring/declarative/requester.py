@@ -12,7 +12,7 @@ from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, E
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import WITH_BODY, Options
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.template import Context, Template
+from kitestring.declarative.template import Context, Failed, Template
 from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.declarative")
@@ -73,9 +73,13 @@ class HttpRequester:
         )
 
     def home(self) -> str:
-        """Where this requester's API lives, evaluated without a slice: the host that `base_url` replaces."""
+        """Where this requester's API lives, evaluated without a slice: the host that `base_url` replaces. Empty where
+        that depends on the slice."""
         context = context_of(Slice(), None)
-        return str(self._base(context) or self._url(context) or self._path(context))
+        try:
+            return str(self._base(context) or self._url(context) or self._path(context))
+        except Failed:
+            return ""
 
     def url(self, context: Context, path: str | None) -> str:
         """The address: `path` is one that the paginator found, relative or absolute."""

@@ -76,6 +76,12 @@ def routes(
     found: dict[str, Route] = {}
     for one in chosen:
         stream = catalog.get(one.name)
+        if stream is None and len(same := [s for s in catalog if s.key == one.name]) > 1:
+            raise ConfigError(
+                f"{len(same)} streams of the source would be called {one.name}: "
+                + " and ".join(f"{s.name} in {s.namespace or 'no namespace'}" for s in same),
+                hint="Rename one of them in the source: their states could not be told apart.",
+            )
         if stream is None:
             names = [s.key for s in catalog]
             near = difflib.get_close_matches(one.name, names, n=1)

@@ -52,6 +52,8 @@ def write(config, entry):
             data = message["record"]["data"]
             if mode == "append_dedup" and keys and not anew:
                 rows = [row for row in rows if any(row.get(key) != data.get(key) for key in keys)]
+                if data.get("_ab_cdc_deleted_at"):  # as Airbyte's destinations take a deletion
+                    continue
             rows.append(data)
         elif message["type"] == "STATE":
             if trouble == "error":

@@ -196,7 +196,7 @@ def test_a_replay_maps_no_record_twice(tmp_path: Any) -> None:
     sync(people(records), destination, [selection], rejects=rejects)
     assert sorted(entry.get("mapped", False) for entry in rejects.read("default")) == [False, True]
     path = rejects.path("default")
-    path.write_text(path.read_text().replace("\\ud800", "anna@example.com"))
+    path.write_text(path.read_text("utf-8").replace("\ufffd", "anna@example.com"), "utf-8")
     (tmp_path / "mended").touch()
     assert replay(people(records), destination, rejects, "default", [selection]).ok
     found = {row["id"]: row["email"] for row in destination.stored["people"]}

@@ -122,3 +122,9 @@ def test_columns_of_an_arrow_table_are_selected_without_making_rows() -> None:
     route = one(Stream("t"), Selection("t", fields=["user.name"]))
     assert route.prune is not None
     assert route.prune(Batch("t", table=nested)).rows() == [{"user": {"name": "A"}}]
+
+
+def test_two_streams_of_one_key_are_told_by_name() -> None:
+    catalog = Catalog((Stream("c", namespace="a.b"), Stream("b.c", namespace="a")))
+    with pytest.raises(ConfigError, match=r"2 streams .* called a\.b\.c: c in a\.b and b\.c in a"):
+        routes(catalog, None, MemoryDestination())

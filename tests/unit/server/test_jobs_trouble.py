@@ -313,6 +313,7 @@ def test_an_action_that_waits_for_the_other_side_until_its_time_is_over_says_so(
     context: Context, pages: Pages, tmp_path: Path
 ) -> None:
     pages.hang = 0
-    end = {"connector": pages.manifest(tmp_path), "config": {"url": pages.url, "token": "the-secret-token"}}
+    config = {"url": pages.url, "token": "the-secret-token"}
+    end = {"connector": pages.manifest(tmp_path), "config": config, "trusted": True}
     with pytest.raises(TransientError, match="did not answer within 3 s"):
         context.runner.run("check", {"source": end}, limit_s=3)
