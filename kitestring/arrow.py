@@ -39,6 +39,7 @@ from kitestring.json_codec import (
     dumps_text,
     loads,
     text_of,
+    texts,
     without_surrogates,
 )
 from kitestring.schema import DECIMAL_DIGITS, EXTENSIONS, Schema
@@ -97,6 +98,11 @@ def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, 
             return pa.array(values, pa.string()).cast(type_)
         except (pa.ArrowException, ValueError):
             pass  # Not all are in the form that Arrow reads.
+    elif kinds <= {dict, list} and is_text(type_):
+        try:
+            return pa.array(texts(values), type_)
+        except TooDeepError:
+            pass  # Which of them, is found below.
     fit = fitting(type_)
     fitted = []
     for n, value in enumerate(values):

@@ -275,6 +275,15 @@ def lines(values: Sequence[Any]) -> bytes:
     return text[1:-3].replace(b",\n,", b"\n") + b"\n"
 
 
+def texts(values: Sequence[Any]) -> list[str | None]:
+    """The JSON text of each value but None, which stays None; as `lines` makes them."""
+    present = [value for value in values if value is not None]
+    if len(present) == len(values):
+        return lines(present).decode().split("\n")[:-1]  # type: ignore[return-value]
+    written = iter(lines(present).decode().split("\n"))
+    return [None if value is None else next(written) for value in values]
+
+
 def _nulls(values: Sequence[Any]) -> int:
     """How many nulls stand in values and their fields: less than in their texts, where deeper ones or floats do too."""
     try:

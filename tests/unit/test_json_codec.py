@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitestring.json_codec import ANY_DEPTH, JsonError, TooDeepError, dumps, dumps_text, loads
+from kitestring.json_codec import ANY_DEPTH, JsonError, TooDeepError, dumps, dumps_text, lines, loads, texts
 
 
 def same(value, wanted):
@@ -182,3 +182,26 @@ def test_a_file_for_people_has_lines() -> None:
     )
     long = {**record, "b": [2**70, {"c": []}]}
     assert dumps(long, indent=True) == dumps(record, indent=True).replace(b"1", str(2**70).encode())
+
+
+def test_lines_and_texts_are_what_dumps_makes_of_each_value():
+    values = [
+        {"a": None, "b": [None, "null", "line\nbreak"]},
+        {"n": 2**70, "t": "cut \ud83d"},
+        {"f": float("nan")},
+        {"d": Decimal("1.10"), 1: b"x"},
+        [],
+        "null",
+        {},
+    ]
+    for some in (
+        [],
+        values,
+        *([value] for value in values),
+        [values[0], values[2]],
+        [{"x": [float("inf")]}, {"x": None}],
+    ):
+        expected = [dumps_text(value) for value in some]
+        assert lines(some) == "".join(text + "\n" for text in expected).encode()
+        assert texts(some) == expected
+    assert texts([None, {"a": 1}, None]) == [None, '{"a":1}', None]

@@ -241,9 +241,11 @@ def flat(table: pa.Table) -> pa.Table:
         type_, column = field.type, table.column(n)
         if is_.is_null(type_):
             table = table.set_column(n, field.name, column.cast(pa.string()))
+        elif is_.is_nested(type_):
+            texts = json_codec.texts(arrow_values.values(column))
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
         elif (
-            is_.is_nested(type_)
-            or is_.is_binary(type_)
+            is_.is_binary(type_)
             or is_.is_large_binary(type_)
             or is_.is_fixed_size_binary(type_)
             or not arrow_values.has_text(column)

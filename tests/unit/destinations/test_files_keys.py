@@ -175,7 +175,7 @@ def test_values_of_all_kinds_are_read_back_merged_and_counted(tmp_path: Path, fo
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_text_of_60_mb_is_merged_and_counted(tmp_path: Path, format_: str) -> None:
     for mode in ("append_dedup", "append", "overwrite"):
-        result = sync(tmp_path / mode, format_, [{"id": 1, "text": 'x"\n' * 20_000_000}, {"id": 2, "text": "y"}], mode)
+        result = sync(tmp_path / mode, format_, [{"id": 1, "text": "x" * 60_000_000}, {"id": 2, "text": "y"}], mode)
         assert result.status is Status.succeeded, result.as_dict()
         assert sync(tmp_path / mode, format_, keyed(2), mode).status is Status.succeeded
 
@@ -335,6 +335,74 @@ def test_events_in_any_order_leave_and_count_what_one_after_the_other_does(
             key: marked for key, (_, marked) in expected.items()
         }
         assert values(tmp_path) == sorted(text for text, _ in expected.values())
+
+
+class Cut(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("mode", ["append_dedup", "soft_delete", "overwrite_dedup"])
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_merge_that_is_cut_off_at_any_change_of_the_disk_is_completed_by_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, exchange: bool
+) -> None:
+    """Cuts a commit at its nth rename, link or removal; the next sync of the same events leaves what is due."""
+    import os
+    import shutil
+
+    if not exchange:
+        monkeypatch.setattr("kitestring.destinations.files.store.exchanged", lambda new, old: False)
+    stream = Stream("s", primary_key=(("id",),), write=WRITES[mode])
+
+    def events(files: Files) -> None:
+        files.begin(stream)
+        files.write(stream, Batch("s", rows=keyed(*range(4), text="new {n}")))
+        if mode == "soft_delete":
+            files.mark(stream, {(1,): "2026-01-01T00:00:00Z", (5,): "2026-01-01T00:00:00Z"})
+        else:
+            files.delete(stream, [(1,), (5,)])
+        files.write(stream, Batch("s", rows=keyed(7)))
+
+    cuts = 0
+    for step in range(1, 60):
+        path = tmp_path / str(step)
+        old = replace(stream, write=WRITES["append_dedup"])
+        files = Files(path=str(path), format="jsonl")
+        files.begin(old)
+        files.write(old, Batch("s", rows=keyed(*range(6), text="old {n}")))
+        files.commit(old)
+        events(files)
+        changes = iter(range(1, 1000))
+
+        def cutting(call: Any, changes: Any = changes, step: int = step) -> Any:
+            def change(*arguments: Any, **options: Any) -> Any:
+                if next(changes) == step:
+                    raise Cut
+                return call(*arguments, **options)
+
+            return change
+
+        with monkeypatch.context() as patch:
+            for place, name in ((os, "link"), (Path, "rename"), (Path, "replace"), (shutil, "rmtree")):
+                patch.setattr(place, name, cutting(getattr(place, name)))
+            try:
+                files.commit(stream)
+            except Cut:
+                cuts += 1
+            else:
+                break
+        again = Files(path=str(path), format="jsonl")
+        events(again)
+        again.commit(stream)
+        expected = {0: "new 0", 2: "new 2", 3: "new 3", 7: "0"}
+        if not mode.startswith("overwrite"):
+            expected[4] = "old 4"
+        marked = {1: "new 1", 5: "old 5"} if mode == "soft_delete" else {}
+        ids, marks = by_id(path)
+        assert sorted(ids) == sorted([*expected, *marked]), step
+        assert {key for key, mark in zip(ids, marks, strict=True) if mark} == set(marked), step
+        assert values(path) == sorted([*expected.values(), *marked.values()]), step
+    assert cuts >= 3
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
