@@ -31,8 +31,7 @@ T = TypeVar("T")
 log = logging.getLogger("kitestring.duckdb")
 
 MEMORY_LIMIT = "128MB"
-"""With it a sync of any size takes about 400 MB in all (benchmarks/README.md). Without one DuckDB keeps what it has
-written in memory, up to 80 % of the machine's, which makes a sync no faster."""
+"""Without one DuckDB keeps what it has written in memory, up to 80 % of the machine's (see benchmarks/README.md)."""
 
 
 class Duckdb(Destination):
@@ -48,7 +47,7 @@ class Duckdb(Destination):
     packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     runs_programs: ClassVar[bool | None] = False
     batch_rows: ClassVar[int] = 250_000
-    batch_bytes: ClassVar[int] = 12 * 1024 * 1024
+    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 
     path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)
     """The database file; it is made if it is absent."""
