@@ -148,6 +148,11 @@ def translated(error: Exception, path: str) -> KitestringError:
             hint="Install a newer duckdb, or choose another `path`.",
             said=said,
         )
+    if "depends on it" in said or isinstance(error, duckdb.DependencyException):
+        return ConfigError(
+            f"{path}: a table cannot be changed, since an index depends on it: {said[:300]}",
+            hint="Drop the index and sync again; then make it anew.",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return ConfigError(f"DuckDB has no memory left for {path}", hint="Raise `memory_limit`.", said=said)
     if "not a valid DuckDB database" in said or isinstance(error, duckdb.SerializationException):

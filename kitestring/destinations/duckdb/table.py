@@ -60,12 +60,11 @@ class Table:
 
     def refresh(self) -> None:
         """Look again: somebody else of this process may have changed the table."""
-        columns = self._described() if self.exists else {}
-        if columns and columns == self.columns:
+        columns = self._described()
+        if columns == self.columns:
             return
-        # What is not there is never described: DuckDB would look for a file of that name.
-        is_there, self.comment = self._found()
-        self.columns = self._described() if is_there else {}
+        self.columns = columns
+        self.comment = self._read_comment() if columns else None
         self.note = Note.read(self.comment)
         self._name_fields()
 
@@ -75,6 +74,8 @@ class Table:
         self.fields = {named.get(column, column): column for column in own}
 
     def _described(self) -> dict[str, str]:
+        """The columns; none if there is no such table. Of a name like `orders.csv` DuckDB then looks for the file,
+        which it may not (`Connection`)."""
         import duckdb
 
         with self.connection.translated():
@@ -84,16 +85,14 @@ class Table:
                 return {}
         return {name: kind for name, kind, *_ in columns}
 
-    def _found(self) -> tuple[bool, str | None]:
-        """Whether the table is there, and its comment."""
+    def _read_comment(self) -> str | None:
         place = folded(self.schema), folded(self.name)
         rows = self.connection.rows(
             "SELECT schema_name, table_name, comment FROM duckdb_tables() "
             "WHERE database_name = ? AND lower(table_name) = lower(?)",
             [self.connection.catalog, self.name],
         )
-        comments = [comment for schema, name, comment in rows if (folded(schema), folded(name)) == place]
-        return bool(comments), comments[0] if comments else None
+        return next((comment for schema, name, comment in rows if (folded(schema), folded(name)) == place), None)
 
     def write_note(self, note: Note) -> None:
         comment = note.written(self.comment)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from duckdb_syncs import columns, run, synced, table
 from hypothesis import given
@@ -139,3 +140,26 @@ def test_a_mark_stays_until_a_later_version_comes(tmp_path: Path) -> None:
     assert again.streams["s"].unchanged == 1
     synced(path, {"s": [{"id": "1", "v": 4}]}, "soft_delete")
     assert sorted(table(path, f"SELECT v FROM s WHERE {DELETED_AT} IS NULL")) == [(1,), (3,), (4,)]
+
+
+def test_a_sync_that_was_killed_while_it_told_keys_apart_is_made_good(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    synced(path, {"s": [{"id": 1, "v": 1}, {"id": 2, "v": 2}]})
+    with duckdb.connect(str(path)) as connection:  # as it stands when the process dies before the rows are marked
+        connection.execute("ALTER TABLE s ADD COLUMN _kitestring_key_id VARCHAR")
+    synced(path, {"s": [{"id": 2, "v": 3}]})
+    synced(path, {"s": [{"id": "1", "v": 4}, {"id": 2, "v": 5}]})
+    synced(path, {"s": [{"id": 1, "v": 6}]})
+    assert sorted(table(path, "SELECT v FROM s")) == [(4,), (5,), (6,)]
+
+
+def test_an_index_of_the_user_is_named_where_it_is_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    synced(path, {"s": [{"id": 1, "v": 1}]})
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE INDEX mine ON s (v)")
+    synced(path, {"s": [{"id": 1, "v": 2, "new": True}]})
+    result = run(path, {"s": [{"id": 1, "v": "text"}]})
+    assert isinstance(result.error, ks.ConfigError)
+    assert "an index depends on it" in result.error.message
+    assert table(path, "SELECT id, v FROM s") == [(1, 2)]
