@@ -154,7 +154,9 @@ class LocalStore:
                 aside = self._aside(source)
                 target.rename(aside)
                 source.rename(target)
+                keep_folders(aside, target)
                 shutil.rmtree(aside)
+            keep_folders(source, target)
             sync_folders(source.parent, target.parent)
             self.drop(new)
 
@@ -163,6 +165,8 @@ class LocalStore:
         with self._writing():
             if aside.exists() and not (self.root / old).exists():
                 aside.rename(self.root / old)
+            for left in (aside, self.root / new):
+                keep_folders(left, self.root / old)
             shutil.rmtree(aside, ignore_errors=True)
             self._sweep()
 
@@ -218,6 +222,14 @@ def sync_folders(*folders: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def keep_folders(source: Path, target: Path) -> None:
+    """Move the folders in a folder of a stream, which somebody else has made, to the one that takes its place."""
+    if source.is_dir() and target.is_dir():
+        for entry in os.scandir(source):
+            if entry.is_dir() and not (target / entry.name).exists():
+                Path(entry.path).rename(target / entry.name)
 
 
 def exchanged(one: Path, other: Path) -> bool:

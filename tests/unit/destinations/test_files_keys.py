@@ -459,6 +459,20 @@ def test_work_of_a_stream_called_tmp_is_not_swept_away(tmp_path: Path) -> None:
     assert len(values(tmp_path, name="tmp")) == 2
 
 
+@pytest.mark.parametrize("exchange", [True, False])
+def test_folders_of_somebody_else_in_a_streams_folder_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr("kitestring.destinations.files.store.exchanged", lambda new, old: False)
+    assert sync(tmp_path, "jsonl", keyed(1)).ok
+    (tmp_path / "s" / "mine").mkdir()
+    (tmp_path / "s" / "mine" / "note").write_text("x")
+    for mode in ("append_dedup", "overwrite"):
+        assert sync(tmp_path, "jsonl", keyed(1, 2), mode).ok
+        assert (tmp_path / "s" / "mine" / "note").read_text() == "x"
+
+
 # -- what is there goes on ---------------------------------------------------------------------------------------------
 
 
