@@ -12,7 +12,7 @@ from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, E
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import WITH_BODY, Options
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.template import Context, Failed, Template
+from kitestring.declarative.template import Context, Template
 from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.declarative")
@@ -78,7 +78,7 @@ class HttpRequester:
         context = context_of(Slice(), None)
         try:
             return str(self._base(context) or self._url(context) or self._path(context))
-        except Failed:
+        except ConfigError:
             return ""
 
     def url(self, context: Context, path: str | None) -> str:
