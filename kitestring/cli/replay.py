@@ -51,7 +51,7 @@ def replay(
             table(["Stream", "Reason", "Records"], [[s, r, count(n)] for (s, r), n in counts.items()], right=(2,))
             typer.echo(str(rejects.path(connection)))
         else:
-            typer.echo(f"{connection} has no rejected records.")
+            typer.echo(f"{connection} has no rejected records ({rejects.path(connection)}).")
         return
     if source or destination:
         run = by_flags(given, source, source_config, destination, destination_config)

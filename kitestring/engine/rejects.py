@@ -12,7 +12,11 @@ from typing import Any
 from kitestring import json_codec
 from kitestring.engine.reject_types import kinds_of, restored
 from kitestring.errors import ConfigError
+from kitestring.names import marked
 from kitestring.types import Reject
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that every file system takes, its ending aside."""
 
 
 class Rejects:
@@ -26,7 +30,11 @@ class Rejects:
         self.folder = Path(folder)
 
     def path(self, connection: str) -> Path:
-        return self.folder / (re.sub(r"[^\w.-]", "_", connection) + ".jsonl")
+        """The file of a connection, whether it is there or not; no other connection has it."""
+        safe = re.sub(r"[^\w.-]", "_", connection)
+        if safe == connection and len(safe.encode()) <= LONGEST_NAME:
+            return self.folder / f"{safe}.jsonl"
+        return self.folder / f"{marked(safe, connection, LONGEST_NAME // 4)}.jsonl"  # a letter has four bytes at most
 
     def add(self, connection: str, stream: str, rejects: Iterable[Reject]) -> None:
         """Append, durably: a checkpoint may be saved behind it."""
