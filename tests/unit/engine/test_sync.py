@@ -596,6 +596,7 @@ def test_a_lag_is_that_of_a_stream_which_goes_on_from_its_state() -> None:
         (946_684_900, False),
         (17, False),
     ],
+    ids=["minutes", "months", "a date long ago", "ahead", "far ahead", "no time", "seconds long ago", "a number"],
 )
 def test_a_cursor_that_is_no_time_of_a_change_has_no_lag(value: Any, known: bool) -> None:
     assert (lag_of(value) is not None) is known
