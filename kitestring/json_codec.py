@@ -38,7 +38,8 @@ LONG_INTEGER = 18
 """Every integer of so many characters is one of 64 bits."""
 
 LONG_NUMBER = 17
-"""From so many digits (and a point) on, a float may not be the number. 15 significant digits always survive."""
+"""From so many digits (and a point) on, a float may not be the number. 15 significant digits always survive; 16 without
+a point are looked at where an exponent follows."""
 
 INT_DIGITS = 4300
 """What Python reads as an int at most, against attacks with endless numbers. Longer ones are decimals."""
@@ -57,12 +58,16 @@ SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LINE_BREAK: Any = orjson.Fragment(b"\n")
 _TO_ZEROS = bytes(0x30 if byte in b"0123456789." else 0x20 if byte in b" \t\r\n:,[" else byte for byte in range(256))
 _NO_NUMBER = bytes(byte for byte in range(256) if byte not in b"0123456789.-")
-_LONG_NUMBERS = (b" " + b"0" * LONG_NUMBER, b" -" + b"0" * LONG_NUMBER)
+_LONG_NUMBERS = tuple(
+    sign + digits
+    for sign in (b" ", b" -")
+    for digits in (b"0" * LONG_NUMBER, b"0" * (LONG_NUMBER - 1) + b"e", b"0" * (LONG_NUMBER - 1) + b"E")
+)
 _STRIDE = 4
 _SAMPLED = b"0" * (LONG_NUMBER // _STRIDE)
 _ESCAPE = re.compile(r"\\(?:[^u]|u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|([dD][89a-fA-F][0-9a-fA-F]{2})|....))", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NUMBER_BYTES = re.compile(rb"-?\d+(\.\d+)?(?:[eE][-+]?\d+)?")
+_NUMBER_BYTES = re.compile(rb"-?\d+((?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -115,7 +120,7 @@ def _is_kept(raw: bytes, place: int) -> bool:
     match = _NUMBER_BYTES.match(raw, place)
     if match is None:  # it stands in a text
         return True
-    if match[1] is None:
+    if not match[1]:
         return len(match[0]) <= LONG_INTEGER or int(match[0]) in INT64
     return isinstance(_number(match[0].decode()), float)
 
