@@ -328,7 +328,12 @@ def float_text(value: float) -> str:
 def _for_orjson(value: Any) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(decimal_text(value))
-    return orjson.Fragment(float_text(value)) if isinstance(value, float) else plain(value)
+    if isinstance(value, float):
+        return orjson.Fragment(float_text(value))
+    simple = plain(value)
+    if not isinstance(simple, str) and _holds_special_floats(simple):
+        raise TypeError("orjson would write null")  # `_write_exactly` has it then
+    return simple
 
 
 def _may_hold_special_floats(value: Any) -> bool:

@@ -4,7 +4,9 @@ import datetime as dt
 import json
 import math
 from decimal import Decimal
+from types import MappingProxyType
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,6 +146,21 @@ def test_what_json_does_not_know_is_written_in_one_way():
     for name in ("big", "cut", "halves"):
         del record[name]
     assert json.loads(dumps(record)) == {k: v for k, v in json.loads(wanted).items() if k in map(str, record)}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.array([math.nan, 1.5]), '["NaN",1.5]'),
+        (np.float32("inf"), '"Infinity"'),
+        (MappingProxyType({"a": -math.inf}), '{"a":"-Infinity"}'),
+        ({math.nan}, '["NaN"]'),
+        (np.array([0.5]), "[0.5]"),
+    ],
+)
+def test_floats_without_a_number_are_words_inside_of_any_container(value, text):
+    assert dumps({"v": value}).decode() == f'{{"v":{text}}}'
+    assert lines([{"v": value}]).decode() == f'{{"v":{text}}}\n'
 
 
 def test_a_value_that_holds_itself_is_refused():
