@@ -53,8 +53,11 @@ def place_of(value: Any) -> Place | None:
     """
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, int | float | Decimal):
-        return ("number", value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return "number", value
+    if isinstance(value, float | Decimal):
+        is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        return ("number", value) if is_finite else None
     if isinstance(value, dt.datetime):
         return "moment", value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
     if isinstance(value, dt.date):

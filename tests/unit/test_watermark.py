@@ -30,6 +30,8 @@ WRITTEN = MemoryDestination
         ("9.5", "10"),
         (9, 10.5),
         (2**70, 2**70 + 1),
+        (10**400, 10**400 + 1),
+        (1.5, Decimal("1E+400")),
         (1.5, Decimal("1.50000000000000000001")),
         ("a9", "b1"),
         (dt.date(2024, 5, 1), dt.datetime(2024, 5, 1, 1, tzinfo=dt.UTC)),
@@ -43,7 +45,9 @@ def test_values_are_compared_by_what_they_are(smaller: Any, larger: Any) -> None
     assert left[1] < right[1]
 
 
-@pytest.mark.parametrize("value", [None, True, math.nan, math.inf, Decimal("NaN"), "", " ", [1], {"a": 1}])
+@pytest.mark.parametrize(
+    "value", [None, True, math.nan, math.inf, Decimal("NaN"), Decimal("sNaN"), "", " ", [1], {"a": 1}]
+)
 def test_what_is_no_value_has_no_place(value: Any) -> None:
     assert place_of(value) is None
 
