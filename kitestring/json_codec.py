@@ -255,10 +255,13 @@ def dumps_text(value: Any, *, sort_keys: bool = False, indent: bool = False, lev
 
 
 def text_of(value: Any) -> str:
-    """A value as a text: what is a text, or one in JSON (bytes, dates), is itself, all else its JSON text."""
+    """A value as a text: what is a text, or one in JSON (bytes, dates, NaN), is itself, all else its JSON text."""
     if type(value) is not str and not isinstance(value, dict | list | int | float | Decimal):
         value = plain(value)
-    return without_surrogates(value) if isinstance(value, str) else dumps_text(value)
+    if isinstance(value, str):
+        return without_surrogates(value)
+    text = dumps_text(value)
+    return text[1:-1] if text.startswith('"') else text
 
 
 def lines(values: Sequence[Any]) -> bytes:

@@ -148,3 +148,13 @@ def test_a_text_of_60_megabytes_and_null_beside_missing_arrive(tmp_path: Path) -
     synced(path, {"s": [{"id": 1, "v": text}, {"id": 2, "v": None}, {"id": 3}]})
     assert table(path, "SELECT id, length(v) FROM s ORDER BY id") == [(1, 30_000_000), (2, None), (3, None)]
     assert table(path, "SELECT v FROM s WHERE id = 1") == [(text,)]
+
+
+def test_a_float_without_a_number_has_one_text_whenever_its_column_became_text(tmp_path: Path) -> None:
+    later, at_once = tmp_path / "later.duckdb", tmp_path / "at_once.duckdb"
+    numbers = [{"id": 1, "v": math.nan}, {"id": 2, "v": -math.inf}]
+    synced(later, {"s": numbers})
+    synced(later, {"s": [{"id": 3, "v": "x"}]})
+    synced(at_once, {"s": [*numbers, {"id": 3, "v": "x"}]})
+    for path in (later, at_once):
+        assert table(path, f"SELECT v FROM {path.stem}.main.s ORDER BY id") == [("NaN",), ("-Infinity",), ("x",)]
