@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +48,7 @@ def list_(
     states = store(given_of(ctx), state)
     found = {name: sorted(s for s in states.load(name) if s != COUNTS) for name in states.connections()}
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(text_of(found))
     elif not found:
         typer.echo("No connection has a state yet.")
     for name, streams in found.items() if not as_json else ():
@@ -65,7 +64,8 @@ def show(
 ) -> None:
     """Print the state of a connection, or of one stream, as JSON."""
     states = known(ctx, connection, state)
-    typer.echo(json.dumps(states[wanted(states, connection, stream)] if stream else states, indent=2, sort_keys=True))
+    found = states[wanted(states, connection, stream)] if stream else states
+    typer.echo(text_of(found))
 
 
 @app.command("export")
@@ -79,7 +79,7 @@ def export(
     from kitestring.errors import ConfigError
 
     found = known(ctx, connection, state) if connection else every(ctx, state)
-    text = json.dumps(found, indent=2, sort_keys=True) + "\n"
+    text = text_of(found) + "\n"
     if not file:
         typer.echo(text, nl=False)
         return
@@ -109,9 +109,9 @@ def set_(
         if old is None and not (force or given.server):  # a server knows its streams
             expected(given, states, connection, [stream])
         if old is not None and old != new:
-            asked(f"The state of {stream} is {json.dumps(old)}. Replace it?", yes)
+            asked(f"The state of {stream} is {text_of(old, lines=False)}. Replace it?", yes)
         states.save(connection, stream, new)
-    typer.echo(f"The next sync of {connection} reads {stream} from {json.dumps(new)}.")
+    typer.echo(f"The next sync of {connection} reads {stream} from {text_of(new, lines=False)}.")
 
 
 @app.command()
@@ -275,12 +275,19 @@ def wanted(states: dict[str, State], connection: str, stream: str) -> str:
     return stream
 
 
+def text_of(value: Any, lines: bool = True) -> str:
+    from kitestring.json_codec import dumps_text
+
+    return dumps_text(value, sort_keys=True, indent=lines)
+
+
 def parsed(text: str, what: str) -> dict[str, Any]:
     from kitestring.errors import ConfigError
+    from kitestring.json_codec import JsonError, loads
 
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = loads(text)
+    except JsonError as error:
         raise ConfigError(f"{what} is not JSON: {error}", hint="Write a JSON object in single quotes.") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{what} is {type(value).__name__}, it should be a JSON object", hint="Write {…}.")

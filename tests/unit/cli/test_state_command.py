@@ -49,6 +49,16 @@ def test_a_state_can_be_set_and_the_next_sync_begins_there(synced: Run, project:
     assert len((project.parent / "out" / "users.jsonl").read_text().splitlines()) == 5
 
 
+def test_a_cursor_keeps_all_its_digits(synced: Run, project: Path) -> None:
+    state = '{\n  "cursor": 1234567890123.4567890123\n}\n'
+    assert synced("state", "set", "people_to_shelf", "users", state, "-y").exit_code == 0
+    assert synced("state", "show", "people_to_shelf", "users").stdout == state
+    assert synced("state", "export", "people_to_shelf", "kept.json").exit_code == 0
+    synced("state", "reset", "people_to_shelf", "-y")
+    assert synced("state", "import", "people_to_shelf", "kept.json").exit_code == 0
+    assert synced("state", "show", "people_to_shelf", "users").stdout == state
+
+
 @pytest.mark.parametrize("value", ["[]", "{", "5"])
 def test_what_is_no_state_is_refused(synced: Run, value: str) -> None:
     before = synced("state", "show", "people_to_shelf").stdout
