@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from kitestring.json_codec import dumps
 from kitestring.server.confinement import limits_of
 from kitestring.server.references import patterns_of
 
@@ -47,4 +46,4 @@ def digest(catalog: Mapping[str, Any] | None) -> str:
     if catalog is None:
         return ""
     streams = sorted(catalog.get("streams") or (), key=lambda one: (one.get("namespace") or "", one.get("name") or ""))
-    return hashlib.sha256(orjson.dumps(streams, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(dumps(streams, sort_keys=True)).hexdigest()

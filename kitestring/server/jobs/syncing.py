@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring.destination import Destination
 from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
 from kitestring.engine.selection import routes
+from kitestring.json_codec import dumps, loads
 from kitestring.source import Source
 from kitestring.types import COUNTS, Catalog, State
 
@@ -149,9 +150,7 @@ def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | N
 
 def plain(body: Any) -> Any:
     """As it is after a journey as JSON."""
-    import orjson
-
-    return orjson.loads(orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS))
+    return loads(dumps(body))
 
 
 def copied(

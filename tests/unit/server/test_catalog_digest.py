@@ -1,0 +1,22 @@
+"""The digest by which a job sees whether its source's catalog has changed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from kitestring.server.jobs.order import digest
+from kitestring.server.jobs.syncing import plain
+
+
+def test_a_catalog_with_any_number_has_a_digest_that_survives_json() -> None:
+    bounds = {"maximum": 2**64, "multipleOf": Decimal("1e-400"), "pattern": "\ud800"}
+    body = {"streams": [{"name": "users", "schema": {"properties": {"id": bounds}}}]}
+    assert digest(plain(body)) == digest(plain(plain(body)))
+    bounds["maximum"] += 1
+    assert digest(plain(body)) != digest(plain({"streams": [{"name": "users"}]}))
+
+
+def test_the_order_of_streams_and_fields_counts_for_nothing() -> None:
+    catalogs = [{"streams": [{"name": "a", "namespace": "n"}, {"name": "b"}]}]
+    catalogs.append({"streams": [{"name": "b"}, {"namespace": "n", "name": "a"}]})
+    assert digest(catalogs[0]) == digest(catalogs[1])
