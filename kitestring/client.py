@@ -8,7 +8,6 @@ client.wait(job["jobId"])
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from kitestring.http import Session
 from kitestring.http.auth import Auth, Basic, Bearer
 from kitestring.http.message import Response
 from kitestring.http.policy import Raise, Retries, Retry, Return
+from kitestring.json_codec import loads
 
 Kind = Literal["source", "destination", "connection"]
 PUBLIC = "/api/public/v1"
@@ -64,7 +64,7 @@ class Client:
         """The decoded answer of a call; None where it has no body."""
         given = {name: value for name, value in params.items() if value is not None}
         answer = self.http.request(method, path, params=given, json=body)
-        return json.loads(answer.body) if answer.body else None
+        return loads(answer.body) if answer.body else None
 
     # -- nouns ---------------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Calls(Retries):
 def problem(url: str, response: Response) -> KitestringError:
     """The server's answer as an error."""
     try:
-        told = json.loads(response.body)
+        told = loads(response.body)
         data = told.get("data") or {}
         hint, said = str(data.get("hint") or ""), str(told["detail"])
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -71,6 +71,22 @@ def test_a_job_is_told_as_it_happens_and_whole_when_it_has_ended(
     assert client.get(f"{OWN}/jobs").json()["data"][0]["jobId"] == job
 
 
+@pytest.mark.parametrize("number", ["1234567890123.4567890123", "123456789012345678901234567890", "1E+400", "0.1"])
+def test_a_state_keeps_all_digits_by_both_apis(client: TestClient, connection: str, number: str) -> None:
+    place, kind = f"{OWN}/connections/{connection}/state", {"Content-Type": "application/json"}
+    states = f'{{"states":{{"users":{{"cursor":{number}}}}}}}'
+    assert client.put(place, content=states, headers=kind).text == states
+    assert client.get(place).text == states
+    assert client.put(place, content=states[:-1], headers=kind).status_code == 400
+    asked = {"connectionId": connection}
+    whole = client.post("/api/v1/state/get", json=asked).text
+    assert f'"cursor":{number}}}' in whole
+    replaced = f'{{"connectionId":"{connection}","connectionState":{whole}}}'
+    client.put(place, json={"states": {"users": {}}})
+    answer = client.post("/api/v1/state/create_or_update", content=replaced, headers=kind)
+    assert answer.text == whole
+
+
 def test_a_state_is_seen_set_with_known_streams_only_and_forgotten(
     client: TestClient, context: Context, connection: str
 ) -> None:

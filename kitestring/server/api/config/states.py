@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, insert, select
 
 from kitestring.server import actors, connections
+from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.context import Context
 from kitestring.server.problem import Problem
 from kitestring.server.store.tables import states
 from kitestring.types import COUNTS, GLOBAL
 
-router = APIRouter(prefix="/state", tags=["config: state"])
+router = APIRouter(prefix="/state", tags=["config: state"], route_class=ExactRoute)
 
 
 class Of(BaseModel):
@@ -160,7 +161,7 @@ def replace(context: Context, db: Connection, connection_id: str, given: State) 
 @router.post("/get", operation_id="configGetState")
 def get(who: Reader, here: Here, body: Of) -> Any:
     with here.store.read() as db:
-        return shown(here, db, str(body.connectionId))
+        return exact(shown(here, db, str(body.connectionId)))
 
 
 @router.post("/create_or_update_safe", operation_id="configCreateOrUpdateStateSafe")
@@ -178,7 +179,7 @@ def create_or_update_safe(who: Editor, here: Here, body: Replace) -> Any:
                 jobId=active,
             )
         replace(here, db, connection_id, body.connectionState)
-        return shown(here, db, connection_id)
+        return exact(shown(here, db, connection_id))
 
 
 @router.post("/create_or_update", operation_id="configCreateOrUpdateState")

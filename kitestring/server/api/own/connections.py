@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from kitestring.server import connections, schema_change, states
+from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.own.body import Body
 from kitestring.server.api.own.checks import kept_by
 from kitestring.server.api.own.jobs import answer, row_of
@@ -17,7 +18,7 @@ from kitestring.server.context import Context
 from kitestring.server.jobs import Busy
 from kitestring.server.problem import Problem
 
-router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"])
+router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
 
 
 class Streams(Body):
@@ -77,7 +78,7 @@ def get_state(who: Reader, here: Here, connectionId: UUID) -> Any:
     """What each stream goes on from."""
     with here.store.read() as db:
         connections.get(db, str(connectionId))
-        return {"states": states.of(db, str(connectionId))}
+        return exact({"states": states.of(db, str(connectionId))})
 
 
 @router.put("/state", operation_id="putState")
