@@ -34,8 +34,8 @@ class Settled:
 
     batch: Batch
     deletes: list[Key] = field(default_factory=list)
-    marks: dict[Key, Any] = field(default_factory=dict)
-    """The time of deletion by key."""
+    marks: list[dict[Key, Any]] = field(default_factory=list)
+    """The time of deletion by key. 1 and True are two keys, and one to a dict: so there may be several."""
     dropped: int = 0
     """Deleted records that a new copy leaves out."""
     ignored: int = 0
@@ -101,7 +101,10 @@ def settle_rows(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
         if at_ is FILTERED:
             settled.forgotten.append(key)
         elif deletes == "mark":
-            settled.marks[key] = at_
+            marks = next((marks for marks in settled.marks if key not in marks), None)
+            if marks is None:
+                settled.marks.append(marks := {})
+            marks[key] = at_
         else:
             settled.deletes.append(key)
     if len(last) < len(rows):

@@ -88,7 +88,7 @@ def estimate(
             settled = settle(route.written, route.mapped(item.batch, abilities.deletes).batch, abilities)
             one.read += len(item.batch)
             one.nbytes += item.batch.nbytes
-            one.deleted += len(settled.deletes) + len(settled.marks) + settled.dropped
+            one.deleted += len(settled.deletes) + sum(map(len, settled.marks)) + settled.dropped
             if isinstance(destination, Estimates) and len(settled.batch):
                 for name, value in destination.estimate(route.written, settled.batch).items():
                     one.figures[name] = one.figures.get(name, 0) + value

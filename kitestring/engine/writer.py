@@ -115,10 +115,10 @@ class Writer:
             assert isinstance(destination, Deletes)
             receipt = self._patiently(partial(destination.delete, stream, settled.deletes))
             step.count_deletions(receipt, len(settled.deletes))
-        if settled.marks:
+        for marks in settled.marks:
             assert isinstance(destination, Marks)
-            receipt = self._patiently(partial(destination.mark, stream, settled.marks))
-            step.count_deletions(receipt, len(settled.marks))
+            receipt = self._patiently(partial(destination.mark, stream, marks))
+            step.count_deletions(receipt, len(marks))
         if settled.forgotten:
             assert isinstance(destination, Deletes)
             receipt = self._patiently(partial(destination.delete, stream, settled.forgotten))

@@ -93,6 +93,14 @@ def test_a_marked_record_is_not_counted_and_comes_back_with_its_next_version() -
     assert stored[0] == {"id": 1, "v": "again"}
 
 
+def test_deletions_of_keys_that_python_takes_for_one_are_marked_each() -> None:
+    keys: list[Any] = [1, True, 0, False, "1"]
+    rows = [{"id": key, "v": 1} for key in keys] + [{"id": key, DELETED_AT: GONE} for key in keys]
+    result, stored = run(rows, WRITES["soft_delete"])
+    assert result.status is Status.succeeded, result.as_dict()
+    assert [row.get(DELETED_AT) for row in stored] == [GONE] * len(keys)
+
+
 def test_keys_of_different_types_are_different_records() -> None:
     rows = [{"id": 1, "v": "int"}, {"id": "1", "v": "text"}, {"id": 2**70}, {"id": 2**70 + 1}, {"id": True}]
     for write in ("append_dedup", "overwrite"):
