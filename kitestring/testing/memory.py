@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
-from kitestring.identity import Identity, identifier
+from kitestring.identity import Identity, identifier, typed
 from kitestring.paths import at, nested
 from kitestring.source import Item, Source
 from kitestring.types import (
@@ -113,7 +113,7 @@ class MemoryDestination(Destination):
                 place = places.setdefault(self._identity(stream)(row), len(kept))
                 if place == len(kept):
                     kept.append(row)
-                elif kept[place] == row:
+                elif kept[place] == row and typed(kept[place]) == typed(row):  # 1 == True in Python
                     continue
                 else:
                     replaced += stream.write.deletes != "mark" or kept[place].get(DELETED_AT) is None

@@ -101,6 +101,14 @@ def test_deletions_of_keys_that_python_takes_for_one_are_marked_each() -> None:
     assert [row.get(DELETED_AT) for row in stored] == [GONE] * len(keys)
 
 
+def test_a_value_that_becomes_one_of_another_kind_is_written() -> None:
+    destination = MemoryDestination()
+    for value in (1, True, "1"):
+        _, stored = run([{"id": 1, "v": value}], WRITES["append_dedup"], destination)
+        assert stored == [{"id": 1, "v": value}]
+        assert type(stored[0]["v"]) is type(value)
+
+
 def test_keys_of_different_types_are_different_records() -> None:
     rows = [{"id": 1, "v": "int"}, {"id": "1", "v": "text"}, {"id": 2**70}, {"id": 2**70 + 1}, {"id": True}]
     for write in ("append_dedup", "overwrite"):
