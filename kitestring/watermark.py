@@ -38,6 +38,9 @@ MOST_KNOWN = 10_000
 
 MOST_DOUBTS = 5
 
+MOST_DIGITS = 400
+"""So many digits of a number are written out: 64-bit floats end before."""
+
 AHEAD = dt.timedelta(hours=24)
 """Clocks and time zones explain a moment so far ahead."""
 
@@ -239,6 +242,10 @@ class Top:
 def digest_of(record: Any, keys: Sequence[Path], position: Any) -> str:
     """16 hexadecimal digits for a record: of its primary key, or of all of it where it has none, and of its cursor."""
     identity = [at(record, path) for path in keys] if keys else record
+    if isinstance(position, float | Decimal):  # 1, 1.0 and 1.00 are one place
+        exact = Decimal(repr(position)) if isinstance(position, float) else position
+        if abs(exact.adjusted()) < MOST_DIGITS:
+            position = f"{exact:f}".rstrip("0").rstrip(".") if exact.as_tuple().exponent < 0 else int(exact)  # type: ignore[operator]
     text = json_codec.dumps([identity, str(position)], sort_keys=True, levels=json_codec.ANY_DEPTH)
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 

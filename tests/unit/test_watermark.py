@@ -145,6 +145,12 @@ def test_too_many_rows_at_the_value_are_counted_and_told(monkeypatch: pytest.Mon
     assert state(mark)["known"] != 5
 
 
+def test_a_value_in_another_spelling_is_the_same_place() -> None:
+    for first, second in ((1, 1.0), (1.0, 1), (1.0, Decimal("1.00")), (Decimal("2.50"), 2.5), (2**70, Decimal(2**70))):
+        known = state(read([first], digests=True)[1])["known"]
+        assert read([second], since=first, digests=True, known=known)[0] == []
+
+
 class Declared(Source):
     """A source of the decorator."""
 
