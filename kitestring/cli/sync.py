@@ -286,5 +286,6 @@ def stopping() -> Iterator[threading.Event]:
     try:
         yield cancel
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not cancel.is_set():  # else the second one may come while the process ends
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -39,7 +39,7 @@ def made(client: Client, folder: Path, mode: str, stream: str) -> str:
 def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path: Path) -> None:
     import duckdb
 
-    short = {"KITESTRING_LEASE_S": "2", "KITESTRING_WORKERS": "3"}
+    short = {"KITESTRING_LEASE_S": "2", "KITESTRING_WORKERS": "3", "KITESTRING_ATTEMPTS": "1"}
     server = Running(tmp_path, **short)
     with Client(server.url) as client:
         numbers = {
@@ -74,7 +74,7 @@ def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path:
             assert f"{COUNT:,}" in server.command("jobs", "list")
             assert f"{COUNT:,}" in server.command("jobs", "show", str(numbers["users"]))
             lost = [one["status"] for one in client.job(numbers["users"])["history"]].count("lost")
-            assert lost >= 3, "the kills came too late to say anything"
+            assert lost >= 1, "the kills came too late to say anything"
     except TransientError:
         pytest.fail(server.log.read_text()[-2000:])
     finally:
