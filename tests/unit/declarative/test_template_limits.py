@@ -14,6 +14,8 @@ from kitestring.declarative.template import Failed, Templates
 from kitestring.errors import ConfigError
 from kitestring.pattern import Pattern, PatternError
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 NESTED = "{% set ns = namespace(x=['a']) %}{% for i in 'a'*50 %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
 REFUSED = [
     "{{ 'a' * 10**10 }}",

@@ -14,6 +14,8 @@ import kitestring as ks
 from kitestring.destinations.duckdb import Duckdb
 from kitestring.types import Stream
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 FIRST = Path(__file__).parents[2] / "fixtures" / "duckdb_first.duckdb.gz"
 SEVERAL = {"several": {"properties": {"id": {"type": ["integer", "string"]}, "text": {"type": ["null", "string"]}}}}
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from duckdb_syncs import columns, run, synced, table, tables
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 STREAMS = [
     "target", "orders.csv", "incoming", "kept", "public", "main", "temp", "system", "sqlite_master", "duckdb_tables",
     "pg_catalog", "information_schema.tables", "table", "plain", "a.b", 'a"b', "'", "x\x00y", "x_y", "", "_", "日本",

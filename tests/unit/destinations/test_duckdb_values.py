@@ -18,6 +18,8 @@ from kitestring.destinations.duckdb import Duckdb
 from kitestring.errors import RecordError
 from kitestring.types import Stream
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 VALUES: list[Any] = [
     5, -(2**63), 2**64 - 1, 2**100, 10**38 - 1, 10**60, 2**53 + 1, 0.1, -0.0, 1e300, float("nan"), float("-inf"), True,
     Decimal("1.10"), Decimal("1234567890123456789.1234567890123456789"), Decimal("0.1234567890123456789012345"),

@@ -14,6 +14,8 @@ from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus, lite_memory
 from kitestring.types import Stream
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 THINGS = Stream("things", primary_key=(("id",),))
 
 

@@ -15,6 +15,8 @@ from tests.unit.server.connections import connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
 from tests.unit.server.test_jobs import USERS, enqueue, jsonl, until
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 OWN = "/api/kitestring/v1"
 
 

@@ -13,6 +13,8 @@ from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from tests.unit.server.tenants import Browser, Tenant, admin
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 OWN = "/api/kitestring/v1"
 
 

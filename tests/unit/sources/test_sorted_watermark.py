@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from kitestring.sources.postgres import sorted_watermark
 from kitestring.sources.postgres.sorted_watermark import SortedWatermark
 
+pytestmark = pytest.mark.slow  # seconds: left to `make test`
+
 US = 10**6
 TYPES = {"int4": pa.int32(), "numeric": pa.string(), "float8": pa.float64(), "timestamp": pa.timestamp("us")}
 
