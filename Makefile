@@ -32,7 +32,7 @@ test: .venv/.all ## Set up and run every test
 
 # Where bytecode is not written, pytest would compile every test anew.
 check: export PYTHONDONTWRITEBYTECODE =
-check: .venv/.all ## Lint, types, import contracts and unit tests, in under a minute
+check: .venv/.all ## Lint, types, import contracts and unit tests, in one to two minutes
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
