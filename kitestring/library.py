@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 from kitestring import registry
 from kitestring.batch import Batch
 from kitestring.config import Config, masked, secrets_in
+from kitestring.credentials import CredentialFiles, RenewsCredentials
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.source import Item, Source
@@ -41,17 +42,24 @@ class Handle(Generic[C]):
 
     kind: Literal["source", "destination"]
 
-    def __init__(self, connector: registry.Connector, config: Mapping[str, Any]) -> None:
+    def __init__(self, connector: registry.Connector, config: Mapping[str, Any], folder: Path | None = None) -> None:
         self.name = connector.name
         self.config = dict(config)
         self._connector = connector
-        self._built: C | None = connector.build(self.config)
+        self._folder = folder
+        self._built: C | None = self._build()
+
+    def _build(self) -> C:
+        built: C = self._connector.build(self.config)
+        if isinstance(built, RenewsCredentials):
+            built.keep_credentials(CredentialFiles((self._folder or home()) / "credentials"))
+        return built
 
     @property
     def connector(self) -> C:
         """The connector itself, as the contract has it."""
         if self._built is None:
-            self._built = self._connector.build(self.config)
+            self._built = self._build()
         return self._built
 
     def spec(self) -> dict[str, Any]:
@@ -240,9 +248,12 @@ def needs(extra: str) -> Iterator[None]:
         raise registry.missing_package(extra, error) from error
 
 
-def source(name: str, config: Mapping[str, Any] | None = None) -> SourceHandle:
-    """A source by its connector's name (or the path of a manifest). `ConfigError` names every wrong option."""
-    return SourceHandle(registry.connector("source", name), config or {})
+def source(name: str, config: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> SourceHandle:
+    """A source by its connector's name (or the path of a manifest). `ConfigError` names every wrong option.
+
+    Credentials that are renewed (a refresh token that is good once) are kept in `folder`, by default `.kitestring`.
+    """
+    return SourceHandle(registry.connector("source", name), config or {}, folder)
 
 
 def destination(name: str, config: Mapping[str, Any] | None = None) -> DestinationHandle:

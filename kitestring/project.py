@@ -307,7 +307,7 @@ class Project:
 
     def source(self, name: str) -> SourceHandle:
         """A source of the file."""
-        return library.source(*self.config("source", name))
+        return library.source(*self.config("source", name), folder=self.home)
 
     def destination(self, name: str) -> DestinationHandle:
         """A destination of the file."""

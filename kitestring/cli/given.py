@@ -87,7 +87,7 @@ class Given:
         """A source of the project, or a connector of this name with the configuration of the flags."""
         from kitestring import library
 
-        handle = library.source(*self.named("source", name, config))
+        handle = library.source(*self.named("source", name, config), folder=self.home)
         self.secrets.add(handle.secrets())
         return handle
 

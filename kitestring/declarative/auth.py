@@ -150,6 +150,8 @@ class Token:
         self.refresh: str | None = None
         """The refresh token that is good now, where each can be used once."""
         self.expires: datetime | None = None
+        self.key: str | None = None
+        """The name of the credential for a `CredentialStore`: that of its first refresh token."""
 
     @property
     def good(self) -> bool:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kitestring import json_codec
+from kitestring.credentials import CredentialStore
 from kitestring.declarative import field, moment
-from kitestring.declarative.auth import Home, Renewed, Token, known_as
+from kitestring.declarative.auth import Home, Renewed, Token, digest_of, known_as
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import RequestOption
 from kitestring.errors import AuthError, ConfigError
@@ -24,7 +25,8 @@ class OAuthAuthenticator(Renewed):
     """A bearer token from a token endpoint (RFC 6749), or the access token of the configuration where there is none.
 
     With `refresh_token_updater` each refresh gives a new refresh token: both tokens and the expiry are written into
-    the configuration, and `on_config` is told.
+    the configuration and kept, before the new token is used. One process renews at a time, and takes over what another
+    has renewed. An access token without a refresh token is used until the API refuses it.
     """
 
     def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
@@ -82,15 +84,21 @@ class OAuthAuthenticator(Renewed):
         if not token:
             return
         own = self._own
-        if not self._value("token_refresh_endpoint"):
+        if expiry and self._value("token_refresh_endpoint"):
+            own.text, own.until = str(token), time.monotonic() + self._left_s(expiry)
+        elif not self._value("token_refresh_endpoint") or not self._renewable():
             own.text, own.until = str(token), float("inf")
-        elif expiry:
-            try:
-                left = (self._moment(str(expiry)) - moment.now()).total_seconds()
-            except ValueError as error:
-                raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
-            own.text, own.until = str(token), time.monotonic() + left
         self.secrets = (str(token),)
+
+    def _renewable(self) -> bool:
+        """Whether there is something to renew the access token with."""
+        return self._value("grant_type") != "refresh_token" or not self._single_use or bool(self._refresh_token())
+
+    def _left_s(self, expiry: Any) -> float:
+        try:
+            return (self._moment(str(expiry)) - moment.now()).total_seconds()
+        except ValueError as error:
+            raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
 
     def identity(self) -> tuple[Any, ...] | None:
         if not self._value("token_refresh_endpoint") or self._assertion is not None:
@@ -110,6 +118,39 @@ class OAuthAuthenticator(Renewed):
             return field.get(self._node.config, self._updater["refresh_token"])
         return self._value("refresh_token") or None
 
+    def _renew(self) -> None:
+        store: CredentialStore | None = self._node.setting.values.get("credentials")
+        if not self._single_use or store is None:
+            super()._renew()
+            return
+        key = self._kept_as()
+        with store.renewing(key) as kept:
+            if kept is not None and self._taken_over(kept):
+                return
+            super()._renew()
+            self._learn(self.held)
+
+    def _kept_as(self) -> str:
+        """The name of this credential for the store: that of its first refresh token, whatever came of it."""
+        held = self.held
+        if held.key is None:
+            held.key = digest_of(self.identity() or ("profile", self._connection.base_url))
+        return held.key
+
+    def _taken_over(self, kept: Mapping[str, Any]) -> bool:
+        """Use what another process has renewed; False where that is what is used already, or has ended as well."""
+        held = self.held
+        refresh, token = (field.get(kept, self._updater[name]) for name in ("refresh_token", "access_token"))
+        if not refresh or not token or str(refresh) == (held.refresh or self._refresh_token()):
+            return False
+        expiry = field.get(kept, self._updater["expiry"])
+        seconds = self._left_s(expiry) if expiry else 0.0
+        held.text, held.refresh, held.until = str(token), str(refresh), time.monotonic() + seconds
+        held.expires = moment.now() + timedelta(seconds=seconds)
+        self._connection.hide(held.refresh)
+        self._learn(held)
+        return held.good
+
     def _learn(self, held: Token) -> None:
         """Also of what another authenticator got: a refresh token that is used up is in no configuration."""
         if held.text and held.text not in self.secrets:
@@ -119,16 +160,21 @@ class OAuthAuthenticator(Renewed):
         if not self._single_use or held.refresh is None or held.text is None:
             return
         if held.text != field.get(config, self._updater["access_token"]):
-            field.put(config, self._updater["access_token"], held.text)
-            field.put(config, self._updater["refresh_token"], held.refresh)
+            self._kept_as()  # before the refresh token changes
+            changed: dict[str, Any] = {}
+            expiry = held.expires.isoformat() if held.expires else ""
+            for name, value in (("access_token", held.text), ("refresh_token", held.refresh), ("expiry", expiry)):
+                field.put(config, self._updater[name], value)
+                field.put(changed, self._updater[name], value)
             self._connection.hide(held.refresh)
-            field.put(config, self._updater["expiry"], held.expires.isoformat() if held.expires else "")
             identity = self.identity()
             if identity is not None:
                 known_as(identity, held)
-            changed = self._node.setting.values.get("on_config")
-            if changed is not None:
-                changed(config)
+            store: CredentialStore | None = self._node.setting.values.get("credentials")
+            if store is not None:
+                options = self._node.setting.values.get("options", frozenset())
+                whole = {name: value for name, value in config.items() if name not in options}
+                store.keep(self._kept_as(), changed, whole)
 
     def _value(self, key: str) -> str:
         return str(self._text[key]({}))

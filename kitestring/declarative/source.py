@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
+from kitestring.credentials import CredentialStore, ReportedCredentials
 from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.cursor import AIRBYTE
@@ -128,6 +129,8 @@ class DeclarativeSource(Source):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
         jobs = root.integer("max_concurrent_async_job_count", 1) or 1
         self._setting.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
+        # A manifest chooses where a new token is kept: not in the place of an option of ours.
+        self._setting.values["options"] = frozenset(name for name in OWN if name not in (form.get("properties") or {}))
         self._setting.values[FILTERED_SIZE] = ours.get(FILTERED_SIZE) is True
         self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
@@ -150,9 +153,10 @@ class DeclarativeSource(Source):
 
     def on_config(self, told: Callable[[dict[str, Any]], None]) -> None:
         """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
-        own = {name for name in OWN if name not in (self._form().get("properties") or {})}
-        # A manifest chooses where a new token is kept: not in the place of an option of ours.
-        self._setting.values["on_config"] = lambda new: told({k: v for k, v in new.items() if k not in own})
+        self.keep_credentials(ReportedCredentials(told))
+
+    def keep_credentials(self, store: CredentialStore) -> None:
+        self._setting.values["credentials"] = store
 
     def like_airbyte(self) -> None:
         """Have the states that Airbyte's engine has: a platform may go on with it tomorrow."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from kitestring.credentials import locked
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import JsonError, dumps, dumps_text, loads
 from kitestring.types import State
@@ -197,17 +198,8 @@ def file_lock(beside: Path, connection: str) -> Iterator[None]:
     except OSError as error:
         raise unusable(path, error) from error
     with file:
-        try:
-            if os.name == "nt":  # pragma: no cover
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise busy(connection) from None
+        if not locked(file.fileno()):
+            raise busy(connection)
         yield
 
 

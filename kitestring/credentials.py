@@ -1,0 +1,139 @@
+"""Where renewed credentials are kept, and which process may renew them now.
+
+A refresh token that is good once ends with its use: whoever renews it keeps the new pair before anything uses it, and
+no second process renews at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from kitestring.errors import ConfigError, TransientError
+
+log = logging.getLogger("kitestring.credentials")
+
+LONGEST_WAIT_S = 120.0
+"""How long another process may renew: a token request with its retries takes no longer."""
+POLL_S = 0.1
+
+
+class CredentialStore(Protocol):
+    """Keeps what a renewal changes of a configuration."""
+
+    def renewing(self, key: str) -> contextlib.AbstractContextManager[Mapping[str, Any] | None]:
+        """Entered by one process at a time for each `key`, which stands for one credential.
+
+        Yields the configuration with what was kept last, or None where nothing was kept. `ConfigError` where nothing
+        could be kept, `TransientError` where another process renews for too long.
+        """
+        ...
+
+    def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Keep what changed, durably. `changed` has only that, `config` is the whole configuration."""
+        ...
+
+
+@runtime_checkable
+class RenewsCredentials(Protocol):
+    """A source that renews its credentials itself."""
+
+    def keep_credentials(self, store: CredentialStore) -> None:
+        """Have renewed credentials kept there."""
+        ...
+
+
+class ReportedCredentials:
+    """Gives each new configuration to `report`: somebody else keeps it and sees to it that one process renews."""
+
+    def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
+        self._report = report
+
+    def renewing(self, key: str) -> contextlib.AbstractContextManager[Mapping[str, Any] | None]:
+        return contextlib.nullcontext()
+
+    def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        self._report(dict(config))
+
+
+class CredentialFiles:
+    """Renewed credentials as files that only their owner reads: `KEY.json` in a folder, with a lock file beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def renewing(self, key: str) -> Iterator[Mapping[str, Any] | None]:
+        path = self.folder / f"{key}.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.folder / ".gitignore").write_text("*\n")
+            file = os.fdopen(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "a+")
+        except OSError as error:
+            raise unusable(self.folder, error) from error
+        with file:
+            waited_until = time.monotonic() + LONGEST_WAIT_S
+            while not locked(file.fileno()):
+                if time.monotonic() > waited_until:
+                    raise TransientError(
+                        f"another process has been renewing these credentials for {LONGEST_WAIT_S:.0f} s",
+                        hint="Look whether another sync of this source hangs.",
+                    )
+                time.sleep(POLL_S)
+            yield self._kept(path)
+
+    def _kept(self, path: Path) -> Mapping[str, Any] | None:
+        try:
+            kept = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"the renewed credentials in {path} cannot be read: {error}",
+                hint="Delete the file and authorise the source again.",
+            ) from error
+        return kept if isinstance(kept, dict) else None
+
+    def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        path = self.folder / f"{key}.json"
+        draft = path.with_name(f".{key}.{os.getpid()}.tmp")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(changed, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise unusable(self.folder, error) from error
+        log.info("kept renewed credentials", extra={"path": str(path)})
+
+
+def unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"renewed credentials cannot be kept in {folder}: {error.strerror or error}",
+        hint="A refresh token may be good only once: make the folder writable, or set KITESTRING_HOME.",
+    )
+
+
+def locked(descriptor: int) -> bool:
+    """Whether this process has the lock of a file now. The system frees it when the process ends, however it ends."""
+    try:
+        if os.name == "nt":  # pragma: no cover
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

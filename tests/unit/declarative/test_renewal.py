@@ -1,0 +1,159 @@
+"""Renewing a token whose refresh token is good once: kept before it is used, by one process at a time."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import Api, Open, manifest, stream, sync
+
+from kitestring.credentials import CredentialFiles
+from kitestring.declarative.source import DeclarativeSource
+from kitestring.errors import AuthError, ConfigError
+
+
+class Vendor:
+    """A vendor whose refresh ends the old pair at once. `spent` counts the calls with an old refresh token."""
+
+    def __init__(self, api: Api, seconds: int | None = 3600) -> None:
+        self.number, self.seconds, self.spent = 0, seconds, 0
+        self.refreshes: list[str] = []
+        api.answers.update({"/token": self.token, "/things": self.things})
+
+    def token(self, call: Any) -> Any:
+        given = call.form["refresh_token"]
+        self.refreshes.append(given)
+        if given != f"r{self.number}":
+            self.spent += 1
+            return 401, {"error": "invalid_grant"}
+        self.number += 1
+        return {"access_token": f"a{self.number}", "refresh_token": f"r{self.number}", "expires_in": self.seconds}
+
+    def things(self, call: Any) -> Any:
+        if call.headers["authorization"] != f"Bearer a{self.number}":
+            return 401, {}
+        return {"data": [{"id": 1}]}
+
+
+def signed(url: str) -> dict[str, Any]:
+    return {
+        "authenticator": {
+            "type": "OAuthAuthenticator",
+            "client_id": "i",
+            "client_secret": "s",
+            "token_refresh_endpoint": f"{url}/token",
+            "refresh_token_updater": {},
+        }
+    }
+
+
+def credentials(**more: str) -> dict[str, Any]:
+    return {"credentials": {"refresh_token": "r0", **more}}
+
+
+def read_once(url: str, folder: Path) -> int:
+    """How many records a process reads that knows only the first refresh token and the folder."""
+    source = DeclarativeSource.of(manifest(stream(url=url, requester=signed(url))), credentials())
+    source.keep_credentials(CredentialFiles(folder))
+    with closing(source):
+        return len(sync(source).records)
+
+
+def test_a_later_process_goes_on_with_the_pair_that_an_earlier_one_kept(api: Api, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    for _ in range(3):
+        assert read_once(api.url, tmp_path / "credentials") == 1
+        gc.collect()
+    assert (vendor.refreshes, vendor.spent) == (["r0"], 0)
+    (file,) = (tmp_path / "credentials").glob("*.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text())["credentials"]["refresh_token"] == "r1"
+
+
+def test_a_kept_pair_that_has_ended_is_renewed_with_its_own_refresh_token(api: Api, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    read_once(api.url, tmp_path)
+    gc.collect()
+    (file,) = tmp_path.glob("*.json")
+    kept = json.loads(file.read_text())
+    kept["credentials"]["token_expiry_date"] = "2020-01-01T00:00:00Z"
+    file.write_text(json.dumps(kept))
+    assert read_once(api.url, tmp_path) == 1
+    assert (vendor.refreshes, vendor.spent) == (["r0", "r1"], 0)
+
+
+def test_processes_never_renew_at_once(api: Api, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    reading = Path(__file__)
+    code = f"import test_renewal, pathlib; print(test_renewal.read_once({api.url!r}, pathlib.Path({str(tmp_path)!r})))"
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=reading.parent, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [child.communicate(timeout=60)[0].strip() for child in children] == ["1", "1", "1"]
+    assert (vendor.refreshes, vendor.spent) == (["r0"], 0)
+
+
+def test_nothing_is_renewed_where_it_could_not_be_kept(api: Api, open_source: Open, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    (tmp_path / "file").write_text("")
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=credentials())
+    source.keep_credentials(CredentialFiles(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="cannot be kept"):
+        sync(source)
+    assert vendor.refreshes == []
+
+
+def test_the_pair_is_kept_before_the_new_token_is_used(api: Api, open_source: Open, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    seen: list[list[str]] = []
+
+    def things(call: Any) -> Any:
+        seen.append([json.loads(path.read_text())["credentials"]["access_token"] for path in tmp_path.glob("*.json")])
+        return vendor.things(call)
+
+    api.answers["/things"] = things
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=credentials())
+    source.keep_credentials(CredentialFiles(tmp_path))
+    sync(source)
+    assert seen == [["a1"]]
+
+
+def test_an_access_token_without_a_refresh_token_is_used_until_it_is_refused(api: Api, open_source: Open) -> None:
+    vendor = Vendor(api)
+    config = {"credentials": {"access_token": "a0"}}
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=config)
+    assert len(sync(source).records) == 1
+    vendor.number = 1
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=config)
+    with pytest.raises(AuthError, match="there is no refresh token"):
+        sync(source)
+    assert vendor.refreshes == []
+
+
+def test_a_token_that_is_refused_before_its_time_is_renewed_once(api: Api, open_source: Open, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    config = credentials(access_token="ended", token_expiry_date="2099-01-01T00:00:00Z")
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=config)
+    source.keep_credentials(CredentialFiles(tmp_path))
+    assert len(sync(source).records) == 1
+    assert vendor.refreshes == ["r0"]
+
+
+def test_a_kept_file_that_is_broken_is_an_error_that_names_it(api: Api, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    read_once(api.url, tmp_path)
+    gc.collect()
+    (file,) = tmp_path.glob("*.json")
+    os.truncate(file, 5)
+    with pytest.raises(ConfigError, match=f"{file.name} cannot be read"):
+        read_once(api.url, tmp_path)
+    assert vendor.refreshes == ["r0"]
