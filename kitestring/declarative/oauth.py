@@ -193,15 +193,20 @@ class OAuthAuthenticator(Renewed):
         endpoint = self._connection.moved(endpoint, self._home() if self._connection.base_url else "")
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
+        as_json = any(k.lower() == "content-type" and "json" in v.lower() for k, v in headers.items())
+        # A vendor's refusal may repeat what it was sent.
+        secret, refresh = self._value("client_secret"), self.held.refresh or self._refresh_token()
+        self._connection.hide(*(str(text) for text in (secret, refresh) if text))
         try:
             response = self._connection.session().request(
                 "POST",
                 endpoint,
                 headers=headers,
-                params=payload if self._in_query else None,
-                form=None if self._in_query else payload,
                 policy=self,
                 verify=lambda answer: answer.json(),
+                params=payload if self._in_query else None,
+                json=payload if as_json and not self._in_query else None,
+                form=None if as_json or self._in_query else payload,
             )
         except ConfigError as error:
             if error.fields.get("status") in (400, 404, 422):
@@ -226,14 +231,18 @@ class OAuthAuthenticator(Renewed):
 
     def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
         """The policy of the token request: what the manifest calls a refused refresh token is not tried again."""
-        if response is not None and response.status in self._refused_by and self._refusal_key:
+        if response is not None and 400 <= response.status < 500:
             try:
-                said = response.json()
+                page = response.json()
             except UnreadableError:
-                said = None
-            if isinstance(said, Mapping) and said.get(self._refusal_key) in self._refusals:
-                refused = f"{response.shown} refused the refresh token ({said[self._refusal_key]})"
-                return Raise(AuthError(refused, hint="Authorise this source again.", status=response.status))
+                page = None
+            if isinstance(page, Mapping):
+                if response.status in self._refused_by and page.get(self._refusal_key) in self._refusals:
+                    refused = f"{response.shown} refused the refresh token ({page[self._refusal_key]})"
+                    return Raise(AuthError(refused, hint="Authorise this source again.", status=response.status))
+                refusal = refusal_of(response, page)
+                if refusal is not None:
+                    return Raise(refusal)
         return Retries().judge(attempt, response, error)
 
     def _payload(self) -> dict[str, Any]:
@@ -266,6 +275,38 @@ class OAuthAuthenticator(Renewed):
 
     def refresh(self, response: Any) -> bool:
         return bool(self._value("token_refresh_endpoint")) and super().refresh(response)
+
+
+REFUSALS = {
+    "invalid_client": (
+        "does not accept the OAuth client: it is unknown, was deleted, or its secret was changed",
+        "Check client_id and client_secret in the configuration against the client at the vendor.",
+    ),
+    "unauthorized_client": (
+        "does not allow this OAuth client to get a token in this way",
+        "Allow it in the client's settings at the vendor, or make a client of the kind that it asks for.",
+    ),
+    "invalid_scope": (
+        "does not give this OAuth client the scopes that were asked for",
+        "Allow these scopes in the client's settings at the vendor, or ask for others in the configuration.",
+    ),
+    "invalid_grant": (
+        "does not accept what the token is asked with: a refresh token that was used, has expired or was revoked",
+        "Authorise this source again.",
+    ),
+}
+"""What a token endpoint says (RFC 6749, 5.2), and what to do."""
+
+
+def refusal_of(response: Any, page: Mapping[str, Any]) -> AuthError | None:
+    """The error for an answer in the standard's words; None for one in others."""
+    code = page.get("error")
+    if not isinstance(code, str) or code not in REFUSALS:
+        return None
+    reason, hint = REFUSALS[code]
+    detail = page.get("error_description")
+    more = f": {detail}" if isinstance(detail, str) and detail else ""
+    return AuthError(f"{response.shown} {reason} ({code}{more})", hint=hint, status=response.status)
 
 
 def found_in(node: Any, name: str, depth: int = 0) -> Any:

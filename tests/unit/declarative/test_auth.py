@@ -271,7 +271,12 @@ def test_an_access_token_without_an_endpoint_is_used_until_it_is_refused(api: Ap
 @pytest.mark.parametrize(
     ("answer", "fact"),
     [
-        ((400, {"error": "invalid_grant"}), "refused the credentials.*invalid_grant"),
+        ((400, {"error": "invalid_grant"}), "does not accept what the token is asked with.*invalid_grant"),
+        ((401, {"error": "invalid_client"}), "OAuth client: it is unknown, was deleted, or its secret was changed"),
+        ((400, {"error": "invalid_scope", "error_description": "no write"}), r"scopes .*\(invalid_scope: no write\)"),
+        ((400, {"error": "invalid_client", "error_description": "hush-hush"}), "invalid_client"),
+        ((400, {"error": {"code": 7}}), "refused the credentials"),
+        ((422, ["no object"]), "refused the credentials"),
         ({"nothing": 1}, "gave no access_token"),
         ({"access_token": "a", "expires_in": "soon"}, "expires in 'soon'"),
     ],
@@ -283,6 +288,16 @@ def test_a_token_endpoint_that_refuses_is_told_without_secrets(
     with pytest.raises((AuthError, ConfigError), match=fact) as caught:
         read(api, open_source, {**OAUTH, "token_refresh_endpoint": f"{api.url}/token"}, KEYS)
     assert "hush-hush" not in str(caught.value)
+
+
+def test_a_token_request_is_json_where_the_manifest_says_so(api: Api, open_source: Open) -> None:
+    api.answers.update({"/token": {"access_token": "a"}, "/things": PAGE})
+    headers = {"refresh_request_headers": {"content-type": "application/json; charset=utf-8"}}
+    call = read(api, open_source, {**OAUTH, **headers, "token_refresh_endpoint": f"{api.url}/token"}, KEYS)
+    assert call.headers["authorization"] == "Bearer a"
+    (asked,) = [c for c in api.calls if c.path == "/token"]
+    assert json.loads(asked.body)["grant_type"] == "refresh_token"
+    assert asked.headers["content-type"].startswith("application/json")
 
 
 def test_a_missing_refresh_token_is_told(api: Api, open_source: Open) -> None:
