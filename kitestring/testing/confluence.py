@@ -5,27 +5,31 @@ Facts: developer.atlassian.com/cloud/confluence/rest/v2 (cursor paging by relati
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from kitestring.testing.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 
 Json = dict[str, Any]
-EMAIL, TOKEN = "agent@larkspur.example", "confluence-token"
 COLLECTIONS = ("pages", "blogposts", "footer-comments", "inline-comments", "spaces")
 
 
-class ConfluenceStandIn(StandIn):
+class ConfluenceStandIn(AtlassianStandIn):
     """`server.config` opens it. A change moves `now` on by a day; trashing changes nothing but the status."""
 
     name: ClassVar[str] = "confluence"
+    product: ClassVar[str] = "confluence"
+    site_key: ClassVar[str] = "confluence-token"
 
-    def __init__(self, *, pages: int = 40, page: int = 15, strangers: bool = False, **more: Any) -> None:
+    def __init__(self, *, pages: int = 40, page: int = 15, **more: Any) -> None:
         super().__init__(**more)
-        self.page, self.strangers = page, strangers
+        self.page = page
+        self.links: Json | None = {}
+        """What `_links` of a page holds in place of what is true; None for a page without them."""
         self.now = BEGIN
         self.rows: dict[str, list[Json]] = {name: [] for name in COLLECTIONS}
         self.rows["spaces"] = [{"id": str(n), "key": f"S{n}", "name": f"Space {n}", "type": "global",
@@ -43,7 +47,12 @@ class ConfluenceStandIn(StandIn):
 
     @property
     def config(self) -> Json:
-        return {"domain_name": "larkspur.atlassian.net", "email": EMAIL, "api_token": TOKEN, "base_url": self.url}
+        return {"domain_name": SITE, "email": EMAIL, "api_token": self.site_key, "base_url": self.url}
+
+    @property
+    def scoped(self) -> Json:
+        """For credentials that open the gateway only."""
+        return {"domain_name": SITE, "cloud_id": CLOUD_ID, "base_url": self.url}
 
     def add(self, collection: str, title: str, text: str, **fields: Any) -> Json:
         self.now += 86_400
@@ -63,13 +72,8 @@ class ConfluenceStandIn(StandIn):
     def _time(self) -> str:
         return iso(self.now).replace("Z", ".000Z")
 
-    def authorize(self, call: Call) -> Answer | None:
-        given = call.headers.get("authorization", "")
-        if given == "Basic " + b64encode(f"{EMAIL}:{TOKEN}".encode()).decode():
-            return None
-        if self.strangers:
-            return Answer(200, {"results": [], "_links": {}}, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
-        return self.refuse(401, "Unauthorized; scope does not match")
+    def as_stranger(self) -> Answer:
+        return Answer(200, {"results": [], "_links": {}}, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"errors": [{"status": status, "code": "ERROR", "title": message, "detail": None}]})
@@ -84,13 +88,27 @@ class ConfluenceStandIn(StandIn):
             rows = [row for row in rows if row["status"] == wanted]
         if call.param("sort") == "-modified-date":
             rows = sorted(rows, key=lambda row: row["version"]["createdAt"], reverse=True)
-        start = int(call.param("cursor", "at-0").removeprefix("at-"))
+        try:
+            start = place_of(call.param("cursor")) if "cursor" in call.params else 0
+        except ValueError:
+            return self.refuse(400, "Invalid cursor")
         end = start + min(self.page, int(call.param("limit", "25")))
         links = {"base": f"{self.url}/wiki"}
         if end < len(rows):
-            query = urlencode({**{k: v[-1] for k, v in call.params.items()}, "cursor": f"at-{end}"})
-            links["next"] = f"{call.path}?{query}"
+            query = urlencode({**{k: v[-1] for k, v in call.params.items()}, "cursor": cursor_at(end)})
+            links["next"] = f"/wiki/api/v2/{collection}?{query}"
         page = rows[start:end]
         if call.param("body-format") != "storage":
             page = [{k: v for k, v in row.items() if k != "body"} for row in page]
-        return {"results": page, "_links": links}
+        if self.links is None:
+            return {"results": page}
+        return {"results": page, "_links": {**links, **self.links}}
+
+
+def cursor_at(place: int) -> str:
+    """As Confluence's: base64 with all of its characters, which links write escaped."""
+    return b64encode(f"\xfb\xff>{place}".encode("latin-1")).decode()
+
+
+def place_of(cursor: str) -> int:
+    return int(b64decode(cursor, validate=True).decode("latin-1").partition(">")[2])

@@ -10,12 +10,12 @@ import re
 from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
+from kitestring.testing.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
 from kitestring.testing.help_desk.objects import BEGIN, iso, seconds_of
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 
 Json = dict[str, Any]
-EMAIL, TOKEN = "agent@larkspur.example", "jira-token"
 HOUR = 3600
 
 
@@ -33,14 +33,16 @@ def document(text: str) -> Json:
     return {"type": "doc", "version": 1, "content": [paragraph]}
 
 
-class JiraStandIn(StandIn):
+class JiraStandIn(AtlassianStandIn):
     """`server.config` opens it. `now` moves on with each change, and every change of an issue moves its `updated`."""
 
     name: ClassVar[str] = "jira"
+    product: ClassVar[str] = "jira"
+    site_key: ClassVar[str] = "jira-token"
 
-    def __init__(self, *, issues: int = 130, page: int = 50, strangers: bool = False, **more: Any) -> None:
+    def __init__(self, *, issues: int = 130, page: int = 50, **more: Any) -> None:
         super().__init__(**more)
-        self.page, self.strangers = page, strangers
+        self.page = page
         self.now = BEGIN
         self.projects = [self._project(1, "WEB"), self._project(2, "API")]
         self.issues: dict[str, Json] = {}
@@ -57,7 +59,12 @@ class JiraStandIn(StandIn):
 
     @property
     def config(self) -> Json:
-        return {"domain": "larkspur.atlassian.net", "email": EMAIL, "api_token": TOKEN, "base_url": self.url}
+        return {"domain": SITE, "email": EMAIL, "api_token": self.site_key, "base_url": self.url}
+
+    @property
+    def scoped(self) -> Json:
+        """For credentials that open the gateway only."""
+        return {"domain": SITE, "cloud_id": CLOUD_ID, "base_url": self.url}
 
     def add_issue(self, project: str, summary: str, text: str) -> Json:
         self.now += HOUR
@@ -87,14 +94,9 @@ class JiraStandIn(StandIn):
         return {"id": str(n), "key": key, "name": f"Larkspur {key}", "description": "", "self": "", "lead": person(n),
                 "projectTypeKey": "software", "simplified": False, "style": "classic", "isPrivate": False}  # fmt: skip
 
-    def authorize(self, call: Call) -> Answer | None:
-        given = call.headers.get("authorization", "")
-        if given == "Basic " + b64encode(f"{EMAIL}:{TOKEN}".encode()).decode():
-            return None
-        if self.strangers:
-            empty = {"issues": [], "values": [], "startAt": 0, "maxResults": 50, "total": 0, "isLast": True}
-            return Answer(200, empty, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
-        return self.refuse(401, "Client must be authenticated to access this resource.")
+    def as_stranger(self) -> Answer:
+        empty = {"issues": [], "values": [], "startAt": 0, "maxResults": 50, "total": 0, "isLast": True}
+        return Answer(200, empty, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"errorMessages": [message], "errors": {}})

@@ -4,7 +4,7 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.stand_in import Faults
@@ -74,6 +74,13 @@ def test_limits_cost_time_but_no_record():
     with ConfluenceStandIn(page=4, faults=Faults(seed=5, rate_limit=0.3, retry_after_s=0)) as server:
         assert len(read(source("confluence", server.config), "pages")[0]) == 40
         assert 429 in {call.status for call in server.requests}
+
+
+def test_a_page_without_links_and_a_next_address_without_a_cursor_are_errors_and_no_last_page(server, confluence):
+    for links in (None, {"next": "/wiki/api/v2/pages?start=15"}):
+        server.links = links
+        with pytest.raises(KitestringError):
+            read(confluence, "pages")
 
 
 def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
