@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from kitestring.declarative import moment
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.listing import LISTED
 from kitestring.declarative.moment import DateFormat, Duration, parse_duration
 from kitestring.declarative.option import Options, RequestOption
 from kitestring.declarative.slice import Slice
@@ -70,6 +71,11 @@ class Cursor(Generic[Value]):
         self.feed = node.flag("is_data_feed")
         self.client_side = node.flag("is_client_side_incremental")
         self.whole_stream = node.flag("global_substream_cursor")
+        self.listed = node.flag("passes_newly_listed")
+        if self.listed and (not self.client_side or self.whole_stream or node.get("step")):
+            raise node.wrong(
+                "needs `is_client_side_incremental`, and no `step` or `global_substream_cursor`", "passes_newly_listed"
+            )
 
     def parse(self, value: Any) -> Value:
         """A cursor value; ValueError where it is none."""
@@ -125,6 +131,7 @@ class Cursor(Generic[Value]):
         else:
             legacy = dict(state)
         legacy.pop(KNOWN, None)
+        legacy.pop(LISTED, None)
         saved = believed(self.saved(state[self.field]), most) if state.get(self.field) is not None else None
         since = saved if saved is not None and saved >= self.start else self.start
         return Progress(since, [Stretch(self.start, since, since)], legacy)

@@ -59,6 +59,7 @@ class SimpleRetriever:
         schema: Any = None,
         cached: bool = False,
         keys: Collection[str] = (),
+        seen: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
         self.node, self.name, self.cursor = node, name, cursor
@@ -71,6 +72,7 @@ class SimpleRetriever:
             transformations=transformations,
             transform_first=bool(cursor is not None and cursor.client_side),
             schema=schema,
+            seen=seen,
         )
         self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached)
         self._paginator: Any = node.child("paginator") or NoPagination()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kitestring.declarative.extractor import Extractor
@@ -33,8 +33,11 @@ class RecordSelector:
         transformations: list[Any] | None = None,
         transform_first: bool = False,
         schema: Callable[[], Any] | None = None,
+        seen: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """`seen`: what templates see beside the record and its slice."""
+        self._seen = seen or {}
         self._extractor: Extractor = node.needed_child("extractor", "DpathExtractor")
         found = node.child("record_filter", "RecordFilter")
         self._condition = found.condition if found is not None else None
@@ -71,7 +74,7 @@ class RecordSelector:
 
             self._normalize = normalizer(self._schema())
         records: list[Record] = []
-        context: dict[str, Any] = {"record": None, "stream_slice": part, "next_page_token": token}
+        context: dict[str, Any] = {**self._seen, "record": None, "stream_slice": part, "next_page_token": token}
         for record in values:
             context["record"] = record
             try:

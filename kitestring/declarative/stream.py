@@ -15,6 +15,8 @@ from kitestring.declarative.cursor import KNOWN
 from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
 from kitestring.declarative.highest import Highest, joined, since
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.listing import LISTED, Listing
+from kitestring.declarative.lookup import finder
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
@@ -33,6 +35,8 @@ NOTHING = "If this is how the API says that there is nothing, let the manifest's
 DOUBTED = "doubted"
 """Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
 sync reads it again."""
+OWN = "doubted_own"
+"""Marks a run with a slice of its own that may be incomplete: the parents must give it once more."""
 PARENTS = "parents"
 """Marks a note about all slices: pages of the parents may be incomplete."""
 
@@ -67,6 +71,7 @@ class DeclarativeStream:
             schema=self.schema,
             cached=cached,
             keys=keys_of(node, self.cursor),
+            seen=finder(node.children("lookups", "Lookup")),
         )
         self.router = self.retriever.router
         self.routed = not isinstance(self.router, Single)
@@ -201,6 +206,9 @@ class DeclarativeStream:
         wanted = None
         if cursor.feed or cursor.client_side:
             wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since, most_of(piece.began))))
+        listing = Listing(self.name, primary_key(self.node), piece.since) if cursor.listed else None
+        if listing is not None and wanted is not None:
+            wanted = listing.passing(wanted, cursor.judge(cursor.start))
         highest = self._highest(piece, digests)
         doubted, told = False, 0
         for page in self.retriever.pages(piece.part, wanted):
@@ -214,7 +222,8 @@ class DeclarativeStream:
         rest = {**self._note(piece), **({DOUBTED: True} if doubted else {})}
 
         def without(rejected: Sequence[Record]) -> State:
-            return {CLOSED: {**rest, **highest.note(rejected, moves)}}
+            listed = listing.note(rejected) if listing is not None and not doubted else {}
+            return {CLOSED: {**rest, **highest.note(rejected, moves), **listed}}
 
         yield Checkpoint(without(()), without=without)
 
@@ -233,7 +242,7 @@ class DeclarativeStream:
         return {
             "partition": piece.part.partition if self.routed else None,
             "bounds": dict(piece.part.cursor_slice),
-            "since": {name: value for name, value in piece.since.items() if name != KNOWN},
+            "since": {name: value for name, value in piece.since.items() if name not in (KNOWN, LISTED)},
             "began": piece.began,
         }
 
@@ -308,6 +317,7 @@ class DeclarativeStream:
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
         if note.get(DOUBTED):
             run[DOUBTED] = True
+            run[OWN] = run.get(OWN, False) or PARENTS not in note
         if PARENTS in note:
             return {**found, RUN: run}
         states = list(found.get("states") or ())
@@ -334,7 +344,8 @@ class DeclarativeStream:
         running: State = cursor.running(cursor.add(progress, stretch))
         # What was known before comes with every note, as far as it is still needed.
         known = joined(state.get(KNOWN) or {} if "state_type" in state else {}, note.get("known") or {})
-        return {**running, KNOWN: known} if known else running
+        listed = note[LISTED] if LISTED in note else state.get(LISTED)
+        return {**running, **({KNOWN: known} if known else {}), **({} if listed is None else {LISTED: listed})}
 
     def _ended(self, state: Mapping[str, Any]) -> State:
         """One cursor's state when all its slices were read."""
@@ -342,7 +353,8 @@ class DeclarativeStream:
         progress = cursor.progress(state)
         ended: State = cursor.final(progress)
         known = since(cursor, state.get(KNOWN) or {}, cursor.again(cursor.saved(ended[cursor.field])))
-        return {**ended, KNOWN: known} if known else ended
+        listed = state.get(LISTED)
+        return {**ended, **({KNOWN: known} if known else {}), **({} if listed is None else {LISTED: listed})}
 
     def _places_in(self, states: list[Any]) -> dict[str, int]:
         """Where each partition's entry stands. Kept from one merge to the next: a state may have 10,000 entries."""
@@ -383,7 +395,9 @@ class DeclarativeStream:
                 final["state"] = {**final["state"], **({KNOWN: left} if left else {})}
         final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
         if self.router.keeps:
-            final["parent_state"] = dict(parents) if parents is not None else found.get("parent_state", {})
+            # A parent that moved on would never again list the partition that could not be read.
+            stays = parents is None or bool(run.get(OWN))
+            final["parent_state"] = found.get("parent_state", {}) if stays else dict(parents or {})
         return final
 
 

@@ -125,3 +125,27 @@ def test_a_parents_partition_that_is_gone_keeps_the_children_of_the_others(api: 
     result, ids = synced(open_source(child), states, destination=destination)
     assert result.ok, result.as_dict()
     assert 12 in ids
+
+
+def test_a_child_that_could_not_be_read_comes_again_although_its_parent_is_as_it_was(
+    api: Api, open_source: Open
+) -> None:
+    changes = {**cursor(), "is_client_side_incremental": True}
+    parents = {**stream(url=api.url, path="/parents", incremental_sync=changes), "name": "parents"}
+    parent = {"type": "ParentStreamConfig", "stream": parents, "parent_key": "id", "partition_field": "parent"}
+    router = {"type": "SubstreamPartitionRouter", "parent_stream_configs": [{**parent, "incremental_dependency": True}]}
+    child = stream(
+        url=api.url,
+        path="/parents/{{ stream_slice['parent'] }}",
+        retriever={"partition_router": router},
+        incremental_sync={**cursor(), "global_substream_cursor": True},
+    )
+    api.answers["/parents"] = {"data": [row for number in (1, 2, 3) for row in page(number)["data"]]}
+    api.answers.update({"/parents/1": page(1), "/parents/2": (404, {}), "/parents/3": page(3)})
+    states, destination = MemoryStates(), MemoryDestination()
+    result, ids = synced(open_source(child), states, destination=destination)
+    assert (result.status, sorted(ids)) == ("suspicious", [1, 3])
+    api.answers["/parents/2"] = page(2)
+    result, ids = synced(open_source(child), states, destination=destination)
+    assert result.ok, result.as_dict()
+    assert 2 in ids

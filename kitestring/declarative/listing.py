@@ -1,0 +1,76 @@
+"""Which records an API listed in the last sync: how one that is listed anew is told, whatever its time."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from kitestring import json_codec
+from kitestring.paths import at
+from kitestring.types import Path, Record
+
+log = logging.getLogger("kitestring.declarative")
+
+LISTED = "kitestring_listed"
+"""The key beside a cursor value under which a state has digests of the records that the API listed."""
+SIZE = 6
+"""Bytes of a digest."""
+MOST_LISTED = 100_000
+
+
+class Listing:
+    """Takes note of the records that one slice lists. `before` is what the state has of the last sync's list; without
+    it nothing counts as listed anew. Not for several threads.
+    """
+
+    def __init__(self, name: str, keys: Sequence[Path], state: Mapping[str, Any]) -> None:
+        self._name, self._keys = name, keys
+        text = state.get(LISTED)
+        self._before = None if text is None else digests_in(str(text))
+        self._seen: set[bytes] = set()
+
+    def passing(self, wanted: Callable[[Record], bool], begun: Callable[[Record], bool]) -> Callable[[Record], bool]:
+        """The filter: records that are `wanted` for their time, and those listed anew that are not before the start."""
+
+        def passes(record: Record) -> bool:
+            digest = self._digest(record)
+            self._seen.add(digest)
+            if wanted(record):
+                return True
+            return self._before is not None and digest not in self._before and begun(record)
+
+        return passes
+
+    def note(self, rejected: Sequence[Record]) -> dict[str, str | None]:
+        """What the state keeps; None where it is too much. A record that was rejected counts as not listed."""
+        digests = self._seen - {self._digest(record) for record in rejected}
+        if len(digests) > MOST_LISTED:
+            log.warning(
+                "stream %s: the API lists %d records, more than the %d that are remembered: one that is listed anew "
+                "with an old time is not noticed",
+                self._name,
+                len(digests),
+                MOST_LISTED,
+                extra={"stream": self._name},
+            )
+            return {LISTED: None}
+        return {LISTED: b64encode(b"".join(sorted(digests))).decode()}
+
+    def _digest(self, record: Record) -> bytes:
+        values = [at(record, path) for path in self._keys]
+        return blake2b(json_codec.dumps(values), digest_size=SIZE).digest()
+
+
+def digests_in(text: str) -> set[bytes] | None:
+    """The digests of a state; None where it was changed by somebody."""
+    try:
+        data = b64decode(text, validate=True)
+    except (Base64Error, ValueError):
+        return None
+    if len(data) % SIZE:
+        return None
+    return {data[place : place + SIZE] for place in range(0, len(data), SIZE)}

@@ -1,0 +1,88 @@
+"""`Lookup`: a table out of another stream, for templates that put names in the place of ids."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kitestring import json_codec
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.errors import AuthError, ConfigError
+
+log = logging.getLogger("kitestring.declarative")
+
+GOOD_FOR_S = 3_600.0
+"""A sync reads a table once; a source that lives longer reads it again."""
+TABLES = "lookup_tables"
+"""The value of a source's setting under which its tables are kept, by what they hold."""
+
+
+class Table:
+    """The values of one lookup, read when the first of them is asked for. For all streams and threads of a source."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.values: dict[str, Any] = {}
+        self.until = 0.0
+
+
+@keyword("Lookup")
+class Lookup:
+    """A table out of all records of another stream: what a template finds for a key."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self.name = str(node.need("name"))
+        self._key = node.path_of("key")
+        self._value = node.needed_text("value", types=(str,))
+        self._stream: Any = node.needed_child("stream", "DeclarativeStream", parent=True)
+        tables = node.setting.values.setdefault(TABLES, {})
+        self._table: Table = tables.setdefault(json_codec.dumps_text(dict(node.values), sort_keys=True), Table())
+
+    def __call__(self, key: Any) -> Any:
+        """The value of a key; an empty text for one that the table does not have."""
+        table = self._table
+        if time.monotonic() >= table.until:
+            with table.lock:
+                if time.monotonic() >= table.until:
+                    table.values = self._read()
+                    table.until = time.monotonic() + GOOD_FOR_S
+        return table.values.get(str(key), "")
+
+    def _read(self) -> dict[str, Any]:
+        """The whole table. One that the credentials may not read is empty, with a warning: names are missing then, and
+        no record is."""
+        values: dict[str, Any] = {}
+        path = [str(part({})) for part in self._key]
+        try:
+            for records, _ in self._stream.everything({}, lambda state: None, []):
+                for record in records:
+                    key = field.get(record, path)
+                    if key is not None:
+                        values[str(key)] = self._value({"record": record})
+        except (ConfigError, AuthError) as error:
+            log.warning(
+                "names of %s are not put in the place of their ids, for the stream %s cannot be read: %s",
+                self.name,
+                self._stream.name,
+                error.message,
+                extra={"stream": self._stream.name},
+            )
+        return values
+
+
+def finder(lookups: list[Lookup]) -> Mapping[str, Any]:
+    """What templates see of lookups: the function `lookup(name, key)`."""
+    if not lookups:
+        return {}
+    by_name = {one.name: one for one in lookups}
+
+    def lookup(name: str, key: Any) -> Any:
+        if name not in by_name:
+            raise ValueError(f"there is no lookup {name!r}, only {', '.join(by_name)}")
+        return by_name[name](key)
+
+    return {"lookup": lookup}
