@@ -40,7 +40,8 @@ class GitLabStandIn(StandIn):
         self.count = 0
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=7200, scope="read_api", client_in=("body",))
         self.groups = {
-            path: {**self._plain(name=path.rpartition("/")[2], full_path=path), "created_at": iso(BEGIN)} for path in GROUPS
+            path: {**self._plain(name=path.rpartition("/")[2], full_path=path), "created_at": iso(BEGIN)}
+            for path in GROUPS
         }
         self.projects: dict[str, Json] = {}
         self.rows: dict[tuple[str, str], list[Json]] = {}
@@ -318,7 +319,9 @@ class GitLabStandIn(StandIn):
 
     def _link(self, call: Call, relation: str, **more: int) -> str:
         path = call.path
-        return f'<{self.url}{path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, **more})}>; rel="{relation}"'
+        return (
+            f'<{self.url}{path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, **more})}>; rel="{relation}"'
+        )
 
 
 def main() -> None:
