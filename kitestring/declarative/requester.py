@@ -35,7 +35,7 @@ class HttpRequester:
         self.node = node
         self.name = name
         self.connection = node.setting.connection
-        self.method = str(node.get("http_method", "GET")).upper()
+        self._method = node.text("http_method", "GET", types=(str,))
         self._url, self._base, self._path = (node.text(part, "") for part in ("url", "url_base", "path"))
         if node.get("url") is None and node.get("url_base") is None:
             raise node.wrong("HttpRequester needs `url` or `url_base`")
@@ -120,7 +120,8 @@ class HttpRequester:
             options.add("header", headers)
         if properties is not None:
             options.add("request_parameter", {self.property_key: ",".join(properties)} if self.property_key else {})
-        has_body = self.method in WITH_BODY
+        method = str(self._method(context)).upper()
+        has_body = method in WITH_BODY
         if has_body:
             self._fill_body(options, context)
         if self.credential is not None:
@@ -131,13 +132,13 @@ class HttpRequester:
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
-        key = (self.method, url, json_codec.dumps([query, form, whole])) if self.cached and not stream else None
+        key = (method, url, json_codec.dumps([query, form, whole])) if self.cached and not stream else None
         if key is not None:
             kept = self.connection.kept(key)
             if kept is not None and not fresh:
                 return kept, Actions.SUCCESS
         response = self.connection.session(*self._session).request(
-            self.method,
+            method,
             url,
             params=query,
             headers=options.headers,

@@ -12,6 +12,7 @@ from kitestring.declarative.decoder import JsonDecoder, blank
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
+from kitestring.declarative.page_lookup import PageLookup
 from kitestring.declarative.page_size import PageSizeReduction, Smaller
 from kitestring.declarative.paginator import NoPagination, Turn
 from kitestring.declarative.partition_router import router
@@ -31,13 +32,14 @@ log = logging.getLogger("kitestring.declarative")
 class Page:
     """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in.
 
-    `doubt`: why it may be wrong that nothing was found in the page.
+    `doubt`: why it may be wrong that nothing was found in the page. `ignored`: the manifest ignores this answer.
     """
 
     records: list[Record]
     rejects: list[Reject]
     nbytes: int
     doubt: str = ""
+    ignored: bool = False
 
 
 MOST_CONFIRMED = 3
@@ -76,6 +78,7 @@ class SimpleRetriever:
         )
         self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached)
         self._paginator: Any = node.child("paginator") or NoPagination()
+        self._lookups: list[PageLookup] = node.children("lookups", "PageLookup", name=name)
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
         self._properties = self._query_properties()
         self._reduction: PageSizeReduction | None = node.child(
@@ -159,6 +162,9 @@ class SimpleRetriever:
                         latest = self.cursor.observe(page.records, latest)
                     if fed is not None:
                         page.records = [record for record in page.records if fed(record)]
+                    for lookup in self._lookups:
+                        for nbytes, doubt in lookup.fill(page.records):
+                            page.nbytes, page.doubt = page.nbytes + nbytes, page.doubt or doubt
                     yield page
             except Smaller as refused:
                 assert sizes is not None
@@ -219,6 +225,7 @@ class SimpleRetriever:
                 yield AGAIN
                 return
             if response.status >= 400:
+                yield Page([], [], 0, ignored=True)
                 return
             runs = self._runs(response)
             try:

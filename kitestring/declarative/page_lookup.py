@@ -1,0 +1,54 @@
+"""`PageLookup`: what an API keeps beside its records, asked for once for each page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.slice import Slice
+from kitestring.types import Record
+
+MOST = 100
+"""How many records one lookup is for, where the manifest names no `batch_size`."""
+
+
+@keyword("PageLookup")
+class PageLookup:
+    """Puts a list on each record of a page: the values of what its retriever finds under the record's key.
+
+    The retriever's templates see the records as `stream_slice['records']`. Where the manifest ignores an answer, the
+    records stay without the list: an empty list means that there is nothing.
+    """
+
+    def __init__(self, node: Node, name: str = "", **_: Any) -> None:
+        self._condition = node.condition(node.get("condition", "{{ true }}"))
+        self._record_key = node.path_of("record_key")
+        self._key = node.path_of("key")
+        self._value = node.needed_text("value")
+        self._target = node.path_of("target")
+        self._size = node.integer("batch_size") or MOST
+        if self._size < 1:
+            raise node.wrong("is no positive number", "batch_size")
+        self._retriever: Any = node.needed_child("retriever", "SimpleRetriever", name=name)
+
+    def fill(self, records: list[Record]) -> Iterator[tuple[int, str]]:
+        """Sets the lists; gives the bytes of each answer, and why it may be wrong that something is not in it."""
+        wanted = [record for record in records if self._condition({"record": record})]
+        for begin in range(0, len(wanted), self._size):
+            yield from self._filled(wanted[begin : begin + self._size])
+
+    def _filled(self, records: list[Record]) -> Iterator[tuple[int, str]]:
+        record_key, key, target = ([part({}) for part in path] for path in (self._record_key, self._key, self._target))
+        found: dict[str, list[Any]] = {}
+        for page in self._retriever.pages(Slice({"records": records})):
+            yield page.nbytes, page.doubt
+            if page.ignored:
+                return
+            for row in page.records:
+                value = self._value({"record": row})
+                values = found.setdefault(str(field.get(row, key)), [])
+                values.extend(value if isinstance(value, list) else [value])
+        for record in records:
+            field.put(record, target, found.get(str(field.get(record, record_key)), []))
