@@ -6,15 +6,16 @@ from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.hubspot import FRESH, REFRESH, HubSpotStandIn
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.hubspot import HubSpotStandIn
+from kitestring.testing.stand_in import Answer, Faults, Limit
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "hubspot.txt"
 
 EXPECTED = {
     "tickets": 450, "engagements_notes": 230, "engagements_emails": 30, "engagements_calls": 20,
     "engagements_meetings": 10, "engagements_tasks": 25, "contacts": 320, "companies": 40, "deals": 60, "products": 15,
-    "line_items": 12, "ticket_pipelines": 1, "deal_pipelines": 1, "owners": 130,
+    "line_items": 12, "ticket_pipelines": 1, "deal_pipelines": 1, "owners": 132, "leads": 8, "goals": 3, "forms": 2,
+    "form_submissions": 121, "marketing_emails": 130, "campaigns": 1, "contact_lists": 123,
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_every_stream_is_read_completely_and_fits_its_declared_fields(hubspot):
 
 
 def test_the_requests_are_the_golden_ones(server, hubspot):
-    assert_golden_requests(server, hubspot, GOLDEN, r'(?<="highValue":")\d+')
+    assert_golden_requests(server, hubspot, GOLDEN, r'(?<="highValue":")\d+|(?<="inputs":\[).*(?=\])')
 
 
 def test_all_properties_of_the_account_are_read_and_nothing_else(hubspot):
@@ -60,8 +61,140 @@ def test_more_results_than_a_search_gives_are_read_completely():
         assert len(read(source("hubspot", server.config), "tickets")[0]) == 450
 
 
+def test_a_search_that_does_not_tell_of_further_pages_is_read_to_its_end():
+    class Silent(HubSpotStandIn):
+        def search(self, call, kind):
+            answer = super().search(call, kind)
+            answer.pop("paging", None)
+            return answer
+
+    with Silent() as server:
+        assert len(read(source("hubspot", server.config), "tickets")[0]) == 450
+
+
+def test_records_tell_what_they_are_tied_to(hubspot):
+    tickets = {row["id"]: row["associations"] for row in read(hubspot, "tickets")[0]}
+    assert tickets["5"] == {"contacts": ["5"], "companies": ["5"], "deals": ["5"]}
+    assert tickets["301"] == {"contacts": ["301"], "companies": [], "deals": []}
+    notes = {row["id"]: row["associations"] for row in read(hubspot, "engagements_notes")[0]}
+    assert notes["7"] == {"contacts": ["7"], "companies": [], "deals": [], "tickets": ["7"]}
+    assert notes["8"] == {"contacts": [], "companies": [], "deals": [], "tickets": []}
+
+
+def test_what_comes_in_several_parts_is_put_together(server, hubspot):
+    server.associations["tickets", "contacts"] = {3: list(range(1, 9)), 300: [1, 2, 3, 4], 301: [9]}
+    tied = {row["id"]: row["associations"]["contacts"] for row in read(hubspot, "tickets")[0]}
+    assert {number: ids for number, ids in tied.items() if ids} == {
+        "3": [str(n) for n in range(1, 9)],
+        "300": ["1", "2", "3", "4"],
+        "301": ["9"],
+    }
+
+
+def test_a_scope_that_only_the_other_side_needs_leaves_the_records_readable(caplog):
+    with HubSpotStandIn(forbidden=("tickets/deals/",)) as server:
+        rows, _ = read(source("hubspot", server.config), "tickets")
+    assert len(rows) == 450
+    assert {tuple(row["associations"]) for row in rows} == {("contacts", "companies")}
+    assert "what records are tied to is not read" in caplog.text
+
+
+def test_an_answer_with_an_error_among_its_parts_is_asked_for_again():
+    class Flaky(HubSpotStandIn):
+        failures = 1
+
+        def association_list(self, call, kind, other):
+            if not self.failures:
+                return super().association_list(call, kind, other)
+            self.failures -= 1
+            return Answer(207, {"results": [], "errors": [{"category": "INTERNAL_ERROR", "message": "try later"}]})
+
+    with Flaky() as server:
+        rows, _ = read(source("hubspot", server.config), "engagements_calls")
+        assert not server.failures
+    assert {row["id"] for row in rows if row["associations"]["contacts"]} == {str(n) for n in range(1, 20, 2)}
+
+
+def test_associations_can_be_left_out(server):
+    rows, _ = read(source("hubspot", {**server.config, "associations": False}), "tickets")
+    assert not [row for row in rows if "associations" in row]
+    assert not server.calls("/associations/")
+
+
+def test_what_was_deleted_is_marked_once(server, hubspot):
+    _, state = read(hubspot, "contacts")
+    server.delete("contacts", 9)
+    rows, state = read(hubspot, "contacts", state)
+    assert [(row["id"], row["_ab_cdc_deleted_at"]) for row in rows if row["archived"]] == [
+        ("9", "2025-10-31T18:10:00.000Z")
+    ]
+    server.delete("contacts", 10)
+    server.touch("contacts", 12)
+    rows, state = read(hubspot, "contacts", state)
+    assert {row["id"] for row in rows if row["archived"]} == {"9", "10"}
+    assert "9" not in {row["id"] for row in read(hubspot, "contacts", state)[0]}
+    owners, _ = read(hubspot, "owners")
+    assert [row["id"] for row in owners if row.get("_ab_cdc_deleted_at")] == ["131", "132"]
+
+
+def test_a_state_without_the_lists_of_deletions_goes_on_where_it_was(server, hubspot):
+    server.touch("tickets", 4)
+    old = {"updatedAt": "2025-10-31T18:10:00.000Z"}
+    server.touch("tickets", 5)
+    server.delete("tickets", 6)
+    rows, state = read(hubspot, "tickets", old)
+    assert {row["id"]: row["archived"] for row in rows} == {"4": False, "5": False, "6": True}
+    assert {part["partition"]["list"] for part in state["states"]} == {"current", "archived"}
+    server.touch("tickets", 7)
+    hubspot = source("hubspot", {**server.config, "deletions": False})
+    assert {row["id"] for row in read(hubspot, "tickets", state)[0]} == {"5", "7"}
+
+
+def test_an_e_mail_in_the_trash_is_marked_as_deleted(server, hubspot):
+    server.emails[5].update(archived=True, deletedAt="2025-06-01T00:00:00.000Z")
+    rows, _ = read(hubspot, "marketing_emails")
+    assert {row["id"]: row["_ab_cdc_deleted_at"] for row in rows if row["archived"]} == {
+        "5": "2025-06-01T00:00:00.000Z"
+    }
+
+
+def test_submissions_of_forms_are_read_until_those_that_were_read_before(server, hubspot):
+    rows, state = read(hubspot, "form_submissions")
+    assert {row["formId"] for row in rows} == {"form-1", "form-2"}
+    late = server.submit("form-1")
+    seen = len(server.requests)
+    rows, state = read(hubspot, "form_submissions", state)
+    assert late["conversionId"] in {row["id"] for row in rows}
+    assert len(rows) < 6
+    assert len(server.requests) - seen == 3
+    del server.submissions["form-2"]
+    assert len(read(hubspot, "form_submissions", state)[0]) < 6
+
+
+def test_submissions_without_a_number_of_their_own_have_keys(server, hubspot):
+    for row in server.submissions["form-1"]:
+        del row["conversionId"]
+    keys = [row["id"] for row in read(hubspot, "form_submissions")[0]]
+    assert len(set(keys)) == 121
+    assert keys == [row["id"] for row in read(hubspot, "form_submissions")[0]]
+
+
+def test_the_custom_objects_that_are_named_are_streams(server):
+    hubspot = source("hubspot", {**server.config, "custom_objects": ["p_vehicles"]})
+    rows, state = read(hubspot, "p_vehicles")
+    assert len(rows) == 14
+    assert rows[0]["associations"]["contacts"] == ["1"]
+    server.delete("p_vehicles", 2)
+    assert "2" in {row["id"] for row in read(hubspot, "p_vehicles", state)[0] if row.get("_ab_cdc_deleted_at")}
+
+
+def test_a_configuration_of_airbytes_works_as_it_is(server):
+    config = {**server.config, "enable_experimental_streams": True, "num_worker": 3}
+    assert len(read(source("hubspot", config), "companies")[0]) == 40
+
+
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with HubSpotStandIn(limits=(Limit(2, 1.0),)) as server:
+    with HubSpotStandIn(limits=(Limit(2, 1.0, on="search$"),)) as server:
         rows, _ = read(source("hubspot", server.config), "tickets")
         assert len(rows) == 450
         assert 429 in {call.status for call in server.requests}
@@ -72,15 +205,26 @@ def test_faults_cost_time_but_no_record():
         assert len(read(source("hubspot", server.config), "contacts")[0]) == 320
 
 
-def test_a_refresh_token_of_an_app_is_taken(server):
-    credentials = {
-        "credentials_title": "OAuth Credentials",
-        "client_id": "app",
-        "client_secret": "secret",
-        "refresh_token": REFRESH,
-    }
+def test_a_refresh_token_of_an_app_is_taken_at_the_address_that_stays(server):
+    credentials = server.oauth(server.tokens.granted().refresh_token)
     source("hubspot", {**server.config, "credentials": credentials}).check()
-    assert server.calls("/crm")[0].headers["authorization"] == f"Bearer {FRESH}"
+    (call,) = server.calls("/oauth")
+    assert (call.path, call.params) == ("/oauth/2026-03/token", {})
+    token = server.calls("/crm")[0].headers["authorization"].removeprefix("Bearer ")
+    assert server.tokens.allows(token)
+
+
+def test_a_refresh_token_that_works_once_is_kept_before_it_is_used(server):
+    server.tokens.rotation = "ends_pair"
+    kept = []
+    hubspot = source("hubspot", {**server.config, "credentials": server.oauth(server.tokens.granted().refresh_token)})
+    hubspot.on_config(kept.append)
+    read(hubspot, "ticket_pipelines")
+    server.tokens.end_access()
+    read(hubspot, "deal_pipelines")
+    assert len(server.tokens.refreshes) == 2
+    read(source("hubspot", {**server.config, **kept[-1]}), "ticket_pipelines")
+    assert {exchange.status for exchange in server.tokens.exchanges} == {200}
 
 
 def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
