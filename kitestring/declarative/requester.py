@@ -94,6 +94,13 @@ class HttpRequester:
             )
         return self.connection.moved(found, base)
 
+    def _replaced_host(self, context: Context) -> str:
+        """The host that `base_url` stands in for, where it depends on the slice: one server may play several hosts."""
+        if not self.connection.base_url:
+            return ""
+        host = urlsplit(str(self._base(context)) or str(self._url(context))).netloc
+        return host if host != urlsplit(self.home()).netloc else ""
+
     def send(
         self,
         part: Slice,
@@ -118,6 +125,9 @@ class HttpRequester:
         headers = self._headers(context)
         if isinstance(headers, Mapping):
             options.add("header", headers)
+        host = self._replaced_host(context)
+        if host:
+            options.headers.setdefault("X-Forwarded-Host", host)
         if properties is not None:
             options.add("request_parameter", {self.property_key: ",".join(properties)} if self.property_key else {})
         method = str(self._method(context)).upper()
@@ -132,7 +142,7 @@ class HttpRequester:
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
-        key = (method, url, json_codec.dumps([query, form, whole])) if self.cached and not stream else None
+        key = (method, url, json_codec.dumps([host, query, form, whole])) if self.cached and not stream else None
         if key is not None:
             kept = self.connection.kept(key)
             if kept is not None and not fresh:

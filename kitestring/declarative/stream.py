@@ -176,12 +176,13 @@ class DeclarativeStream:
     def _saved(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], float]:
         """Cursors by partition, the cursor for all others, and how far to look back from it (seconds)."""
         if "states" not in state and "state" not in state:
-            return {}, dict(self._general(state)), 0.0
+            return {}, dict(self.general(state)), 0.0
         known = {partition_key(s["partition"]): s["cursor"] for s in state.get("states") or ()}
-        general = self._general(state.get("state") or {})
+        general = self.general(state.get("state") or {})
         return known, general, float(state.get("lookback_window") or 0) if general else 0.0
 
-    def _general(self, state: Mapping[str, Any]) -> dict[str, Any]:
+    def general(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """One cursor's state as it is written; empty where there is none."""
         cursor = self.cursor
         if state.get(cursor.field) is None:
             return {}
@@ -308,7 +309,7 @@ class DeclarativeStream:
             run = {"began": note["began"]}
         found = self.migrated(state)
         if "states" not in found and "state" not in found:
-            general = self._general(found)
+            general = self.general(found)
             found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
         if latest is not None and ("latest" not in run or cursor.written(run["latest"]) < latest):
             run["latest"] = note["latest"]
@@ -372,7 +373,7 @@ class DeclarativeStream:
         if not self.routed:
             return self._ended(found)
         if "states" not in found and "state" not in found:
-            general = self._general(found)
+            general = self.general(found)
             found = {"states": [], **({"state": general} if general else {})}
         whole = self._global or bool(found.get("use_global_cursor"))
         states = [
@@ -452,3 +453,25 @@ class LegacyToPerPartitionStateMigration:
         if not old or "states" in state or not isinstance(self._field, str) or not self._field:
             return state
         return {"states": [{"partition": {self._field: key}, "cursor": value} for key, value in state.items()]}
+
+
+@keyword("PartitionFromWholeStateMigration")
+class PartitionFromWholeStateMigration:
+    """A state without partitions as that of one partition: what a stream remembers from before it had partitions."""
+
+    def __init__(self, node: Node, stream: DeclarativeStream | None = None, **_: Any) -> None:
+        if stream is None or stream.cursor is None or not stream.routed:
+            raise node.wrong("needs a stream with a partition router and a cursor")
+        self._stream = stream
+        values = node.need("partition")
+        if not isinstance(values, Mapping) or not values:
+            raise node.wrong("is no object with the name and the value of a partition", "partition")
+        self._partition = {str(name): node.template(value) for name, value in values.items()}
+
+    def migrate(self, state: dict[str, Any]) -> dict[str, Any]:
+        running = "state_type" in state
+        if "states" in state or "state" in state or not (running or state.get(self._stream.cursor.field) is not None):
+            return state
+        partition = {name: value({}) for name, value in self._partition.items()}
+        entry = {"partition": partition, "cursor": dict(state) if running else self._stream.general(state)}
+        return {"use_global_cursor": False, "states": [entry]}

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import argparse
 import threading
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
-from bisect import bisect_left, bisect_right
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from kitestring.testing.help_desk import HelpDesk
 from kitestring.testing.help_desk.objects import seconds_of
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, route, serve
+from kitestring.testing.zendesk_guide import Guide
+from kitestring.testing.zendesk_paging import EXPORT_PAGE, integer
 
 Json = dict[str, Any]
 
 DOCUMENTED_LIMITS = (10, 60.0, "/incremental/"), (700, 60.0, "")
-OFFSET_LIMIT = 10_000
-EXPORT_PAGE = 1000
 EMAIL, API_TOKEN, ACCESS_TOKEN = "agent@larkspur.example", "larkspur-token", "larkspur-oauth"
 
 
-class ZendeskStandIn(StandIn):
+class ZendeskStandIn(Guide):
     """Zendesk on 127.0.0.1.
 
     `desk` is the account behind it; change it while the server runs (`touch_ticket`, `delete_ticket`, …). `lacks` names
     path pieces that the plan does not include: they answer 404. `forbidden` likewise answers 403. With
     `documented_limits` it allows 10 export calls and 700 others a minute, as the vendor does. `export_page` is the
-    largest page of an incremental export.
+    largest page of an incremental export. `add_brand`, `import_articles`, … are those of the desk.
     """
 
     name: ClassVar[str] = "Zendesk stand-in"
@@ -69,6 +67,8 @@ class ZendeskStandIn(StandIn):
         self.delete_ticket = self.desk.delete_ticket
         self.edit_article_metadata = self.desk.edit_article_metadata
         self.shrink_article = self.desk.shrink_article
+        self.add_brand = self.desk.add_brand
+        self.import_articles = self.desk.import_articles
 
     @property
     def config(self) -> Json:
@@ -130,7 +130,7 @@ class ZendeskStandIn(StandIn):
     @route("GET", "/api/v2/incremental/tickets/cursor")
     def ticket_export(self, call: Call) -> Any:
         tickets = self.desk.exported_tickets()
-        answer = self._cursor_export(call, "tickets", tickets, lambda t: (t["generated_timestamp"], t["id"]))
+        answer = self.cursor_export(call, "tickets", tickets, lambda t: (t["generated_timestamp"], t["id"]))
         if isinstance(answer, Answer):
             return answer
         if call.param("exclude_deleted") == "true":
@@ -142,15 +142,15 @@ class ZendeskStandIn(StandIn):
     @route("GET", "/api/v2/incremental/users/cursor")
     def user_export(self, call: Call) -> Any:
         users = sorted(self.desk.users, key=lambda u: (u["updated_at"], u["id"]))
-        return self._cursor_export(call, "users", users, lambda u: (seconds_of(u["updated_at"]), u["id"]))
+        return self.cursor_export(call, "users", users, lambda u: (seconds_of(u["updated_at"]), u["id"]))
 
     @route("GET", "/api/v2/incremental/organizations")
     def organization_export(self, call: Call) -> Any:
-        return self._time_export(call, "organizations", self.desk.organizations, lambda o: seconds_of(o["updated_at"]))
+        return self.time_export(call, "organizations", self.desk.organizations, lambda o: seconds_of(o["updated_at"]))
 
     @route("GET", "/api/v2/incremental/ticket_events")
     def event_export(self, call: Call) -> Any:
-        answer = self._time_export(call, "ticket_events", self.desk.ticket_events(), lambda e: e["timestamp"])
+        answer = self.time_export(call, "ticket_events", self.desk.ticket_events(), lambda e: e["timestamp"])
         if call.param("include") != "comment_events" and not isinstance(answer, Answer):
             answer["ticket_events"] = [
                 {**event, "child_events": [_without_text(child) for child in event["child_events"]]}
@@ -160,16 +160,9 @@ class ZendeskStandIn(StandIn):
 
     @route("GET", "/api/v2/incremental/ticket_metric_events")
     def metric_event_export(self, call: Call) -> Any:
-        return self._time_export(
+        return self.time_export(
             call, "ticket_metric_events", self.desk.metric_events(), lambda e: seconds_of(e["time"])
         )
-
-    @route("GET", "/api/v2/help_center/incremental/articles")
-    def article_export(self, call: Call) -> Any:
-        answer = self._time_export(call, "articles", self.desk.articles.values(), lambda a: seconds_of(a["updated_at"]))
-        if not isinstance(answer, Answer) and answer.pop("end_of_stream"):
-            answer["next_page"] = None
-        return answer
 
     # Single objects and writing
 
@@ -205,14 +198,14 @@ class ZendeskStandIn(StandIn):
 
     @route("GET", "/api/v2/tickets/{number}")
     def ticket(self, call: Call, number: str) -> Any:
-        found = self.desk.tickets.get(_integer(number))
+        found = self.desk.tickets.get(integer(number))
         if found is None or found["status"] == "deleted":
             return self.refuse(404, "Not found")
         return {"ticket": found}
 
     @route("PUT", "/api/v2/tickets/{number}")
     def update_ticket(self, call: Call, number: str) -> Any:
-        if _integer(number) not in self.desk.tickets:
+        if integer(number) not in self.desk.tickets:
             return self.refuse(404, "Not found")
         given = dict(call.json()["ticket"])
         comment = given.pop("comment", {}).get("body")
@@ -220,37 +213,37 @@ class ZendeskStandIn(StandIn):
 
     @route("DELETE", "/api/v2/tickets/{number}")
     def remove_ticket(self, call: Call, number: str) -> Any:
-        if _integer(number) not in self.desk.tickets:
+        if integer(number) not in self.desk.tickets:
             return self.refuse(404, "Not found")
         self.desk.delete_ticket(int(number))
         return Answer(204, b"")
 
     @route("GET", "/api/v2/tickets/{number}/comments")
     def ticket_comments(self, call: Call, number: str) -> Any:
-        if _integer(number) not in self.desk.tickets:
+        if integer(number) not in self.desk.tickets:
             return self.refuse(404, "Not found")
-        return self._listed(call, "comments", self.desk.comments(int(number)))
+        return self.listed(call, "comments", self.desk.comments(int(number)))
 
     @route("GET", "/api/v2/tickets/{number}/audits")
     def audits_of_ticket(self, call: Call, number: str) -> Any:
-        if _integer(number) not in self.desk.tickets:
+        if integer(number) not in self.desk.tickets:
             return self.refuse(404, "Not found")
-        return self._listed(call, "audits", self.desk.audits(int(number)))
+        return self.listed(call, "audits", self.desk.audits(int(number)))
 
     @route("GET", "/api/v2/tickets/{number}/metrics")
     def metrics_of_ticket(self, call: Call, number: str) -> Any:
-        found = self.desk.tickets.get(_integer(number))
+        found = self.desk.tickets.get(integer(number))
         return {"ticket_metric": self.desk.metrics(found)} if found else self.refuse(404, "Not found")
 
     @route("GET", "/api/v2/ticket_audits")
     def ticket_audits(self, call: Call) -> Any:
-        return self._listed(call, "audits", self.desk.all_audits())
+        return self.listed(call, "audits", self.desk.all_audits())
 
     @route("GET", "/api/v2/organizations/search")
     @route("GET", "/api/v2/organizations/autocomplete")
     def search_organizations(self, call: Call) -> Any:
         name = call.param("name").lower()
-        return self._listed(
+        return self.listed(
             call, "organizations", [o for o in self.desk.organizations if name and name in o["name"].lower()]
         )
 
@@ -258,7 +251,7 @@ class ZendeskStandIn(StandIn):
     def search_users(self, call: Call) -> Any:
         query = call.param("query").lower().removeprefix("email:").strip('"')
         found = [u for u in self.desk.users if query and (query in u["email"] or query in u["name"].lower())]
-        return self._listed(call, "users", found)
+        return self.listed(call, "users", found)
 
     @route("GET", "/api/v2/search")
     def search(self, call: Call) -> Any:
@@ -273,7 +266,7 @@ class ZendeskStandIn(StandIn):
         ):
             if kind in kinds:
                 found += [{**row, "result_type": kind} for row in rows if text in row[field].lower()]
-        return self._listed(call, "results", found)
+        return self.listed(call, "results", found)
 
     @route("GET", "/api/v2/business_hours/schedules")
     def schedules(self, call: Call) -> Any:
@@ -284,33 +277,11 @@ class ZendeskStandIn(StandIn):
     @route("GET", "/api/v2/satisfaction_ratings")
     def satisfaction_ratings(self, call: Call) -> Any:
         since = float(call.param("start_time", "0"))
-        return self._listed(
+        return self.listed(
             call, "satisfaction_ratings", [r for r in self.desk.ratings() if seconds_of(r["created_at"]) >= since]
         )
 
-    @route("GET", "/hc/en-us/articles/{slug}")
-    def article_page(self, call: Call, slug: str) -> Any:
-        article = self.desk.articles.get(_integer(slug.partition("-")[0]))
-        if article is None:
-            return self.refuse(404, "Not found")
-        page = f"<!doctype html><title>{article['title']}</title><h1>{article['title']}</h1>{article['body']}"
-        return Answer(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
-
     # Plain lists
-
-    @route("GET", "/api/v2/help_center/{collection}")
-    def help_center_list(self, call: Call, collection: str) -> Any:
-        desk = self.desk
-        lists: dict[str, Callable[[], Iterable[Json]]] = {
-            "articles": lambda: desk.articles.values(),
-            "categories": lambda: desk.categories,
-            "sections": lambda: desk.sections,
-        }
-        return self._one_of(lists, call, collection, 30)
-
-    @route("GET", "/api/v2/help_center/{locale}/{collection}")
-    def help_center_locale_list(self, call: Call, locale: str, collection: str) -> Any:
-        return self.help_center_list(call, collection)
 
     @route("GET", "/api/v2/slas/policies")
     def sla_policies(self, call: Call) -> Any:
@@ -318,7 +289,7 @@ class ZendeskStandIn(StandIn):
         policy: Json = {"id": 1400, "url": None, "title": "High priority", "description": "", "position": 1,
                   "filter": {"all": [], "any": []}, "policy_metrics": [metric],
                   "created_at": "2025-01-06T08:00:00Z", "updated_at": "2025-01-06T08:00:00Z"}  # fmt: skip
-        return self._listed(call, "sla_policies", [policy])
+        return self.listed(call, "sla_policies", [policy])
 
     @route("GET", "/api/v2/{collection}")
     def plain_list(self, call: Call, collection: str) -> Any:
@@ -346,93 +317,9 @@ class ZendeskStandIn(StandIn):
             "activities": list,
             "audit_logs": list,
         }
-        return self._one_of(lists, call, collection, 100)
+        return self.one_of(lists, call, collection, 100)
 
-    # Paging
-
-    def _one_of(self, lists: dict[str, Callable[[], Iterable[Json]]], call: Call, name: str, page: int) -> Any:
-        return self._listed(call, name, lists[name](), page) if name in lists else self.refuse(404, "Not found")
-
-    def _listed(self, call: Call, key: str, items: Iterable[Json], default_page: int = 100) -> Any:
-        """Cursor paging where the call asks for `page[size]`, else pages by number."""
-        rows = [*items]
-        if "page[size]" in call.params:
-            size = min(100, int(call.param("page[size]")))
-            start = (
-                _integer(urlsafe_b64decode(call.param("page[after]")).decode()) if "page[after]" in call.params else 0
-            )
-            more = start + size < len(rows)
-            after = urlsafe_b64encode(str(start + size).encode()).decode() if more else None
-            following = self._link(call, {"page[after]": after}) if more else None
-            return {
-                key: rows[start : start + size],
-                "meta": {"has_more": more, "after_cursor": after, "before_cursor": None},
-                "links": {"next": following, "prev": None},
-            }
-        page, size = int(call.param("page", "1")), min(100, int(call.param("per_page", str(default_page))))
-        if page * size > OFFSET_LIMIT:
-            return Answer(400, {"error": "InvalidPaginationDepth", "description": "Invalid search: too deep"})
-        more = page * size < len(rows)
-        return {
-            key: rows[(page - 1) * size : page * size],
-            "count": len(rows),
-            "next_page": self._link(call, {"page": str(page + 1)}) if more else None,
-            "previous_page": self._link(call, {"page": str(page - 1)}) if page > 1 else None,
-        }
-
-    def _cursor_export(
-        self, call: Call, key: str, rows: list[Json], place: Callable[[Json], tuple[int, int]]
-    ) -> Json | Answer:
-        """From `start_time` at first, then after the pair (time, id) that the cursor carries."""
-        size = min(self.export_page, int(call.param("per_page", str(self.export_page))))
-        if "cursor" in call.params:
-            time, number = b64decode(call.param("cursor")).decode().split("||")
-            start = bisect_right(rows, (int(time), int(number)), key=place)
-        elif "start_time" in call.params:
-            start = bisect_left(rows, (int(float(call.param("start_time"))), 0), key=place)
-        else:
-            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
-        page = rows[start : start + size]
-        cursor = call.param("cursor") or None
-        if page:
-            time_of, number_of = place(page[-1])
-            cursor = b64encode(f"{time_of}||{number_of}".encode()).decode()
-        return {
-            key: page,
-            "after_url": self._link(call, {"cursor": cursor, "start_time": None}) if cursor else None,
-            "after_cursor": cursor,
-            "before_url": None,
-            "before_cursor": None,
-            "end_of_stream": start + size >= len(rows),
-        }
-
-    def _time_export(self, call: Call, key: str, items: Iterable[Json], time_of: Callable[[Json], int]) -> Any:
-        """From `start_time` on; a page ends where a second ends, so that `end_time` can be the next start."""
-        if "start_time" not in call.params:
-            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
-        rows = sorted(items, key=lambda item: (time_of(item), item["id"]))
-        size = min(self.export_page, int(call.param("per_page", str(self.export_page))))
-        start = bisect_left(rows, int(float(call.param("start_time"))), key=time_of)
-        page = rows[start : start + size]
-        while page and start + len(page) < len(rows) and time_of(rows[start + len(page)]) == time_of(page[-1]):
-            page.append(rows[start + len(page)])
-        last = start + len(page) >= len(rows)
-        end_time = time_of(page[-1]) if page else None
-        # The next page begins with what happened in the last second of this one: clients see those items twice.
-        following = self._link(call, {"start_time": str(end_time)}) if page else None
-        if not last and end_time == time_of(rows[start]):
-            following = self._link(call, {"start_time": str(int(call.param("start_time")) + 1)})
-        return {
-            key: page,
-            "count": len(page),
-            "end_time": end_time,
-            "end_of_stream": last,
-            "next_page": following,
-        }
-
-    def _link(self, call: Call, changes: dict[str, str | None]) -> str:
-        params = {k: v for k, v in {**{k: v[-1] for k, v in call.params.items()}, **changes}.items() if v is not None}
-        return f"{self.url}{call.path}?{urlencode(params)}"
+    # Writing
 
     def _created(self, call: Call, key: str) -> Answer:
         given = (call.json() or {}).get(key) or {}
@@ -461,10 +348,6 @@ def _without_text(child: Json) -> Json:
         return child
     kept = {"id": child["id"], "via": child["via"], "event_type": "Comment"}
     return {**kept, "comment_present": True, "comment_public": child["public"]}
-
-
-def _integer(text: str) -> int:
-    return int(text) if text.isdigit() else -1
 
 
 def main() -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from kitestring.testing.help_desk.help_center import LOCALES, HelpCenter
 from kitestring.testing.help_desk.objects import API, END, GROUPS, Json, Objects, iso, seconds_of, slug
 from kitestring.testing.help_desk.texts import AGENTS, ANSWERS, ORGANIZATIONS, problems
 
@@ -25,13 +26,15 @@ class HelpDesk(Objects):
     `now` on and gives the object a new `updated_at`.
     """
 
-    def __init__(self, *, tickets: int = 400, seed: int = 1) -> None:
+    def __init__(
+        self, *, tickets: int = 400, seed: int = 1, articles: int = 60, locales: Sequence[str] = LOCALES[:1]
+    ) -> None:
         self.seed = seed
         self.now = END
         self.lock = threading.RLock()
         self.problems = problems()
         rng = random.Random(f"{seed}:people")
-        self.brands = [self._object("brands", 501, name="Larkspur", subdomain="larkspur", active=True, default=True)]
+        self.brands = [self._brand(501, "Larkspur", "larkspur", default=True)]
         self.groups = [
             self._object("groups", 700 + i, name=name, description="", default=i == 0, deleted=False, is_public=True)
             for i, name in enumerate(GROUPS)
@@ -46,10 +49,50 @@ class HelpDesk(Objects):
         self._made: dict[str, tuple[int, list[Json]]] = {}
         for n in range(1, tickets + 1):
             self.tickets[n] = self._ticket(n, tickets)
-        self.categories, self.sections = self._chapters()
-        self.articles = {a["id"]: a for a in (self._article(i, p) for i, p in enumerate(self.problems))}
+        self._rated: dict[int, Json] = {}
+        self.help_center = HelpCenter(self, self.brands[0], articles, locales)
+        self.categories, self.sections = self.help_center.categories, self.help_center.sections
+        self.articles = self.help_center.articles
+        self.help_centers = {"larkspur": self.help_center}
 
     # Changes
+
+    def add_brand(
+        self, name: str, subdomain: str, *, articles: int = 12, locales: Sequence[str] = LOCALES[:1], **fields: Any
+    ) -> HelpCenter:
+        """A brand with a help center of its own; `fields` change what the API says about the brand."""
+        with self.lock:
+            self._tick()
+            self.brands.append({**self._brand(501 + len(self.brands), name, subdomain), **fields})
+            self.help_centers[subdomain] = help_center = HelpCenter(self, self.brands[-1], articles, locales)
+            return help_center
+
+    def import_articles(self, count: int, subdomain: str = "larkspur") -> list[Json]:
+        """Articles that a program makes within one second."""
+        with self.lock:
+            return self.help_centers[subdomain].import_articles(count, self._tick())
+
+    def translate(self, article_id: int, locale: str, title: str, body: str, subdomain: str = "larkspur") -> Json:
+        """Write an article in another locale."""
+        with self.lock:
+            return self.help_centers[subdomain].translate(article_id, locale, title, body, self._tick())
+
+    def comment_on_article(self, article_id: int, body: str, subdomain: str = "larkspur") -> Json:
+        """A reader's comment below an article."""
+        with self.lock:
+            return self.help_centers[subdomain].comment(article_id, body, self._tick())
+
+    def rate(self, ticket_id: int, score: str, comment: str = "") -> None:
+        """A requester answers the offer to rate a ticket: its rating, made with the offer, gets a score."""
+        with self.lock:
+            answer = {"score": score, "comment": comment, "updated_at": iso(self._tick())}
+            self._rated[ticket_id] = {**self._rated.get(ticket_id, {}), **answer}
+
+    def offer(self, ticket_id: int) -> None:
+        """Offer the requester of a ticket to rate it."""
+        with self.lock:
+            when = iso(self._tick())
+            self._rated[ticket_id] = {"score": "offered", "comment": None, "created_at": when, "updated_at": when}
 
     def add_ticket(
         self,
@@ -285,11 +328,12 @@ class HelpDesk(Objects):
         return sorted(out, key=lambda e: (e["time"], e["id"]))
 
     def ratings(self) -> list[Json]:
-        """Satisfaction ratings of about a third of the solved tickets."""
+        """Satisfaction ratings of about a third of the solved tickets, and those that were offered."""
         out = []
         for ticket in self.live_tickets():
             rng = random.Random(f"{self.seed}:rating:{ticket['id']}")
-            if ticket["status"] in ("solved", "closed") and rng.random() < 0.35:
+            solved = ticket["status"] in ("solved", "closed") and rng.random() < 0.35
+            if solved or ticket["id"] in self._rated:
                 score = rng.choice(("good", "good", "good", "bad"))
                 out.append(
                     self._object(
@@ -305,6 +349,7 @@ class HelpDesk(Objects):
                         group_id=ticket["group_id"],
                     )
                 )
+                out[-1].update(self._rated.get(ticket["id"], {}))
         return out
 
     def tags(self) -> list[Json]:

@@ -67,6 +67,14 @@ class Objects:
         stamps = {"created_at": iso(created), "updated_at": iso(updated or created)}
         return {"url": f"{API}/{kind}/{number}.json", "id": number, **stamps, **fields}
 
+    def _brand(self, number: int, name: str, subdomain: str, default: bool = False) -> Json:
+        address = f"https://{subdomain}.zendesk.example"
+        return self._object(
+            "brands", number, name=name, subdomain=subdomain, active=True, default=default, is_deleted=False,
+            brand_url=address, host_mapping=None, has_help_center=True, help_center_state="enabled", logo=None,
+            signature_template="{{agent.signature}}", ticket_form_ids=[401, 402],
+        )  # fmt: skip
+
     def _organization(self, i: int, name: str, domain: str) -> Json:
         return self._object(
             "organizations",
@@ -274,40 +282,45 @@ class Objects:
             out.append(self._comment(ticket, n, author, text, public, when))
         return out
 
-    def _chapters(self) -> tuple[list[Json], list[Json]]:
+    def chapters(self, address: str = HELP_CENTER, first: int = 0) -> tuple[list[Json], list[Json]]:
+        """The categories and sections of a help center; `first` is added to their ids."""
         categories: list[Json] = []
         sections: list[Json] = []
         for i, (name, topics) in enumerate(CATEGORIES.items()):
             shared: Json = {"locale": "en-us", "source_locale": "en-us", "outdated": False, "description": ""}
-            place = f"{HELP_CENTER}/categories/{2100 + i}"
+            category = 2100 + first + i
+            place = f"{address}/categories/{category}"
             categories.append(
-                self._object("help_center/categories", 2100 + i, name=name, position=i, html_url=place, **shared)
+                self._object("help_center/categories", category, name=name, position=i, html_url=place, **shared)
             )
             for topic in topics:
-                number = 2200 + len(sections)
-                place = f"{HELP_CENTER}/sections/{number}"
+                number = 2200 + first + len(sections)
+                place = f"{address}/sections/{number}"
                 sections.append(
                     self._object("help_center/sections", number, name=topic, position=len(sections), html_url=place,
-                                 category_id=2100 + i, theme_template="section_page", **shared)
+                                 category_id=category, theme_template="section_page", **shared)
                 )  # fmt: skip
         return categories, sections
 
-    def _article(self, i: int, problem: Problem) -> Json:
-        number = 36000100 + i
-        section = next(s["id"] for s in self.sections if s["name"] == problem.topic)
-        created = BEGIN + i * 50000
+    def article(self, i: int, problem: Problem, sections: list[Json], address: str, first: int = 0) -> Json:
+        """Article number `i` of a help center; beyond the sixty problems they repeat under another title."""
+        number = 36000100 + first + i
+        section = next(s["id"] for s in sections if s["name"] == problem.topic)
+        created = BEGIN + i * 50000 % 22_000_000
+        title = problem.title + (f" ({i // len(self.problems) + 1})" if i >= len(self.problems) else "")
         body = _explained(problem)
+        place = i % len(self.problems)
         if i % 5 == 4:
             # The last article of a topic is its guide: long enough for several chunks.
             body = f"<p>All you need to know about {html.escape(problem.topic.lower())}, in one place.</p>" + "".join(
-                f"<h1>{html.escape(p.title)}</h1>{_explained(p)}" for p in self.problems[i - 4 : i + 1]
+                f"<h1>{html.escape(p.title)}</h1>{_explained(p)}" for p in self.problems[place - 4 : place + 1]
             )
         return self._object(
             "help_center/en-us/articles",
             number,
             created=created,
             updated=created + 86400 * (i % 30),
-            html_url=f"{HELP_CENTER}/articles/{number}-{slug(problem.title)}",
+            html_url=f"{address}/articles/{number}-{slug(title)}",
             author_id=9000 + i % len(AGENTS),
             comments_disabled=False,
             draft=False,
@@ -316,8 +329,8 @@ class Objects:
             vote_sum=i % 13,
             vote_count=i % 17 + i % 13,
             section_id=section,
-            name=problem.title,
-            title=problem.title,
+            name=title,
+            title=title,
             source_locale="en-us",
             locale="en-us",
             outdated=False,
