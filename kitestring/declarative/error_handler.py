@@ -231,6 +231,8 @@ def failure(response: Response, resolution: Resolution) -> KitestringError:
     """The error for a response that ends the stream."""
     status, kind = response.status, resolution.failure
     said = f"{response.shown} answered {status}: {resolution.message or vendor_message(response)}"
+    if kind == "system_error" and status < 400:
+        return ConnectorError(said, hint="The API does not answer as the manifest expects it to.", status=status)
     if kind == "transient_error":
         return TransientError(said, hint="Try again later.", status=status)
     if kind == "config_error":

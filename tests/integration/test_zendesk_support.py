@@ -20,7 +20,9 @@ EXPECTED = {
     "groups": 3, "group_memberships": 6, "organization_memberships": 60, "ticket_fields": 9, "ticket_forms": 2,
     "user_fields": 1, "organization_fields": 2, "brands": 1, "tags": 19, "macros": 15, "views": 4, "triggers": 2,
     "automations": 0, "sla_policies": 1, "schedules": 1, "custom_roles": 0, "articles": 60, "sections": 12,
-    "categories": 3, "topics": 0, "posts": 0,
+    "categories": 3, "topics": 2, "posts": 6, "article_translations": 60, "article_comments": 27,
+    "article_attachments": 10, "article_votes": 784, "article_comment_votes": 28, "post_comments": 6, "post_votes": 7,
+    "post_comment_votes": 2,
 }  # fmt: skip
 
 
