@@ -1,37 +1,46 @@
-"""A stand-in for Linear's GraphQL API: issues, comments, projects and documents of a workspace.
+"""A stand-in for Linear's GraphQL API: issues, comments, projects, documents and customers of a workspace.
 
-It understands the queries of the manifest: one root list with its arguments and a selection of fields. Facts:
-linear.app/developers (paging, filtering, errors, rate limits), read 2026-11.
+It understands the queries of the manifest: one root list with its arguments and a selection of fields. For people:
+`python -m kitestring.testing.linear --port 8080` prints its address; the API key is lin_api_larkspur. Facts:
+linear.app/developers (paging, filtering, errors, rate limits, OAuth) and the types of @linear/sdk 98, read 2026-11.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import time
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.oauth import TokenEndpoint
+from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
 
 Json = dict[str, Any]
 KEY = "lin_api_larkspur"
+CLIENT, SECRET = "larkspur-app", "linear-larkspur"
 DAY = 86_400
-ROOTS = (
-    *("issues", "comments", "projects", "projectUpdates", "documents", "cycles"),
-    *("teams", "users", "issueLabels", "workflowStates"),
+FILTERED = (
+    *("issues", "comments", "projects", "projectUpdates", "documents", "cycles", "attachments", "initiatives"),
+    *("initiativeUpdates", "projectMilestones", "customers", "customerNeeds"),
 )
+UNFILTERED = ("issueRelations", "customerStatuses", "customerTiers", "projectStatuses")
+"""Lists that Linear's schema gives no filter."""
+ROOTS = (*FILTERED, "teams", "users", "issueLabels", "workflowStates", *UNFILTERED)
 CODES = {400: "GRAPHQL_VALIDATION_FAILED", 401: "AUTHENTICATION_ERROR", 429: "RATELIMITED"}
 
 
 class LinearStandIn(StandIn):
-    """`server.config` opens it. Every change moves `now` on by a day."""
+    """`server.config` opens it. Every change moves `now` on by a day. `lacks` names lists that the plan has not."""
 
     name: ClassVar[str] = "linear"
 
-    def __init__(self, *, issues: int = 24, page: int = 10, **more: Any) -> None:
+    def __init__(self, *, issues: int = 24, page: int = 10, lacks: tuple[str, ...] = (), **more: Any) -> None:
         super().__init__(**more)
         self.page = page
+        self.lacks = lacks
+        self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=DAY, sent_as=("form",), prefix="lin_oauth")
         self.now = BEGIN
         self.rows: dict[str, list[Json]] = {root: [] for root in ROOTS}
         for n, problem in enumerate(problems()[:issues]):
@@ -46,6 +55,14 @@ class LinearStandIn(StandIn):
     @property
     def config(self) -> Json:
         return {"api_key": KEY, "calls_per_hour": 100_000, "base_url": self.url}
+
+    @property
+    def oauth_config(self) -> Json:
+        """A configuration with a pair that somebody has just consented to."""
+        pair = self.tokens.granted()
+        credentials = {"auth_type": "OAuth2.0", "client_id": CLIENT, "client_secret": SECRET,
+                       "access_token": pair.access_token, "refresh_token": pair.refresh_token}  # fmt: skip
+        return {"credentials": credentials, "calls_per_hour": 100_000, "base_url": self.url}
 
     def add(self, root: str, **fields: Any) -> Json:
         self.now += DAY
@@ -66,7 +83,12 @@ class LinearStandIn(StandIn):
         return iso(self.now).replace("Z", ".000Z")
 
     def authorize(self, call: Call) -> Answer | None:
-        return None if call.headers.get("authorization") == KEY else self.refuse(401, "Authentication required")
+        if call.path == "/oauth/token":
+            return None
+        value = call.headers.get("authorization", "")
+        if value == KEY or (value.startswith("Bearer ") and self.tokens.allows(value.removeprefix("Bearer "))):
+            return None
+        return self.refuse(401, "Authentication required")
 
     def refuse(self, status: int, message: str) -> Answer:
         code = CODES.get(status, "INTERNAL_SERVER_ERROR")
@@ -80,6 +102,10 @@ class LinearStandIn(StandIn):
         answer.headers.update({"X-RateLimit-Requests-Remaining": "0", "X-RateLimit-Requests-Reset": reset})
         return answer
 
+    @route("POST", "/oauth/token")
+    def token(self, call: Call) -> Any:
+        return self.tokens.answer(call)
+
     @route("POST", "/graphql")
     def graphql(self, call: Call) -> Any:
         asked = call.json()
@@ -88,6 +114,11 @@ class LinearStandIn(StandIn):
         )
         if found is None or found[1] not in self.rows or asked["query"].count("{") != asked["query"].count("}"):
             return self.refuse(400, "Cannot query this")
+        if found[1] in self.lacks:
+            extensions = {"code": "FEATURE_NOT_ACCESSIBLE", "type": "feature not accessible"}
+            return Answer(400, {"errors": [{"message": "Feature not accessible", "extensions": extensions}]})
+        if "filter:" in asked["query"] and found[1] in UNFILTERED:
+            return self.refuse(400, f'Unknown argument "filter" on field "Query.{found[1]}"')
         since = re.search(r'updatedAt: \{ gte: "([^"]*)" \}', asked["query"])
         rows = [row for row in self.rows[found[1]] if since is None or row["updatedAt"] >= since[1]]
         rows.sort(key=lambda row: row["updatedAt"], reverse=True)
@@ -112,3 +143,13 @@ def selected(query: str) -> list[str]:
         if depth == 1 and word not in "{}":
             names.append(word)
     return names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.linear", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(LinearStandIn(port=parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,16 +4,18 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.linear import LinearStandIn
+from kitestring.testing.linear import CLIENT, KEY, SECRET, LinearStandIn
 from kitestring.testing.stand_in import Answer, Faults, Limit
 from kitestring.types import DELETED_AT
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "linear.txt"
 EXPECTED = {
     "issues": 24, "comments": 24, "projects": 3, "project_updates": 3, "documents": 12, "cycles": 3, "teams": 3,
-    "users": 3, "issue_labels": 3, "workflow_states": 3,
+    "users": 3, "issue_labels": 3, "workflow_states": 3, "attachments": 3, "initiatives": 3, "initiative_updates": 3,
+    "project_milestones": 3, "customers": 3, "customer_needs": 3, "issue_relations": 3, "customer_statuses": 3,
+    "customer_tiers": 3, "project_statuses": 3,
 }  # fmt: skip
 
 
@@ -88,4 +90,83 @@ def test_an_error_in_the_body_of_a_200_is_never_an_empty_sync(server):
     server.authorize = lambda call: Answer(200, {"data": None, "errors": [{"message": "Query too complex"}]})
     linear = source("linear", server.config)
     with pytest.raises(ConfigError, match="Query too complex"):
+        read(linear, "issues")
+
+
+def test_a_pair_of_oauth_is_renewed_once_for_all_streams_and_kept_before_it_is_used(server):
+    linear, kept = source("linear", server.oauth_config), []
+    linear.on_config(lambda config: kept.append((config, len(server.calls("/graphql")))))
+    assert len(read(linear, "issues")[0]) == 24
+    server.tokens.end_access()
+    for name in ("comments", "documents", "customers"):
+        assert read(linear, name)[0]
+    assert len(server.tokens.refreshes) == 2
+    assert kept[0][1] == 0
+    assert [call.status for call in server.calls("/graphql") if call.status != 200] == [401]
+    later = source("linear", {**kept[-1][0], "base_url": server.url})
+    assert len(read(later, "issues")[0]) == 24
+    assert len(server.tokens.refreshes) == 2
+
+
+def test_client_credentials_get_a_token_and_another_when_it_is_refused(server):
+    credentials = {"auth_type": "Client credentials", "client_id": CLIENT, "client_secret": SECRET}
+    linear = source("linear", {"credentials": credentials, "base_url": server.url})
+    assert len(read(linear, "issues")[0]) == 24
+    server.tokens.end_all()
+    assert len(read(linear, "documents")[0]) == 12
+    assert len(server.tokens.of_grant("client_credentials")) == 2
+
+
+def test_an_access_token_without_a_refresh_token_is_used_until_it_is_refused(server):
+    config = server.oauth_config
+    del config["credentials"]["refresh_token"]
+    source("linear", config).check()
+    assert server.tokens.exchanges == []
+    server.tokens.end_access()
+    with pytest.raises(AuthError):
+        source("linear", config).check()
+
+
+@pytest.mark.parametrize("start_date", ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.000Z"])
+def test_the_key_is_taken_in_every_form_that_was_ever_documented(server, start_date):
+    config = {"credentials": {"auth_type": "API Key", "api_key": KEY}, "start_date": start_date, "num_workers": 4}
+    assert len(read(source("linear", {**config, "base_url": server.url}), "issues")[0]) == 24
+
+
+def test_a_configuration_without_credentials_says_so():
+    with pytest.raises(ConfigError, match="credentials is missing"):
+        source("linear", {})
+
+
+def test_what_the_plan_lacks_is_empty_and_that_is_told(caplog):
+    caplog.set_level("WARNING")
+    with LinearStandIn(lacks=("customers",)) as server:
+        assert read(source("linear", server.config), "customers")[0] == []
+    assert "plan does not include" in caplog.text
+
+
+def test_relations_are_read_down_to_the_last_one_that_is_known(server, linear):
+    for n in range(30):
+        server.add("issueRelations", type="blocks", issue={"id": f"issues-{n}"}, relatedIssue={"id": "issues-0"})
+    rows, state = read(linear, "issue_relations")
+    assert len(rows) == 33
+    server.add("issueRelations", type="duplicate", issue={"id": "issues-1"}, relatedIssue={"id": "issues-2"})
+    seen = len(server.requests)
+    assert read(linear, "issue_relations", state)[0][0]["type"] == "duplicate"
+    assert len(server.requests) - seen == 1
+
+
+@pytest.mark.parametrize("broken", ["pageInfo", "hasNextPage"])
+def test_a_page_that_does_not_say_whether_another_one_follows_is_never_the_last(server, linear, monkeypatch, broken):
+    def cut(call):
+        answer = LinearStandIn.answer(server, call)
+        for root in answer.body.get("data", {}).values():
+            if broken == "pageInfo":
+                del root["pageInfo"]
+            else:
+                root["pageInfo"] = {}
+        return answer
+
+    monkeypatch.setattr(server, "answer", cut)
+    with pytest.raises(KitestringError):
         read(linear, "issues")
