@@ -58,6 +58,10 @@ class OAuthAuthenticator(Renewed):
         self._refusal_key = str(node.get("refresh_token_error_key", ""))
         self._refusals = node.items("refresh_token_error_values")
         self._in_query = node.flag("send_refresh_request_as_query_params")
+        option = node.child("request_option", "RequestOption")
+        self._bare = isinstance(option, RequestOption)
+        if isinstance(option, RequestOption):
+            self.place, self.path = option.place, option.path
         self._expiry_format = str(node.get("token_expiry_date_format", ""))
         asserts = node.get("use_profile_assertion", False)
         self._assertion = node.child("profile_assertion") if node.condition(asserts)({}) else None
@@ -89,6 +93,9 @@ class OAuthAuthenticator(Renewed):
         elif not self._value("token_refresh_endpoint") or not self._renewable():
             own.text, own.until = str(token), float("inf")
         self.secrets = (str(token),)
+
+    def shown(self, token: str) -> str:
+        return token if self._bare else super().shown(token)
 
     def _renewable(self) -> bool:
         """Whether there is something to renew the access token with."""
