@@ -87,20 +87,20 @@ class Query:
         return selection
 
     def _value(self) -> Any:
-        token = self._take()
-        if token == "[":
+        word = self._take()
+        if word == "[":
             values = []
             while self._peek() != "]":
                 values.append(self._value())
             self._take()
             return values
-        if token.startswith("$"):
-            return self._variables.get(token[1:])
-        if token.startswith('"'):
-            return token[1:-1]
-        if re.fullmatch(r"-?\d+", token):
-            return int(token)
-        return {"true": True, "false": False, "null": None}.get(token, token)
+        if word.startswith("$"):
+            return self._variables.get(word[1:])
+        if word.startswith('"'):
+            return word[1:-1]
+        if re.fullmatch(r"-?\d+", word):
+            return int(word)
+        return {"true": True, "false": False, "null": None}.get(word, word)
 
 
 Connection = Callable[[list[Any], Selection], Any]
@@ -112,7 +112,7 @@ def selected(value: Any, selections: list[Selection], connection: Connection) ->
         return [selected(item, selections, connection) for item in value]
     if not isinstance(value, dict):
         return value
-    return {alias: shown for alias, shown in _fields(value, selections, connection)}
+    return dict(_fields(value, selections, connection))
 
 
 def _fields(value: dict[str, Any], selections: list[Selection], connection: Connection) -> Iterator[tuple[str, Any]]:

@@ -39,9 +39,9 @@ SORTS = {
 }  # fmt: skip
 """The sort keys of each list, as far as the source might ask for them; the others have none."""
 LISTS = {
-    "products": 230, "collections": 12, "pages": 5, "articles": 60, "blogs": 2, "customers": 130, "orders": 210,
-    "productVariants": 260, "comments": 40, "draftOrders": 15, "abandonedCheckouts": 8, "locations": 3,
-    "inventoryItems": 120, "discountNodes": 20, "metaobjectDefinitions": 2,
+    "products": 130, "collections": 12, "pages": 5, "articles": 30, "blogs": 2, "customers": 60, "orders": 70,
+    "productVariants": 160, "comments": 10, "draftOrders": 5, "abandonedCheckouts": 4, "locations": 3,
+    "inventoryItems": 60, "discountNodes": 20, "metaobjectDefinitions": 2,
 }  # fmt: skip
 OF_ORDERS = {"order_line_items": "lineItems", "order_refunds": "refunds", "fulfillments": "fulfillments",
              "transactions": "transactions"}  # fmt: skip
@@ -77,7 +77,7 @@ class ShopifyStandIn(StandIn):
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=token_lifetime_s, client_in=("body",), prefix="shpat")
         self.rows = {kind: [self._object(kind, n) for n in range(1, count + 1)] for kind, count in LISTS.items()}
         self.events: list[Json] = []
-        self.metaobjects = {kind: [self._metaobject(kind, n) for n in range(1, 61)] for kind in ("recipe", "author")}
+        self.metaobjects = {kind: [self._metaobject(kind, n) for n in range(1, 31)] for kind in ("recipe", "author")}
         for kind, row in zip(self.metaobjects, self.rows["metaobjectDefinitions"], strict=True):
             row["type"] = kind
         self.shop: Json = {
@@ -97,9 +97,7 @@ class ShopifyStandIn(StandIn):
         """How many records each stream has."""
         streams = {stream: len(self.rows[kind]) for stream, kind in STREAMS.items()}
         plain = {kind: len(rows) for kind, rows in self.rows.items() if kind not in STREAMS.values()}
-        of_orders = {
-            stream: sum(len(row[inner]) for row in self.rows["orders"]) for stream, inner in OF_ORDERS.items()
-        }
+        of_orders = {stream: sum(len(row[inner]) for row in self.rows["orders"]) for stream, inner in OF_ORDERS.items()}
         metafields = {
             f"metafield_{stream}": sum(len(row["metafields"]) for row in self.rows[kind])
             for stream, kind in OWNERS.items()
@@ -218,7 +216,7 @@ class ShopifyStandIn(StandIn):
             case "products" | "collections":
                 row |= {"description": problem.cause, "descriptionHtml": f"<p>{problem.cause}</p>"}
             case "productVariants":
-                product = (n - 1) % 230 + 1
+                product = (n - 1) % 130 + 1
                 row |= {"sku": f"LK-{n:05}", "price": f"{n}.50", "displayName": f"{problem.title} - Size {n}",
                         "product": {"id": f"gid://shopify/Product/{product}", "title": problem.title}}  # fmt: skip
             case "pages" | "articles" | "comments":
@@ -252,8 +250,8 @@ class ShopifyStandIn(StandIn):
 
     def _metaobject(self, kind: str, n: int) -> Json:
         number = n if kind == "recipe" else n + 1000
-        return {**self._row("Metaobject", number), "type": kind, "handle": f"{kind}-{n}",
-                "fields": [{"key": "text", "type": "multi_line_text_field", "value": _PROBLEMS[n % 60].cause}]}  # fmt: skip
+        text = {"key": "text", "type": "multi_line_text_field", "value": _PROBLEMS[n % 60].cause}
+        return {**self._row("Metaobject", number), "type": kind, "handle": f"{kind}-{n}", "fields": [text]}
 
     def _metafields(self, owner: str, n: int, count: int) -> list[Json]:
         return [
