@@ -23,6 +23,7 @@ app = typer.Typer(
     kitestring state show helpdesk tickets
     kitestring state set helpdesk tickets '{"cursor": "2026-01-01"}'
     kitestring state reset helpdesk tickets      the next sync reads this stream from the start
+    kitestring state refresh code issues --partition repository=acme/web     … or this part of it
     kitestring state export helpdesk > state.json        without a name: of all connections
     kitestring state import helpdesk state.json
     kitestring state accept helpdesk             what its destination holds now is complete
@@ -130,6 +131,50 @@ def reset(
         asked(f"Forget the state of {stream or ', '.join(there)} of {connection}?", yes)
         states.clear(connection, stream or None)
     typer.echo(f"The next sync of {connection} reads {stream or 'everything'} from the start.")
+
+
+@app.command()
+def refresh(
+    ctx: typer.Context,
+    connection: Annotated[str, CONNECTION],
+    stream: Annotated[str, typer.Argument(help="The stream.")],
+    partition: Annotated[
+        list[str],
+        typer.Option(
+            "--partition",
+            help="Which part: repository=acme/web, channel_id=C01. Several times: what has all of them.",
+            metavar="NAME=VALUE",
+        ),
+    ],
+    state: Annotated[str, STATE] = "",
+    yes: Annotated[bool, YES] = False,
+) -> None:
+    """Forget where one part of a stream (a repository, a project, a channel) stood: it is read from the start."""
+    from kitestring.declarative.partition_state import refreshed
+    from kitestring.errors import ConfigError
+
+    values = dict(word.partition("=")[::2] for word in partition)
+    if not all("=" in word for word in partition):
+        raise ConfigError(f"{' '.join(partition)} is no NAME=VALUE", hint="Write --partition repository=acme/web.")
+    states = store(given_of(ctx), state)
+    with states.lock(connection):
+        there = known(ctx, connection, state)
+        old = there[wanted(there, connection, stream)]
+        if "states" not in old and "use_global_cursor" not in old:
+            raise ConfigError(
+                f"the state of {stream} does not tell partitions apart",
+                hint=f"Sync once, or `kitestring state reset {connection} {stream}` to read the whole stream.",
+            )
+        new, partitions = refreshed(old, values)
+        if not partitions:
+            names = sorted({name for entry in old["states"] for name in entry["partition"] if name != "parent_slice"})
+            raise ConfigError(
+                f"the state of {stream} has no partition {' '.join(partition)}: it is read from the start anyway",
+                hint=f"Its partitions have {', '.join(names) or 'no name'}; `kitestring state show` lists them.",
+            )
+        asked(f"Read {len(partitions)} partition(s) of {stream} of {connection} from the start?", yes)
+        states.save(connection, stream, new)
+    typer.echo(f"The next sync of {connection} reads {len(partitions)} partition(s) of {stream} from the start.")
 
 
 @app.command()

@@ -18,9 +18,8 @@ from kitestring.types import State
 @dataclass
 class Memory:
     """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed,
-    the doubts about their pages (`Page.doubt`), what speaks against the state, and when it began (epoch).
-
-    `keeps` says whether the router's kind saves parent states at all.
+    the doubts about their pages (`Page.doubt`), what speaks against the state, when it began (epoch), the parents'
+    partitions that were seen, by their key, and a summary of all partitions.
     """
 
     state: Mapping[str, Any] = member(default_factory=dict)
@@ -28,10 +27,15 @@ class Memory:
     doubts: list[str] = member(default_factory=list)
     warnings: list[str] = member(default_factory=list)
     began: float = 0.0
+    parents: dict[str, Mapping[str, Any]] = member(default_factory=dict)
+    partitions: dict[str, Any] = member(default_factory=dict)
 
 
 class Router(Protocol):
+    """`keeps`: its kind saves parent states. `grows`: partitions come with new records of a parent, as a rule."""
+
     keeps: bool
+    grows: bool
 
     def slices(self, memory: Memory) -> Iterable[Slice]: ...
 
@@ -42,6 +46,7 @@ class Single:
     """No router: the whole stream is one partition."""
 
     keeps = False
+    grows = False
 
     def slices(self, memory: Memory) -> Iterable[Slice]:
         yield WHOLE
@@ -54,6 +59,7 @@ class ListPartitionRouter:
     """One partition for each value of a list."""
 
     keeps = False
+    grows = False
 
     def __init__(self, node: Node, **_: Any) -> None:
         values = node.need("values")
@@ -146,6 +152,10 @@ class SubstreamPartitionRouter:
 
     keeps = True
 
+    @property
+    def grows(self) -> bool:
+        return any(parent.depends for parent in self.parents)
+
     def __init__(self, node: Node, **_: Any) -> None:
         self.parents: list[ParentStreamConfig] = node.children("parent_stream_configs", "ParentStreamConfig")
         if not self.parents:
@@ -166,6 +176,7 @@ class Product:
     """Several routers: every combination of their partitions."""
 
     keeps = False
+    grows = False
 
     def __init__(self, routers: list[Any]) -> None:
         self._routers = routers
@@ -189,6 +200,7 @@ class GroupingPartitionRouter:
     """Partitions of another router in groups: each value becomes a list of values."""
 
     keeps = True
+    grows = False
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._size = node.integer("group_size") or 0
@@ -229,6 +241,7 @@ class UnionPartitionRouter:
     """The partitions of several routers under one name, each value once."""
 
     keeps = True
+    grows = False
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._name = str(node.need("partition_field"))

@@ -62,7 +62,7 @@ class DeclarativeSource(Source):
     _nodes: dict[str, Node] | None = PrivateAttr(default=None)
     _dynamic: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _built: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _parents: dict[str, dict[str, State]] = PrivateAttr(default_factory=dict)
+    _routed: dict[str, Memory] = PrivateAttr(default_factory=dict)
     _attendance: dict[str, Attendance] = PrivateAttr(default_factory=dict)
     _groups: list[Any] = PrivateAttr(default_factory=list)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
@@ -259,14 +259,14 @@ class DeclarativeSource(Source):
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
         for stream in streams:
             component, memory = self.component(stream.name), Memory()
-            self._parents.pop(stream.key, None)
+            self._routed.pop(stream.key, None)
             attendance = self._attendance[stream.key] = Attendance()
             with self._setting.connection:
                 for piece in component.pieces(states.get(stream.key, {}), memory):
                     attendance.planned()
                     key = "" if not piece.part else repr(dict(piece.part))
                     yield Partition((stream,), key, {"piece": piece})
-            self._parents[stream.key] = memory.found
+            self._routed[stream.key] = memory
             attendance.all_planned()
             if memory.warnings:
                 yield Partition((stream,), "state", {"warnings": memory.warnings})
@@ -324,7 +324,7 @@ class DeclarativeSource(Source):
         return merged
 
     def finish(self, stream: Stream, state: State) -> State:
-        finished: State = self.component(stream.name).finish(state, self._parents.get(stream.key))
+        finished: State = self.component(stream.name).finish(state, self._routed.get(stream.key))
         return finished
 
     def _of(self, key: str) -> Any:

@@ -92,8 +92,8 @@ class StateDelegatingStream:
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         return self._stream(note["by"]).merge(state, note)
 
-    def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
-        return self._stream(self._by).finish(state, parents)
+    def finish(self, state: Mapping[str, Any], memory: Memory | None = None) -> State:
+        return self._stream(self._by).finish(state, memory)
 
     def doubted(self, memory: Memory) -> dict[str, Any] | None:
         note = self._stream(self._by).doubted(memory)

@@ -18,6 +18,18 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.listing import LISTED, Listing
 from kitestring.declarative.lookup import finder
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
+from kitestring.declarative.partition_state import (
+    MOST_PARTITIONS,
+    PARENTS,
+    PARTITIONS,
+    SINGLE,
+    SavedPartitions,
+    asked_for,
+    parent_of,
+    parents_in,
+    partition_key,
+    summary,
+)
 from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
@@ -25,8 +37,6 @@ from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
 from kitestring.watermark import AHEAD, MOST_DOUBTS
 
-MOST_PARTITIONS = 10_000
-"""With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
 RUN = "kitestring_run"
 """The key under which a state holds notes about the sync that is under way; `finish` removes it."""
 CLOSED = "kitestring_closed"
@@ -37,7 +47,7 @@ DOUBTED = "doubted"
 sync reads it again."""
 OWN = "doubted_own"
 """Marks a run with a slice of its own that may be incomplete: the parents must give it once more."""
-PARENTS = "parents"
+PARENT_PAGES = "parents"
 """Marks a note about all slices: pages of the parents may be incomplete."""
 
 
@@ -133,6 +143,7 @@ class DeclarativeStream:
     def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
         """The slices that are to be read, as the router finds them."""
         began = time.time()
+        run = state.get(RUN) or {}
         state = self.migrated(state)
         memory.state, memory.began = state, began
         cursor = self.cursor
@@ -146,20 +157,25 @@ class DeclarativeStream:
             for bounds in cursor.slices(cursor.progress(state, most)):
                 yield Piece(WHOLE.during(bounds), state, began)
             return
-        known, general, seconds = self._saved(state)
-        count, seen = len(known), set()
+        saved = SavedPartitions(state, run, self.general)
+        seen: set[str] = set()
         for part in self.router.slices(memory):
             key = partition_key(part.partition)
             if key in seen:
                 continue
             seen.add(key)
-            begins = known.get(key)
+            parent = parent_of(part.partition)
+            if parent is not None:
+                memory.parents[partition_key(parent)] = parent
+            begins = saved.cursor_of(part.partition)
             if begins is None:
-                count += 1
-                begins = cursor.looked_back(general, seconds)
+                begins = cursor.looked_back(saved.general, saved.lookback_s)
             self._doubt_state(begins, most, memory)
             for bounds in cursor.slices(cursor.progress(begins, most)):
                 yield Piece(part.during(bounds), begins, began)
+        memory.partitions = summary(seen)
+        if (unclear := saved.unclear(seen)) and not self.router.grows:
+            memory.warnings.append(unclear.format(stream=self.name))
 
     def _doubt_state(self, state: Mapping[str, Any], most: datetime, memory: Memory) -> None:
         """A state that an older version, or a wrong clock, has put into the future."""
@@ -172,14 +188,6 @@ class DeclarativeStream:
                 f"the saved state of {self.name} is {value}, in the future: it is read from now on, and what changed "
                 "before may be missing until the stream is refreshed"
             )
-
-    def _saved(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], float]:
-        """Cursors by partition, the cursor for all others, and how far to look back from it (seconds)."""
-        if "states" not in state and "state" not in state:
-            return {}, dict(self.general(state)), 0.0
-        known = {partition_key(s["partition"]): s["cursor"] for s in state.get("states") or ()}
-        general = self.general(state.get("state") or {})
-        return known, general, float(state.get("lookback_window") or 0) if general else 0.0
 
     def general(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """One cursor's state as it is written; empty where there is none."""
@@ -263,7 +271,7 @@ class DeclarativeStream:
         """The note for `merge` that parents' pages may be incomplete; None for a stream without a state."""
         if self.cursor is None or not self.routed:
             return None
-        return {"partition": {}, "began": memory.began, DOUBTED: True, PARENTS: True}
+        return {"partition": {}, "began": memory.began, DOUBTED: True, PARENT_PAGES: True}
 
     def everything(
         self, state: State, ended: Callable[[State], None], doubts: list[str]
@@ -294,7 +302,7 @@ class DeclarativeStream:
                 note = self.unread(piece)
                 current = current if note is None else self.merge(current, note)
         attendance.all_planned()
-        ended(self.finish(current, memory.found) if self.cursor is not None else {})
+        ended(self.finish(current, memory) if self.cursor is not None else {})
 
     # States: what they become.
 
@@ -306,10 +314,11 @@ class DeclarativeStream:
             return self._advanced(self.migrated(state), note, latest)
         run = dict(state.get(RUN) or {})
         if run.get("began") != note["began"]:
-            run = {"began": note["began"]}
+            run = {"began": note["began"], **({SINGLE: True} if SINGLE in run else {})}
         found = self.migrated(state)
         if "states" not in found and "state" not in found:
             general = self.general(found)
+            run.update({SINGLE: True} if general else {})
             found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
         if latest is not None and ("latest" not in run or cursor.written(run["latest"]) < latest):
             run["latest"] = note["latest"]
@@ -318,8 +327,8 @@ class DeclarativeStream:
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
         if note.get(DOUBTED):
             run[DOUBTED] = True
-            run[OWN] = run.get(OWN, False) or PARENTS not in note
-        if PARENTS in note:
+            run[OWN] = run.get(OWN, False) or PARENT_PAGES not in note
+        if PARENT_PAGES in note:
             return {**found, RUN: run}
         states = list(found.get("states") or ())
         whole = self._global or bool(found.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
@@ -335,7 +344,9 @@ class DeclarativeStream:
             else:
                 states[place] = entry
             self._placed = states
-        return {**found, "use_global_cursor": whole, "states": [] if whole else states, RUN: run}
+        elif listed := [entry for entry in states if entry["cursor"]]:
+            found[PARENTS] = parents_in(listed)
+        return {**found, "use_global_cursor": whole, "states": asked_for(states) if whole else states, RUN: run}
 
     def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
         """One cursor's state after one more of its slices was read."""
@@ -363,8 +374,8 @@ class DeclarativeStream:
             self._places = {partition_key(one["partition"]): place for place, one in enumerate(states)}
         return self._places
 
-    def finish(self, state: Mapping[str, Any], parents: Mapping[str, State] | None = None) -> State:
-        """The state when all slices were read."""
+    def finish(self, state: Mapping[str, Any], memory: Memory | None = None) -> State:
+        """The state when all slices were read; `memory` is that of their routing."""
         cursor = self.cursor
         if cursor is None:
             return dict(state)
@@ -378,10 +389,12 @@ class DeclarativeStream:
         whole = self._global or bool(found.get("use_global_cursor"))
         states = [
             {"partition": entry["partition"], "cursor": self._ended(entry["cursor"])}
-            for entry in found.get("states") or ()
+            for entry in (() if whole else found.get("states") or ())
         ]
         final: State = {"use_global_cursor": whole}
-        if not whole:
+        if whole:
+            final |= self._whole(found, None if run.get(DOUBTED) else memory)
+        else:
             final["states"] = states
         values = [found["state"][cursor.field]] if (found.get("state") or {}).get(cursor.field) is not None else []
         # With a slice that may be incomplete, partitions that are not known yet begin where they would have begun now.
@@ -397,19 +410,25 @@ class DeclarativeStream:
         final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
         if self.router.keeps:
             # A parent that moved on would never again list the partition that could not be read.
-            stays = parents is None or bool(run.get(OWN))
-            final["parent_state"] = found.get("parent_state", {}) if stays else dict(parents or {})
+            stays = memory is None or bool(run.get(OWN))
+            final["parent_state"] = found.get("parent_state", {}) if stays else dict(memory.found if memory else {})
         return final
+
+    def _whole(self, found: Mapping[str, Any], memory: Memory | None) -> State:
+        """What a state with one cursor for all partitions keeps of them. Without `memory` nothing new is believed."""
+        kept = {name: found[name] for name in (PARENTS, PARTITIONS) if name in found}
+        if memory is None:
+            return kept
+        parents = {**{partition_key(parent): parent for parent in kept.pop(PARENTS, ())}, **memory.parents}
+        if 0 < len(parents) <= MOST_PARTITIONS:
+            kept[PARENTS] = list(parents.values())
+        if not parents and not self.router.grows:
+            kept[PARTITIONS] = memory.partitions
+        return kept
 
 
 def most_of(began: float) -> datetime:
     return datetime.fromtimestamp(began, UTC)
-
-
-def partition_key(partition: Mapping[str, Any]) -> str:
-    """A partition as a text, the same for equal partitions; without parents or with none is the same."""
-    values = {k: v for k, v in partition.items() if k != "parent_slice" or v}
-    return json_codec.dumps_text(values, sort_keys=True)
 
 
 def keys_of(node: Node, cursor: Any) -> tuple[str, ...]:

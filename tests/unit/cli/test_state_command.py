@@ -156,3 +156,18 @@ def test_an_import_of_streams_that_are_not_there_is_refused(synced: Run, project
     assert result.exit_code == 2
     assert "did you mean products?" in " ".join(result.output.split())
     assert synced("state", "export", "people_to_shelf").stdout == before
+
+
+def test_a_part_of_a_stream_is_refreshed(synced: Run) -> None:
+    entries = [{"partition": {"repository": name}, "cursor": {"at": "2026-01-01"}} for name in ("acme/web", "acme/api")]
+    state = json.dumps({"use_global_cursor": False, "states": entries, "state": {"at": "2026-01-01"}})
+    assert synced("state", "set", "people_to_shelf", "users", state, "-y").exit_code == 0
+    refresh = ("state", "refresh", "people_to_shelf", "users", "-y", "--partition")
+    assert "1 partition(s) of users from the start" in synced(*refresh, "repository=acme/web").stdout
+    shown = json.loads(synced("state", "show", "people_to_shelf", "users").stdout)
+    assert [entry["cursor"] for entry in shown["states"]] == [{}, {"at": "2026-01-01"}]
+    wrong = synced(*refresh, "repository=acme/other")
+    assert (wrong.exit_code, "Its partitions have repository" in wrong.stderr) == (2, True)
+    assert "no NAME=VALUE" in synced(*refresh, "acme").stderr
+    assert synced("state", "set", "people_to_shelf", "users", '{"cursor": "2026-01-01"}', "-y").exit_code == 0
+    assert "does not tell partitions apart" in synced(*refresh, "repository=acme/web").stderr

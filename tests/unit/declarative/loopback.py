@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kitestring.batch import Batch
 from kitestring.declarative import DeclarativeSource
-from kitestring.types import Checkpoint, Reject, SyncMode, Write
+from kitestring.types import Checkpoint, Reject, Suspicion, SyncMode, Write
 
 
 @dataclass
@@ -161,6 +161,7 @@ class Sync:
     state: dict[str, Any]
     rejects: list[Reject]
     states: list[dict[str, Any]]
+    suspicions: list[str]
 
 
 def sync(
@@ -176,13 +177,15 @@ def sync(
     if state is not None:
         found = replace(found, sync_mode=SyncMode.incremental)
     saved = {name: state} if state else {}
-    result = Sync([], dict(state or {}), [], [])
+    result = Sync([], dict(state or {}), [], [], [])
     for partition in source.partitions([found], saved):
         for item in source.read(partition, saved):
             if isinstance(item, Batch):
                 result.records.extend(item.rows())
             elif isinstance(item, Reject):
                 result.rejects.append(item)
+            elif isinstance(item, Suspicion):
+                result.suspicions.append(item.reason)
             elif isinstance(item, Checkpoint):
                 result.state = json.loads(json.dumps(source.merge(name, result.state, item.state)))
                 result.states.append(result.state)

@@ -1,0 +1,155 @@
+"""Where the partitions of a saved state go on, and which partitions a state cannot know.
+
+Airbyte's format lists every partition with its cursor (`states`), or has one cursor for all (`use_global_cursor`). In
+the first form a partition that is not listed is new: it begins at the start, so that its history arrives. In the second
+form the state tells no partition from another. Two keys of our own, which Airbyte's engine passes over, help there:
+`kitestring_parents` lists the partitions of the parent stream whose children were read (the channels of threads), so
+that the children of a new one begin at the start; `kitestring_partitions` has number and digest of all partitions, so
+that a change is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from kitestring import json_codec
+
+MOST_PARTITIONS = 10_000
+"""With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
+PARENTS = "kitestring_parents"
+PARTITIONS = "kitestring_partitions"
+SINGLE = "single"
+"""Marks a run that began with one cursor for the whole stream: the partitions that it has not read yet are not new."""
+UNCLEAR = (
+    "other partitions of {{stream}} are read than in the last sync ({before} then, {now} now), and its state is one "
+    "cursor for all of them: what is new was read from there on, and what it held before is missing. To read it whole: "
+    "kitestring state refresh CONNECTION {{stream}} --partition NAME=VALUE"
+)
+
+
+def partition_key(partition: Mapping[str, Any]) -> str:
+    """A partition as a text, the same for equal partitions; without parents or with none is the same."""
+    values = {k: v for k, v in partition.items() if k != "parent_slice" or v}
+    return json_codec.dumps_text(values, sort_keys=True)
+
+
+def parent_of(partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The partition of the parent stream that a partition comes from; None where the parent has none."""
+    parent = partition.get("parent_slice")
+    return parent if isinstance(parent, Mapping) and parent else None
+
+
+class SavedPartitions:
+    """The cursors of a saved state, by partition. `general` is the cursor for those that the state does not tell apart,
+    `lookback_s` how far before it they begin."""
+
+    def __init__(
+        self,
+        state: Mapping[str, Any],
+        run: Mapping[str, Any],
+        cursor_of: Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> None:
+        single = "states" not in state and "state" not in state
+        general = cursor_of(state if single else state.get("state") or {})
+        self.general = general
+        self.lookback_s = float(state.get("lookback_window") or 0) if general and not single else 0.0
+        entries = state.get("states") or ()
+        self._cursors = {partition_key(entry["partition"]): entry["cursor"] for entry in entries}
+        # Older states of Airbyte's connectors have partitions as keys of an object, so that numbers became texts.
+        self._texts = {
+            (name, value): entry["cursor"]
+            for entry in entries
+            if len(entry["partition"]) == 1
+            for name, value in entry["partition"].items()
+            if isinstance(value, str)
+        }
+        # Without any entry a general cursor is no partition's: what was read with it is not known.
+        listed = bool(self._cursors) or not general
+        self._complete = listed and not (single or state.get("use_global_cursor") or run.get(SINGLE))
+        parents = state.get(PARENTS)
+        self._parents = None if parents is None else {partition_key(parent) for parent in parents}
+        self._before = state.get(PARTITIONS)
+
+    def cursor_of(self, partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Where a partition goes on: `{}` at the start, None at the general cursor."""
+        saved = self._cursors.get(partition_key(partition))
+        if saved is None:
+            values = {name: value for name, value in partition.items() if name != "parent_slice" or value}
+            saved = (
+                self._texts.get((next(iter(values)), str(next(iter(values.values()))))) if len(values) == 1 else None
+            )
+        if saved is not None or self._complete:
+            return saved or {}
+        parent = parent_of(partition)
+        if parent is not None and self._parents is not None and partition_key(parent) not in self._parents:
+            return {}
+        return None
+
+    def unclear(self, seen: Collection[str]) -> str:
+        """What cannot be told about the partitions of this sync; a text with `{stream}`, or an empty one."""
+        if self._complete or not self.general or self._parents or not isinstance(self._before, Mapping):
+            return ""
+        now = summary(seen)
+        return "" if now == self._before else UNCLEAR.format(before=self._before.get("count"), now=now["count"])
+
+
+def summary(keys: Collection[str]) -> dict[str, Any]:
+    """Number and digest of partitions, whatever their order."""
+    total = 0
+    for key in keys:
+        total ^= int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    return {"count": len(keys), "digest": f"{total:016x}"}
+
+
+def parents_in(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The parents' partitions of the entries of a state, each once."""
+    parents = [parent for entry in entries if (parent := parent_of(entry["partition"])) is not None]
+    return list({partition_key(parent): parent for parent in parents}.values())
+
+
+def asked_for(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The entries of partitions that are to be read from the start: those without a cursor value."""
+    return [entry for entry in entries if not entry["cursor"]]
+
+
+def refreshed(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """The state with which the partitions that have these values are read from the start, and those partitions.
+
+    `values` are compared as texts, also with those of the parents' partitions; what the parents' own states have of
+    them goes too. A state with one cursor for all partitions may not list a partition: then `values` are taken for it.
+    """
+    new, partitions = _without(state, values)
+    if not partitions and state.get("use_global_cursor"):
+        partitions = [dict(values)]
+        new["states"] = [*(new.get("states") or ()), {"partition": dict(values), "cursor": {}}]
+    return new, partitions
+
+
+def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    new, partitions = dict(state), []
+    entries = []
+    for entry in state.get("states") or ():
+        if has_values(entry["partition"], values):
+            partitions.append(entry["partition"])
+            entry = {**entry, "cursor": {}}
+        entries.append(entry)
+    if entries:
+        new["states"] = entries
+    if parents := state.get(PARENTS):
+        partitions.extend(parent for parent in parents if has_values(parent, values))
+        new[PARENTS] = [parent for parent in parents if not has_values(parent, values)]
+    if isinstance(state.get("parent_state"), Mapping):
+        new["parent_state"] = {name: _without(parent, values)[0] for name, parent in state["parent_state"].items()}
+    return new, partitions
+
+
+def has_values(partition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+    """Whether a partition, or one of those that it comes from, has each of the values."""
+    flat: dict[str, str] = {}
+    level: Any = partition
+    while isinstance(level, Mapping):
+        flat = {**{str(name): str(value) for name, value in level.items() if name != "parent_slice"}, **flat}
+        level = level.get("parent_slice")
+    return all(flat.get(name) == value for name, value in values.items())
