@@ -39,6 +39,7 @@ def page() -> None:
     st.title("How can we help?")
     try:
         settings = from_environment()
+        helpdesk_of(settings)
         collection_of(settings)
     except KitestringError as error:
         st.error(f"This form is not set up yet: {plain(error.message)}. {plain(error.hint)}", icon=":material/build:")

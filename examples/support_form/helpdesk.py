@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from oauth_client import OAuthClient
 from settings import Settings
 
-from kitestring.errors import ConnectorError
-from kitestring.http import Basic, Bearer, Retries, Session
+from kitestring.errors import ConfigError, ConnectorError
+from kitestring.http import Auth, Basic, Bearer, Retries, Session
 
 if TYPE_CHECKING:
     from request import Draft
 
-DEMO_CREDENTIALS = ("agent@larkspur.example", "larkspur-token")
+DEMO_CLIENT = ("larkspur", "larkspur-secret")
 """What the stand-in takes (kitestring.testing.zendesk)."""
 LONGEST_TEXT = 65_535
 """Characters of a description that the form sends; Zendesk keeps no longer comments."""
@@ -33,14 +34,11 @@ class HelpDesk:
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.zendesk_base_url
-        email, token, oauth = settings.zendesk_email, settings.zendesk_api_token, settings.zendesk_oauth_token
         if not self.url:
             self.url = demo_help_desk().url
-        if settings.demo and not (token or oauth):
-            email, token = DEMO_CREDENTIALS
         self._session = Session(
             base_url=self.url,
-            auth=Bearer(oauth) if oauth else Basic(f"{email}/token", token),
+            auth=credentials(settings, self.url),
             # Somebody waits: two more attempts, and no pause of more than a few seconds.
             policy=Retries(attempts=3, longest_wait_s=5.0),
             max_wait_s=10.0,
@@ -80,6 +78,22 @@ class HelpDesk:
         parts = urlsplit(url)
         made_up = (parts.hostname or "").endswith(".zendesk.example")
         return self.url + parts.path if made_up else url
+
+
+def credentials(settings: Settings, url: str) -> Auth:
+    """How the form signs in: with an OAuth client, an OAuth token, or an API token while Zendesk takes them."""
+    client, secret = settings.zendesk_client_id, settings.zendesk_client_secret
+    if settings.zendesk_oauth_token:
+        return Bearer(settings.zendesk_oauth_token)
+    if settings.zendesk_api_token and not client:
+        return Basic(f"{settings.zendesk_email}/token", settings.zendesk_api_token)
+    if settings.demo and not client:
+        client, secret = DEMO_CLIENT
+    if not client:
+        raise ConfigError(
+            "there are no credentials for Zendesk", hint="Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET."
+        )
+    return OAuthClient(url, client, secret, settings.zendesk_scope)
 
 
 def demo_help_desk() -> Any:

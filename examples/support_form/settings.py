@@ -38,6 +38,9 @@ class Settings:
     openai_model: str = "text-embedding-ada-002"
     openai_base_url: str = ""
     zendesk_base_url: str = ""
+    zendesk_client_id: str = ""
+    zendesk_client_secret: str = field(default="", repr=False)
+    zendesk_scope: str = "read write"
     zendesk_email: str = ""
     zendesk_api_token: str = field(default="", repr=False)
     zendesk_oauth_token: str = field(default="", repr=False)
@@ -76,6 +79,9 @@ class Settings:
             openai_model=model,
             openai_base_url=text("OPENAI_BASE_URL"),
             zendesk_base_url=text("ZENDESK_BASE_URL").rstrip("/"),
+            zendesk_client_id=text("ZENDESK_CLIENT_ID"),
+            zendesk_client_secret=text("ZENDESK_CLIENT_SECRET"),
+            zendesk_scope=text("ZENDESK_SCOPE", cls.zendesk_scope),
             zendesk_email=text("ZENDESK_EMAIL"),
             zendesk_api_token=text("ZENDESK_API_TOKEN"),
             zendesk_oauth_token=text("ZENDESK_OAUTH_TOKEN"),
@@ -124,7 +130,10 @@ class Settings:
 
     def masked(self, text: str) -> str:
         """A message without the secrets that a server may have repeated in it."""
-        for secret in (self.milvus_token, self.openai_api_key, self.zendesk_api_token, self.zendesk_oauth_token):
+        for secret in (
+            *(self.milvus_token, self.openai_api_key),
+            *(self.zendesk_client_secret, self.zendesk_api_token, self.zendesk_oauth_token),
+        ):
             if len(secret) >= 4:
                 text = text.replace(secret, "****")
         return text

@@ -27,9 +27,9 @@ sources:
       subdomain: {subdomain}
       start_date: "{start_date}"
       credentials:
-        credentials: api_token
-        email: {email}
-        api_token: ${{ZENDESK_API_TOKEN:-{api_token}}}
+        credentials: client_credentials
+        client_id: {client_id}
+        client_secret: ${{ZENDESK_CLIENT_SECRET:-{client_secret}}}
       # For tests, proxies and sandboxes. Leave it out for https://SUBDOMAIN.zendesk.com.
       base_url: {base_url}
 
@@ -130,8 +130,8 @@ def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
         mark=MARK,
         subdomain=config["subdomain"],
         start_date=config["start_date"],
-        email=config["credentials"]["email"],
-        api_token=config["credentials"]["api_token"],
+        client_id=config["credentials"]["client_id"],
+        client_secret=config["credentials"]["client_secret"],
         base_url=config["base_url"],
     )
     (place / "kitestring.yaml").write_text(text, encoding="utf-8")

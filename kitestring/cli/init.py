@@ -16,10 +16,11 @@ subdomain: ${ZENDESK_SUBDOMAIN}
 # Nothing older than this is read.
 start_date: "2024-01-01T00:00:00Z"
 credentials:
-  credentials: api_token
-  email: ${ZENDESK_EMAIL}
-  # Admin Center > Apps and integrations > APIs > Zendesk API
-  api_token: ${ZENDESK_API_TOKEN}
+  # Admin Center > Apps and integrations > APIs > OAuth clients: add one of the kind Confidential.
+  credentials: client_credentials
+  # Its identifier, and the secret that is shown once.
+  client_id: ${ZENDESK_CLIENT_ID}
+  client_secret: ${ZENDESK_CLIENT_SECRET}
 """
 
 GITHUB = """\

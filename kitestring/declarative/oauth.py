@@ -138,10 +138,14 @@ class OAuthAuthenticator(Renewed):
             self._learn(self.held)
 
     def _kept_as(self) -> str:
-        """The name of this credential for the store: that of its first refresh token, whatever came of it."""
+        """The name of this credential for the store: that of its first refresh token, whatever came of it.
+
+        Nothing else of the manifest or the configuration counts: a secret that was changed renews the same pair.
+        """
         held = self.held
         if held.key is None:
-            held.key = digest_of(self.identity() or ("profile", self._connection.base_url))
+            first = self._value("token_refresh_endpoint"), self._value("client_id"), self._refresh_token()
+            held.key = digest_of(("refresh token", self._connection.base_url, *first))
         return held.key
 
     def _taken_over(self, kept: Mapping[str, Any]) -> bool:

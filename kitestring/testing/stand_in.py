@@ -389,9 +389,9 @@ class _Exchange(BaseHTTPRequestHandler):
 def serve(stand_in: StandIn) -> None:
     """Run until Ctrl-C; prints the address on a line of its own. For people and for other processes."""
     with stand_in:
-        sys.stdout.write(stand_in.url + "\n")
-        sys.stdout.flush()
         try:
+            sys.stdout.write(stand_in.url + "\n")
+            sys.stdout.flush()
             threading.Event().wait()
         except KeyboardInterrupt:
             sys.stderr.write(f"{len(stand_in.requests)} requests\n")

@@ -1,7 +1,7 @@
 """A stand-in for Zendesk: the documented API over a small help desk, with its paging, credentials, limits and faults.
 
-For people: `python -m kitestring.testing.zendesk --port 8080` prints its address; sign in as agent@larkspur.example
-with the API token larkspur-token. Facts: developer.zendesk.com/api-reference (ticketing, help_center), read 2026-11.
+For people: `python -m kitestring.testing.zendesk --port 8080` prints its address; its OAuth client is larkspur with the
+secret larkspur-secret. Facts: developer.zendesk.com/api-reference (ticketing, help_center), read 2026-11.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from kitestring.testing.help_desk import HelpDesk
 from kitestring.testing.help_desk.objects import seconds_of
+from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, route, serve
 from kitestring.testing.zendesk_guide import Guide
 from kitestring.testing.zendesk_paging import EXPORT_PAGE, integer
@@ -22,6 +23,10 @@ Json = dict[str, Any]
 
 DOCUMENTED_LIMITS = (10, 60.0, "/incremental/"), (700, 60.0, "")
 EMAIL, API_TOKEN, ACCESS_TOKEN = "agent@larkspur.example", "larkspur-token", "larkspur-oauth"
+CLIENT_ID, CLIENT_SECRET = "larkspur", "larkspur-secret"
+TOKEN_LIFETIME_S = 1800.0
+RESOURCES = {"tickets": "ticket", "users": "/users", "organizations": "organization", "hc": "/help_center"}
+"""Scopes of one resource, `tickets:read`, and what their paths have in them; all others need `read`."""
 
 
 class ZendeskStandIn(Guide):
@@ -31,6 +36,9 @@ class ZendeskStandIn(Guide):
     path pieces that the plan does not include: they answer 404. `forbidden` likewise answers 403. With
     `documented_limits` it allows 10 export calls and 700 others a minute, as the vendor does. `export_page` is the
     largest page of an incremental export. `add_brand`, `import_articles`, … are those of the desk.
+
+    `tokens` is the token endpoint: an access token ends after `token_lifetime_s` (None: never), a refresh ends the pair
+    before it. Besides, `access_token` is one of an old client, which never ends.
     """
 
     name: ClassVar[str] = "Zendesk stand-in"
@@ -44,6 +52,7 @@ class ZendeskStandIn(Guide):
         email: str = EMAIL,
         api_token: str = API_TOKEN,
         access_token: str = ACCESS_TOKEN,
+        token_lifetime_s: float | None = TOKEN_LIFETIME_S,
         lacks: Collection[str] = (),
         forbidden: Collection[str] = (),
         documented_limits: bool = False,
@@ -57,6 +66,9 @@ class ZendeskStandIn(Guide):
         super().__init__(port=port, faults=faults, limits=limits)
         self.desk = desk or HelpDesk(tickets=tickets, seed=seed)
         self.email, self.api_token, self.access_token = email, api_token, access_token
+        self.tokens = TokenEndpoint(
+            {CLIENT_ID: CLIENT_SECRET}, token_lifetime_s, sent_as=("json",), client_in=("body",), scope="read write"
+        )
         self.lacks, self.forbidden = lacks, forbidden
         self.export_page = export_page
         self.documented_limits = documented_limits
@@ -76,28 +88,59 @@ class ZendeskStandIn(Guide):
         return {
             "subdomain": "larkspur",
             "start_date": "2025-01-01T00:00:00Z",
-            "credentials": {"credentials": "api_token", "email": self.email, "api_token": self.api_token},
+            "credentials": self.client_credentials,
             "base_url": self.url,
             # This server allows what its `limits` say; the vendor's budget would only make tests wait.
             **({} if self.documented_limits else {"export_calls_per_minute": 60_000, "calls_per_minute": 60_000}),
         }
 
+    @property
+    def client_credentials(self) -> Json:
+        """The option `credentials` with the OAuth client."""
+        client, secret = next(iter(self.tokens.clients.items()))
+        return {"credentials": "client_credentials", "client_id": client, "client_secret": secret}
+
+    def consented(self) -> Json:
+        """The option `credentials` with a new pair of tokens, as if an administrator had consented."""
+        pair = self.tokens.granted(scope="read")
+        client = {"client_id": pair.client, "client_secret": self.tokens.clients[pair.client]}
+        tokens = {"access_token": pair.access_token, "refresh_token": pair.refresh_token}
+        return {"credentials": "oauth2.0", **client, **tokens}
+
+    @property
+    def api_token_credentials(self) -> Json:
+        """The option `credentials` with an API token."""
+        return {"credentials": "api_token", "email": self.email, "api_token": self.api_token}
+
     # The vendor's manners
 
+    @route("POST", "/oauth/tokens")
+    def token(self, call: Call) -> Answer:
+        return self.tokens.answer(call)
+
     def authorize(self, call: Call) -> Answer | None:
-        if call.path.startswith("/hc/"):
+        if call.path.startswith("/hc/") or call.path == "/oauth/tokens":
             return None
         given = call.headers.get("authorization", "")
         kind, _, value = given.partition(" ")
+        pair = None
         if kind == "Bearer":
-            allowed = value == self.access_token
+            pair = self.tokens.pair_of(value)
+            allowed = pair is not None or value == self.access_token
         elif kind == "Basic":
             allowed = value == b64encode(f"{self.email}/token:{self.api_token}".encode()).decode()
         else:
             # Without credentials the real API answers this one path, with an anonymous user.
             allowed = not given and call.path.removesuffix(".json") == "/api/v2/users/me"
+        if not allowed and kind == "Bearer":
+            ended = "The access token provided is expired, revoked, malformed or invalid for other reasons."
+            return Answer(401, {"error": "invalid_token", "error_description": ended})
         if not allowed:
             return Answer(401, {"error": "Couldn't authenticate you"})
+        missing = _missing_scope(call, pair.scope) if pair is not None else ""
+        if missing:
+            description = f"You are missing the following required scopes: {missing}"
+            return Answer(403, {"error": "Forbidden", "description": description})
         if any(piece in call.path for piece in self.forbidden):
             message = "You do not have access to this page. Please contact the account owner of this help desk."
             return Answer(403, {"error": {"title": "Forbidden", "message": message}})
@@ -340,6 +383,14 @@ class ZendeskStandIn(Guide):
         subject = given.get("subject") or text[:80]
         ticket = self.desk.add_ticket(subject, text, **fields)
         return Answer(201, {key: ticket, "audit": self.desk.audits(ticket["id"])[0]}, {"Location": ticket["url"]})
+
+
+def _missing_scope(call: Call, scope: str) -> str:
+    """The scope that a call needs and a token with this one lacks; empty where it suffices."""
+    right = "read" if call.method == "GET" else "write"
+    resource = next((name for name, piece in RESOURCES.items() if piece in call.path), None)
+    needed = {right, *([f"{resource}:{right}"] if resource else [])}
+    return "" if needed & {*scope.split()} else ", ".join(sorted(needed))
 
 
 def _without_text(child: Json) -> Json:

@@ -26,9 +26,9 @@ VARIABLES = (
     *("MILVUS_URL", "MILVUS_TOKEN", "MILVUS_DB", "MILVUS_COLLECTION"),
     *("OPENAI_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"),
     *("ZENDESK_BASE_URL", "ZENDESK_EMAIL", "ZENDESK_API_TOKEN", "ZENDESK_OAUTH_TOKEN", "ORGANIZATION_ID"),
+    *("ZENDESK_CLIENT_ID", "ZENDESK_CLIENT_SECRET", "ZENDESK_SCOPE"),
     *("TICKET_STATUSES", "TICKET_THRESHOLD", "ARTICLE_THRESHOLD", "SEARCH_TIMEOUT_S"),
 )  # fmt: skip
-TOKEN = "larkspur-token"
 
 # Ticket 37 of the made-up help desk: new, of Cobalt Energy, "Question: Scheduled report was not sent since the 3rd".
 COBALT = "Cobalt Energy"
@@ -103,7 +103,7 @@ def test_a_request_like_an_open_ticket_of_the_organization_is_not_sent(zendesk: 
     assert "Question: Scheduled report was not sent since the 3rd" in page.text
     assert "Request #37 · Status: new" in page.text
     assert page.still_has()
-    assert not zendesk.calls("", "POST")
+    assert not zendesk.calls("/tickets", "POST")
 
 
 def test_a_visitor_may_send_it_anyway(zendesk: ZendeskStandIn) -> None:
@@ -251,7 +251,7 @@ def test_an_empty_form_says_what_is_missing(zendesk: ZendeskStandIn) -> None:
     for words in ("Please enter a subject.", "Please enter a description.", "This email address is not complete."):
         assert words in page.text
     assert page.app.text_input(key="name").value == "Rosa"
-    assert not zendesk.calls("", "POST")
+    assert not zendesk.calls("/tickets", "POST")
 
 
 def test_a_text_that_the_help_desk_would_cut_is_kept_and_not_sent(zendesk: ZendeskStandIn) -> None:
@@ -259,7 +259,7 @@ def test_a_text_that_the_help_desk_would_cut_is_kept_and_not_sent(zendesk: Zende
     page = Page().write(text=long).click()
     assert "The description has 179,999 characters" in page.text
     assert page.still_has(text=long)
-    assert not zendesk.calls("", "POST")
+    assert not zendesk.calls("/tickets", "POST")
 
 
 def test_a_long_text_is_compared_by_its_beginning_and_sent_whole(zendesk: ZendeskStandIn) -> None:
@@ -307,6 +307,32 @@ def test_a_refused_ticket_keeps_the_text_and_can_be_sent_later(environment: Call
         assert "Your request was sent: #6" in page.click().text
 
 
+def test_a_token_that_has_ended_is_renewed_and_the_ticket_is_made_once(
+    environment: Callable[..., None], zendesk: ZendeskStandIn
+) -> None:
+    environment(ZENDESK_CLIENT_ID="larkspur", ZENDESK_CLIENT_SECRET="larkspur-secret")
+    page = Page()
+    zendesk.tokens.end_access()
+    assert "Your request was sent" in page.write(organization=None).click().text
+    assert [c.status for c in zendesk.calls("/tickets", "POST")] == [401, 201]
+    assert len(zendesk.tokens.exchanges) == 2
+
+
+def test_a_wrong_secret_of_the_client_is_told_without_showing_it(environment: Callable[..., None]) -> None:
+    environment(ZENDESK_CLIENT_ID="larkspur", ZENDESK_CLIENT_SECRET="wrong-secret-1234")
+    page = Page()
+    page.write(organization=None).click()
+    assert "Not sent." in page.text
+    assert "401" in page.text
+    assert "wrong-secret-1234" not in page.text
+    assert page.still_has()
+
+
+def test_a_help_desk_without_credentials_says_which_to_set(environment: Callable[..., None]) -> None:
+    environment(ZENDESK_BASE_URL="https://acme.zendesk.com")
+    assert "Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET" in Page().text
+
+
 def test_wrong_credentials_are_told_without_showing_them(environment: Callable[..., None]) -> None:
     environment(ZENDESK_EMAIL="agent@larkspur.example", ZENDESK_API_TOKEN="wrong-token-1234")
     page = Page()
@@ -351,7 +377,7 @@ def test_an_unreachable_milvus_lets_the_visitor_send_without_the_check(
     assert "We could not look for similar requests" in page.text
     assert "milvus-secret-1" not in page.text
     assert page.still_has()
-    assert not zendesk.calls("", "POST")
+    assert not zendesk.calls("/tickets", "POST")
     page.click("anyway")
     assert "Your request was sent" in page.text
     assert "could not be looked up" in page.text

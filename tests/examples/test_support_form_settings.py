@@ -42,6 +42,7 @@ def test_a_value_that_cannot_be_read_names_its_variable(name: str, value: str) -
 def test_secrets_are_neither_in_the_repr_nor_in_masked_messages() -> None:
     secrets = {
         "MILVUS_TOKEN": "milvus-secret",
+        "ZENDESK_CLIENT_SECRET": "client-secret",
         "ZENDESK_API_TOKEN": "zendesk-secret",
         "ZENDESK_OAUTH_TOKEN": "oauth-secret",
     }

@@ -7,7 +7,7 @@ import pytest
 from reading import golden, read
 
 from kitestring.errors import AuthError, ConfigError
-from kitestring.registry import connector, source
+from kitestring.registry import source
 from kitestring.testing.stand_in import Faults
 from kitestring.testing.zendesk import ZendeskStandIn
 from kitestring.types import DELETED_AT, SyncMode
@@ -144,13 +144,6 @@ def test_faults_cost_time_but_no_record(faults):
         assert len(zendesk.requests) > 10
 
 
-def test_oauth_opens_the_same_streams(zendesk):
-    credentials = {"credentials": "oauth2.0", "access_token": "larkspur-oauth", "client_id": "a", "client_secret": "b"}
-    support = source("zendesk_support", {**zendesk.config, "credentials": credentials})
-    support.check()
-    assert zendesk.requests[-1].headers["authorization"] == "Bearer larkspur-oauth"
-
-
 def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(zendesk):
     credentials = {"credentials": "api_token", "email": "agent@larkspur.example", "api_token": "not-the-token"}
     support = source("zendesk_support", {**zendesk.config, "credentials": credentials})
@@ -211,15 +204,6 @@ def test_the_documented_limit_of_exports_is_kept_without_a_429():
         read(support, "users")
         assert {c.status for c in zendesk.requests} == {200}
         assert len(zendesk.calls("/incremental/")) == 6
-
-
-def test_the_form_marks_secrets_and_names_the_ways_to_sign_in():
-    form = connector("source", "zendesk_support").spec()
-    choices = form["properties"]["credentials"]["oneOf"]
-    assert [c["properties"]["credentials"]["const"] for c in choices] == ["api_token", "oauth2.0"]
-    secrets = {k for c in choices for k, v in c["properties"].items() if v.get("airbyte_secret")}
-    assert secrets == {"api_token", "access_token", "client_id", "client_secret"}
-    assert "base_url" in form["properties"]
 
 
 def test_a_cut_emoji_in_a_ticket_keeps_no_other_ticket_from_arriving(zendesk, support):

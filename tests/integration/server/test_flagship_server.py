@@ -79,7 +79,7 @@ def test_a_help_desk_is_kept_in_step_with_a_collection_by_a_schedule(servers: Se
         source = client.call(
             "POST", "/v1/sources", {"name": "desk", "workspaceId": space, "configuration": configuration}
         )
-        assert desk.config["credentials"]["api_token"] not in str(source)
+        assert desk.config["credentials"]["client_secret"] not in str(source)
         destination = client.call(
             "POST",
             "/v1/destinations",

@@ -57,7 +57,7 @@ def test_init_can_be_written_for_every_connector_there_is(folder: Path) -> None:
 def test_the_prepared_options_are_taken_by_the_connector(
     kind: registry.Kind, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    for variable in ("ZENDESK_SUBDOMAIN", "ZENDESK_EMAIL", "ZENDESK_API_TOKEN", "GITHUB_TOKEN"):
+    for variable in ("ZENDESK_SUBDOMAIN", "ZENDESK_CLIENT_ID", "ZENDESK_CLIENT_SECRET", "GITHUB_TOKEN"):
         monkeypatch.setenv(variable, "filled-in")
     values, _ = read_yaml(SNIPPETS[kind, name], name)
     try:

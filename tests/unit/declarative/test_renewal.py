@@ -43,12 +43,13 @@ class Vendor:
         return {"data": [{"id": 1}]}
 
 
-def signed(url: str) -> dict[str, Any]:
+def signed(url: str, **more: Any) -> dict[str, Any]:
     return {
         "authenticator": {
             "type": "OAuthAuthenticator",
             "client_id": "i",
             "client_secret": "s",
+            **more,
             "token_refresh_endpoint": f"{url}/token",
             "refresh_token_updater": {},
         }
@@ -59,9 +60,9 @@ def credentials(**more: str) -> dict[str, Any]:
     return {"credentials": {"refresh_token": "r0", **more}}
 
 
-def read_once(url: str, folder: Path) -> int:
+def read_once(url: str, folder: Path, **more: Any) -> int:
     """How many records a process reads that knows only the first refresh token and the folder."""
-    source = DeclarativeSource.of(manifest(stream(url=url, requester=signed(url))), credentials())
+    source = DeclarativeSource.of(manifest(stream(url=url, requester=signed(url, **more))), credentials())
     source.keep_credentials(CredentialFiles(folder))
     with closing(source):
         return len(sync(source).records)
@@ -76,6 +77,23 @@ def test_a_later_process_goes_on_with_the_pair_that_an_earlier_one_kept(api: Api
     (file,) = (tmp_path / "credentials").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text())["credentials"]["refresh_token"] == "r1"
+
+
+@pytest.mark.parametrize(
+    "change", [{"client_secret": "rotated"}, {"refresh_request_headers": {"X-Version": "2"}}, {"scopes": ["read"]}]
+)
+def test_a_changed_secret_or_manifest_renews_the_pair_that_was_kept(
+    api: Api, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    vendor = Vendor(api)
+    read_once(api.url, tmp_path)
+    gc.collect()
+    (file,) = tmp_path.glob("*.json")
+    kept = json.loads(file.read_text())
+    kept["credentials"]["token_expiry_date"] = "2020-01-01T00:00:00Z"
+    file.write_text(json.dumps(kept))
+    assert read_once(api.url, tmp_path, **change) == 1
+    assert (vendor.refreshes, vendor.spent) == (["r0", "r1"], 0)
 
 
 def test_a_kept_pair_that_has_ended_is_renewed_with_its_own_refresh_token(api: Api, tmp_path: Path) -> None:
