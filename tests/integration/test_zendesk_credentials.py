@@ -79,6 +79,27 @@ def test_a_token_that_ends_in_mid_sync_is_renewed_once_and_nothing_is_lost(zende
     assert [c.status for c in zendesk.requests].count(401) == 1
 
 
+@pytest.mark.parametrize("kind", ["client_credentials", "consented"])
+def test_a_token_that_ends_at_the_help_center_of_another_brand_is_renewed_at_the_account(zendesk, tmp_path, kind):
+    zendesk.add_brand("Foxglove", "foxglove", articles=9)
+    credentials = zendesk.client_credentials if kind == "client_credentials" else zendesk.consented()
+    support, answer = opened(zendesk, credentials, tmp_path), zendesk.answer
+    ended = []
+
+    def ending(call):
+        if call.headers.get("x-forwarded-host") and not ended:
+            ended.append(call.path)
+            zendesk.tokens.end_access()
+        return answer(call)
+
+    zendesk.answer = ending
+    rows, _ = read(support, "articles")
+    assert {row["brand_id"] for row in rows} == {501, 502}
+    assert ended
+    assert [e.status for e in zendesk.tokens.exchanges] == [200, 200]
+    assert not any(call.headers.get("x-forwarded-host") for call in zendesk.calls("/oauth/tokens"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["client_credentials", "consented"])
 def test_tokens_that_live_for_moments_cost_renewals_and_no_record(tmp_path, kind):

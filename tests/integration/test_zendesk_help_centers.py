@@ -98,7 +98,7 @@ def test_an_account_with_one_brand_costs_one_more_call():
     with ZendeskStandIn(tickets=3) as zendesk:
         support = source("zendesk_support", zendesk.config)
         read(support, "articles")
-        assert [call.path for call in zendesk.requests] == [
+        assert [call.path for call in zendesk.calls("/api/")] == [
             "/api/v2/brands.json",
             "/api/v2/help_center/incremental/articles.json",
         ]
@@ -122,7 +122,7 @@ def test_credentials_go_to_no_host_outside_of_zendesk(zendesk, support, subdomai
     zendesk.desk.brands[-1]["subdomain"] = subdomain
     with pytest.raises(ConfigError, match="no name of a host below"):
         read(support, "articles")
-    assert {call.path for call in zendesk.requests} == {"/api/v2/brands.json"}
+    assert {call.path for call in zendesk.requests} == {"/oauth/tokens", "/api/v2/brands.json"}
 
 
 def test_credentials_that_may_not_list_brands_read_their_own_help_center(caplog):
