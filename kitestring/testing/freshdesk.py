@@ -51,6 +51,7 @@ class FreshdeskStandIn(StandIn):
             )
             for n in range(1, tickets + 1)
         }  # fmt: skip
+        self.folders: dict[int, Json] = {}
         self.replies = {n: [self._reply(n, i) for i in range(n % 3)] for n in self.tickets}
         self.contacts = [
             self._object(
@@ -72,13 +73,37 @@ class FreshdeskStandIn(StandIn):
             "ticket_fields": [self._object(20 + i, name=n, label=n, type="text") for i, n in enumerate(("a", "b"))],
             "time_entries": [self._object(30, ticket_id=2, note="Called back", time_spent="00:20", billable=True)],
         }
+        self.lists.update({
+            "surveys": [self._object(1, title="How did we do?", active=True, questions=[])],
+            "business_hours": [self._object(1, name="Office", is_default=True, time_zone="Berlin", business_hours={})],
+            "email_configs": [self._object(1, name="Support", to_email="s@larkspur.example", active=True)],
+            "email/mailboxes": [self._object(1, name="Support", support_email="s@larkspur.example", active=True)],
+            "scenario_automations": [self._object(1, name="Escalate", private=False, actions=[])],
+            "admin/skills": [self._object(1, name="Spanish", rank=1, agents=[], conditions=[])],
+            "sla_policies": [self._object(1, name="Default", active=True, is_default=True, sla_target={})],
+        })  # fmt: skip
+        self.settings = {"primary_language": "en", "supported_languages": ["de", "es"], "portal_languages": ["de"]}
         for category in (1, 2):
-            folder = self._object(10 + category, name=f"Folder {category}", description="", visibility=1)
-            self.lists[f"solutions/categories/{category}/folders"] = [folder]
+            self.lists[f"solutions/categories/{category}/folders"] = []
+            self.add_folder(10 + category, category=category)
             self.lists[f"solutions/folders/{10 + category}/articles"] = [
                 self._object(category * 1000 + i, title=p.title, description=p.cause, folder_id=10 + category, status=2)
                 for i, p in enumerate(told)
             ]
+        # Folder 11 has a folder, which has two, one of which has one: the article lies at the bottom.
+        self.add_folder(21, parent=11)
+        self.add_folder(31, parent=21)
+        self.add_folder(32, parent=21)
+        self.add_folder(41, parent=31)
+        self.lists["solutions/folders/41/articles"] = [
+            self._object(4100, title="Deep down", description="<p>Found.</p>", folder_id=41, status=2)
+        ]
+        self.lists["solutions/folders/12/articles/de"] = [
+            self._object(2000, title="Auf Deutsch", description="<p>Ja.</p>", folder_id=12, status=2)
+        ]
+        self.lists["solutions/folders/41/articles/es"] = [
+            self._object(4100, title="En el fondo", description="<p>Encontrado.</p>", folder_id=41, status=2)
+        ]
         self.ratings = [
             self._object(
                 40 + i, created=BEGIN + i * 5000, ticket_id=i + 1, feedback="Thanks!", ratings={"question": 103}
@@ -90,7 +115,7 @@ class FreshdeskStandIn(StandIn):
     def config(self) -> Json:
         """A configuration of the source `freshdesk` that reads this server."""
         return {"domain": "larkspur.freshdesk.com", "api_key": API_KEY, "start_date": "2025-01-01T00:00:00Z",
-                "base_url": self.url, "requests_per_minute": 60_000}  # fmt: skip
+                "base_url": self.url, "requests_per_minute": 60_000, "list_requests_per_minute": 60_000}  # fmt: skip
 
     def touch_ticket(self, number: int, **fields: Any) -> Json:
         """Change a ticket; with `deleted=True` it moves to the trash."""
@@ -102,6 +127,19 @@ class FreshdeskStandIn(StandIn):
         self.touch_ticket(number)
         made = self._reply(number, len(self.replies[number]))
         self.replies[number].append({**made, "body": body, "created_at": iso(self.now), "updated_at": iso(self.now)})
+
+    def add_folder(self, number: int, *, category: int = 0, parent: int = 0) -> None:
+        """A folder of a category, or inside another folder."""
+        place = f"solutions/folders/{parent}/subfolders" if parent else f"solutions/categories/{category}/folders"
+        way = self.folders[parent]["hierarchy"] if parent else [_level(0, "category", category)]
+        self.folders[number] = folder = self._object(
+            number, name=f"Folder {number}", description="", visibility=1, parent_folder_id=parent or None,
+            sub_folders_count=0, hierarchy=[*way, _level(len(way), "folder", number)],
+        )  # fmt: skip
+        self.lists.setdefault(place, []).append(folder)
+        self.lists[f"solutions/folders/{number}/articles"] = []
+        if parent:
+            self.folders[parent]["sub_folders_count"] += 1
 
     # The vendor's manners
 
@@ -150,13 +188,21 @@ class FreshdeskStandIn(StandIn):
     def rating_list(self, call: Call) -> Any:
         return self._page(call, [r for r in self.ratings if r["created_at"] >= call.param("created_since")])
 
+    @route("GET", "/api/v2/settings/helpdesk")
+    def helpdesk(self, call: Call) -> Any:
+        return self.settings
+
     @route("GET", "/api/v2/{one}")
     @route("GET", "/api/v2/{one}/{two}")
     @route("GET", "/api/v2/{one}/{two}/{three}")
     @route("GET", "/api/v2/{one}/{two}/{three}/{four}")
+    @route("GET", "/api/v2/{one}/{two}/{three}/{four}/{five}")
     def any_list(self, call: Call, **_: str) -> Any:
         path = call.path.removeprefix("/api/v2/")
-        return self._page(call, self.lists[path]) if path in self.lists else self.refuse(404, "")
+        translated = path.rsplit("/", 1)[0] in self.lists and path.endswith(("/de", "/es"))
+        if path in self.lists or translated:
+            return self._page(call, self.lists.get(path, []))
+        return self.refuse(404, "")
 
     def _page(self, call: Call, rows: list[Json]) -> Answer:
         size, page = int(call.param("per_page", "30")), int(call.param("page", "1"))
@@ -176,6 +222,10 @@ class FreshdeskStandIn(StandIn):
             number * 100 + i, updated=updated, ticket_id=number, user_id=700, body="<p>We look into it.</p>",
             body_text="We look into it.", incoming=bool(i), private=not i, attachments=[],
         )  # fmt: skip
+
+
+def _level(level: int, kind: str, number: int) -> Json:
+    return {"level": level, "type": kind, "data": {"id": number, "name": f"{kind} {number}", "language": "en"}}
 
 
 NAMED = ("companies", "groups", "roles", "products")

@@ -13,10 +13,12 @@ from kitestring.testing.stand_in import Faults, Limit
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "freshdesk.txt"
 
 EXPECTED = {
-    "tickets": 230, "conversations": 219, "satisfaction_ratings": 12, "time_entries": 1, "solution_articles": 120,
-    "solution_folders": 2, "solution_categories": 2, "canned_responses": 1, "canned_response_folders": 1,
-    "discussion_categories": 1, "discussion_forums": 1, "discussion_topics": 1, "discussion_comments": 1,
-    "contacts": 130, "companies": 3, "agents": 3, "groups": 3, "roles": 3, "products": 3, "ticket_fields": 2,
+    "tickets": 230, "conversations": 219, "satisfaction_ratings": 12, "time_entries": 1, "solution_articles": 121,
+    "solution_article_translations": 2, "solution_folders": 6, "solution_categories": 2, "canned_responses": 1,
+    "canned_response_folders": 1, "discussion_categories": 1, "discussion_forums": 1, "discussion_topics": 1,
+    "discussion_comments": 1, "contacts": 130, "companies": 3, "agents": 3, "groups": 3, "roles": 3, "products": 3,
+    "ticket_fields": 2, "surveys": 1, "business_hours": 1, "email_configs": 1, "email_mailboxes": 1,
+    "scenario_automations": 1, "skills": 1, "sla_policies": 1, "settings": 1,
 }  # fmt: skip
 
 
@@ -82,11 +84,114 @@ def test_a_ticket_that_changes_while_pages_are_read_hides_no_other():
         assert {row["id"] for row in rows} == set(server.tickets)
 
 
+def test_folders_inside_folders_are_read_with_their_articles(server, freshdesk):
+    folders = {
+        row["id"]: (row["category_id"], row["parent_folder_id"]) for row in read(freshdesk, "solution_folders")[0]
+    }
+    assert folders == {11: (1, None), 12: (2, None), 21: (1, 11), 31: (1, 21), 32: (1, 21), 41: (1, 31)}
+    assert {row["title"] for row in read(freshdesk, "solution_articles")[0] if row["folder_id"] == 41} == {"Deep down"}
+    asked = [call.path for call in server.requests]
+    assert not [path for path in asked if path.endswith(("/12/subfolders", "/32/subfolders", "/41/subfolders"))]
+
+
+def test_a_category_that_lists_what_is_inside_its_folders_doubles_nothing(server, freshdesk):
+    server.lists["solutions/categories/1/folders"] += [server.folders[21], server.folders[31]]
+    rows, _ = read(freshdesk, "solution_folders")
+    assert sorted(row["id"] for row in rows) == [11, 12, 21, 31, 32, 41]
+    articles, _ = read(freshdesk, "solution_articles")
+    assert len(articles) == 121
+
+
+def test_articles_of_other_languages_are_read_by_folder(server, freshdesk):
+    rows, _ = read(freshdesk, "solution_article_translations")
+    assert {(row["id"], row["language"]): row["title"] for row in rows} == {
+        (2000, "de"): "Auf Deutsch",
+        (4100, "es"): "En el fondo",
+    }
+    server.settings["supported_languages"] = []
+    assert read(freshdesk, "solution_article_translations")[0] == []
+
+
+def test_a_list_of_the_deleted_that_minds_only_its_filter_is_read_once():
+    class Forgetful(FreshdeskStandIn):
+        def ticket_list(self, call):
+            if call.param("filter"):
+                call.params.pop("updated_since", None)
+                return self._page(call, [t for t in self.tickets.values() if t[call.param("filter")]])
+            return super().ticket_list(call)
+
+    with Forgetful() as server:
+        for number in range(1, 221):
+            server.tickets[number]["deleted"] = True
+        freshdesk = source("freshdesk", server.config)
+        rows, state = read(freshdesk, "tickets")
+        assert len({row["id"] for row in rows if row["deleted"] and row.get("_ab_cdc_deleted_at")}) == 220
+        server.touch_ticket(6, spam=True)
+        rows, _ = read(freshdesk, "tickets", state)
+        assert {row["id"] for row in rows if row["updated_at"] > "2025-10-31T18:00:00Z"} == {6}
+        assert len(rows) < 12
+
+
+def test_a_list_of_the_deleted_that_minds_only_the_time_marks_no_living_ticket():
+    class Careless(FreshdeskStandIn):
+        def ticket_list(self, call):
+            if call.param("updated_since"):
+                call.params.pop("filter", None)
+                since = call.param("updated_since")
+                return self._page(call, sorted((t for t in self.tickets.values() if t["updated_at"] >= since),
+                                               key=lambda t: (t["updated_at"], t["id"])))  # fmt: skip
+            return super().ticket_list(call)
+
+    with Careless() as server:
+        rows, _ = read(source("freshdesk", server.config), "tickets")
+        assert {row["id"] for row in rows} == set(server.tickets)
+        assert {row["id"] for row in rows if row.get("_ab_cdc_deleted_at")} == {
+            ticket["id"] for ticket in server.tickets.values() if ticket["deleted"] or ticket["spam"]
+        }
+
+
+def test_a_rating_that_is_changed_late_arrives(server):
+    freshdesk = source("freshdesk", server.config)
+    _, state = read(freshdesk, "satisfaction_ratings")
+    server.ratings[-3]["feedback"] = "On reflection: no."
+    rows, _ = read(freshdesk, "satisfaction_ratings", state)
+    assert "On reflection: no." in {row["feedback"] for row in rows}
+    freshdesk = source("freshdesk", {**server.config, "ratings_lookback_in_days": 0})
+    assert len(read(freshdesk, "satisfaction_ratings", state)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ({}, [20, 20, 200]),
+        ({"plan": "pro"}, [100, 100, 400]),
+        ({"plan": "growth", "list_requests_per_minute": 5}, [5, 5, 200]),
+        ({"requests_per_minute": 700}, [200, 200, 700]),
+        ({"rate_limit_plan": {"plan_type": "enterprise"}}, [200, 200, 700]),
+        ({"rate_limit_plan": "something else"}, [20, 20, 200]),
+    ],
+)
+def test_lists_of_tickets_and_contacts_keep_the_limits_that_the_plan_gives_them(options, limits):
+    freshdesk = source("freshdesk", {"domain": "larkspur.freshdesk.com", "api_key": "key", **options})
+    assert [budget.calls for budget in freshdesk.connection.budgets] == limits
+
+
+def test_the_lists_own_limit_is_kept_without_a_429():
+    with FreshdeskStandIn(tickets=90, limits=(Limit(20, 60.0, on="/tickets$"), Limit(200, 60.0))) as server:
+        config = {
+            k: v for k, v in server.config.items() if k not in ("requests_per_minute", "list_requests_per_minute")
+        }
+        freshdesk = source("freshdesk", config)
+        for _ in range(6):
+            read(freshdesk, "tickets")
+        assert {call.status for call in server.requests} == {200}
+
+
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
     with FreshdeskStandIn(limits=(Limit(6, 1.0),)) as server:
         rows, _ = read(source("freshdesk", server.config), "solution_articles")
         more, _ = read(source("freshdesk", server.config), "tickets")
-        assert (len(rows), len({row["id"] for row in more})) == (120, 230)
+        assert (len(rows), len({row["id"] for row in more})) == (121, 230)
         assert 429 in {call.status for call in server.requests}
 
 
