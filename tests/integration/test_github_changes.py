@@ -9,6 +9,7 @@ from kitestring.errors import ConfigError
 from kitestring.registry import source
 from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.memory import MemoryDestination
+from kitestring.types import Suspicion
 
 PARTITIONED = ("issues", "comments", "pull_requests", "reviews", "review_comments", "commits", "issue_events")
 
@@ -116,9 +117,10 @@ def test_a_commit_of_the_future_hides_no_later_one(server):
     web.merge_commit("main", "By a wrong clock", 2_100_000_000)
     github = source("github", server.config)
     rows, state = read(github, "commits")
+    rows = [row for row in rows if not isinstance(row, Suspicion)]
     assert "By a wrong clock" in {row["commit"]["message"] for row in rows}
     web.add_commit("main", "By a right clock")
-    more, _ = read(github, "commits", state)
+    more = [row for row in read(github, "commits", state)[0] if not isinstance(row, Suspicion)]
     assert "By a right clock" in {row["commit"]["message"] for row in more}
 
 
