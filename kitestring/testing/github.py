@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import orjson
 
@@ -86,6 +86,8 @@ class GitHubStandIn(StandIn):
         if call.path.endswith("/access_tokens"):
             reason = self.access.refusal_of(authorization)
             return self.refuse(401, reason) if reason else None
+        if call.path == "/login/oauth/access_token":
+            return None
         if not self.access.admits(authorization):
             return self.refuse(401, "Bad credentials")
         if any(piece in call.path for piece in self.forbidden):
@@ -120,6 +122,17 @@ class GitHubStandIn(StandIn):
             return self.refuse(404, "")
         expires = iso(int(time.time()) + 3600)
         return Answer(201, {"token": self.access.issue(), "expires_at": expires, "permissions": {"contents": "read"}})
+
+    @route("POST", "/login/oauth/access_token")
+    def user_tokens(self, call: Call) -> Any:
+        """The refresh of a user token: each refresh token is good once; an error has the status 200."""
+        form = parse_qs(call.body.decode())
+        pair = self.access.refreshed(form.get("refresh_token", [""])[0])
+        if pair is None:
+            return {"error": "bad_refresh_token", "error_description": "The refresh token is incorrect or expired."}
+        if "json" not in call.headers.get("accept", ""):
+            return Answer(200, urlencode(pair), {"Content-Type": "application/x-www-form-urlencoded"})
+        return pair
 
     @route("POST", "/graphql")
     def graphql(self, call: Call) -> Any:

@@ -33,6 +33,7 @@ class Access:
         self._calls_per_token = calls_per_token
         self._installed: dict[str, int | None] = {}
         self.issued = 0
+        self._pairs = 1
         self._lock = threading.Lock()
 
     def admits(self, authorization: str) -> bool:
@@ -72,6 +73,18 @@ class Access:
             resource: {"limit": limit, "remaining": self.left.get((token, resource), limit), "reset": self.reset_s}
             for resource in ("core", "graphql", "search")
         }
+
+    def refreshed(self, refresh_token: str) -> Json | None:
+        """A new pair of tokens of a user of the app for the one refresh token that is good; None for another."""
+        with self._lock:
+            if refresh_token != f"ghr_{self._pairs}":
+                return None
+            self._pairs += 1
+            access_token = f"ghu_larkspur_{self._pairs}"
+            self._installed = {t: n for t, n in self._installed.items() if not t.startswith("ghu_")}
+            self._installed[access_token] = None
+        return {"access_token": access_token, "expires_in": 28_800, "refresh_token": f"ghr_{self._pairs}",
+                "refresh_token_expires_in": 15_897_600, "scope": "", "token_type": "bearer"}  # fmt: skip
 
     # The app
 

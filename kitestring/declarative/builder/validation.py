@@ -167,7 +167,7 @@ def defects(
 
 
 def normalize(manifest: Mapping[str, Any], setting: Setting) -> None:
-    """Do to the configuration what the manifest does to it before a stream sees it; `parts` tells the defects of that."""
+    """Change the configuration as the manifest does before a stream sees it; `parts` tells the defects of that."""
     if not isinstance(manifest.get("spec"), dict):
         return
     try:
