@@ -18,8 +18,8 @@ import orjson
 
 from kitestring.testing.github_access import CLIENT_ID, INSTALLATION, Access
 from kitestring.testing.github_graphql import root
-from kitestring.testing.github_repository import API, OWNER, REPOSITORIES, Json, Repository, user
 from kitestring.testing.github_query import execute
+from kitestring.testing.github_repository import API, OWNER, REPOSITORIES, Json, Repository, user
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
 

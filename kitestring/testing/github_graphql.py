@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from kitestring.testing.github_repository import SITE, Json, Repository
 from kitestring.testing.github_query import Object, QueryError
+from kitestring.testing.github_repository import SITE, Json, Repository
 
 LONGEST_PAGE = 100
 CONTENTS = {"+1": "THUMBS_UP", "heart": "HEART", "rocket": "ROCKET"}

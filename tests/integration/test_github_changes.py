@@ -122,7 +122,6 @@ def test_a_commit_of_the_future_hides_no_later_one(server):
     assert "By a right clock" in {row["commit"]["message"] for row in more}
 
 
-@pytest.mark.xfail(reason="needs the engine's rule of new partitions", strict=False)
 def test_a_repository_added_later_brings_its_whole_history_and_no_other_is_read_again(server):
     before = source("github", {**server.config, "repositories": ["larkspur/web"]})
     after = source("github", {**server.config, "repositories": ["larkspur/web", "larkspur/docs"]})
