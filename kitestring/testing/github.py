@@ -52,6 +52,8 @@ class GitHubStandIn(StandIn):
         self.enterprise = enterprise
         self.forbidden = forbidden
         self.on_page: Callable[[Call], None] | None = None
+        self.graphql_errors: list[Json] = []
+        """What the next GraphQL calls are answered with, in place of data."""
         found = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
         self.repositories = {r.full_name: r for r in found}
 
@@ -136,6 +138,8 @@ class GitHubStandIn(StandIn):
 
     @route("POST", "/graphql")
     def graphql(self, call: Call) -> Any:
+        if self.graphql_errors:
+            return {"data": None, "errors": [self.graphql_errors.pop(0)]}
         body = call.json()
         found = execute(root(self.repositories), body["query"], body.get("variables") or {})
         if self.on_page is not None:
@@ -208,6 +212,10 @@ class GitHubStandIn(StandIn):
     def runs(self, call: Call, owner: str, name: str) -> Any:
         return self._paged(call, owner, name, Repository.runs, "workflow_runs")
 
+    @route("GET", "/repos/{owner}/{name}/actions/runs/{run}/jobs")
+    def jobs(self, call: Call, owner: str, name: str, run: str) -> Any:
+        return self._paged(call, owner, name, lambda r: r.jobs(int(run)), "jobs")
+
     @route("GET", "/repos/{owner}/{name}/actions/workflows")
     def workflows(self, call: Call, owner: str, name: str) -> Any:
         return self._paged(
@@ -274,6 +282,15 @@ class GitHubStandIn(StandIn):
             return self.refuse(404, "")
         return self._page(call, rows[collection])
 
+    @route("GET", "/orgs/{owner}/teams/{team}/members")
+    def team_members(self, call: Call, owner: str, team: str) -> Any:
+        return self._page(call, [user(i) for i in range(4 if team == "core" else 2)])
+
+    @route("GET", "/orgs/{owner}/teams/{team}/memberships/{username}")
+    def team_membership(self, call: Call, owner: str, team: str, username: str) -> Any:
+        role = "maintainer" if username == user(0)["login"] else "member"
+        return {"url": f"{API}/orgs/{owner}/teams/{team}/memberships/{username}", "role": role, "state": "active"}
+
     # Paging
 
     def _sorted(
@@ -310,15 +327,16 @@ class GitHubStandIn(StandIn):
         if page > 1:
             links = {"prev": page - 1, **links, "first": 1}
         begin = (page - 1) * size
+        field = "updated_at" if call.param("sort") == "updated" else "created_at"
         keyset = call.path.endswith("/issues") and not self.enterprise
         if keyset and (after := call.param("after")):
             # github.com goes on behind the last issue, wherever that is now; the number is for the eye.
             ascending = call.param("direction", "desc") == "asc"
-            begin = sum((_place(row) <= after) if ascending else (_place(row) >= after) for row in rows)
+            begin = sum((_place(row, field) <= after) if ascending else (_place(row, field) >= after) for row in rows)
             links = {"prev": page - 1, **({"next": page + 1} if begin + size < len(rows) else {})}
         shown = rows[begin : begin + size]
         body: Any = {"total_count": len(rows), wrap: shown} if wrap else list(shown)
-        more = {"after": _place(shown[-1])} if keyset and shown else {}
+        more = {"after": _place(shown[-1], field)} if keyset and shown else {}
         headers = {"Link": ", ".join(f'<{self._link(call, n, more)}>; rel="{rel}"' for rel, n in links.items())}
         answer = Answer(200, orjson.dumps(body), headers if links else {})
         answer.headers["Content-Type"] = "application/json; charset=utf-8"
@@ -331,8 +349,8 @@ class GitHubStandIn(StandIn):
         return f"{base}{call.path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, 'page': page, **more})}"
 
 
-def _place(row: Json) -> str:
-    return f"{row['updated_at']}~{row['id']}"
+def _place(row: Json, field: str) -> str:
+    return f"{row[field]}~{row['id']}"
 
 
 def main() -> None:

@@ -24,6 +24,9 @@ class Repository:
         self.base = (1 + list(REPOSITORIES).index(name) if name in REPOSITORIES else 9) * 100_000
         self.now = END
         self.branches = ["main", "release/2.x"]
+        self.run_count = 120
+        self.repeated: dict[int, int] = {}
+        """When a workflow run was repeated, by the run."""
         self.labels = [
             {"id": self.base + i, "name": n, "color": "d73a4a", "default": i == 0, "description": "", "url": ""}
             for i, n in enumerate(("bug", "feature", "documentation", "question"))
@@ -151,11 +154,27 @@ class Repository:
         ]  # fmt: skip
 
     def runs(self) -> list[Json]:
+        """Newest first. One that was repeated has another time of its last change."""
         return [
-            self._object(7000 + i, created=BEGIN + i * 80_000, run_number=i, name="Tests", head_branch="main",
-                         head_sha=f"{i:040x}", event="push", status="completed", workflow_id=self.base + 600,
-                         conclusion="success" if i % 7 else "failure", actor=user(i))
-            for i in reversed(range(120))
+            self._object(7000 + i, created=BEGIN + i * 80_000, updated=self.repeated.get(7000 + i), run_number=i,
+                         name="Tests", head_branch="main", head_sha=f"{i:040x}", event="push", status="completed",
+                         workflow_id=self.base + 600, conclusion="success" if i % 7 else "failure", actor=user(i))
+            for i in reversed(range(self.run_count))
+        ]  # fmt: skip
+
+    def repeat_run(self, number: int) -> None:
+        self.now += 60
+        self.repeated[7000 + number] = self.now
+
+    def jobs(self, run: int) -> list[Json]:
+        attempts = 2 if run - self.base in self.repeated else 1
+        started = BEGIN + run % 1000 * 80_000
+        return [
+            {"id": run * 10 + attempt, "node_id": f"CR_{run}{attempt}", "run_id": run, "run_attempt": attempt,
+             "name": "tests", "status": "completed", "conclusion": "success", "created_at": iso(started),
+             "started_at": iso(started + attempt), "completed_at": iso(started + 600), "steps": [],
+             "labels": ["ubuntu-latest"]}
+            for attempt in range(1, attempts + 1)
         ]  # fmt: skip
 
     def events(self) -> list[Json]:
@@ -261,7 +280,7 @@ class Repository:
         ]
         if index:
             answered = talk["comments"][0]["id"]
-            talk["comments"].append(self._discussion_comment(index, 90, created + 9000, "That worked.", answered))
+            talk["comments"].append(self._discussion_comment(index, 900, created + 9000, "That worked.", answered))
         return talk
 
     def _discussion_comment(self, index: int, i: int, when: int, body: str, reply_to: int | None) -> Json:

@@ -11,7 +11,10 @@ from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.memory import MemoryDestination
 from kitestring.types import Suspicion
 
-PARTITIONED = ("issues", "comments", "pull_requests", "reviews", "review_comments", "commits", "issue_events")
+PARTITIONED = (
+    *("issues", "comments", "pull_requests", "reviews", "review_comments", "commits", "issue_events", "discussions"),
+    *("discussion_comments", "pull_request_commits", "pull_request_stats", "workflow_runs", "workflow_jobs"),
+)
 
 
 @pytest.fixture
@@ -123,16 +126,20 @@ def test_a_commit_of_the_future_hides_no_later_one(server):
 
 
 def test_a_repository_added_later_brings_its_whole_history_and_no_other_is_read_again(server):
-    before = source("github", {**server.config, "repositories": ["larkspur/web"]})
-    after = source("github", {**server.config, "repositories": ["larkspur/web", "larkspur/docs"]})
+    for repository in server.repositories.values():
+        repository.run_count = 3
+    old, new = "larkspur/docs", "larkspur/api"
+    before, alone, after = (
+        source("github", {**server.config, "repositories": names}) for names in ([old], [new], [old, new])
+    )
     for stream in PARTITIONED:
         _, state = read(before, stream)
-        whole, _ = read(source("github", {**server.config, "repositories": ["larkspur/docs"]}), stream)
         known, _ = read(before, stream, state)
         rows, _ = read(after, stream, state)
-        by = {name: [r for r in rows if r["repository"] == name] for name in ("larkspur/web", "larkspur/docs")}
-        assert len(by["larkspur/docs"]) == len(whole) > 0, stream
-        assert len(by["larkspur/web"]) == len(known), stream
+        assert all(isinstance(row, dict) for row in rows), stream
+        by = {name: [r for r in rows if r["repository"] == name] for name in (old, new)}
+        assert len(by[new]) == len(read(alone, stream)[0]) > 0, stream
+        assert len(by[old]) == len(known), stream
 
 
 def test_reviews_that_are_edited_or_dismissed_come_again(server):
