@@ -207,8 +207,7 @@ class ErrorPolicy:
         if limited and asked and told and self.handler.max_retries:
             return Retry(told, "rate limit", counts=False)
         if attempt <= self.handler.max_retries:
-            reason = resolution.message or ("rate limit" if limited else f"status {response.status}")
-            return Retry(told, reason, renews=resolution.action == Actions.REFRESH)
+            return Retry(told, resolution.message or ("rate limit" if limited else f"status {response.status}"))
         said = resolution.message or vendor_message(response)
         return Raise(
             TransientError(

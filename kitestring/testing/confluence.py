@@ -15,7 +15,11 @@ from kitestring.testing.help_desk.texts import problems
 from kitestring.testing.stand_in import Answer, Call, route
 
 Json = dict[str, Any]
-COLLECTIONS = ("pages", "blogposts", "footer-comments", "inline-comments", "spaces")
+COLLECTIONS = (
+    "pages", "blogposts", "footer-comments", "inline-comments", "attachments", "labels",
+    "whiteboards", "databases", "folders", "spaces",
+)  # fmt: skip
+KINDS = {"whiteboard": "whiteboards", "database": "databases", "folder": "folders"}
 
 
 class ConfluenceStandIn(AtlassianStandIn):
@@ -28,6 +32,8 @@ class ConfluenceStandIn(AtlassianStandIn):
     def __init__(self, *, pages: int = 40, page: int = 15, **more: Any) -> None:
         super().__init__(**more)
         self.page = page
+        self.hidden: set[str] = set()
+        """Ids of what the account may not see."""
         self.links: Json | None = {}
         """What `_links` of a page holds in place of what is true; None for a page without them."""
         self.now = BEGIN
@@ -42,17 +48,24 @@ class ConfluenceStandIn(AtlassianStandIn):
             if n % 4 == 0:
                 self.add("blogposts", f"News {n}", problem.symptom, spaceId="0")
                 self.add("footer-comments", "Re", problem.symptom, pageId=page_id)
+                self.add("attachments", f"plan-{n}.pdf", "", pageId=page_id, mediaType="application/pdf", fileSize=n)
             if n % 8 == 0:
                 self.add("inline-comments", "Re", problem.steps[0], pageId=page_id, resolutionStatus="open")
 
+        self.rows["labels"] = [{"id": str(n), "name": f"label-{n}", "prefix": "global"} for n in range(20)]
+        for kind, collection in KINDS.items():
+            for n in range(18):
+                self.add(collection, f"{kind} {n}", "", type=kind, spaceId="0")
+
     @property
     def config(self) -> Json:
-        return {"domain_name": SITE, "email": EMAIL, "api_token": self.site_key, "base_url": self.url}
+        return {"domain_name": SITE, "email": EMAIL, "api_token": self.site_key, "base_url": self.url,
+                "calls_per_minute": 60_000}  # fmt: skip
 
     @property
     def scoped(self) -> Json:
         """For credentials that open the gateway only."""
-        return {"domain_name": SITE, "cloud_id": CLOUD_ID, "base_url": self.url}
+        return {"domain_name": SITE, "cloud_id": CLOUD_ID, "base_url": self.url, "calls_per_minute": 60_000}
 
     def add(self, collection: str, title: str, text: str, **fields: Any) -> Json:
         self.now += 86_400
@@ -61,6 +74,8 @@ class ConfluenceStandIn(AtlassianStandIn):
                "version": {"number": 1, "createdAt": self._time(), "message": "", "minorEdit": False},
                "body": {"storage": {"representation": "storage", "value": f"<p>{text}</p>"}},
                "_links": {"webui": f"/pages/{number}"}, **fields}  # fmt: skip
+        if collection == "attachments":
+            del row["authorId"]  # their version has it
         self.rows[collection].append(row)
         return row
 
@@ -82,12 +97,21 @@ class ConfluenceStandIn(AtlassianStandIn):
     def listed(self, call: Call, collection: str) -> Any:
         if collection not in self.rows:
             return self.refuse(404, "Not found")
-        rows = self.rows[collection]
+        rows = [row for row in self.rows[collection] if row["id"] not in self.hidden]
         wanted = call.param("status")
         if wanted:
             rows = [row for row in rows if row["status"] == wanted]
         if call.param("sort") == "-modified-date":
             rows = sorted(rows, key=lambda row: row["version"]["createdAt"], reverse=True)
+        if collection in KINDS.values():
+            return self.refuse(404, "Not found")  # these are found by the search only
+        if call.param("body-format") not in ("", "storage", "atlas_doc_format"):
+            return self.refuse(400, "body-format must be one of storage, atlas_doc_format")
+        if call.param("body-format") != "storage":
+            rows = [{k: v for k, v in row.items() if k != "body"} for row in rows]
+        return self._by_cursor(call, rows, f"/wiki/api/v2/{collection}")
+
+    def _by_cursor(self, call: Call, rows: list[Json], path: str) -> Any:
         try:
             start = place_of(call.param("cursor")) if "cursor" in call.params else 0
         except ValueError:
@@ -96,13 +120,60 @@ class ConfluenceStandIn(AtlassianStandIn):
         links = {"base": f"{self.url}/wiki"}
         if end < len(rows):
             query = urlencode({**{k: v[-1] for k, v in call.params.items()}, "cursor": cursor_at(end)})
-            links["next"] = f"/wiki/api/v2/{collection}?{query}"
+            links["next"] = f"{path}?{query}"
         page = rows[start:end]
-        if call.param("body-format") != "storage":
-            page = [{k: v for k, v in row.items() if k != "body"} for row in page]
         if self.links is None:
             return {"results": page}
         return {"results": page, "_links": {**links, **self.links}}
+
+    @route("GET", "/wiki/api/v2/{collection}/{number}")
+    def single(self, call: Call, collection: str, number: str) -> Any:
+        row = next((row for row in self.rows.get(collection, []) if row["id"] == number), None)
+        if row is None or number in self.hidden:
+            return self.refuse(404, "Not found")
+        if call.param("body-format") != "view":
+            return {name: value for name, value in row.items() if name != "body"}
+        text = row["body"]["storage"]["value"]
+        return {**row, "body": {"view": {"representation": "view", "value": f"<div>{text}</div>"}}}
+
+    @route("GET", "/wiki/api/v2/labels/{number}/{collection}")
+    def labelled(self, call: Call, number: str, collection: str) -> Any:
+        rows = [{k: v for k, v in row.items() if k != "body"} for row in self.rows[collection]]
+        chosen = rows if number == "1" else rows[:1] if number == "2" else []
+        return self._by_cursor(call, chosen, f"/wiki/api/v2/labels/{number}/{collection}")
+
+    @route("GET", "/wiki/rest/api/search")
+    def search(self, call: Call) -> Any:
+        kind = call.param("cql").removeprefix("type = ")
+        if kind not in KINDS:
+            return self.refuse(400, "Could not parse cql")
+        rows = [{"content": {"id": row["id"], "type": kind, "title": row["title"]}} for row in self.rows[KINDS[kind]]]
+        return self._by_cursor(call, rows, "/rest/api/search")
+
+    @route("GET", "/wiki/rest/api/group")
+    def groups(self, call: Call) -> Any:
+        return self._by_place(call, [{"id": f"g-{n}", "name": f"team {n}", "type": "group"} for n in range(25)])
+
+    @route("GET", "/wiki/rest/api/audit")
+    def audit(self, call: Call) -> Any:
+        first, last = int(call.param("startDate", "0")), int(call.param("endDate", str(10**15)))
+        rows: list[Json] = [
+            {
+                "creationDate": (BEGIN + n * 3600) * 1000,
+                "summary": f"Space {n} exported",
+                "author": {"displayName": "Ada"},
+            }
+            for n in range(30)
+        ]
+        return self._by_place(call, [row for row in rows[::-1] if first <= row["creationDate"] <= last])
+
+    def _by_place(self, call: Call, rows: list[Json]) -> Any:
+        start, limit = int(call.param("start", "0")), min(self.page, int(call.param("limit", "25")))
+        links = {"base": f"{self.url}/wiki", "context": "/wiki"}
+        if start + limit < len(rows):
+            links["next"] = f"/rest/api/group?limit={limit}&start={start + limit}"
+        page = rows[start : start + limit]
+        return {"results": page, "start": start, "limit": limit, "size": len(page), "_links": links}
 
 
 def cursor_at(place: int) -> str:

@@ -121,7 +121,7 @@ class TestShopify(SourceContract):
 class TestJira(SourceContract):
     @pytest.fixture(autouse=True)
     def _server(self) -> Iterator[None]:
-        with JiraStandIn(issues=30, page=10) as self.server:
+        with JiraStandIn(issues=12, page=10) as self.server:
             yield
 
     def make(self, folder: Path) -> Source:
@@ -151,7 +151,7 @@ class TestSlack(SourceContract):
 class TestConfluence(SourceContract):
     @pytest.fixture(autouse=True)
     def _server(self) -> Iterator[None]:
-        with ConfluenceStandIn(pages=20, page=6) as self.server:
+        with ConfluenceStandIn(pages=12, page=6) as self.server:
             yield
 
     def make(self, folder: Path) -> Source:

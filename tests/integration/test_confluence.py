@@ -11,7 +11,11 @@ from kitestring.testing.stand_in import Faults
 from kitestring.types import DELETED_AT
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "confluence.txt"
-EXPECTED = {"pages": 40, "blog_posts": 10, "footer_comments": 10, "inline_comments": 5, "spaces": 20}
+EXPECTED = {
+    "pages": 40, "blog_posts": 10, "footer_comments": 10, "inline_comments": 5, "attachments": 10, "spaces": 20,
+    "rendered_pages": 36, "rendered_blog_posts": 10, "labels": 20, "page_labels": 41, "blog_post_labels": 11,
+    "attachment_labels": 11, "whiteboards": 18, "databases": 18, "folders": 18, "groups": 25, "audit": 30,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -56,6 +60,53 @@ def test_trashed_pages_are_deletions_in_every_read(server, confluence):
     for _ in range(2):
         rows, state = read(confluence, "pages", state)
         assert [row["id"] for row in rows if row.get(DELETED_AT)] == [server.rows["pages"][2]["id"]]
+
+
+def test_trashed_attachments_are_deletions(server, confluence):
+    _, state = read(confluence, "attachments")
+    server.rows["attachments"][2]["status"] = "trashed"
+    rows, _ = read(confluence, "attachments", state)
+    assert [row["id"] for row in rows if row.get(DELETED_AT)] == [server.rows["attachments"][2]["id"]]
+
+
+@pytest.mark.parametrize("stream", ["pages", "attachments"])
+def test_what_is_shown_or_restored_later_without_a_change_comes_with_whole_lists(server, stream):
+    collection = server.rows[stream]
+    hidden, trashed = collection[1], collection[2]
+    server.hidden, trashed["status"] = {hidden["id"]}, "trashed"
+    whole = source("confluence", {**server.config, "whole_lists": True})
+    _, state = read(whole, stream)
+    _, state = read(whole, stream, state)
+    server.hidden, trashed["status"] = set(), "current"
+    rows, state = read(whole, stream, state)
+    assert {hidden["id"], trashed["id"]} <= {row["id"] for row in rows}
+    assert len(rows) <= 4
+    assert len(read(whole, stream, state)[0]) <= 2
+
+
+def test_whole_lists_may_be_switched_on_later_without_reading_all_again(server, confluence):
+    _, state = read(confluence, "pages")
+    whole = source("confluence", {**server.config, "whole_lists": True})
+    rows, state = read(whole, "pages", state)
+    assert len(rows) <= 2
+    assert len(read(confluence, "pages", state)[0]) <= 2
+
+
+def test_rendered_pages_are_asked_for_where_a_page_changed(server, confluence):
+    rows, state = read(confluence, "rendered_pages")
+    assert all(row["text"].startswith("<div><p>") for row in rows)
+    server.edit(server.rows["pages"][3], "Something else.")
+    server.requests.clear()
+    rows, _ = read(confluence, "rendered_pages", state)
+    assert "<div><p>Something else.</p></div>" in {row["text"] for row in rows}
+    assert len(server.calls(r"/pages/\d+$")) <= 2
+
+
+def test_audit_records_are_read_from_the_last_one_on(server, confluence):
+    rows, state = read(confluence, "audit")
+    again, _ = read(confluence, "audit", state)
+    assert {row["id"] for row in again} < {row["id"] for row in rows}
+    assert len(again) == 2, "an hour of looking back"
 
 
 def test_pages_have_their_text_and_address(confluence):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
@@ -12,7 +12,6 @@ from kitestring.server.confinement import limits_of
 from kitestring.server.jobs.channel import error_of
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.process import Child
-from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.references import patterns_of
 from kitestring.server.settings import Settings
 
@@ -22,6 +21,9 @@ AT_ONCE = 8
 TAIL_LINES = 20
 BUSY_SHARE = 0.25
 """An action that took so much of its time from a processor was not waiting for the other side."""
+
+KeepConfig = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
+"""Is told which end (`source`, `destination`) changed its configuration, the new one (open), and the form."""
 
 
 class Runner:
@@ -38,7 +40,7 @@ class Runner:
         request: Mapping[str, Any],
         *,
         limit_s: float = LIMIT_S,
-        keeper: Keeper | None = None,
+        keep_config: KeepConfig | None = None,
         cancel: threading.Event | None = None,
     ) -> Any:
         """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
@@ -54,7 +56,7 @@ class Runner:
                 retry_after_s=5,
             )
         try:
-            return self._run(action, request, deadline, limit_s, keeper, cancel)
+            return self._run(action, request, deadline, limit_s, keep_config, cancel)
         finally:
             self._slots.release()
 
@@ -67,7 +69,7 @@ class Runner:
         request: Mapping[str, Any],
         deadline: float,
         limit_s: float,
-        keeper: Keeper | None,
+        keep_config: KeepConfig | None,
         cancel: threading.Event | None,
     ) -> Any:
         outcome: dict[str, Any] = {}
@@ -76,10 +78,8 @@ class Runner:
         def hear(message: dict[str, Any]) -> Mapping[str, Any] | None:
             if message["kind"] in ("result", "error"):
                 outcome.update(message)
-            elif message["kind"] == "config" and keeper is not None:
-                keeper.keep(message["end"], message["config"], message["spec"])
-            elif message["kind"] == "renewal":
-                return keeper.renewal(message) if keeper is not None else {"granted": True, "config": None}
+            elif message["kind"] == "config" and keep_config is not None:
+                keep_config(message["end"], message["config"], message["spec"])
             return None
 
         def write(line: bytes) -> None:

@@ -17,7 +17,6 @@ from kitestring.server.api.config import catalog, jobs
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.connectors import Kind
 from kitestring.server.context import Context
-from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.problem import Problem
 
 CHECK_S = 120.0
@@ -157,7 +156,7 @@ def router(kind: Kind) -> APIRouter:
                 "check",
                 {kind: end.body()},
                 limit_s=CHECK_S,
-                keeper=Keeper(here, **{kind: end}),
+                keep_config=lambda _, config, __: actors.keep_config(here, kind, actor_id, config),
             )
         except KitestringError as error:
             said = " ".join(part for part in (error.message, error.hint) if part)
