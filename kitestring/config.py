@@ -237,11 +237,18 @@ Place = tuple[str | int, ...]
 """Where a value stands in a configuration: names of options and numbers of items."""
 
 
+SECRET_NAMES = frozenset(
+    {"access_token", "api_key", "api_token", "client_secret", "password", "private_key", "refresh_token", "secret"}
+)
+"""Options that are secrets where no schema says what they are."""
+
+
 def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Iterator[Place]:
     """Where the secrets of `values` stand, by the fields that `schema` marks with `airbyte_secret`; some come twice.
 
     A secret is a text or a number; below a marked object or list everything is one. Of a choice (`oneOf`) the branch
-    counts whose constants the values have; where none fits, all do.
+    counts whose constants the values have; where none fits, all do. An option that the schema does not know is one when
+    its name says so: a renewed token may stand where no form asks for it.
     """
     if schema.get("airbyte_secret"):
         if isinstance(values, str | int | float) and not isinstance(values, bool):
@@ -261,9 +268,21 @@ def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Ite
             for child in children or [others]:
                 if isinstance(child, Mapping):
                     yield from secret_places(value, child, (*at, name))
+                elif not children and name not in _declared(schema):
+                    yield from secret_places(value, {"airbyte_secret": name in SECRET_NAMES}, (*at, name))
     if isinstance(values, list) and isinstance(schema.get("items"), Mapping):
         for number, value in enumerate(values):
             yield from secret_places(value, schema["items"], (*at, number))
+
+
+def _declared(schema: Mapping[str, Any]) -> set[str]:
+    """The options that a schema names, those of its branches included."""
+    names = set(schema.get("properties") or {})
+    for word in ("oneOf", "anyOf", "allOf"):
+        for branch in schema.get(word) or ():
+            if isinstance(branch, Mapping):
+                names |= _declared(branch)
+    return names
 
 
 def _items(values: Any) -> Iterator[tuple[str | int, Any]]:

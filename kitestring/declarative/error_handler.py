@@ -207,7 +207,8 @@ class ErrorPolicy:
         if limited and asked and told and self.handler.max_retries:
             return Retry(told, "rate limit", counts=False)
         if attempt <= self.handler.max_retries:
-            return Retry(told, resolution.message or ("rate limit" if limited else f"status {response.status}"))
+            reason = resolution.message or ("rate limit" if limited else f"status {response.status}")
+            return Retry(told, reason, renews=resolution.action == Actions.REFRESH)
         said = resolution.message or vendor_message(response)
         return Raise(
             TransientError(

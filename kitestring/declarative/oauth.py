@@ -229,7 +229,8 @@ class OAuthAuthenticator(Renewed):
         token = found_in(answer, self._value("access_token_name"))
         if not token:
             raise AuthError(
-                f"the token endpoint gave no {self._value('access_token_name')}", hint="Authorise this source again."
+                f"the token endpoint gave no {self._value('access_token_name')}{refusal(answer)}",
+                hint="Authorise this source again.",
             )
         seconds = self._lifetime(found_in(answer, self._value("expires_in_name")))
         self._connection.hide(str(token))
@@ -318,6 +319,12 @@ def refusal_of(response: Any, page: Mapping[str, Any]) -> AuthError | None:
     detail = page.get("error_description")
     more = f": {detail}" if isinstance(detail, str) and detail else ""
     return AuthError(f"{response.shown} {reason} ({code}{more})", hint=hint, status=response.status)
+
+
+def refusal(answer: Any) -> str:
+    """What an answer with a good status says against the request, as Slack's does."""
+    error = answer.get("error") if isinstance(answer, Mapping) else None
+    return f" ({error:.80})" if isinstance(error, str) else ""
 
 
 def found_in(node: Any, name: str, depth: int = 0) -> Any:

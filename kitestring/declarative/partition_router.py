@@ -200,7 +200,10 @@ class GroupingPartitionRouter:
     """Partitions of another router in groups: each value becomes a list of values."""
 
     keeps = True
-    grows = False
+
+    @property
+    def grows(self) -> bool:
+        return bool(self._inner.grows)
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._size = node.integer("group_size") or 0

@@ -17,6 +17,7 @@ from kitestring.declarative.highest import Highest, joined, since
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.listing import LISTED, Listing
 from kitestring.declarative.lookup import finder
+from kitestring.declarative.overlap import Overlap
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.partition_state import (
     MOST_PARTITIONS,
@@ -219,9 +220,9 @@ class DeclarativeStream:
         if listing is not None and wanted is not None:
             wanted = listing.passing(wanted, cursor.judge(cursor.start))
         highest = self._highest(piece, digests)
-        doubted, told = False, 0
+        doubted, told, overlap = False, 0, Overlap(primary_key(self.node))
         for page in self.retriever.pages(piece.part, wanted):
-            page.records = highest.take(page.records)
+            page.records = highest.take(overlap.without(page.records))
             doubted = doubted or bool(page.doubt)
             yield page
             if len(highest.doubts) > told:

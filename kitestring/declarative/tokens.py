@@ -14,7 +14,7 @@ from kitestring.declarative import field
 from kitestring.declarative.budget import build_matcher
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.moment import Months, parse_duration, parse_iso
-from kitestring.errors import ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Request, Response
 
 log = logging.getLogger("kitestring.declarative")
@@ -86,6 +86,7 @@ class RateLimitedMultipleTokenAuthenticator:
         self._header, self._method = str(node.get("header", "Authorization")), str(node.get("auth_method", "Bearer"))
         self._tokens = self._tokens_of(node)
         self.secrets = tuple(self._tokens)
+        self._all = self._tokens
         self._source: QuotaStatusSource = node.needed_child("quota_status_source", "QuotaStatusSource")
         self._quotas: list[TokenQuota] = node.children("quotas", "TokenQuota")
         if not self._quotas:
@@ -100,6 +101,7 @@ class RateLimitedMultipleTokenAuthenticator:
         self._least = 50.0 if least is None else least
         self._left: dict[tuple[str, str], Left] = {}
         self._active = 0
+        self._sent = threading.local()
         self._lock = threading.RLock()
 
     def _tokens_of(self, node: Node) -> list[str]:
@@ -116,10 +118,16 @@ class RateLimitedMultipleTokenAuthenticator:
     # What a session calls.
 
     def apply(self, request: Request) -> None:
-        request.headers[self._header] = self._shown(self._token_for(self._quota_of(request)))
+        self._sent.token = token = self._token_for(self._quota_of(request))
+        request.headers[self._header] = self._shown(token)
 
     def refresh(self, response: Response) -> bool:
-        return False
+        """A token that was withdrawn is left out; the others go on."""
+        token = getattr(self._sent, "token", None)
+        with self._lock:
+            if token in self._tokens and len(self._tokens) > 1:
+                self._leave_out(token, f"{response.shown} answered {response.status}")
+            return token is not None and token not in self._tokens
 
     def learn(self, request: Request, response: Response) -> bool:
         """Take the server's word about the quota. True: this token is spent and another is not, so waiting is idle."""
@@ -214,13 +222,26 @@ class RateLimitedMultipleTokenAuthenticator:
     def _ask(self) -> None:
         """What every token has left, from the API."""
         found: dict[tuple[str, str], Left] = {}
-        for token in self._tokens:
-            page = self._page(token)
+        for token in list(self._tokens):
+            try:
+                page = self._page(token)
+            except AuthError as error:
+                if len(self._tokens) == 1:
+                    raise
+                self._leave_out(token, error.message)
+                continue
             for quota in self._quotas:
                 found[token, quota.name] = (
                     Left(0, time.time(), 0, tracked=False) if page is None else self._left_of(page, quota)
                 )
         self._left = found
+
+    def _leave_out(self, token: str, reason: str) -> None:
+        """Go on without a token that the API refuses."""
+        place = self._all.index(token) + 1
+        log.warning("token %d of %d is refused and left out: %s", place, len(self._all), reason)
+        self._tokens = [other for other in self._tokens if other != token]
+        self._active = 0
 
     def _page(self, token: str) -> Any:
         """The API's answer; None where it says that it counts nothing."""

@@ -24,12 +24,14 @@ class Retry:
     """Try again after `after_s` seconds; None leaves the pause to the session (exponential backoff with full jitter).
 
     `counts=False`: the server is in order and asked for patience, so this attempt is not held against the call. Only
-    the session's `max_wait_s` limits such waits.
+    the session's `max_wait_s` limits such waits. `renews`: the credential ended, whatever the status says; as
+    after a 401 it is renewed first, once for each call.
     """
 
     after_s: float | None
     reason: str
     counts: bool = True
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)

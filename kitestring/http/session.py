@@ -183,6 +183,11 @@ class Session:
                 raise self._mask.error(verdict.error) from error
             if isinstance(verdict, Return):
                 raise self._mask.error(error or TransientError(f"{method} {url.partition('?')[0]} gave no answer"))
+            if verdict.renews and not refreshed and response is not None and auth is not None:
+                refreshed = True
+                if auth.refresh(response):
+                    self._hide_secrets_of(auth)
+                    continue
             pause_s = backoff_s(attempt) if verdict.after_s is None else max(0.0, verdict.after_s)
             if elsewhere:
                 pause_s = 0.0

@@ -128,17 +128,6 @@ def change(
     db.execute(update(table).where(table.c.id == actor_id).values(**values))
 
 
-def keep_config(context: Context, kind: Kind, actor_id: str, config: Mapping[str, Any]) -> None:
-    """A configuration that the connector itself changed (a rotated token): sealed, and not checked again."""
-    with context.store.write() as db:
-        row = get(db, kind, actor_id)
-        sealed = context.vault.seal_config(config, connectors.spec_of(definition_of(db, kind, row)), actor_id)
-        table = TABLES[kind]
-        db.execute(
-            update(table).where(table.c.id == actor_id).values(config=sealed, updated_at_ms=context.store.now_ms(db))
-        )
-
-
 def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
     """Delete a source or destination that no connection uses: see `connections.delete_end`."""
     get(db, kind, actor_id)

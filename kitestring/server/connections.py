@@ -18,6 +18,7 @@ from kitestring.server import actors, connectors, mappers, schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import Plan
 from kitestring.server.jobs.queue import Busy
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
@@ -62,7 +63,7 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
         "discover",
         {"source": end.body()},
         limit_s=DISCOVER_S,
-        keep_config=lambda _, config, __: actors.keep_config(context, "source", source_id, config),
+        keeper=Keeper(context, source=end),
     )
     with context.store.write() as db:
         db.execute(discoveries.delete().where(discoveries.c.source_id == source_id))

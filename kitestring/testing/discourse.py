@@ -1,16 +1,18 @@
 """A stand-in for a Discourse forum's API: topics and posts in a few categories.
 
-Facts: docs.discourse.org and github.com/discourse/discourse (posts by descending number in pages of 50, topics by
+For people: `python -m kitestring.testing.discourse --port 8080` prints its address; the key is discourse-key. Facts:
+docs.discourse.org and github.com/discourse/discourse (posts by descending number in pages of 50, topics by
 activity, refusals), read 2026-11.
 """
 
 from __future__ import annotations
 
+import argparse
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
 
 Json = dict[str, Any]
 KEY = "discourse-key"
@@ -33,6 +35,14 @@ class DiscourseStandIn(StandIn):
             for step in problem.steps[: topic["id"] % 4]:
                 self.add_post(topic["id"], step)
         self.topics[2]["pinned"] = True
+        # Private messages of several people, with a small action among them.
+        self.private = [
+            {**self.posts[0], "id": 3 * n + 1, "topic_id": 9000 + n % 4, "topic_title": f"Between us {n % 4}",
+             "post_type": 3 if n % 9 == 5 else 1, "action_code": "closed.enabled" if n % 9 == 5 else None,
+             "raw": f"In private {n}", "cooked": f"<p>In private {n}</p>",
+             "created_at": iso(BEGIN + (n + 1) * DAY).replace("Z", ".000Z")}
+            for n in range(40)
+        ]  # fmt: skip
 
     @property
     def config(self) -> Json:
@@ -58,6 +68,13 @@ class DiscourseStandIn(StandIn):
         self.topics[topic].update(bumped_at=time, last_posted_at=time, posts_count=post["post_number"])
         return post
 
+    def whisper(self, text: str) -> Json:
+        """One more private post."""
+        self.now += DAY
+        time = iso(self.now).replace("Z", ".000Z")
+        self.private.append({**self.private[-1], "id": 3 * len(self.private) + 1, "raw": text, "created_at": time})
+        return self.private[-1]
+
     def edit(self, post: Json, text: str) -> None:
         post.update(raw=text, cooked=f"<p>{text}</p>", updated_at=iso(self.now + 60).replace("Z", ".000Z"))
 
@@ -76,6 +93,13 @@ class DiscourseStandIn(StandIn):
         before = int(call.param("before", "0")) or 10**9
         rows = [post for post in reversed(self.posts) if post["id"] < before]
         return {"latest_posts": rows[: self.page]}
+
+    @route("GET", "/private-posts.json")
+    def private_posts(self, call: Call) -> Any:
+        before = int(call.param("before", "0")) or 10**9
+        # An administrator sees everybody's, others see their own.
+        rows = [post for post in reversed(self.private) if post["id"] < before and (self.admin or not post["id"] % 2)]
+        return {"private_posts": rows[: self.page]}
 
     @route("GET", "/latest.json")
     def latest(self, call: Call) -> Any:
@@ -97,3 +121,13 @@ class DiscourseStandIn(StandIn):
         start = (int(call.param("page", "1")) - 1) * self.page
         rows = [{"id": n, "username": f"user{n}", "trust_level": 1, "active": True} for n in range(1, 64)]
         return Answer(200, rows[start : start + self.page])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.discourse", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(DiscourseStandIn(port=parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,223 +1,35 @@
 """A stand-in for GitHub's REST API: a few repositories with issues, pull requests and what belongs to them.
 
 For people: `python -m kitestring.testing.github --port 8080` prints its address; the token is ghp_larkspur. Facts:
-docs.github.com/rest (paging by Link header, rate limits, each list's order and filters), read 2026-11.
+docs.github.com/rest (paging by Link header, rate limits, each list's order and filters, apps), read 2026-11. GraphQL is
+in `github_graphql.py`, who may call in `github_access.py`. The app is Iv23liLarkspur, its installation 4711.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
-from kitestring.testing.help_desk.objects import BEGIN, END, iso, seconds_of
-from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
+import orjson
+
+from kitestring.testing.github_access import CLIENT_ID, INSTALLATION, Access
+from kitestring.testing.github_graphql import root
+from kitestring.testing.github_query import execute
+from kitestring.testing.github_repository import API, OWNER, REPOSITORIES, Json, Repository, user
+from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
 
-Json = dict[str, Any]
-
-OWNER = "larkspur"
-REPOSITORIES = {"web": 130, "api": 60, "docs": 25}
 TOKEN = "ghp_larkspur"  # noqa: S105 - opens nothing but this server
-API, SITE = "https://api.github.example", "https://github.example"
-
-
-class Repository:
-    """What one repository holds. `now` moves on by a minute with each change."""
-
-    def __init__(self, name: str, count: int, seed: int) -> None:
-        self.full_name = f"{OWNER}/{name}"
-        self.rng = random.Random(f"{seed}:{name}")
-        self.base = (1 + list(REPOSITORIES).index(name) if name in REPOSITORIES else 9) * 100_000
-        self.now = END
-        self.branches = ["main", "release/2.x"]
-        self.labels = [
-            {"id": self.base + i, "name": n, "color": "d73a4a", "default": i == 0, "description": "", "url": ""}
-            for i, n in enumerate(("bug", "feature", "documentation", "question"))
-        ]
-        self.milestones = [self._object(10 + i, number=1 + i, title=f"Version {i + 2}", state="open") for i in range(3)]
-        self.issues = {n: self._issue(n, count) for n in range(1, count + 1)}
-        self.comments = [c for issue in self.issues.values() for c in self._comments(issue)]
-        self.reviews = {n: self._reviews(issue) for n, issue in self.issues.items() if "pull_request" in issue}
-        self.review_comments = [
-            self._object(
-                50_000 + n * 10 + i,
-                created=seconds_of(review["submitted_at"]),
-                body=f"Please name this differently ({i}).",
-                path="src/main.py",
-                line=10 + i,
-                commit_id=f"{n:040x}",
-                pull_request_review_id=review["id"],
-                pull_request_url=f"{API}/repos/{self.full_name}/pulls/{n}",
-                user=review["user"],
-            )
-            for n, reviews in self.reviews.items()
-            for i, review in enumerate(reviews)
-        ]
-        self.commits = {b: self._commits(b, 90 if b == "main" else 12) for b in self.branches}
-
-    def touch_issue(self, number: int, **fields: Any) -> Json:
-        """Change an issue (or pull request); it moves to the end of the list by update."""
-        self.now += 60
-        issue = self.issues[number]
-        issue.update(fields or {"title": issue["title"] + " (changed)"}, updated_at=iso(self.now))
-        return issue
-
-    def add_commit(self, branch: str, message: str) -> Json:
-        self.now += 60
-        commit = self._commit(branch, len(self.commits[branch]), message, self.now)
-        self.commits[branch].insert(0, commit)
-        return commit
-
-    def add_review(self, number: int, body: str) -> Json:
-        self.now += 60
-        review = self._review(number, len(self.reviews[number]), self.now, body)
-        self.reviews[number].append(review)
-        self.issues[number]["updated_at"] = iso(self.now)
-        return review
-
-    def pulls(self) -> list[Json]:
-        out = []
-        for issue in self.issues.values():
-            if "pull_request" in issue:
-                keep = {k: v for k, v in issue.items() if k not in ("pull_request", "comments")}
-                head = {"ref": f"change-{issue['number']}", "sha": f"{issue['number']:040x}"}
-                base = {"ref": "main", "sha": "0" * 40}
-                out.append({**keep, "draft": False, "head": head, "base": base, "merge_commit_sha": None,
-                            "merged_at": issue["closed_at"], "requested_reviewers": []})  # fmt: skip
-        return out
-
-    def releases(self) -> list[Json]:
-        return [
-            self._object(400 + i, created=BEGIN + i * 10**6, tag_name=f"v2.{i}.0", name=f"Version 2.{i}", draft=False,
-                         prerelease=False, body=f"What is new in 2.{i}.", author=user(i), assets=[],
-                         target_commitish="main", published_at=iso(BEGIN + i * 10**6))
-            for i in reversed(range(8))
-        ]  # fmt: skip
-
-    def runs(self) -> list[Json]:
-        return [
-            self._object(7000 + i, created=BEGIN + i * 80_000, run_number=i, name="Tests", head_branch="main",
-                         head_sha=f"{i:040x}", event="push", status="completed", workflow_id=self.base + 600,
-                         conclusion="success" if i % 7 else "failure", actor=user(i))
-            for i in reversed(range(120))
-        ]  # fmt: skip
-
-    def events(self) -> list[Json]:
-        return [
-            {"id": str(self.base + 9000 + i), "type": "IssuesEvent", "actor": user(i), "payload": {"action": "opened"},
-             "repo": {"id": self.base, "name": self.full_name}, "public": True, "created_at": iso(END - i * 3600)}
-            for i in range(45)
-        ]  # fmt: skip
-
-    def issue_events(self) -> list[Json]:
-        return [
-            {"id": self.base + 20_000 + n, "event": "labeled", "actor": user(n), "created_at": i["created_at"],
-             "commit_id": None, "label": {"name": i["labels"][0]["name"], "color": "d73a4a"}, "issue": {"number": n}}
-            for n, i in reversed(self.issues.items())
-        ]  # fmt: skip
-
-    def stargazers(self) -> list[Json]:
-        return [{"starred_at": iso(BEGIN + i * 50_000), "user": user(100 + i)} for i in range(140)]
-
-    def shown(self) -> Json:
-        return self._object(
-            0,
-            name=self.full_name.partition("/")[2],
-            full_name=self.full_name,
-            owner={"login": OWNER, "id": 1, "type": "Organization"},
-            private=False,
-            description=f"The {self.full_name} of Larkspur",
-            default_branch="main",
-            stargazers_count=140,
-            open_issues_count=sum(i["state"] == "open" for i in self.issues.values()),
-            topics=["larkspur"],
-            language="Python",
-            pushed_at=iso(self.now),
-            archived=False,
-            fork=False,
-        )
-
-    def _object(self, offset: int, *, created: int = BEGIN, updated: int | None = None, **fields: Any) -> Json:
-        place = f"{self.full_name}/{offset}"
-        stamps = {"created_at": iso(created), "updated_at": iso(updated or created)}
-        return {"id": self.base + offset, "node_id": f"N_{self.base + offset}", "url": f"{API}/repos/{place}",
-                "html_url": f"{SITE}/{place}", **stamps, **fields}  # fmt: skip
-
-    def _issue(self, number: int, count: int) -> Json:
-        problem = self.rng.choice(_PROBLEMS)
-        created = BEGIN + (END - BEGIN - 10**6) * number // (count + 1)
-        closed = self.rng.random() < 0.5
-        updated = created + self.rng.randrange(600, 10**6)
-        issue = self._object(
-            1000 + number,
-            created=created,
-            updated=updated,
-            number=number,
-            title=f"{problem.title} ({number})",
-            body=f"{problem.cause}\n\n{' '.join(problem.steps)}",
-            state="closed" if closed else "open",
-            state_reason="completed" if closed else None,
-            closed_at=iso(updated) if closed else None,
-            user=user(number),
-            labels=[self.rng.choice(self.labels)],
-            assignee=None,
-            assignees=[],
-            milestone=None,
-            locked=False,
-            comments=number % 3,
-            author_association="MEMBER",
-        )
-        if number % 4 == 0:
-            issue["pull_request"] = {"url": f"{API}/repos/{self.full_name}/pulls/{number}"}
-        return issue
-
-    def _comments(self, issue: Json) -> list[Json]:
-        number, created = issue["number"], seconds_of(issue["created_at"])
-        return [
-            self._object(10_000 + number * 10 + i, created=created + 600 * (i + 1), user=user(number + i),
-                         body=f"I see it too, in {self.rng.choice(FIRST_NAMES)}'s workspace.",
-                         issue_url=f"{API}/repos/{self.full_name}/issues/{number}", author_association="NONE")
-            for i in range(issue["comments"])
-        ]  # fmt: skip
-
-    def _review(self, number: int, i: int, when: int, body: str) -> Json:
-        return {"id": self.base + 30_000 + number * 10 + i, "user": user(number + i), "body": body,
-                "state": "APPROVED", "submitted_at": iso(when), "commit_id": f"{number:040x}",
-                "html_url": f"{SITE}/{self.full_name}/pull/{number}#review-{i}", "author_association": "MEMBER",
-                "pull_request_url": f"{API}/repos/{self.full_name}/pulls/{number}"}  # fmt: skip
-
-    def _reviews(self, issue: Json) -> list[Json]:
-        created = seconds_of(issue["created_at"])
-        return [
-            self._review(issue["number"], i, created + 300 * (i + 1), "Looks good.") for i in range(issue["number"] % 3)
-        ]
-
-    def _commit(self, branch: str, i: int, message: str, when: int) -> Json:
-        author = {"name": FIRST_NAMES[i % 30], "email": f"dev{i % 30}@larkspur.example", "date": iso(when)}
-        sha = f"{self.base + (i if branch == 'main' else 5000 + i):040x}"
-        return {"sha": sha, "node_id": f"C_{sha}", "url": f"{API}/repos/{self.full_name}/commits/{sha}",
-                "html_url": f"{SITE}/{self.full_name}/commit/{sha}", "author": user(i), "committer": user(i),
-                "commit": {"message": message, "author": author, "committer": author, "comment_count": 0},
-                "parents": []}  # fmt: skip
-
-    def _commits(self, branch: str, count: int) -> list[Json]:
-        step = (END - BEGIN) // (count + 1)
-        return [
-            self._commit(branch, i, f"{_PROBLEMS[i % 60].title}: step {i}", BEGIN + i * step)
-            for i in reversed(range(count))
-        ]
-
-
-_PROBLEMS = problems()
 
 
 class GitHubStandIn(StandIn):
     """GitHub on 127.0.0.1. `repositories` are the objects behind it, by full name; `forbidden` names path pieces that
-    answer 403, as collaborators do without push access."""
+    answer 403, as collaborators do without push access. `enterprise`: a server of a company's own, with `/api/v3`
+    before its paths, numbered pages of issues and no rate limits. `on_page` is called when a page was answered."""
 
     name: ClassVar[str] = "GitHub stand-in"
 
@@ -226,6 +38,9 @@ class GitHubStandIn(StandIn):
         *,
         seed: int = 1,
         token: str = TOKEN,
+        quotas: Mapping[str, int] | None = None,
+        calls_per_token: int | None = None,
+        enterprise: bool = False,
         forbidden: Collection[str] = (),
         port: int = 0,
         faults: Faults | None = None,
@@ -233,7 +48,12 @@ class GitHubStandIn(StandIn):
     ) -> None:
         super().__init__(port=port, faults=faults, limits=limits)
         self.token = token
+        self.access = Access(token, quotas, calls_per_token)
+        self.enterprise = enterprise
         self.forbidden = forbidden
+        self.on_page: Callable[[Call], None] | None = None
+        self.graphql_errors: list[Json] = []
+        """What the next GraphQL calls are answered with, in place of data."""
         found = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
         self.repositories = {r.full_name: r for r in found}
 
@@ -244,16 +64,87 @@ class GitHubStandIn(StandIn):
             "credentials": {"option_title": "PAT Credentials", "personal_access_token": self.token},
             "repositories": list(self.repositories),
             "start_date": "2025-01-01T00:00:00Z",
-            "api_url": self.url,
+            "api_url": self.url + ("/api/v3" if self.enterprise else ""),
         }
 
+    @property
+    def app_config(self) -> Json:
+        """The same with the credentials of a GitHub App."""
+        credentials = {
+            "option_title": "GitHub App Credentials",
+            "client_id": CLIENT_ID,
+            "installation_id": str(INSTALLATION),
+            "private_key": self.access.private_key,
+        }
+        return {**self.config, "credentials": credentials}
+
+    def answer(self, call: Call) -> Answer:
+        if self.enterprise:
+            call.path = call.path.removeprefix("/api/v3").replace("/api/graphql", "/graphql")
+        return super().answer(call)
+
     def authorize(self, call: Call) -> Answer | None:
-        kind, _, value = call.headers.get("authorization", "").partition(" ")
-        if kind.lower() not in ("bearer", "token") or value != self.token:
+        authorization = call.headers.get("authorization", "")
+        if call.path.endswith("/access_tokens"):
+            reason = self.access.refusal_of(authorization)
+            return self.refuse(401, reason) if reason else None
+        if call.path == "/login/oauth/access_token":
+            return None
+        if not self.access.admits(authorization):
             return self.refuse(401, "Bad credentials")
         if any(piece in call.path for piece in self.forbidden):
             return self.refuse(403, "Must have push access to view repository collaborators.")
         return None
+
+    def _routed(self, call: Call) -> Answer:
+        resource = "graphql" if call.path == "/graphql" else "core"
+        headers: dict[str, str] = {}
+        if call.path != "/rate_limit":
+            allowed, headers = self.access.take(call.headers.get("authorization", ""), resource)
+            if not allowed:
+                refused = self.refuse(403, "API rate limit exceeded for user ID 1.")
+                refused.headers.update(headers)
+                return refused
+        if self.access.expiry:
+            headers["github-authentication-token-expiration"] = self.access.expiry
+        answer = super()._routed(call)
+        answer.headers = {**headers, **answer.headers}
+        return answer
+
+    @route("GET", "/rate_limit")
+    def rate_limit(self, call: Call) -> Any:
+        if self.enterprise:
+            return self.refuse(404, "Rate limiting is not enabled.")
+        resources = self.access.resources(call.headers.get("authorization", ""))
+        return {"resources": resources, "rate": resources["core"]}
+
+    @route("POST", "/app/installations/{installation}/access_tokens")
+    def access_tokens(self, call: Call, installation: str) -> Any:
+        if installation != str(INSTALLATION):
+            return self.refuse(404, "")
+        expires = iso(int(time.time()) + 3600)
+        return Answer(201, {"token": self.access.issue(), "expires_at": expires, "permissions": {"contents": "read"}})
+
+    @route("POST", "/login/oauth/access_token")
+    def user_tokens(self, call: Call) -> Any:
+        """The refresh of a user token: each refresh token is good once; an error has the status 200."""
+        form = parse_qs(call.body.decode())
+        pair = self.access.refreshed(form.get("refresh_token", [""])[0])
+        if pair is None:
+            return {"error": "bad_refresh_token", "error_description": "The refresh token is incorrect or expired."}
+        if "json" not in call.headers.get("accept", ""):
+            return Answer(200, urlencode(pair), {"Content-Type": "application/x-www-form-urlencoded"})
+        return pair
+
+    @route("POST", "/graphql")
+    def graphql(self, call: Call) -> Any:
+        if self.graphql_errors:
+            return {"data": None, "errors": [self.graphql_errors.pop(0)]}
+        body = call.json()
+        found = execute(root(self.repositories), body["query"], body.get("variables") or {})
+        if self.on_page is not None:
+            self.on_page(call)
+        return found
 
     def refuse(self, status: int, message: str) -> Answer:
         said = "Not Found" if status == 404 else message
@@ -321,6 +212,10 @@ class GitHubStandIn(StandIn):
     def runs(self, call: Call, owner: str, name: str) -> Any:
         return self._paged(call, owner, name, Repository.runs, "workflow_runs")
 
+    @route("GET", "/repos/{owner}/{name}/actions/runs/{run}/jobs")
+    def jobs(self, call: Call, owner: str, name: str, run: str) -> Any:
+        return self._paged(call, owner, name, lambda r: r.jobs(int(run)), "jobs")
+
     @route("GET", "/repos/{owner}/{name}/actions/workflows")
     def workflows(self, call: Call, owner: str, name: str) -> Any:
         return self._paged(
@@ -361,12 +256,7 @@ class GitHubStandIn(StandIn):
                 )
                 for i in range(3)
             ],
-            "comments": lambda r: [
-                r._object(
-                    900 + i, commit_id=f"{i:040x}", body="Nice.", user=user(i), path=None, line=None, position=None
-                )
-                for i in range(4)
-            ],
+            "comments": lambda r: r.commit_comments,
         }
         return self._paged(call, owner, name, lists[collection]) if collection in lists else self.refuse(404, "")
 
@@ -391,6 +281,15 @@ class GitHubStandIn(StandIn):
         if owner != OWNER or collection not in rows:
             return self.refuse(404, "")
         return self._page(call, rows[collection])
+
+    @route("GET", "/orgs/{owner}/teams/{team}/members")
+    def team_members(self, call: Call, owner: str, team: str) -> Any:
+        return self._page(call, [user(i) for i in range(4 if team == "core" else 2)])
+
+    @route("GET", "/orgs/{owner}/teams/{team}/memberships/{username}")
+    def team_membership(self, call: Call, owner: str, team: str, username: str) -> Any:
+        role = "maintainer" if username == user(0)["login"] else "member"
+        return {"url": f"{API}/orgs/{owner}/teams/{team}/memberships/{username}", "role": role, "state": "active"}
 
     # Paging
 
@@ -424,28 +323,45 @@ class GitHubStandIn(StandIn):
     def _page(self, call: Call, rows: list[Json], wrap: str = "") -> Answer:
         size, page = min(100, int(call.param("per_page", "30"))), int(call.param("page", "1"))
         last = max(1, -(-len(rows) // size))
-        links = {"next": page + 1, "last": last} if page < last else {}
+        links: dict[str, Any] = {"next": page + 1, "last": last} if page < last else {}
         if page > 1:
             links = {"prev": page - 1, **links, "first": 1}
-        body: Any = rows[(page - 1) * size : page * size]
-        if wrap:
-            body = {"total_count": len(rows), wrap: body}
-        headers = {"Link": ", ".join(f'<{self._link(call, n)}>; rel="{rel}"' for rel, n in links.items())}
-        return Answer(200, body, headers if links else {})
+        begin = (page - 1) * size
+        field = "updated_at" if call.param("sort") == "updated" else "created_at"
+        keyset = call.path.endswith("/issues") and not self.enterprise
+        if keyset and (after := call.param("after")):
+            # github.com goes on behind the last issue, wherever that is now; the number is for the eye.
+            ascending = call.param("direction", "desc") == "asc"
+            begin = sum((_place(row, field) <= after) if ascending else (_place(row, field) >= after) for row in rows)
+            links = {"prev": page - 1, **({"next": page + 1} if begin + size < len(rows) else {})}
+        shown = rows[begin : begin + size]
+        body: Any = {"total_count": len(rows), wrap: shown} if wrap else list(shown)
+        more = {"after": _place(shown[-1], field)} if keyset and shown else {}
+        headers = {"Link": ", ".join(f'<{self._link(call, n, more)}>; rel="{rel}"' for rel, n in links.items())}
+        answer = Answer(200, orjson.dumps(body), headers if links else {})
+        answer.headers["Content-Type"] = "application/json; charset=utf-8"
+        if self.on_page is not None:
+            self.on_page(call)
+        return answer
 
-    def _link(self, call: Call, page: int) -> str:
-        return f"{self.url}{call.path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, 'page': page})}"
+    def _link(self, call: Call, page: int, more: Json) -> str:
+        base = self.url + ("/api/v3" if self.enterprise else "")
+        return f"{base}{call.path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, 'page': page, **more})}"
 
 
-def user(number: int) -> Json:
-    login = f"{FIRST_NAMES[number % len(FIRST_NAMES)].lower()}{number}"
-    return {"id": 5000 + number, "login": login, "type": "User", "site_admin": False, "html_url": f"{SITE}/{login}"}
+def _place(row: Json, field: str) -> str:
+    return f"{row[field]}~{row['id']}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kitestring.testing.github", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(GitHubStandIn(port=parser.parse_args().port))
+    parser.add_argument("--private-key", type=Path, help="write the key of a GitHub App to this file")
+    arguments = parser.parse_args()
+    server = GitHubStandIn(port=arguments.port)
+    if arguments.private_key is not None:
+        arguments.private_key.write_text(server.access.private_key)
+    serve(server)
 
 
 if __name__ == "__main__":

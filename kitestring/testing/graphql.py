@@ -94,6 +94,14 @@ class Query:
                 values.append(self._value())
             self._take()
             return values
+        if word == "{":
+            members = {}
+            while self._peek() != "}":
+                member = self._take()
+                self._take(":")
+                members[member] = self._value()
+            self._take()
+            return members
         if word.startswith("$"):
             return self._variables.get(word[1:])
         if word.startswith('"'):

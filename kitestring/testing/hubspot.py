@@ -70,6 +70,13 @@ class HubSpotStandIn(StandIn):
             for other in others
         }
         self.owners_archived = [131, 132]
+        self.threads = {
+            str(n): {"id": str(n), "createdAt": iso_ms(BEGIN), "status": "OPEN", "inboxId": "1", "archived": False,
+                     "associatedContactId": str(n), "threadAssociations": {"associatedTicketId": str(n)},
+                     "latestMessageTimestamp": iso_ms(BEGIN + n // 3 * 1000)}
+            for n in range(1, 231)
+        }  # fmt: skip
+        self.messages = {key: [self._message(key, BEGIN, i) for i in range(int(key) % 3)] for key in self.threads}
         self.forms = [self._stamped(f"form-{n}", name=f"Form {n}", formType="hubspot", fieldGroups=[]) for n in (1, 2)]
         self.submissions = {
             "form-1": [self._submission(n) for n in range(120)],
@@ -111,6 +118,15 @@ class HubSpotStandIn(StandIn):
         submission = {**self._submission(len(self.submissions[form]) + 1000), "submittedAt": self.now * 1000}
         self.submissions[form].append(submission)
         return submission
+
+    def say(self, thread: str, text: str, kind: str = "MESSAGE") -> Json:
+        """A message, or a comment: that does not move the time of the thread's last message."""
+        self.now += 600
+        message = {**self._message(thread, self.now, 90 + len(self.messages[thread])), "text": text, "type": kind}
+        self.messages[thread].append(message)
+        if kind == "MESSAGE":
+            self.threads[thread]["latestMessageTimestamp"] = message["createdAt"]
+        return message
 
     # The vendor's manners
 
@@ -228,6 +244,22 @@ class HubSpotStandIn(StandIn):
         more = begin + size < len(rows)
         return {"lists": rows[begin : begin + size], "offset": begin + size, "hasMore": more, "total": len(rows)}
 
+    # The inbox
+
+    @route("GET", "/conversations/conversations/2026-09/threads")
+    def thread_list(self, call: Call) -> Any:
+        since = call.param("latestMessageTimestampAfter")
+        if call.param("sort") != "latestMessageTimestamp" or not since:
+            return self.refuse(400, "sort by latestMessageTimestamp needs latestMessageTimestampAfter")
+        rows = [row for row in self.threads.values() if row["latestMessageTimestamp"] > since.replace("Z", "~")]
+        return self._page(call, sorted(rows, key=lambda row: (row["latestMessageTimestamp"], row["id"])))
+
+    @route("GET", "/conversations/conversations/2026-09/threads/{thread}/messages")
+    def message_list(self, call: Call, thread: str) -> Any:
+        if thread not in self.messages:
+            return self.refuse(404, "Thread not found")
+        return self._page(call, self.messages[thread])
+
     # Marketing
 
     @route("GET", "/marketing/v3/forms")
@@ -265,6 +297,12 @@ class HubSpotStandIn(StandIn):
 
     def _stamped(self, number: str, **fields: Any) -> Json:
         return {"id": number, "createdAt": iso_ms(BEGIN), "updatedAt": iso_ms(BEGIN), "archived": False, **fields}
+
+    def _message(self, thread: str, at: int, number: int) -> Json:
+        return {"id": f"{thread}-{number}", "conversationsThreadId": thread, "type": "MESSAGE", "createdAt": iso_ms(at),
+                "createdBy": "A-1", "senders": [], "recipients": [], "text": "It does not start.",
+                "richText": "<p>It does not start.</p>", "attachments": [], "truncationStatus": "NOT_TRUNCATED",
+                "archived": False}  # fmt: skip
 
     def _submission(self, number: int) -> Json:
         return {"conversionId": f"conversion-{number}", "submittedAt": (BEGIN + number * 3000) * 1000,

@@ -60,12 +60,30 @@ class IntercomStandIn(StandIn):
             self._object("company", i, name=ORGANIZATIONS[i % 12][0], company_id=f"k{i}", updated=BEGIN + i * DAY)
             for i in range(230)
         ]
+        self.internal = [self._object("internal_article", i, title=f"Runbook {i}", body="<p>Call.</p>", locale="en",
+                                      author_id=1, owner_id=1) for i in range(120)]  # fmt: skip
         self.lists: dict[str, tuple[str, list[Json]]] = {
             "articles": ("data", [self._object("article", i, title=p.title, body=p.cause) for i, p in enumerate(told)]),
             "help_center/collections": ("data", [self._object("collection", i, name=f"Part {i}") for i in range(4)]),
             "admins": ("admins", [{"type": "admin", "id": str(i), "name": FIRST_NAMES[i]} for i in range(3)]),
             "teams": ("teams", [{"type": "team", "id": "1", "name": "First line", "admin_ids": [1, 2]}]),
             "tags": ("data", [{"type": "tag", "id": str(i), "name": f"tag {i}"} for i in range(5)]),
+            "data_attributes": (
+                "data",
+                [
+                    {
+                        "type": "data_attribute",
+                        "model": model,
+                        "name": name,
+                        "full_name": name,
+                        "label": name.title(),
+                        "data_type": "string",
+                        "custom": False,
+                    }
+                    for model in ("contact", "company")
+                    for name in ("name", f"{model}_size")
+                ],
+            ),
             "segments": ("segments", [self._object("segment", i, name=f"Segment {i}") for i in range(2)]),
         }
 
@@ -125,7 +143,7 @@ class IntercomStandIn(StandIn):
         body = call.json()
         (wanted,) = body["query"]["value"]
         found = [r for r in rows.values() if r[wanted["field"]] // unit > int(wanted["value"]) // unit]
-        found.sort(key=lambda r: (r["updated_at"], r["id"]))
+        found.sort(key=lambda r: (r["updated_at"], r["id"]), reverse=body["sort"]["order"] == "descending")
         size, begin = body["pagination"]["per_page"], int(body["pagination"].get("starting_after", 0))
         if size > 150:
             return self.refuse(400, "per_page is too large")
@@ -160,6 +178,26 @@ class IntercomStandIn(StandIn):
         if rows:
             self.scrolls[name] = begin + 100
         return {"type": "list", "data": rows, "scroll_param": name, "pages": None}
+
+    @route("GET", "/companies/{key}/segments")
+    def company_segments(self, call: Call, key: str) -> Any:
+        return {"type": "list", "data": self.lists["segments"][1][: int(key) % 3]}
+
+    @route("GET", "/internal_articles")
+    def internal_articles(self, call: Call) -> Any:
+        if call.headers.get("intercom-version") != "2.14":
+            return self.refuse(404, "Resource Not Found")
+        size, begin = int(call.param("per_page", "25")), int(call.param("starting_after", "0"))
+        pages: Json = {"type": "pages", "page": begin // size + 1, "per_page": size,
+                       "total_pages": -(-len(self.internal) // size)}  # fmt: skip
+        if begin + size < len(self.internal):
+            pages["next"] = {"per_page": size, "starting_after": str(begin + size)}
+        return {"type": "list", "data": self.internal[begin : begin + size], "pages": pages}
+
+    @route("GET", "/data_attributes")
+    def attributes(self, call: Call) -> Any:
+        rows = self.lists["data_attributes"][1]
+        return {"type": "list", "data": [row for row in rows if row["model"] == call.param("model")]}
 
     @route("GET", "/contacts/{key}/notes")
     def note_list(self, call: Call, key: str) -> Any:

@@ -67,6 +67,33 @@ def test_the_start_date_limits_what_is_read(server):
     assert min(row["created_at"] for row in rows) >= "2025-02-01"
 
 
+def test_private_posts_are_a_stream_where_they_are_wanted(server):
+    assert "private_posts" not in {stream.name for stream in source("discourse", server.config).discover()}
+    discourse = source("discourse", {**server.config, "private_posts": True})
+    assert counted(discourse)["private_posts"] == 40
+    rows, state = read(discourse, "private_posts")
+    assert {row["action_code"] for row in rows if row["post_type"] == 3} == {"closed.enabled"}
+    new = server.whisper("A word in private.")
+    seen = len(server.requests)
+    rows, _ = read(discourse, "private_posts", state)
+    assert new["id"] in {row["id"] for row in rows}
+    assert len(rows) < 12
+    assert len(server.requests) - seen == 1
+    assert not {row["id"] for row in rows} & {row["id"] for row in read(discourse, "posts")[0]}
+
+
+def test_private_posts_that_the_forum_refuses_are_an_error_with_the_way_out(server):
+    server._routes = [route for route in server._routes if "private" not in route[1].pattern]
+    with pytest.raises(ConfigError, match="set private_posts to false"):
+        read(source("discourse", {**server.config, "private_posts": True}), "private_posts")
+
+
+def test_a_configuration_of_airbytes_works_as_it_is(server):
+    config = {k: v for k, v in server.config.items() if k != "site_url"}
+    config |= {"api_base_url": "https://forum.larkspur.example", "api_username": "system"}
+    assert len(read(source("discourse", config), "posts")[0]) == 50
+
+
 def test_limits_cost_time_but_no_record():
     faults = Faults(seed=5, rate_limit=0.2, retry_after_s=0)
     with DiscourseStandIn(page=5, faults=faults, limits=(Limit(8, 0.5),)) as server:

@@ -16,6 +16,7 @@ EXPECTED = {
     "engagements_meetings": 10, "engagements_tasks": 25, "contacts": 320, "companies": 40, "deals": 60, "products": 15,
     "line_items": 12, "ticket_pipelines": 1, "deal_pipelines": 1, "owners": 132, "leads": 8, "goals": 3, "forms": 2,
     "form_submissions": 121, "marketing_emails": 130, "campaigns": 1, "contact_lists": 123,
+    "conversation_threads": 230, "conversation_messages": 231,
 }  # fmt: skip
 
 
@@ -169,6 +170,48 @@ def test_submissions_of_forms_are_read_until_those_that_were_read_before(server,
     assert len(server.requests) - seen == 3
     del server.submissions["form-2"]
     assert len(read(hubspot, "form_submissions", state)[0]) < 6
+
+
+def test_a_form_that_is_made_later_brings_its_whole_history(server, hubspot):
+    _, state = read(hubspot, "form_submissions")
+    server.forms.append({**server.forms[0], "id": "form-3"})
+    server.submissions["form-3"] = [{**server.submissions["form-1"][0], "conversionId": f"old-{n}"} for n in range(60)]
+    rows, _ = read(hubspot, "form_submissions", state)
+    assert len([row for row in rows if row["formId"] == "form-3"]) == 60
+    assert len(rows) < 65
+
+
+def test_messages_and_comments_of_the_inbox_arrive_with_their_threads(server, hubspot):
+    states = {name: read(hubspot, name)[1] for name in ("conversation_threads", "conversation_messages")}
+    server.say("5", "Ask the night shift.", kind="COMMENT")
+    server.say("7", "It starts now.")
+    seen = len(server.requests)
+    rows = {name: read(hubspot, name, state)[0] for name, state in states.items()}
+    assert "7" in {row["id"] for row in rows["conversation_threads"]}
+    assert "It starts now." in {row["text"] for row in rows["conversation_messages"]}
+    assert len(server.requests) - seen < 8
+    server.say("5", "Thank you.")
+    texts = {row["text"] for row in read(hubspot, "conversation_messages", states["conversation_messages"])[0]}
+    assert {"Ask the night shift.", "Thank you."} <= texts
+
+
+def test_a_thread_that_gets_a_message_while_pages_are_read_hides_no_other():
+    class Busy(HubSpotStandIn):
+        def thread_list(self, call):
+            answer = super().thread_list(call)
+            if len(answer["results"]) == 100:
+                self.say(str(1 + len(self.requests)), "One more.")
+            return answer
+
+    with Busy() as server:
+        rows, _ = read(source("hubspot", server.config), "conversation_threads")
+        assert {row["id"] for row in rows} == set(server.threads)
+
+
+def test_threads_of_one_second_that_fill_a_page_are_read_completely(server, hubspot):
+    for thread in server.threads.values():
+        thread["latestMessageTimestamp"] = "2025-03-01T00:00:00.000Z"
+    assert {row["id"] for row in read(hubspot, "conversation_threads")[0]} == set(server.threads)
 
 
 def test_submissions_without_a_number_of_their_own_have_keys(server, hubspot):

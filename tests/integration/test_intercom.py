@@ -4,7 +4,7 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.intercom import IntercomStandIn
 from kitestring.testing.stand_in import Faults, Limit
@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "intercom.txt"
 EXPECTED = {
     "conversations": 320, "conversation_parts": 321, "tickets": 40, "articles": 60, "collections": 4, "contacts": 170,
     "notes": 60, "companies": 230, "admins": 3, "teams": 1, "tags": 5, "segments": 2,
+    "internal_articles": 120, "company_segments": 229, "contact_attributes": 2, "company_attributes": 2,
 }  # fmt: skip
 
 
@@ -65,6 +66,57 @@ def test_a_contact_of_the_same_day_is_found_although_contacts_are_searched_by_da
 def test_each_part_names_its_conversation(intercom):
     rows, _ = read(intercom, "conversation_parts")
     assert {row["conversation_id"] for row in rows} == {str(n) for n in range(1, 321) if n % 3}
+
+
+@pytest.mark.parametrize("name", ["conversations", "tickets", "contacts"])
+def test_what_changes_while_pages_are_read_hides_no_other(name):
+    class Busy(IntercomStandIn):
+        def _search(self, call, kind, field, rows, unit=1):
+            answer = super()._search(call, kind, field, rows, unit)
+            if call.json()["pagination"].get("starting_after", "0") == "0":
+                self.touch(rows, sorted(rows)[3])
+            return answer
+
+    with Busy() as server:
+        server.tickets = {
+            str(n): {**server.tickets["1"], "id": str(n), "updated_at": 1737000000 + n} for n in range(200)
+        }
+        intercom = source("intercom", server.config)
+        rows, state = read(intercom, name)
+        more, _ = read(intercom, name, state)
+        assert {row["id"] for row in [*rows, *more]} == set(getattr(server, name))
+
+
+def test_internal_articles_are_followed_by_token_or_by_number(server, intercom):
+    assert len(read(intercom, "internal_articles")[0]) == 120
+
+    class Numbered(IntercomStandIn):
+        def internal_articles(self, call):
+            return self._page(call, "data", self.internal)
+
+    with Numbered() as numbered:
+        assert len(read(source("intercom", numbered.config), "internal_articles")[0]) == 120
+
+
+@pytest.mark.parametrize("name", ["articles", "conversations", "internal_articles"])
+def test_a_full_page_that_says_nothing_of_pages_is_an_error_and_not_the_last_one(name):
+    class Silent(IntercomStandIn):
+        def answer(self, call):
+            answer = super().answer(call)
+            if isinstance(answer.body, dict):
+                answer.body.pop("pages", None)
+            return answer
+
+    with Silent() as server:
+        server.lists["articles"] = ("data", server.internal)
+        with pytest.raises(KitestringError, match="pages"):
+            read(source("intercom", server.config), name)
+
+
+def test_segments_of_a_company_and_attributes_of_contacts_are_read(intercom):
+    rows, _ = read(intercom, "company_segments")
+    assert {row["name"] for row in rows if row["company_id"] == "2"} == {"Segment 0", "Segment 1"}
+    assert {row["full_name"] for row in read(intercom, "contact_attributes")[0]} == {"name", "contact_size"}
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():

@@ -27,3 +27,16 @@ def test_a_declared_field_is_what_its_declaration_says() -> None:
         "additionalProperties": False,
     }
     assert list(secrets_in({"token": "shown", "token_two": "hidden", "other": "shown"}, schema)) == ["hidden"]
+
+
+def test_a_renewed_token_that_no_form_asks_for_is_a_secret() -> None:
+    form = {
+        "properties": {"secret": {"type": "string"}, "credentials": {"oneOf": [{"properties": {"kind": {}}}]}},
+        "additionalProperties": True,
+    }
+    values = {
+        "secret": "a declared word",
+        "credentials": {"kind": "oauth", "refresh_token": "two", "token_expiry_date": "2026-01-01"},
+        "renewed": {"access_token": "three"},
+    }
+    assert set(secrets_in(values, form)) == {"two", "three"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping
@@ -157,11 +158,24 @@ def defects(
     form = (
         (manifest.get("spec") or {}).get("connection_specification") if isinstance(manifest.get("spec"), dict) else {}
     )
-    values = dict(config) if config is not None else example(form or {})
+    values = copy.deepcopy(dict(config)) if config is not None else example(form or {})
     setting = Setting(values, Templates(values), Connection(), folder)
+    normalize(manifest, setting)
     yield from words(manifest, "", "", setting, set())
     yield from parts(manifest, setting, config is not None)
     yield from named(manifest)
+
+
+def normalize(manifest: Mapping[str, Any], setting: Setting) -> None:
+    """Change the configuration as the manifest does before a stream sees it; `parts` tells the defects of that."""
+    if not isinstance(manifest.get("spec"), dict):
+        return
+    try:
+        spec = Node(manifest, "", setting).needed_child("spec", "Spec")
+        spec.migrate(setting.config)
+        spec.transform(setting.config)
+    except KitestringError:
+        return
 
 
 def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) -> Iterator[tuple[str, str, str]]:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring.config import secrets_in
+from kitestring.credentials import RenewsCredentials
 from kitestring.errors import ConfigError
 from kitestring.server.confinement import Confinement
 from kitestring.server.fence import keep_to_network, pinned
+from kitestring.server.jobs.renewal import ActorCredentials
 from kitestring.server.references import looked_up, put_back
 from kitestring.server.vault import is_reference
 
@@ -40,18 +42,25 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
     if fence:
         config = pinned(fence, connector.name if connector else "", config)
     made: Any = Confinement.from_request(told.request.get("machine"), end).build(connector, manifest, config)
-    if hasattr(made, "on_config"):
+
+    def keep(whole: Mapping[str, Any]) -> None:
+        told.hide(set(secrets_in(whole, spec)))
+        told.up.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
+
+    if isinstance(made, RenewsCredentials):
+
+        def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+            told.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
+            with fence.trusted() if fence else contextlib.nullcontext():
+                return looked_up(stored, spec, told.request.get("references") or ())[0]
+
+        made.keep_credentials(ActorCredentials(told, kind, lambda new: keep({**config, **new}), opened))
+    elif hasattr(made, "on_config"):
         # Airbyte's generic connector holds the configuration of the program in its own.
         inner = (
             "config" if isinstance(config.get("config"), Mapping) and "config" in (spec.get("properties") or {}) else ""
         )
-
-        def keep(new: Mapping[str, Any]) -> None:
-            whole = {**config, inner: dict(new)} if inner else {**config, **new}
-            told.hide(set(secrets_in(whole, spec)))
-            told.up.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
-
-        made.on_config(keep)
+        made.on_config(lambda new: keep({**config, inner: dict(new)} if inner else {**config, **new}))
     if told.request.get("shared") and hasattr(made, "share"):
         from kitestring.server.jobs.lots import sharing
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
@@ -23,6 +24,7 @@ from kitestring.server.jobs.plan import Plan
 from kitestring.server.jobs.process import Child
 from kitestring.server.jobs.queue import Claim, Lost, Queue
 from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.jobs.runner import died
 from kitestring.server.settings import Settings
 
@@ -72,7 +74,7 @@ class Attempt:
         log: Log,
         *,
         quotas: Quotas | None = None,
-        keep_config: Callable[[Plan, str, Mapping[str, Any], Mapping[str, Any]], None] | None = None,
+        keeper_of: Callable[[Plan], Keeper] | None = None,
         changed: Callable[[Claim, Plan, Mapping[str, Any]], Plan | None] | None = None,
     ) -> None:
         self.queue = queue
@@ -83,7 +85,8 @@ class Attempt:
         self._child: Child | None = None
         self.log = log
         self.quotas = quotas
-        self.keep_config = keep_config
+        self.keeper_of = keeper_of
+        self.keeper: Keeper | None = None
         self.changed = changed
         self.cancelled = threading.Event()  # the user's wish
         self.drained = threading.Event()  # the worker's end
@@ -112,6 +115,7 @@ class Attempt:
     def run(self, plan: Plan, request: Mapping[str, Any]) -> Outcome:
         """Run the request in a child until its end, however that comes."""
         self.plan = plan
+        self.keeper = self.keeper_of(plan) if self.keeper_of is not None else None
         try:
             child = self._child = Child(self.nest, request, self._hear, self.log.line, self._lease_s())
         except KitestringError as error:
@@ -203,6 +207,7 @@ class Attempt:
     # -- the thread that hears -----------------------------------------------------------------------------------------
 
     def _hear(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
+        keeper = self.keeper
         match message["kind"]:
             case "progress":
                 self._progress(message["progress"])
@@ -221,9 +226,11 @@ class Attempt:
                 self.patience_s = max(self.settings.stall_s, float(message["seconds"]))
             case "quota" if self.quotas is not None:
                 return self.quotas.answer(message)
-            case "config" if self.keep_config is not None:
-                keep, plan = self.keep_config, self.plan
-                self._patiently(lambda: keep(plan, message["end"], message["config"], message["spec"]))
+            case "config" if keeper is not None:
+                self._patiently(partial(keeper.keep, message["end"], message["config"], message["spec"]))
+            case "renewal" if keeper is not None:
+                answer: Mapping[str, Any] = self._patiently(partial(keeper.renewal, message))
+                return answer
             case "catalog" if self.changed is not None:
                 changed, plan = self.changed, self.plan
                 new = self._patiently(lambda: changed(self.claim, plan, message["catalog"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
@@ -12,6 +12,7 @@ from kitestring.server.confinement import limits_of
 from kitestring.server.jobs.channel import error_of
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.process import Child
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.references import patterns_of
 from kitestring.server.settings import Settings
 
@@ -21,9 +22,6 @@ AT_ONCE = 8
 TAIL_LINES = 20
 BUSY_SHARE = 0.25
 """An action that took so much of its time from a processor was not waiting for the other side."""
-
-KeepConfig = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
-"""Is told which end (`source`, `destination`) changed its configuration, the new one (open), and the form."""
 
 
 class Runner:
@@ -40,7 +38,7 @@ class Runner:
         request: Mapping[str, Any],
         *,
         limit_s: float = LIMIT_S,
-        keep_config: KeepConfig | None = None,
+        keeper: Keeper | None = None,
         cancel: threading.Event | None = None,
     ) -> Any:
         """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
@@ -56,7 +54,7 @@ class Runner:
                 retry_after_s=5,
             )
         try:
-            return self._run(action, request, deadline, limit_s, keep_config, cancel)
+            return self._run(action, request, deadline, limit_s, keeper, cancel)
         finally:
             self._slots.release()
 
@@ -69,7 +67,7 @@ class Runner:
         request: Mapping[str, Any],
         deadline: float,
         limit_s: float,
-        keep_config: KeepConfig | None,
+        keeper: Keeper | None,
         cancel: threading.Event | None,
     ) -> Any:
         outcome: dict[str, Any] = {}
@@ -78,8 +76,10 @@ class Runner:
         def hear(message: dict[str, Any]) -> Mapping[str, Any] | None:
             if message["kind"] in ("result", "error"):
                 outcome.update(message)
-            elif message["kind"] == "config" and keep_config is not None:
-                keep_config(message["end"], message["config"], message["spec"])
+            elif message["kind"] == "config" and keeper is not None:
+                keeper.keep(message["end"], message["config"], message["spec"])
+            elif message["kind"] == "renewal":
+                return keeper.renewal(message) if keeper is not None else {"granted": True, "config": None}
             return None
 
         def write(line: bytes) -> None:

@@ -24,6 +24,7 @@ from kitestring.server.jobs.plan import Plan, PlanOf
 from kitestring.server.jobs.queue import Claim, Lost
 from kitestring.server.jobs.quota import Quotas
 from kitestring.server.jobs.retention import clean
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.store.tables import workers
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ CLEAN_EVERY_S = 3600.0
 Changed: TypeAlias = "Callable[[Context, Claim, Plan, Mapping[str, Any]], Plan | None]"
 """Is given the catalog that a source has now, before a sync, where it is not the one of the plan: returns the plan to
 go on with (None: as it is), or raises `SchemaError` to stop."""
-KeepConfig: TypeAlias = "Callable[[Context, Plan, str, Mapping[str, Any], Mapping[str, Any]], None]"
 """Keeps the configuration that a connector changed: which end (`source`, `destination`), the new one, its form."""
 
 
@@ -57,7 +57,6 @@ class Worker:
         *,
         slots: int | None = None,
         changed: Changed | None = None,
-        keep_config: KeepConfig | None = None,
     ) -> None:
         self.context = context
         self.queue = context.queue
@@ -66,7 +65,6 @@ class Worker:
         self.slots = self.settings.workers if slots is None else slots
         self.nest = context.runner.nest
         self.changed = changed
-        self.keep_config = keep_config
         self.quotas = Quotas(context.store)
         self.logs = Logs(self.settings.home)
         self.forwarder = None if context.store.sqlite else Forwarder(context.store, self.logs)
@@ -151,7 +149,7 @@ class Worker:
             deadline,
             Log(self.logs.path(claim.job_id, claim.attempt)),
             quotas=self.quotas,
-            keep_config=self._keep_config,
+            keeper_of=lambda plan: Keeper(self.context, source=plan.source, destination=plan.destination),
             changed=self._schema_changed if self.changed is not None else None,
         )
         if self.forwarder is not None:
@@ -296,11 +294,6 @@ class Worker:
             if not known.rowcount:
                 values = {"host": socket.gethostname(), "pid": os.getpid(), "slots": self.slots, "running": running}
                 db.execute(insert(workers).values(id=self.id, started_at_ms=now, seen_at_ms=now, **values))
-
-    def _keep_config(self, plan: Plan, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        from kitestring.server.jobs.rotation import keep
-
-        (self.keep_config or keep)(self.context, plan, end, config, spec)
 
     def _schema_changed(self, claim: Claim, plan: Plan, catalog: Mapping[str, Any]) -> Plan | None:
         assert self.changed is not None

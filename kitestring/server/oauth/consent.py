@@ -14,6 +14,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -76,7 +77,7 @@ def begin(
         "ours": ours,
         "source_id": source_id,
         "browser": digest(browser) if browser else "",
-        "config": {name: config[name] for name in vendor.inputs if name in config},
+        "config": {name: config[name] for name in (*vendor.inputs, vendor.site) if name in config},
         "own": own_client(vendor, config),
         "verifier": verifier,
     }
@@ -89,6 +90,7 @@ def begin(
         "response_type": "code",
         "state": state,
         **({"scope": vendor.separator.join(scopes or vendor.scopes)} if scopes or vendor.scopes else {}),
+        **({"optional_scope": vendor.separator.join(vendor.optional_scopes)} if vendor.optional_scopes else {}),
         **vendor.extra,
     }
     if vendor.pkce:
@@ -134,6 +136,9 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
                 else {}
             ),
             **{option: found[name] for name, option in vendor.tokens.items()},
+            **{option: found[name] for name, option in vendor.renewed.items() if is_token(found.get(name))},
+            **({vendor.expiry: ending(found["expires_in"])} if vendor.expiry and found.get("expires_in") else {}),
+            **({"cloud_id": site_of(vendor, found["access_token"], body["config"])} if vendor.sites_url else {}),
         }
     )
     with acting(str(body["actor"])), context.store.write() as db:
@@ -154,7 +159,7 @@ def exchanged(vendor: Vendor, body: Mapping[str, Any], code: str, client_id: str
     """The vendor's answer to the code: it has every token that the source needs, or an error says what it has not."""
     from kitestring.http import Basic, Retries, Session
 
-    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"]}
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"], **vendor.asked}
     if vendor.client_in == "body":
         asked |= {"client_id": client_id, "client_secret": client_secret}
     if vendor.pkce:
@@ -172,13 +177,46 @@ def exchanged(vendor: Vendor, body: Mapping[str, Any], code: str, client_id: str
     if not isinstance(answer, Mapping) or answer.get("error") or answer.get("ok") is False:
         word = answer.get("error") if isinstance(answer, Mapping) else ""
         raise AuthError(f"{vendor.connector} does not accept the consent: {str(word)[:100]}", hint="Begin it again.")
-    missing = [name for name in vendor.tokens if not isinstance(answer.get(name), str) or not answer[name]]
+    missing = [name for name in vendor.tokens if not is_token(answer.get(name))]
     if missing:
         raise AuthError(
             f"{vendor.connector} answered the consent without {', '.join(missing)}",
             hint="Check the kind of the application that is registered there.",
         )
     return dict(answer)
+
+
+def is_token(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def ending(seconds: Any) -> str:
+    """When a token ends that holds for so long from now."""
+    try:
+        return (datetime.now(UTC) + timedelta(seconds=float(seconds))).isoformat(timespec="seconds")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AuthError(
+            f"the vendor says that the token ends in {str(seconds)[:50]!r} seconds, no number", hint="Begin it again."
+        ) from error
+
+
+def site_of(vendor: Vendor, token: str, config: Mapping[str, Any]) -> str:
+    """The id of the site that the consent is for: the one that the configuration names, or the only one."""
+    from kitestring.http import Bearer, Retries, Session
+
+    with Session(secrets=[token], auth=Bearer(token), policy=Retries(attempts=1), timeout_s=30) as http:
+        sites = http.request("GET", vendor.sites_url).json()
+    wanted = str(config.get(vendor.site) or "").lower().removeprefix("https://").strip("/")
+    urls = {str(site["url"]).removeprefix("https://").strip("/"): str(site["id"]) for site in sites}
+    if wanted in urls:
+        return urls[wanted]
+    if len(urls) == 1 and not wanted:
+        return next(iter(urls.values()))
+    raise AuthError(
+        f"the consent of {vendor.connector} opens {', '.join(urls) or 'no site'}, and {vendor.site} is "
+        f"{wanted or 'not given'}",
+        hint=f"Give {vendor.site} in the configuration, and consent for that site.",
+    )
 
 
 def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str) -> dict[str, Any]:

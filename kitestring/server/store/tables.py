@@ -170,6 +170,8 @@ def _actors(name: str) -> Table:
         # Whether an instance's admin wrote the configuration: see confinement.py.
         Column("trusted", Boolean, nullable=False, server_default=false()),
         Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
+        # What ends of its credentials, as its connector told last: see credential_end.py.
+        Column("credential_ends", JSON),
         _created(),
         _ms("updated_at_ms", nullable=False),
         _ms("deleted_at_ms"),
@@ -385,6 +387,15 @@ consents = Table(
     Column("state_hash", String(64), primary_key=True),
     Column("body", JSON, nullable=False),
     _ms("expires_at_ms", nullable=False),
+)
+
+renewals = Table(
+    # Who renews the credentials of a source or destination now: see jobs/rotation.py.
+    "renewals",
+    metadata,
+    Column("actor_id", ID, primary_key=True),
+    Column("holder", String(64), nullable=False),
+    _ms("until_ms", nullable=False),
 )
 
 oauth_credentials = Table(

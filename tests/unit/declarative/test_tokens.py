@@ -133,3 +133,27 @@ def test_a_quota_endpoint_that_refuses_the_token_fails(api: Api, open_source: Op
 def test_no_token_is_a_defect_of_the_configuration(api: Api, open_source: Open) -> None:
     with pytest.raises(ConfigError, match="no token"):
         sync(open_source(things(api.url), config={"tokens": " , "}))
+
+
+def refusing(token: str, page: Any) -> Any:
+    return lambda call: (401, {"message": "no"}) if call.headers["authorization"].endswith(token) else page(call)
+
+
+def test_a_token_that_is_refused_is_left_out_while_another_is_good(api: Api, open_source: Open) -> None:
+    api.answers = {"/quota": refusing("one", quota({"two": 9})), "/things": pages(3)}
+    found = sync(open_source(things(api.url), config={"tokens": "one,two"}))
+    assert len(found.records) == 3
+    assert set(signed(api)) == {"Bearer two"}
+
+
+def test_a_token_that_is_withdrawn_meanwhile_is_left_out(api: Api, open_source: Open) -> None:
+    api.answers = {"/quota": quota({"one": 9, "two": 9}), "/things": refusing("one", pages(3))}
+    found = sync(open_source(things(api.url), config={"tokens": "one,two"}))
+    assert len(found.records) == 3
+    assert signed(api)[:2] == ["Bearer one", "Bearer two"]
+
+
+def test_all_tokens_refused_ends_the_stream(api: Api, open_source: Open) -> None:
+    api.answers = {"/quota": (401, {"message": "no"})}
+    with pytest.raises(AuthError):
+        sync(open_source(things(api.url), config={"tokens": "one,two"}))

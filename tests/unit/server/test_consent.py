@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -25,7 +26,13 @@ from tests.unit.server.tenants import Browser, Tenant, admin
 pytestmark = pytest.mark.slow
 
 CLIENT = {"client_id": "the-client", "client_secret": "the-client-secret"}
-INPUTS = {"zendesk_support": {"subdomain": "acme"}, "shopify": {"shop": "acme"}}
+INPUTS = {
+    "zendesk_support": {"subdomain": "acme"},
+    "shopify": {"shop": "acme"},
+    "jira": {"domain": "acme.atlassian.net"},
+    "confluence": {"domain_name": "acme.atlassian.net"},
+}
+SITES = {"acme": "1a11d016-8984-4c3e-b9ab-142dd06acb1b", "globex": "2a11d016-8984-4c3e-b9ab-142dd06acb1b"}
 BACK = "https://ui.example/done?tab=1"
 
 
@@ -65,8 +72,16 @@ class Bank(StandIn):
             made = hashlib.sha256(asked["code_verifier"].encode()).digest()
             if base64.urlsafe_b64encode(made).rstrip(b"=").decode() != query["code_challenge"]:
                 return Answer(400, {"error": "invalid_grant"})
+        self.extra = {name: value for name, value in asked.items() if name == "expiring"}
         tokens = {"access_token": "access-geheim", "refresh_token": "refresh-geheim", "token": "token-geheim"}
-        return self.answer_with if self.answer_with is not None else {"ok": True, "token_type": "bearer", **tokens}
+        answer = {"ok": True, "token_type": "bearer", "expires_in": 3600, **tokens}
+        return answer if self.answer_with is None else self.answer_with
+
+    @route("GET", "/sites")
+    def sites(self, call: Any) -> Any:
+        if call.headers.get("authorization") != "Bearer access-geheim":
+            return Answer(401, {"error": "unauthorized"})
+        return [{"id": key, "url": f"https://{name}.atlassian.net"} for name, key in SITES.items()]
 
 
 @pytest.fixture
@@ -86,7 +101,12 @@ def client_for(tenant: Tenant, bank: Bank, role: str = "workspace_editor") -> Br
     app = client.app
     assert isinstance(app, FastAPI)
     app.state.vendors = {
-        name: replace(one, authorize_url=f"{bank.url}/authorize", token_url=f"{bank.url}/token")
+        name: replace(
+            one,
+            authorize_url=f"{bank.url}/authorize",
+            token_url=f"{bank.url}/token",
+            sites_url=one.sites_url and f"{bank.url}/sites",
+        )
         for name, one in VENDORS.items()
     }
     client.follow_redirects = False
@@ -152,6 +172,14 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
         )
     for option, value in vendor.constants.items():
         assert flat[option] == value
+    for option in vendor.renewed.values():
+        assert flat[option] in ("access-geheim", "refresh-geheim")
+    if vendor.expiry:
+        left = datetime.fromisoformat(flat[vendor.expiry]) - datetime.now(UTC)
+        assert timedelta(minutes=50) < left < timedelta(minutes=61)
+    if vendor.sites_url:
+        assert opened["cloud_id"] == SITES["acme"]
+    assert bank.extra == vendor.asked
     # The secret id, like the state, is good once.
     again = client.post(
         "/v1/sources",
@@ -208,6 +236,8 @@ def test_a_source_gets_new_tokens_in_the_browser_that_asked_and_in_no_other(
         "access_token": "access-geheim",
         "client_id": "the-client",
         "client_secret": "the-client-secret",
+        "refresh_token": "refresh-geheim",
+        "token_expiry_date": opened["credentials"]["token_expiry_date"],
     }
     assert opened["repositories"] == ["a/b"]
     assert actor
@@ -242,6 +272,23 @@ def test_what_goes_wrong_at_the_vendor_comes_back_as_an_error_without_secrets(
     with context.store.write() as db:
         db.execute(consents.update().values(expires_at_ms=1))
     assert client.get(back).status_code == 400
+
+
+def test_a_consent_for_a_site_that_it_does_not_open_says_which_it_opens(
+    context: Context, acme: Tenant, bank: Bank
+) -> None:
+    registered(acme, "jira")
+    client = client_for(acme, bank)
+    for domain in ("other.atlassian.net", ""):
+        body = {
+            "workspaceId": acme.workspace_id,
+            "sourceType": "jira",
+            "redirectUrl": BACK,
+            "oAuthInputConfiguration": {"domain": domain} if domain else {},
+        }
+        back = bank.consent(client.post("/v1/sources/initiateOAuth", json=body).json()["consentUrl"])
+        (error,) = parse_qs(urlsplit(client.get(back).headers["location"]).query)["error"]
+        assert "opens acme.atlassian.net, globex.atlassian.net, and domain is" in error
 
 
 def test_shopifys_signature_is_checked(context: Context, acme: Tenant, bank: Bank) -> None:

@@ -22,10 +22,9 @@ from kitestring.server.jobs import Lost, Worker
 from kitestring.server.jobs.nest import Nest
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim
 from kitestring.server.jobs.quota import Quotas
-from kitestring.server.jobs.rotation import changed, keep
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.settings import Settings
-from kitestring.server.store.tables import jobs, sources, workers
+from kitestring.server.store.tables import jobs, workers
 from kitestring.testing.stand_in import Answer
 
 pytestmark = pytest.mark.slow
@@ -198,23 +197,6 @@ def test_a_bucket_never_gives_more_than_its_calls_in_a_window(context: Context) 
         most = max(sum(1 for one in given if start <= one < start + 10.0 - 0.05) for start in given)
         assert most <= calls
         assert given[-1] - began < 25
-
-
-def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
-    spec = {"properties": {"token": {"airbyte_secret": True}, "key": {"airbyte_secret": True}}}
-    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
-    owner = plan_of(context, made).source.id
-    stored = context.vault.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
-    with context.store.write() as db:
-        db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
-    plan = plan_of(context, made)
-    keep(context, plan, "source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
-    with context.store.read() as db:
-        row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
-    assert "new" not in str(row)
-    assert row["key"] == "${env:KEY}"
-    assert context.vault.open_config(row, owner)["token"] == "new"
-    assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
 
 
 def claimed(context: Context, number: int) -> Claim:

@@ -17,6 +17,7 @@ from kitestring.server.api.config import catalog, jobs
 from kitestring.server.auth.access import Editor, Here, Reader
 from kitestring.server.connectors import Kind
 from kitestring.server.context import Context
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.problem import Problem
 
 CHECK_S = 120.0
@@ -156,7 +157,7 @@ def router(kind: Kind) -> APIRouter:
                 "check",
                 {kind: end.body()},
                 limit_s=CHECK_S,
-                keep_config=lambda _, config, __: actors.keep_config(here, kind, actor_id, config),
+                keeper=Keeper(here, **{kind: end}),
             )
         except KitestringError as error:
             said = " ".join(part for part in (error.message, error.hint) if part)

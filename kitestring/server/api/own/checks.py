@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
-from kitestring.server.jobs.runner import KeepConfig
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.problem import Problem
 
 router = APIRouter(tags=["checks"])
@@ -96,7 +95,7 @@ def read(who: Editor, here: Here, sourceId: UUID, body: Sample) -> Any:
     with here.store.read() as db:
         end = actors.end_of(here, db, "source", str(sourceId))
     request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
-    return here.runner.run("read", request, keep_config=kept_by(here, {"source": end.id}))
+    return here.runner.run("read", request, keeper=Keeper(here, source=end))
 
 
 def checked(context: Context, kind: connectors.Kind, actor_id: str) -> dict[str, str]:
@@ -107,20 +106,8 @@ def checked(context: Context, kind: connectors.Kind, actor_id: str) -> dict[str,
 
 
 def tried(context: Context, kind: connectors.Kind, end: End) -> dict[str, str]:
-    keep = kept_by(context, {kind: end.id} if end.id else {})
     try:
-        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keep_config=keep)
+        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keeper=Keeper(context, **{kind: end}))
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded", "message": "", "hint": ""}
-
-
-def kept_by(context: Context, ids: Mapping[connectors.Kind, str]) -> KeepConfig:
-    """Keeps what the connectors of these actors change in their configurations (a refresh token that is good once)."""
-
-    def keep(kind: str, config: Mapping[str, Any], _: Any) -> None:
-        for known, actor_id in ids.items():
-            if kind == known:
-                actors.keep_config(context, known, actor_id, config)
-
-    return keep

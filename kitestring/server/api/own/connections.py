@@ -11,11 +11,11 @@ from pydantic import Field
 from kitestring.server import connections, schema_change, states
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.own.body import Body
-from kitestring.server.api.own.checks import kept_by
 from kitestring.server.api.own.jobs import answer, row_of
 from kitestring.server.auth.access import Editor, Here, Reader, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs import Busy
+from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.problem import Problem
 
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
@@ -136,8 +136,8 @@ def estimate(who: Runner, here: Here, connectionId: UUID, sample: int = 1000) ->
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
     plan = connections.plan_of(here, str(connectionId))
     request = {**plan.body(), "states": here.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
-    keep = kept_by(here, {"source": plan.source.id, "destination": plan.destination.id})
-    return here.runner.run("estimate", request, limit_s=300.0, keep_config=keep)
+    keeper = Keeper(here, source=plan.source, destination=plan.destination)
+    return here.runner.run("estimate", request, limit_s=300.0, keeper=keeper)
 
 
 def begun(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,157 @@
+"""Credentials that their connector renews: kept in the row of the source, and renewed by one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connections import connection, ended, enqueue, plan_of
+from pages import MANIFEST, Pages
+from sqlalchemy import select, update
+
+from kitestring.server.context import Context
+from kitestring.server.jobs import Worker
+from kitestring.server.jobs.rotation import LEASE_MS, Keeper, changed
+from kitestring.server.store.tables import connections, renewals, sources
+from kitestring.testing.oauth import TokenEndpoint
+from kitestring.testing.stand_in import Answer, Call, route
+
+pytestmark = pytest.mark.slow
+
+ITEMS = [{"name": "items"}]
+
+
+class SignedPages(Pages):
+    """Pages for those who have a token. A refresh ends the old pair, and takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = TokenEndpoint({"larkspur": "secret"}, delay_s=0.5)
+
+    @route("POST", "/token")
+    def token(self, call: Call) -> Any:
+        return self.tokens.answer(call)
+
+    def authorize(self, call: Call) -> Answer | None:
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        return None if call.path == "/token" or self.tokens.allows(token) else self.refuse(401, "no")
+
+    def signed_manifest(self, folder: Path) -> str:
+        path = folder / "signed.yaml"
+        text = MANIFEST.replace("BUDGET", "").replace("http_method: GET}", "http_method: GET, authenticator: AUTH}")
+        form = "properties: {url: {type: string}, token: {type: string, airbyte_secret: true}}"
+        secret = "properties: {url: {type: string}, credentials: {type: object, properties: {SECRETS}}}"
+        secrets = ", ".join(
+            f"{name}: {{type: string, airbyte_secret: true}}" for name in ("access_token", "refresh_token")
+        )
+        auth = (
+            "{type: OAuthAuthenticator, client_id: larkspur, client_secret: secret, refresh_token_updater: {}, "
+            "token_refresh_endpoint: \"{{ config['url'] }}/token\"}"
+        )
+        path.write_text(text.replace("AUTH", auth).replace(form, secret.replace("SECRETS", secrets)))
+        return str(path)
+
+
+@pytest.fixture
+def work(context: Context) -> Iterator[Callable[[], Worker]]:
+    """Makes workers, all stopped in the end."""
+    workers: list[Worker] = []
+
+    def start() -> Worker:
+        worker = Worker(context, plan_of)
+        worker.start()
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()
+
+
+@pytest.fixture
+def pages() -> Iterator[SignedPages]:
+    with SignedPages() as made:
+        yield made
+
+
+def of_source(context: Context, pages: SignedPages, folder: Path, count: int) -> list[str]:
+    """Connections of one source, whose access token has ended."""
+    pair = pages.tokens.granted()
+    pages.tokens.end_access()
+    config = {"url": pages.url, "credentials": {"access_token": "ended", "refresh_token": pair.refresh_token}}
+    manifest = pages.signed_manifest(folder)
+    made = [
+        connection(
+            context, config, {"path": str(folder / f"out{n}"), "format": "jsonl"}, ITEMS, source_connector=manifest
+        )
+        for n in range(count)
+    ]
+    first = plan_of(context, made[0]).source.id
+    with context.store.write() as db:
+        db.execute(update(connections).where(connections.c.id.in_(made)).values(source_id=first))
+    return made
+
+
+def test_jobs_of_one_source_never_renew_at_once(
+    context: Context, work: Callable[[], Worker], pages: SignedPages, tmp_path: Path
+) -> None:
+    made = of_source(context, pages, tmp_path, 3)
+    work()
+    work()
+    numbers = [enqueue(context, connection_id) for connection_id in made]
+    assert [ended(context, number).status for number in numbers] == ["succeeded"] * 3
+    assert [exchange.status for exchange in pages.tokens.exchanges] == [200]
+    assert pages.tokens.most_at_once == 1
+    source = plan_of(context, made[0]).source
+    with context.store.read() as db:
+        row = db.execute(select(sources.c.config).where(sources.c.id == source.id)).scalar_one()
+        assert db.execute(select(renewals)).all() == []
+    assert "token-" not in str(row)
+    kept = context.vault.open_config(row, source.id)["credentials"]
+    assert pages.tokens.allows(kept["access_token"])
+
+
+def test_a_check_and_a_job_share_what_one_of_them_renews(
+    context: Context, work: Callable[[], Worker], pages: SignedPages, tmp_path: Path
+) -> None:
+    (made,) = of_source(context, pages, tmp_path, 1)
+    source = plan_of(context, made).source
+    context.runner.run("check", {"source": source.body()}, keeper=Keeper(context, source=source))
+    work()
+    assert ended(context, enqueue(context, made)).status == "succeeded"
+    assert len(pages.tokens.refreshes) == 1
+
+
+def test_a_renewal_of_a_process_that_is_gone_ends(context: Context, tmp_path: Path) -> None:
+    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    keeper = Keeper(context, source=plan_of(context, made).source)
+    asked = {"end": "source", "holder": "first"}
+    assert keeper.renewal(asked)["granted"]
+    assert keeper.renewal(asked)["granted"]
+    assert keeper.renewal({**asked, "holder": "second"}) == {"granted": False}
+    with context.store.write() as db:
+        db.execute(update(renewals).values(until_ms=renewals.c.until_ms - LEASE_MS - 1))
+    assert keeper.renewal({**asked, "holder": "second"})["granted"]
+    keeper.renewal({**asked, "over": True})  # not its own any more
+    assert keeper.renewal(asked) == {"granted": False}
+    keeper.renewal({**asked, "holder": "second", "over": True})
+    assert keeper.renewal(asked)["granted"]
+
+
+def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
+    spec = {"properties": {"token": {"airbyte_secret": True}, "key": {"airbyte_secret": True}}}
+    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    owner = plan_of(context, made).source.id
+    stored = context.vault.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
+    with context.store.write() as db:
+        db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
+    keeper = Keeper(context, source=plan_of(context, made).source)
+    keeper.keep("source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
+    with context.store.read() as db:
+        row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
+    assert "new" not in str(row)
+    assert row["key"] == "${env:KEY}"
+    assert context.vault.open_config(row, owner)["token"] == "new"
+    assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
