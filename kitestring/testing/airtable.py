@@ -1,21 +1,27 @@
-"""A stand-in for Airtable: bases, their tables and records, with paging, limits and refusals.
+"""A stand-in for Airtable: bases, their tables, records and comments, with paging, limits, refusals and OAuth.
 
-For people: `python -m kitestring.testing.airtable --port 8080` prints its address; the token is pat-larkspur. Facts:
-airtable.com/developers/web/api (list bases, get base schema, list records, rate limits, errors), read 2026-11.
+For people: `python -m kitestring.testing.airtable --port 8080` prints its address; the token is pat-larkspur, the
+OAuth client larkspur-app with the secret larkspur-secret. Facts: airtable.com/developers/web/api (list bases, get base
+schema, list records and comments, rate limits, errors, OAuth reference), read 2026-11.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
+from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
 
 Json = dict[str, Any]
 
 TOKEN = "pat-larkspur"  # noqa: S105 - opens nothing but this server
+CLIENT, SECRET = "larkspur-app", "larkspur-secret"
+FORMULA = re.compile(r"OR\(IS_AFTER\(LAST_MODIFIED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\), "
+                     r"IS_AFTER\(CREATED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\)\)")  # fmt: skip
 
 
 class AirtableStandIn(StandIn):
@@ -34,6 +40,7 @@ class AirtableStandIn(StandIn):
     ) -> None:
         super().__init__(port=port, faults=faults, limits=limits)
         self.expire, self.forbidden = expire, forbidden
+        self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=3600, client_in=("header",), sent_as=("form",))
         self.bases = {"appLarkspur": "Larkspur HQ", "appSales": "Sales"}
         self.tables = {
             "appLarkspur": [
@@ -41,7 +48,10 @@ class AirtableStandIn(StandIn):
                             Open="checkbox", Tags="multipleSelects", Files="multipleAttachments", Score="formula"),
                 self._table("tblPeople", "People", Name="singleLineText", id="autoNumber", Asked="dateTime"),
             ],
-            "appSales": [self._table("tblPeople2", "People", Name="singleLineText")],
+            "appSales": [
+                self._table("tblPeople2", "People", Name="singleLineText"),
+                self._table("tblTasks", "Tasks", Task="singleLineText", Last="lastModifiedTime"),
+            ],
         }  # fmt: skip
         told = problems()
         self.records: dict[str, list[Json]] = {
@@ -51,17 +61,31 @@ class AirtableStandIn(StandIn):
             ],
             "tblPeople": [{"Name": FIRST_NAMES[n], "id": n} for n in range(20)],
             "tblPeople2": [{"Name": FIRST_NAMES[n]} for n in range(5)],
+            "tblTasks": [
+                {"Task": f"Call {FIRST_NAMES[n % 30]}", "Last": self._time(BEGIN + n * 3600)} for n in range(140)
+            ],
+        }
+        self.comments: dict[str, list[Json]] = {
+            f"tblProblems/rec{n:05}": [self._comment(n, i) for i in range(120 if n == 3 else 1)] for n in (1, 3, 150)
         }
 
     @property
     def config(self) -> Json:
         """A configuration of the source `airtable` that reads this server."""
-        return {"credentials": {"api_key": TOKEN}, "base_url": self.url, "calls_per_second": 60_000}
+        return {"credentials": {"api_key": TOKEN}, "base_url": self.url, "auth_url": self.url,
+                "calls_per_second": 60_000}  # fmt: skip
+
+    def change(self, table: str, index: int, at: int, **fields: Any) -> None:
+        """A record of a table with the field Last changes."""
+        self.records[table][index].update(fields, Last=self._time(at))
 
     # The vendor's manners
 
     def authorize(self, call: Call) -> Answer | None:
-        if call.headers.get("authorization") != f"Bearer {TOKEN}":
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if call.path == "/oauth2/v1/token":
+            return None
+        if token != TOKEN and not self.tokens.allows(token):
             return Answer(401, {"error": {"type": "AUTHENTICATION_REQUIRED", "message": "Authentication required"}})
         if any(piece in call.path for piece in self.forbidden):
             return Answer(403, {"error": {"type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "message": "Forbidden"}})
@@ -74,6 +98,10 @@ class AirtableStandIn(StandIn):
 
     def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
         return {}
+
+    @route("POST", "/oauth2/v1/token")
+    def token(self, call: Call) -> Any:
+        return self.tokens.answer(call)
 
     @route("GET", "/v0/meta/bases")
     def base_list(self, call: Call) -> Any:
@@ -94,13 +122,43 @@ class AirtableStandIn(StandIn):
         if begin and self.expire:
             self.expire -= 1
             return self.refuse(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
-        rows, end = self.records[table], begin + size
-        shown = [{"id": f"rec{begin + i:05}", "createdTime": iso(BEGIN), "fields": row}
-                 for i, row in enumerate(rows[begin:end])]  # fmt: skip
+        since = FORMULA.fullmatch(call.param("filterByFormula", ""))
+        if since is None and "filterByFormula" in call.params:
+            return self.refuse(422, "INVALID_FILTER_BY_FORMULA")
+        metadata, end = "commentCount" in call.params.get("recordMetadata[]", []), begin + size
+        rows = [
+            (f"rec{n:05}", row)
+            for n, row in enumerate(self.records[table])
+            if since is None or max(row.get("Last", ""), iso(BEGIN)) > since[1]
+        ]
+        shown = [
+            {"id": key, "createdTime": iso(BEGIN), "fields": row,
+             **({"commentCount": len(self.comments.get(f"{table}/{key}", ()))} if metadata else {})}
+            for key, row in rows[begin:end]
+        ]  # fmt: skip
         return {"records": shown, **({"offset": f"itr/{end}"} if end < len(rows) else {})}
 
+    @route("GET", "/v0/{base}/{table}/{record}/comments")
+    def comment_list(self, call: Call, base: str, table: str, record: str) -> Any:
+        size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "0"))
+        rows = self.comments.get(f"{table}/{record}", [])
+        more = str(begin + size) if begin + size < len(rows) else None
+        return {"comments": rows[begin : begin + size], "offset": more}
+
+    def _time(self, moment: int) -> str:
+        return iso(moment).replace("Z", ".000Z")
+
+    def _comment(self, n: int, i: int) -> Json:
+        return {"id": f"com{n:05}{i:05}", "text": "Seen again today.", "createdTime": iso(BEGIN),
+                "author": {"id": "usr1", "email": "ada@northwind.example", "name": "Ada"}}  # fmt: skip
+
     def _table(self, key: str, title: str, **fields: str) -> Json:
-        shown = [{"id": f"fld{i}", "name": name, "type": kind} for i, (name, kind) in enumerate(fields.items())]
+        shown: list[Json] = [
+            {"id": f"fld{i}", "name": name, "type": kind} for i, (name, kind) in enumerate(fields.items())
+        ]
+        for one in shown:
+            if one["type"] == "lastModifiedTime":
+                one["options"] = {"isValid": True, "referencedFieldIds": None, "result": {"type": "dateTime"}}
         return {"id": key, "name": title, "primaryFieldId": "fld0", "fields": shown, "views": []}
 
 
