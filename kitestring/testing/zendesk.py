@@ -35,7 +35,9 @@ class ZendeskStandIn(Guide):
     `desk` is the account behind it; change it while the server runs (`touch_ticket`, `delete_ticket`, …). `lacks` names
     path pieces that the plan does not include: they answer 404. `forbidden` likewise answers 403. With
     `documented_limits` it allows 10 export calls and 700 others a minute, as the vendor does. `export_page` is the
-    largest page of an incremental export. `add_brand`, `import_articles`, … are those of the desk.
+    largest page of an incremental export. `audits_as_feed` gives `ticket_audits` the cursors of the reference's example
+    (`before_cursor`) in place of `meta`; `leaves_out` leaves marks of pages out. `add_brand`, `import_articles`, … are
+    those of the desk.
 
     `tokens` is the token endpoint: an access token ends after `token_lifetime_s` (None: never), a refresh ends the pair
     before it. Besides, `access_token` is one of an old client, which never ends.
@@ -72,6 +74,7 @@ class ZendeskStandIn(Guide):
         self.lacks, self.forbidden = lacks, forbidden
         self.export_page = export_page
         self.documented_limits = documented_limits
+        self.audits_as_feed = False
         self._created_by_key: dict[str, tuple[bytes, Answer]] = {}
         self._creating = threading.Lock()
         self.touch_ticket = self.desk.touch_ticket
@@ -280,7 +283,8 @@ class ZendeskStandIn(Guide):
 
     @route("GET", "/api/v2/ticket_audits")
     def ticket_audits(self, call: Call) -> Any:
-        return self.listed(call, "audits", self.desk.all_audits())
+        audits = self.desk.all_audits()
+        return self.feed(call, "audits", audits) if self.audits_as_feed else self.listed(call, "audits", audits)
 
     @route("GET", "/api/v2/organizations/search")
     @route("GET", "/api/v2/organizations/autocomplete")
