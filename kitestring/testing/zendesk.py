@@ -12,12 +12,12 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
 
-from kitestring.testing.help_desk import HelpDesk
+from kitestring.testing.help_desk import HelpDesk, records
 from kitestring.testing.help_desk.objects import seconds_of
 from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, route, serve
-from kitestring.testing.zendesk_guide import Guide
 from kitestring.testing.zendesk_paging import EXPORT_PAGE, integer
+from kitestring.testing.zendesk_records import Records
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ RESOURCES = {"tickets": "ticket", "users": "/users", "organizations": "organizat
 """Scopes of one resource, `tickets:read`, and what their paths have in them; all others need `read`."""
 
 
-class ZendeskStandIn(Guide):
+class ZendeskStandIn(Records):
     """Zendesk on 127.0.0.1.
 
     `desk` is the account behind it; change it while the server runs (`touch_ticket`, `delete_ticket`, …). `lacks` names
@@ -188,7 +188,10 @@ class ZendeskStandIn(Guide):
     @route("GET", "/api/v2/incremental/users/cursor")
     def user_export(self, call: Call) -> Any:
         users = sorted(self.desk.users, key=lambda u: (u["updated_at"], u["id"]))
-        return self.cursor_export(call, "users", users, lambda u: (seconds_of(u["updated_at"]), u["id"]))
+        answer = self.cursor_export(call, "users", users, lambda u: (seconds_of(u["updated_at"]), u["id"]))
+        if "identities" in call.param("include") and not isinstance(answer, Answer):
+            answer["identities"] = [row for user in answer["users"] for row in records.identities(self.desk, user)]
+        return answer
 
     @route("GET", "/api/v2/incremental/organizations")
     def organization_export(self, call: Call) -> Any:
@@ -361,8 +364,9 @@ class ZendeskStandIn(Guide):
             "user_fields": lambda: desk.user_fields,
             "organization_fields": lambda: desk.organization_fields,
             "deleted_tickets": desk.deleted_tickets,
-            "activities": list,
-            "audit_logs": list,
+            "audit_logs": lambda: records.audit_logs(desk),
+            "activities": lambda: records.activities(desk),
+            "skips": lambda: records.skips(desk),
         }
         return self.one_of(lists, call, collection, 100)
 

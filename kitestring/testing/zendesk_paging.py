@@ -17,8 +17,11 @@ EXPORT_PAGE = 1000
 
 
 class Paging(StandIn):
-    """The pages of Zendesk's lists and exports. `export_page` is the largest page of an export. `leaves_out` names a mark
-    (`meta`, `meta.has_more`, `end_of_stream`, …) that pages of the paths with a piece in them come without."""
+    """The pages of Zendesk's lists and exports.
+
+    `export_page` is the largest page of an export. `leaves_out` maps a piece of paths to a mark (`meta`,
+    `meta.has_more`, `end_of_stream`, …) that their pages come without.
+    """
 
     export_page: int = EXPORT_PAGE
     leaves_out: Mapping[str, str] = MappingProxyType({})

@@ -36,7 +36,7 @@ def test_ticket_audits_are_read_to_the_end_in_both_shapes_of_their_pages(zendesk
 
 
 class OldestFirst(ZendeskStandIn):
-    """`ticket_audits` with cursors on top and the oldest first: `after_cursor` leads on, and is there on the last page."""
+    """`ticket_audits` with the oldest first: `after_cursor` leads on, and is there on the last page."""
 
     def feed(self, call, key, rows):
         rows = rows[::-1]
