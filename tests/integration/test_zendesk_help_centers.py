@@ -80,7 +80,6 @@ def test_a_state_from_before_there_were_brands_goes_on_and_other_brands_are_read
     assert len(again) == 2, "the last article of each brand"
 
 
-@pytest.mark.xfail(reason="the engine's rule for new partitions", strict=False)
 def test_a_brand_that_is_added_later_is_read_whole_and_nothing_else_again(zendesk, support):
     states = {}
     for name in ("articles", "article_translations"):
