@@ -14,11 +14,23 @@ pytestmark = pytest.mark.slow
 LOCALES = ("en-us", "de", "fr")
 
 
+def two_brands():
+    desk = HelpDesk(tickets=3, articles=20, locales=LOCALES)
+    desk.add_brand("Foxglove", "foxglove", locales=LOCALES)
+    return ZendeskStandIn(desk=desk)
+
+
 @pytest.fixture
 def zendesk():
-    with ZendeskStandIn(desk=HelpDesk(tickets=20, locales=LOCALES)) as server:
-        server.add_brand("Foxglove", "foxglove", locales=LOCALES)
+    with two_brands() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A server and a source for tests that change nothing."""
+    with two_brands() as server:
+        yield server, source("zendesk_support", server.config)
 
 
 @pytest.fixture
@@ -32,7 +44,8 @@ def by_brand(rows):
     return {brand: {row["id"] for row in rows if row["brand_id"] == brand} for brand in {r["brand_id"] for r in rows}}
 
 
-def test_the_help_center_of_every_brand_is_read_and_each_record_names_its_brand(zendesk, support):
+def test_the_help_center_of_every_brand_is_read_and_each_record_names_its_brand(shared):
+    zendesk, support = shared
     main, second = zendesk.desk.help_centers.values()
     expected = {
         "articles": lambda center: center.articles,
@@ -47,7 +60,8 @@ def test_the_help_center_of_every_brand_is_read_and_each_record_names_its_brand(
         assert len(rows) == len(ids(main)) + len(ids(second))
 
 
-def test_what_belongs_to_articles_and_posts_is_read_for_every_brand(zendesk, support):
+def test_what_belongs_to_articles_and_posts_is_read_for_every_brand(shared):
+    zendesk, support = shared
     centers = zendesk.desk.help_centers.values()
     articles = [(center, article) for center in centers for article in center.articles.values()]
     posts = [(center, post) for center in centers for post in center.posts]
@@ -70,7 +84,8 @@ def test_what_belongs_to_articles_and_posts_is_read_for_every_brand(zendesk, sup
     assert {row["article_id"] for row in read(support, "article_comments")[0]} <= {a["id"] for _, a in articles}
 
 
-def test_a_state_from_before_there_were_brands_goes_on_and_other_brands_are_read_whole(zendesk, support):
+def test_a_state_from_before_there_were_brands_goes_on_and_other_brands_are_read_whole(shared):
+    zendesk, support = shared
     articles = zendesk.desk.articles.values()
     since = sorted(article["updated_at"] for article in articles)[-10]
     rows, state = read(support, "articles", {"updated_at": since})
@@ -114,14 +129,16 @@ def test_brands_without_a_help_center_are_not_asked(zendesk, support):
 
 
 @pytest.mark.parametrize(
-    "subdomain", ["evil.example/", "evil.example#", "a.b", "user@evil.example", "", "evil.example\\"]
+    "subdomain", ["evil.example/", "evil.example#", "a.b", "user@evil.example", "", "evil.example\\", None]
 )
-def test_credentials_go_to_no_host_outside_of_zendesk(zendesk, support, subdomain):
-    zendesk.add_brand("Evil", "foxglove2")
-    zendesk.desk.brands[-1]["subdomain"] = subdomain
+def test_credentials_go_to_no_host_outside_of_zendesk(shared, subdomain, monkeypatch):
+    zendesk, support = shared
+    evil = {**zendesk.desk.brands[1], "id": 666, "subdomain": subdomain}
+    monkeypatch.setattr(zendesk.desk, "brands", [*zendesk.desk.brands, evil])
+    seen = len(zendesk.requests)
     with pytest.raises(ConfigError, match="no name of a host below"):
         read(support, "articles")
-    assert {call.path for call in zendesk.requests} == {"/oauth/tokens", "/api/v2/brands.json"}
+    assert {call.path for call in zendesk.requests[seen:]} == {"/api/v2/brands.json"}
 
 
 def test_credentials_that_may_not_list_brands_read_their_own_help_center(caplog):
@@ -145,7 +162,8 @@ def test_a_brand_whose_host_is_gone_does_not_keep_the_others_from_being_read(zen
     assert any("foxglove" in getattr(item, "reason", "") for item in rows)
 
 
-def test_every_locale_of_an_article_is_a_record_of_its_own(zendesk, support):
+def test_every_locale_of_an_article_is_a_record_of_its_own(shared):
+    zendesk, support = shared
     rows, _ = read(support, "article_translations")
     article = next(iter(zendesk.desk.articles.values()))
     texts = {row["locale"]: row for row in rows if row["article_id"] == article["id"]}
