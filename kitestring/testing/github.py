@@ -52,6 +52,7 @@ class GitHubStandIn(StandIn):
         self.enterprise = enterprise
         self.forbidden = forbidden
         self.on_page: Callable[[Call], None] | None = None
+        self.deepest_page = 400
         self.graphql_errors: list[Json] = []
         """What the next GraphQL calls are answered with, in place of data."""
         found = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
@@ -227,11 +228,6 @@ class GitHubStandIn(StandIn):
     def issue_events(self, call: Call, owner: str, name: str) -> Any:
         return self._paged(call, owner, name, Repository.issue_events)
 
-    @route("GET", "/repos/{owner}/{name}/stargazers")
-    def stargazers(self, call: Call, owner: str, name: str) -> Any:
-        dated = "star+json" in call.headers.get("accept", "")
-        return self._paged(call, owner, name, lambda r: [s if dated else s["user"] for s in r.stargazers()])
-
     @route("GET", "/repos/{owner}/{name}/{collection}")
     def collection(self, call: Call, owner: str, name: str, collection: str) -> Any:
         lists: dict[str, Callable[[Repository], Iterable[Json] | None]] = {
@@ -322,6 +318,10 @@ class GitHubStandIn(StandIn):
 
     def _page(self, call: Call, rows: list[Json], wrap: str = "") -> Answer:
         size, page = min(100, int(call.param("per_page", "30"))), int(call.param("page", "1"))
+        if page > self.deepest_page:
+            return self.refuse(
+                422, "In order to keep the API fast for everyone, pagination is limited for this resource."
+            )
         last = max(1, -(-len(rows) // size))
         links: dict[str, Any] = {"next": page + 1, "last": last} if page < last else {}
         if page > 1:

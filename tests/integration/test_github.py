@@ -135,9 +135,9 @@ def test_commits_of_named_branches_are_read_instead_of_the_default_one(server):
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
     with GitHubStandIn(limits=(Limit(6, 1.0),)) as server:
         github = source("github", server.config)
-        rows, _ = read(github, "stargazers")
+        rows, _ = read(github, "workflow_runs")
         more, _ = read(github, "issues")
-        assert (len(rows), len(more)) == (420, 215)
+        assert (len(rows), len(more)) == (360, 215)
         assert 403 in {c.status for c in server.requests}
 
 

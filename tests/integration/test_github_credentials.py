@@ -39,7 +39,7 @@ def test_an_app_reads_with_one_token_of_its_installation_for_all_streams(server)
 def test_an_installation_token_that_ended_is_renewed_and_costs_no_record():
     with GitHubStandIn(calls_per_token=3) as server:
         github = source("github", server.app_config)
-        assert len(read(github, "stargazers")[0]) == 420
+        assert len(read(github, "workflow_runs")[0]) == 360
         assert len(read(github, "reviews")[0]) == 54
         assert len(logins(server)) >= 3
 
@@ -81,10 +81,10 @@ def test_the_next_token_takes_over_where_one_is_spent():
         credentials = {"personal_access_token": "ghp_a, ghp_b"}
         github = source("github", {**server.config, "credentials": credentials})
         began = time.monotonic()
-        assert len(read(github, "stargazers")[0]) == 420
+        assert len(read(github, "workflow_runs")[0]) == 360
         assert len(read(github, "reviews")[0]) == 54
         assert time.monotonic() - began < 60  # the limits end in an hour
-        assert {c.headers["authorization"][-1] for c in server.calls("/stargazers")} == {"a", "b"}
+        assert {c.headers["authorization"][-1] for c in server.calls("/runs")} == {"a", "b"}
         assert len(server.calls("/graphql")) == 2
 
 
@@ -114,13 +114,20 @@ def test_a_server_of_a_companys_own_is_read_with_one_token_or_several(token):
 def test_user_tokens_of_an_app_are_renewed_where_there_is_a_refresh_token(server):
     credentials = {"access_token": "ghu_ended", "refresh_token": "ghr_1", "client_id": "Iv23", "client_secret": "shh",
                    "token_expiry_date": "2025-01-01T00:00:00Z"}  # fmt: skip
-    config = {**server.config, "credentials": credentials, "token_url": server.url + "/login/oauth/access_token"}
     kept = []
-    github = source("github", config)
+    github = source("github", {**server.config, "credentials": credentials})
     github.on_config(kept.append)
     assert len(read(github, "teams")[0]) == 2
     assert kept[-1]["credentials"]["refresh_token"] == "ghr_2"
     assert kept[-1]["credentials"]["access_token"].startswith("ghu_")
+
+
+def test_a_refresh_token_that_is_spent_is_told_with_the_way_out(server):
+    credentials = {"access_token": "ghu_ended", "refresh_token": "ghr_0", "client_id": "Iv23", "client_secret": "shh",
+                   "token_expiry_date": "2025-01-01T00:00:00Z"}  # fmt: skip
+    with pytest.raises(AuthError) as caught:
+        source("github", {**server.config, "credentials": credentials}).check()
+    assert "ghr_0" not in str(caught.value)
 
 
 def test_the_form_hides_the_key_of_an_app():

@@ -86,6 +86,21 @@ def test_all_attempts_of_a_run_that_was_repeated_are_among_the_jobs(server, web)
     assert len({row["run_id"] for row in rows}) == 2
 
 
+def test_stargazers_are_read_until_the_last_sync(server):
+    rows, state = read(github(server), "stargazers")
+    assert len({row["user_id"] for row in rows}) == 140
+    assert {"id", "login", "type", "html_url", "site_admin"} <= set(rows[0]["user"])
+    seen = len(server.requests)
+    assert len(read(github(server), "stargazers", state)[0]) == 1
+    assert len(server.requests) - seen == 1
+
+
+def test_a_list_that_github_cuts_off_is_an_error_with_the_way_out(server):
+    server.deepest_page = 1
+    with pytest.raises(ConfigError, match="set `start_date` to a later time"):
+        read(github(server), "issue_events")
+
+
 def test_stats_have_numbers_in_place_of_lists(server):
     row = read(github(server), "pull_request_stats")[0][0]
     names = ("id", "commits", "comments", "reviews", "review_threads", "additions")
