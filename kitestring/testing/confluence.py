@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from kitestring.testing.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, route
+from kitestring.testing.stand_in import Answer, Call, route, serve
 
 Json = dict[str, Any]
 COLLECTIONS = (
@@ -183,3 +183,7 @@ def cursor_at(place: int) -> str:
 
 def place_of(cursor: str) -> int:
     return int(b64decode(cursor, validate=True).decode("latin-1").partition(">")[2])
+
+
+if __name__ == "__main__":
+    serve(ConfluenceStandIn())

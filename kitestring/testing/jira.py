@@ -15,7 +15,7 @@ from kitestring.testing.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
 from kitestring.testing.help_desk.objects import BEGIN, iso, seconds_of
 from kitestring.testing.help_desk.texts import problems
 from kitestring.testing.jira_configuration import LABELS, LISTS, PERMISSIONS
-from kitestring.testing.stand_in import Answer, Call, route
+from kitestring.testing.stand_in import Answer, Call, route, serve
 
 Json = dict[str, Any]
 HOUR = 3600
@@ -300,3 +300,7 @@ class JiraStandIn(AtlassianStandIn):
 
 def moment(issue: Json) -> int:
     return seconds_of(issue["fields"]["updated"].replace(".000+0000", "Z"))
+
+
+if __name__ == "__main__":
+    serve(JiraStandIn())
