@@ -251,8 +251,8 @@ class HubSpotStandIn(StandIn):
         since = call.param("latestMessageTimestampAfter")
         if call.param("sort") != "latestMessageTimestamp" or not since:
             return self.refuse(400, "sort by latestMessageTimestamp needs latestMessageTimestampAfter")
-        rows = [row for row in self.threads.values() if row["latestMessageTimestamp"] > since.replace("Z", "~")]
-        return self._page(call, sorted(rows, key=lambda row: (row["latestMessageTimestamp"], row["id"])))
+        rows = sorted(self.threads.values(), key=lambda row: (str(row["latestMessageTimestamp"]), row["id"]))
+        return self._page(call, [row for row in rows if str(row["latestMessageTimestamp"]) > since.replace("Z", "~")])
 
     @route("GET", "/conversations/conversations/2026-09/threads/{thread}/messages")
     def message_list(self, call: Call, thread: str) -> Any:
