@@ -19,7 +19,7 @@ class PageLookup:
     """Puts a list on each record of a page: the values of what its retriever finds under the record's key.
 
     The retriever's templates see the records as `stream_slice['records']`. Where the manifest ignores an answer, the
-    records stay without the list: an empty list means that there is nothing.
+    records stay without the list, and it is not asked again: an empty list means that there is nothing.
     """
 
     def __init__(self, node: Node, name: str = "", **_: Any) -> None:
@@ -31,10 +31,13 @@ class PageLookup:
         self._size = node.integer("batch_size") or MOST
         if self._size < 1:
             raise node.wrong("is no positive number", "batch_size")
+        self._ignored = False
         self._retriever: Any = node.needed_child("retriever", "SimpleRetriever", name=name)
 
     def fill(self, records: list[Record]) -> Iterator[tuple[int, str]]:
         """Sets the lists; gives the bytes of each answer, and why it may be wrong that something is not in it."""
+        if self._ignored:
+            return
         wanted = [record for record in records if self._condition({"record": record})]
         for begin in range(0, len(wanted), self._size):
             yield from self._filled(wanted[begin : begin + self._size])
@@ -45,6 +48,7 @@ class PageLookup:
         for page in self._retriever.pages(Slice({"records": records})):
             yield page.nbytes, page.doubt
             if page.ignored:
+                self._ignored = True
                 return
             for row in page.records:
                 value = self._value({"record": row})

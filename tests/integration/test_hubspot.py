@@ -97,20 +97,29 @@ def test_a_scope_that_only_the_other_side_needs_leaves_the_records_readable(capl
         rows, _ = read(source("hubspot", server.config), "tickets")
     assert len(rows) == 450
     assert {tuple(row["associations"]) for row in rows} == {("contacts", "companies")}
-    assert "what records are tied to is not read" in caplog.text
+    assert caplog.text.count("what records are tied to is not read") == 1
 
 
-def test_an_answer_with_an_error_among_its_parts_is_asked_for_again():
-    class Flaky(HubSpotStandIn):
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"results": [], "errors": [{"category": "INTERNAL_ERROR", "message": "try later"}]},
+        {"status": "COMPLETE"},
+        {},
+        {"results": None},
+    ],
+)
+def test_an_answer_that_holds_only_a_part_is_never_taken_for_the_whole(half):
+    class Half(HubSpotStandIn):
         failures = 1
 
         def association_list(self, call, kind, other):
             if not self.failures:
                 return super().association_list(call, kind, other)
             self.failures -= 1
-            return Answer(207, {"results": [], "errors": [{"category": "INTERNAL_ERROR", "message": "try later"}]})
+            return Answer(207, half)
 
-    with Flaky() as server:
+    with Half() as server:
         rows, _ = read(source("hubspot", server.config), "engagements_calls")
         assert not server.failures
     assert {row["id"] for row in rows if row["associations"]["contacts"]} == {str(n) for n in range(1, 20, 2)}
