@@ -12,6 +12,8 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -46,6 +48,34 @@ class RenewsCredentials(Protocol):
 
     def keep_credentials(self, store: CredentialStore) -> None:
         """Have renewed credentials kept there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialEnd:
+    """A credential that ends at a known moment, and what to do before."""
+
+    name: str
+    at: datetime
+    hint: str = ""
+
+    @property
+    def days_left(self) -> int:
+        """Whole days until then; below zero when it is over."""
+        return (self.at - datetime.now(UTC)).days
+
+    def __str__(self) -> str:
+        day = f"{self.at:%Y-%m-%d}"
+        when = f"ended on {day}" if self.days_left < 0 else f"ends on {day}, in {self.days_left} days"
+        return f"{self.name} {when}. {self.hint}".strip()
+
+
+@runtime_checkable
+class TellsCredentialEnds(Protocol):
+    """A source that knows when its credentials end."""
+
+    def credential_ends(self) -> list[CredentialEnd]:
+        """What ends and when. Asks the API where only that knows; nothing for what cannot be told."""
         ...
 
 

@@ -11,6 +11,7 @@ from kitestring.cli.ending import FAILED, REFUSED, code_of, given_of, one_line, 
 from kitestring.cli.given import CONFIG_HELP
 
 if TYPE_CHECKING:
+    from kitestring.credentials import CredentialEnd
     from kitestring.library import Handle
     from kitestring.registry import Connector
 
@@ -143,15 +144,20 @@ def check(
         wanted.extend(("destination", name) for name in file.destinations)
     codes, answers = [], []
     for one, name in wanted:
-        error = checked(lambda one=one, name=name: handle_of(ctx, one, name, config))
+        ends: list[CredentialEnd] = []
+        error = checked(lambda one=one, name=name: handle_of(ctx, one, name, config), ends)
         codes.append(0 if error is None else code_of(error) if code_of(error) == REFUSED else FAILED)
         message, hint = (
             given.secrets.hide(text) for text in (getattr(error, "message", ""), getattr(error, "hint", ""))
         )
-        answers.append({"kind": one, "name": name, "ok": error is None, "message": message, "hint": hint})
+        answer = {"kind": one, "name": name, "ok": error is None, "message": message, "hint": hint}
+        told = [{"name": end.name, "at": end.at.isoformat(), "hint": end.hint} for end in ends]
+        answers.append({**answer, "credential_ends": told} if told else answer)
         if not as_json:
             mark = typer.style("ok    ", fg="green") if error is None else typer.style("failed", fg="red")
             typer.echo(f"{mark}  {one} {name}")
+            for end in ends:
+                typer.echo(f"        {end}")
             if error is not None:
                 typer.echo(f"        {one_line(message)}" + (f"\n        {one_line(hint)}" if hint else ""))
     if as_json:
@@ -174,13 +180,16 @@ def handle_of(ctx: typer.Context, kind: Kind, name: str, config: list[str] | Non
     return given.source(name, config) if kind == "source" else given.destination(name, config)
 
 
-def checked(make: Any) -> Exception | None:
-    """The error of a check, or None."""
+def checked(make: Any, ends: list[CredentialEnd]) -> Exception | None:
+    """The error of a check, or None; `ends` gets what ends of the credentials."""
+    from kitestring.credentials import TellsCredentialEnds
     from kitestring.errors import KitestringError
 
     try:
         with make() as handle:
             handle.check()
+            if isinstance(handle.connector, TellsCredentialEnds):
+                ends.extend(handle.connector.credential_ends())
     except KitestringError as error:
         return error
     return None

@@ -121,10 +121,21 @@ def refreshed(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict
     them goes too. A state with one cursor for all partitions may not list a partition: then `values` are taken for it.
     """
     new, partitions = _without(state, values)
-    if not partitions and state.get("use_global_cursor"):
+    if not partitions and (state.get("use_global_cursor") or _lists(state, values)):
         partitions = [dict(values)]
         new["states"] = [*(new.get("states") or ()), {"partition": dict(values), "cursor": {}}]
     return new, partitions
+
+
+def _lists(state: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+    """Whether the state lists the values although its entries are not by them (`BackfillPartitionRouter`)."""
+    listed = [
+        str(value)
+        for parent in (state.get("parent_state") or {}).values()
+        if isinstance(parent, Mapping)
+        for value in parent.get("partitions") or ()
+    ]
+    return bool(values) and all(value in listed for value in values.values())
 
 
 def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:

@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
-from kitestring.credentials import CredentialStore, ReportedCredentials
+from kitestring.credentials import CredentialEnd, CredentialStore, ReportedCredentials
 from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.cursor import AIRBYTE
@@ -157,6 +157,11 @@ class DeclarativeSource(Source):
 
     def keep_credentials(self, store: CredentialStore) -> None:
         self._setting.values["credentials"] = store
+
+    def credential_ends(self) -> list[CredentialEnd]:
+        with self._setting.connection, self._setting.connection.hurried():
+            found = [end.told() for end in self._root().children("credential_ends", "CredentialEnd")]
+        return sorted((end for end in found if end is not None), key=lambda end: end.at)
 
     def like_airbyte(self) -> None:
         """Have the states that Airbyte's engine has: a platform may go on with it tomorrow."""

@@ -121,6 +121,7 @@ def change(
             "config": context.vault.seal_config(plain, connectors.spec_of(definition), actor_id),
             "definition_id": definition.id,
             "connector": definition.connector,
+            "credential_ends": None,
         }
         if kind == "source":
             db.execute(discoveries.delete().where(discoveries.c.source_id == actor_id))

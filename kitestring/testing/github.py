@@ -32,6 +32,8 @@ class GitHubStandIn(StandIn):
     before its paths, numbered pages of issues and no rate limits. `on_page` is called when a page was answered."""
 
     name: ClassVar[str] = "GitHub stand-in"
+    token_ends = ""
+    """When the token ends, as GitHub writes it; empty for one that never does."""
 
     def __init__(
         self,
@@ -114,10 +116,12 @@ class GitHubStandIn(StandIn):
 
     @route("GET", "/rate_limit")
     def rate_limit(self, call: Call) -> Any:
+        """Quotas of a token, and in a header when it ends: of a personal one that does."""
         if self.enterprise:
             return self.refuse(404, "Rate limiting is not enabled.")
         resources = self.access.resources(call.headers.get("authorization", ""))
-        return {"resources": resources, "rate": resources["core"]}
+        ends = {"github-authentication-token-expiration": self.token_ends} if self.token_ends else {}
+        return Answer(200, {"resources": resources, "rate": resources["core"]}, ends)
 
     @route("POST", "/app/installations/{installation}/access_tokens")
     def access_tokens(self, call: Call, installation: str) -> Any:

@@ -192,6 +192,10 @@ class GitLabStandIn(StandIn):
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"message": message})
 
+    @route("GET", "/api/v4/personal_access_tokens/self")
+    def own_token(self, call: Call) -> Any:
+        return {"id": 4, "name": "larkspur", "scopes": ["read_api"], "expires_at": "2027-03-01", "active": True}
+
     @route("POST", "/oauth/token")
     def token(self, call: Call) -> Any:
         return self.tokens.answer(call)

@@ -134,3 +134,13 @@ def test_the_form_hides_the_key_of_an_app():
     kinds = connector("source", "github").spec()["properties"]["credentials"]["oneOf"]
     app = next(kind for kind in kinds if "private_key" in kind["properties"])
     assert app["properties"]["private_key"]["airbyte_secret"]
+
+
+def test_the_end_of_a_personal_token_is_told_where_it_has_one(server):
+    github = source("github", server.config)
+    assert github.credential_ends() == []
+    server.token_ends = "2027-01-31 09:15:22 UTC"
+    assert [f"{end.at:%Y-%m-%d %H:%M}" for end in github.credential_ends()] == ["2027-01-31 09:15"]
+    server.enterprise = True
+    assert source("github", server.config).credential_ends() == []
+    github.close()

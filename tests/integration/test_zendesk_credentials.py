@@ -221,6 +221,7 @@ def test_an_api_token_opens_zendesk_as_long_as_zendesk_takes_it(zendesk):
     assert read(support, "groups")[0]
     assert zendesk.requests[-1].headers["authorization"].startswith("Basic ")
     assert zendesk.tokens.exchanges == []
+    assert [f"{end.name} {end.at:%Y-%m-%d}" for end in support.credential_ends()] == ["The API token 2027-04-30"]
 
 
 def test_the_form_offers_the_oauth_client_first_and_says_when_api_tokens_end():

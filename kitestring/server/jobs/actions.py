@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring.config import secrets_in
-from kitestring.credentials import RenewsCredentials
-from kitestring.errors import ConfigError
+from kitestring.credentials import RenewsCredentials, TellsCredentialEnds
+from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.confinement import Confinement
 from kitestring.server.fence import keep_to_network, pinned
 from kitestring.server.jobs.renewal import ActorCredentials
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from kitestring.engine import Selection
     from kitestring.registry import Connector
     from kitestring.server.jobs.child import Told
+
+
+log = logging.getLogger("kitestring.jobs")
+
+SOON_DAYS = 30
+"""So many days before a credential ends each job's log says so."""
 
 
 def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -100,7 +107,27 @@ def check(told: Told) -> Any:
     """Raises what is wrong with a source or a destination."""
     with opened(told, kind_of(told)) as one:
         one.check()
+        note_ends(told, kind_of(told), one)
     return {}
+
+
+def note_ends(told: Told, end: str, connector: Any) -> None:
+    """Tell the parent when credentials end, and the log when that is soon."""
+    if not isinstance(connector, TellsCredentialEnds):
+        return
+    try:
+        ends = connector.credential_ends()
+    except KitestringError as error:
+        log.warning("when the credentials end cannot be told: %s", error.message)
+        return
+    told.up.send(
+        "credential_ends",
+        end=end,
+        ends=[{"name": one.name, "at": one.at.isoformat(), "hint": one.hint} for one in ends],
+    )
+    for one in ends:
+        if one.days_left < SOON_DAYS:
+            log.warning("%s", one)
 
 
 def discover(told: Told) -> Any:

@@ -228,6 +228,8 @@ class Attempt:
                 return self.quotas.answer(message)
             case "config" if keeper is not None:
                 self._patiently(partial(keeper.keep, message["end"], message["config"], message["spec"]))
+            case "credential_ends" if keeper is not None:
+                self._patiently(partial(keeper.note_ends, message["end"], message["ends"]))
             case "renewal" if keeper is not None:
                 answer: Mapping[str, Any] = self._patiently(partial(keeper.renewal, message))
                 return answer

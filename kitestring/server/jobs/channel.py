@@ -1,7 +1,8 @@
 """How a worker and its child process speak: JSON lines, one message each, `{"kind": …}`.
 
     down (stdin)   request, answer, cancel
-    up (stdout)    secrets, progress, patience, save, forget, catalog, quota, config, renewal, used, result, error
+    up (stdout)    secrets, progress, patience, save, forget, catalog, quota, config, renewal, credential_ends, used,
+                   result, error
 
 Some bear a number, and the child waits for the `answer` with the same one: a state counts as saved only then. Errors
 cross as `error_body` makes them.

@@ -6,7 +6,7 @@ One process at a time renews the credentials of a source or destination.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -48,6 +48,15 @@ class Keeper:
             sealed = context.vault.seal_config(changed(stored, opened.config, config), spec, opened.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
         log.info("kept a configuration that its connector changed", extra={"end": end, "actor": opened.id})
+
+    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+        """Keep when the credentials of an end run out, as its connector told."""
+        if end not in self._ends:
+            return
+        table = sources if end == "source" else destinations
+        with self._context.store.write() as db:
+            row = table.c.id == self._ends[end].id
+            db.execute(update(table).where(row).values(credential_ends=list(ends)))
 
     def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """A child that wants to renew the credentials of an end, goes on renewing, or has done so (`over`).

@@ -78,6 +78,8 @@ class Runner:
                 outcome.update(message)
             elif message["kind"] == "config" and keeper is not None:
                 keeper.keep(message["end"], message["config"], message["spec"])
+            elif message["kind"] == "credential_ends" and keeper is not None:
+                keeper.note_ends(message["end"], message["ends"])
             elif message["kind"] == "renewal":
                 return keeper.renewal(message) if keeper is not None else {"granted": True, "config": None}
             return None

@@ -114,10 +114,11 @@ def pulse(told: Told, progress: Progress) -> Iterator[None]:
 @contextlib.contextmanager
 def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
     """Both ends of the request; the engine closes them, and where it was not reached, this does."""
-    from kitestring.server.jobs.actions import built
+    from kitestring.server.jobs.actions import built, note_ends
 
     source, _ = built(told, "source", told.request["source"])
     try:
+        note_ends(told, "source", source)
         destination, _ = built(told, "destination", told.request["destination"])
         try:
             quiet_s = getattr(source, "quiet_s", None)

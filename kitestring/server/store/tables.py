@@ -170,7 +170,7 @@ def _actors(name: str) -> Table:
         # Whether an instance's admin wrote the configuration: see confinement.py.
         Column("trusted", Boolean, nullable=False, server_default=false()),
         Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
-        # What ends of its credentials, as its connector told last: see credential_end.py.
+        # What ends of its credentials, as its connector told last: `[{name, at, hint}]`.
         Column("credential_ends", JSON),
         _created(),
         _ms("updated_at_ms", nullable=False),

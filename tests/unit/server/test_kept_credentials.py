@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from connections import connection, ended, enqueue, plan_of
 from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
+from kitestring.server import actors, connectors
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.jobs.rotation import LEASE_MS, Keeper, changed
 from kitestring.server.store.tables import connections, renewals, sources
 from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, route
+from kitestring.testing.zendesk import ZendeskStandIn
+from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
 
@@ -155,3 +159,50 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
     assert row["key"] == "${env:KEY}"
     assert context.vault.open_config(row, owner)["token"] == "new"
     assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
+
+
+def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(context: Context) -> None:
+    admin(context)
+    acme = Tenant.make(context, "acme")
+    boss = Browser(context, acme.member("workspace_admin"))
+    config = {
+        "subdomain": "acme",
+        "base_url": "http://127.0.0.1:9",
+        "credentials": {"credentials": "api_token", "email": "me@acme.example", "api_token": "a-secret-token"},
+    }
+    with context.store.write() as db:
+        source_id = actors.create(
+            context,
+            db,
+            "source",
+            workspace_id=acme.workspace_id,
+            name="support",
+            definition=connectors.of_type("source", "zendesk_support"),
+            config=config,
+            trusted=True,
+        )
+    url = f"/api/kitestring/v1/sources/{source_id}/credentials"
+    assert boss.get(url).json() == {"data": []}
+    ends = [{"name": "The API token", "at": "2027-04-30T00:00:00+00:00", "hint": "Create an OAuth client."}]
+    with context.store.read() as db:
+        end = actors.end_of(context, db, "source", source_id)
+    Keeper(context, source=end).note_ends("source", ends)
+    (shown,) = boss.get(url).json()["data"]
+    assert (shown["name"], shown["endsAt"][:10], shown["hint"]) == ("The API token", "2027-04-30", ends[0]["hint"])
+    assert shown["daysLeft"] == (datetime(2027, 4, 30, tzinfo=UTC) - datetime.now(UTC)).days
+    with context.store.write() as db:
+        actors.change(context, db, "source", source_id, trusted=True, config={**config, "subdomain": "other"})
+    assert boss.get(url).json() == {"data": []}
+    stranger = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
+    assert stranger.get(url).status_code in (403, 404)
+
+
+def test_a_check_keeps_when_credentials_end(context: Context) -> None:
+    with ZendeskStandIn() as zendesk:
+        config = {**zendesk.config, "credentials": zendesk.api_token_credentials}
+        made = connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
+        source = plan_of(context, made).source
+        context.runner.run("check", {"source": source.body()}, keeper=Keeper(context, source=source))
+    with context.store.read() as db:
+        (kept,) = db.execute(select(sources.c.credential_ends).where(sources.c.id == source.id)).scalar_one()
+    assert kept["at"] == "2027-04-30T00:00:00+00:00"

@@ -7,6 +7,7 @@ from kitestring.server.api.own import (
     checks,
     connections,
     consents,
+    credentials,
     jobs,
     notifications,
     overviews,
@@ -20,7 +21,21 @@ from kitestring.server.api.own import (
 ROUTERS = tuple(
     room.router
     for room in (
-        *(session, users, audit, server, catalog, checks, connections, jobs, search, builder, consents, project),
+        *(
+            session,
+            users,
+            audit,
+            server,
+            catalog,
+            checks,
+            credentials,
+            connections,
+            jobs,
+            search,
+            builder,
+            consents,
+            project,
+        ),
         *(notifications, overviews),
     )
 )

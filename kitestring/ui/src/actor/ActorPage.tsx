@@ -11,6 +11,7 @@ import { ErrorNote } from '../shell/ErrorNote';
 import { PageHead } from '../shell/PageHead';
 import { tellDone } from '../shell/tell';
 import { ActorForm } from './ActorForm';
+import { CredentialEnds } from './CredentialEnds';
 import { type ActorKind, actorQuery, change, remove, specQuery, usedQuery } from './actors';
 
 export const SourcePage = () => <ActorPage kind="source" />;
@@ -81,6 +82,7 @@ function ActorPage({ kind }: { kind: ActorKind }) {
       </PageHead>
       <Box maw={760}>
         <Stack>
+          {kind === 'source' && <CredentialEnds sourceId={id} />}
           {spec.error && <ErrorNote error={spec.error} retry={() => void spec.refetch()} />}
           {spec.isPending && <Skeleton height={320} />}
           {spec.data && (

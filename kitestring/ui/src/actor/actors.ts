@@ -81,6 +81,19 @@ export const actorQuery = (kind: ActorKind, id: string) =>
     queryFn: async () => actor(kind, await api.get<Given>(`${PUBLIC}/${kind}s/${id}`)),
   });
 
+export interface CredentialEnd {
+  name: string;
+  endsAt: string;
+  daysLeft: number;
+  hint: string;
+}
+
+export const credentialEndsQuery = (sourceId: string) =>
+  queryOptions({
+    queryKey: ['actors', 'source', 'one', sourceId, 'credentials'],
+    queryFn: async () => (await api.get<{ data: CredentialEnd[] }>(`${OWN}/sources/${sourceId}/credentials`)).data,
+  });
+
 export const usedQuery = (workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['actors', 'used', workspaceId],

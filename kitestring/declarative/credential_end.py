@@ -1,0 +1,54 @@
+"""`CredentialEnd`: when a credential of the configuration ends, as the manifest or the API says."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from kitestring import credentials
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.moment import parse_iso
+from kitestring.declarative.slice import WHOLE
+from kitestring.errors import KitestringError
+
+log = logging.getLogger("kitestring.declarative")
+
+ZONE = re.compile(r"\s+(UTC|Z|[+-]\d\d:?\d\d)$")
+
+
+@keyword("CredentialEnd")
+class CredentialEnd:
+    """A credential that ends at a moment, a template. With a `requester` that sees `response` and `headers`."""
+
+    def __init__(self, node: Node, **_: Any) -> None:
+        self._node = node
+        self._name = str(node.need("name"))
+        self._at = node.needed_text("at", types=(str,))
+        self._hint = str(node.get("hint", ""))
+        self._needed = node.condition(node.get("condition", True))
+        self._requester: Any = node.child("requester", "HttpRequester", name="credential_ends")
+
+    def told(self) -> credentials.CredentialEnd | None:
+        """The end of the credential; None where there is none, or where it cannot be asked for now."""
+        if not self._needed({}):
+            return None
+        seen: dict[str, Any] = {}
+        try:
+            if self._requester is not None:
+                response, _ = self._requester.send(WHOLE)
+                seen = {"headers": response.headers, "response": response.json()}
+            text = str(self._at(seen)).strip()
+        except KitestringError as error:
+            log.info("when %s ends cannot be told: %s", self._name, error.message)
+            return None
+        if not text:
+            return None
+        try:
+            moment = parse_iso(ZONE.sub(lambda zone: "+00:00" if zone[1] in ("UTC", "Z") else zone[1], text))
+        except ValueError:
+            if self._requester is None:
+                raise self._node.wrong(f"is {text!r}, no moment", "at") from None
+            log.info("when %s ends cannot be told: the API says %r, no moment", self._name, text[:100])
+            return None
+        return credentials.CredentialEnd(self._name, moment, self._hint)
