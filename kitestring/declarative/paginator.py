@@ -208,6 +208,8 @@ class CursorPagination:
             "last_page_size": turn.selected if self._filtered else turn.extracted,
             "page_size": turn.page_size or self.page_size,
             "stream_slice": turn.part,
+            # Which page this is: for lists that number what does not fit, and do not say the number.
+            "next_page_token": None if turn.token is None else {"next_page_token": turn.token},
         }
         if self._stop is not None and self._stop(context):
             return None

@@ -39,10 +39,11 @@ class Guide(Paging):
             return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
         start, page = int(float(call.param("start_time"))), int(call.param("page", "1"))
         rows = [row for row in center.articles.values() if seconds_of(row["updated_at"]) >= start]
-        rows.sort(key=lambda row: (row["updated_at"], row["id"]))
+        order = call.param("sort_order", "asc")
+        rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=order == "desc")
         size = self.export_page
         shown = rows[(page - 1) * size : page * size]
-        end_time = seconds_of(shown[-1]["updated_at"]) if shown else None
+        end_time = max(seconds_of(row["updated_at"]) for row in shown) if shown else None
         following = self.link(call, {"start_time": str(end_time), "page": None})
         return {
             "articles": [self._sideloaded(call, center, row) for row in shown],
@@ -54,7 +55,7 @@ class Guide(Paging):
             "next_page": following if len(rows) > page * size else None,
             "previous_page": None,
             "sort_by": "updated_at",
-            "sort_order": "asc",
+            "sort_order": order,
         }
 
     def _sideloaded(self, call: Call, center: HelpCenter, article: Json) -> Json:

@@ -8,10 +8,12 @@ from reading import read
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.registry import source
 from kitestring.testing.help_desk import HelpDesk
+from kitestring.testing.stand_in import Faults
 from kitestring.testing.zendesk import ZendeskStandIn
 
 pytestmark = pytest.mark.slow
 LOCALES = ("en-us", "de", "fr")
+BASIC = {"credentials": "api_token", "email": "agent@larkspur.example", "api_token": "larkspur-token"}
 
 
 def two_brands():
@@ -162,6 +164,26 @@ def test_a_brand_whose_host_is_gone_does_not_keep_the_others_from_being_read(zen
     assert any("foxglove" in getattr(item, "reason", "") for item in rows)
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"rate_limit": 0.15, "retry_after_s": 0},
+        {"server_error": 0.1, "drop": 0.1},
+        {"truncated": 0.05, "not_json": 0.05},
+    ],
+)
+def test_faults_lose_nothing_of_either_brand(faults):
+    desk = HelpDesk(tickets=3, articles=60, locales=LOCALES)
+    desk.add_brand("Foxglove", "foxglove", locales=LOCALES)
+    with ZendeskStandIn(desk=desk, export_page=10, faults=Faults(seed=11, **faults)) as zendesk:
+        support = source("zendesk_support", {**zendesk.config, "credentials": BASIC})
+        centers = desk.help_centers.values()
+        rows, _ = read(support, "articles")
+        assert {row["id"] for row in rows} == {number for center in centers for number in center.articles}
+        rows, _ = read(support, "article_translations")
+        assert len({row["id"] for row in rows}) == 3 * sum(len(center.articles) for center in centers)
+
+
 def test_every_locale_of_an_article_is_a_record_of_its_own(shared):
     zendesk, support = shared
     rows, _ = read(support, "article_translations")
@@ -212,6 +234,45 @@ def test_an_import_within_one_second_is_read_to_its_end(count, page):
         assert state["states"][0]["cursor"]["updated_at"] == str(zendesk.desk.now)
 
 
+class Edited(ZendeskStandIn):
+    """Somebody edits an article of the first page while the second is asked for."""
+
+    edited = 0
+
+    def _exported(self, call, center):
+        if call.param("page") == "2" and not self.edited:
+            rows = sorted(center.articles.values(), key=lambda row: (row["updated_at"], row["id"]))
+            self.edited = rows[-1]["id"] if call.param("sort_order") == "desc" else rows[60]["id"]
+            self.desk.shrink_article(self.edited)
+        return super()._exported(call, center)
+
+
+def test_an_edit_while_an_import_is_read_by_page_numbers_loses_no_other_article():
+    with Edited(tickets=3, export_page=30) as zendesk:
+        zendesk.import_articles(100)
+        support = source("zendesk_support", zendesk.config)
+        rows, state = read(support, "articles")
+        assert {row["id"] for row in rows} == set(zendesk.desk.articles)
+        again, _ = read(support, "articles", state)
+        assert zendesk.edited in {row["id"] for row in again}
+
+
+class Thirty(ZendeskStandIn):
+    """Numbered pages have thirty articles, as Zendesk's other numbered pages do, and no `page_count`."""
+
+    def _exported(self, call, center):
+        self.export_page = 30 if "page" in call.params else 1000
+        answer = super()._exported(call, center)
+        return {k: v for k, v in answer.items() if k not in ("page", "page_count", "per_page")}
+
+
+def test_numbered_pages_may_be_smaller_than_those_of_the_export():
+    with Thirty(tickets=3) as zendesk:
+        zendesk.import_articles(1010)
+        rows, _ = read(source("zendesk_support", zendesk.config), "articles")
+        assert {row["id"] for row in rows} == set(zendesk.desk.articles)
+
+
 class Unnumbered(ZendeskStandIn):
     """An export that knows no page numbers: the same page comes again and again."""
 
@@ -226,6 +287,25 @@ def test_an_import_that_cannot_be_read_to_its_end_never_ends_green():
         zendesk.import_articles(1100)
         with pytest.raises(ConnectorError, match="the same page comes again and again"):
             read(source("zendesk_support", zendesk.config), "articles")
+
+
+@pytest.mark.parametrize("mark", ["end_time", "next_page"])
+def test_an_export_of_articles_without_its_marks_never_ends_green(mark):
+    with Unnumbered(tickets=3) as zendesk:
+        zendesk.import_articles(1100)
+        zendesk.desk.shrink_article(next(iter(zendesk.desk.articles)))
+        zendesk.leaves_out = {"/incremental/articles": mark}
+        with pytest.raises(ConnectorError, match="so that nobody can tell"):
+            read(source("zendesk_support", zendesk.config), "articles")
+
+
+def test_brands_are_the_same_in_capitals():
+    with ZendeskStandIn(tickets=3) as zendesk:
+        zendesk.desk.brands[0]["subdomain"] = "Larkspur"
+        support = source("zendesk_support", {**zendesk.config, "subdomain": "LARKSPUR.zendesk.com"})
+        rows, state = read(support, "articles")
+        assert len(rows) == len(zendesk.desk.articles)
+        assert [entry["partition"] for entry in state["states"]] == [{"subdomain": "larkspur"}]
 
 
 def test_an_export_without_page_numbers_ends_as_before():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from loopback import NO_WAIT, Api, Open, cursor, stream, sync
 
-from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import UnreadableError
 
 PAGE = {"data": [{"id": 1}]}
@@ -94,6 +94,11 @@ def test_a_failure_says_what_the_manifest_says(api: Api, open_source: Open) -> N
     )
     with pytest.raises(ConfigError, match="Not yours: never"):
         read(api, open_source, {"why": "never"}, handler=handler)
+    broken = rule(
+        "FAIL", predicate="{{ 'meta' not in response }}", error_message="no mark", failure_type="system_error"
+    )
+    with pytest.raises(ConnectorError, match="answered 200: no mark"):
+        read(api, open_source, PAGE, handler=default(broken))
     handler = default(rule("FAIL", http_codes=[500], failure_type="transient_error"))
     with pytest.raises(TransientError, match="answered 500"):
         read(api, open_source, (500, {}), handler=handler)

@@ -228,3 +228,16 @@ def test_the_size_of_the_last_page_is_that_before_the_filter_unless_airbytes_cou
     assert [row["id"] for row in sync(open_source(things)).records] == [5, 6, 7]
     assert len(api.calls) == 4
     assert sync(open_source(things, config={"filtered_page_size": True})).records == []
+
+
+def test_a_cursor_can_know_which_page_it_is_on(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = lambda call: {"data": [{"id": int(call.query.get("page", 1))}]}
+    strategy = {
+        "type": "CursorPagination",
+        "cursor_value": "{{ ((next_page_token or {}).get('next_page_token') or 1) + 1 }}",
+        "stop_condition": "{{ next_page_token and next_page_token['next_page_token'] == 3 }}",
+    }
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "page"}
+    paginator = {"type": "DefaultPaginator", "page_token_option": option, "pagination_strategy": strategy}
+    found = sync(open_source(stream(url=api.url, retriever={"paginator": paginator}))).records
+    assert [row["id"] for row in found] == [1, 2, 3]

@@ -332,6 +332,22 @@ def test_an_older_state_begins_the_parent_too(api: Api, open_source: Open, saved
     assert found.state["parent_state"] == {"owners": {"updated_at": since}}
 
 
+def test_a_state_without_partitions_becomes_that_of_one(api: Api, open_source: Open) -> None:
+    api.answers.update(
+        {"/owners": owners("a", "b"), "/owners/a/things": {"data": []}, "/owners/b/things": {"data": []}}
+    )
+    migration = {"type": "PartitionFromWholeStateMigration", "partition": {"owner": "{{ config.own }}"}}
+    child = substream(api.url, incremental_sync=cursor(), state_migrations=[migration])
+    found = sync(open_source(child, config={"own": "a"}), state={"updated_at": "2024-02-01T00:00:00Z"})
+    states = {entry["partition"]["owner"]: entry["cursor"]["updated_at"] for entry in found.state["states"]}
+    assert states["a"] == "2024-02-01T00:00:00Z" > states["b"]
+    for wrong in ({"type": "PartitionFromWholeStateMigration"}, {**migration, "partition": {}}):
+        with pytest.raises(ConfigError):
+            open_source(substream(api.url, incremental_sync=cursor(), state_migrations=[wrong])).discover()
+    with pytest.raises(ConfigError, match="partition router and a cursor"):
+        open_source(stream(url="http://x", state_migrations=[migration])).discover()
+
+
 def test_an_old_state_by_parent_is_migrated(api: Api, open_source: Open) -> None:
     api.answers.update({"/owners": owners("a"), "/owners/a/things": {"data": []}})
     child = substream(

@@ -85,6 +85,20 @@ def test_base_url_takes_the_place_of_the_host(api: Api, open_source: Open) -> No
     assert api.paths() == ["/sandbox/v1/things"]
 
 
+def test_base_url_plays_several_hosts_and_is_told_which_one_was_meant(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = lambda call: {"data": [{"id": call.headers.get("x-forwarded-host", "home")}]}
+    shops = {"type": "ListPartitionRouter", "cursor_field": "shop", "values": ["a", "b"]}
+    source = open_source(
+        stream(
+            url="https://{{ stream_partition.shop or 'a' }}.example.com",
+            retriever={"partition_router": shops},
+            requester={"use_cache": True},
+        ),
+        config={"base_url": api.url},
+    )
+    assert sync(source).records == [{"id": "home"}, {"id": "b.example.com"}]
+
+
 def test_a_manifests_message_names_the_host_that_was_asked(api: Api, open_source: Open) -> None:
     """With `base_url` the vendor's host was not asked, and is not what is wrong."""
     api.answers["/sandbox/things"] = [(404, {})]
