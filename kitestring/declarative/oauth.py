@@ -12,6 +12,7 @@ from kitestring import json_codec
 from kitestring.credentials import CredentialStore
 from kitestring.declarative import field, moment
 from kitestring.declarative.auth import Home, Renewed, Token, digest_of, known_as
+from kitestring.declarative.connection import Clock
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import RequestOption
 from kitestring.errors import AuthError, ConfigError
@@ -343,12 +344,18 @@ def found_in(node: Any, name: str, depth: int = 0) -> Any:
     return None
 
 
+CLOCKS_AGREE_S = 2
+"""A header has whole seconds, and an answer takes its time."""
+
+
 @keyword("JwtAuthenticator")
 class JwtAuthenticator(Renewed):
     """A token signed here (RFC 7519), made anew for every request."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         super().__init__()
+        self._ahead_s = 0
+        """How far the API's clock is ahead of ours, where a token was refused."""
         self._node = node
         self._algorithm = str(node.constant("algorithm", types=(str,)))
         self._duration = node.integer("token_duration", 1200) or 0
@@ -369,7 +376,7 @@ class JwtAuthenticator(Renewed):
         return f"{prefix} {token}" if prefix else token
 
     def token(self) -> str:
-        now = int(datetime.now(UTC).timestamp())
+        now = int(datetime.now(UTC).timestamp()) + self._ahead_s
         header = {**self._filled("additional_jwt_headers"), **self._filled("jwt_headers"), "alg": self._algorithm}
         header.setdefault("typ", "JWT")
         payload = {
@@ -398,7 +405,11 @@ class JwtAuthenticator(Renewed):
         return signed(self._node, self._algorithm, secret, str(self._passphrase({})), body)
 
     def refresh(self, response: Any) -> bool:
-        return False
+        """Sign by the API's clock where ours differs: a token of the future is refused, and one that ended."""
+        clock = Clock()
+        clock.learn(response)
+        before, self._ahead_s = self._ahead_s, int(clock.ahead.total_seconds())
+        return abs(self._ahead_s - before) > CLOCKS_AGREE_S
 
 
 def plain64(data: bytes) -> bytes:

@@ -89,7 +89,7 @@ class GitHubStandIn(StandIn):
     def authorize(self, call: Call) -> Answer | None:
         authorization = call.headers.get("authorization", "")
         if call.path.endswith("/access_tokens"):
-            reason = self.access.refusal_of(authorization)
+            reason = self.access.refusal_of(authorization, time.time() + self.clock_ahead_s)
             return self.refuse(401, reason) if reason else None
         if call.path == "/login/oauth/access_token":
             return None

@@ -104,8 +104,8 @@ class Access:
         )
         return pem.decode()
 
-    def refusal_of(self, authorization: str) -> str:
-        """Why a JWT of the app is refused; empty for one that is good."""
+    def refusal_of(self, authorization: str, now: float) -> str:
+        """Why a JWT of the app is refused at that time; empty for one that is good."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
@@ -122,7 +122,6 @@ class Access:
             return "A JSON web token could not be decoded"
         if str(claims.get("iss")) not in (str(APP_ID), CLIENT_ID):
             return "'Issuer' claim ('iss') must be an Integer"
-        now = time.time()
         if not isinstance(claims.get("iat"), int) or claims["iat"] > now + 1:
             return "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"
         if not now < claims.get("exp", 0) <= now + LONGEST_JWT_S:

@@ -178,6 +178,8 @@ class StandIn:
     """A vendor's API on 127.0.0.1. Starts with `start()` or as a context manager; `close()` frees the port."""
 
     name: ClassVar[str] = "stand-in"
+    clock_ahead_s: float = 0.0
+    """How far the clock of this server is ahead, in the `Date` of its answers."""
 
     def __init__(
         self,
@@ -378,6 +380,9 @@ class _Exchange(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_one
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.server.stand_in.clock_ahead_s)
 
     def version_string(self) -> str:
         return self.server.stand_in.name

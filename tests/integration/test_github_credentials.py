@@ -53,11 +53,19 @@ def test_an_app_may_be_named_by_its_number_and_its_key_have_written_line_ends(se
         config["credentials"]["client_id"] = None
 
 
+@pytest.mark.parametrize("ahead_s", [-300, 900])
+def test_an_app_signs_by_githubs_clock_where_ours_is_wrong(server, ahead_s):
+    server.clock_ahead_s = ahead_s
+    source("github", server.app_config).check()
+    assert [call.status for call in logins(server)] == [401, 201]
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"}, ConfigError, "key"),
         ({"private_key": "not a key"}, ConfigError, "private key"),
+        ({"private_key": ""}, ConfigError, "private key"),
         ({"client_id": "Iv1.another"}, AuthError, "client ID and private key"),
         ({"installation_id": "1"}, ConfigError, "no installation 1"),
     ],
