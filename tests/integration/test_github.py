@@ -117,6 +117,27 @@ def test_all_repositories_of_an_organization_are_found(server):
     assert "/orgs/larkspur/repos" in {c.path for c in server.requests}
 
 
+def test_repositories_are_found_by_the_beginning_of_their_names(server):
+    github = source("github", {**server.config, "repositories": ["larkspur/D*", "larkspur/api"]})
+    assert {row["full_name"] for row in read(github, "repositories")[0]} == {"larkspur/docs", "larkspur/api"}
+    assert {row["repository"] for row in read(github, "commits")[0]} == {"larkspur/docs", "larkspur/api"}
+
+
+def test_older_forms_of_airbytes_configuration_are_taken(server):
+    config = {
+        "access_token": server.token,
+        "repository": "larkspur/web larkspur/docs",
+        "branch": "larkspur/web/release/2.x",
+        "start_date": "2025-01-01T00:00:00Z",
+        "api_url": server.url,
+    }
+    rows, _ = read(source("github", config), "commits")
+    assert {(row["repository"], row["branch"]) for row in rows} == {
+        ("larkspur/web", "release/2.x"),
+        ("larkspur/docs", ""),
+    }
+
+
 def test_commits_of_named_branches_are_read_instead_of_the_default_one(server):
     branches = ["larkspur/web/release/2.x", "larkspur/web/main"]
     github = source("github", {**server.config, "branches": branches})

@@ -86,6 +86,13 @@ def test_all_attempts_of_a_run_that_was_repeated_are_among_the_jobs(server, web)
     assert len({row["run_id"] for row in rows}) == 2
 
 
+def test_smaller_queries_read_the_same(server):
+    reader = source("github", {**server.config, **WEB, "graphql_page_size": 7})
+    assert len(read(reader, "reviews")[0]) == 33
+    assert len(server.calls("/graphql")) == 5  # 32 pull requests
+    assert len(read(reader, "pull_request_stats")[0]) == 32
+
+
 def test_stargazers_are_read_until_the_last_sync(server):
     rows, state = read(github(server), "stargazers")
     assert len({row["user_id"] for row in rows}) == 140
