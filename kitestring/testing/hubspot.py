@@ -20,13 +20,14 @@ Json = dict[str, Any]
 
 TOKEN, CLIENT, SECRET = "pat-larkspur", "larkspur-app", "larkspur-secret"
 COUNTS = {"tickets": 450, "notes": 230, "emails": 30, "calls": 20, "meetings": 10, "tasks": 25, "contacts": 320,
-          "companies": 40, "deals": 60, "products": 15, "line_items": 12, "leads": 8, "goal_targets": 3,
+          "companies": 40, "deals": 60, "products": 15, "line_items": 12, "leads": 8, "goal_targets": 3, "communications": 6, "postal_mail": 2, "feedback_submissions": 9,
           "p_vehicles": 14}  # fmt: skip
 MOST = 10_000
 """A search gives no more results than these."""
 TIED = {"tickets": ("contacts", "companies", "deals"), "deals": ("contacts", "companies"), "contacts": ("companies",),
         "leads": ("contacts",), "line_items": ("deals",), "p_vehicles": ("contacts",),
-        **dict.fromkeys(("notes", "emails", "calls", "meetings", "tasks"), ("contacts", "tickets"))}  # fmt: skip
+        **dict.fromkeys(("notes", "emails", "calls", "meetings", "tasks", "communications", "postal_mail",
+                         "feedback_submissions"), ("contacts", "tickets"))}  # fmt: skip
 """Which kinds the objects of a kind are tied to: object n to object n of the other kind, where there is one."""
 PART = 3
 """So many of an object's associations come in one answer."""

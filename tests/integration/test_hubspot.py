@@ -13,9 +13,10 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "hubspot.txt"
 
 EXPECTED = {
     "tickets": 450, "engagements_notes": 230, "engagements_emails": 30, "engagements_calls": 20,
-    "engagements_meetings": 10, "engagements_tasks": 25, "contacts": 320, "companies": 40, "deals": 60, "products": 15,
-    "line_items": 12, "ticket_pipelines": 1, "deal_pipelines": 1, "owners": 132, "leads": 8, "goals": 3, "forms": 2,
-    "form_submissions": 121, "marketing_emails": 130, "campaigns": 1, "contact_lists": 123,
+    "engagements_meetings": 10, "engagements_tasks": 25, "contacts": 320, "companies": 40, "deals": 60,
+    "products": 15, "line_items": 12, "ticket_pipelines": 1, "deal_pipelines": 1, "owners": 132, "leads": 8,
+    "goals": 3, "forms": 2, "form_submissions": 121, "marketing_emails": 130, "campaigns": 1, "contact_lists": 123,
+    "engagements_communications": 6, "engagements_postal_mail": 2, "feedback_submissions": 9,
     "conversation_threads": 230, "conversation_messages": 231,
 }  # fmt: skip
 
