@@ -143,6 +143,33 @@ def test_a_channel_that_refused_the_app_brings_its_whole_history_and_nothing_els
     assert len(replies_calls(server, seen)) == (1 if stream == "threads" else 0)
 
 
+@pytest.mark.parametrize("stream", ["channel_messages", "threads"])
+def test_a_channel_joined_later_brings_its_whole_history_and_nothing_else_is_read_again(server, stream):
+    slack = source("slack", {**server.config, "lookback_window": 0})
+    first = server.post("C3", "Before anybody invited the app")
+    server.reply(first, "An old reply")
+    private = server.add_channel("board", is_private=True)
+    server.channels.pop()
+    _, state = read(slack, stream)
+    server.channels[3]["is_member"] = True
+    server.channels.append(
+        {"id": private, "name": "board", "is_private": True, "is_member": True, "is_archived": False}
+    )
+    server.now -= 30 * 86_400
+    server.reply(server.post(private, "A private beginning"), "A private reply")
+    server.now += 30 * 86_400
+    seen = len(server.requests)
+    rows, _ = read(slack, stream, state)
+    new = [row["text"] for row in rows if row["channel_id"] in ("C3", private)]
+    expected = {
+        "channel_messages": ["Before anybody invited the app", "A private beginning"],
+        "threads": ["An old reply", "A private reply"],
+    }
+    assert sorted(new) == sorted(expected[stream])
+    assert len(rows) - len(new) <= 3, "each channel's last message at most"
+    assert len(replies_calls(server, seen)) == (2 if stream == "threads" else 0)
+
+
 def test_a_state_of_threads_that_an_earlier_version_wrote_is_taken_over(server, slack):
     """Before, a channel stood at its last message with replies, and the start of all replies was one for all."""
     parents = {
