@@ -244,7 +244,10 @@ class UnionPartitionRouter:
     """The partitions of several routers under one name, each value once."""
 
     keeps = True
-    grows = False
+
+    @property
+    def grows(self) -> bool:
+        return any(router.grows for router in self._routers)
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._name = str(node.need("partition_field"))

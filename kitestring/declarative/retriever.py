@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder, blank
+from kitestring.declarative.descent import Descent
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
@@ -81,6 +82,7 @@ class SimpleRetriever:
         self._lookups: list[PageLookup] = node.children("lookups", "PageLookup", name=name)
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
         self._properties = self._query_properties()
+        self._descent: Descent | None = node.child("descent", "Descent", name=name)
         self._reduction: PageSizeReduction | None = node.child(
             "page_size_reduction", "PageSizeReduction", name=name, paginator=self._paginator
         )
@@ -136,10 +138,15 @@ class SimpleRetriever:
         """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
         feed = self.cursor is not None and self.cursor.feed
         kept, fed = (None, wanted) if feed else (wanted, None)
-        if self._splitting is None:
-            yield from self._pages_of(part, kept, fed)
-        else:
-            yield from self._splitting.pages(part, lambda window: self._pages_of(window, kept, fed))
+        splitting = self._splitting
+
+        def read(below: Slice) -> Iterator[Page]:
+            if splitting is None:
+                yield from self._pages_of(below, kept, fed)
+            else:
+                yield from splitting.pages(below, lambda window: self._pages_of(window, kept, fed))
+
+        yield from read(part) if self._descent is None else self._descent.pages(part, read)
 
     def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
         token: Token | None = self._paginator.first()

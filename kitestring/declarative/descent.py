@@ -1,0 +1,107 @@
+"""`Descent`: what an API keeps below its records, level by level: blocks in blocks, parts of a document."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kitestring.declarative import field
+from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.slice import Slice
+from kitestring.errors import ConnectorError
+from kitestring.types import Record
+
+if TYPE_CHECKING:
+    from kitestring.declarative.retriever import Page
+
+log = logging.getLogger("kitestring.declarative")
+
+MOST_BELOW = 1_000_000
+"""So many requests below one partition are none that end."""
+
+
+@keyword("Descent")
+class Descent:
+    """Reads the partition of a retriever once more for what is below each record, however deep it goes.
+
+    What is found are records of their own; with `join`, the text there is added to the record that it is below of.
+    """
+
+    def __init__(self, node: Node, name: str = "", **_: Any) -> None:
+        self._name = name
+        self._partition_field = node.needed_text("partition_field")
+        self._key = node.path_of("key")
+        self._condition = node.condition(node.get("condition", "{{ true }}"))
+        self._join = node.path_of("join") if node.get("join") else None
+
+    def pages(self, part: Slice, read: Callable[[Slice], Iterator[Page]]) -> Iterator[Page]:
+        if self._join is not None:
+            yield from self._joined(part, read, [step({}) for step in self._join])
+            return
+        waiting: list[Any] = []
+        seen: set[str] = set()
+        below = part
+        while True:
+            found: list[Any] = []
+            for page in read(below):
+                for record in page.records:
+                    found += self._ids(record, seen)
+                yield page
+            # The first one is the next: in the order of the document.
+            waiting += reversed(found)
+            if not waiting:
+                return
+            below = self._below(part, waiting.pop(), len(seen))
+
+    def _joined(self, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> Iterator[Page]:
+        for page in read(part):
+            for record in page.records:
+                page.nbytes += self._complete(record, part, read, path)
+            yield page
+
+    def _complete(self, record: Record, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> int:
+        """Adds the texts of all parts to a record; gives their bytes. The key keeps the parts that are not given."""
+        key = [step({}) for step in self._key]
+        seen: set[str] = set()
+        waiting, missing, texts, nbytes = list(reversed(self._ids(record, seen))), [], [], 0
+        if not waiting:
+            return 0
+        while waiting:
+            value = waiting.pop()
+            records: list[Record] = []
+            for page in read(self._below(part, value, len(seen))):
+                records += page.records
+                nbytes += page.nbytes
+            if not records:
+                missing.append(value)
+            for inner in records:
+                texts.append(str(field.get(inner, path) or ""))
+                waiting += reversed(self._ids(inner, seen))
+        if missing:
+            log.warning(
+                "stream %s: %d parts of a record (%s) are missing in it, for the API does not give them",
+                self._name,
+                len(missing),
+                next((value for name, value in part.partition.items() if name != "parent_slice"), ""),
+                extra={"stream": self._name},
+            )
+        field.put(record, path, "\n".join(text for text in (str(field.get(record, path) or ""), *texts) if text))
+        field.put(record, key, missing)
+        return nbytes
+
+    def _ids(self, record: Record, seen: set[str]) -> list[Any]:
+        """What is below a record, each once."""
+        if not self._condition({"record": record}):
+            return []
+        value = field.get(record, [step({}) for step in self._key])
+        ids = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
+        new = [one for number, one in enumerate(ids) if str(one) not in seen and one not in ids[:number]]
+        seen.update(map(str, new))
+        return new
+
+    def _below(self, part: Slice, value: Any, count: int) -> Slice:
+        if count > MOST_BELOW:
+            raise ConnectorError(f"stream {self._name}: more than {MOST_BELOW:,} requests below {dict(part.partition)}")
+        name = str(self._partition_field({}))
+        return Slice({**part.partition, name: value}, part.cursor_slice, part.extra_fields)
