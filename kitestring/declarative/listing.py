@@ -1,4 +1,4 @@
-"""Which records an API listed in the last sync: how one that is listed anew is told, whatever its time."""
+"""Which records an API listed in the last sync: how one that is listed anew, or changed, is told, whatever its time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kitestring import json_codec
 from kitestring.paths import at
 from kitestring.types import Path, Record
+
+if TYPE_CHECKING:
+    from kitestring.declarative.cursor import Cursor
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -23,25 +26,30 @@ MOST_LISTED = 100_000
 
 
 class Listing:
-    """Takes note of the records that one slice lists. `before` is what the state has of the last sync's list; without
-    it nothing counts as listed anew. Not for several threads.
+    """Takes note of the records that one slice lists, by key and cursor value. Not for several threads.
+
+    `state` is that of the cursor; without digests in it records are judged by their time alone. `settled`: a record at
+    or after it may change once more without another time, so that it is not taken for known.
     """
 
-    def __init__(self, name: str, keys: Sequence[Path], state: Mapping[str, Any]) -> None:
-        self._name, self._keys = name, keys
+    def __init__(
+        self, name: str, keys: Sequence[Path], cursor: Cursor[Any], state: Mapping[str, Any], settled: Any
+    ) -> None:
+        self._name, self._keys, self._field = name, keys, cursor.field
+        self._unsettled = cursor.judge(settled)
         text = state.get(LISTED)
         self._before = None if text is None else digests_in(str(text))
         self._seen: set[bytes] = set()
 
     def passing(self, wanted: Callable[[Record], bool], begun: Callable[[Record], bool]) -> Callable[[Record], bool]:
-        """The filter: records that are `wanted` for their time, and those listed anew that are not before the start."""
+        """The filter: records that the last list did not have with this time, and that are not before the start
+        (`begun`); without a last list those that are `wanted` for their time."""
 
         def passes(record: Record) -> bool:
             digest = self._digest(record)
-            self._seen.add(digest)
-            if wanted(record):
-                return True
-            return self._before is not None and digest not in self._before and begun(record)
+            if not self._unsettled(record):
+                self._seen.add(digest)
+            return wanted(record) if self._before is None else digest not in self._before and begun(record)
 
         return passes
 
@@ -61,7 +69,7 @@ class Listing:
         return {LISTED: b64encode(b"".join(sorted(digests))).decode()}
 
     def _digest(self, record: Record) -> bytes:
-        values = [at(record, path) for path in self._keys]
+        values = [*(at(record, path) for path in self._keys), record.get(self._field)]
         return blake2b(json_codec.dumps(values), digest_size=SIZE).digest()
 
 

@@ -287,7 +287,8 @@ class OAuthAuthenticator(Renewed):
             raise ConfigError(f"the token endpoint says the token expires in {expires!r}") from error
 
     def refresh(self, response: Any) -> bool:
-        return bool(self._value("token_refresh_endpoint")) and super().refresh(response)
+        """With nothing to renew it with, the API's own refusal is what the user gets to see."""
+        return bool(self._value("token_refresh_endpoint")) and self._renewable() and super().refresh(response)
 
 
 REFUSALS = {

@@ -216,8 +216,10 @@ class DeclarativeStream:
         wanted = None
         if cursor.feed or cursor.client_side:
             wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since, most_of(piece.began))))
-        listing = Listing(self.name, primary_key(self.node), piece.since) if cursor.listed else None
-        if listing is not None and wanted is not None:
+        listing = None
+        if cursor.listed and wanted is not None:
+            settled = cursor.again(most_of(piece.began))
+            listing = Listing(self.name, primary_key(self.node), cursor, piece.since, settled)
             wanted = listing.passing(wanted, cursor.judge(cursor.start))
         highest = self._highest(piece, digests)
         doubted, told, overlap = False, 0, Overlap(primary_key(self.node))
