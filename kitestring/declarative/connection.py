@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 KEPT_BYTES = 48 * 1024 * 1024
 LARGEST_KEPT = 8 * 1024 * 1024
 SYNC_WAIT_S = 7200.0
+RENEWAL_WAIT_S = 60.0
+"""How long closing waits for a renewal of credentials that is under way."""
 CHECK_WAIT_S = 15.0
 """How long a check waits in all for an API that is down or busy: somebody sits in front of it."""
 
@@ -90,6 +92,9 @@ class Connection:
         self.observe: Observe | None = None
         self._secrets = [s for s in secrets if s]
         self._sessions: dict[tuple[float, float, bool], Session] = {}
+        self._renewing: Session | None = None
+        self._renewals = 0
+        self._renewed = threading.Condition()
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._readers = 0
@@ -97,6 +102,33 @@ class Connection:
         self._hurried = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
+
+    @contextmanager
+    def renewal(self) -> Iterator[None]:
+        """While this lasts, `close` waits: the answer to a refresh that is cut off takes the credentials with it."""
+        with self._renewed:
+            self._renewals += 1
+        try:
+            yield
+        finally:
+            with self._renewed:
+                self._renewals -= 1
+                self._renewed.notify_all()
+
+    def renewal_session(self) -> Session:
+        """The session of token requests: closing ends their waits, and none that was sent."""
+        from kitestring.http import Session
+
+        with self._lock:
+            if self._renewing is None:
+                self._renewing = Session(
+                    headers={"Accept": "*/*"},
+                    budgets=self.budgets,
+                    secrets=self._secrets,
+                    observe=self.observe,
+                    max_wait_s=CHECK_WAIT_S if self._hurried else SYNC_WAIT_S,
+                )
+            return self._renewing
 
     def session(self, connect_s: float | None = None, read_s: float | None = None, keep_alive: bool = False) -> Session:
         from kitestring.http import Session
@@ -139,7 +171,7 @@ class Connection:
         """Mask these in logs and errors from now on."""
         with self._lock:
             self._secrets.extend(secrets)
-            sessions = list(self._sessions.values())
+            sessions = [*self._sessions.values(), *([self._renewing] if self._renewing else [])]
         for session in sessions:
             session.hide(*secrets)
 
@@ -204,11 +236,17 @@ class Connection:
             raise Cancelled("the source was closed while it waited")
 
     def close(self) -> None:
-        """End the calls that are under way. Whoever asks for a session afterwards gets a new one."""
+        """End the calls that are under way, but not a renewal. Who asks for a session afterwards gets a new one."""
         with self._lock:
-            sessions = list(self._sessions.values())
+            sessions, renewing = list(self._sessions.values()), self._renewing
             self._sessions.clear()
+            self._renewing = None
             self._closing.set()
             self._closing = threading.Event()
         for session in sessions:
             session.close()
+        if renewing is not None:
+            renewing.finish()
+            with self._renewed:
+                self._renewed.wait_for(lambda: not self._renewals, RENEWAL_WAIT_S)
+            renewing.close()

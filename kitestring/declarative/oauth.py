@@ -129,14 +129,16 @@ class OAuthAuthenticator(Renewed):
     def _renew(self) -> None:
         store: CredentialStore | None = self._node.setting.values.get("credentials")
         if not self._single_use or store is None:
-            super()._renew()
+            with self._connection.renewal():
+                super()._renew()
             return
         key = self._kept_as()
         with store.renewing(key) as kept:
             if kept is not None and self._taken_over(kept):
                 return
-            super()._renew()
-            self._learn(self.held)
+            with self._connection.renewal():
+                super()._renew()
+                self._learn(self.held)
 
     def _kept_as(self) -> str:
         """The name of this credential for the store: that of its first refresh token, whatever came of it.
@@ -210,7 +212,7 @@ class OAuthAuthenticator(Renewed):
         secret, refresh = self._value("client_secret"), self.held.refresh or self._refresh_token()
         self._connection.hide(*(str(text) for text in (secret, refresh) if text))
         try:
-            response = self._connection.session().request(
+            response = self._connection.renewal_session().request(
                 "POST",
                 endpoint,
                 headers=headers,

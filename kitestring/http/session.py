@@ -218,6 +218,10 @@ class Session:
             for manager in self._managers.values():
                 manager.clear()
 
+    def finish(self) -> None:
+        """Wake every wait and let no call begin; those that are under way get their answer."""
+        self._closed.set()
+
     def __enter__(self) -> Session:
         return self
 

@@ -8,6 +8,9 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from loopback import Api, Open, manifest, stream, sync
 
 from kitestring.credentials import CredentialFiles
 from kitestring.declarative.source import DeclarativeSource
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, Cancelled, ConfigError
 
 
 class Vendor:
@@ -94,6 +97,53 @@ def test_a_changed_secret_or_manifest_renews_the_pair_that_was_kept(
     file.write_text(json.dumps(kept))
     assert read_once(api.url, tmp_path, **change) == 1
     assert (vendor.refreshes, vendor.spent) == (["r0", "r1"], 0)
+
+
+def test_a_source_that_is_closed_while_it_renews_keeps_the_new_pair(api: Api, tmp_path: Path) -> None:
+    vendor, asked, goes_on = Vendor(api), threading.Event(), threading.Event()
+
+    def slow(call: Any) -> Any:
+        asked.set()
+        goes_on.wait(10)
+        return vendor.token(call)
+
+    api.answers["/token"] = slow
+    source = DeclarativeSource.of(manifest(stream(url=api.url, requester=signed(api.url))), credentials())
+    source.keep_credentials(CredentialFiles(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(sync, source)
+        assert asked.wait(10)
+        closing = pool.submit(source.close)
+        time.sleep(0.1)
+        assert not closing.done()
+        goes_on.set()
+        closing.result(10)
+        (file,) = tmp_path.glob("*.json")
+        assert json.loads(file.read_text())["credentials"]["refresh_token"] == "r1"
+        with pytest.raises(Cancelled):
+            reading.result(10)
+    api.answers["/token"] = vendor.token
+    gc.collect()
+    assert read_once(api.url, tmp_path) == 1
+    assert vendor.spent == 0
+
+
+def test_closing_ends_the_waits_of_a_renewal_that_fails(api: Api, tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def busy(call: Any) -> Any:
+        asked.set()
+        return 429, {"error": "busy"}, {"Retry-After": "600"}
+
+    api.answers["/token"] = busy
+    source = DeclarativeSource.of(manifest(stream(url=api.url, requester=signed(api.url))), credentials())
+    source.keep_credentials(CredentialFiles(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(sync, source)
+        assert asked.wait(10)
+        pool.submit(source.close).result(10)
+        with pytest.raises(Cancelled):
+            reading.result(10)
 
 
 def test_a_kept_pair_that_has_ended_is_renewed_with_its_own_refresh_token(api: Api, tmp_path: Path) -> None:
