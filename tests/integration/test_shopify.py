@@ -291,3 +291,14 @@ def test_the_start_is_a_day_or_a_time_or_the_beginning(server, start, asked):
     config = {key: value for key, value in server.config.items() if key != "start_date"}
     source("shopify", {**config, **({"start_date": start} if start else {})}).check()
     assert server.requests[0].json()["variables"]["filter"] == f"updated_at:>='{asked}'"
+
+
+def test_a_type_of_metaobjects_that_appears_later_is_read_from_the_start(server, shopify):
+    kept = server.metaobjects.pop("author")
+    definition = server.rows["metaobjectDefinitions"].pop()
+    _, state = read(shopify, "metaobjects")
+    server.metaobjects["author"] = kept
+    server.rows["metaobjectDefinitions"].append(definition)
+    rows, _ = read(source("shopify", server.config), "metaobjects", state)
+    assert sum(row["type"] == "author" for row in rows) == 30
+    assert sum(row["type"] == "recipe" for row in rows) <= 1
