@@ -211,6 +211,19 @@ def test_a_variant_that_changes_while_pages_are_read_comes_with_the_next_sync():
         assert len({row["id"] for row in (*rows, *again)}) == 160
 
 
+@pytest.mark.parametrize("name", ["product_variants", "comments", "inventory_items"])
+def test_what_is_read_by_id_never_begins_anew_behind_its_latest_change(shopify, name):
+    # 26,000 variants lost 6,000 of them when it did.
+    retriever = shopify.component(name).retriever
+    assert "id:>" in str(retriever.node.values["requester"])
+    assert not retriever.node.get("pagination_reset")
+
+
+def test_what_is_read_by_id_asks_for_no_place_deep_in_a_list(server, shopify):
+    read(shopify, "product_variants")
+    assert not any("after" in call.json()["variables"] for call in server.requests)
+
+
 # Deletions
 
 
