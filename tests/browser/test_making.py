@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kitestring.testing.zendesk import ZendeskStandIn
 from tests.browser.conftest import OWN, PUBLIC, Running, accessible, fits, picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -259,3 +260,18 @@ def test_what_is_kept_is_checked_from_the_list(visit: Callable[..., Any], server
     page.get_by_text("Works").wait_for()
     accessible(page)
     picture(page, "sources")
+
+
+def test_the_page_of_a_source_says_when_its_credentials_end(visit: Callable[..., Any], server: Running) -> None:
+    with ZendeskStandIn() as zendesk:
+        config = {**zendesk.config, "credentials": zendesk.api_token_credentials}
+        source_id = server.make("source", "zendesk_support", "With an API token", config)
+        assert server.call("POST", f"{OWN}/sources/{source_id}/check")["status"] == "succeeded"
+    for width in (390, 1440):
+        page = visit(f"/sources/{source_id}", width=width)
+        ends = page.get_by_role("status").filter(has_text="The API token ends on")
+        ends.wait_for()
+        assert "Create an OAuth client" in ends.inner_text()
+        fits(page)
+        accessible(page)
+        picture(page, f"credentials-{width}")
