@@ -276,6 +276,18 @@ VENDORS: Mapping[str, Vendor] = {
             separator=",",
             pkce=True,
         ),
+        # https://airtable.com/developers/web/api/oauth-reference
+        Vendor(
+            "airtable",
+            "https://airtable.com/oauth2/v1/authorize",
+            "https://airtable.com/oauth2/v1/token",
+            {"access_token": "credentials.access_token", **PAIR},
+            {"credentials.auth_method": "oauth2.0"},
+            expiry=EXPIRY,
+            scopes=("data.records:read", "data.recordComments:read", "schema.bases:read"),
+            client_in="header",
+            pkce=True,
+        ),
     )
 }
 """By connector."""
