@@ -36,6 +36,8 @@ class GitLabStandIn(StandIn):
         super().__init__(**more)
         self.page = page
         self.lacks = lacks
+        self.most_offset = 50_000
+        """Where a list has keyset pages, numbered ones end here."""
         self.now = BEGIN
         self.count = 0
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=7200, scope="read_api", client_in=("body",))
@@ -154,6 +156,7 @@ class GitLabStandIn(StandIn):
             self.rows[path, f"epics/{epic['iid']}/issues"] = [{**issue, "epic_issue_id": 500 + n}]
         self.rows[path, "milestones"] = [self._object(title="Year")]
         self.rows[path, "labels"] = [self._plain(name="all", color="#aabbcc")]
+        self.rows[path, "wikis"] = [{"slug": "home", "title": "Home", "content": "What we do", "format": "markdown"}]
         self.rows[path, "members"] = [self._person(n, access_level=50) for n in range(2)]
         self.rows[path, "boards"] = [self._plain(name="Planning", lists=[])]
 
@@ -240,6 +243,8 @@ class GitLabStandIn(StandIn):
             return self.refuse(404, "404 Group Not Found")
         if kind in self.lacks:
             return self.refuse(403, "403 Forbidden")
+        if kind == "wikis":
+            return self.rows[path, kind]
         paths = [path]
         if kind == "epics" and call.param("include_descendant_groups", "true") == "true":
             paths += [name for name in self.groups if name.startswith(path + "/")]
@@ -309,11 +314,21 @@ class GitLabStandIn(StandIn):
         """Numbered pages tell their neighbours in every answer; a keyset ends with an empty page without a header."""
         size = min(self.page, int(call.param("per_page", "20")))
         if call.param("pagination") == "keyset":
-            rows = [row for row in rows if row["id"] > int(call.param("id_after", "0"))][:size]
-            answer = Answer(200, rows)
+            by_time = call.param("order_by") == "updated_at"
+            if by_time:
+                behind = call.param("cursor", "~")
+                rows = [row for row in rows if place_of(row) < behind]
+            else:
+                rows = [row for row in rows if row["id"] > int(call.param("id_after", "0"))]
+            answer = Answer(200, rows[:size])
             if rows:
-                answer.headers["Link"] = self._link(call, "next", id_after=rows[-1]["id"])
+                last_row = rows[:size][-1]
+                more = {"cursor": place_of(last_row)} if by_time else {"id_after": last_row["id"]}
+                answer.headers["Link"] = self._link(call, "next", **more)
             return answer
+        if (int(call.param("page", "1")) - 1) * size >= self.most_offset and call.path.endswith("/issues"):
+            said = "Offset pagination has a maximum allowed offset of 50000 for objects of type Issue."
+            return Answer(405, {"error": said})
         number, last = int(call.param("page", "1")), max(1, -(-len(rows) // size))
         answer = Answer(200, rows[(number - 1) * size : number * size])
         links = [self._link(call, "next", page=number + 1)] if number < last else []
@@ -321,11 +336,16 @@ class GitLabStandIn(StandIn):
         answer.headers["Link"] = ", ".join(links)
         return answer
 
-    def _link(self, call: Call, relation: str, **more: int) -> str:
+    def _link(self, call: Call, relation: str, **more: Any) -> str:
         path = call.path
         return (
             f'<{self.url}{path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, **more})}>; rel="{relation}"'
         )
+
+
+def place_of(row: Json) -> str:
+    """Where a row stands in a list by time."""
+    return f"{row['updated_at']} {row['id']:09}"
 
 
 def main() -> None:

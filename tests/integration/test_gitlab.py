@@ -15,10 +15,10 @@ from kitestring.types import Suspicion
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "gitlab.txt"
 EXPECTED = {
     "issues": 48, "issue_comments": 48, "merge_requests": 12, "merge_request_comments": 12, "wiki_pages": 8,
-    "commits": 50, "releases": 6, "milestones": 6, "projects": 2, "epics": 5, "epic_comments": 5, "epic_issues": 3,
-    "groups": 2, "group_milestones": 2, "group_labels": 2, "project_labels": 24, "group_members": 4,
-    "project_members": 6, "users": 4, "group_issue_boards": 2, "issue_boards": 2, "branches": 4, "tags": 6,
-    "deployments": 6, "pipelines": 24, "pipelines_extended": 24, "jobs": 48, "merge_request_commits": 12,
+    "commits": 50, "releases": 6, "milestones": 6, "projects": 2, "group_wiki_pages": 2, "epics": 5,
+    "epic_comments": 5, "epic_issues": 3, "groups": 2, "group_milestones": 2, "group_labels": 2, "project_labels": 24,
+    "group_members": 4, "project_members": 6, "users": 4, "group_issue_boards": 2, "issue_boards": 2, "branches": 4,
+    "tags": 6, "deployments": 6, "pipelines": 24, "pipelines_extended": 24, "jobs": 48, "merge_request_commits": 12,
 }  # fmt: skip
 
 
@@ -209,6 +209,22 @@ def test_projects_of_a_member_are_listed_by_keyset(server):
     lists = [call for call in server.calls("/api/v4/projects$") if call.status == 200]
     assert [call.param("id_after") for call in lists][:2] == ["", str(server.projects["larkspur/tools/api"]["id"])]
     assert {call.param("page") for call in lists} == {""}
+
+
+def test_a_list_of_issues_beyond_the_last_numbered_page_says_what_to_do_and_a_keyset_reads_it(server):
+    server.most_offset = 20
+    with pytest.raises(ConfigError, match="keyset_pagination"):
+        read(source("gitlab", server.config), "issues")
+    by_keyset = source("gitlab", {**server.config, "keyset_pagination": True})
+    assert len(read(by_keyset, "issues")[0]) == 48
+
+
+def test_lists_of_projects_and_groups_may_be_texts(server):
+    config = {**server.config, "groups_list": []}
+    web = source("gitlab", {**config, "projects": "larkspur/web elsewhere/site"})
+    assert {row["project"] for row in read(web, "projects")[0]} == {"larkspur/web", "elsewhere/site"}
+    tools = source("gitlab", {**config, "groups": "larkspur/tools"})
+    assert {row["project"] for row in read(tools, "projects")[0]} == {"larkspur/tools/api"}
 
 
 def test_epics_and_their_comments_are_those_of_every_subgroup_once(server, gitlab):
