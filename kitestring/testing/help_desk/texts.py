@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -21,11 +22,16 @@ class Problem:
 
 def problems() -> list[Problem]:
     """The sixty problems."""
+    return list(_problems())
+
+
+@cache
+def _problems() -> tuple[Problem, ...]:
     import yaml
 
     text = Path(__file__).with_name("problems.yaml").read_text(encoding="utf-8")
     rows = yaml.safe_load(text)
-    return [Problem(**{**row, "subjects": tuple(row["subjects"]), "steps": tuple(row["steps"])}) for row in rows]
+    return tuple(Problem(**{**row, "subjects": tuple(row["subjects"]), "steps": tuple(row["steps"])}) for row in rows)
 
 
 ORGANIZATIONS = (
