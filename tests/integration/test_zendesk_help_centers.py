@@ -143,6 +143,17 @@ def test_credentials_go_to_no_host_outside_of_zendesk(shared, subdomain, monkeyp
     assert {call.path for call in zendesk.requests[seen:]} == {"/api/v2/brands.json"}
 
 
+@pytest.mark.parametrize("subdomain", ["evil/x", "user@evil.example", "evil?.zendesk.com", "evil#", "", "http://acme"])
+def test_a_configured_subdomain_that_leads_to_another_host_is_refused(subdomain):
+    with pytest.raises(ConfigError, match="subdomain"):
+        source("zendesk_support", {"subdomain": subdomain, "credentials": BASIC})
+
+
+@pytest.mark.parametrize("subdomain", ["acme", "acme-2.zendesk.com", "https://acme.zendesk.com/agent/home", "acme/"])
+def test_a_subdomain_may_be_written_as_before(subdomain):
+    source("zendesk_support", {"subdomain": subdomain, "credentials": BASIC}).close()
+
+
 def test_credentials_that_may_not_list_brands_read_their_own_help_center(caplog):
     caplog.set_level(logging.WARNING)
     with ZendeskStandIn(tickets=3, forbidden=["/brands"]) as zendesk:
@@ -161,7 +172,9 @@ def test_a_brand_whose_host_is_gone_does_not_keep_the_others_from_being_read(zen
     for partition in support.partitions([stream], states):
         for item in support.read(partition, states):
             rows.append(item)
-    assert any("foxglove" in getattr(item, "reason", "") for item in rows)
+    (doubt,) = [item.reason for item in rows if hasattr(item, "reason")]
+    assert "foxglove" in doubt
+    assert "no help center at the host of this brand" in doubt
 
 
 @pytest.mark.parametrize(
