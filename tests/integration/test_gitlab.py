@@ -276,6 +276,34 @@ def test_child_pipelines_are_read_and_a_job_that_ran_again_is_found(server, gitl
     assert len(server.calls("/jobs")) - seen <= 5
 
 
+LATER = ("issues", "issue_comments", "merge_requests", "commits", "pipelines", "jobs", "merge_request_commits")
+
+
+@pytest.mark.slow
+def test_the_whole_history_of_a_project_added_later_arrives_and_nothing_else_again(server):
+    named = {**server.config, "groups_list": [], "commits_lookback_days": 0}
+    before = source("gitlab", {**named, "projects_list": ["larkspur/web"]})
+    states = {name: read(before, name)[1] for name in LATER}
+    server.now -= 400 * DAY
+    server.add_project("elsewhere/old", 30)
+    server.now += 800 * DAY
+    later = source("gitlab", {**named, "projects_list": ["larkspur/web", "elsewhere/old"]})
+    alone = source("gitlab", {**named, "projects_list": ["elsewhere/old"]})
+    for name in LATER:
+        rows, _ = read(later, name, states[name])
+        assert sum(row["project"] == "elsewhere/old" for row in rows) == len(read(alone, name)[0]) > 0, name
+        assert sum(row["project"] == "larkspur/web" for row in rows) <= 4, name
+
+
+def test_epics_of_a_group_added_later_arrive_with_their_comments(server):
+    before = source("gitlab", {**server.config, "groups_list": ["larkspur/tools"]})
+    states = {name: read(before, name)[1] for name in ("epics", "epic_comments")}
+    later = source("gitlab", server.config)
+    assert sum(row["group"] == "larkspur" for row in read(later, "epics", states["epics"])[0]) == 2
+    rows, _ = read(later, "epic_comments", states["epic_comments"])
+    assert sum(row["group"] == "larkspur" for row in rows) == 2
+
+
 def test_the_end_of_a_token_is_told(gitlab):
     assert [(end.name, f"{end.at:%Y-%m-%d}") for end in gitlab.credential_ends()] == [
         ("The access token", "2027-03-01")
