@@ -99,6 +99,20 @@ def test_a_late_reply_to_a_message_of_weeks_ago_arrives_and_no_other_thread_is_a
     assert replies_calls(server, seen) == []
 
 
+def test_a_configuration_of_airbytes_with_its_lookback_of_zero_days_gets_every_reply(server):
+    config = {
+        **server.config, "start_date": "2024-01-01T00:00:00Z", "lookback_window": 0, "join_channels": True,
+        "channel_filter": [], "credentials": {"option_title": "API Token Credentials", "api_token": TOKEN},
+    }  # fmt: skip
+    slack = source("slack", config)
+    _, state = read(slack, "threads")
+    for number in range(3):
+        last = server.messages["C1"][-1 - number]
+        server.reply(last, f"One more word {number}")
+        rows, state = read(slack, "threads", state)
+        assert f"One more word {number}" in {row["text"] for row in rows}
+
+
 def test_each_channel_goes_on_from_its_own_last_reply(server, slack):
     _, state = read(slack, "threads")
     for _ in range(6):
@@ -403,8 +417,9 @@ def test_private_channels_are_read_only_where_asked_for(server):
     assert [row["name"] for row in read(slack, "channels")[0]] == ["general"]
 
 
-def test_limits_cost_time_but_no_record():
+def test_limits_and_faults_cost_time_but_no_record():
     with SlackStandIn(page=4, faults=Faults(seed=5, rate_limit=0.2, retry_after_s=0)) as server:
+        server.faults.next("server_error", on="conversations.history")
         slack = source("slack", server.config)
         assert len(read(slack, "channel_messages")[0]) == 40
         assert 429 in {call.status for call in server.requests}
