@@ -241,6 +241,14 @@ def test_the_custom_objects_that_are_named_are_streams(server):
     assert "2" in {row["id"] for row in read(hubspot, "p_vehicles", state)[0] if row.get("_ab_cdc_deleted_at")}
 
 
+def test_options_that_are_null_are_as_if_they_were_not_there(server):
+    empty = source("hubspot", {**server.config, "custom_objects": None, "associations": None, "deletions": None})
+    assert {stream.name for stream in empty.discover()} == set(EXPECTED)
+    server.delete("companies", 3)
+    assert {row["id"] for row in read(empty, "companies")[0] if row["archived"]} == {"3"}
+    assert "associations" in read(empty, "line_items")[0][0]
+
+
 def test_a_configuration_of_airbytes_works_as_it_is(server):
     config = {**server.config, "enable_experimental_streams": True, "num_worker": 3}
     assert len(read(source("hubspot", config), "companies")[0]) == 40
