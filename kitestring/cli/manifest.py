@@ -1,4 +1,4 @@
-"""`kitestring manifest new | validate | test | format | resolve`: write low-code manifests and see what they do."""
+"""`kitestring manifest new | validate | doctor | test | …`: write low-code manifests and see what they do."""
 
 from __future__ import annotations
 
@@ -96,6 +96,43 @@ def validate(
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
     raise typer.Exit(REFUSED if wrong else 0)
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(help="Manifests, or names of connectors that are one.")],
+    all_: Annotated[bool, typer.Option("--all", help="Also what a manifest accepts, with its reason.")] = False,
+    as_json: AS_JSON = False,
+) -> None:
+    """Find what would lose records or credentials although every request succeeds. Nothing is sent.
+
+    Counted pages that drift, ends that are not marked, tokens that nothing renews, cursors that miss what comes late.
+    What is right for an API is accepted in the manifest, with the reason (metadata.doctor). Exit code 1 for findings.
+
+    \b
+    kitestring manifest doctor connectors/things.yaml
+    kitestring manifest doctor github gitlab --all
+    """
+    from dataclasses import asdict
+
+    from kitestring.cli.ending import FAILED
+    from kitestring.declarative.builder import examine
+    from kitestring.declarative.manifest import load
+
+    answers, wrong = [], False
+    for name in files:
+        found = [one for one in examine(load(path_of(ctx, name))) if all_ or not one.accepted]
+        wrong = wrong or any(not one.accepted for one in found)
+        answers.append({"file": str(name), "findings": [asdict(one) for one in found]})
+        for one in () if as_json else found:
+            typer.echo(f"{name}: {one.stream + ': ' if one.stream else ''}{one.message} [{one.rule}]")
+            typer.echo(f"    {'accepted: ' + one.accepted if one.accepted else one.fix}")
+        if not found and not as_json:
+            typer.echo(f"{name}: nothing found")
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    raise typer.Exit(FAILED if wrong else 0)
 
 
 @app.command("test")

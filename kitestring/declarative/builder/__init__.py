@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kitestring.declarative.builder.doctor import Finding, examine
     from kitestring.declarative.builder.inference import infer_schema
     from kitestring.declarative.builder.layout import formatted
     from kitestring.declarative.builder.reading import Reading, read
@@ -14,15 +15,28 @@ if TYPE_CHECKING:
 
 PLACES = {
     "Defect": "validation",
+    "Finding": "doctor",
     "Reading": "reading",
     "draft": "starter",
+    "examine": "doctor",
     "formatted": "layout",
     "infer_schema": "inference",
     "read": "reading",
     "resolved": "resolution",
     "validate": "validation",
 }
-__all__ = ["Defect", "Reading", "draft", "formatted", "infer_schema", "read", "resolved", "validate"]
+__all__ = [
+    "Defect",
+    "Finding",
+    "Reading",
+    "draft",
+    "examine",
+    "formatted",
+    "infer_schema",
+    "read",
+    "resolved",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,304 @@
+"""Finds in a manifest what loses data or credentials although every request succeeds: rules learned from real APIs.
+
+A finding that is right for an API is accepted in the manifest itself, with the reason:
+
+    metadata:
+      doctor:
+        - {rule: unmarked-end, streams: [contacts], reason: the API leaves `paging` out on the last page}
+
+Without `streams` it holds for all of them. An acceptance that fits no finding is a finding.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kitestring.declarative.connection import Connection
+from kitestring.declarative.keyword import Node, Setting
+from kitestring.declarative.paginator import Headers
+from kitestring.declarative.template import Templates
+from kitestring.errors import KitestringError
+
+Json = Mapping[str, Any]
+FULL_PAGE = 100
+DESCENDING = re.compile(r"desc|reverse|newest|[\"=\s]-\w*(updated|modified|created)", re.I)
+ASCENDING = re.compile(r"\basc(ending)?\b|[\"=\s](updated|modified)\w*\s*asc", re.I)
+CREATION = re.compile(r"(^|_)(created|committed|authored|submitted|started|occurred|posted|date|time|ts)(_|$)|At$")
+CHANGE = re.compile(r"updat|modif|edit|chang|last", re.I)
+SECRET = re.compile(r"(secret|token|password|api_key|private_key)$")
+NO_SECRET = re.compile(r"expir|endpoint|url|name|type", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found. `accepted` is the manifest's own reason why it is right."""
+
+    rule: str
+    stream: str
+    message: str
+    fix: str
+    accepted: str = ""
+
+
+def examine(manifest: Json) -> list[Finding]:
+    """The findings of a resolved manifest, by stream; `stream` is empty for what concerns all of it."""
+    found = [*_of_credentials(manifest)]
+    seen: set[tuple[str, str]] = set()
+    for stream in _streams(manifest.get("streams") or ()):
+        for rule in (_unmarked_end, _drifting_pages, _late_records, _one_cursor, _no_key):
+            for finding in rule(stream):
+                if (finding.rule, finding.stream) not in seen:
+                    seen.add((finding.rule, finding.stream))
+                    found.append(finding)
+    return _accepted(found, manifest)
+
+
+def _accepted(found: list[Finding], manifest: Json) -> list[Finding]:
+    out, unused = list(found), []
+    for entry in (manifest.get("metadata") or {}).get("doctor") or ():
+        rule, names = str(entry["rule"]), entry.get("streams")
+        fits = [n for n, one in enumerate(out) if one.rule == rule and (names is None or one.stream in names)]
+        missing = set(names or ()) - {out[n].stream for n in fits}
+        for n in fits:
+            out[n] = replace(out[n], accepted=str(entry["reason"]))
+        if not fits or missing:
+            where = f" of {', '.join(sorted(missing))}" if missing else ""
+            message = f"metadata.doctor accepts {rule}{where}, and there is no such finding"
+            unused.append(Finding("unused-acceptance", "", message, "Take it out."))
+    return out + unused
+
+
+def _streams(streams: Any) -> Iterator[Json]:
+    """The streams of a manifest, those of partitions and lookups included."""
+    for stream in streams:
+        if not isinstance(stream, Mapping):
+            continue
+        for inner in ("full_refresh_stream", "incremental_stream"):
+            if isinstance(stream.get(inner), Mapping):
+                yield from _streams([stream[inner]])
+        if isinstance(stream.get("retriever"), Mapping):
+            yield stream
+            yield from _streams(_nested(stream["retriever"].get("partition_router")))
+        yield from _streams([lookup.get("stream") for lookup in stream.get("lookups") or ()])
+
+
+def _nested(router: Any) -> Iterator[Any]:
+    for one in router if isinstance(router, list) else [router]:
+        if isinstance(one, Mapping):
+            yield from (parent.get("stream") for parent in one.get("parent_stream_configs") or ())
+            for inner in (*(one.get("partition_routers") or ()), one.get("underlying_partition_router")):
+                yield from _nested(inner)
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def _unmarked_end(stream: Json) -> Iterator[Finding]:
+    """A full page without the mark of the next one must not count as the last page."""
+    retriever = stream["retriever"]
+    strategy = (retriever.get("paginator") or {}).get("pagination_strategy") or {}
+    if strategy.get("type") != "CursorPagination" or "headers" in str(strategy.get("cursor_value")):
+        return
+    size = strategy.get("page_size")
+    count = size if isinstance(size, int) else FULL_PAGE
+    path = ((retriever.get("record_selector") or {}).get("extractor") or {}).get("field_path") or []
+    record = {"id": "1", "updated_at": "2026-01-01T00:00:00Z"}
+    body: Any = [record] * count
+    for name in reversed([part for part in path if part != "*"]):
+        body = {str(name): body}
+    context = {
+        "response": body,
+        "headers": Headers({}),
+        "last_page_size": count,
+        "last_record": record,
+    }
+    if "last_record" in str(strategy.get("cursor_value")) and not strategy.get("stop_condition"):
+        return
+    try:
+        stops = bool(strategy.get("stop_condition")) and _condition(strategy["stop_condition"], context)
+        goes_on = bool(_value(strategy.get("cursor_value"), context))
+    except KitestringError:
+        return  # it fails: the stream does not end green
+    if (stops or not goes_on) and not _refused(retriever.get("requester") or {}, context):
+        yield Finding(
+            "unmarked-end",
+            str(stream.get("name")),
+            f"a page with {count} records that says nothing of a next one ends the stream",
+            "Let the error handler FAIL where the mark is missing and the page is full, or accept it with the reason.",
+        )
+
+
+def _refused(requester: Json, context: Mapping[str, Any]) -> bool:
+    """Whether the error handler fails such an answer."""
+    handler = requester.get("error_handler") or {}
+    for one in handler.get("error_handlers") or [handler]:
+        for response_filter in one.get("response_filters") or ():
+            if response_filter.get("action") == "FAIL" and response_filter.get("predicate"):
+                try:
+                    if _condition(response_filter["predicate"], context):
+                        return True
+                except KitestringError:
+                    continue
+    return False
+
+
+def _drifting_pages(stream: Json) -> Iterator[Finding]:
+    """Pages that are counted, in an order in which a change moves a record to the end."""
+    retriever, cursor = stream["retriever"], stream.get("incremental_sync")
+    if not isinstance(cursor, Mapping) or not CHANGE.search(str(cursor.get("cursor_field"))):
+        return
+    strategy = (retriever.get("paginator") or {}).get("pagination_strategy") or {}
+    counted = strategy.get("type") in ("PageIncrement", "OffsetIncrement") or "link" in str(
+        strategy.get("cursor_value")
+    )
+    requester = retriever.get("requester") or {}
+    asked = json.dumps(
+        {key: requester.get(key) for key in requester if key.startswith("request_") or key == "path"}, default=str
+    )
+    if not counted or DESCENDING.search(asked) or cursor.get("is_data_feed"):
+        return
+    filtered = bool(cursor.get("start_time_option")) or "stream_interval" in asked or "stream_slice" in asked
+    if ASCENDING.search(asked) or filtered:
+        yield Finding(
+            "drifting-pages",
+            str(stream.get("name")),
+            f"pages are counted and not ordered by {cursor.get('cursor_field')}, newest first: what changes while they "
+            "are read moves, and the record behind it is skipped for good",
+            "Ask for the newest change first, or page by a cursor that the API gives.",
+        )
+
+
+# -- cursors -----------------------------------------------------------------------------------------------------------
+
+
+def _late_records(stream: Json) -> Iterator[Finding]:
+    """A cursor on the time of creation, without a look back: what is written or changed later is never read."""
+    cursor = stream.get("incremental_sync")
+    if not isinstance(cursor, Mapping) or cursor.get("type") != "DatetimeBasedCursor":
+        return
+    name = str(cursor.get("cursor_field"))
+    back = str(cursor.get("lookback_window") or "")
+    if CHANGE.search(name) or not CREATION.search(name) or (back and not re.fullmatch(r"P(T?0\w)?", back)):
+        return
+    yield Finding(
+        "late-records",
+        str(stream.get("name")),
+        f"{name} is when a record was made, and there is no lookback_window: what appears later with an older time, or "
+        "changes, is not read",
+        "Add a lookback_window, or accept it where records appear in order and never change.",
+    )
+
+
+def _one_cursor(stream: Json) -> Iterator[Finding]:
+    """One cursor for all partitions of a parent that has none: a new partition cannot be told."""
+    cursor, router = stream.get("incremental_sync"), stream["retriever"].get("partition_router")
+    if not isinstance(cursor, Mapping) or not cursor.get("global_substream_cursor"):
+        return
+    parents = [parent for parent in _nested(router) if isinstance(parent, Mapping)]
+    if not parents or any(not (parent.get("retriever") or {}).get("partition_router") for parent in parents):
+        yield Finding(
+            "one-cursor",
+            str(stream.get("name")),
+            "all partitions share one cursor: one that is added later is read from there on, without its history",
+            "Leave global_substream_cursor out, or accept it where no record is older than its partition.",
+        )
+
+
+def _no_key(stream: Json) -> Iterator[Finding]:
+    if not stream.get("primary_key") and stream.get("incremental_sync"):
+        yield Finding(
+            "no-key",
+            str(stream.get("name")),
+            "has a cursor and no primary key: what is read twice cannot be recognised",
+            "Name the fields that identify a record.",
+        )
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------
+
+
+def _of_credentials(manifest: Json) -> Iterator[Finding]:
+    names = dict(_authenticators(manifest, ""))
+    for name, authenticator in names.items():
+        kind = authenticator.get("type")
+        if "oauth" in name.lower() and kind in ("BearerAuthenticator", "ApiKeyAuthenticator"):
+            yield Finding(
+                "token-without-refresh",
+                "",
+                f"{name} is used until it ends, and nothing renews it",
+                "Use an OAuthAuthenticator with refresh_token_updater, or accept it where such tokens never end.",
+            )
+        grant = str(authenticator.get("grant_type") or "refresh_token")
+        if kind == "OAuthAuthenticator" and grant == "refresh_token" and "refresh_token_updater" not in authenticator:
+            yield Finding(
+                "refresh-not-kept",
+                "",
+                f"{name or 'the authenticator'} drops the refresh token that comes with a new access token",
+                "Add refresh_token_updater, or accept it where the vendor's refresh token stays the same.",
+            )
+    form = (manifest.get("spec") or {}).get("connection_specification") or {}
+    options = dict(_options(form))
+    authenticators = json.dumps(list(names.values()), default=str)
+    if "refresh_token" in options and "OAuthAuthenticator" not in authenticators:
+        yield Finding(
+            "token-without-refresh",
+            "",
+            "the form asks for a refresh_token, and no authenticator uses it",
+            "Use an OAuthAuthenticator.",
+        )
+    for option, described in options.items():
+        if SECRET.search(option) and not NO_SECRET.search(option) and not described.get("airbyte_secret"):
+            yield Finding("open-secret", "", f"the option {option} is not marked as a secret", "Add airbyte_secret.")
+
+
+def _authenticators(node: Any, name: str) -> Iterator[tuple[str, Json]]:
+    """Every authenticator that stands anywhere, by the name of its choice."""
+    if isinstance(node, Mapping):
+        kind = str(node.get("type", ""))
+        if kind == "SelectiveAuthenticator":
+            for choice, inner in (node.get("authenticators") or {}).items():
+                yield from _authenticators(inner, str(choice))
+            return
+        if kind.endswith("Authenticator"):
+            yield name, node
+        for inner in node.values():
+            yield from _authenticators(inner, name)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _authenticators(inner, name)
+
+
+def _options(form: Any) -> Iterator[tuple[str, Json]]:
+    """Every option of a form with its description, nested ones too."""
+    if not isinstance(form, Mapping):
+        return
+    for name, described in (form.get("properties") or {}).items():
+        if isinstance(described, Mapping):
+            if described.get("type") in (None, "string", ["string"], ["string", "null"]) and "const" not in described:
+                yield name, described
+            yield from _options(described)
+    for word in ("oneOf", "anyOf", "allOf"):
+        for branch in form.get(word) or ():
+            yield from _options(branch)
+
+
+# -- templates ---------------------------------------------------------------------------------------------------------
+
+
+def _node() -> Node:
+    config: dict[str, Any] = {"credentials": {}}
+    return Node({"type": "doctor"}, "", Setting(config, Templates(config), Connection(), None))
+
+
+def _value(text: Any, context: Mapping[str, Any]) -> Any:
+    template: Callable[[Any], Any] = _node().template(text)
+    return template(context)
+
+
+def _condition(text: Any, context: Mapping[str, Any]) -> bool:
+    condition: Callable[[Any], bool] = _node().condition(text)
+    return condition(context)
