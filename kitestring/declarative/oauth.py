@@ -18,6 +18,9 @@ from kitestring.declarative.option import RequestOption
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Raise, Retries, UnreadableError, Verdict
 
+RENEWED = frozenset({"refresh_token", "access_token_value", "token_expiry_date"})
+"""What a renewal changes. A template of it is rendered once, earlier or later, so that it tells no credential from
+another where the configuration holds what is good now."""
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -113,7 +116,7 @@ class OAuthAuthenticator(Renewed):
             return None
         return (
             self._connection.base_url,
-            {key: self._value(key) for key in self._text},
+            {key: self._value(key) for key in self._text if not (self._single_use and key in RENEWED)},
             self._refresh_token() if self._value("grant_type") == "refresh_token" else None,
             self._scopes,
             {key: template({}) for key, template in self._body.items()},

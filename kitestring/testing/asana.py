@@ -101,6 +101,7 @@ class AsanaStandIn(StandIn):
             self.stories[task] = [self._story(task, 0, begin + n * 60)]
             self.files[task] = [self._file(f"a-{task}", task, begin + n * 60)]
         self.add_subtask(f"{gid}-0", f"{gid}-below", at=begin)
+        self.add_subtask(f"{gid}-below", f"{gid}-deep", at=begin)
 
     def add_subtask(self, parent: str, gid: str, at: int | None = None) -> Json:
         """A task below another one. It is in no project, and its changes are none of its parent."""

@@ -3,7 +3,7 @@
 Facts, read 2026-11: support.atlassian.com "Manage API tokens for your Atlassian account" and "… for service accounts"
 (tokens with scopes work at the gateway only, the others at the site only), "Create OAuth 2.0 credential for service
 accounts" (client credentials, 60 minutes), developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens (a
-refresh token ends when it is used).
+refresh token ends when it is used, ten minutes later: one whose answer was lost is good once more).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AtlassianStandIn(StandIn):
         super().__init__(**more)
         self.strangers = strangers
         self.lifetime = lifetime
-        self.refresh_token = FIRST_REFRESH
+        self.refresh_token = self.refresh_token_before = FIRST_REFRESH
         self.left: dict[str, int] = {}
         """Access tokens from the token endpoint, and the calls they are good for."""
         self._numbers = itertools.count(1)
@@ -90,9 +90,10 @@ class AtlassianStandIn(StandIn):
         access = f"access-{next(self._numbers)}"
         answer: Json = {"access_token": access, "expires_in": 3600, "token_type": "Bearer"}
         if form.get("grant_type") == "refresh_token":
-            if form.get("refresh_token") != self.refresh_token:
+            if form.get("refresh_token") not in (self.refresh_token, self.refresh_token_before):
                 said = "Unknown or invalid refresh token."
                 return Answer(403, {"error": "invalid_grant", "error_description": said})
+            self.refresh_token_before = form["refresh_token"]
             self.refresh_token = answer["refresh_token"] = f"refresh-{access}"
         elif form.get("grant_type") != "client_credentials":
             return Answer(400, {"error": "unsupported_grant_type"})

@@ -83,6 +83,7 @@ class HubSpotStandIn(StandIn):
             "form-1": [self._submission(n) for n in range(120)],
             "form-2": [self._submission(200)],
         }
+        self.events = 1100
         self.emails = [
             self._stamped(str(n), name=f"Letter {n}", subject=f"News {n}", updatedAt=iso_ms(BEGIN + n * 1000),
                           content={"widgets": {"body": {"html": f"<p>{texts[n % 60].cause}</p>"}}})
@@ -279,6 +280,24 @@ class HubSpotStandIn(StandIn):
         rows = [row for row in self.emails
                 if row["archived"] == archived and row["updatedAt"] >= call.param("updatedAfter")]  # fmt: skip
         return {**self._page(call, rows), "total": len(rows)}
+
+    @route("GET", "/email/public/v1/events")
+    def event_list(self, call: Call) -> Any:
+        rows = [{"id": f"event-{n}", "created": (BEGIN + n * 600) * 1000, "type": "OPEN", "portalId": 1,
+                 "recipient": f"c{n % 30}@northwind.example"} for n in range(self.events)]  # fmt: skip
+        return self._log(call, "events", "created", rows)
+
+    @route("GET", "/email/public/v1/subscriptions/timeline")
+    def timeline(self, call: Call) -> Any:
+        rows = [{"timestamp": (BEGIN + n * 600) * 1000, "portalId": 1, "recipient": f"c{n % 30}@northwind.example",
+                 "changes": [{"change": "SUBSCRIBED", "subscriptionId": n}]} for n in range(40)]  # fmt: skip
+        return self._log(call, "timeline", "timestamp", rows)
+
+    def _log(self, call: Call, field: str, time: str, rows: list[Json]) -> Json:
+        """Events since a moment, the latest first."""
+        size, begin = int(call.param("limit", "10")), int(call.param("offset", "0"))
+        rows = [row for row in reversed(rows) if row[time] >= int(call.param("startTimestamp"))]
+        return {field: rows[begin : begin + size], "hasMore": begin + size < len(rows), "offset": str(begin + size)}
 
     @route("GET", "/marketing/campaigns/2026-03")
     def campaign_list(self, call: Call) -> Any:

@@ -105,6 +105,9 @@ class ShopifyStandIn(StandIn):
         return {
             **plain, **streams, **of_orders, **metafields, "metafield_shops": 60, "shop": 1, "shop_policies": 2,
             "inventory_levels": sum(len(row["inventoryLevels"]) for row in self.rows["inventoryItems"]),
+            "product_media": sum(len(row["media"]) for row in self.rows["products"]),
+            "collection_products": sum(len(row["products"]) for row in self.rows["collections"]),
+            "customer_addresses": sum(len(row["addressesV2"]) for row in self.rows["customers"]),
             "discount_codes": sum(len(row["discount"].get("codes", ())) for row in self.rows["discountNodes"]),
             "metaobjects": sum(map(len, self.metaobjects.values())),
         }  # fmt: skip
@@ -215,6 +218,8 @@ class ShopifyStandIn(StandIn):
         match kind:
             case "products" | "collections":
                 row |= {"description": problem.cause, "descriptionHtml": f"<p>{problem.cause}</p>"}
+                row["media"] = [self._row("MediaImage", n * 100 + i, alt=problem.title) for i in range(n % 2)]
+                row["products"] = [self._row("Product", i) for i in range(1, 115 if n == 1 else 1 + n % 3)]
             case "productVariants":
                 product = (n - 1) % 130 + 1
                 row |= {"sku": f"LK-{n:05}", "price": f"{n}.50", "displayName": f"{problem.title} - Size {n}",
@@ -223,6 +228,7 @@ class ShopifyStandIn(StandIn):
                 row |= {"body": f"<p>{problem.cause}</p>", "isPublished": True}
             case "customers":
                 row |= {"displayName": FIRST_NAMES[n % 30], "note": "Prefers mail.", "numberOfOrders": "2"}
+                row["addressesV2"] = [self._row("MailingAddress", n, city="Bremen")] if n % 3 else []
             case "orders":
                 row |= {
                     "name": f"#{n}", "note": "Please wrap it.", "confirmed": True,
@@ -260,9 +266,9 @@ class ShopifyStandIn(StandIn):
             for i in range(count)
         ]  # fmt: skip
 
-    def _row(self, kind: str, n: int) -> Json:
+    def _row(self, kind: str, n: int, **fields: Any) -> Json:
         return {"__typename": kind, "__interfaces": ["HasMetafields"], "id": f"gid://shopify/{kind}/{n}",
-                "createdAt": iso(BEGIN), "updatedAt": iso(BEGIN + n % 1000 * 3000)}  # fmt: skip
+                "createdAt": iso(BEGIN), "updatedAt": iso(BEGIN + n % 1000 * 3000), **fields}  # fmt: skip
 
     def _event(self, subject: str, key: str, action: str) -> Json:
         return {"__typename": "BasicEvent", "id": f"gid://shopify/BasicEvent/{len(self.events) + 1}", "action": action,

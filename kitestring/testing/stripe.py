@@ -41,7 +41,8 @@ INSIDE = {"invoices": "lines", "subscriptions": "items", "transfers": "reversals
 
 
 class StripeStandIn(StandIn):
-    """Stripe on 127.0.0.1. `forbidden` names lists that the key may not read."""
+    """Stripe on 127.0.0.1. `forbidden` names lists that the key may not read; `plain` is an account without Connect and
+    Issuing."""
 
     name: ClassVar[str] = "Stripe stand-in"
 
@@ -49,12 +50,13 @@ class StripeStandIn(StandIn):
         self,
         *,
         forbidden: tuple[str, ...] = (),
+        plain: bool = False,
         port: int = 0,
         faults: Faults | None = None,
         limits: tuple[Limit, ...] = (),
     ) -> None:
         super().__init__(port=port, faults=faults, limits=limits)
-        self.forbidden = forbidden
+        self.forbidden, self.plain = forbidden, plain
         # Events end, so that this shop lives now.
         self.begin = int(time.time()) - 14 * DAY
         self.now = self.begin + 13 * DAY
@@ -125,6 +127,12 @@ class StripeStandIn(StandIn):
             return self.refuse(401, "Invalid API Key provided.")
         if any(piece in call.path for piece in self.forbidden):
             return self.refuse(403, "The provided key does not have the required permissions.")
+        if self.plain and "/issuing/" in call.path:
+            return self.refuse(
+                400, "Your account is not set up to use Issuing. Please visit the dashboard to get started."
+            )
+        if self.plain and call.path.endswith(("/accounts", "/application_fees")):
+            return self.refuse(403, "Only Stripe Connect platforms can work with other accounts.")
         return None
 
     def refuse(self, status: int, message: str) -> Answer:

@@ -18,6 +18,7 @@ EXPECTED = {
     "goals": 3, "forms": 2, "form_submissions": 121, "marketing_emails": 130, "campaigns": 1, "contact_lists": 123,
     "engagements_communications": 6, "engagements_postal_mail": 2, "feedback_submissions": 9,
     "conversation_threads": 230, "conversation_messages": 231,
+    "email_events": 1100, "subscription_changes": 40,
 }  # fmt: skip
 
 
@@ -239,6 +240,22 @@ def test_the_custom_objects_that_are_named_are_streams(server):
     assert rows[0]["associations"]["contacts"] == ["1"]
     server.delete("p_vehicles", 2)
     assert "2" in {row["id"] for row in read(hubspot, "p_vehicles", state)[0] if row.get("_ab_cdc_deleted_at")}
+
+
+def test_events_of_e_mails_are_read_from_the_last_day_on(server, hubspot):
+    _, state = read(hubspot, "email_events")
+    server.events += 3
+    rows, _ = read(hubspot, "email_events", state)
+    assert {"event-1100", "event-1101", "event-1102"} <= {row["id"] for row in rows}
+    assert len(rows) < 160
+
+
+def test_options_that_are_null_are_as_if_they_were_not_there(server):
+    empty = source("hubspot", {**server.config, "custom_objects": None, "associations": None, "deletions": None})
+    assert {stream.name for stream in empty.discover()} == set(EXPECTED)
+    server.delete("companies", 3)
+    assert {row["id"] for row in read(empty, "companies")[0] if row["archived"]} == {"3"}
+    assert "associations" in read(empty, "line_items")[0][0]
 
 
 def test_a_configuration_of_airbytes_works_as_it_is(server):

@@ -196,6 +196,17 @@ def test_a_missing_right_is_an_error_with_the_way_out():
         read(source("stripe", server.config), "disputes")
 
 
+def test_an_account_without_connect_and_issuing_has_none_of_it_and_no_error():
+    with StripeStandIn(plain=True) as server:
+        stripe = source("stripe", server.config)
+        assert [read(stripe, name)[0] for name in ("accounts", "application_fees", "cards", "authorizations")] == [
+            []
+        ] * 4
+        server.forbidden = ("accounts",)
+        with pytest.raises(ConfigError, match="deselect the stream"):
+            read(stripe, "accounts")
+
+
 def test_without_an_account_none_is_named(server):
     config = {key: value for key, value in server.config.items() if key != "account_id"}
     source("stripe", config).check()

@@ -225,3 +225,33 @@ def test_a_kept_file_that_is_broken_is_an_error_that_names_it(api: Api, tmp_path
     with pytest.raises(ConfigError, match=f"{file.name} cannot be read"):
         read_once(api.url, tmp_path)
     assert vendor.refreshes == ["r0"]
+
+
+def test_parents_and_children_share_a_pair_that_a_template_of_the_manifest_names(api: Api, open_source: Open) -> None:
+    """A template that names the refresh token is rendered at other times for each stream."""
+    vendor = Vendor(api)
+    used: set[str] = set()
+
+    def things(call: Any) -> Any:
+        if call.headers["authorization"] in used:
+            return 401, {}
+        used.add(call.headers["authorization"])
+        return vendor.things(call)
+
+    for path in ("/owners", "/owners/1/things"):
+        api.answers[path] = things
+    requester = signed(api.url, refresh_token="{{ config['credentials']['refresh_token'] }}")
+    owners = stream(name="owners", url=api.url, path="/owners", requester=requester)
+    parent = {"type": "ParentStreamConfig", "stream": owners, "parent_key": "id", "partition_field": "owner"}
+    router = {"type": "SubstreamPartitionRouter", "parent_stream_configs": [parent]}
+    child = stream(
+        url=api.url,
+        path="/owners/{{ stream_partition.owner }}/things",
+        requester=requester,
+        retriever={"partition_router": router},
+    )
+    source = open_source(child, config=credentials())
+    for _ in range(4):
+        assert len(sync(source).records) == 1
+    assert vendor.spent == 0
+    assert len(vendor.refreshes) == 8
