@@ -5,7 +5,7 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.notion import NotionStandIn, rich
 from kitestring.testing.stand_in import Faults
@@ -265,6 +265,20 @@ def test_a_page_that_vanishes_meanwhile_is_left_out(server, notion):
     del server.children["page-2"]
     rows, _ = read(notion, "blocks")
     assert {row["page_id"] for row in rows} == set(server.pages) - {"page-2"}
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"), [("next_cursor", "names no cursor"), ("has_more", "sent a list without has_more")]
+)
+def test_a_page_that_lost_its_mark_ends_the_stream_instead_of_being_the_last(lost, message):
+    class Forgetful(NotionStandIn):
+        def _listed(self, rows, cursor, size):
+            page = super()._listed(rows, cursor, size)
+            page.pop(lost)
+            return page
+
+    with Forgetful(page=10) as server, pytest.raises(KitestringError, match=message):
+        read(source("notion", server.config), "pages")
 
 
 def test_limits_cost_time_but_no_record():

@@ -6,7 +6,7 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.slack import TOKEN, SlackStandIn
 from kitestring.testing.stand_in import Faults
@@ -415,6 +415,22 @@ def test_private_channels_are_read_only_where_asked_for(server):
         "slack", {**server.config, "include_private_channels": False, "channel_filter": ["general", "secret"]}
     )
     assert [row["name"] for row in read(slack, "channels")[0]] == ["general"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"), [("response_metadata", "names no cursor"), ("all", "sent a full page without has_more")]
+)
+def test_a_page_that_lost_its_mark_ends_the_stream_instead_of_being_the_last(lost, message):
+    class Forgetful(SlackStandIn):
+        def _listed(self, call, key, rows):
+            page = super()._listed(call, key, rows)
+            page.pop("response_metadata")
+            if lost == "all":
+                page.pop("has_more")
+            return page
+
+    with Forgetful(messages=1_000, page=200) as server, pytest.raises(KitestringError, match=message):
+        read(source("slack", {**server.config, "channel_filter": ["general"]}), "channel_messages")
 
 
 def test_limits_and_faults_cost_time_but_no_record():
