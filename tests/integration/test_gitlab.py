@@ -151,6 +151,15 @@ def test_an_access_token_of_oauth_that_nothing_can_renew_is_used_as_it_is(server
         source("gitlab", config).check()
 
 
+def test_credentials_that_name_no_kind_are_what_they_look_like(server):
+    config = {**server.oauth_config, "start_date": "2020-01-01T00:00:00.000Z"}
+    del config["credentials"]["auth_type"]
+    assert len(read(source("gitlab", config), "issues")[0]) == 48
+    assert len(server.tokens.refreshes) == 1
+    token = {"access_token": server.config["credentials"]["access_token"]}
+    assert len(read(source("gitlab", {**config, "credentials": token}), "issues")[0]) == 48
+
+
 def test_tokens_are_renewed_at_the_server_that_is_configured(server):
     config = {**server.oauth_config, "api_url": server.url, "base_url": ""}
     source("gitlab", config).check()
