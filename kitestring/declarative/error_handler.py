@@ -88,14 +88,20 @@ class HttpResponseFilter:
 
 
 def seen(response: Response) -> dict[str, Any]:
-    """What a template of a filter sees; a page that is no JSON is an empty object."""
+    """What a template of a filter sees, made once for all filters; a page that is no JSON is an empty object."""
+    context: dict[str, Any] | None = getattr(response, "seen", None)
+    if context is not None:
+        return context
     try:
         page = json_codec.loads(response.body)
     except json_codec.JsonError:
         page = {}
     parts = urlsplit(response.url)
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return {"response": page, "headers": response.headers, "request_url": address}
+    context = {"response": page, "headers": response.headers, "request_url": address}
+    if hasattr(response, "seen"):
+        response.seen = context
+    return context
 
 
 _ERROR_KEYS = (

@@ -99,7 +99,7 @@ class Response:
     Of a streamed response the body is read on demand: `chunks()` once, or `body` whole.
     """
 
-    __slots__ = ("_body", "_json", "_raw", "elapsed_s", "headers", "method", "status", "url")
+    __slots__ = ("_body", "_json", "_raw", "elapsed_s", "headers", "method", "seen", "status", "url")
 
     def __init__(
         self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, body: bytes | None = None
@@ -113,6 +113,8 @@ class Response:
         self._raw = raw
         self._body = body
         self._json: Any = _UNREAD
+        self.seen: Any = None
+        """What somebody made of it to judge it, kept so that it is made once."""
 
     @property
     def body(self) -> bytes:

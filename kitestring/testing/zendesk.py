@@ -415,12 +415,17 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--documented-limits", action="store_true", help="10 export calls and 700 others a minute")
-    given = parser.parse_args()
-    serve(
-        ZendeskStandIn(
-            tickets=given.tickets, seed=given.seed, documented_limits=given.documented_limits, port=given.port
-        )
+    parser.add_argument("--articles", type=int, default=60, help="of the first help center")
+    parser.add_argument("--locales", default="en-us", help="such as en-us,de,fr: each article has a text in every one")
+    parser.add_argument(
+        "--brand", action="append", default=[], help="one more brand, by its subdomain, with 12 articles"
     )
+    options = parser.parse_args()
+    locales = options.locales.split(",")
+    desk = HelpDesk(tickets=options.tickets, seed=options.seed, articles=options.articles, locales=locales)
+    for subdomain in options.brand:
+        desk.add_brand(subdomain.title(), subdomain, locales=locales)
+    serve(ZendeskStandIn(desk=desk, documented_limits=options.documented_limits, port=options.port))
 
 
 if __name__ == "__main__":

@@ -110,6 +110,17 @@ def test_a_brand_that_is_added_later_is_read_whole_and_nothing_else_again(zendes
     assert len(rows) < 3 * len(center.articles) + 10
 
 
+def test_a_help_center_that_is_switched_on_later_is_read_whole(zendesk, support):
+    center = zendesk.desk.help_centers["foxglove"]
+    closed = {**center.brand, "has_help_center": False}
+    open_brand, center.brand = center.brand, closed
+    rows, state = read(support, "articles")
+    assert {row["brand_id"] for row in rows} == {501}, "the brand says that it has one, its host that it has none"
+    center.brand = open_brand
+    rows, _ = read(support, "articles", state)
+    assert by_brand(rows)[502] == set(center.articles)
+
+
 def test_an_account_with_one_brand_costs_one_more_call():
     with ZendeskStandIn(tickets=3) as zendesk:
         support = source("zendesk_support", zendesk.config)

@@ -202,6 +202,7 @@ class HelpCenter:
         article = self._desk.article(i, problem, self.sections, self.address, ARTICLE_IDS * self._place)
         name = self.brand["name"]
         if self._place:
+            article["url"] = f"{self._api}/help_center/en-us/articles/{article['id']}.json"
             article.update({k: article[k].replace("Larkspur", name) for k in ("title", "name", "body")})
         return article
 
