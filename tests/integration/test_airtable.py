@@ -77,6 +77,11 @@ def test_a_list_whose_place_expired_is_read_again_from_its_beginning():
         assert len({row["_airtable_id"] for row in rows}) == 230
 
 
+def test_a_record_that_quotes_an_error_is_a_record(server, airtable):
+    server.records["tblProblems"][3]["Title"] = "LIST_RECORDS_ITERATOR_NOT_AVAILABLE, RATE_LIMIT_REACHED"
+    assert len(read(airtable, PROBLEMS)[0]) == 230
+
+
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
     with AirtableStandIn(limits=(Limit(3, 1.0),)) as server:
         assert len(read(source("airtable", server.config), PROBLEMS)[0]) == 230

@@ -7,7 +7,7 @@ from reading import read
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Answer, Faults, Limit
 from kitestring.testing.stripe import COUNTS, DAY, StripeStandIn
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "stripe.txt"
@@ -83,6 +83,34 @@ def test_a_deleted_object_is_marked_whatever_else_happened_to_it(server, stripe,
     assert {found["id"] for found in rows} == {row["id"]}
     assert all(found["_ab_cdc_deleted_at"] for found in rows)
     assert rows[0]["object"] == row["object"]
+
+
+def test_an_id_of_the_accounts_own_choice_is_asked_for_as_it_is(server, stripe):
+    _, state = read(stripe, "coupons")
+    for index, key in enumerate(("50% off", "spring/summer", "été?&#")):
+        server.rows["coupons"][index]["id"] = key
+        server.change("coupons", index, name=key)
+    rows, _ = read(stripe, "coupons", state)
+    assert {(row["id"], row["name"], row.get("_ab_cdc_deleted_at")) for row in rows} == {
+        (key, key, None) for key in ("50% off", "spring/summer", "été?&#")
+    }
+
+
+def test_a_404_that_is_not_stripes_deletes_nothing():
+    class Proxied(StripeStandIn):
+        down = False
+
+        def answer(self, call):
+            if self.down and call.path.startswith("/v1/customers/"):
+                return Answer(404, b"<html>no such backend</html>", {"Content-Type": "text/html"})
+            return super().answer(call)
+
+    with Proxied() as server:
+        _, state = read(source("stripe", server.config), "customers")
+        server.change("customers", 4)
+        server.down = True
+        with pytest.raises(ConfigError, match="404"):
+            read(source("stripe", server.config), "customers", state)
 
 
 def test_a_cancelled_subscription_is_no_deletion(server, stripe):
