@@ -169,6 +169,12 @@ def test_a_rating_that_is_changed_late_arrives(server):
         ({"requests_per_minute": 700}, [200, 200, 700]),
         ({"rate_limit_plan": {"plan_type": "enterprise"}}, [200, 200, 700]),
         ({"rate_limit_plan": "something else"}, [20, 20, 200]),
+        ({"rate_limit_plan": "Pro Plan"}, [100, 100, 400]),
+        (
+            {"rate_limit_plan": {"plan_type": "custom", "general_rate_limit": 90, "tickets_rate_limit": 30}},
+            [30, 30, 90],
+        ),
+        ({"rate_limit_plan": {}, "subscription_tier": "enterprise"}, [200, 200, 700]),
     ],
 )
 def test_lists_of_tickets_and_contacts_keep_the_limits_that_the_plan_gives_them(options, limits):
