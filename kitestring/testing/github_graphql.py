@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 
 from kitestring.testing.github_query import Object, QueryError
-from kitestring.testing.github_repository import SITE, Json, Repository
+from kitestring.testing.github_repository import OWNER, SITE, Json, Repository
+from kitestring.testing.help_desk.objects import BEGIN, iso
 
 LONGEST_PAGE = 100
 CONTENTS = {"+1": "THUMBS_UP", "heart": "HEART", "rocket": "ROCKET"}
@@ -34,6 +35,8 @@ def root(repositories: dict[str, Repository]) -> Object:
         for held in repositories.values():
             if (item := _by_id(held, id)) is not None:
                 return item
+        if id.startswith("PVT_"):
+            return project(repositories, int(id.removeprefix("PVT_")))
         return QueryError(f"Could not resolve to a node with the global id of '{id}'", type="NOT_FOUND")
 
     def one_node(id: str) -> Any:
@@ -47,7 +50,10 @@ def root(repositories: dict[str, Repository]) -> Object:
             raise QueryError(f"You may not provide more than {LONGEST_PAGE} node ids; you provided {len(ids)}.")
         return [node(id) for id in ids]
 
-    return Object("Query", {"repository": repository, "node": one_node, "nodes": nodes})
+    def owner(login: str) -> Object | None:
+        return Object("Organization", {"projectsV2": projects}, ("ProjectV2Owner",)) if login == OWNER else None
+
+    return Object("Query", {"repository": repository, "repositoryOwner": owner, "node": one_node, "nodes": nodes})
 
 
 def _by_id(held: Repository, node_id: str) -> Object | None:
@@ -182,6 +188,56 @@ def texted(row: Json) -> Json:
         "updatedAt": row.get("updated_at"),
         "lastEditedAt": row.get("last_edited_at"),
     }
+
+
+def projects(first: int, after: str | None = None) -> Object:
+    rows = [{"id": number} for number in (1, 2)]
+    return connection("ProjectV2", rows, lambda row: project({}, row["id"]), None, first, after)
+
+
+def project(repositories: dict[str, Repository], number: int) -> Object:
+    """A board of the organization; on it are the first issues of each repository, and a draft."""
+
+    def items(first: int, after: str | None = None) -> Object:
+        rows = [{"id": number * 10**7 + 600_000, "draft": f"Plan the next release ({number})"}]
+        for held in repositories.values():
+            rows += [
+                {"id": number * 10**7 + issue["id"], "issue": issue, "held": held}
+                for issue in [*held.issues.values()][:20]
+            ]
+        return connection("ProjectV2Item", rows, item, None, first, after)
+
+    times = {"createdAt": iso(BEGIN), "updatedAt": iso(BEGIN)}
+    fields = {"id": f"PVT_{number}", "fullDatabaseId": str(7000 + number), "number": number, "title": f"Roadmap {number}",
+              "shortDescription": None, "readme": "What comes next.", "url": f"{SITE}/orgs/{OWNER}/projects/{number}",
+              "public": False, "template": False, "closed": False, "closedAt": None, "creator": None, "items": items,
+              **times}  # fmt: skip
+    return Object("ProjectV2", fields, ("Node",))
+
+
+def item(row: Json) -> Object:
+    def values(first: int) -> Object:
+        status = Object("ProjectV2SingleSelectField", {"name": "Status"}, ("ProjectV2FieldCommon",))
+        points = Object("ProjectV2Field", {"name": "Points"}, ("ProjectV2FieldCommon",))
+        nodes = [
+            Object("ProjectV2ItemFieldSingleSelectValue", {"name": "In progress", "field": status}),
+            Object("ProjectV2ItemFieldNumberValue", {"number": 3.0, "field": points}),
+            Object("ProjectV2ItemFieldLabelValue", {}),
+        ]
+        return Object("ProjectV2ItemFieldValueConnection", {"nodes": nodes})
+
+    if "draft" in row:
+        content = Object("DraftIssue", {"id": f"DI_{row['id']}", "title": row["draft"], "body": "With the whole team."})
+    else:
+        issue, held = row["issue"], row["held"]
+        named = Object("Repository", {"nameWithOwner": held.full_name})
+        type_ = "PullRequest" if "pull_request" in issue else "Issue"
+        content = Object(type_, {"id": issue["node_id"], "number": issue["number"], "title": issue["title"],
+                                 "url": issue["html_url"], "repository": named})  # fmt: skip
+    fields = {"id": f"PVTI_{row['id']}", "fullDatabaseId": str(row["id"]), "isArchived": False, "content": content,
+              "type": "DRAFT_ISSUE" if "draft" in row else "ISSUE", "creator": None, "fieldValues": values,
+              "createdAt": iso(BEGIN), "updatedAt": iso(BEGIN)}  # fmt: skip
+    return Object("ProjectV2Item", fields, ("Node",))
 
 
 def reacting(held: Repository, node_id: str) -> Callable[..., Object]:

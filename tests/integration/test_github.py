@@ -24,6 +24,7 @@ EXPECTED = {
     "teams": 2, "discussions": 9, "discussion_comments": 24, "pull_request_commits": 458, "pull_request_stats": 53,
     "issue_reactions": 9, "issue_comment_reactions": 3, "pull_request_comment_reactions": 3,
     "commit_comment_reactions": 3, "workflow_jobs": 360, "team_members": 6, "team_memberships": 6,
+    "projects": 2, "project_items": 122,
 }  # fmt: skip
 
 

@@ -114,6 +114,21 @@ def test_stats_have_numbers_in_place_of_lists(server):
     assert {type(row[name]) for name in names} == {int}
 
 
+def test_items_of_a_project_have_the_values_of_its_fields_and_the_text_of_drafts(server):
+    rows, _ = read(github(server), "project_items")
+    draft = next(row for row in rows if row["type"] == "DRAFT_ISSUE")
+    assert draft["content"]["body"] == "With the whole team."
+    issue = next(row for row in rows if row["type"] == "ISSUE")
+    assert issue["content"]["repository"]["full_name"].startswith("larkspur/")
+    assert issue["fields"] == [
+        {"option": "In progress", "field": {"name": "Status"}},
+        {"number": 3.0, "field": {"name": "Points"}},
+    ]
+    assert {row["project_number"] for row in rows} == {1, 2}
+    with pytest.raises(ConfigError, match="the owner does not exist"):
+        read(source("github", {**server.config, "repositories": ["someone/thing"]}), "projects")
+
+
 def test_members_of_teams_name_their_team_and_role(server):
     members, _ = read(github(server), "team_members")
     roles, _ = read(github(server), "team_memberships")
