@@ -208,10 +208,22 @@ def project(repositories: dict[str, Repository], number: int) -> Object:
         return connection("ProjectV2Item", rows, item, None, first, after)
 
     times = {"createdAt": iso(BEGIN), "updatedAt": iso(BEGIN)}
-    fields = {"id": f"PVT_{number}", "fullDatabaseId": str(7000 + number), "number": number, "title": f"Roadmap {number}",
-              "shortDescription": None, "readme": "What comes next.", "url": f"{SITE}/orgs/{OWNER}/projects/{number}",
-              "public": False, "template": False, "closed": False, "closedAt": None, "creator": None, "items": items,
-              **times}  # fmt: skip
+    fields = {
+        "id": f"PVT_{number}",
+        "fullDatabaseId": str(7000 + number),
+        "number": number,
+        "title": f"Roadmap {number}",
+        "shortDescription": None,
+        "readme": "What comes next.",
+        "url": f"{SITE}/orgs/{OWNER}/projects/{number}",
+        "public": False,
+        "template": False,
+        "closed": False,
+        "closedAt": None,
+        "creator": None,
+        "items": items,
+        **times,
+    }
     return Object("ProjectV2", fields, ("Node",))
 
 
