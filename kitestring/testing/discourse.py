@@ -35,6 +35,7 @@ class DiscourseStandIn(StandIn):
             for step in problem.steps[: topic["id"] % 4]:
                 self.add_post(topic["id"], step)
         self.topics[2]["pinned"] = True
+        self.staff: list[Json] = []
         # Private messages of several people, with a small action among them.
         self.private = [
             {**self.posts[0], "id": 3 * n + 1, "topic_id": 9000 + n % 4, "topic_title": f"Between us {n % 4}",
@@ -62,10 +63,19 @@ class DiscourseStandIn(StandIn):
         time = iso(self.now).replace("Z", ".000Z")
         # Numbers have gaps: private messages and deleted posts take some.
         post = {"id": 3 * (len(self.posts) + 1), "topic_id": topic, "topic_title": self.topics[topic]["title"],
+                "post_type": 1,
                 "post_number": self.topics[topic]["posts_count"] + 1, "username": "agent", "created_at": time,
                 "updated_at": time, "raw": text, "cooked": f"<p>{text}</p>"}  # fmt: skip
         self.posts.append(post)
         self.topics[topic].update(bumped_at=time, last_posted_at=time, posts_count=post["post_number"])
+        return post
+
+    def act(self, topic: int, text: str, post_type: int) -> Json:
+        """A small action (3), a moderator's post (2) or a whisper (4): it does not move its topic."""
+        number = max(post["post_number"] for post in [*self.posts, *self.staff] if post["topic_id"] == topic) + 1
+        post = {**self.posts[0], "id": 100_000 + len(self.staff), "topic_id": topic, "post_number": number,
+                "post_type": post_type, "raw": text, "cooked": f"<p>{text}</p>"}  # fmt: skip
+        self.staff.append(post)
         return post
 
     def whisper(self, text: str) -> Json:
@@ -100,6 +110,16 @@ class DiscourseStandIn(StandIn):
         # An administrator sees everybody's, others see their own.
         rows = [post for post in reversed(self.private) if post["id"] < before and (self.admin or not post["id"] % 2)]
         return {"private_posts": rows[: self.page]}
+
+    @route("GET", "/t/{topic}/posts.json")
+    def topic_posts(self, call: Call, topic: str) -> Any:
+        if int(topic) not in self.topics or call.param("asc") != "true":
+            return self.refuse(404, "The requested URL or resource could not be found.")
+        rows = [post for post in [*self.posts, *self.staff] if post["topic_id"] == int(topic)]
+        rows = sorted((post for post in rows if post["post_number"] > int(call.param("post_number"))),
+                      key=lambda post: post["post_number"])  # fmt: skip
+        shown = [post if call.param("include_raw") else {**post, "raw": None} for post in rows[:20]]
+        return {"post_stream": {"posts": shown}, "id": int(topic)}
 
     @route("GET", "/latest.json")
     def latest(self, call: Call) -> Any:

@@ -82,6 +82,18 @@ def test_private_posts_are_a_stream_where_they_are_wanted(server):
     assert not {row["id"] for row in rows} & {row["id"] for row in read(discourse, "posts")[0]}
 
 
+def test_small_actions_and_whispers_are_a_stream_where_they_are_wanted(server):
+    assert "staff_posts" not in {stream.name for stream in source("discourse", server.config).discover()}
+    for n in range(45):
+        server.act(3, f"Whisper {n}", 4)
+    server.act(5, "Closed.", 3)
+    discourse = source("discourse", {**server.config, "staff_posts": True})
+    assert counted(discourse)["staff_posts"] == 46
+    server.act(7, "Known to the vendor.", 4)
+    del server.topics[1]
+    assert "Known to the vendor." in {row["raw"] for row in read(discourse, "staff_posts")[0]}
+
+
 def test_private_posts_that_the_forum_refuses_are_an_error_with_the_way_out(server):
     server._routes = [route for route in server._routes if "private" not in route[1].pattern]
     with pytest.raises(ConfigError, match="set private_posts to false"):
