@@ -9,7 +9,7 @@ from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
 from kitestring.declarative.partition_router import Memory, ParentStreamConfig
-from kitestring.declarative.partition_state import asked_for, partition_key
+from kitestring.declarative.partition_state import asked_for
 from kitestring.declarative.slice import Slice
 
 LISTED = "partitions"
@@ -29,6 +29,7 @@ class BackfillPartitionRouter:
 
     keeps = True
     grows = False
+    remembers = True
 
     def __init__(self, node: Node, **_: Any) -> None:
         parents: list[ParentStreamConfig] = node.children("parent_stream_configs", "ParentStreamConfig")
@@ -45,9 +46,11 @@ class BackfillPartitionRouter:
         yield Slice({name: ""})
         known = parent_state.get(LISTED) if isinstance(parent_state, Mapping) else None
         listed = {json_codec.dumps_text(value) for value in (values if known is None else known)}
-        wanted = {partition_key(entry["partition"]) for entry in asked_for(memory.state.get("states") or ())}
+        asked = asked_for(memory.state.get("states") or ())
+        wanted = {json_codec.dumps_text(entry["partition"].get(name)) for entry in asked}
         for value in values:
-            if json_codec.dumps_text(value) not in listed or partition_key({name: value}) in wanted:
+            text = json_codec.dumps_text(value)
+            if text not in listed or text in wanted:
                 yield Slice({name: value})
 
     def fill(self, options: Options, part: Slice) -> None:

@@ -173,26 +173,38 @@ class SubstreamPartitionRouter:
 
 
 class Product:
-    """Several routers: every combination of their partitions."""
+    """Several routers: every combination of their partitions. One that remembers what was listed (`remembers`) has no
+    part in the name of a partition for everything, so that a stream without such a router may get one."""
 
-    keeps = False
     grows = False
 
     def __init__(self, routers: list[Any]) -> None:
         self._routers = routers
 
+    @property
+    def keeps(self) -> bool:
+        return any(map(remembers, self._routers))
+
     def slices(self, memory: Memory) -> Iterable[Slice]:
-        for parts in itertools.product(*(router.slices(Memory(doubts=memory.doubts)) for router in self._routers)):
+        lists = (
+            router.slices(memory if remembers(router) else Memory(doubts=memory.doubts)) for router in self._routers
+        )
+        for parts in itertools.product(*lists):
             partition: dict[str, Any] = {}
             extra: dict[str, Any] = {}
-            for part in reversed(parts):
-                partition.update(part.partition)
+            for router, part in reversed(list(zip(self._routers, parts, strict=True))):
+                whole = remembers(router)
+                partition.update({name: value for name, value in part.partition.items() if value != "" or not whole})
                 extra.update(part.extra_fields)
             yield Slice(partition, None, extra)
 
     def fill(self, options: Options, part: Slice) -> None:
         for router in self._routers:
             router.fill(options, part)
+
+
+def remembers(router: Any) -> bool:
+    return bool(getattr(router, "remembers", False))
 
 
 @keyword("GroupingPartitionRouter")

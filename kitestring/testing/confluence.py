@@ -33,7 +33,7 @@ class ConfluenceStandIn(AtlassianStandIn):
         super().__init__(**more)
         self.page = page
         self.hidden: set[str] = set()
-        """Ids of what the account may not see."""
+        """Ids of what the account may not see: pages, spaces with what is in them."""
         self.links: Json | None = {}
         """What `_links` of a page holds in place of what is true; None for a page without them."""
         self.now = BEGIN
@@ -97,7 +97,9 @@ class ConfluenceStandIn(AtlassianStandIn):
     def listed(self, call: Call, collection: str) -> Any:
         if collection not in self.rows:
             return self.refuse(404, "Not found")
-        rows = [row for row in self.rows[collection] if row["id"] not in self.hidden]
+        rows = [row for row in self.rows[collection] if not {row["id"], row.get("spaceId")} & self.hidden]
+        if "space-id" in call.params:
+            rows = [row for row in rows if row.get("spaceId") == call.param("space-id")]
         wanted = call.param("status")
         if wanted:
             rows = [row for row in rows if row["status"] == wanted]
@@ -129,7 +131,7 @@ class ConfluenceStandIn(AtlassianStandIn):
     @route("GET", "/wiki/api/v2/{collection}/{number}")
     def single(self, call: Call, collection: str, number: str) -> Any:
         row = next((row for row in self.rows.get(collection, []) if row["id"] == number), None)
-        if row is None or number in self.hidden:
+        if row is None or {number, row.get("spaceId")} & self.hidden:
             return self.refuse(404, "Not found")
         if call.param("body-format") != "view":
             return {name: value for name, value in row.items() if name != "body"}

@@ -51,7 +51,7 @@ def test_a_second_read_brings_only_what_changed(server, confluence):
     assert len(rows) == 4, "the two, and the last of the current and of the archived pages again"
     comments, _ = read(confluence, "footer_comments", states["footer_comments"])
     assert comments[0]["text"] == "<p>Thanks</p>"
-    assert len(server.requests) - seen == 4
+    assert len(server.requests) - seen == 6, "two of the spaces, three of pages, one of comments"
 
 
 def test_trashed_pages_are_deletions_in_every_read(server, confluence):
@@ -60,6 +60,35 @@ def test_trashed_pages_are_deletions_in_every_read(server, confluence):
     for _ in range(2):
         rows, state = read(confluence, "pages", state)
         assert [row["id"] for row in rows if row.get(DELETED_AT)] == [server.rows["pages"][2]["id"]]
+
+
+OF_SPACES = ["pages", "blog_posts", "rendered_pages"]
+
+
+@pytest.mark.parametrize("stream", OF_SPACES)
+def test_a_space_that_is_shown_later_brings_its_pages(server, confluence, stream):
+    collection = "blogposts" if stream == "blog_posts" else "pages"
+    for row in server.rows[collection][1:9:2]:
+        row["spaceId"] = "7"
+    inside = {row["id"] for row in server.rows[collection] if row["spaceId"] == "7" and row["status"] == "current"}
+    server.hidden = {"7"}
+    _, state = read(confluence, stream)
+    again, state = read(confluence, stream, state)
+    server.hidden = set()
+    rows, state = read(confluence, stream, state)
+    assert {row["id"] for row in rows} >= inside
+    assert len(rows) <= len(inside) + len(again)
+    assert len(read(confluence, stream, state)[0]) <= len(again)
+
+
+def test_the_state_of_pages_of_an_older_version_goes_on(server, confluence):
+    """A state per status; the spaces that are there are known with the first sync."""
+    cursor = {"updated_at": max(row["version"]["createdAt"] for row in server.rows["pages"])}
+    states = [{"partition": {"status": status}, "cursor": cursor} for status in ("current", "archived", "trashed")]
+    old = {"use_global_cursor": False, "states": states, "state": cursor, "lookback_window": 1}
+    rows, state = read(confluence, "pages", old)
+    assert len(rows) <= 1
+    assert [entry["partition"] for entry in state["states"]] == [entry["partition"] for entry in states]
 
 
 def test_trashed_attachments_are_deletions(server, confluence):
