@@ -34,6 +34,7 @@ from kitestring.declarative.partition_state import (
 from kitestring.declarative.retriever import Page, SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.declarative.state_migration import PartitionFromWholeStateMigration
 from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
 from kitestring.watermark import AHEAD, MOST_DOUBTS
@@ -245,10 +246,19 @@ class DeclarativeStream:
             self.cursor,
             lambda: datetime.fromtimestamp(piece.began, UTC) + connection.clock.ahead,
             keys=primary_key(self.node),
-            identity=partition_key(piece.part.partition) if self.routed else "",
+            identity=self._identity(piece.part.partition),
             digests=digests,
             known=piece.since.get(KNOWN),
         )
+
+    def _identity(self, partition: Mapping[str, Any]) -> str:
+        """What tells the digests of a partition from those of others. A partition that was the whole stream has
+        none, so that its digests of then are known."""
+        if not self.routed:
+            return ""
+        key = partition_key(partition)
+        whole = [m.partition for m in self._migrations if isinstance(m, PartitionFromWholeStateMigration)]
+        return "" if key in map(partition_key, whole) else key
 
     def _note(self, piece: Piece) -> dict[str, Any]:
         return {
@@ -455,45 +465,3 @@ def primary_key(node: Node) -> tuple[tuple[str, ...], ...]:
             raise node.wrong(f"holds {one!r}, a name or a path is expected", "primary_key")
         keys.append(tuple(path))
     return tuple(keys)
-
-
-@keyword("LegacyToPerPartitionStateMigration")
-class LegacyToPerPartitionStateMigration:
-    """A state of the form `{parent key: {cursor field: value}}` as one with partitions."""
-
-    def __init__(self, node: Node, stream: DeclarativeStream | None = None, **_: Any) -> None:
-        if stream is None or stream.cursor is None or not stream.routed:
-            raise node.wrong("needs a stream with a partition router and a cursor")
-        self._stream = stream
-        router = stream.router
-        parents = getattr(router, "parents", None)
-        self._field = parents[0].name if parents and len(parents) == 1 else getattr(router, "_name", "")
-
-    def migrate(self, state: dict[str, Any]) -> dict[str, Any]:
-        cursor = self._stream.cursor.field
-        old = state and all(isinstance(v, dict) and list(v) == [cursor] for v in state.values())
-        if not old or "states" in state or not isinstance(self._field, str) or not self._field:
-            return state
-        return {"states": [{"partition": {self._field: key}, "cursor": value} for key, value in state.items()]}
-
-
-@keyword("PartitionFromWholeStateMigration")
-class PartitionFromWholeStateMigration:
-    """A state without partitions as that of one partition: what a stream remembers from before it had partitions."""
-
-    def __init__(self, node: Node, stream: DeclarativeStream | None = None, **_: Any) -> None:
-        if stream is None or stream.cursor is None or not stream.routed:
-            raise node.wrong("needs a stream with a partition router and a cursor")
-        self._stream = stream
-        values = node.need("partition")
-        if not isinstance(values, Mapping) or not values:
-            raise node.wrong("is no object with the name and the value of a partition", "partition")
-        self._partition = {str(name): node.template(value) for name, value in values.items()}
-
-    def migrate(self, state: dict[str, Any]) -> dict[str, Any]:
-        running = "state_type" in state
-        if "states" in state or "state" in state or not (running or state.get(self._stream.cursor.field) is not None):
-            return state
-        partition = {name: value({}) for name, value in self._partition.items()}
-        entry = {"partition": partition, "cursor": dict(state) if running else self._stream.general(state)}
-        return {"use_global_cursor": False, "states": [entry]}

@@ -10,7 +10,7 @@ from loopback import Api, Open, cursor, stream, sync
 from kitestring.declarative import partition_state
 from kitestring.declarative import stream as streams
 from kitestring.errors import ConfigError
-from kitestring.types import Checkpoint, SyncMode
+from kitestring.types import Checkpoint, SyncMode, Write
 
 PLACE = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "color"}
 
@@ -346,6 +346,26 @@ def test_a_state_without_partitions_becomes_that_of_one(api: Api, open_source: O
             open_source(substream(api.url, incremental_sync=cursor(), state_migrations=[wrong])).discover()
     with pytest.raises(ConfigError, match="partition router and a cursor"):
         open_source(stream(url="http://x", state_migrations=[migration])).discover()
+
+
+def test_what_a_stream_without_partitions_has_appended_is_not_appended_again(api: Api, open_source: Open) -> None:
+    row = {"id": 1, "updated_at": "2024-02-01T00:00:00Z"}
+    api.answers.update({"/things": {"data": [row]}, "/b": {"data": [{**row, "id": 2}]}})
+    append = Write(keep="all")
+    whole = sync(open_source(stream(url=api.url, incremental_sync=cursor())), state={}, write=append)
+    assert [record["id"] for record in whole.records] == [1]
+    values = {"type": "ListPartitionRouter", "cursor_field": "place", "values": ["things", "b"]}
+    migration = {"type": "PartitionFromWholeStateMigration", "partition": {"place": "things"}}
+    split = stream(
+        url=api.url,
+        path="/{{ stream_partition.place }}",
+        retriever={"partition_router": values},
+        incremental_sync=cursor(),
+        state_migrations=[migration],
+    )
+    found = sync(open_source(split), state=whole.state, write=append)
+    assert [record["id"] for record in found.records] == [2]
+    assert sync(open_source(split), state=found.state, write=append).records == []
 
 
 def test_an_old_state_by_parent_is_migrated(api: Api, open_source: Open) -> None:
