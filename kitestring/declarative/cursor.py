@@ -72,6 +72,7 @@ class Cursor(Generic[Value]):
         self.client_side = node.flag("is_client_side_incremental")
         self.whole_stream = node.flag("global_substream_cursor")
         self.listed = node.flag("passes_newly_listed")
+        self.read_before = node.condition(node.get("list_read_before", True))
         if self.listed and (not self.client_side or self.whole_stream or node.get("step")):
             raise node.wrong(
                 "needs `is_client_side_incremental`, and no `step` or `global_substream_cursor`", "passes_newly_listed"

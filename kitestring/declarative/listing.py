@@ -29,16 +29,24 @@ class Listing:
     """Takes note of the records that one slice lists, by key and cursor value. Not for several threads.
 
     `state` is that of the cursor; without digests in it records are judged by their time alone. `settled`: a record at
-    or after it may change once more without another time, so that it is not taken for known.
+    or after it may change once more without another time, so that it is not taken for known. Without digests a list
+    that was not `read_before` is new as a whole.
     """
 
     def __init__(
-        self, name: str, keys: Sequence[Path], cursor: Cursor[Any], state: Mapping[str, Any], settled: Any
+        self,
+        name: str,
+        keys: Sequence[Path],
+        cursor: Cursor[Any],
+        state: Mapping[str, Any],
+        settled: Any,
+        read_before: bool = True,
     ) -> None:
         self._name, self._keys, self._field = name, keys, cursor.field
         self._unsettled = cursor.judge(settled)
         text = state.get(LISTED)
         self._before = None if text is None else digests_in(str(text))
+        self._read_before = read_before
         self._seen: set[bytes] = set()
 
     def passing(self, wanted: Callable[[Record], bool], begun: Callable[[Record], bool]) -> Callable[[Record], bool]:
@@ -49,7 +57,9 @@ class Listing:
             digest = self._digest(record)
             if not self._unsettled(record):
                 self._seen.add(digest)
-            return wanted(record) if self._before is None else digest not in self._before and begun(record)
+            if self._before is None:
+                return wanted(record) if self._read_before else begun(record)
+            return digest not in self._before and begun(record)
 
         return passes
 

@@ -220,7 +220,8 @@ class DeclarativeStream:
         listing = None
         if cursor.listed and wanted is not None:
             settled = cursor.again(most_of(piece.began))
-            listing = Listing(self.name, primary_key(self.node), cursor, piece.since, settled)
+            read_before = cursor.read_before({"stream_slice": piece.part})
+            listing = Listing(self.name, primary_key(self.node), cursor, piece.since, settled, read_before)
             wanted = listing.passing(wanted, cursor.judge(cursor.start))
         highest = self._highest(piece, digests)
         doubted, told, overlap = False, 0, Overlap(primary_key(self.node))

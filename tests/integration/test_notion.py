@@ -188,11 +188,14 @@ def test_states_of_earlier_versions_are_taken_over(server, notion):
     of_pages = {"use_global_cursor": True, "state": {"last_edited_time": last}, "lookback_window": 1}
     edited = server.add_row("source-0", "New row")["id"]
     server.edit("page-2", "New paragraph")
-    new = {edited, "page-2", "page-23"}
-    assert {row["id"] for row in read(notion, "pages", {"last_edited_time": last})[0]} == new
+    server.trash("page-9", edits=False)
+    new, gone = {edited, "page-2", "page-23"}, {"page-9"}
+    rows, _ = read(notion, "pages", {"last_edited_time": last})
+    assert {row["id"] for row in rows} == new | gone
+    assert {row["id"] for row in rows if row.get(DELETED_AT)} == gone, "it was never told"
     state = {**of_pages, "parent_state": {"pages": {"last_edited_time": last}}}
     rows, after = read(notion, "page_contents", state)
-    assert {row["id"] for row in rows} == new
+    assert {row["id"] for row in rows} == new | gone
     levels = {f"blocks_{n}": {**of_pages, "parent_state": state["parent_state"]} for n in (1, 2, 3)}
     blocks, _ = read(notion, "blocks", {**of_pages, "parent_state": {**levels, **state["parent_state"]}})
     assert {row["page_id"] for row in blocks} == new
