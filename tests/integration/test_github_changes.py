@@ -230,6 +230,15 @@ def test_issue_events_stop_where_the_last_sync_left_off(server):
     assert len(again) == 1
 
 
+def test_a_run_that_is_repeated_after_thirty_days_comes_again(server):
+    github = source("github", {**server.config, "repositories": ["larkspur/web"]})
+    _, state = read(github, "workflow_runs")
+    web = server.repositories["larkspur/web"]
+    web.repeat_run(86)  # 30.6 days before the newest
+    changed = {row["run_number"]: row["updated_at"] for row in read(github, "workflow_runs", state)[0]}
+    assert changed[86] > "2025-10-31"
+
+
 def test_appended_comments_are_appended_once(server):
     destination = MemoryDestination()
     github = source("github", server.config)

@@ -44,13 +44,12 @@ def test_an_installation_token_that_ended_is_renewed_and_costs_no_record():
         assert len(logins(server)) >= 3
 
 
-def test_an_app_may_be_named_by_its_number_and_its_key_have_written_line_ends(server):
-    config = with_credentials(server, client_id=None, app_id="998877")
+def test_an_app_may_be_named_by_numbers_and_its_key_have_written_line_ends(server):
+    config = with_credentials(server)
     key = config["credentials"]["private_key"]
     for form in (key, key.replace("\n", "\\n"), key.replace("\n", " "), f"\n  {key}\n"):
-        del config["credentials"]["client_id"]
-        source("github", {**config, "credentials": {**config["credentials"], "private_key": form}}).check()
-        config["credentials"]["client_id"] = None
+        credentials = {"app_id": 998877, "installation_id": 4711, "private_key": form}
+        source("github", {**config, "credentials": credentials}).check()
 
 
 @pytest.mark.parametrize("ahead_s", [-300, 900])
