@@ -119,6 +119,12 @@ class AsanaStandIn(StandIn):
         self.now += 60
         return self._add_task(gid, self.now, projects=[], assignee={"gid": assignee, "name": assignee})
 
+    def reveal(self, task: str, project: str) -> None:
+        """A task out of a project that nobody saw comes to one that is read: its comments are older than that."""
+        self._add_task(task, BEGIN, projects=[])
+        self.stories[task] = [self._story(task, i, BEGIN + i) for i in range(3)]
+        self.touch(task, projects=[project])
+
     def touch(self, task: str, **fields: Any) -> None:
         self.now += 60
         self.tasks[task].update(fields, modified_at=iso_ms(self.now))

@@ -140,6 +140,19 @@ class GitLabStandIn(StandIn):
         rows.sort(key=lambda row: row["committed_date"], reverse=True)
         return commit
 
+    def move(self, path: str, iid: int, to: str) -> Json:
+        """An issue goes to another project: it is a new one there, with copies of its notes that keep their times."""
+        issue = self.rows[path, "issues"][iid - 1]
+        moved = self.add(to, "issues", issue["title"], issue["description"])
+        issue.update(state="closed", moved_to_id=moved["id"], updated_at=moved["updated_at"])
+        copies = []
+        for note in self.notes.get((path, "issues", iid), []):
+            self.count += 1
+            copies.append({**note, "id": self.count, "noteable_iid": moved["iid"]})
+        self.notes[to, "issues", moved["iid"]] = copies
+        self.note(to, "issues", moved["iid"], f"moved from {path}#{iid}", system=True)
+        return moved
+
     def note(self, path: str, kind: str, iid: int, text: str, system: bool = False) -> Json:
         note = self._object(body=text, system=system, author={"id": 1, "username": "agent"}, noteable_iid=iid)
         self.notes.setdefault((path, kind, iid), []).append(note)

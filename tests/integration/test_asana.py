@@ -141,7 +141,7 @@ def test_a_changed_subtask_arrives_though_its_parents_did_not_change(server, asa
     assert {row["gid"] for row in rows["subtasks"]} >= {"below-4", "below-3", "beside"}
     assert len(rows["subtasks"]) <= 4
     assert "One more thought." in {row["text"] for row in rows["subtask_stories"]}
-    assert len(rows["subtask_stories"]) <= 3
+    assert {row["target"]["gid"] for row in rows["subtask_stories"]} <= {row["gid"] for row in rows["subtasks"]}
     assert "a2" in {row["gid"] for row in rows["attachments"]}
 
 
@@ -163,6 +163,17 @@ def test_an_edited_comment_arrives_when_its_task_changes_or_within_the_lookback(
     assert "Looks better." in {row["text"] for row in read(longer, "stories", state)[0]}
     server.touch("t4")
     assert "Looks better." in {row["text"] for row in read(asana, "stories", state)[0]}
+
+
+def test_comments_of_a_task_that_comes_out_of_an_unseen_project_arrive(server, asana):
+    _, state = read(asana, "stories")
+    server.reveal("t900", "p2")
+    rows, _ = read(asana, "stories", state)
+    assert {"t900-0", "t900-1", "t900-2"} <= {row["gid"] for row in rows}
+    only_new = source("asana", {**server.config, "only_new_stories": True})
+    assert "t900-0" not in {row["gid"] for row in read(only_new, "stories", state)[0]}
+    since = source("asana", {**server.config, "start_date": "2025-01-05T00:00:00Z"})
+    assert min(row["created_at"] for row in read(since, "stories")[0]) >= "2025-01-05"
 
 
 def test_tasks_without_a_project_are_read_where_that_is_wanted(server, asana):

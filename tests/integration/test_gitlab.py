@@ -55,7 +55,8 @@ def test_a_second_read_brings_only_what_changed(server, gitlab):
     assert {2, new["iid"]} <= {row["iid"] for row in rows["issues"]}
     assert len(rows["issues"]) <= 4
     assert "One more word." in {row["body"] for row in rows["issue_comments"]}
-    assert len(rows["issue_comments"]) <= 3
+    changed = {(row["project"], row["iid"]) for row in rows["issues"]}
+    assert {(row["project"], row["noteable_iid"]) for row in rows["issue_comments"]} <= changed
     assert len(server.requests) - seen < 20
 
 
@@ -254,6 +255,24 @@ def test_a_new_comment_on_an_epic_is_read_with_few_calls(server, gitlab):
     rows, _ = read(gitlab, "epic_comments", states["epic_comments"])
     assert "One more word." in {row["body"] for row in rows}
     assert len(server.calls("/notes")) - seen <= 3
+
+
+def test_comments_of_an_issue_that_was_moved_arrive_though_they_keep_their_times(server, gitlab):
+    _, state = read(gitlab, "issue_comments")
+    server.now += DAY
+    moved = server.move("larkspur/web", 2, "larkspur/tools/api")
+    copies = {note["id"] for note in server.notes["larkspur/tools/api", "issues", moved["iid"]] if not note["system"]}
+    assert copies <= {row["id"] for row in read(gitlab, "issue_comments", state)[0]}
+    assert copies
+    only_new = source("gitlab", {**server.config, "only_new_comments": True})
+    assert not copies & {row["id"] for row in read(only_new, "issue_comments", state)[0]}
+
+
+def test_comments_before_the_start_date_are_left_out(server):
+    late = source("gitlab", {**server.config, "start_date": "2025-01-09T00:00:00Z"})
+    rows, _ = read(late, "issue_comments")
+    assert 0 < len(rows) < 48
+    assert min(row["updated_at"] for row in rows) >= "2025-01-09"
 
 
 def test_what_the_plan_of_a_group_lacks_is_empty_and_that_is_told(caplog):
