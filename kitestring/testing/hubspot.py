@@ -219,6 +219,20 @@ class HubSpotStandIn(StandIn):
         more = {"numErrors": len(errors), "errors": errors} if errors else {}
         return Answer(207 if errors else 200, {"status": "COMPLETE", "results": results, **more})
 
+    @route("POST", "/crm/objects/2026-03/{kind}/batch/read")
+    def batch(self, call: Call, kind: str) -> Any:
+        body = call.json()
+        numbers = [int(each["id"]) for each in body["inputs"]]
+        if not 1 <= len(numbers) <= 50:
+            return self.refuse(400, "histories of 1 to 50 objects")
+        results = [
+            {**self._object(n, self.objects[kind][n], set(body["properties"])), "propertiesWithHistory": {
+                name: [{"value": self.objects[kind][n].get(name), "timestamp": iso_ms(BEGIN), "sourceType": "CRM_UI"}]
+                for name in body["propertiesWithHistory"]}}
+            for n in numbers if n in self.objects[kind]
+        ]  # fmt: skip
+        return {"status": "COMPLETE", "results": results}
+
     @route("GET", "/crm/properties/2026-03/{kind}")
     def properties(self, call: Call, kind: str) -> Any:
         names = ("subject", "content", "our_own_field", "hs_object_id")
@@ -292,6 +306,16 @@ class HubSpotStandIn(StandIn):
         rows = [{"timestamp": (BEGIN + n * 600) * 1000, "portalId": 1, "recipient": f"c{n % 30}@northwind.example",
                  "changes": [{"change": "SUBSCRIBED", "subscriptionId": n}]} for n in range(40)]  # fmt: skip
         return self._log(call, "timeline", "timestamp", rows)
+
+    @route("GET", "/email/public/v1/subscriptions")
+    def subscriptions(self, call: Call) -> Any:
+        return {
+            "subscriptionDefinitions": [{"id": 1, "portalId": 1, "name": "News", "description": "", "active": True}]
+        }
+
+    @route("GET", "/automation/v3/workflows")
+    def workflows(self, call: Call) -> Any:
+        return {"workflows": [{"id": 1, "name": "Welcome", "type": "DRIP_DELAY", "enabled": True, "updatedAt": 1}]}
 
     def _log(self, call: Call, field: str, time: str, rows: list[Json]) -> Json:
         """Events since a moment, the latest first."""

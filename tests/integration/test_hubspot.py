@@ -19,6 +19,8 @@ EXPECTED = {
     "engagements_communications": 6, "engagements_postal_mail": 2, "feedback_submissions": 9,
     "conversation_threads": 230, "conversation_messages": 231,
     "email_events": 1100, "subscription_changes": 40,
+    "contacts_property_history": 320, "companies_property_history": 40, "deals_property_history": 60,
+    "email_subscriptions": 1, "workflows": 1,
 }  # fmt: skip
 
 
@@ -248,6 +250,15 @@ def test_events_of_e_mails_are_read_from_the_last_day_on(server, hubspot):
     rows, _ = read(hubspot, "email_events", state)
     assert {"event-1100", "event-1101", "event-1102"} <= {row["id"] for row in rows}
     assert len(rows) < 160
+
+
+def test_the_histories_of_what_changed_are_read_fifty_at_a_time(server, hubspot):
+    rows, state = read(hubspot, "contacts_property_history")
+    assert len(rows) == 320
+    assert len(server.calls("/contacts/batch/read")) == 7
+    assert rows[0]["propertiesWithHistory"]["our_own_field"][0]["value"] == "value 1"
+    server.touch("contacts", 9)
+    assert {row["id"] for row in read(hubspot, "contacts_property_history", state)[0]} <= {"9", "320"}
 
 
 def test_options_that_are_null_are_as_if_they_were_not_there(server):
