@@ -95,6 +95,16 @@ def test_the_next_token_takes_over_where_one_is_spent():
         assert len(server.calls("/graphql")) == 2
 
 
+def test_tokens_may_be_a_list_and_none_of_them_is_shown():
+    with GitHubStandIn(quotas={"ghp_a": 2, "ghp_b": 500}) as server:
+        config = {**server.config, "credentials": {"personal_access_token": ["ghp_a", "ghp_b"]}}
+        assert len(read(source("github", config), "collaborators")[0]) == 12
+        config["credentials"]["personal_access_token"] = ["ghp_secret_one", "ghp_secret_two"]
+        with pytest.raises(AuthError) as caught:
+            source("github", config).check()
+        assert "ghp_secret" not in str(caught.value)
+
+
 def test_graphql_has_a_limit_of_its_own():
     with GitHubStandIn(quotas={"ghp_a": 500, "ghp_b": 500}) as server:
         server.access.left["ghp_a", "graphql"] = 0

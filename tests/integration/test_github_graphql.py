@@ -154,6 +154,7 @@ def test_a_passing_error_of_graphql_costs_no_record(server, error):
     [
         ({"type": "FORBIDDEN", "message": "Resource not accessible by integration"}, "may not read this"),
         ({"type": "INSUFFICIENT_SCOPES", "message": "Your token has not been granted"}, "deselect the stream"),
+        ({"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too big."}, "graphql_page_size"),
         ({"message": "Field 'x' doesn't exist on type 'Y'"}, "doesn't exist"),
     ],
 )
