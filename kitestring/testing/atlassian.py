@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from base64 import b64encode
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
 
 from kitestring.testing.stand_in import Answer, Call, StandIn, route
 
@@ -84,7 +83,9 @@ class AtlassianStandIn(StandIn):
 
     @route("POST", "/oauth/token")
     def tokens(self, call: Call) -> Any:
-        form = {name: values[-1] for name, values in parse_qs(call.body.decode()).items()}
+        if not call.headers.get("content-type", "").startswith("application/json"):
+            return Answer(415, {"error": "unsupported_media_type"})  # the documentation has JSON only
+        form = call.json()
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT, SECRET):
             return Answer(401, {"error": "access_denied", "error_description": "Unauthorized"})
         access = f"access-{next(self._numbers)}"

@@ -101,7 +101,7 @@ def test_client_credentials_fetch_a_new_token_when_one_ends(name):
         config = {**server.scoped, "auth_url": server.url, "credentials": CLIENT_CREDENTIALS}
         assert count(config, name) == EXPECTED[name]
         assert len(server.calls("/oauth/token")) > 1
-        assert all(b"audience=api.atlassian.com" in call.body for call in server.calls("/oauth/token"))
+        assert all(call.json()["audience"] == "api.atlassian.com" for call in server.calls("/oauth/token"))
 
 
 def test_a_refresh_token_is_used_once_and_the_new_one_is_kept(name):
