@@ -47,9 +47,9 @@ class JiraStandIn(AtlassianStandIn):
     product: ClassVar[str] = "jira"
     site_key: ClassVar[str] = "jira-token"
 
-    def __init__(self, *, issues: int = 130, page: int = 50, **more: Any) -> None:
+    def __init__(self, *, issues: int = 130, page: int = 50, people: int = 25, **more: Any) -> None:
         super().__init__(**more)
-        self.page = page
+        self.page, self.people = page, people
         self.hidden: set[str] = set()
         """Keys of projects that the account may not see."""
         self.page_was_read: Callable[[], None] = lambda: None
@@ -188,7 +188,7 @@ class JiraStandIn(AtlassianStandIn):
     def users(self, call: Call) -> Any:
         """What a page has is chosen behind its place, so that any page may be short."""
         start = int(call.param("startAt", "0"))
-        page = [person(n) for n in range(405)][start : start + int(call.param("maxResults", "50"))]
+        page = [person(n) for n in range(self.people)][start : start + int(call.param("maxResults", "50"))]
         return [user for user in page if user["accountId"] not in self.hidden]
 
     @route("GET", "/rest/api/3/issue/{number}")
@@ -222,6 +222,11 @@ class JiraStandIn(AtlassianStandIn):
             return {"self": "", "isWatching": False, "watchCount": 1, "watchers": [person(1)]}
         return self._none()
 
+    @route("GET", "/rest/api/3/user")
+    def user(self, call: Call) -> Any:
+        groups = {"size": 1, "items": [{"name": "team 1", "groupId": "g-1"}]}
+        return {**person(int(call.param("accountId").removeprefix("user-"))), "groups": groups}
+
     @route("GET", "/rest/api/3/label")
     def label(self, call: Call) -> Any:
         return self._paged(call, "values", LABELS)
@@ -243,6 +248,8 @@ class JiraStandIn(AtlassianStandIn):
         if path not in LISTS:
             return self._none()
         name, rows = LISTS[path]
+        if name == "{}":
+            return rows[0]
         if name == "values":
             return self._paged(call, name, rows)
         return {name: rows} if name else rows

@@ -1,7 +1,7 @@
 """The lists of a Jira site beside its issues, as the stand-in has them: path → (name of the list in a page, rows).
 
 Facts: developer.atlassian.com/cloud/jira/platform/rest/v3, read 2026-11. A page of "values" has a place and an end, the
-others come whole; an empty name is a list by itself.
+others come whole; an empty name is a list by itself, `{}` one object.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ LISTS: dict[str, tuple[str, list[Row]]] = {
     "dashboard/search": ("values", named("Dashboard", 60, isFavourite=False, popularity=1)),
     "group/bulk": ("values", [{"name": f"team {n}", "groupId": f"g-{n}"} for n in range(55)]),
     "projectCategory": ("", named("Category", 2)),
+    "project/1/email": ("{}", [{"emailAddress": "jira@larkspur.atlassian.net", "emailAddressStatus": []}]),
+    "project/1/securitylevel": ("levels", [{"id": "1", "name": "Private", "description": "For agents", "self": ""}]),
     "role": ("", named("Role", 3, number=True, admin=False, default=True, actors=[])),
     "project/type": ("", [{"key": "software", "formattedKey": "Software", "icon": "", "color": "#fff"}]),
     "screens": ("values", named("Screen", 3, number=True)),
     "screens/1/tabs": ("", [{"id": 10, "name": "Fields"}, {"id": 11, "name": "More"}]),
+    "screens/1/tabs/10/fields": ("", [{"id": "summary", "name": "Summary"}, {"id": "labels", "name": "Labels"}]),
     "screens/2/tabs": ("", [{"id": 12, "name": "Fields"}]),
     "screenscheme": ("values", named("Screen scheme", 2, number=True, screens={"default": 1})),
     "issuetypescheme": ("values", named("Type scheme", 2, defaultIssueTypeId="1")),

@@ -14,14 +14,17 @@ EXPECTED = {
     "issues": 40, "issue_comments": 40, "issue_worklogs": 4, "issue_changelogs": 40, "issue_remote_links": 3,
     "issue_properties": 3, "issue_transitions": 40, "issue_votes": 40, "issue_watchers": 40,
     "projects": 2, "project_versions": 4, "project_components": 2, "project_categories": 2, "project_roles": 3,
-    "project_types": 1, "users": 405, "groups": 55, "boards": 2, "sprints": 15, "board_issues": 54, "sprint_issues": 40,
+    "project_types": 1, "users": 25, "groups": 55, "boards": 2, "sprints": 15, "board_issues": 54, "sprint_issues": 40,
     "labels": 72, "filters": 55, "filter_sharing": 2, "dashboards": 60,
     "issue_fields": 3, "issue_types": 3, "workflow_statuses": 3, "workflow_status_categories": 1, "workflows": 3,
     "workflow_schemes": 2, "issue_link_types": 1, "issue_priorities": 5, "issue_resolutions": 4, "screens": 3,
     "screen_tabs": 3, "screen_schemes": 2, "issue_type_schemes": 2, "issue_type_screen_schemes": 2,
     "issue_field_configurations": 2, "issue_notification_schemes": 2, "issue_security_schemes": 2,
     "issue_custom_field_contexts": 2, "issue_custom_field_options": 60, "permissions": 2, "permission_schemes": 2,
-    "application_roles": 1, "avatars": 8, "time_tracking": 1, "jira_settings": 1,
+    "screen_tab_fields": 2,
+    "project_email": 1, "project_security_levels": 1, "users_groups_detailed": 25,
+    "application_roles": 1,
+    "avatars": 8, "time_tracking": 1, "jira_settings": 1,
 }  # fmt: skip
 
 
