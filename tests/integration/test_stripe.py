@@ -150,6 +150,13 @@ def test_faults_while_changed_objects_are_asked_for_cost_no_change(server, strip
     assert [row["id"] for row in rows if row.get("_ab_cdc_deleted_at")] == ["pr_00009"]
 
 
+@pytest.mark.parametrize(("days", "seconds"), [(None, 600), (0, 600), (2, 2 * DAY + 600)])
+def test_events_are_asked_for_from_before_the_last_one(server, days, seconds):
+    _, state = read(source("stripe", server.config), "customers")
+    read(source("stripe", {**server.config, "lookback_window_days": days or 0}), "customers", state)
+    assert int(server.requests[-1].param("created[gte]")) == int(state["updated"]) - seconds
+
+
 def test_a_key_that_may_not_read_events_is_told_what_to_do(server):
     _, state = read(source("stripe", server.config), "customers")
     server.forbidden = ("events",)
