@@ -7,6 +7,7 @@ developers.asana.com (pagination, input and output options, rate limits, errors,
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -289,7 +290,13 @@ def iso_ms(seconds: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kitestring.testing.asana", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(AsanaStandIn(port=parser.parse_args().port))
+    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
+    options = parser.parse_args()
+    stand_in = AsanaStandIn(port=options.port)
+    stand_in.tokens.lifetime_s = options.lifetime
+    pair = stand_in.tokens.granted()
+    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
+    serve(stand_in)
 
 
 if __name__ == "__main__":

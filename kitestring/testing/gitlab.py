@@ -8,6 +8,7 @@ and their notes by id, OAuth), read 2026-11.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -364,7 +365,13 @@ def place_of(row: Json) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kitestring.testing.gitlab", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(GitLabStandIn(port=parser.parse_args().port))
+    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
+    options = parser.parse_args()
+    stand_in = GitLabStandIn(port=options.port)
+    stand_in.tokens.lifetime_s = options.lifetime
+    pair = stand_in.tokens.granted()
+    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
+    serve(stand_in)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -148,7 +149,13 @@ def selected(query: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kitestring.testing.linear", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(LinearStandIn(port=parser.parse_args().port))
+    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
+    options = parser.parse_args()
+    stand_in = LinearStandIn(port=options.port)
+    stand_in.tokens.lifetime_s = options.lifetime
+    pair = stand_in.tokens.granted()
+    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
+    serve(stand_in)
 
 
 if __name__ == "__main__":
