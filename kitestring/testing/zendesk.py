@@ -11,6 +11,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from kitestring.testing.help_desk import HelpDesk, records
 from kitestring.testing.help_desk.objects import seconds_of
@@ -121,8 +122,20 @@ class ZendeskStandIn(Records):
     def token(self, call: Call) -> Answer:
         return self.tokens.answer(call)
 
+    @route("GET", "/oauth/authorizations/new")
+    def consent(self, call: Call) -> Answer:
+        """The page on which an administrator consents; this one has consented already."""
+        client, back = call.param("client_id"), call.param("redirect_uri")
+        if client not in self.tokens.clients or not back or call.param("response_type") != "code":
+            return Answer(400, b"<h1>Invalid Authorization Request</h1>", {"Content-Type": "text/html"})
+        code = self.tokens.code(
+            client, scope=call.param("scope"), challenge=call.param("code_challenge"), redirect_uri=back
+        )
+        query = urlencode({"code": code, **({"state": call.param("state")} if call.param("state") else {})})
+        return Answer(302, b"", {"Location": f"{back}{'&' if '?' in back else '?'}{query}"})
+
     def authorize(self, call: Call) -> Answer | None:
-        if call.path.startswith("/hc/") or call.path == "/oauth/tokens":
+        if call.path.startswith(("/hc/", "/oauth/")):
             return None
         given = call.headers.get("authorization", "")
         kind, _, value = given.partition(" ")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from reading import read
@@ -11,6 +14,7 @@ from reading import read
 import kitestring as ks
 from kitestring.credentials import CredentialFiles
 from kitestring.errors import AuthError, ConfigError
+from kitestring.http import Session
 from kitestring.registry import connector, source
 from kitestring.testing.zendesk import ZendeskStandIn
 
@@ -145,6 +149,20 @@ def test_a_clock_that_is_wrong_costs_one_renewal(zendesk, drift):
     zendesk.tokens.end_access()
     support = opened(zendesk, credentials)
     assert len({row["id"] for row in read(support, "tickets")[0]}) == 120
+    assert len(zendesk.tokens.refreshes) == 1
+
+
+def test_a_pair_that_was_got_by_hand_as_the_page_says_signs_in(zendesk):
+    asked = {"response_type": "code", "client_id": "larkspur", "scope": "read", "redirect_uri": "https://localhost/"}
+    with closing(HTTPConnection(zendesk.url.removeprefix("http://"))) as browser:
+        browser.request("GET", f"/oauth/authorizations/new?{urlencode(asked)}")
+        code = parse_qs(urlsplit(browser.getresponse().headers["location"]).query)["code"][0]
+    client = {"client_id": "larkspur", "client_secret": "larkspur-secret"}
+    exchange = {"grant_type": "authorization_code", "code": code, **client, "redirect_uri": "https://localhost/"}
+    with Session(base_url=zendesk.url) as terminal:
+        answer = terminal.request("POST", "/oauth/tokens", json=exchange).json()
+    pair = {name: answer[name] for name in ("access_token", "refresh_token")}
+    opened(zendesk, {"credentials": "oauth2.0", **client, **pair}).check()
     assert len(zendesk.tokens.refreshes) == 1
 
 
