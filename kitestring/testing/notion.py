@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
@@ -47,7 +47,7 @@ class NotionStandIn(StandIn):
         page: int = 100,
         forbidden: tuple[str, ...] = (),
         rotating: bool = False,
-        trash_search: bool = True,
+        trash_search: Literal["known", "refused", "ignored"] = "known",
         **more: Any,
     ) -> None:
         super().__init__(**more)
@@ -198,8 +198,9 @@ class NotionStandIn(StandIn):
         if asked.get("sort") != {"timestamp": "last_edited_time", "direction": "descending"}:
             return self.refuse(400, "body failed validation")
         in_trash = asked["filter"].get("in_trash", False)
-        if in_trash and not self.trash_search:
+        if in_trash and self.trash_search == "refused":
             return self.refuse(400, "body failed validation: body.filter.in_trash should be not present")
+        in_trash = in_trash and self.trash_search == "known"
         rows = list(self.pages.values()) if asked["filter"]["value"] == "page" else self.sources
         hidden = self.unshared | self.unsearchable
         rows = [row for row in rows if row["in_trash"] == in_trash and row["id"] not in hidden]

@@ -120,8 +120,16 @@ def test_data_sources_in_the_trash_are_deletions(server, notion):
     assert [row["id"] for row in rows if row.get(DELETED_AT)] == ["source-1"]
 
 
+def test_an_api_that_lists_everything_as_trash_deletes_nothing():
+    with NotionStandIn(pages=4, trash_search="ignored") as server:
+        for stream in ("pages", "page_contents", "data_sources"):
+            rows, _ = read(source("notion", server.config), stream)
+            assert len(rows) == (3 if stream == "data_sources" else 4)
+            assert not [row for row in rows if row.get(DELETED_AT)]
+
+
 def test_an_api_that_does_not_search_the_trash_costs_only_the_deletions(caplog):
-    with NotionStandIn(pages=4, trash_search=False) as server:
+    with NotionStandIn(pages=4, trash_search="refused") as server:
         rows, _ = read(source("notion", server.config), "page_contents")
         assert len(rows) == 4
     assert "deletions are not told" in caplog.text
