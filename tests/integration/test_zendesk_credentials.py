@@ -138,7 +138,7 @@ def test_an_old_configuration_with_an_access_token_alone_goes_on_until_zendesk_e
     assert len({row["id"] for row in read(support, "tickets")[0]}) == 120
     assert zendesk.tokens.exchanges == []
     zendesk.access_token = "ended"
-    with pytest.raises(AuthError, match="no refresh token"):
+    with pytest.raises(AuthError, match="answered 401: The access token provided is expired"):
         support.check()
 
 
