@@ -198,6 +198,10 @@ def _one_cursor(stream: Json) -> Iterator[Finding]:
     cursor, router = stream.get("incremental_sync"), stream["retriever"].get("partition_router")
     if not isinstance(cursor, Mapping) or not cursor.get("global_substream_cursor"):
         return
+    if isinstance(router, Mapping) and router.get("type") == "SubstreamPartitionRouter":
+        configs = router.get("parent_stream_configs") or ()
+        if all(parent.get("incremental_dependency") for parent in configs):
+            return  # partitions are records that changed: a new one has no history
     parents = [parent for parent in _nested(router) if isinstance(parent, Mapping)]
     if not parents or any(not (parent.get("retriever") or {}).get("partition_router") for parent in parents):
         yield Finding(
