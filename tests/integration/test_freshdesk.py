@@ -182,6 +182,7 @@ def test_lists_of_tickets_and_contacts_keep_the_limits_that_the_plan_gives_them(
     assert [budget.calls for budget in freshdesk.connection.budgets] == limits
 
 
+@pytest.mark.slow
 def test_the_lists_own_limit_is_kept_without_a_429():
     with FreshdeskStandIn(tickets=90, limits=(Limit(20, 60.0, on="/tickets$"), Limit(200, 60.0))) as server:
         config = {

@@ -104,6 +104,7 @@ def test_a_scope_that_only_the_other_side_needs_leaves_the_records_readable(capl
     assert caplog.text.count("what records are tied to is not read") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "half",
     [
@@ -208,6 +209,7 @@ def test_messages_and_comments_of_the_inbox_arrive_with_their_threads(server, hu
     assert {"Ask the night shift.", "Thank you."} <= texts
 
 
+@pytest.mark.slow
 def test_a_thread_that_gets_a_message_while_pages_are_read_hides_no_other():
     class Busy(HubSpotStandIn):
         def thread_list(self, call):
