@@ -52,6 +52,8 @@ class JiraStandIn(AtlassianStandIn):
         self.page, self.people = page, people
         self.hidden: set[str] = set()
         """Keys of projects that the account may not see."""
+        self.unbrowsable: set[str] = set()
+        """Keys of projects that the account sees as an administrator, and may not search."""
         self.page_was_read: Callable[[], None] = lambda: None
         """Called behind each page of a search: what changes meanwhile."""
         self.refused = ""
@@ -132,7 +134,7 @@ class JiraStandIn(AtlassianStandIn):
         query = JQL.fullmatch(call.param("jql"))
         if query is None or (self.refused and call.param("jql").startswith(self.refused)):
             return self.refuse(400, "Error in the JQL Query")
-        visible = [p for p in self.projects if p["key"] not in self.hidden]
+        visible = [p for p in self.projects if p["key"] not in self.hidden | self.unbrowsable]
         names = re.findall(r'"(\w+)"', query["keys"] or "") or [query["id"]] * (query["id"] is not None)
         unknown = [name for name in names if name not in {text for p in visible for text in (p["id"], p["key"])}]
         if unknown:
@@ -170,9 +172,9 @@ class JiraStandIn(AtlassianStandIn):
     @route("GET", "/rest/api/3/project/search")
     def project_search(self, call: Call) -> Any:
         keys = call.params.get("keys", [])
-        return self._paged(
-            call, "values", [p for p in self.projects if p["key"] not in self.hidden and (not keys or p["key"] in keys)]
-        )
+        hidden = self.hidden | (self.unbrowsable if call.param("action") == "browse" else set())
+        rows = [p for p in self.projects if p["key"] not in hidden and (not keys or p["key"] in keys)]
+        return self._paged(call, "values", rows)
 
     @route("GET", "/rest/api/3/project/{number}/version")
     def versions(self, call: Call, number: str) -> Any:

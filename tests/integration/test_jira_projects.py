@@ -71,6 +71,18 @@ def test_a_project_that_becomes_visible(server, stream):
     assert {row["id"] for row in rows if project_of(server, row) == "API"} == truth(server, stream, "API")
 
 
+def test_a_project_that_an_administrator_sees_and_may_not_search_is_left_out_until_they_may(server):
+    server.hidden = {"API"}
+    jira = source("jira", server.config)
+    _, state = read(jira, "issues")
+    server.hidden, server.unbrowsable = set(), {"API"}
+    rows, state = read(jira, "issues", state)
+    assert all(isinstance(row, dict) for row in rows), "nothing was refused"
+    server.unbrowsable = set()
+    rows, _ = read(jira, "issues", state)
+    assert {row["id"] for row in rows if project_of(server, row) == "API"} == truth(server, "issues", "API")
+
+
 def test_a_project_that_was_hidden_for_a_while_brings_what_it_missed(server):
     jira = source("jira", server.config)
     _, state = read(jira, "issues")
