@@ -23,6 +23,13 @@ def server():
 
 
 @pytest.fixture
+def quiet():
+    """A workspace in which nobody has said anything."""
+    with SlackStandIn(messages=0) as server:
+        yield server
+
+
+@pytest.fixture
 def slack(server):
     found = source("slack", server.config)
     yield found
@@ -257,11 +264,11 @@ def rendered(server, text, **more):
         ("", ""),
     ],
 )
-def test_a_text_is_rendered_with_names_links_and_signs(server, text, expected):
-    assert rendered(server, text) == expected
+def test_a_text_is_rendered_with_names_links_and_signs(quiet, text, expected):
+    assert rendered(quiet, text) == expected
 
 
-def test_a_bot_that_says_all_in_blocks_and_attachments_is_heard(server):
+def test_a_bot_that_says_all_in_blocks_and_attachments_is_heard(quiet):
     elements = [{"type": "text", "text": "by "}, {"type": "user", "user_id": "U3"}]
     section = {"type": "rich_text_section", "elements": elements}
     blocks = [
@@ -279,18 +286,18 @@ def test_a_bot_that_says_all_in_blocks_and_attachments_is_heard(server):
          "fields": [{"title": "Sev", "value": "1"}]},
         {"fallback": "Only a fallback"}, "odd",
     ]  # fmt: skip
-    assert rendered(server, "", bot_id="B1", blocks=blocks, attachments=attachments).split("\n") == [
+    assert rendered(quiet, "", bot_id="B1", blocks=blocks, attachments=attachments).split("\n") == [
         "Deploy failed", "on *prod* & #support", "Build", "1234", "ten minutes ago", "by @ada", "host kite-7",
         "Incident (https://i.example)", "was @ada", "Sev: 1", "Only a fallback",
     ]  # fmt: skip
 
 
-def test_what_a_person_wrote_is_not_said_twice_and_files_have_their_names(server):
+def test_what_a_person_wrote_is_not_said_twice_and_files_have_their_names(quiet):
     block = {
         "type": "rich_text",
         "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "Hi"}]}],
     }
-    assert rendered(server, "Hi", blocks=[block], files=[{"title": "report.pdf"}]) == "Hi\nreport.pdf"
+    assert rendered(quiet, "Hi", blocks=[block], files=[{"title": "report.pdf"}]) == "Hi\nreport.pdf"
 
 
 def test_names_are_asked_for_once_and_only_where_a_message_has_one(server):
