@@ -6,6 +6,7 @@ from reading import read
 from kitestring.errors import ConnectorError
 from kitestring.registry import source
 from kitestring.testing.help_desk import HelpDesk
+from kitestring.testing.stand_in import Answer
 from kitestring.testing.zendesk import ZendeskStandIn
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,19 @@ def test_a_page_that_does_not_say_whether_more_follow_is_an_error_and_never_the_
 def test_a_short_list_without_a_mark_is_whole(zendesk, support, monkeypatch):
     monkeypatch.setattr(zendesk, "leaves_out", {"/groups": "meta"})
     assert len(read(support, "groups")[0]) == 3
+
+
+@pytest.mark.parametrize(("following", "whole"), [(None, True), ("https://larkspur.zendesk.com/x?page=2", False)])
+def test_a_list_that_knows_no_cursors_is_whole_where_it_says_so(zendesk, support, monkeypatch, following, whole):
+    fields = [{"id": number, "title": f"Field {number}"} for number in range(150)]
+    answer = {"ticket_fields": fields, "count": 150, "next_page": following, "previous_page": None}
+    read(support, "groups")  # which gets a token
+    monkeypatch.setattr(zendesk, "_routed", lambda call: Answer(200, answer))
+    if whole:
+        assert len(read(support, "ticket_fields")[0]) == 150
+    else:
+        with pytest.raises(ConnectorError, match="so that nobody can tell"):
+            read(support, "ticket_fields")
 
 
 def test_a_list_that_leaves_has_more_out_is_read_until_it_names_no_cursor(zendesk, support, monkeypatch):
