@@ -24,6 +24,7 @@ KNOWN = frozenset(
     {
         *("version", "type", "description", "check", "streams", "dynamic_streams", "schemas", "definitions", "spec"),
         *("concurrency_level", "api_budget", "stream_groups", "max_concurrent_async_job_count", "metadata"),
+        "credential_ends",
         "__injected_declarative_manifest",
     }
 )
@@ -244,6 +245,8 @@ def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterato
                     yield from attempt(f"{field}[{index}].streams[{inner}]", one, "DeclarativeStream")
             else:
                 yield from attempt(f"{field}[{index}]", values, default)
+    for index, values in enumerate(manifest.get("credential_ends") or ()):
+        yield from attempt(f"credential_ends[{index}]", values, "CredentialEnd")
     if manifest.get("check") is None:
         yield "", "the manifest has no check", "Add `check: {type: CheckStream, stream_names: [...]}`."
     for name, default in (
@@ -257,16 +260,21 @@ def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterato
 
 
 def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Names of streams that stand twice, and a check of streams that are not there."""
-    names: list[str] = []
+    """Names of streams that stand twice, and a check of streams that are not there.
+
+    Two streams of one name may stand under different conditions.
+    """
+    names: dict[str, list[Any]] = {}
     streams = manifest.get("streams")
     for index, one in enumerate(streams if isinstance(streams, list) else ()):
-        inner = one.get("streams") if isinstance(one, Mapping) and one.get("type") == "ConditionalStreams" else [one]
+        conditional = isinstance(one, Mapping) and one.get("type") == "ConditionalStreams"
+        inner, condition = (one.get("streams"), one.get("condition")) if conditional else ([one], None)
         for stream in inner if isinstance(inner, list) else ():
             name = stream.get("name") if isinstance(stream, Mapping) else None
-            if isinstance(name, str) and name in names:
+            before = names.setdefault(str(name), [])
+            if isinstance(name, str) and any(other in (None, condition) or condition is None for other in before):
                 yield f"streams[{index}]", f"there are two streams called {name}", "Give one of them another name."
-            names.append(str(name))
+            before.append(condition)
     check = manifest.get("check")
     wanted = check.get("stream_names") if isinstance(check, Mapping) else None
     if manifest.get("dynamic_streams"):

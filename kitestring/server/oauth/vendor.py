@@ -131,6 +131,7 @@ VENDORS: Mapping[str, Vendor] = {
                 "conversations.read",
                 "crm.lists.read",
                 "crm.objects.custom.read",
+                "crm.objects.feedback_submissions.read",
                 "crm.objects.goals.read",
                 "crm.objects.leads.read",
                 "crm.objects.line_items.read",

@@ -135,3 +135,30 @@ def test_hostile_texts_are_told_and_not_expanded() -> None:
     assert "grows beyond" in validate(laughs + GOOD)[0].message
     assert validate("streams: &s\n  - *s\n")
     assert "nested" in validate("streams: " + "[" * 5000)[0].message
+
+
+def test_streams_of_one_name_may_stand_under_different_conditions() -> None:
+    stream = """
+      - type: DeclarativeStream
+        name: beasts
+        retriever:
+          type: SimpleRetriever
+          requester: {type: HttpRequester, url_base: "https://zoo.example", path: /beasts}
+          record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: []}}
+"""
+    head = "version: 6.48.0\ntype: DeclarativeSource\ncheck: {type: CheckStream, stream_names: [beasts]}\nstreams:\n"
+
+    def told(*conditions: str) -> list[str]:
+        parts = [
+            f'  - type: ConditionalStreams\n    condition: "{{{{ {condition} }}}}"\n    streams:{stream}'
+            for condition in conditions
+        ]
+        return [defect.message for defect in validate(head + "".join(parts))]
+
+    assert told("config.get('a')", "not config.get('a')") == []
+    assert told("config.get('a')", "config.get('a')") == ["there are two streams called beasts"]
+
+
+def test_a_defect_in_an_end_of_credentials_is_told_at_its_place() -> None:
+    (defect,) = validate(GOOD + "\ncredential_ends:\n  - {type: CredentialEnd, name: The token}\n")
+    assert (defect.path.startswith("credential_ends[0]"), "at" in defect.message) == (True, True)
