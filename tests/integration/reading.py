@@ -5,14 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from kitestring.batch import Batch
+from kitestring.declarative.source import DeclarativeSource
 from kitestring.source import Source
-from kitestring.types import Checkpoint, Reject, SyncMode, Write
+from kitestring.types import Checkpoint, Reject, Stream, SyncMode, Write
+
+
+def stream_of(source: Source, name: str) -> Stream:
+    """The stream of this name; of a manifest only this one is built, which has a hundred of them at times."""
+    if isinstance(source, DeclarativeSource):
+        return source.component(name).stream()
+    stream = source.discover().get(name)
+    assert stream is not None, name
+    return stream
 
 
 def read(source: Source, name: str, state: dict | None = None) -> tuple[list[dict], dict]:
     """The records of a stream, incrementally where it can, and its state afterwards."""
-    stream = source.discover().get(name)
-    assert stream is not None, name
+    stream = stream_of(source, name)
     if SyncMode.incremental in stream.sync_modes:
         stream = replace(stream, sync_mode=SyncMode.incremental, write=Write(keep="latest"))
     state = dict(state or {})
