@@ -118,6 +118,13 @@ def test_one_project_may_be_asked_for_from_the_start(server):
     assert len(read(jira, "issues", state)[0]) <= 2
 
 
+def test_boards_of_the_named_projects_are_read_in_whatever_case_and_those_without_a_place_left_out(server):
+    server.boards.append({"id": 3, "name": "Mine", "type": "kanban", "location": None})
+    jira = source("jira", {**server.config, "projects": ["web"]})
+    rows, _ = read(jira, "boards")
+    assert [row["id"] for row in rows] == [1, 2]
+
+
 def test_a_board_added_later_brings_all_of_its_issues(server):
     jira = source("jira", server.config)
     _, state = read(jira, "board_issues")
