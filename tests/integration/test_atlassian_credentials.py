@@ -76,6 +76,15 @@ def test_a_token_with_scopes_and_no_cloud_id_is_told_where_the_cloud_id_is(name)
         assert SCOPED_TOKEN not in str(caught.value)
 
 
+def test_a_token_without_scopes_and_a_cloud_id_that_is_another_site_are_told_as_what_they_are(name):
+    with stand_in(name) as server:
+        with pytest.raises(AuthError, match="without scopes, which works without cloud_id"):
+            source(name, {**server.config, "cloud_id": CLOUD_ID}).check()
+        other = {**server.scoped, "cloud_id": CLOUD_ID[:-1] + "0", "email": EMAIL, "api_token": SCOPED_TOKEN}
+        with pytest.raises(ConfigError, match="at the cloud id 1a11d016"):
+            source(name, other).check()
+
+
 def test_other_credentials_without_a_cloud_id_are_refused_before_a_call(name):
     with stand_in(name) as server:
         config = {key: value for key, value in server.scoped.items() if key != "cloud_id"}
