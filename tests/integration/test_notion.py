@@ -226,6 +226,20 @@ def test_parts_of_a_page_that_is_too_much_for_one_answer_are_put_into_it(server,
     assert "(page-3)" not in caplog.text
 
 
+@pytest.mark.parametrize("text", ['"Untitled"', "'a'", "('b')", "None", "[1]", "u'c' ", 'long "words" ' * 20 + "\\\\"])
+def test_texts_that_look_like_values_stay_texts(text):
+    with NotionStandIn(pages=0) as server:
+        page = server.add_page(text, text)["id"]
+        server.add_comment(page, text)
+        server.add_source(text)
+        notion = source("notion", server.config)
+        assert [row["title"] for row in read(notion, "pages")[0]] == [text]
+        assert [row["title"] for row in read(notion, "page_contents")[0]] == [text]
+        assert [row["text"] for row in read(notion, "blocks")[0]] == [text]
+        assert [row["text"] for row in read(notion, "comments")[0]] == [text]
+        assert text in {row["name"] for row in read(notion, "data_sources")[0]}
+
+
 def test_blocks_are_read_to_any_depth(server, notion):
     block = server.add_block("page-1", "column_list")["id"]
     for level in range(12):

@@ -261,6 +261,11 @@ def rendered(server, text, **more):
         ("a &lt;b&gt; &amp;amp; c", "a <b> &amp; c"),
         ("<!date^1392734382^{date}|Feb 18>, half < open", "Feb 18, half < open"),
         ("42", "42"),
+        ("'yes'", "'yes'"),
+        ('"no" &amp; ("maybe")', '"no" & ("maybe")'),
+        ("('a', 1)", "('a', 1)"),
+        ("u'x'", "u'x'"),
+        ("word " * 40 + "\\n'end'", "word " * 40 + "\\n'end'"),
         ("", ""),
     ],
 )
