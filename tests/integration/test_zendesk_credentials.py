@@ -207,6 +207,13 @@ def test_a_changed_secret_goes_on_with_the_refresh_token_that_was_kept(zendesk, 
     assert [e.status for e in zendesk.tokens.exchanges] == [200, 200]
 
 
+def test_an_api_token_that_zendesk_has_ended_says_what_takes_its_place(zendesk):
+    support = opened(zendesk, zendesk.api_token_credentials)
+    zendesk.api_token = "ended"
+    with pytest.raises(AuthError, match=r"401: Couldn't authenticate you. .*2027-04-30.*choose client_credentials$"):
+        support.check()
+
+
 def test_a_scope_that_is_missing_is_named(zendesk):
     narrow = opened(zendesk, {**zendesk.client_credentials, "scope": "tickets:read"})
     zendesk.tokens.scope = "tickets:read"
@@ -215,6 +222,13 @@ def test_a_scope_that_is_missing_is_named(zendesk):
         read(narrow, "users")
     with pytest.raises(AuthError, match=r"scopes that were asked for.*invalid_scope"):
         opened(zendesk, zendesk.client_credentials).check()
+
+
+def test_airbytes_configuration_with_a_refresh_token_works_as_it_is(zendesk, tmp_path):
+    expired = {"token_expiry_date": "2026-01-01T00:00:00Z"}
+    support = opened(zendesk, {**zendesk.consented(), **expired, "credentials": "oauth2_refresh"}, tmp_path)
+    support.check()
+    assert len(zendesk.tokens.refreshes) == 1
 
 
 def test_a_refresh_token_that_was_used_elsewhere_says_to_authorise_again(zendesk):
@@ -246,7 +260,8 @@ def test_the_form_offers_the_oauth_client_first_and_says_when_api_tokens_end():
     form = connector("source", "zendesk_support").spec()
     choices = form["properties"]["credentials"]["oneOf"]
     assert "base_url" in form["properties"]
-    assert [c["properties"]["credentials"]["const"] for c in choices] == ["client_credentials", "oauth2.0", "api_token"]
+    kinds = ["client_credentials", "oauth2.0", "api_token", "oauth2_refresh"]
+    assert [c["properties"]["credentials"]["const"] for c in choices] == kinds
     assert "recommended" in choices[0]["title"]
     assert "2027" in choices[2]["title"]
     assert "2027-04-30" in choices[2]["description"]
@@ -260,6 +275,7 @@ def test_the_form_offers_the_oauth_client_first_and_says_when_api_tokens_end():
         {"credentials": "oauth2.0", "access_token": "a"},
         {"credentials": "oauth2.0", "access_token": "a", "client_id": "i", "client_secret": "s"},
         {"credentials": "oauth2.0", "refresh_token": "r", "client_id": "i", "client_secret": "s"},
+        {"credentials": "oauth2_refresh", "refresh_token": "r", "client_id": "i", "client_secret": "s"},
         {"credentials": "api_token", "email": "me@example.com", "api_token": "t"},
         {"credentials": "client_credentials", "client_id": "i", "client_secret": "s"},
     ],
