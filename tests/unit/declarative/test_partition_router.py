@@ -485,3 +485,33 @@ def test_a_list_that_renders_to_nothing_fails_its_stream_alone(api: Api, open_so
     assert sync(source).records == [{"id": 1}]
     with pytest.raises(ConfigError, match="values: is None, a list is expected"):
         sync(source, "listed")
+
+
+def test_a_backfill_has_one_parent(api: Api, open_source: Open) -> None:
+    two = {"type": "BackfillPartitionRouter", "parent_stream_configs": [parent(api.url), parent(api.url)]}
+    source = open_source(stream(url=api.url, retriever={"partition_router": two}))
+    with pytest.raises(ConfigError, match="holds 2 parent streams, one is expected"):
+        sync(source)
+
+
+def test_what_a_backfill_could_not_read_is_new_in_the_next_sync_too(api: Api, open_source: Open) -> None:
+    api.answers["/owners"] = owners("a")
+    api.answers["/things"] = lambda call: (
+        refused(call) or {"data": [{"id": call.query.get("owner", "all"), "updated_at": "2024-01-05T00:00:00Z"}]}
+    )
+    broken = {"b"}
+
+    def refused(call: Any) -> Any:
+        return (400, {}) if call.query.get("owner") in broken else None
+
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "owner"}
+    router = {"type": "BackfillPartitionRouter", "parent_stream_configs": [parent(api.url, request_option=option)]}
+    source = open_source(stream(url=api.url, retriever={"partition_router": router}, incremental_sync=cursor()))
+    state = sync(source, state={}).state
+    api.answers["/owners"] = owners("a", "b")
+    failed = sync(source, state=state)
+    assert [row["id"] for row in failed.records] == ["all"]
+    broken.clear()
+    whole = sync(source, state=failed.state)
+    assert {row["id"] for row in whole.records} == {"all", "b"}
+    assert [row["id"] for row in sync(source, state=whole.state).records] == ["all"]
