@@ -82,11 +82,10 @@ class Condition:
 
 
 class Templates:
-    """Compiles the templates of one source; equal texts are compiled once."""
+    """Compiles the templates of one source; equal texts are compiled once in a process."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
-        self._sources: dict[str, Source] = {}
 
     def compile(
         self,
@@ -149,9 +148,13 @@ class Templates:
         return Condition(text, lambda context: truthful(template(context)))
 
     def _source(self, text: str, place: str) -> Source:
-        source = self._sources.get(text)
+        source = _SOURCES.get(text)
         if source is None:
-            source = self._sources[text] = Source(text, place)
+            source = Source(text, place)
+            if len(_SOURCES) >= MOST_SOURCES:
+                _SOURCES.clear()
+            if len(text) <= LONGEST_KEPT:
+                _SOURCES[text] = source
         return source
 
 
@@ -188,6 +191,8 @@ def valued(result: Any, types: Types | None, empty: Any) -> Any:
 
 
 Render = Callable[[Context], Any]
+MOST_SOURCES, LONGEST_KEPT = 4_096, 10_000
+"""So many compiled templates are kept in a process, and none longer than so many characters."""
 
 
 class Source:
@@ -293,6 +298,10 @@ class Source:
                 raise Failed(found.message, hint=found.hint, **found.fields) from error
 
         return render
+
+
+_SOURCES: dict[str, Source] = {}
+"""What was compiled. A template knows no configuration: that is bound to it by each source."""
 
 
 def too_big(value: Any) -> bool:
