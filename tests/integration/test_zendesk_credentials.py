@@ -240,6 +240,7 @@ def test_a_refresh_token_that_was_used_elsewhere_says_to_authorise_again(zendesk
     assert len(zendesk.tokens.exchanges) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["rate_limit", "server_error", "drop", "not_json"])
 def test_faults_of_the_token_address_cost_time_only(zendesk, fault):
     zendesk.faults.retry_after_s = 0

@@ -26,7 +26,7 @@ def test_syncs_that_are_killed_while_tokens_end_bring_all_records_and_never_refr
     zendesk_credentials: Any, tmp_path: Path
 ) -> None:
     figures = zendesk_credentials.run(
-        "oauth2.0", tmp_path, kills=1, tickets=60, articles=10, lifetime_s=2.0, pause_s=2.0, seed=7
+        "oauth2.0", tmp_path, kills=1, tickets=40, articles=10, lifetime_s=2.0, pause_s=1.0, seed=7
     )
     assert figures["wrong"] == {}
     assert figures["kills"] == 1
