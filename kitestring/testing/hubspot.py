@@ -84,6 +84,7 @@ class HubSpotStandIn(StandIn):
             "form-2": [self._submission(200)],
         }
         self.events = 1100
+        self.changes = 40
         self.emails = [
             self._stamped(str(n), name=f"Letter {n}", subject=f"News {n}", updatedAt=iso_ms(BEGIN + n * 1000),
                           content={"widgets": {"body": {"html": f"<p>{texts[n % 60].cause}</p>"}}})
@@ -304,7 +305,7 @@ class HubSpotStandIn(StandIn):
     @route("GET", "/email/public/v1/subscriptions/timeline")
     def timeline(self, call: Call) -> Any:
         rows = [{"timestamp": (BEGIN + n * 600) * 1000, "portalId": 1, "recipient": f"c{n % 30}@northwind.example",
-                 "changes": [{"change": "SUBSCRIBED", "subscriptionId": n}]} for n in range(40)]  # fmt: skip
+                 "changes": [{"change": "SUBSCRIBED", "subscriptionId": n}]} for n in range(self.changes)]  # fmt: skip
         return self._log(call, "timeline", "timestamp", rows)
 
     @route("GET", "/email/public/v1/subscriptions")

@@ -4,7 +4,7 @@ import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
 
-from kitestring.errors import AuthError, ConfigError
+from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.hubspot import HubSpotStandIn
 from kitestring.testing.stand_in import Answer, Faults, Limit
@@ -252,6 +252,22 @@ def test_events_of_e_mails_are_read_from_the_last_day_on(server, hubspot):
     rows, _ = read(hubspot, "email_events", state)
     assert {"event-1100", "event-1101", "event-1102"} <= {row["id"] for row in rows}
     assert len(rows) < 160
+
+
+@pytest.mark.parametrize("mark", ["hasMore", "offset"])
+@pytest.mark.parametrize("stream", ["contact_lists", "email_events", "subscription_changes"])
+def test_a_full_page_that_does_not_say_whether_more_follow_is_an_error_and_not_the_last_one(stream, mark):
+    class Unmarked(HubSpotStandIn):
+        def answer(self, call):
+            answer = super().answer(call)
+            if isinstance(answer.body, dict):
+                answer.body.pop(mark, None)
+            return answer
+
+    with Unmarked() as server:
+        server.changes = 1100
+        with pytest.raises(KitestringError, match=r"so that nobody can tell.*the stream ends here"):
+            read(source("hubspot", server.config), stream)
 
 
 def test_the_histories_of_what_changed_are_read_fifty_at_a_time(server, hubspot):

@@ -141,3 +141,14 @@ def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
 def test_a_missing_right_is_an_error_with_the_way_out():
     with IntercomStandIn(forbidden=("tickets",)) as server, pytest.raises(ConfigError, match="deselect the stream"):
         read(source("intercom", server.config), "tickets")
+
+
+def test_a_page_of_companies_without_its_scroll_is_an_error_and_not_the_last_one():
+    class Unmarked(IntercomStandIn):
+        def answer(self, call):
+            answer = super().answer(call)
+            answer.body.pop("scroll_param", None)
+            return answer
+
+    with Unmarked() as server, pytest.raises(KitestringError, match=r"without scroll_param.*the stream ends here"):
+        read(source("intercom", server.config), "companies")

@@ -105,7 +105,8 @@ def _unmarked_end(stream: Json) -> Iterator[Finding]:
         return
     size = strategy.get("page_size")
     count = size if isinstance(size, int) else FULL_PAGE
-    path = ((retriever.get("record_selector") or {}).get("extractor") or {}).get("field_path") or []
+    extractor = (retriever.get("record_selector") or {}).get("extractor") or {}
+    path = [_value(part, {}, extractor.get("$parameters")) for part in extractor.get("field_path") or []]
     record = {"id": "1", "updated_at": "2026-01-01T00:00:00Z"}
     body: Any = [record] * count
     for name in reversed([part for part in path if part != "*"]):
@@ -133,16 +134,19 @@ def _unmarked_end(stream: Json) -> Iterator[Finding]:
 
 
 def _refused(requester: Json, context: Mapping[str, Any]) -> bool:
-    """Whether the error handler fails such an answer."""
+    """Whether the error handler fails such an answer; of several handlers each has to."""
     handler = requester.get("error_handler") or {}
-    for one in handler.get("error_handlers") or [handler]:
-        for response_filter in one.get("response_filters") or ():
-            if response_filter.get("action") == "FAIL" and response_filter.get("predicate"):
-                try:
-                    if _condition(response_filter["predicate"], context):
-                        return True
-                except KitestringError:
-                    continue
+    return all(_fails(inner, context) for inner in handler.get("error_handlers") or [handler])
+
+
+def _fails(handler: Json, context: Mapping[str, Any]) -> bool:
+    for response_filter in handler.get("response_filters") or ():
+        if response_filter.get("action") == "FAIL" and response_filter.get("predicate"):
+            try:
+                if _condition(response_filter["predicate"], context):
+                    return True
+            except KitestringError:
+                continue
     return False
 
 
@@ -293,13 +297,15 @@ def _options(form: Any) -> Iterator[tuple[str, Json]]:
 # -- templates ---------------------------------------------------------------------------------------------------------
 
 
-def _node() -> Node:
+def _node(parameters: Json | None = None) -> Node:
     config: dict[str, Any] = {"credentials": {}}
-    return Node({"type": "doctor"}, "", Setting(config, Templates(config), Connection(), None))
+    return Node(
+        {"type": "doctor", "$parameters": parameters}, "", Setting(config, Templates(config), Connection(), None)
+    )
 
 
-def _value(text: Any, context: Mapping[str, Any]) -> Any:
-    template: Callable[[Any], Any] = _node().template(text)
+def _value(text: Any, context: Mapping[str, Any], parameters: Json | None = None) -> Any:
+    template: Callable[[Any], Any] = _node(parameters).template(text)
     return template(context)
 
 

@@ -69,6 +69,32 @@ def test_an_error_handler_that_fails_the_unmarked_page_is_a_guard() -> None:
     assert rules(guarded) == ["unmarked-end"]
 
 
+def test_a_guard_beside_a_handler_that_accepts_the_page_is_none() -> None:
+    filters = [{"type": "HttpResponseFilter", "action": "FAIL", "predicate": "{{ 'meta' not in response }}"}]
+    handlers = [{"type": "DefaultErrorHandler"}, {"type": "DefaultErrorHandler", "response_filters": filters}]
+    guarded = thing(
+        retriever=paged(**MARKED),
+        requester={"error_handler": {"type": "CompositeErrorHandler", "error_handlers": handlers}},
+    )
+    assert rules(guarded) == ["unmarked-end"]
+    handlers.reverse()
+    assert rules(guarded) == ["unmarked-end"]
+    handlers[1] = handlers[0]
+    assert rules(guarded) == []
+
+
+def test_the_records_of_an_unmarked_page_lie_where_the_parameters_say() -> None:
+    full = "{{ 'meta' not in response and response['rows'] | length >= 100 }}"
+    filters = [{"type": "HttpResponseFilter", "action": "FAIL", "predicate": full}]
+    guarded = thing(
+        retriever=paged(**MARKED),
+        requester={"error_handler": {"type": "DefaultErrorHandler", "response_filters": filters}},
+        **{"$parameters": {"field": "rows"}},
+    )
+    guarded["retriever"]["record_selector"]["extractor"]["field_path"] = ["{{ parameters['field'] }}"]
+    assert rules(guarded) == []
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
