@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loopback import cursor, manifest, stream
 
+import kitestring
 from kitestring.declarative.builder import examine
-from kitestring.declarative.manifest import resolve
+from kitestring.declarative.manifest import load, resolve
 
 SINCE = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"}
 COUNTED = {"type": "DefaultPaginator", "pagination_strategy": {"type": "PageIncrement", "page_size": 50}}
@@ -176,3 +178,11 @@ def test_a_finding_is_accepted_with_a_reason_and_an_acceptance_without_a_finding
     assert rules(thing(), metadata=accepted) == ["unused-acceptance"]
     accepted["doctor"][0]["streams"] = ["things", "others"]
     assert rules(unmarked, metadata=accepted) == ["unused-acceptance"]
+
+
+OURS = sorted((Path(kitestring.__file__).parent / "sources" / "manifests").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_our_manifests_have_nothing_that_they_do_not_account_for(path: Path) -> None:
+    assert [finding for finding in examine(load(path)) if not finding.accepted] == []
