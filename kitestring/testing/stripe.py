@@ -193,15 +193,18 @@ class StripeStandIn(StandIn):
             return self.refuse(404, f"No such {kind}: '{key}'")
         return self._page(call, self.inside[kind, key])
 
-    def _page(self, call: Call, rows: list[Json]) -> Json:
+    def _page(self, call: Call, rows: list[Json]) -> Any:
         since, behind, size = (
             call.param("created[gte]", "0"),
             call.param("starting_after"),
             int(call.param("limit", "10")),
         )
         rows = [row for row in rows if row.get("created", 0) >= int(since)]
+        places = {row["id"]: place for place, row in enumerate(rows)}
+        if behind and behind not in places:
+            return self.refuse(400, f"No such object: '{behind}'")
         if behind:
-            rows = rows[1 + next(i for i, row in enumerate(rows) if row["id"] == behind) :]
+            rows = rows[1 + places[behind] :]
         return {"object": "list", "url": call.path, "data": rows[: int(size)], "has_more": len(rows) > int(size)}
 
     def _shown(self, kind: str, row: Json, expand: list[str]) -> Json:

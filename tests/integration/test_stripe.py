@@ -96,6 +96,13 @@ def test_an_id_of_the_accounts_own_choice_is_asked_for_as_it_is(server, stripe):
     }
 
 
+@pytest.mark.parametrize("key", ["1_000", "None", "1e3", "'a'", "[1]"])
+def test_an_id_that_looks_like_a_value_ends_no_list(server, stripe, key):
+    server.rows["coupons"] = [{**server.rows["coupons"][0], "id": f"co_{n}"} for n in range(150)]
+    server.rows["coupons"][50]["id"] = key
+    assert len({row["id"] for row in read(stripe, "coupons")[0]}) == 150
+
+
 def test_a_404_that_is_not_stripes_deletes_nothing():
     class Proxied(StripeStandIn):
         down = False
