@@ -176,6 +176,8 @@ class ShopifyStandIn(StandIn):
             case "events":
                 return self._connection(self.events, one)
             case "metaobjects":
+                if not isinstance(one.arguments["type"], str):
+                    raise ValueError("Variable $type of type String! was provided invalid value")
                 return self._connection(self.metaobjects[one.arguments["type"]], one)
             case kind if kind in self.rows:
                 return self._connection(self.rows[kind], one)

@@ -315,3 +315,9 @@ def test_a_type_of_metaobjects_that_appears_later_is_read_from_the_start(server,
     rows, _ = read(source("shopify", server.config), "metaobjects", state)
     assert sum(row["type"] == "author" for row in rows) == 30
     assert sum(row["type"] == "recipe" for row in rows) <= 1
+
+
+def test_a_type_of_metaobjects_that_looks_like_a_number_is_a_type(server, shopify):
+    server.metaobjects["1_000"] = server.metaobjects.pop("author")
+    server.rows["metaobjectDefinitions"][1]["type"] = "1_000"
+    assert len(read(shopify, "metaobjects")[0]) == 60
