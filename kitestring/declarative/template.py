@@ -118,6 +118,8 @@ class Templates:
         render = source.bound(self.config, parameters, place)
 
         tolerant = tolerant or empty != ""
+        # A text that is wanted and stands somewhere is handed over as it is: one in quotes keeps them.
+        exact = types == (str,) and source.looks_up
 
         def evaluate(context: Context) -> Any:
             found = render(context)
@@ -125,6 +127,8 @@ class Templates:
                 if tolerant:
                     return empty
                 raise found
+            if exact and type(found) is str:
+                return found or empty
             return valued(found, types, empty)
 
         if not source.names <= KNOWN or source.changes:
@@ -228,6 +232,11 @@ class Source:
             raise wrong(place, text, f"the template is not well formed: {error.message}") from error
         except (TemplateError, RecursionError) as error:
             raise wrong(place, text, f"the template cannot be compiled: {error}") from error
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether the template is nothing but a place in what it sees, such as `{{ record['title'] }}`."""
+        return self._path is not None
 
     def bound(self, config: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> Render:
         """The template with these constants: `render(context)` is a text, a value, `_MISSING`, or a `Failed`."""

@@ -260,3 +260,13 @@ def test_what_jinja_escapes_is_a_plain_text() -> None:
     found = Templates({"page": "<b>"}).compile("{{ config.page | escape }}", {}, "here")({})
     assert type(found) is str
     assert found == "&lt;b&gt;"
+
+
+@pytest.mark.parametrize("text", ['"Untitled"', "('a')", "'it''s'", "b'x'", "{'a': 1}", "12", '"half'])
+def test_a_text_that_is_looked_up_is_handed_over_as_it_is(text: str) -> None:
+    config = {"title": text}
+    for template in ("{{ config['title'] }}", "{{ config.title }}", "{{ config.get('title') }}"):
+        assert Templates(config).compile(template, {}, "here", types=(str,))({}) == text
+        assert Templates({}).compile(template.replace("config", "record"), {}, "here", types=(str,))(
+            {"record": config}
+        ) == (text)
