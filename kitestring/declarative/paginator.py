@@ -11,6 +11,7 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options, RequestOption, RequestPath
 from kitestring.declarative.requester import Token
 from kitestring.declarative.slice import Slice
+from kitestring.declarative.template import literal
 from kitestring.errors import ConfigError
 from kitestring.types import Record
 
@@ -192,7 +193,8 @@ class CursorPagination:
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.page_size = page_size(node)
-        self._value = node.needed_text("cursor_value")
+        # A token means something to the API alone: `1e5` is no number.
+        self._value = node.needed_text("cursor_value", verbatim=True)
         stop = node.get("stop_condition")
         self._stop = node.condition(stop) if stop else None
         self._filtered = bool(node.setting.values.get("filtered_page_size"))
@@ -213,4 +215,6 @@ class CursorPagination:
         }
         if self._stop is not None and self._stop(context):
             return None
-        return self._value(context) or None
+        token = self._value(context)
+        # APIs write that there is no next page as `"0"` or `"None"` too.
+        return token if token and (not isinstance(token, str) or literal(token)) else None

@@ -97,11 +97,13 @@ class Templates:
         empty: Any = "",
         tolerant: bool = False,
         strict: bool = False,
+        verbatim: bool = False,
     ) -> Template:
         """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
         value of one that renders to nothing, and of one that looks into something undefined where it is not an empty
         text, or the template is `tolerant`. (Airbyte's engine makes the same difference.) One that is not well formed
-        raises when its value is asked for (`strict`: now): a manifest may hold some that nothing leads to.
+        raises when its value is asked for (`strict`: now): a manifest may hold some that nothing leads to. `verbatim`:
+        a text that is looked up is no literal, whatever it looks like.
         """
         if not isinstance(text, str):
             return Template(text, lambda _: text, True)
@@ -119,7 +121,7 @@ class Templates:
 
         tolerant = tolerant or empty != ""
         # A text that is wanted and stands somewhere is handed over as it is: one in quotes keeps them.
-        exact = types == (str,) and source.looks_up
+        exact = (verbatim or types == (str,)) and source.looks_up
 
         def evaluate(context: Context) -> Any:
             found = render(context)

@@ -212,6 +212,7 @@ VENDORS: Mapping[str, Vendor] = {
                 "read_draft_orders",
                 "read_fulfillments",
                 "read_inventory",
+                "read_legal_policies",
                 "read_locations",
                 "read_metaobject_definitions",
                 "read_metaobjects",

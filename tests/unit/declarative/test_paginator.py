@@ -241,3 +241,24 @@ def test_a_cursor_can_know_which_page_it_is_on(api: Api, open_source: Open) -> N
     paginator = {"type": "DefaultPaginator", "page_token_option": option, "pagination_strategy": strategy}
     found = sync(open_source(stream(url=api.url, retriever={"paginator": paginator}))).records
     assert [row["id"] for row in found] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("token", ["1e5", "0x1F", "1_000", '"quoted"', "0012"])
+def test_a_token_is_sent_as_it_came_whatever_it_looks_like(api: Api, open_source: Open, token: str) -> None:
+    pages = iter([{"data": [{"id": 1}], "next": token}, {"data": [{"id": 2}], "next": None}])
+    api.answers["/things"] = lambda call: next(pages)
+    place = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "cursor"}
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response['next'] }}"}
+    paginator = {"type": "DefaultPaginator", "page_token_option": place, "pagination_strategy": strategy}
+    sync(open_source(stream(url=api.url, retriever={"paginator": paginator})))
+    assert [call.query.get("cursor") for call in api.calls] == [None, token]
+
+
+@pytest.mark.parametrize("token", ["0", "None", "False", "", "[]"])
+def test_a_token_that_says_nothing_ends_the_list(api: Api, open_source: Open, token: str) -> None:
+    api.answers["/things"] = {"data": [{"id": 1}], "next": token}
+    place = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "cursor"}
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ response['next'] }}"}
+    paginator = {"type": "DefaultPaginator", "page_token_option": place, "pagination_strategy": strategy}
+    sync(open_source(stream(url=api.url, retriever={"paginator": paginator})))
+    assert len(api.calls) == 1
