@@ -170,3 +170,11 @@ def test_a_page_that_does_not_say_whether_another_one_follows_is_never_the_last(
     monkeypatch.setattr(server, "answer", cut)
     with pytest.raises(KitestringError):
         read(linear, "issues")
+
+
+def test_a_server_error_with_errors_in_its_body_is_tried_again():
+    with LinearStandIn() as server:
+        body = {"errors": [{"message": "upstream connect error"}]}
+        server.refuse = lambda status, message: Answer(status, body)
+        server.faults.next("server_error", 2)
+        assert read(source("linear", server.config), "teams")[0]
