@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kitestring.cli.proposal import CONFLUENCE, JIRA, LINEAR, STREAMS, processing
+
 ZENDESK = """\
 # https://YOUR_SUBDOMAIN.zendesk.com
 subdomain: ${ZENDESK_SUBDOMAIN}
@@ -44,9 +46,7 @@ processing:
   # Tokens in a chunk, in the embedding model's own encoding.
   chunk_size: 200
   chunk_overlap: 20
-  # What is embedded, and what is stored beside it to filter by. Empty: all fields.
-  text_fields: [subject, description, title, body]
-  metadata_fields: [id, subject, title, status, priority, organization_id, html_url, updated_at]
+{processing}
 embedding:
   # A small model that comes with `kitestring[local]`: no key, no network. For a larger one:
   #   mode: openai
@@ -55,7 +55,7 @@ embedding:
 indexing:
   # A file of Milvus Lite; or http://localhost:19530, or a Zilliz Cloud endpoint with its token below.
   host: ./kitestring.db
-  collection: helpdesk
+  collection: {collection}
   auth:
     mode: no_auth
 """
@@ -75,6 +75,9 @@ config: {config}
 SNIPPETS = {
     ("source", "zendesk_support"): ZENDESK,
     ("source", "github"): GITHUB,
+    ("source", "jira"): JIRA,
+    ("source", "confluence"): CONFLUENCE,
+    ("source", "linear"): LINEAR,
     ("source", "postgres"): POSTGRES,
     ("source", "sample"): "count: 1000\n",
     ("source", "airbyte"): AIRBYTE.format(package="airbyte-source-faker==7.2.1", config="{count: 1000}"),
@@ -83,7 +86,7 @@ SNIPPETS = {
     ("destination", "milvus"): MILVUS,
     ("destination", "duckdb"): DUCKDB,
 }
-STREAMS = {"zendesk_support": ["tickets", "articles"], "github": ["issues", "pull_requests"], "sample": ["users"]}
+COLLECTIONS = {"zendesk_support": "helpdesk"}
 NAMES = {"zendesk_support": "zendesk", "milvus": "milvus"}
 
 
@@ -162,7 +165,7 @@ destinations:
   {last}:
     connector: {writer.name}
     config:
-{textwrap.indent(snippet("destination", writer), " " * 6)}
+{textwrap.indent(snippet("destination", writer, reader.name), " " * 6)}
 connections:
   {connection}:
     source: {first}
@@ -176,9 +179,14 @@ connections:
 """
 
 
-def snippet(kind: str, connector: Any) -> str:
+def snippet(kind: str, connector: Any, source: str = "") -> str:
     """The configuration part for a connector: written by hand, or made from its form."""
     known = SNIPPETS.get((kind, connector.name))
+    if known is MILVUS:
+        collection = COLLECTIONS.get(source) or re.sub(r"\W", "_", source) or "records"
+        return known.replace("{processing}\n", textwrap.indent(processing(source), "  ")).replace(
+            "{collection}", collection
+        )
     return known if known is not None else from_form(connector.spec()) or "{}\n"
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 from typer.testing import Result
 
 from kitestring import registry
-from kitestring.cli.init import SNIPPETS, STREAMS, written
+from kitestring.cli.init import SNIPPETS, snippet, written
+from kitestring.cli.proposal import STREAMS, TEXTS
+from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError
 from kitestring.project import Project, expand, read_yaml
 
 Run = Callable[..., Result]
+CLOUD_ID = "1a11d016-8984-4c3e-b9ab-142dd06acb1b"
 
 
 def test_init_writes_a_project_that_loads(run: Run, folder: Path) -> None:
@@ -57,9 +61,10 @@ def test_init_can_be_written_for_every_connector_there_is(folder: Path) -> None:
 def test_the_prepared_options_are_taken_by_the_connector(
     kind: registry.Kind, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    for variable in ("ZENDESK_SUBDOMAIN", "ZENDESK_CLIENT_ID", "ZENDESK_CLIENT_SECRET", "GITHUB_TOKEN"):
-        monkeypatch.setenv(variable, "filled-in")
-    values, _ = read_yaml(SNIPPETS[kind, name], name)
+    text = snippet(kind, registry.connector(kind, name))
+    for variable in re.findall(r"\$\{(\w+)\}", text):
+        monkeypatch.setenv(variable, CLOUD_ID if variable.endswith("CLOUD_ID") else "filled-in")
+    values, _ = read_yaml(text, name)
     try:
         registry.connector(kind, name).build(expand(values, os.environ, str))
     except ConfigError as error:
@@ -74,6 +79,35 @@ def test_the_prepared_streams_are_there() -> None:
         if connector.manifest is None:
             names = [stream.name for stream in connector.build({}).discover()]
             assert set(streams) <= set(names)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_texts_that_are_proposed_are_fields_of_the_streams(name: str) -> None:
+    fields: dict[str, set[str]] = {}
+    path = registry.connector("source", name).manifest
+    assert path is not None
+    for stream in (inner for entry in load(path)["streams"] for inner in entry.get("streams", [entry])):
+        inner = stream.get("incremental_stream", stream)
+        if inner.get("name") in TEXTS[name].streams:
+            fields[inner["name"]] = set(inner["schema_loader"]["schema"]["properties"])
+    assert set(fields) == set(TEXTS[name].streams)
+    embedded = {field.split(".")[0] for field in TEXTS[name].embedded}
+    assert [stream for stream, names in fields.items() if not names & embedded] == []
+    assert {*embedded, *TEXTS[name].stored} - set().union(*fields.values()) == set()
+
+
+def test_a_vector_collection_gets_the_texts_of_the_source_that_fills_it() -> None:
+    text = written("slack", "milvus")
+    assert "text_fields: [text_rendered]" in text
+    assert "streams: [channel_messages, threads]" in text
+    assert "collection: slack" in text
+    assert "collection: helpdesk" in written("zendesk_support", "milvus")
+    assert "# text_fields" in written("postgres", "milvus")
+
+
+def test_what_to_set_is_named_also_where_credentials_come_in_several_kinds(run: Run, folder: Path) -> None:
+    for name in ("jira", "confluence", "linear", "slack", "shopify"):
+        assert "1. set " in run("init", name, "--source", name).stdout
 
 
 def test_the_schema_is_printed_for_editors(run: Run) -> None:
