@@ -92,6 +92,22 @@ class ReportedCredentials:
         self._report(dict(config))
 
 
+class NarrowedCredentials:
+    """Keeps in `store` what a source renews whose configuration has other `values` than the one that is kept."""
+
+    def __init__(self, store: CredentialStore, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        self._store, self._config, self._values = store, config, values
+
+    def renewing(self, key: str) -> contextlib.AbstractContextManager[Mapping[str, Any] | None]:
+        return self._store.renewing(key)
+
+    def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        others = {name for name in self._values if name not in changed}
+        kept = {name: value for name, value in config.items() if name not in others}
+        kept.update({name: value for name, value in self._config.items() if name in others})
+        self._store.keep(key, changed, kept)
+
+
 class CredentialFiles:
     """Renewed credentials as files that only their owner reads: `KEY.json` in a folder, with a lock file beside it."""
 

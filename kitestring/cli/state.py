@@ -167,7 +167,9 @@ def refresh(
             )
         new, partitions = refreshed(old, values)
         if not partitions:
-            names = sorted({name for entry in old["states"] for name in entry["partition"] if name != "parent_slice"})
+            names = sorted(
+                {name for entry in old.get("states") or () for name in entry["partition"] if name != "parent_slice"}
+            )
             raise ConfigError(
                 f"the state of {stream} has no partition {' '.join(partition)}: it is read from the start anyway",
                 hint=f"Its partitions have {', '.join(names) or 'no name'}; `kitestring state show` lists them.",

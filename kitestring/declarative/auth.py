@@ -149,6 +149,8 @@ class Token:
         self.until = 0.0
         self.refresh: str | None = None
         """The refresh token that is good now, where each can be used once."""
+        self.spent: str | None = None
+        """The refresh token that was used up for it."""
         self.expires: datetime | None = None
         self.key: str | None = None
         """The name of the credential for a `CredentialStore`: that of its first refresh token."""

@@ -9,11 +9,8 @@ from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.option import Options
 from kitestring.declarative.partition_router import Memory, ParentStreamConfig
-from kitestring.declarative.partition_state import asked_for
+from kitestring.declarative.partition_state import LISTED, asked_for
 from kitestring.declarative.slice import Slice
-
-LISTED = "partitions"
-"""The key in the parent's state under which its records of the last sync are listed."""
 
 
 @keyword("BackfillPartitionRouter")

@@ -56,9 +56,10 @@ class Lookup:
         """The whole table. One that the credentials may not read is empty, with a warning: names are missing then, and
         no record is."""
         values: dict[str, Any] = {}
+        doubts: list[str] = []
         path = [str(part({})) for part in self._key]
         try:
-            for records, _ in self._stream.everything({}, lambda state: None, []):
+            for records, _ in self._stream.everything({}, lambda state: None, doubts):
                 for record in records:
                     key = field.get(record, path)
                     if key is not None:
@@ -69,6 +70,14 @@ class Lookup:
                 self.name,
                 self._stream.name,
                 error.message,
+                extra={"stream": self._stream.name},
+            )
+        for doubt in doubts:
+            log.warning(
+                "names of %s may be missing, for the stream %s could not be read whole: %s",
+                self.name,
+                self._stream.name,
+                doubt,
                 extra={"stream": self._stream.name},
             )
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -141,7 +142,8 @@ class OAuthAuthenticator(Renewed):
                 return
             with self._connection.renewal():
                 super()._renew()
-                self._learn(self.held)
+                self._keep(store, self.held)
+                self._enter(self.held)
 
     def _kept_as(self) -> str:
         """The name of this credential for the store: that of its first refresh token, whatever came of it.
@@ -158,14 +160,17 @@ class OAuthAuthenticator(Renewed):
         """Use what another process has renewed; False where that is what is used already, or has ended as well."""
         held = self.held
         refresh, token = (field.get(kept, self._updater[name]) for name in ("refresh_token", "access_token"))
-        if not refresh or not token or str(refresh) == (held.refresh or self._refresh_token()):
+        if not refresh or str(refresh) == (held.refresh or self._refresh_token()):
+            return False
+        if not token:  # somebody has entered a new refresh token: the one before is not to be used any more
+            held.text, held.refresh = None, str(refresh)
+            self._connection.hide(held.refresh)
             return False
         expiry = field.get(kept, self._updater["expiry"])
         seconds = self._left_s(expiry) if expiry else 0.0
         held.text, held.refresh, held.until = str(token), str(refresh), time.monotonic() + seconds
         held.expires = moment.now() + timedelta(seconds=seconds)
-        self._connection.hide(held.refresh)
-        self._learn(held)
+        self._enter(held)
         return held.good
 
     def _learn(self, held: Token) -> None:
@@ -173,25 +178,42 @@ class OAuthAuthenticator(Renewed):
         if held.text and held.text not in self.secrets:
             self._connection.hide(held.text)
         super()._learn(held)
-        config = self._node.config
         if not self._single_use or held.refresh is None or held.text is None:
             return
-        if held.text != field.get(config, self._updater["access_token"]):
-            self._kept_as()  # before the refresh token changes
-            changed: dict[str, Any] = {}
-            expiry = held.expires.isoformat() if held.expires else ""
-            for name, value in (("access_token", held.text), ("refresh_token", held.refresh), ("expiry", expiry)):
-                field.put(config, self._updater[name], value)
-                field.put(changed, self._updater[name], value)
-            self._connection.hide(held.refresh)
-            identity = self.identity()
-            if identity is not None:
-                known_as(identity, held)
-            store: CredentialStore | None = self._node.setting.values.get("credentials")
-            if store is not None:
-                options = self._node.setting.values.get("options", frozenset())
-                whole = {name: value for name, value in config.items() if name not in options}
-                store.keep(self._kept_as(), changed, whole)
+        if held.text == field.get(self._node.config, self._updater["access_token"]):
+            return
+        store: CredentialStore | None = self._node.setting.values.get("credentials")
+        if store is not None:
+            with store.renewing(self._kept_as()) as kept:
+                # Another process may have gone on from this pair: what it has kept is newer.
+                if kept is None or field.get(kept, self._updater["refresh_token"]) in (None, "", held.spent):
+                    self._keep(store, held)
+        self._enter(held)
+
+    def _pair(self, held: Token) -> list[tuple[Any, Any]]:
+        """What a renewal changes of the configuration: paths and values."""
+        expiry = held.expires.isoformat() if held.expires else ""
+        values = {"access_token": held.text, "refresh_token": held.refresh, "expiry": expiry}
+        return [(self._updater[name], value) for name, value in values.items()]
+
+    def _keep(self, store: CredentialStore, held: Token) -> None:
+        options = self._node.setting.values.get("options", frozenset())
+        changed: dict[str, Any] = {}
+        config = copy.deepcopy({name: value for name, value in self._node.config.items() if name not in options})
+        for path, value in self._pair(held):
+            field.put(changed, path, value)
+            field.put(config, path, value)
+        store.keep(self._kept_as(), changed, config)
+
+    def _enter(self, held: Token) -> None:
+        """Put a pair that is kept into the configuration. One that is not kept yet waits for the next request."""
+        self._kept_as()  # before the refresh token changes
+        self._connection.hide(*(text for text in (held.text, held.refresh) if text))
+        for path, value in self._pair(held):
+            field.put(self._node.config, path, value)
+        identity = self.identity()
+        if identity is not None:
+            known_as(identity, held)
 
     def _value(self, key: str) -> str:
         return str(self._text[key]({}))
@@ -241,9 +263,11 @@ class OAuthAuthenticator(Renewed):
         seconds = self._lifetime(found_in(answer, self._value("expires_in_name")))
         self._connection.hide(str(token))
         if self._single_use:
-            # `_learn` writes both into the configuration, before the token is used.
+            # Both are kept before the token is used.
             refresh = found_in(answer, self._value("refresh_token_name"))
-            self.held.refresh = str(refresh if refresh is not None else self.held.refresh or self._refresh_token())
+            spent = self.held.refresh or self._refresh_token()
+            self.held.spent = None if spent is None else str(spent)
+            self.held.refresh = self.held.spent if refresh is None else str(refresh)
             self.held.expires = moment.now() + timedelta(seconds=seconds)
         return str(token), seconds
 

@@ -19,9 +19,16 @@ from kitestring import json_codec
 MOST_PARTITIONS = 10_000
 """With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
 PARENTS = "kitestring_parents"
+LISTED = "partitions"
+"""The key of a parent's state that lists its records of the last sync (`BackfillPartitionRouter`)."""
 PARTITIONS = "kitestring_partitions"
 SINGLE = "single"
 """Marks a run that began with one cursor for the whole stream: the partitions that it has not read yet are not new."""
+UNLISTED = (
+    "the partition {partition} of {stream} was to be read from the start, but the API did not list it in this sync: "
+    "nothing was read of it. Refresh the partition of its parent, or the whole stream: "
+    "kitestring state reset CONNECTION {stream}"
+)
 UNCLEAR = (
     "other partitions of {{stream}} are read than in the last sync ({before} then, {now} now), and its state is one "
     "cursor for all of them: what is new was read from there on, and what it held before is missing. To read it whole: "
@@ -71,6 +78,9 @@ class SavedPartitions:
         parents = state.get(PARENTS)
         self._parents = None if parents is None else {partition_key(parent) for parent in parents}
         self._before = state.get(PARTITIONS)
+        # Values that somebody named may be only some of a partition's, or its parent's, as texts.
+        self._asked = [] if self._complete else [entry["partition"] for entry in asked_for(entries)]
+        self._listed: list[Mapping[str, Any]] = []
 
     def cursor_of(self, partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Where a partition goes on: `{}` at the start, None at the general cursor."""
@@ -80,12 +90,20 @@ class SavedPartitions:
             saved = (
                 self._texts.get((next(iter(values)), str(next(iter(values.values()))))) if len(values) == 1 else None
             )
+        for asked in self._asked:
+            if has_values(partition, flat_values(asked)):
+                self._listed.append(asked)
+                return {}
         if saved is not None or self._complete:
             return saved or {}
         parent = parent_of(partition)
         if parent is not None and self._parents is not None and partition_key(parent) not in self._parents:
             return {}
         return None
+
+    def unlisted(self) -> list[Mapping[str, Any]]:
+        """What was to be read from the start, and was not among the partitions of this sync."""
+        return [asked for asked in self._asked if asked not in self._listed]
 
     def unclear(self, seen: Collection[str]) -> str:
         """What cannot be told about the partitions of this sync; a text with `{stream}`, or an empty one."""
@@ -114,6 +132,16 @@ def asked_for(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     return [entry for entry in entries if not entry["cursor"]]
 
 
+def flat_values(partition: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a partition and of those that it comes from, as texts; its own ones before theirs."""
+    flat: dict[str, str] = {}
+    level: Any = partition
+    while isinstance(level, Mapping):
+        flat = {**{str(name): str(value) for name, value in level.items() if name != "parent_slice"}, **flat}
+        level = level.get("parent_slice")
+    return flat
+
+
 def refreshed(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
     """The state with which the partitions that have these values are read from the start, and those partitions.
 
@@ -133,7 +161,7 @@ def _lists(state: Mapping[str, Any], values: Mapping[str, str]) -> bool:
         str(value)
         for parent in (state.get("parent_state") or {}).values()
         if isinstance(parent, Mapping)
-        for value in parent.get("partitions") or ()
+        for value in parent.get(LISTED) or ()
     ]
     return bool(values) and all(value in listed for value in values.values())
 
@@ -151,6 +179,9 @@ def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[
     if parents := state.get(PARENTS):
         partitions.extend(parent for parent in parents if has_values(parent, values))
         new[PARENTS] = [parent for parent in parents if not has_values(parent, values)]
+    if isinstance(listed := state.get(LISTED), list):
+        # What is not listed is new until a sync has read it.
+        new[LISTED] = [value for value in listed if str(value) not in values.values()]
     if isinstance(state.get("parent_state"), Mapping):
         new["parent_state"] = {name: _without(parent, values)[0] for name, parent in state["parent_state"].items()}
     return new, partitions
@@ -158,9 +189,5 @@ def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[
 
 def has_values(partition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
     """Whether a partition, or one of those that it comes from, has each of the values."""
-    flat: dict[str, str] = {}
-    level: Any = partition
-    while isinstance(level, Mapping):
-        flat = {**{str(name): str(value) for name, value in level.items() if name != "parent_slice"}, **flat}
-        level = level.get("parent_slice")
+    flat = flat_values(partition)
     return all(flat.get(name) == value for name, value in values.items())

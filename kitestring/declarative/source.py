@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
-from kitestring.credentials import CredentialEnd, CredentialStore, ReportedCredentials
+from kitestring.credentials import CredentialEnd, CredentialStore, NarrowedCredentials, ReportedCredentials
 from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.cursor import AIRBYTE
@@ -249,6 +249,8 @@ class DeclarativeSource(Source):
             return
         narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._path)
         narrowed._setting.values["files"] = self._setting.values.get("files")  # a manifest chooses no folder
+        if store := self._setting.values.get("credentials"):
+            narrowed.keep_credentials(NarrowedCredentials(store, self._setting.config, checker.overrides))
         try:
             with narrowed._setting.connection.hurried():
                 checker.check(narrowed)

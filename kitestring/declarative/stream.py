@@ -24,6 +24,7 @@ from kitestring.declarative.partition_state import (
     PARENTS,
     PARTITIONS,
     SINGLE,
+    UNLISTED,
     SavedPartitions,
     asked_for,
     parent_of,
@@ -176,6 +177,8 @@ class DeclarativeStream:
             for bounds in cursor.slices(cursor.progress(begins, most)):
                 yield Piece(part.during(bounds), begins, began)
         memory.partitions = summary(seen)
+        for partition in saved.unlisted():
+            memory.warnings.append(UNLISTED.format(partition=json_codec.dumps_text(dict(partition)), stream=self.name))
         if (unclear := saved.unclear(seen)) and not self.router.grows:
             memory.warnings.append(unclear.format(stream=self.name))
 
@@ -408,6 +411,8 @@ class DeclarativeStream:
         final: State = {"use_global_cursor": whole}
         if whole:
             final |= self._whole(found, None if run.get(DOUBTED) else memory)
+            if run.get(DOUBTED) and (asked := asked_for(found.get("states") or ())):
+                final["states"] = asked
         else:
             final["states"] = states
         values = [found["state"][cursor.field]] if (found.get("state") or {}).get(cursor.field) is not None else []

@@ -43,11 +43,13 @@ class ActorCredentials:
         holder = secrets.token_hex(16)
         config = self._granted(holder)
         over = threading.Event()
-        threading.Thread(target=self._go_on, args=(holder, over), daemon=True).start()
+        going_on = threading.Thread(target=self._go_on, args=(holder, over), daemon=True)
+        going_on.start()
         try:
             yield None if config is None else self._opened(config)
         finally:
             over.set()
+            going_on.join()  # a word that it goes on must not come behind the one that it is over
             self._ask(holder, over=True)
 
     def _ask(self, holder: str, over: bool = False) -> dict[str, Any]:

@@ -30,11 +30,14 @@ class Keeper:
     def __init__(self, context: Context, **ends: End) -> None:
         self._context = context
         self._ends = {name: end for name, end in ends.items() if end.id}
+        self._granted: dict[str, Mapping[str, Any]] = {}
+        """The configurations as they were kept when a renewal began, open."""
 
     def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Put what changed of a configuration into its row, in one transaction; the rest stays as it stands there.
 
-        Also for a claim that is no longer ours: the old token is spent either way.
+        Also for a claim that is no longer ours: the old token is spent either way. What somebody changed while the
+        renewal was under way stays: new credentials are not replaced with a token of the old ones.
         """
         if end not in self._ends:
             return
@@ -44,6 +47,15 @@ class Keeper:
             row = table.c.id == opened.id
             stored = db.execute(select(table.c.config).where(row).with_for_update()).scalar_one_or_none()
             if stored is None:
+                return
+            granted = self._granted.pop(end, None)
+            if granted is not None and collide(
+                opened.config, config, granted, context.vault.open_config(stored, opened.id)
+            ):
+                log.warning(
+                    "a renewed credential was not kept: somebody changed the credentials meanwhile",
+                    extra={"end": end, "actor": opened.id},
+                )
                 return
             sealed = context.vault.seal_config(changed(stored, opened.config, config), spec, opened.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
@@ -83,13 +95,32 @@ class Keeper:
                 except IntegrityError:  # another renews
                     return {"granted": False}
             stored = db.execute(select(table.c.config).where(table.c.id == end.id)).scalar_one_or_none()
-        return {"granted": True, "config": None if stored is None else self._context.vault.open_config(stored, end.id)}
+        if stored is None:
+            return {"granted": True, "config": None}
+        config = self._granted[str(message["end"])] = self._context.vault.open_config(stored, end.id)
+        return {"granted": True, "config": config}
 
 
 def changed(stored: Any, opened: Any, new: Any) -> Any:
-    """`stored`, with what differs between `opened` and `new`: sealed texts and references that did not change stay."""
+    """`stored`, with what differs between `opened` and `new`: sealed texts and references that did not change stay, and
+    what somebody else has added, changed or removed meanwhile."""
     if new == opened:
         return stored
     if isinstance(new, Mapping) and isinstance(opened, Mapping) and isinstance(stored, Mapping):
-        return {key: changed(stored.get(key), opened.get(key), value) for key, value in new.items()}
+        merged = {key: value for key, value in stored.items() if key in new or key not in opened}
+        for key, value in new.items():
+            if key not in opened or value != opened[key]:
+                merged[key] = changed(stored.get(key), opened.get(key), value)
+        return merged
     return new
+
+
+def collide(opened: Any, new: Any, before: Any, after: Any) -> bool:
+    """Whether a value that differs between `opened` and `new` differs between `before` and `after` too."""
+    if new == opened or before == after:
+        return False
+    levels = (opened, new, before, after)
+    if all(isinstance(level, Mapping) for level in levels):
+        keys = {key for level in levels for key in level}
+        return any(collide(*(level.get(key) for level in levels)) for key in keys)
+    return True

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +255,81 @@ def test_parents_and_children_share_a_pair_that_a_template_of_the_manifest_names
         assert len(sync(source).records) == 1
     assert vendor.spent == 0
     assert len(vendor.refreshes) == 8
+
+
+def test_a_pair_that_could_not_be_kept_at_first_is_kept_with_the_next_request(
+    api: Api, open_source: Open, tmp_path: Path
+) -> None:
+    class FullAtFirst(CredentialFiles):
+        full = True
+
+        def keep(self, *values: Any) -> None:
+            if self.full:
+                self.full = False
+                raise ConfigError("no space left")
+            super().keep(*values)
+
+    vendor = Vendor(api)
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=credentials())
+    source.keep_credentials(FullAtFirst(tmp_path))
+    with pytest.raises(ConfigError, match="no space left"):
+        sync(source)
+    assert len(sync(source).records) == 1
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["credentials"]["refresh_token"] == "r1"
+    assert vendor.refreshes == ["r0"]
+
+
+def test_a_pair_of_before_is_not_kept_over_the_one_that_another_process_has_renewed(api: Api, tmp_path: Path) -> None:
+    Vendor(api)
+    page = manifest(stream(url=api.url, requester=signed(api.url)))
+    first, second = (DeclarativeSource.of(page, credentials()) for _ in range(2))
+    with closing(first), closing(second):
+        for source in (first, second):
+            source.keep_credentials(CredentialFiles(tmp_path))
+        sync(first)
+        (file,) = tmp_path.glob("*.json")
+        newer = file.read_text().replace('"r1"', '"r2"').replace('"a1"', '"a2"')
+        file.write_text(newer)
+        sync(second)
+        assert file.read_text() == newer
+
+
+def test_a_refresh_token_that_somebody_has_entered_meanwhile_takes_the_place_of_the_one_before(
+    api: Api, open_source: Open
+) -> None:
+    class Row:
+        kept: dict[str, Any] | None = None
+
+        def renewing(self, key: str) -> Any:
+            return nullcontext(credentials(refresh_token="r7"))
+
+        def keep(self, key: str, changed: Any, config: Any) -> None:
+            self.kept = config
+
+    vendor, row = Vendor(api), Row()
+    vendor.number = 7
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=credentials())
+    source.keep_credentials(row)
+    assert len(sync(source).records) == 1
+    assert (vendor.refreshes, vendor.spent) == (["r7"], 0)
+    assert row.kept is not None
+    assert row.kept["credentials"]["refresh_token"] == "r8"
+
+
+def test_a_check_with_other_options_keeps_the_pair_that_it_renews_and_not_its_options(
+    api: Api, open_source: Open
+) -> None:
+    vendor = Vendor(api)
+    reported: list[dict[str, Any]] = []
+    source = open_source(
+        stream(url=api.url, requester=signed(api.url)),
+        config={**credentials(), "start": "long ago"},
+        check={"type": "CheckStream", "stream_names": ["things"], "config_overrides": {"start": "now", "few": True}},
+    )
+    source.on_config(reported.append)
+    source.check()
+    assert vendor.refreshes == ["r0"]
+    (config,) = reported
+    assert config["credentials"]["refresh_token"] == "r1"
+    assert (config["start"], "few" in config) == ("long ago", False)

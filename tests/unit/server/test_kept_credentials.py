@@ -159,6 +159,35 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
     assert row["key"] == "${env:KEY}"
     assert context.vault.open_config(row, owner)["token"] == "new"
     assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
+    assert changed({"a": "sealed", "b": 1}, {"a": "x", "b": 1}, {"a": "x"}) == {"a": "sealed"}
+
+
+def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_path: Path) -> None:
+    spec = {"properties": {"credentials": {"properties": {"token": {"airbyte_secret": True}}}}}
+    pair = {"refresh": "r0", "token": "t0"}
+    made = connection(context, {"start": "2024", "team": "a", "credentials": pair}, {"path": str(tmp_path)}, ITEMS)
+    source = plan_of(context, made).source
+
+    def edit(config: dict[str, Any]) -> None:
+        with context.store.write() as db:
+            db.execute(update(sources).where(sources.c.id == source.id).values(config=config))
+
+    def renewed(number: int) -> dict[str, Any]:
+        new = {**source.config, "credentials": {"refresh": f"r{number}", "token": f"t{number}"}}
+        keeper.keep("source", new, spec)
+        return context.vault.open_config(plan_of(context, made).source.config, source.id)
+
+    keeper = Keeper(context, source=source)
+    edit({"start": "2020", "projects": ["b"], "credentials": pair})
+    keeper.renewal({"end": "source", "holder": "first"})
+    assert renewed(1) == {"start": "2020", "projects": ["b"], "credentials": {"refresh": "r1", "token": "t1"}}
+    # Other credentials, entered while the token request is under way, are not replaced.
+    keeper.renewal({"end": "source", "holder": "first"})
+    edit({"start": "2020", "credentials": {"kind": "key", "key": "k", "refresh": "r9"}})
+    assert renewed(2) == {"start": "2020", "credentials": {"kind": "key", "key": "k", "refresh": "r9"}}
+    # Entered before it, they are what the job goes on with.
+    assert keeper.renewal({"end": "source", "holder": "first"})["config"]["credentials"]["refresh"] == "r9"
+    assert renewed(10)["credentials"] == {"kind": "key", "key": "k", "refresh": "r10", "token": "t10"}
 
 
 def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(context: Context) -> None:
