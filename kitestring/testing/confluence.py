@@ -5,6 +5,7 @@ Facts: developer.atlassian.com/cloud/confluence/rest/v2 (cursor paging by relati
 
 from __future__ import annotations
 
+import argparse
 from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -187,5 +188,13 @@ def place_of(cursor: str) -> int:
     return int(b64decode(cursor, validate=True).decode("latin-1").partition(">")[2])
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m kitestring.testing.confluence", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(ConfluenceStandIn(port=parser.parse_args().port))
+
+
 if __name__ == "__main__":
-    serve(ConfluenceStandIn())
+    main()

@@ -87,7 +87,14 @@ class FreshdeskStandIn(StandIn):
             self.lists[f"solutions/categories/{category}/folders"] = []
             self.add_folder(10 + category, category=category)
             self.lists[f"solutions/folders/{10 + category}/articles"] = [
-                self._object(category * 1000 + i, title=p.title, description=p.cause, folder_id=10 + category, status=2)
+                self._object(
+                    category * 1000 + i,
+                    title=p.title,
+                    description=f"<p>{p.cause}</p>",
+                    description_text=p.cause,
+                    folder_id=10 + category,
+                    status=2,
+                )
                 for i, p in enumerate(told)
             ]
         # Folder 11 has a folder, which has two, one of which has one: the article lies at the bottom.

@@ -6,6 +6,7 @@ credentials), read 2026-11.
 
 from __future__ import annotations
 
+import argparse
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -311,5 +312,13 @@ def moment(issue: Json) -> int:
     return seconds_of(issue["fields"]["updated"].replace(".000+0000", "Z"))
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m kitestring.testing.jira", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(JiraStandIn(port=parser.parse_args().port))
+
+
 if __name__ == "__main__":
-    serve(JiraStandIn())
+    main()
