@@ -24,6 +24,8 @@ log = logging.getLogger("kitestring.credentials")
 LONGEST_WAIT_S = 120.0
 """How long another process may renew: a token request with its retries takes no longer."""
 POLL_S = 0.1
+RESERVED = 16_384
+"""Bytes that are on the disk before a renewal, in which the new pair finds place: tokens are up to 4 kB long."""
 
 
 class CredentialStore(Protocol):
@@ -38,7 +40,7 @@ class CredentialStore(Protocol):
         ...
 
     def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Keep what changed, durably. `changed` has only that, `config` is the whole configuration."""
+        """Keep what changed, durably, within `renewing`. `changed` has only that, `config` is all of it."""
         ...
 
 
@@ -117,22 +119,48 @@ class CredentialFiles:
     @contextlib.contextmanager
     def renewing(self, key: str) -> Iterator[Mapping[str, Any] | None]:
         path = self.folder / f"{key}.json"
+        waited_until = time.monotonic() + LONGEST_WAIT_S
+        while True:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                (self.folder / ".gitignore").write_text("*\n")
+                lock = path.with_suffix(".lock")
+                file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "a+")
+            except OSError as error:
+                raise unusable(self.folder, error) from error
+            with file:
+                # Somebody may have deleted the folder meanwhile: the lock of a file that is gone keeps nobody out.
+                if locked(file.fileno()) and _is(lock, file.fileno()):
+                    kept = self._kept(path)
+                    self._reserve(key)
+                    try:
+                        yield kept
+                    finally:
+                        if _is(lock, file.fileno()):
+                            with contextlib.suppress(OSError):
+                                self._draft(key).unlink(missing_ok=True)
+                    return
+            if time.monotonic() > waited_until:
+                raise TransientError(
+                    f"another process has been renewing these credentials for {LONGEST_WAIT_S:.0f} s",
+                    hint="Look whether another sync of this source hangs.",
+                )
+            time.sleep(POLL_S)
+
+    def _draft(self, key: str) -> Path:
+        return self.folder / f".{key}.tmp"
+
+    def _reserve(self, key: str) -> None:
+        """Take the disk space of what will be kept: a full disk has to fail before the old refresh token is used up."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (self.folder / ".gitignore").write_text("*\n")
-            file = os.fdopen(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "a+")
+            with os.fdopen(os.open(self._draft(key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(os.urandom(RESERVED))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._draft(key).unlink(missing_ok=True)
             raise unusable(self.folder, error) from error
-        with file:
-            waited_until = time.monotonic() + LONGEST_WAIT_S
-            while not locked(file.fileno()):
-                if time.monotonic() > waited_until:
-                    raise TransientError(
-                        f"another process has been renewing these credentials for {LONGEST_WAIT_S:.0f} s",
-                        hint="Look whether another sync of this source hangs.",
-                    )
-                time.sleep(POLL_S)
-            yield self._kept(path)
 
     def _kept(self, path: Path) -> Mapping[str, Any] | None:
         try:
@@ -147,12 +175,12 @@ class CredentialFiles:
         return kept if isinstance(kept, dict) else None
 
     def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        path = self.folder / f"{key}.json"
-        draft = path.with_name(f".{key}.{os.getpid()}.tmp")
+        path, draft = self.folder / f"{key}.json", self._draft(key)
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
                 json.dump(changed, file)
-                file.flush()
+                file.truncate()
                 os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
@@ -167,6 +195,14 @@ def unusable(folder: Path, error: OSError) -> ConfigError:
         f"renewed credentials cannot be kept in {folder}: {error.strerror or error}",
         hint="A refresh token may be good only once: make the folder writable, or set KITESTRING_HOME.",
     )
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that has this path now."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def locked(descriptor: int) -> bool:

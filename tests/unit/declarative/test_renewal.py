@@ -180,6 +180,60 @@ def test_nothing_is_renewed_where_it_could_not_be_kept(api: Api, open_source: Op
     assert vendor.refreshes == []
 
 
+def test_a_full_disk_fails_before_the_refresh_token_is_used_up(api: Api, open_source: Open, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    vendor = Vendor(api)
+    source = open_source(stream(url=api.url, requester=signed(api.url)), config=credentials())
+    source.keep_credentials(CredentialFiles(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match="cannot be kept"):
+            sync(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert vendor.refreshes == []
+    assert read_once(api.url, tmp_path) == 1
+    assert not [*tmp_path.glob("*.tmp")], "the reserved space is given back"
+
+
+def test_a_source_that_hears_of_a_renewal_late_does_not_undo_what_another_process_renewed_since(
+    api: Api, open_source: Open, tmp_path: Path
+) -> None:
+    vendor = Vendor(api)
+    first, second = (open_source(stream(url=api.url, requester=signed(api.url)), config=credentials()) for _ in "ab")
+    for source in (first, second):
+        source.keep_credentials(CredentialFiles(tmp_path))
+    assert len(sync(first).records) == 1
+    (file,) = tmp_path.glob("*.json")
+    vendor.number = 2  # of another process
+    later = {"access_token": "a2", "refresh_token": "r2", "token_expiry_date": "2099-01-01T00:00:00Z"}
+    file.write_text(json.dumps({"credentials": later}))
+    assert len(sync(second).records) == 1
+    assert json.loads(file.read_text())["credentials"] == later
+    assert (vendor.refreshes, vendor.spent) == (["r0"], 0)
+
+
+def test_two_folders_of_one_process_both_keep_the_pair(api: Api, open_source: Open, tmp_path: Path) -> None:
+    vendor = Vendor(api)
+    first, second = (open_source(stream(url=api.url, requester=signed(api.url)), config=credentials()) for _ in "ab")
+    for source, name in ((first, "a"), (second, "b")):
+        source.keep_credentials(CredentialFiles(tmp_path / name))
+        assert len(sync(source).records) == 1
+    kept = [json.loads(path.read_text())["credentials"]["refresh_token"] for path in tmp_path.glob("*/*.json")]
+    assert kept == ["r1", "r1"]
+    assert vendor.refreshes == ["r0"]
+
+
+def test_a_pair_is_kept_although_the_folder_is_deleted_while_it_is_renewed(tmp_path: Path) -> None:
+    store = CredentialFiles(tmp_path / "credentials")
+    with store.renewing("k"):
+        store.folder.rename(tmp_path / "deleted")
+        store.keep("k", {"a": 2}, {})
+    with store.renewing("k") as kept:
+        assert kept == {"a": 2}
+
+
 def test_the_pair_is_kept_before_the_new_token_is_used(api: Api, open_source: Open, tmp_path: Path) -> None:
     vendor = Vendor(api)
     seen: list[list[str]] = []
