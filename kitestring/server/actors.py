@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from kitestring.errors import ConfigError
-from kitestring.server import connectors, vault
+from kitestring.server import connectors, draft_credentials, vault
 from kitestring.server.confinement import Confinement, is_relative
 from kitestring.server.connectors import Definition, Kind
 from kitestring.server.context import Context
@@ -70,6 +70,7 @@ def create(
     """
     made, now = new_id(), context.store.now_ms(db)
     plain = without_type(kind, config)
+    plain = draft_credentials.renewed(context, db, workspace_id, plain, connectors.spec_of(definition))
     accept(context, definition, plain, workspace_id, trusted)
     db.execute(
         insert(TABLES[kind]).values(
@@ -114,6 +115,7 @@ def change(
         before = context.vault.open_config(row.config, actor_id)
         after = vault.kept(without_type(kind, config or before), before)
         plain = merged(before, after) if merge else after
+        plain = draft_credentials.renewed(context, db, row.workspace_id, plain, connectors.spec_of(definition))
         trusted = trust(context, row, definition, before, plain, trusted)
         accept(context, definition, plain, row.workspace_id, trusted)
         values |= {

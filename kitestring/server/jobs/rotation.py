@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from kitestring.declarative import field
+from kitestring.server import draft_credentials
 from kitestring.server.jobs.plan import End
 from kitestring.server.store.tables import destinations, renewals, sources
 
@@ -99,6 +102,46 @@ class Keeper:
             return {"granted": True, "config": None}
         config = self._granted[str(message["end"])] = self._context.vault.open_config(stored, end.id)
         return {"granted": True, "config": config}
+
+
+class DraftKeeper(Keeper):
+    """Keeps what a test of a draft renews until the draft is saved; where its pair is that of a kept source or
+    destination (`actor_id`), there too."""
+
+    def __init__(self, context: Context, kind: str, draft: End, spec: Mapping[str, Any], actor_id: str = "") -> None:
+        super().__init__(context, **{kind: replace(draft, id=actor_id)})
+        self._draft, self._spec = draft, spec
+
+    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        opened = self._draft
+        draft_credentials.remember(self._context, opened.workspace_id, opened.config, config, spec)
+        spent = draft_credentials.spent_secrets(opened.config, config, spec)
+        if all(field.get(self._row(end), place) == value for place, value in spent.items()):
+            super().keep(end, config, spec)
+
+    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+        """A draft may have other credentials than what is kept."""
+
+    def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        answer, draft = super().renewal(message), self._draft
+        if not answer["granted"]:
+            return answer
+        row = answer["config"] or {}
+        secrets = draft_credentials.secrets_of(draft.config, self._spec)
+        if all(field.get(row, place) == value for place, value in secrets.items()):
+            return answer
+        with self._context.store.read() as db:
+            config = draft_credentials.renewed(self._context, db, draft.workspace_id, draft.config, self._spec)
+        return {**answer, "config": config}
+
+    def _row(self, end: str) -> dict[str, Any]:
+        """The configuration that is kept, open; empty where there is none."""
+        if end not in self._ends:
+            return {}
+        table, actor_id = sources if end == "source" else destinations, self._ends[end].id
+        with self._context.store.read() as db:
+            stored = db.execute(select(table.c.config).where(table.c.id == actor_id)).scalar_one_or_none()
+        return {} if stored is None else self._context.vault.open_config(stored, actor_id)
 
 
 def changed(stored: Any, opened: Any, new: Any) -> Any:

@@ -12,11 +12,12 @@ from connections import connection, ended, enqueue, plan_of
 from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
+from kitestring.config import MASK
 from kitestring.server import actors, connectors
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.jobs.rotation import LEASE_MS, Keeper, changed
-from kitestring.server.store.tables import connections, renewals, sources
+from kitestring.server.store.tables import connections, consents, renewals, sources
 from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.zendesk import ZendeskStandIn
@@ -235,3 +236,102 @@ def test_a_check_keeps_when_credentials_end(context: Context) -> None:
     with context.store.read() as db:
         (kept,) = db.execute(select(sources.c.credential_ends).where(sources.c.id == source.id)).scalar_one()
     assert kept["at"] == "2027-04-30T00:00:00+00:00"
+
+
+@pytest.fixture
+def zendesk() -> Iterator[ZendeskStandIn]:
+    with ZendeskStandIn() as made:
+        yield made
+
+
+class Drafts:
+    """An editor who tests drafts of a source, and saves them. Access tokens have ended, so that each test renews."""
+
+    def __init__(self, context: Context, zendesk: ZendeskStandIn) -> None:
+        admin(context)
+        self.context, self.zendesk = context, zendesk
+        self.tenant = Tenant.make(context, "acme")
+        self.boss = Browser(context, self.tenant.member("workspace_admin"))
+        self.definition = connectors.of_type("source", "zendesk_support")
+
+    def config(self) -> dict[str, Any]:
+        ended = {"access_token": "ended", "token_expiry_date": "2020-01-01T00:00:00Z"}
+        return {**self.zendesk.config, "credentials": {**self.zendesk.consented(), **ended}}
+
+    def test(self, config: dict[str, Any], source_id: str = "") -> Any:
+        body = {
+            "kind": "source",
+            "workspaceId": self.tenant.workspace_id,
+            "definitionId": self.definition.id,
+            "configuration": config,
+            **({"sourceId": source_id} if source_id else {}),
+        }
+        return self.boss.post("/api/kitestring/v1/check", json=body).json()["status"]
+
+    def save(self, config: dict[str, Any]) -> str:
+        with self.context.store.write() as db:
+            return actors.create(
+                self.context,
+                db,
+                "source",
+                workspace_id=self.tenant.workspace_id,
+                name="support",
+                definition=self.definition,
+                config=config,
+                trusted=True,
+            )
+
+    def change(self, source_id: str, config: dict[str, Any]) -> None:
+        with self.context.store.write() as db:
+            actors.change(self.context, db, "source", source_id, trusted=True, config=config)
+
+    def credentials(self, source_id: str) -> dict[str, Any]:
+        with self.context.store.read() as db:
+            found: dict[str, Any] = dict(actors.end_of(self.context, db, "source", source_id).config["credentials"])
+        return found
+
+    def is_good(self, source_id: str) -> bool:
+        """Whether the token is good that the source has now, which a later job goes on with."""
+        return self.zendesk.tokens.allows(self.credentials(source_id)["access_token"])
+
+
+def test_a_draft_is_saved_with_the_pair_that_its_tests_have_renewed(context: Context, zendesk: ZendeskStandIn) -> None:
+    drafts = Drafts(context, zendesk)
+    config = drafts.config()
+    assert drafts.test(config) == "succeeded"
+    assert drafts.test(config) == "succeeded"
+    assert [exchange.status for exchange in zendesk.tokens.exchanges] == [200]
+    later = {**config, "start_date": "2025-05-05T00:00:00Z"}
+    source_id = drafts.save(later)
+    assert drafts.is_good(source_id)
+    assert drafts.test(later, source_id) == "succeeded"
+    with context.store.read() as db:
+        kept = str(db.execute(select(consents.c.body)).all())
+        assert drafts.credentials(source_id)["refresh_token"] not in kept
+        assert actors.end_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
+
+
+def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Context, zendesk: ZendeskStandIn) -> None:
+    drafts = Drafts(context, zendesk)
+    config = drafts.config()
+    source_id = drafts.save(config)
+    masked = {**config, "credentials": {**config["credentials"], "client_secret": MASK, "refresh_token": MASK}}
+    masked["credentials"]["access_token"] = MASK
+    assert drafts.test({**masked, "start_date": "2025-05-05T00:00:00Z"}, source_id) == "succeeded"
+    assert drafts.is_good(source_id)
+    with context.store.read() as db:  # nobody has saved that
+        assert actors.end_of(context, db, "source", source_id).config["start_date"] == config["start_date"]
+    drafts.change(source_id, masked)
+    assert drafts.test(masked, source_id) == "succeeded"
+    assert [exchange.status for exchange in zendesk.tokens.exchanges] == [200, 200]  # the form had the old end
+
+
+def test_a_test_of_other_credentials_leaves_those_that_are_kept(context: Context, zendesk: ZendeskStandIn) -> None:
+    drafts = Drafts(context, zendesk)
+    source_id = drafts.save(drafts.config())
+    before = drafts.credentials(source_id)
+    other = drafts.config()
+    assert drafts.test(other, source_id) == "succeeded"
+    assert drafts.credentials(source_id) == before
+    drafts.change(source_id, other)
+    assert drafts.is_good(source_id)

@@ -14,7 +14,7 @@ from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here, Runner
 from kitestring.server.context import Context
 from kitestring.server.jobs.plan import End
-from kitestring.server.jobs.rotation import Keeper
+from kitestring.server.jobs.rotation import DraftKeeper, Keeper
 from kitestring.server.problem import Problem
 
 router = APIRouter(tags=["checks"])
@@ -73,7 +73,8 @@ def check_draft(who: Editor, here: Here, body: Draft) -> Any:
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     end = End(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
-    return tried(here, body.kind, end)
+    spec = connectors.spec_of(definition)
+    return tried(here, body.kind, end, DraftKeeper(here, body.kind, end, spec, str(kept) if kept else ""))
 
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource")
@@ -102,12 +103,12 @@ def checked(context: Context, kind: connectors.Kind, actor_id: str) -> dict[str,
     """The test of a kept source or destination."""
     with context.store.read() as db:
         end = actors.end_of(context, db, kind, actor_id)
-    return tried(context, kind, end)
+    return tried(context, kind, end, Keeper(context, **{kind: end}))
 
 
-def tried(context: Context, kind: connectors.Kind, end: End) -> dict[str, str]:
+def tried(context: Context, kind: connectors.Kind, end: End, keeper: Keeper) -> dict[str, str]:
     try:
-        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keeper=Keeper(context, **{kind: end}))
+        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keeper=keeper)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded", "message": "", "hint": ""}
