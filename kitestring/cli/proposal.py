@@ -24,21 +24,21 @@ TEXTS = {
         "subject description title body",
         "id subject title status priority organization_id html_url updated_at",
     ),
-    "github": _texts("issues pull_requests comments", "title body", "id number repository state html_url"),
+    "github": _texts("issues pull_requests comments", "title body", "id number title repository state html_url"),
     "gitlab": _texts(
         "issues issue_comments merge_requests merge_request_comments wiki_pages",
         "title description body content",
         "id iid title project web_url",
     ),
     "slack": _texts("channel_messages threads", "text_rendered", "channel_id ts thread_ts user"),
-    "jira": _texts("issues issue_comments", "summary description renderedBody", "id key issueKey projectKey"),
+    "jira": _texts("issues issue_comments", "summary description renderedBody", "id key summary issueKey projectKey"),
     "confluence": _texts("pages blog_posts footer_comments inline_comments", "title text", "id title spaceId url"),
     "notion": _texts("page_contents", "title markdown", "id title url"),
     "hubspot": _texts(
         "tickets engagements_notes engagements_emails engagements_calls conversation_messages",
         "properties.subject properties.content properties.hs_note_body properties.hs_email_subject "
         "properties.hs_email_text properties.hs_call_body text",
-        "id conversationsThreadId",
+        "id properties.subject conversationsThreadId",
     ),
     "freshdesk": _texts(
         "tickets conversations solution_articles",
@@ -49,9 +49,9 @@ TEXTS = {
         "conversations conversation_parts tickets articles",
         "source.subject source.body title body ticket_attributes._default_title_ "
         "ticket_attributes._default_description_",
-        "id conversation_id url",
+        "id conversation_id title source.subject url",
     ),
-    "discourse": _texts("posts", "topic_title raw", "id topic_id post_number username"),
+    "discourse": _texts("posts", "topic_title raw", "id topic_id topic_title post_number username"),
     "asana": _texts("tasks subtasks stories", "name notes text", "gid name permalink_url"),
     "linear": _texts("issues comments documents", "title description body content", "id identifier title url"),
     "stripe": _texts("customers products", "name description email", "id name"),

@@ -146,12 +146,16 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
     return pairs or None
 
 
+TITLES = ("subject", "title", "name", "summary", "topic_title", "properties.subject", "source.subject")
+LINKS = ("html_url", "url", "_url", "web_url", "permalink_url")
+
+
 def hit_lines(number: int, hit: Record) -> str:
     """A hit for people: distance, what it is, the beginning of its text."""
     text = " ".join(str(hit.get("text") or "").split())
     shown = text if len(text) <= 240 else text[:239].rstrip() + "…"
-    title = next((str(hit[key]) for key in ("subject", "title", "name") if hit.get(key)), "")
-    link = next((str(hit[key]) for key in ("html_url", "url", "_url") if hit.get(key)), "")
+    title = next((str(hit[key]) for key in TITLES if hit.get(key)), "")
+    link = next((str(hit[key]) for key in LINKS if hit.get(key)), "")
     distance = hit.get("distance")
     near = f"{distance:.3f}" if isinstance(distance, float | int) else "     "
     head = f"{number:>2}. {near}  {hit.get('stream', '')}  " + typer.style(title or str(hit.get("id", "")), bold=True)

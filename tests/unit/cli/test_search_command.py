@@ -94,3 +94,13 @@ def test_a_hit_shows_title_text_and_link() -> None:
     assert len(text.strip()) <= 240
     assert text.endswith("…")
     assert link.strip() == "u"
+
+
+@pytest.mark.parametrize("field", ["subject", "summary", "topic_title", "properties.subject", "source.subject"])
+def test_a_hit_is_named_by_the_title_that_its_source_has(field: str) -> None:
+    head, link = hit_lines(
+        1, {"id": "f3a9:0", field: "Late parcel", "stream": "things", "web_url": "https://x"}
+    ).splitlines()
+    assert "Late parcel" in head
+    assert "f3a9" not in head
+    assert "https://x" in link
