@@ -41,6 +41,8 @@ class LinearStandIn(StandIn):
         super().__init__(**more)
         self.page = page
         self.lacks = lacks
+        self.hidden: set[str] = set()
+        """Private teams that the key does not see."""
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=DAY, sent_as=("form",), prefix="lin_oauth")
         self.now = BEGIN
         self.rows: dict[str, list[Json]] = {root: [] for root in ROOTS}
@@ -79,6 +81,11 @@ class LinearStandIn(StandIn):
     def trash(self, row: Json) -> None:
         self.change(row, trashed=True)
         row["archivedAt"] = row["updatedAt"]
+
+    def _team_of(self, row: Json) -> str:
+        """The team that a row belongs to, or is; for a comment that of its issue."""
+        issue = next((i for i in self.rows["issues"] if i["id"] == (row.get("issue") or {}).get("id")), row)
+        return str((issue.get("team") or issue)["id"])
 
     def _time(self) -> str:
         return iso(self.now).replace("Z", ".000Z")
@@ -121,7 +128,14 @@ class LinearStandIn(StandIn):
         if "filter:" in asked["query"] and found[1] in UNFILTERED:
             return self.refuse(400, f'Unknown argument "filter" on field "Query.{found[1]}"')
         since = re.search(r'updatedAt: \{ gte: "([^"]*)" \}', asked["query"])
-        rows = [row for row in self.rows[found[1]] if since is None or row["updatedAt"] >= since[1]]
+        team = re.search(r'team: \{ id: \{ eq: "([^"]*)" \} \}', asked["query"])
+        rows = [
+            row
+            for row in self.rows[found[1]]
+            if (since is None or row["updatedAt"] >= since[1])
+            and (not self.hidden or self._team_of(row) not in self.hidden)
+            and (team is None or self._team_of(row) == team[1])
+        ]
         rows.sort(key=lambda row: row["updatedAt"], reverse=True)
         start = int((asked["variables"].get("after") or "after-0").removeprefix("after-"))
         end = start + min(self.page, asked["variables"]["first"])

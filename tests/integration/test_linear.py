@@ -55,7 +55,7 @@ def test_a_second_read_brings_only_what_changed(server, linear):
     assert [row["id"] for row in read(linear, "issues", states["issues"])[0]] == ["issues-3", "issues-23"]
     comments, _ = read(linear, "comments", states["comments"])
     assert comments[0]["body"] == "Thanks"
-    assert len(server.requests) - seen == 2
+    assert len(server.requests) - seen == 4, "teams and list of each"
 
 
 def test_what_is_in_the_trash_is_a_deletion_and_what_is_archived_is_not(server, linear):
@@ -178,3 +178,45 @@ def test_a_server_error_with_errors_in_its_body_is_tried_again():
         server.refuse = lambda status, message: Answer(status, body)
         server.faults.next("server_error", 2)
         assert read(source("linear", server.config), "teams")[0]
+
+
+def private_team(server):
+    """A team with issues, comments and a cycle that are older than all others."""
+    server.now, now = server.now - 500 * 86_400, server.now
+    team = server.add("teams", name="Board", key="BRD")["id"]
+    of_team = {"id": team, "key": "BRD", "name": "Board"}
+    ids = {"issues": set(), "comments": set(), "cycles": {server.add("cycles", name="First", team=of_team)["id"]}}
+    for n in range(12):
+        issue = server.add("issues", title=f"Secret {n}", identifier=f"BRD-{n}", team=of_team)
+        comment = server.add("comments", body="Old", issue={"id": issue["id"], "identifier": issue["identifier"]})
+        ids["issues"].add(issue["id"])
+        ids["comments"].add(comment["id"])
+    server.now = now
+    return team, ids
+
+
+@pytest.mark.parametrize("stream", ["issues", "comments", "cycles"])
+def test_a_team_that_is_seen_later_brings_its_history_and_no_other_is_read_again(server, linear, stream):
+    team, ids = private_team(server)
+    server.hidden = {team}
+    rows, state = read(linear, stream)
+    assert not {row["id"] for row in rows} & ids[stream]
+    again, state = read(linear, stream, state)
+    server.hidden = set()
+    rows, state = read(linear, stream, state)
+    assert {row["id"] for row in rows} >= ids[stream]
+    assert len(rows) == len(again) + len(ids[stream])
+    assert len(read(linear, stream, state)[0]) == len(again)
+
+
+@pytest.mark.parametrize("stream", ["issues", "comments", "cycles"])
+def test_a_state_from_before_teams_were_told_apart_goes_on(server, linear, stream):
+    team, ids = private_team(server)
+    server.hidden = {team}
+    last = max(row["updatedAt"] for row in server.rows[stream])
+    rows, state = read(linear, stream, {"updatedAt": last})
+    assert len(rows) == 1
+    server.hidden = set()
+    rows, _ = read(linear, stream, state)
+    assert {row["id"] for row in rows} >= ids[stream]
+    assert len(rows) == len(ids[stream]) + 1
