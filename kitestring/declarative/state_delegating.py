@@ -7,18 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 from kitestring.declarative import moment
+from kitestring.declarative.cursor import DatetimeBasedCursor
 from kitestring.declarative.file_uploader import Files
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.stream import CLOSED, DeclarativeStream, Piece
+from kitestring.declarative.stream import CLOSED, DOUBTED, DeclarativeStream, Piece, most_of
 from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream
 
 
 @keyword("StateDelegatingStream")
 class StateDelegatingStream:
-    """Reads everything at first, then what changed; everything again when the state is too old for the API."""
+    """Reads everything at first, then what changed; everything again when the state is too old for the API.
+
+    After a whole sync the state is never older than half of what the API keeps, though the newest record may be: else
+    a quiet list would be read whole each time, and a deletion that only the changes tell would never be read.
+    """
 
     def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
         self.node = node
@@ -33,6 +38,8 @@ class StateDelegatingStream:
         except ValueError as error:
             raise node.wrong(str(error), "api_retention_period") from None
         self._by = "full"
+        self._began: float | None = None
+        self._doubted = False
 
     @property
     def cursor(self) -> Any:
@@ -68,7 +75,9 @@ class StateDelegatingStream:
 
     def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
         self._by = by = self._choice(state)
+        self._began, self._doubted = None, False
         for piece in self._stream(by).pieces(state if by == "partial" else {}, memory):
+            self._began = piece.began
             yield replace(piece, by=by)
 
     def files(self) -> Files | None:
@@ -90,10 +99,21 @@ class StateDelegatingStream:
         return Checkpoint(without(()), without=without)
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
+        self._doubted = self._doubted or bool(note.get(DOUBTED))
         return self._stream(note["by"]).merge(state, note)
 
     def finish(self, state: Mapping[str, Any], memory: Memory | None = None) -> State:
-        return self._stream(self._by).finish(state, memory)
+        final = self._stream(self._by).finish(state, memory)
+        cursor = self._stream(self._by).cursor
+        if self._retention is None or self._began is None or self._doubted:
+            return final
+        if not isinstance(cursor, DatetimeBasedCursor) or cursor.field not in final:
+            return final
+        began = most_of(self._began)
+        oldest = began - (began - (began - self._retention)) / 2
+        if cursor.saved(final[cursor.field]) >= oldest or cursor.end() < oldest:
+            return final
+        return {**final, cursor.field: cursor.write(oldest)}
 
     def doubted(self, memory: Memory) -> dict[str, Any] | None:
         note = self._stream(self._by).doubted(memory)

@@ -140,6 +140,20 @@ def test_where_the_state_is_older_than_events_reach_the_list_is_read_whole(serve
     assert int(after["updated"]) >= int(state["updated"])
 
 
+@pytest.mark.parametrize("kind", ["coupons", "products"])
+def test_a_list_in_which_nothing_happens_is_read_whole_once_and_then_its_deletions(server, kind):
+    for row in server.rows[kind]:
+        row["created"] -= 60 * DAY
+    server.rows["events"].clear()
+    rows, state = read(source("stripe", server.config), kind)
+    assert rows
+    rows, state = read(source("stripe", server.config), kind, state)
+    assert rows == []
+    gone = server.delete(kind, 2)
+    rows, _ = read(source("stripe", server.config), kind, state)
+    assert [(row["id"], bool(row["_ab_cdc_deleted_at"])) for row in rows] == [(gone["id"], True)]
+
+
 @pytest.mark.parametrize("state", [{}, {"__ab_full_refresh_sync_complete": True}])
 def test_a_state_from_before_events_were_read_begins_with_the_list(stripe, state):
     assert len(read(stripe, "customers", state)[0]) == 230

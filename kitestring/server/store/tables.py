@@ -381,7 +381,7 @@ discoveries = Table(
 )
 
 consents = Table(
-    # OAuth consents under way, by the hash of their `state`.
+    # OAuth consents under way, by the hash of their `state`; and what tests of drafts renewed (draft_credentials.py).
     "consents",
     metadata,
     Column("state_hash", String(64), primary_key=True),
