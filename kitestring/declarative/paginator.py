@@ -216,5 +216,7 @@ class CursorPagination:
         if self._stop is not None and self._stop(context):
             return None
         token = self._value(context)
-        # APIs write that there is no next page as `"0"` or `"None"` too.
-        return token if token and (not isinstance(token, str) or literal(token)) else None
+        # APIs write that there is no next page as `"0"` or `"None"` too. A template that makes such a text means it.
+        if isinstance(token, str) and self._value.exact and not literal(token):
+            return None
+        return token or None

@@ -55,14 +55,16 @@ class Failed(ConfigError):
 
 
 class Template:
-    """`template(context)` is its value. `constant` says that it is the same every time."""
+    """`template(context)` is its value. `constant` says that it is the same every time, `exact` that a text comes as it
+    stands in what the template sees, and was not read as a literal."""
 
-    __slots__ = ("_evaluate", "constant", "text")
+    __slots__ = ("_evaluate", "constant", "exact", "text")
 
-    def __init__(self, text: Any, evaluate: Callable[[Context], Any], constant: bool) -> None:
+    def __init__(self, text: Any, evaluate: Callable[[Context], Any], constant: bool, exact: bool = False) -> None:
         self.text = text
         self._evaluate = evaluate
         self.constant = constant
+        self.exact = exact
 
     def __call__(self, context: Context) -> Any:
         return self._evaluate(context)
@@ -134,7 +136,7 @@ class Templates:
             return valued(found, types, empty)
 
         if not source.names <= KNOWN or source.changes:
-            return Template(text, evaluate, False)
+            return Template(text, evaluate, False, exact)
         kept: list[Any] = []
 
         def evaluate_once(context: Context) -> Any:
