@@ -75,7 +75,7 @@ class SavedPartitions:
         # Without any entry a general cursor is no partition's: what was read with it is not known.
         listed = bool(self._cursors) or not general
         self._complete = listed and not (single or state.get("use_global_cursor") or run.get(SINGLE))
-        parents = state.get(PARENTS)
+        parents = state[PARENTS] if PARENTS in state else parents_of_older(state)
         self._parents = None if parents is None else {partition_key(parent) for parent in parents}
         self._before = state.get(PARTITIONS)
         # Values that somebody named may be only some of a partition's, or its parent's, as texts.
@@ -125,6 +125,22 @@ def parents_in(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]
     """The parents' partitions of the entries of a state, each once."""
     parents = [parent for entry in entries if (parent := parent_of(entry["partition"])) is not None]
     return list({partition_key(parent): parent for parent in parents}.values())
+
+
+def parents_of_older(state: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The parents' partitions that the parents' own states list, in a state without `PARENTS`; None where one does not.
+
+    Such a state is an earlier version's, or Airbyte's with `incremental_dependency`.
+    """
+    parents = state.get("parent_state")
+    if not isinstance(parents, Mapping) or not parents or not all(_lists_all(parent) for parent in parents.values()):
+        return None
+    return [entry["partition"] for parent in parents.values() for entry in parent["states"] if entry["cursor"]]
+
+
+def _lists_all(state: Any) -> bool:
+    """Whether a state has an entry for each partition that was read."""
+    return isinstance(state, Mapping) and bool(state.get("states")) and not state.get("use_global_cursor")
 
 
 def asked_for(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -137,6 +137,27 @@ def test_children_of_a_new_parent_partition_are_read_from_the_start_with_one_cur
     assert repositories.asked()["/c/c-2/replies"] == "2024-02-09"
 
 
+def test_the_parents_in_the_state_of_an_earlier_version_are_those_that_the_parents_own_state_lists(
+    api: Api, open_source: Open, repositories: Repositories
+) -> None:
+    entries = [{"partition": {"repository": name}, "cursor": STATE} for name in ("a", "b")]
+    older = {
+        "use_global_cursor": True,
+        "state": STATE,
+        "lookback_window": 1,
+        "parent_state": {"threads": {"use_global_cursor": False, "states": entries, "state": STATE}},
+    }
+    repositories.add("c")
+    sync(open_source(replies(api, depends=True)), "replies", older)
+    asked = {path: since for path, since in repositories.asked().items() if path.endswith("replies")}
+    assert asked == {
+        "/a/a-2/replies": "2024-02-09",
+        "/b/b-2/replies": "2024-02-09",
+        "/c/c-1/replies": "2024-01-01",
+        "/c/c-2/replies": "2024-01-01",
+    }
+
+
 def test_a_sync_that_ends_early_reads_the_children_of_a_new_parent_from_the_start_the_next_time(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
