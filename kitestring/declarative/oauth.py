@@ -325,6 +325,11 @@ REFUSALS = {
         "does not accept the OAuth client: it is unknown, was deleted, or its secret was changed",
         "Check client_id and client_secret in the configuration against the client at the vendor.",
     ),
+    # Atlassian's word for it.
+    "access_denied": (
+        "refuses access to the OAuth client: it is unknown, was deleted, or its secret was changed",
+        "Check client_id and client_secret in the configuration against the client at the vendor.",
+    ),
     "unauthorized_client": (
         "does not allow this OAuth client to get a token in this way",
         "Allow it in the client's settings at the vendor, or make a client of the kind that it asks for.",

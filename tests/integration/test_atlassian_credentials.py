@@ -113,6 +113,15 @@ def test_client_credentials_fetch_a_new_token_when_one_ends(name):
         assert all(call.json()["audience"] == "api.atlassian.com" for call in server.calls("/oauth/token"))
 
 
+def test_a_wrong_client_is_told_what_to_check(name):
+    with stand_in(name) as server:
+        credentials = {**CLIENT_CREDENTIALS, "client_secret": "another-secret"}
+        with pytest.raises(AuthError, match="refuses access to the OAuth client") as caught:
+            source(name, {**server.scoped, "auth_url": server.url, "credentials": credentials}).check()
+    assert "client_id and client_secret" in caught.value.hint
+    assert "another-secret" not in str(caught.value)
+
+
 def test_a_refresh_token_is_used_once_and_the_new_one_is_kept(name):
     kept = []
     with stand_in(name, lifetime=2) as server:

@@ -152,6 +152,16 @@ def test_an_access_token_of_oauth_that_nothing_can_renew_is_used_as_it_is(server
         source("gitlab", config).check()
 
 
+def test_a_refresh_token_is_enough_and_without_any_token_it_is_asked_for(server):
+    config = server.oauth_config
+    del config["credentials"]["access_token"]
+    source("gitlab", config).check()
+    assert len(server.tokens.refreshes) == 1
+    config["credentials"] = {"auth_type": "oauth2.0", "client_id": "larkspur-app"}
+    with pytest.raises(ConfigError, match="refresh_token is missing"):
+        source("gitlab", config).check()
+
+
 def test_credentials_that_name_no_kind_are_what_they_look_like(server):
     config = {**server.oauth_config, "start_date": "2020-01-01T00:00:00.000Z"}
     del config["credentials"]["auth_type"]
