@@ -57,22 +57,27 @@ class Descent:
     def _joined(self, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> Iterator[Page]:
         for page in read(part):
             for record in page.records:
-                page.nbytes += self._complete(record, part, read, path)
+                self._complete(page, record, part, read, path)
             yield page
 
-    def _complete(self, record: Record, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> int:
-        """Adds the texts of all parts to a record; gives their bytes. The key keeps the parts that are not given."""
+    def _complete(
+        self, page: Page, record: Record, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]
+    ) -> None:
+        """Adds the texts of all parts to a record, and what else came with them to its page. The key keeps the parts
+        that are not given."""
         key = [step({}) for step in self._key]
         seen: set[str] = set()
-        waiting, missing, texts, nbytes = list(reversed(self._ids(record, seen))), [], [], 0
+        waiting, missing, texts = list(reversed(self._ids(record, seen))), [], []
         if not waiting:
-            return 0
+            return
         while waiting:
             value = waiting.pop()
             records: list[Record] = []
-            for page in read(self._below(part, value, len(seen))):
-                records += page.records
-                nbytes += page.nbytes
+            for inner_page in read(self._below(part, value, len(seen))):
+                records += inner_page.records
+                page.nbytes += inner_page.nbytes
+                page.rejects += inner_page.rejects
+                page.doubt = page.doubt or inner_page.doubt
             if not records:
                 missing.append(value)
             for inner in records:
@@ -88,20 +93,23 @@ class Descent:
             )
         field.put(record, path, "\n".join(text for text in (str(field.get(record, path) or ""), *texts) if text))
         field.put(record, key, missing)
-        return nbytes
 
     def _ids(self, record: Record, seen: set[str]) -> list[Any]:
         """What is below a record, each once."""
         if not self._condition({"record": record}):
             return []
         value = field.get(record, [step({}) for step in self._key])
-        ids = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
-        new = [one for number, one in enumerate(ids) if str(one) not in seen and one not in ids[:number]]
-        seen.update(map(str, new))
+        new = []
+        for identifier in value if isinstance(value, list) else [value]:
+            if identifier is not None and str(identifier) not in seen:
+                seen.add(str(identifier))
+                new.append(identifier)
         return new
 
     def _below(self, part: Slice, value: Any, count: int) -> Slice:
         if count > MOST_BELOW:
             raise ConnectorError(f"stream {self._name}: more than {MOST_BELOW:,} requests below {dict(part.partition)}")
         name = str(self._partition_field({}))
-        return Slice({**part.partition, name: value}, part.cursor_slice, part.extra_fields)
+        # The first page inside the parent's record is one of the partition, not of what is below it.
+        fields = {key: field_value for key, field_value in part.extra_fields.items() if key != "child_response"}
+        return Slice({**part.partition, name: value}, part.cursor_slice, fields)

@@ -83,6 +83,11 @@ class SimpleRetriever:
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
         self._properties = self._query_properties()
         self._descent: Descent | None = node.child("descent", "Descent", name=name)
+        if self._descent is not None and cursor is not None and (cursor.feed or cursor.client_side):
+            raise node.wrong(
+                "cannot be combined with a cursor that filters records here: what is below an old record may be new",
+                "descent",
+            )
         self._reduction: PageSizeReduction | None = node.child(
             "page_size_reduction", "PageSizeReduction", name=name, paginator=self._paginator
         )
