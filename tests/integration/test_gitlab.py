@@ -158,7 +158,9 @@ def test_a_refresh_token_is_enough_and_without_any_token_it_is_asked_for(server)
     source("gitlab", config).check()
     assert len(server.tokens.refreshes) == 1
     config["credentials"] = {"auth_type": "oauth2.0", "client_id": "larkspur-app"}
-    with pytest.raises(ConfigError, match="refresh_token is missing"):
+    with pytest.raises(
+        ConfigError, match="access_token, or a refresh_token with client_id and client_secret, is missing"
+    ):
         source("gitlab", config).check()
 
 
