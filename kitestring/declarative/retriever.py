@@ -79,7 +79,7 @@ class SimpleRetriever:
         )
         self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached)
         self._paginator: Any = node.child("paginator") or NoPagination()
-        self._lookups: list[PageLookup] = node.children("lookups", "PageLookup", name=name)
+        self._page_lookups: list[PageLookup] = node.children("page_lookups", "PageLookup", name=name)
         self._first_only = node.flag("ignore_stream_slicer_parameters_on_paginated_requests")
         self._properties = self._query_properties()
         self._descent: Descent | None = node.child("descent", "Descent", name=name)
@@ -174,7 +174,7 @@ class SimpleRetriever:
                         latest = self.cursor.observe(page.records, latest)
                     if fed is not None:
                         page.records = [record for record in page.records if fed(record)]
-                    for lookup in self._lookups:
+                    for lookup in self._page_lookups:
                         for nbytes, doubt in lookup.fill(page.records):
                             page.nbytes, page.doubt = page.nbytes + nbytes, page.doubt or doubt
                     yield page
