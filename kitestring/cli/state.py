@@ -142,7 +142,7 @@ def refresh(
         list[str],
         typer.Option(
             "--partition",
-            help="Which part: repository=acme/web, channel_id=C01. Several times: what has all of them.",
+            help="Which part: repository=acme/web, channel=C01. Several times: what has all of them.",
             metavar="NAME=VALUE",
         ),
     ],
@@ -170,8 +170,11 @@ def refresh(
             names = sorted(
                 {name for entry in old.get("states") or () for name in entry["partition"] if name != "parent_slice"}
             )
+            unknown = [name for name in values if name not in names]
             raise ConfigError(
-                f"the state of {stream} has no partition {' '.join(partition)}: it is read from the start anyway",
+                f"the state of {stream} has no partitions by {', '.join(unknown)}"
+                if unknown and names
+                else f"the state of {stream} has no partition {' '.join(partition)}: it is read from the start anyway",
                 hint=f"Its partitions have {', '.join(names) or 'no name'}; `kitestring state show` lists them.",
             )
         asked(f"Read {len(partitions)} partition(s) of {stream} of {connection} from the start?", yes)

@@ -168,6 +168,7 @@ def test_a_part_of_a_stream_is_refreshed(synced: Run) -> None:
     assert [entry["cursor"] for entry in shown["states"]] == [{}, {"at": "2026-01-01"}]
     wrong = synced(*refresh, "repository=acme/other")
     assert (wrong.exit_code, "Its partitions have repository" in wrong.stderr) == (2, True)
+    assert "no partitions by repo" in synced(*refresh, "repo=acme/web").stderr
     assert "no NAME=VALUE" in synced(*refresh, "acme").stderr
     assert synced("state", "set", "people_to_shelf", "users", '{"cursor": "2026-01-01"}', "-y").exit_code == 0
     assert "does not tell partitions apart" in synced(*refresh, "repository=acme/web").stderr
