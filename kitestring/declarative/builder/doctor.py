@@ -21,7 +21,7 @@ from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import Node, Setting
 from kitestring.declarative.paginator import Headers
 from kitestring.declarative.template import Templates
-from kitestring.errors import KitestringError
+from kitestring.errors import ConfigError, KitestringError
 
 Json = Mapping[str, Any]
 FULL_PAGE = 100
@@ -45,10 +45,23 @@ class Finding:
 
 
 def examine(manifest: Json) -> list[Finding]:
-    """The findings of a resolved manifest, by stream; `stream` is empty for what concerns all of it."""
+    """The findings of a resolved manifest, by stream; `stream` is empty for what concerns all of it. `ConfigError` for
+    a manifest that is not valid."""
+    try:
+        return _examined(manifest)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the manifest is not what a manifest looks like, so that it cannot be examined: {error}",
+            hint="kitestring manifest validate says what is wrong with it; metadata.doctor is a list of "
+            "{rule, streams, reason}.",
+        ) from error
+
+
+def _examined(manifest: Json) -> list[Finding]:
     found = [*_of_credentials(manifest)]
     seen: set[tuple[str, str]] = set()
-    for stream in _streams(manifest.get("streams") or ()):
+    templates = [dynamic.get("stream_template") for dynamic in manifest.get("dynamic_streams") or ()]
+    for stream in _streams([*(manifest.get("streams") or ()), *templates]):
         for rule in (_unmarked_end, _drifting_pages, _late_records, _one_cursor, _no_key):
             for finding in rule(stream):
                 if (finding.rule, finding.stream) not in seen:
@@ -73,7 +86,7 @@ def _accepted(found: list[Finding], manifest: Json) -> list[Finding]:
 
 
 def _streams(streams: Any) -> Iterator[Json]:
-    """The streams of a manifest, those of partitions and lookups included."""
+    """The streams of a manifest, with those of conditions, partitions and lookups."""
     for stream in streams:
         if not isinstance(stream, Mapping):
             continue
@@ -83,6 +96,8 @@ def _streams(streams: Any) -> Iterator[Json]:
         if isinstance(stream.get("retriever"), Mapping):
             yield stream
             yield from _streams(_nested(stream["retriever"].get("partition_router")))
+        if stream.get("type") == "ConditionalStreams":
+            yield from _streams(stream.get("streams") or ())
         yield from _streams([lookup.get("stream") for lookup in stream.get("lookups") or ()])
 
 

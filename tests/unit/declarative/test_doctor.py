@@ -11,6 +11,7 @@ from loopback import cursor, manifest, stream
 import kitestring
 from kitestring.declarative.builder import examine
 from kitestring.declarative.manifest import load, resolve
+from kitestring.errors import ConfigError
 
 SINCE = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"}
 COUNTED = {"type": "DefaultPaginator", "pagination_strategy": {"type": "PageIncrement", "page_size": 50}}
@@ -186,3 +187,20 @@ OURS = sorted((Path(kitestring.__file__).parent / "sources" / "manifests").glob(
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_our_manifests_have_nothing_that_they_do_not_account_for(path: Path) -> None:
     assert [finding for finding in examine(load(path)) if not finding.accepted] == []
+
+
+def test_streams_under_a_condition_and_templates_of_streams_are_examined() -> None:
+    unmarked = thing(retriever=paged(cursor_value="{{ response.next }}"))
+    conditional = {"type": "ConditionalStreams", "condition": "{{ true }}", "streams": [unmarked], "name": "x"}
+    assert rules(conditional) == ["unmarked-end"]
+    dynamic = {"type": "DynamicDeclarativeStream", "stream_template": unmarked}
+    assert rules(dynamic_streams=[dynamic]) == ["unmarked-end"]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"metadata": {"doctor": [{}]}}, {"metadata": "x"}, {"streams": [{"retriever": {"paginator": "x"}}]}]
+)
+def test_what_is_no_manifest_is_refused_with_the_command_that_says_why(odd: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="cannot be examined") as caught:
+        examine(odd)
+    assert "kitestring manifest validate" in caught.value.hint
