@@ -361,8 +361,12 @@ class DeclarativeStream:
             else:
                 states[place] = entry
             self._placed = states
-        elif listed := [entry for entry in states if entry["cursor"]]:
+        elif any(entry["cursor"] for entry in states):
+            # A parent of which only this sync has read something may be new, and the rest of it is not read yet.
+            listed = [entry for entry in states if entry["cursor"] and "state_type" not in entry["cursor"]]
             found[PARENTS] = parents_in(listed)
+            if not parents_in(states) and not self.router.grows:
+                found[PARTITIONS] = summary([partition_key(entry["partition"]) for entry in states])
         return {**found, "use_global_cursor": whole, "states": asked_for(states) if whole else states, RUN: run}
 
     def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:

@@ -186,6 +186,37 @@ def test_parents_are_known_after_a_state_has_become_too_long(
     assert (asked["/c/c-1/replies"], asked["/a/a-2/replies"]) == ("2024-01-01", "2024-02-09")
 
 
+def test_a_sync_that_ends_when_a_state_has_just_become_too_long_reads_the_rest_of_a_new_parent_from_the_start(
+    api: Api, open_source: Open, repositories: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_partition = replies(api)
+    by_partition["incremental_sync"].pop("global_substream_cursor")
+    first = sync(open_source(by_partition), "replies")
+    monkeypatch.setattr(streams, "MOST_PARTITIONS", 4)
+    repositories.add("c")
+    rows = [{"id": f"c-{n}", "updated_at": "2024-01-10T00:00:00Z"} for n in (1, 2, 3)]
+    api.answers["/c/threads"] = {"data": rows}
+    api.answers["/c/c-3/replies"] = {"data": []}
+    states = sync(open_source(by_partition), "replies", first.state).states
+    half = next(state for state in states if state["use_global_cursor"])  # c-2 is read, and c-3 is not
+    repositories.asked()
+    sync(open_source(by_partition), "replies", half)
+    assert repositories.asked()["/c/c-3/replies"] == "2024-01-01"
+
+
+def test_a_sync_that_ends_when_a_state_has_just_become_too_long_says_what_may_be_missing(
+    api: Api, open_source: Open, repositories: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sync(open_source(listed(api, "a", "b")), "threads")
+    monkeypatch.setattr(streams, "MOST_PARTITIONS", 2)
+    names = ["a", "b", "c", "d", "e"]
+    repositories.add(*names)
+    states = sync(open_source(listed(api, *names)), "threads", first.state).states
+    half = next(state for state in states if state["use_global_cursor"])  # d is read, and e is not
+    (reason,) = sync(open_source(listed(api, *names)), "threads", half).suspicions
+    assert "what it held before is missing" in reason
+
+
 def test_where_one_cursor_cannot_tell_the_sync_says_that_partitions_changed(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
