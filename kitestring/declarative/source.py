@@ -95,16 +95,18 @@ class DeclarativeSource(Source):
         """
         streams = self._manifest.get("streams") or ()
         names = sorted(str(one.get("name")) for one in streams if isinstance(one, Mapping))
-        return {"manifest": str(self._path or names), "config": masked(self._given, self._form())}
+        return {"manifest": str(self._path or names), "config": masked(self._given, self.form)}
 
-    def _form(self) -> Mapping[str, Any]:
+    @property
+    def form(self) -> Mapping[str, Any]:
+        """The form of the configuration, as the manifest has it."""
         form: Mapping[str, Any] = (self._manifest.get("spec") or {}).get("connection_specification") or {}
         return form
 
     def _assemble(self) -> None:
         manifest = self._manifest
         config = {k: v for k, v in copy.deepcopy(self._given).items() if not k.startswith("__injected")}
-        form = self._form()
+        form = self.form
         ours = {k: config.pop(k) for k in OWN if k in config and k not in (form.get("properties") or {})}
         base_url = str(ours.get(BASE_URL) or "")
         connection = Connection(base_url=base_url, secrets=secrets_in(config, form))

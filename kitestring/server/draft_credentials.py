@@ -1,4 +1,4 @@
-"""Credentials that a test of a draft has renewed: kept sealed for an hour, until the draft is saved.
+"""Credentials that a test of a draft has renewed: kept sealed for a day, until the draft is saved.
 
 A refresh token that is good once is spent by a test too. What came of it is found by what it was renewed from.
 """
@@ -20,7 +20,7 @@ from kitestring.server.store.tables import consents
 if TYPE_CHECKING:
     from kitestring.server.context import Context
 
-KEPT_MS = 3_600_000
+KEPT_MS = 24 * 3_600_000
 
 
 def secrets_of(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[Place, Any]:

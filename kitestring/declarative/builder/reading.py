@@ -193,7 +193,7 @@ def follow(component: Any, state: dict[str, Any], watch: Watch, found: Reading, 
             found.other.extend(watch.flush(part))
             part.state = watch.masked(dict(found.state))
     if not found.limited:
-        found.state = component.finish(found.state, memory.found)
+        found.state = component.finish(found.state, memory)
 
 
 def watched(items: Iterator[Any], watch: Watch, part: ReadSlice, other: list[Exchange], most: int) -> Iterator[Any]:

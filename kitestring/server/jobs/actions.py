@@ -228,12 +228,24 @@ def manifest_read(told: Told) -> Any:
 
     given = told.request
     confinement = Confinement.from_request(told.request.get("machine"), given)
+    config = dict(given.get("config") or {})
+
+    def prepare(source: Any) -> None:
+        confinement.apply(source, "the manifest")
+        form = source.form
+
+        def keep(changed: Mapping[str, Any]) -> None:
+            told.hide(set(secrets_in(changed, form)))
+            told.up.ask("config", end="source", config={**config, **changed}, spec=form)
+
+        source.keep_credentials(ActorCredentials(told, "source", keep, dict))
+
     found = read(
         given["manifest"],
-        dict(given.get("config") or {}),
+        config,
         str(given["stream"]),
         state=given.get("state"),
-        built=lambda source: confinement.apply(source, "the manifest"),
+        built=prepare,
         **given["most"],
     )
     return found.values()

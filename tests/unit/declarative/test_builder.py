@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from loopback import Api, Call, cursor, manifest, stream
+from test_partition_state import Repositories, replies
 
 from kitestring.declarative import DeclarativeSource
 from kitestring.declarative.builder import draft, formatted, infer_schema, read, resolved, validate
@@ -332,3 +333,10 @@ def test_a_builder_watches_no_source_that_it_did_not_open(api: Api) -> None:
     source = DeclarativeSource.of(manifest(stream(url=api.url)), {})
     assert source.connection.observe is None
     source.close()
+
+
+def test_a_read_of_a_stream_with_one_cursor_for_all_partitions_tells_the_next_state(api: Api) -> None:
+    Repositories(api, ["a"])
+    reading = read(manifest(replies(api, depends=True)), {}, "replies")
+    assert (reading.error, reading.state["state"]) == ("", {"updated_at": "2024-02-10T00:00:00Z"})
+    assert [next(iter(parent.values())) for parent in reading.state["kitestring_parents"]] == ["a"]

@@ -335,3 +335,22 @@ def test_a_test_of_other_credentials_leaves_those_that_are_kept(context: Context
     assert drafts.credentials(source_id) == before
     drafts.change(source_id, other)
     assert drafts.is_good(source_id)
+
+
+def test_a_read_of_the_builder_goes_on_with_the_pair_that_the_one_before_has_renewed(
+    context: Context, pages: SignedPages, tmp_path: Path
+) -> None:
+    admin(context)
+    acme = Tenant.make(context, "acme")
+    boss = Browser(context, acme.member("workspace_admin"))
+    pair = pages.tokens.granted()
+    body = {
+        "workspaceId": acme.workspace_id,
+        "manifest": Path(pages.signed_manifest(tmp_path)).read_text(),
+        "configuration": {"url": pages.url, "credentials": {"refresh_token": pair.refresh_token}},
+        "stream": "items",
+    }
+    for _ in range(2):
+        answer = boss.post("/api/kitestring/v1/builder/read", json=body).json()
+        assert (answer["error"], len(answer["slices"]) > 0) == ("", True)
+    assert [exchange.status for exchange in pages.tokens.exchanges] == [200]

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from kitestring.server.api.own.body import Body
 from kitestring.server.auth.access import Editor, Here
+from kitestring.server.jobs.plan import End
+from kitestring.server.jobs.rotation import DraftKeeper
 
 router = APIRouter(prefix="/builder", tags=["builder"])
 
@@ -73,7 +75,8 @@ def read(who: Editor, here: Here, body: Reading) -> Any:
         "state": body.state,
         "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},
     }
-    return here.runner.run("manifest_read", request, limit_s=120.0)
+    draft = End("", body.configuration, workspace_id=str(body.workspaceId))
+    return here.runner.run("manifest_read", request, limit_s=120.0, keeper=DraftKeeper(here, "source", draft, {}))
 
 
 @router.post("/infer", operation_id="inferSchema")
