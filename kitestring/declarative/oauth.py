@@ -197,13 +197,14 @@ class OAuthAuthenticator(Renewed):
         return [(self._updater[name], value) for name, value in values.items()]
 
     def _keep(self, store: CredentialStore, held: Token) -> None:
-        options = self._node.setting.values.get("options", frozenset())
         changed: dict[str, Any] = {}
-        config = copy.deepcopy({name: value for name, value in self._node.config.items() if name not in options})
+        config = copy.deepcopy(dict(self._node.config))
         for path, value in self._pair(held):
             field.put(changed, path, value)
             field.put(config, path, value)
-        store.keep(self._kept_as(), changed, config)
+        # Only now: the manifest chooses the paths, and may choose an option of the platform.
+        options = self._node.setting.values.get("options", frozenset())
+        store.keep(self._kept_as(), changed, {name: value for name, value in config.items() if name not in options})
 
     def _enter(self, held: Token) -> None:
         """Put a pair that is kept into the configuration. One that is not kept yet waits for the next request."""
