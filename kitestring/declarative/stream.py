@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,8 @@ from kitestring.declarative.state_migration import PartitionFromWholeStateMigrat
 from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
 from kitestring.watermark import AHEAD, MOST_DOUBTS
+
+log = logging.getLogger("kitestring.declarative")
 
 RUN = "kitestring_run"
 """The key under which a state holds notes about the sync that is under way; `finish` removes it."""
@@ -443,9 +446,17 @@ class DeclarativeStream:
         if memory is None:
             return kept
         parents = {**{partition_key(parent): parent for parent in kept.pop(PARENTS, ())}, **memory.parents}
-        if 0 < len(parents) <= MOST_PARTITIONS:
+        if len(parents) > MOST_PARTITIONS:
+            log.warning(
+                "the state of %s cannot list more than %d partitions of its parent: what a new one held before "
+                "the last sync is not read",
+                self.name,
+                MOST_PARTITIONS,
+                extra={"stream": self.name},
+            )
+        elif parents:
             kept[PARENTS] = list(parents.values())
-        if not parents and not self.router.grows:
+        if PARENTS not in kept and not self.router.grows:
             kept[PARTITIONS] = memory.partitions
         return kept
 

@@ -287,3 +287,20 @@ def test_a_refreshed_partition_that_one_cursor_does_not_list_is_read_from_the_st
     repositories.asked()
     sync(source, "threads", state)
     assert repositories.asked() == {"/a/threads": "2024-02-09", "/b/threads": "2024-01-01"}
+
+
+def test_more_parents_than_a_state_can_list_are_told_and_a_change_of_partitions_is_noticed(
+    api: Api,
+    open_source: Open,
+    repositories: Repositories,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(streams, "MOST_PARTITIONS", 1)
+    first = sync(open_source(replies(api)), "replies")
+    assert "cannot list more than 1 partitions of its parent" in caplog.text
+    assert "kitestring_parents" not in first.state
+    assert sync(open_source(replies(api)), "replies", first.state).suspicions == []
+    repositories.add("c")
+    (suspicion,) = sync(open_source(replies(api)), "replies", first.state).suspicions
+    assert "4 then, 6 now" in suspicion
