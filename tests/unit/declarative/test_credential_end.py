@@ -20,7 +20,11 @@ def ends_of(
 
 
 def asked(api: Api, at: str) -> dict[str, Any]:
-    return {"at": at, "requester": {"type": "HttpRequester", "url_base": api.url, "path": "/token"}}
+    once = {"type": "DefaultErrorHandler", "max_retries": 0}
+    return {
+        "at": at,
+        "requester": {"type": "HttpRequester", "url_base": api.url, "path": "/token", "error_handler": once},
+    }
 
 
 def test_an_end_that_the_manifest_knows_is_told_where_its_condition_holds(open_source: Open) -> None:

@@ -158,6 +158,7 @@ def test_a_kept_pair_that_has_ended_is_renewed_with_its_own_refresh_token(api: A
     assert (vendor.refreshes, vendor.spent) == (["r0", "r1"], 0)
 
 
+@pytest.mark.slow
 def test_processes_never_renew_at_once(api: Api, tmp_path: Path) -> None:
     vendor = Vendor(api)
     reading = Path(__file__)
