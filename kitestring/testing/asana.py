@@ -6,15 +6,13 @@ developers.asana.com (pagination, input and output options, rate limits, errors,
 
 from __future__ import annotations
 
-import argparse
-import sys
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.oauth import TokenEndpoint
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.oauth import TokenEndpoint, serve_with_tokens
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 Json = dict[str, Any]
 Tree = dict[str, Any]
@@ -287,17 +285,5 @@ def iso_ms(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.asana", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
-    options = parser.parse_args()
-    stand_in = AsanaStandIn(port=options.port)
-    stand_in.tokens.lifetime_s = options.lifetime
-    pair = stand_in.tokens.granted()
-    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
-    serve(stand_in)
-
-
 if __name__ == "__main__":
-    main()
+    serve_with_tokens(AsanaStandIn, "asana", __doc__)

@@ -7,15 +7,13 @@ and their notes by id, OAuth), read 2026-11.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.oauth import TokenEndpoint
-from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
+from kitestring.testing.oauth import TokenEndpoint, serve_with_tokens
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
 
 Json = dict[str, Any]
 TOKEN = "glpat-larkspur"  # noqa: S105 - opens nothing but this server
@@ -362,17 +360,5 @@ def place_of(row: Json) -> str:
     return f"{row['updated_at']} {row['id']:09}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.gitlab", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
-    options = parser.parse_args()
-    stand_in = GitLabStandIn(port=options.port)
-    stand_in.tokens.lifetime_s = options.lifetime
-    pair = stand_in.tokens.granted()
-    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
-    serve(stand_in)
-
-
 if __name__ == "__main__":
-    main()
+    serve_with_tokens(GitLabStandIn, "gitlab", __doc__)

@@ -7,16 +7,14 @@ linear.app/developers (paging, filtering, errors, rate limits, OAuth) and the ty
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 import time
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.oauth import TokenEndpoint
-from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
+from kitestring.testing.oauth import TokenEndpoint, serve_with_tokens
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
 
 Json = dict[str, Any]
 KEY = "lin_api_larkspur"
@@ -160,17 +158,5 @@ def selected(query: str) -> list[str]:
     return names
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m kitestring.testing.linear", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
-    options = parser.parse_args()
-    stand_in = LinearStandIn(port=options.port)
-    stand_in.tokens.lifetime_s = options.lifetime
-    pair = stand_in.tokens.granted()
-    sys.stderr.write(f"OAuth: client {CLIENT}, secret {SECRET}, refresh token {pair.refresh_token}\n")
-    serve(stand_in)
-
-
 if __name__ == "__main__":
-    main()
+    serve_with_tokens(LinearStandIn, "linear", __doc__)

@@ -44,7 +44,6 @@ CLEAN_EVERY_S = 3600.0
 Changed: TypeAlias = "Callable[[Context, Claim, Plan, Mapping[str, Any]], Plan | None]"
 """Is given the catalog that a source has now, before a sync, where it is not the one of the plan: returns the plan to
 go on with (None: as it is), or raises `SchemaError` to stop."""
-"""Keeps the configuration that a connector changed: which end (`source`, `destination`), the new one, its form."""
 
 
 class Worker:
