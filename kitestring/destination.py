@@ -33,6 +33,10 @@ class Destination(Config):
     batch_bytes: ClassVar[int] = 16 * 1024 * 1024
     """The most bytes it wants in one batch, as an estimate."""
 
+    lanes: ClassVar[int] = 1
+    """How many streams it writes at once. With more than one, its methods are called from several threads, those of
+    one stream one after the other."""
+
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""
 
@@ -58,6 +62,10 @@ class Destination(Config):
         batch until it has found it. `TransientError`: the engine waits and writes the batch again.
         """
         raise NotImplementedError
+
+    def change(self, stream: Stream) -> None:
+        """The stream's schema is now this one: what is written next has it, all before it was written. Columns are
+        added and widened, none is dropped. Nothing by default: what grows with its records needs no word before."""
 
     def commit(self, stream: Stream) -> Receipt | None:
         """All was read and written. A replacement takes the place of the old data, in one step if it can.
@@ -98,6 +106,19 @@ class Marks(Protocol):
 
         The receipt counts as `deleted` the keys that were there unmarked, as `unchanged` the others; without one all
         were. A later version of a record that is written takes the mark away.
+        """
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """A destination that can delete all records of a stream at once (`types.Truncate`)."""
+
+    def truncate(self, stream: Stream, deleted_at: str) -> Receipt | None:
+        """Delete every record of the stream that was written before, durably; of the new copy in a replacement.
+
+        Where `stream.write.deletes` is "mark" they are all marked with this time instead, those that are marked keep
+        theirs. Called where deletions are removed or marked only. The receipt counts as `deleted` the records that were
+        there unmarked.
         """
 
 

@@ -22,7 +22,18 @@ from kitestring.credentials import CredentialFiles, RenewsCredentials
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.source import Item, Source
-from kitestring.types import Catalog, Checkpoint, Failed, Record, Reject, Stream, Suspicion, SyncMode
+from kitestring.types import (
+    Catalog,
+    Checkpoint,
+    Failed,
+    Record,
+    Reject,
+    SchemaChange,
+    Stream,
+    Suspicion,
+    SyncMode,
+    Truncate,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +178,7 @@ class Records:
         for partition in source.partitions([stream], {}):
             with finished(source.read(partition, {})) as items:
                 for item in items:
-                    if isinstance(item, Checkpoint):
+                    if isinstance(item, Checkpoint | Truncate | SchemaChange):
                         continue
                     if isinstance(item, Suspicion):
                         log.warning("%s may be incomplete: %s", stream.key, item.reason, extra={"stream": stream.key})

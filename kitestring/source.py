@@ -18,18 +18,20 @@ from kitestring.types import (
     Partition,
     Record,
     Reject,
+    SchemaChange,
     State,
     States,
     Stream,
     Suspicion,
     SyncMode,
+    Truncate,
 )
 from kitestring.watermark import Watermark
 
 if TYPE_CHECKING:
     from kitestring.http import Session, Share
 
-Item: TypeAlias = "Record | Batch | Checkpoint | Reject | Suspicion | Failed"
+Item: TypeAlias = "Record | Batch | Checkpoint | Truncate | SchemaChange | Reject | Suspicion | Failed"
 """What `Source.read` yields."""
 
 
@@ -94,6 +96,14 @@ class Source(Config):
     def finish(self, stream: Stream, state: State) -> State:
         """The stream's state when all its partitions were read and written. Default: as it is."""
         return state
+
+    def saved(self, states: States) -> None:
+        """These states are durable, and so is all that they cover: what the source keeps for a restart before them may
+        go (a replication slot is confirmed here, never earlier).
+
+        `states` holds those that were saved just now, by stream key (and `GLOBAL`). Called by the thread that writes,
+        a few times a second at most, while `read` goes on in others. An error fails the sync; the states stand.
+        """
 
     def concurrency(self) -> int:
         """How many partitions may be read at the same time."""

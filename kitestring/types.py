@@ -224,6 +224,27 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncate:
+    """The source's stream was emptied at this point of the read: all records that came before are deleted.
+
+    `deleted_at` is the time of it as `_ab_cdc_deleted_at` has it (ISO 8601); `stream` is the stream's key, None where
+    the partition has only one.
+    """
+
+    deleted_at: str
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """The records that follow have this schema: JSON Schema or an Arrow schema. `stream` is the stream's key, None
+    where the partition has only one."""
+
+    schema: Mapping[str, Any] | pa.Schema
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a write did with its batch; without one, every record counts as written.
 

@@ -1,0 +1,36 @@
+"""What a connector declares of itself: `Facts`. The core keeps no table of connectors' names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a connector is, and what it needs of the machine that it runs on.
+
+    What is not declared is refused where it matters: a server with `allow_private_hosts: false` runs no connector that
+    says nothing of its network or its programs.
+    """
+
+    network: Literal["none", "python", "native"] | None = None
+    """How it reaches the network. "none": not at all. "python": by Python's sockets, each of whose addresses the egress
+    policy checks. "native": by a driver with sockets of its own, which `Config.pin` ties to the addresses that were
+    checked."""
+    programs: bool | None = None
+    """Whether it starts programs, or runs code that its configuration brings."""
+    searchable: bool = False
+    """Whether what it wrote can be searched by meaning."""
+    packages: tuple[str, ...] = ()
+    """The modules of other packages that it imports when it works: looked for before it is built."""
+    extra: str = ""
+    """The extra of `kitestring` that installs these packages; empty where it bears the connector's name."""
+    preload: tuple[str, ...] = ()
+    """Modules that take long to import and may be imported before a fork: they start no thread and no connection."""
+    icon: str = ""
+    """An SVG file's name beside the connector, or an address."""
+    category: str = ""
+    """Where a catalog lists it: `database`, `help desk`, `vector store`, `files`, …"""
+    docs: str = ""
+    """The address of its page."""

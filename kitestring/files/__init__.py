@@ -1,0 +1,1 @@
+"""What connectors of files share: formats, and the stores that hold them."""

@@ -1,0 +1,1 @@
+"""What SQL destinations share: types, quoting, staging, merging, the swap, counts."""
