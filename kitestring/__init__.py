@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SchemaError,
         TransientError,
     )
+    from kitestring.facts import Facts
     from kitestring.library import destination, search, source, sync
     from kitestring.project import Project
     from kitestring.source import Source, stream
@@ -60,6 +61,7 @@ __all__ = [
     "Destination",
     "Estimate",
     "Estimates",
+    "Facts",
     "KitestringError",
     "Partition",
     "Progress",
@@ -100,6 +102,7 @@ _WHERE = {
         *("AuthError", "Cancelled", "ConfigError", "ConnectorError"),
         *("KitestringError", "RecordError", "SchemaError", "TransientError"),
     ),
+    "facts": ("Facts",),
     "library": ("destination", "search", "source", "sync"),
     "project": ("Project",),
     "source": ("Source", "stream"),

@@ -5,7 +5,7 @@
 dialect of Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
 
 A connector also declares here what it uses of the machine it runs on, so that a server can keep that from the users who
-do not administer it: `runs_programs`, options with `local_path`, and `machine_use()` for all else.
+do not administer it: `facts`, options with `local_path`, and `machine_use()` for all else.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from __future__ import annotations
 import copy
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticUndefined
 
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 
 MASK = "**********"
 
@@ -36,11 +38,8 @@ class LocalPath:
 class Config(BaseModel):
     """Checked settings. Unknown names are refused with the nearest known one, so that a typo is never ignored."""
 
-    packages: ClassVar[tuple[str, ...]] = ()
-    """The modules of other packages that a connector imports when it works: looked for before it is built."""
-    runs_programs: ClassVar[bool | None] = None
-    """Whether it starts programs, or runs code that its configuration brings. Each connector says so. A server takes
-    None, which says nothing, for yes."""
+    facts: ClassVar[Facts | None] = None
+    """What a connector declares of itself: sources, destinations and embedders. None for settings inside of one."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -49,6 +48,10 @@ class Config(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _take_over(cls)
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +97,27 @@ class Config(BaseModel):
     def spec(cls) -> dict[str, Any]:
         """The form: a JSON Schema without references."""
         return schema_of(cls)
+
+
+OLD_FACTS = {"packages": "packages", "runs_programs": "programs"}
+"""What stood in class variables of their own before `facts`, until version 0.2 takes them no more."""
+Config.__class_vars__.update(OLD_FACTS)  # or pydantic refuses them without an annotation
+
+
+def _take_over(connector: type[Config]) -> None:
+    """Put the class variables of a connector that was written before `Facts` into its facts, with a warning."""
+    old = [name for name in OLD_FACTS if name in vars(connector)]
+    if not old or "facts" in vars(connector):
+        return
+    values: dict[str, Any] = {OLD_FACTS[name]: vars(connector)[name] for name in old}
+    connector.facts = replace(connector.facts or Facts(), **values)
+    shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    warnings.warn(
+        f"{connector.__module__}.{connector.__qualname__} declares {' and '.join(old)}, which Kitestring 0.2 takes no "
+        f"more: declare facts = Facts(network=…, {shown})",
+        FutureWarning,
+        stacklevel=4,
+    )
 
 
 def _configs_in(value: Any) -> Iterator[Config]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from kitestring.batch import Batch
 from kitestring.config import Config
+from kitestring.facts import Facts
 from kitestring.types import APPEND, Receipt, Record, Stream, Write
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class Destination(Config):
     and deletions are taken out and given to `Deletes.delete` or `Marks.mark` behind the batch. (A destination that has
     the write but not the ability gets them as records, with the marker.) In a replacement, they mean the new copy.
     """
+
+    facts: ClassVar[Facts] = Facts()
+    """What it declares of itself. What it leaves out is refused where it matters."""
 
     writes: ClassVar[frozenset[Write]] = APPEND
     """The ways to write that this destination has."""

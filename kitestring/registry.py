@@ -19,7 +19,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kitestring.config import Config
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.source import Source
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["source", "destination"]
 ROOT = Path(__file__).parent
-# The extra that installs what a connector imports, where it does not bear the connector's name.
-EXTRAS = {"local": "local"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Connector:
     entry_point: EntryPoint | None = None
     installation: Installation | None = None
 
-    def load(self) -> type[Config]:
+    def load(self) -> type[Source | Destination]:
         """The connector's class. `ConfigError` with an install hint where its packages are missing."""
         try:
             if self.entry_point is not None:
@@ -63,7 +60,8 @@ class Connector:
             raise missing_package(self.name, error) from error
         if not (isinstance(found, type) and issubclass(found, Source if self.kind == "source" else Destination)):
             raise ConnectorError(f"the module of {self.kind} {self.name} holds no {self.kind} class of that name")
-        return found
+        connector: type[Source | Destination] = found
+        return connector
 
     def spec(self) -> dict[str, Any]:
         """The form of its configuration."""
@@ -93,17 +91,17 @@ class Connector:
                 self.manifest, {key: value for key, value in config.items() if key != "allow_custom_code"}
             )
         found = self.load()
-        for package in found.packages:
+        for package in found.facts.packages:
             if importlib.util.find_spec(package) is None:
-                raise missing_package(self.name, ModuleNotFoundError(name=package))
+                raise missing_package(self.name, ModuleNotFoundError(name=package), found.facts.extra)
         return found.load(config, self.name)
 
 
-def missing_package(name: str, error: ImportError) -> ConfigError:
-    extra = EXTRAS.get(name, name)
+def missing_package(name: str, error: ImportError, extra: str = "") -> ConfigError:
+    """`extra`: the one of `kitestring` that installs the package, where it does not bear the connector's name."""
     return ConfigError(
         f"{name} needs the package {error.name}, which is not installed",
-        hint=f"Install it: pip install 'kitestring[{extra}]'",
+        hint=f"Install it: pip install 'kitestring[{extra or name}]'",
         package=error.name,
     )
 

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.errors import ConfigError, ConnectorError
+from kitestring.facts import Facts
 from kitestring.types import (
     Catalog,
     Checkpoint,
@@ -41,6 +42,9 @@ class Source(Config):
     A source is synchronous and keeps no state of a read in itself: the engine reads several partitions at once, each
     in its own thread, so what `read` needs stands in its arguments.
     """
+
+    facts: ClassVar[Facts] = Facts()
+    """What it declares of itself. What it leaves out is refused where it matters."""
 
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`); return when a sync can start.

@@ -21,6 +21,7 @@ from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.process import Container, Local, Process, Program, container_engine
 from kitestring.config import MASK, Config, option, secrets_in
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.facts import Facts
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -43,7 +44,7 @@ def by_name(depth: int = 4) -> dict[str, Any]:
 class Launch(Config):
     """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
 
-    runs_programs: ClassVar[bool | None] = True
+    facts: ClassVar[Facts] = Facts(network="native", programs=True)
 
     package: str = option("", order=0, title="Package")
     """A package of PyPI with its version (`airbyte-source-faker==7.2.1`), installed into an environment of its own."""

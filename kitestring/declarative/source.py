@@ -27,6 +27,7 @@ from kitestring.declarative.stream import CLOSED, NOTHING, Piece
 from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
 from kitestring.errors import Cancelled, ConfigError, KitestringError
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, State, States, Stream, Suspicion
 
@@ -52,7 +53,7 @@ class DeclarativeSource(Source):
     configuration where an API replaces its refresh token.
     """
 
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(network="python", programs=False)
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)

@@ -6,7 +6,7 @@ names, and what the operator lists: `KITESTRING_PROGRAMS`, `KITESTRING_LOCAL_PAT
 configuration, not who runs it: what an admin has set up goes on by its schedule. A hardened server keeps all of it from
 everybody.
 
-A connector is built, which starts and opens nothing, then judged by what it declares (`runs_programs`, `local_path`,
+A connector is built, which starts and opens nothing, then judged by what it declares (`facts`, `local_path`,
 `machine_use`), and only then used: when its configuration is written, and again in the process in which it runs.
 """
 
@@ -85,7 +85,8 @@ class Confinement:
         """
         if self.trusted and not self.hardened:
             return
-        if getattr(connector, "runs_programs", None) is not False:
+        facts = getattr(connector, "facts", None)
+        if facts is None or facts.programs is not False:
             self._check_program(shown, [*names, *getattr(connector, "program_names", list)()])
         if isinstance(connector, Config):
             use = connector.machine_use()

@@ -11,6 +11,7 @@ import orjson
 
 from kitestring.batch import Batch
 from kitestring.config import option
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, States, Stream, SyncMode
 
@@ -103,7 +104,7 @@ class Sample(Source):
     the records, and each of the `updates` ticks after them changes one record and moves its `updated_at`.
     """
 
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     count: int = option(1000, ge=0, order=0, title="Count")
     """How many records each stream holds."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from kitestring.config import Config
+from kitestring.facts import Facts
 from kitestring.vector.encoding import Encoding, cl100k
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class Embedder(Config):
     `embed` may be called by several threads at once; batching, limits and retries happen inside. The fields of a
     subclass are its configuration.
     """
+
+    facts: ClassVar[Facts] = Facts()
+    """What it declares of itself. What it leaves out is refused where it matters."""
 
     @property
     @abstractmethod

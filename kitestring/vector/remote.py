@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, PrivateAttr
 
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, TransientError
+from kitestring.facts import Facts
 from kitestring.json_codec import without_surrogates
 from kitestring.vector.allowance import Allowance
 from kitestring.vector.embedder import Embedder
@@ -59,6 +60,8 @@ def refusal_of(error: ConfigError) -> Literal["many", "long"] | None:
 
 class Remote(Embedder):
     """An embedder behind an HTTP API. A subclass says how a request looks and what its answer holds."""
+
+    facts: ClassVar[Facts] = Facts(network="python", programs=False)
 
     model_config = ConfigDict(protected_namespaces=())
 

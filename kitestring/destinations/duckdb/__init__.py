@@ -21,6 +21,7 @@ from kitestring.destinations.duckdb.naming import SHADOW, candidates, folded, qu
 from kitestring.destinations.duckdb.note import Note
 from kitestring.destinations.duckdb.table import Filling, Table
 from kitestring.errors import ConfigError, RecordError
+from kitestring.facts import Facts
 from kitestring.names import marked
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 
@@ -44,8 +45,13 @@ class Duckdb(Destination):
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
-    packages: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(
+        network="none",
+        programs=False,
+        packages=("duckdb", "pyarrow"),
+        preload=("duckdb", "pyarrow"),
+        category="database",
+    )
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 

@@ -25,6 +25,7 @@ from kitestring.destinations.files.parquet import Parquet
 from kitestring.destinations.files.place import claim, folder, work
 from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.paths import nested
 from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Record, Stream, Write
@@ -39,8 +40,13 @@ class Files(Destination):
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
-    packages: ClassVar[tuple[str, ...]] = ("fsspec", "pyarrow")
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(
+        network="python",
+        programs=False,
+        packages=("fsspec", "pyarrow"),
+        preload=("fsspec", "pyarrow"),
+        category="files",
+    )
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 12 * 1024 * 1024
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, model_validator
 
 from kitestring.config import option
 from kitestring.destinations.milvus.indexing import Indexing
+from kitestring.facts import Facts
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.store import Store
 
@@ -21,8 +22,14 @@ class Milvus(VectorDestination):
     """
 
     model_config = ConfigDict(title="Milvus")
-    packages: ClassVar[tuple[str, ...]] = ("pymilvus", "numpy")
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(
+        network="native",
+        programs=False,
+        searchable=True,
+        packages=("pymilvus", "numpy"),
+        preload=("pymilvus", "numpy", "pandas", "pyarrow"),
+        category="vector store",
+    )
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
 

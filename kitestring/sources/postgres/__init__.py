@@ -16,6 +16,7 @@ from pydantic import PrivateAttr, model_validator
 from kitestring.batch import Batch
 from kitestring.config import Config, option, secret
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, literal, quoted, stream_of
 from kitestring.sources.postgres.errors import Place, denied, translated
@@ -103,8 +104,13 @@ class Postgres(Source):
     was at one moment. An incremental read is ordered by the cursor column and goes on after any checkpoint.
     """
 
-    packages: ClassVar[tuple[str, ...]] = ("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow")
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(
+        network="native",
+        programs=False,
+        packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
+        preload=("pyarrow", "adbc_driver_manager"),
+        category="database",
+    )
 
     host: str = option("localhost", order=0)
     port: int = option(5432, ge=1, le=65535, order=1)

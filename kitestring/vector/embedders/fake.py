@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict
 
+from kitestring.facts import Facts
 from kitestring.vector.embedder import Embedder
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 class Fake(Embedder):
     """A random direction that depends on the text alone. Says nothing about meaning: only equal texts are near."""
+
+    facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     model_config = ConfigDict(title="Fake")
 

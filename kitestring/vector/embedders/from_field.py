@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict
 
 from kitestring.config import option
 from kitestring.errors import ConfigError, RecordError
+from kitestring.facts import Facts
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.fieldpath import FieldPath
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class FromField(Embedder):
     """Takes the vector from a field of the record; every chunk of a record gets the same one."""
+
+    facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     model_config = ConfigDict(title="From Field")
 

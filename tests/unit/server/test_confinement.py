@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from kitestring import registry
 from kitestring.config import Config
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.server import actors, connectors, workspaces
 from kitestring.server.confinement import Confinement, is_relative
 from kitestring.server.context import Context
@@ -226,15 +227,17 @@ def test_what_a_child_is_not_told_allows_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["source", "destination"])
-def test_every_connector_says_whether_it_runs_programs(kind: Any) -> None:
+def test_every_connector_says_what_it_needs_of_the_network_and_whether_it_runs_programs(kind: Any) -> None:
     for connector in registry.connectors(kind):
         if connector.module:
-            assert connector.load().runs_programs is not None, connector.name
+            facts = connector.load().facts
+            assert facts.network is not None, connector.name
+            assert facts.programs is not None, connector.name
 
 
 def test_a_connector_of_another_package_that_says_nothing_is_for_admins(tmp_path: Path) -> None:
     class Foreign:
-        """It has no `runs_programs`."""
+        """It declares no facts."""
 
     with pytest.raises(ConfigError, match="runs a program"):
         confined(tmp_path).apply(Foreign(), "foreign", ["foreign"])
@@ -284,7 +287,7 @@ def test_an_option_of_the_type_path_is_local_without_a_mark(tmp_path: Path) -> N
     class Foreign(Config):
         """A connector of another package that marks nothing."""
 
-        runs_programs: ClassVar[bool | None] = False
+        facts = Facts(network="none", programs=False)
         folder: Path
         inner: list[Config] = []
 
