@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, ClassVar, Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
-from kitestring.config import Config, option, secret
+from kitestring.config import option
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
 from kitestring.source import Item, Source
-from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, literal, quoted, stream_of
-from kitestring.sources.postgres.errors import Place, denied, translated
-from kitestring.sources.postgres.result import exact, rows, run, tables_of
+from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, stream_of
+from kitestring.sources.postgres.result import exact, tables_of
 from kitestring.sources.postgres.sorted_watermark import SortedWatermark
 from kitestring.types import Catalog, Partition, State, States, Stream, Suspicion
+from kitestring.vendors.postgres import Place, PostgresConfig, asks_for_no_tunnel, close, literal, quoted, rows, run
 
 log = logging.getLogger("kitestring.postgres")
 
-CONNECT_TIMEOUT_S = 10
 BATCH_BYTES = 2 * 1024 * 1024
 PARTITION_BYTES = 64 * 1024 * 1024
-
-# Values are written in one way, whatever the user's own settings are.
-SESSION = {
-    "standard_conforming_strings": "on",
-    "timezone": "'UTC'",
-    "datestyle": "'ISO, YMD'",
-    "intervalstyle": "'iso_8601'",
-    "extra_float_digits": "1",
-    "bytea_output": "'hex'",
-    "idle_in_transaction_session_timeout": "0",
-}
 
 # The tables that hold the rows of a table: itself, or the leaves of a partitioned one. `whole`: its pages may be read
 # one by one, which views have not, and which column rights and row policies do not allow.
@@ -58,7 +43,7 @@ WHERE c.oid IN (SELECT relid FROM pg_partition_tree(t.oid) WHERE isleaf) OR (c.o
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "replication_method": lambda value: not value or value.get("method") == "Standard",
-    "tunnel_method": lambda value: not value or value.get("tunnel_method") == "NO_TUNNEL",
+    "tunnel_method": asks_for_no_tunnel,
     "jdbc_url_params": lambda value: not value,
     "entra_service_principal_auth": lambda value: not value,
     "entra_tenant_id": lambda value: not value,
@@ -70,34 +55,7 @@ AIRBYTES: dict[str, Callable[[Any], bool]] = {
 """Options of Airbyte's source-postgres 3.7 that are none here, and when they ask for nothing."""
 
 
-NOTHING = {
-    "passfile": os.devnull,
-    "sslcert": f"{os.devnull}/none",
-    "gssencmode": "disable",
-}
-"""Keeps libpq from the passwords, the certificate and the Kerberos tickets of the account it runs in."""
-HARMLESS = frozenset(
-    {
-        *("host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "connect_timeout", "application_name"),
-        *("fallback_application_name", "target_session_attrs", "channel_binding", "options", "client_encoding"),
-        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
-        *("gssencmode", "sslnegotiation", "load_balance_hosts", "ssl_min_protocol_version"),
-    }
-)
-"""Parameters of a connection URL that name no file and no service of this machine."""
-
-
-class SslMode(Config):
-    """How the connection is encrypted; the certificates are PEM texts."""
-
-    mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = option("prefer", order=0)
-    ca_certificate: str | None = secret(None, order=1)
-    client_certificate: str | None = secret(None, order=2)
-    client_key: str | None = secret(None, order=3)
-    client_key_password: str | None = secret(None, order=4)
-
-
-class Postgres(Source):
+class Postgres(PostgresConfig, Source):
     """Reads the tables and views of a PostgreSQL database, version 14 or later.
 
     A full refresh reads a large table in ranges of pages, several at a time and all in one snapshot: the table as it
@@ -112,66 +70,20 @@ class Postgres(Source):
         category="database",
     )
 
-    host: str = option("localhost", order=0)
-    port: int = option(5432, ge=1, le=65535, order=1)
-    database: str = option("postgres", order=2)
+    airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES
+    airbyte_refusal: ClassVar[str] = "CDC, xmin, tunnels and Entra sign-in"
+
     schemas: list[str] = option(default_factory=lambda: ["public"], order=3)
     """The schemas whose tables are streams. Empty for all."""
-
-    username: str = option("postgres", order=4)
-    password: str | None = secret(None, order=5)
-    ssl_mode: SslMode = option(default_factory=SslMode, order=6)
-    url: str | None = secret(None, order=7, title="Connection URL")
-    """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
 
     connections: int = option(4, ge=1, le=64, order=8)
     """How many connections read at the same time."""
 
-    _confined: bool = PrivateAttr(default=False)
     _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_airbyte_has_it(cls, values: Any) -> Any:
-        """Options of Airbyte's connector of this name that ask for nothing beyond what is done here are taken."""
-        if not isinstance(values, Mapping):
-            return values
-        kept = dict(values)
-        for name, harmless in AIRBYTES.items():
-            if name in kept and harmless(kept[name]):
-                del kept[name]
-            elif name in kept:
-                raise ValueError(f"{name} asks for what is not there yet: CDC, xmin, tunnels and Entra sign-in")
-        return kept
-
-    @model_validator(mode="before")
-    @classmethod
-    def _mode_alone(cls, values: Any) -> Any:
-        """`ssl_mode: require` stands for `ssl_mode: {mode: require}`."""
-        if isinstance(values, Mapping) and isinstance(values.get("ssl_mode"), str):
-            return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
-        return values
-
-    def confine(self, place: Callable[[str, str], str]) -> None:
-        super().confine(place)
-        self._confined = True
-
-    def machine_use(self) -> str | None:
-        hosts = [self.host]
-        if self.url:
-            if urlsplit(self.url).scheme not in ("postgres", "postgresql"):
-                return "a url that is none, and may name files of the machine"
-            hosts = [unquote(urlsplit(self.url).netloc.rpartition("@")[2])]
-            for name, value in parse_qsl(urlsplit(self.url).query, keep_blank_values=True):
-                if name not in HARMLESS:
-                    return f"{name} in url, which can name a file or credentials of the machine"
-                hosts += [value] if name == "host" else []
-        sockets = [host for host in hosts if "/" in host or host.startswith("@") or ",@" in host]
-        return f"the Unix socket {sockets[0]}" if sockets else None
 
     def check(self) -> None:
         if not len(self.discover()):
-            place = self._place()
+            place = self.place
             raise ConfigError(
                 f"{place} shows the user {place.user} no table in the schemas {', '.join(self.schemas) or '(all)'}",
                 hint="Check `schemas`, and that the user has USAGE on them and SELECT on their tables.",
@@ -231,14 +143,14 @@ class Postgres(Source):
         tables = columns_of(connection, f"format('%I.%I', n.nspname, c.relname) = format('%I.%I', {named(stream)})")
         if not tables:
             raise ConfigError(
-                f"{self._place()} has no table {stream.key} any more",
+                f"{self.place} has no table {stream.key} any more",
                 hint="Take the stream out of the connection, or check the rights of the user.",
             )
         (columns,) = tables.values()
         names = {path[0] for path in [*stream.fields, *stream.primary_key, *([stream.cursor] if stream.cursor else [])]}
         chosen = [c for c in columns if c.readable and (c.column in names or not stream.fields)]
         if not chosen:
-            raise denied(self._place(), stream.key)
+            raise denied(self.place, stream.key)
         return chosen
 
     # -- connecting ----------------------------------------------------------------------------------------------------
@@ -246,78 +158,22 @@ class Postgres(Source):
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """A connection in a read-only transaction that sees one snapshot; errors of PostgreSQL come out as ours."""
-        import pyarrow as pa
-        from adbc_driver_manager import dbapi
-
         connection = self._connect()
         try:
-            yield connection
-        except (dbapi.Error, pa.ArrowException, OSError) as error:  # the last two while a result streams in
-            raise translated(error, self._place()) from error
+            with self.translated():
+                yield connection
         finally:
-            with suppress(dbapi.Error):
-                connection.close()
+            close(connection)
 
     def _connect(self) -> Any:
-        from adbc_driver_postgresql import dbapi
-
-        connection = None
+        connection = self.connect()
         try:
-            with self._certificates() as files:
-                connection = dbapi.connect(self._conninfo(files), autocommit=True)
-            for name, value in SESSION.items():
-                run(connection, f"SET {name} = {value}")
-            run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        except dbapi.Error as error:
-            if connection is not None:
-                connection.close()
-            raise translated(error, self._place()) from error
+            with self.translated():
+                run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except BaseException:
+            close(connection)
+            raise
         return connection
-
-    def _conninfo(self, files: Mapping[str, str]) -> str:
-        """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
-        own = dict(NOTHING) if self._confined else {}
-        if self.url:
-            if own and "password=" not in self.url and urlsplit(self.url).password is None:
-                own["password"] = ""  # an empty one keeps libpq from that of the environment
-            url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(own)}" if own else self.url
-            limit = "" if "connect_timeout=" in url else f"connect_timeout={CONNECT_TIMEOUT_S}"
-            return f"{url}{'&' if '?' in url else '?'}{limit}" if limit else url
-        settings = {
-            "host": self.host,
-            "port": self.port,
-            "dbname": self.database,
-            "user": self.username,
-            "password": self.password,
-            "sslmode": self.ssl_mode.mode,
-            "sslpassword": self.ssl_mode.client_key_password,
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": "kitestring",
-            **own,
-            **files,
-        }
-        chosen = {name: value for name, value in settings.items() if value not in (None, "")}
-        if own:
-            chosen.setdefault("password", "")
-        return " ".join(f"{name}={conninfo_value(value)}" for name, value in chosen.items())
-
-    @contextmanager
-    def _certificates(self) -> Iterator[dict[str, str]]:
-        """The certificates as files, which is how libpq takes them, for as long as it connects."""
-        mode = self.ssl_mode
-        texts = {"sslrootcert": mode.ca_certificate, "sslcert": mode.client_certificate, "sslkey": mode.client_key}
-        with tempfile.TemporaryDirectory() if any(texts.values()) else nullcontext("") as folder:
-            files = {name: os.path.join(folder, name) for name, text in texts.items() if text}
-            for name, path in files.items():
-                with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                    file.write(texts[name] or "")
-            yield files
-
-    def _place(self) -> Place:
-        if not self.url:
-            return Place(self.host, self.port, self.database, self.username)
-        parts = urlsplit(self.url)
-        return Place(parts.hostname or "localhost", parts.port or 5432, parts.path.strip("/"), parts.username or "")
 
 
 class Snapshot:
@@ -340,6 +196,14 @@ class Snapshot:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def denied(place: Place, table: str) -> ConfigError:
+    return ConfigError(
+        f"the user {place.user} may not read {table} in {place}",
+        hint=f"GRANT SELECT ON {table} TO {place.user}; and USAGE on its schema.",
+        table=table,
+    )
 
 
 def columns_of(connection: Any, where: str) -> dict[str, list[Column]]:
@@ -417,7 +281,3 @@ def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: Sta
     yield from map(Suspicion, mark.doubts)
     if (checkpoint := mark.checkpoint(last=True)) is not None:
         yield checkpoint
-
-
-def conninfo_value(value: object) -> str:
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

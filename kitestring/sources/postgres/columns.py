@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.schema import Schema
 from kitestring.types import Stream, SyncMode
+from kitestring.vendors.postgres.statement import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -182,11 +183,3 @@ def stream_of(columns: Sequence[Column]) -> Stream:
         if any(c.type in CURSORS for c in readable)
         else (SyncMode.full_refresh,),
     )
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

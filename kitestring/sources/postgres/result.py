@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def run(connection: Any, statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def rows(connection: Any, query: str) -> list[dict[str, Any]]:
-    """The rows of a short result."""
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return list(cursor.fetch_arrow_table().to_pylist())
-
-
 def tables_of(connection: Any, query: str, batch_bytes: int) -> Iterator[pa.Table]:
     """The result of a query as it streams in, in tables of about so many bytes."""
     import pyarrow as pa

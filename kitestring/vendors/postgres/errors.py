@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.errors import AuthError, ConfigError, KitestringError, RecordError, TransientError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,6 @@ class Place:
 
     def __str__(self) -> str:
         return f"PostgreSQL at {self.host}:{self.port}/{self.database}"
-
-
-def denied(place: Place, table: str) -> ConfigError:
-    return ConfigError(
-        f"the user {place.user} may not read {table} in {place}",
-        hint=f"GRANT SELECT ON {table} TO {place.user}; and USAGE on its schema.",
-        table=table,
-    )
 
 
 # What libpq says when it cannot connect (it gives no code then), and what the user can do about it.
@@ -59,26 +51,38 @@ LOST = (
     "server closed the connection",
     "terminating connection",
     "connection not open",
+    "no connection to the server",
     "could not receive data",
+    "could not send data",
     "conflict with recovery",
     "invalid snapshot identifier",
     "snapshot too old",
 )
 
+# What the user has to do about a code: https://www.postgresql.org/docs/current/errcodes-appendix.html
+TO_DO: dict[str, tuple[str, str]] = {
+    "53100": ("its disk is full", "Free space there, then sync again."),
+    "25006": ("it only reads: it is a standby, or was set so", "Set `host` to the primary server."),
+    "2BP01": ("something depends on what is to go", "Drop what depends on it, or let `drop_cascade` do so."),
+    "54011": ("a table has 1,600 columns at most", "Select fewer fields of the stream."),
+    "54000": ("a limit of PostgreSQL is exceeded", "Select fewer fields of the stream, or shorten its values."),
+}
 
-def translated(error: Any, place: Place) -> KitestringError:
-    """An error of the driver as one of ours. The codes: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+def translated(error: Any, place: Place, writing: bool = False) -> KitestringError:
+    """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL cannot take."""
     said = " ".join(str(error).split())
+    message = after(said, "ERROR:")
     code = getattr(error, "sqlstate", None) or ""
     if code == "42501":
-        return ConfigError(
-            f"{place}: the user {place.user} may not read this: {after(said, 'ERROR:')}",
-            hint="GRANT SELECT on the table, and USAGE on its schema, to the user.",
-            code=code,
-        )
+        hint = "GRANT SELECT on the table, and USAGE on its schema, to the user."
+        if writing:
+            hint = "GRANT USAGE, CREATE on the schema (for a new one: CREATE on the database) and own its tables."
+        what = "write" if writing else "read"
+        return ConfigError(f"{place}: the user {place.user} may not {what} this: {message}", hint=hint, code=code)
     if code == "57014" or "statement timeout" in said:
         return ConfigError(
-            f"{place} cancelled the query: {after(said, 'ERROR:')}",
+            f"{place} cancelled the query: {message}",
             hint="Raise or unset statement_timeout for this user.",
             code=code,
         )
@@ -86,10 +90,16 @@ def translated(error: Any, place: Place) -> KitestringError:
         for words, kind, what, hint in REFUSED:
             if words in said:
                 return kind(f"{place} {what.format(user=place.user)}", hint=hint, said=after(said, "failed:"))
-    if code.startswith(("40", "53", "57P", "08")) or any(words in said for words in LOST):
-        return TransientError(f"{place} broke off: {after(said, 'ERROR:')}", hint="Try again.", code=code)
+    if code in TO_DO:
+        reason, hint = TO_DO[code]
+        return ConfigError(f"{place}: {reason}: {message}", hint=hint, code=code)
+    lost = code.startswith(("40", "53", "57P", "08")) and code != "08P01"  # that one is about what was sent
+    if lost or code == "55P03" or any(words in said for words in LOST):
+        return TransientError(f"{place} broke off: {message}", hint="Try again.", code=code)
+    if writing and code.startswith("22"):
+        return RecordError(f"PostgreSQL cannot take a value: {message}", code=code)
     return ConfigError(
-        f"{place} refused the query: {after(said, 'ERROR:')}",
+        f"{place} refused the query: {message}",
         hint="Check the table and the rights of the user.",
         code=code,
     )

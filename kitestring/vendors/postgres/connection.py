@@ -1,0 +1,212 @@
+"""How a source and a destination of PostgreSQL connect: `PostgresConfig`, the settings that both have."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, ClassVar, Literal
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from pydantic import PrivateAttr, model_validator
+
+from kitestring.config import Config, option, secret
+from kitestring.vendors.postgres.errors import Place, translated
+from kitestring.vendors.postgres.statement import run
+
+CONNECT_TIMEOUT_S = 10
+
+# Values are written in one way, whatever the user's own settings are.
+SESSION = {
+    "standard_conforming_strings": "on",
+    "timezone": "'UTC'",
+    "datestyle": "'ISO, YMD'",
+    "intervalstyle": "'iso_8601'",
+    "extra_float_digits": "1",
+    "bytea_output": "'hex'",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+NOTHING = {
+    "passfile": os.devnull,
+    "sslcert": f"{os.devnull}/none",
+    "gssencmode": "disable",
+}
+"""Keeps libpq from the passwords, the certificate and the Kerberos tickets of the account it runs in."""
+
+HARMLESS = frozenset(
+    {
+        *("host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "connect_timeout", "application_name"),
+        *("fallback_application_name", "target_session_attrs", "channel_binding", "options", "client_encoding"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
+        *("gssencmode", "sslnegotiation", "load_balance_hosts", "ssl_min_protocol_version"),
+    }
+)
+"""Parameters of a connection URL that name no file and no service of this machine."""
+
+
+def asks_for_no_tunnel(value: Any) -> bool:
+    return not value or value.get("tunnel_method") == "NO_TUNNEL"
+
+
+class SslMode(Config):
+    """How the connection is encrypted; the certificates are PEM texts."""
+
+    mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = option("prefer", order=0)
+    ca_certificate: str | None = secret(None, order=1)
+    client_certificate: str | None = secret(None, order=2)
+    client_key: str | None = secret(None, order=3)
+    client_key_password: str | None = secret(None, order=4)
+
+
+class PostgresConfig(Config):
+    """The settings of a connection to PostgreSQL, and connections made with them.
+
+    A connector subclasses it beside `Source` or `Destination` and gives its own options the orders 3 and 8 onwards.
+    """
+
+    writing: ClassVar[bool] = False
+    """Whether errors speak of the rights to write."""
+
+    airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = {}
+    """Options of Airbyte's connector of this vendor that are none here, and when they ask for nothing."""
+
+    airbyte_refusal: ClassVar[str] = ""
+    """What those options ask for otherwise."""
+
+    host: str = option("localhost", order=0)
+    port: int = option(5432, ge=1, le=65535, order=1)
+    database: str = option("postgres", order=2)
+    username: str = option("postgres", order=4)
+    password: str | None = secret(None, order=5)
+    ssl_mode: SslMode = option(default_factory=SslMode, order=6)
+    url: str | None = secret(None, order=7, title="Connection URL")
+    """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
+
+    _confined: bool = PrivateAttr(default=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_airbyte_has_it(cls, values: Any) -> Any:
+        """Options of Airbyte's connector that ask for nothing beyond what is done here are taken."""
+        if not isinstance(values, Mapping):
+            return values
+        kept = dict(values)
+        for name, harmless in cls.airbyte_options.items():
+            if name in kept and harmless(kept[name]):
+                del kept[name]
+            elif name in kept:
+                raise ValueError(f"{name} asks for what is not there yet: {cls.airbyte_refusal}")
+        return kept
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_alone(cls, values: Any) -> Any:
+        """`ssl_mode: require` stands for `ssl_mode: {mode: require}`."""
+        if isinstance(values, Mapping) and isinstance(values.get("ssl_mode"), str):
+            return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
+        return values
+
+    def confine(self, place: Callable[[str, str], str]) -> None:
+        super().confine(place)
+        self._confined = True
+
+    def machine_use(self) -> str | None:
+        hosts = [self.host]
+        if self.url:
+            if urlsplit(self.url).scheme not in ("postgres", "postgresql"):
+                return "a url that is none, and may name files of the machine"
+            hosts = [unquote(urlsplit(self.url).netloc.rpartition("@")[2])]
+            for name, value in parse_qsl(urlsplit(self.url).query, keep_blank_values=True):
+                if name not in HARMLESS:
+                    return f"{name} in url, which can name a file or credentials of the machine"
+                hosts += [value] if name == "host" else []
+        sockets = [host for host in hosts if "/" in host or host.startswith("@") or ",@" in host]
+        return f"the Unix socket {sockets[0]}" if sockets else None
+
+    @property
+    def place(self) -> Place:
+        """Where the database is, for messages."""
+        if not self.url:
+            return Place(self.host, self.port, self.database, self.username)
+        parts = urlsplit(self.url)
+        return Place(parts.hostname or "localhost", parts.port or 5432, parts.path.strip("/"), parts.username or "")
+
+    def connect(self) -> Any:
+        """A connection of ADBC's in autocommit mode, with the settings of `SESSION`. Raises what `translated` gives."""
+        from adbc_driver_postgresql import dbapi
+
+        connection = None
+        try:
+            with self._certificates() as files:
+                connection = dbapi.connect(self._conninfo(files), autocommit=True)
+            for name, value in SESSION.items():
+                run(connection, f"SET {name} = {value}")
+        except dbapi.Error as error:
+            if connection is not None:
+                close(connection)
+            raise translated(error, self.place, writing=self.writing) from error
+        return connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of the driver inside come out as ours."""
+        import pyarrow as pa
+        from adbc_driver_manager import dbapi
+
+        try:
+            yield
+        except (dbapi.Error, pa.ArrowException, OSError) as error:  # the last two while a result streams in
+            raise translated(error, self.place, writing=self.writing) from error
+
+    def _conninfo(self, files: Mapping[str, str]) -> str:
+        """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
+        own = dict(NOTHING) if self._confined else {}
+        if self.url:
+            if own and "password=" not in self.url and urlsplit(self.url).password is None:
+                own["password"] = ""  # an empty one keeps libpq from that of the environment
+            url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(own)}" if own else self.url
+            limit = "" if "connect_timeout=" in url else f"connect_timeout={CONNECT_TIMEOUT_S}"
+            return f"{url}{'&' if '?' in url else '?'}{limit}" if limit else url
+        settings = {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.database,
+            "user": self.username,
+            "password": self.password,
+            "sslmode": self.ssl_mode.mode,
+            "sslpassword": self.ssl_mode.client_key_password,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "kitestring",
+            **own,
+            **files,
+        }
+        chosen = {name: value for name, value in settings.items() if value not in (None, "")}
+        if own:
+            chosen.setdefault("password", "")
+        return " ".join(f"{name}={conninfo_value(value)}" for name, value in chosen.items())
+
+    @contextmanager
+    def _certificates(self) -> Iterator[dict[str, str]]:
+        """The certificates as files, which is how libpq takes them, for as long as it connects."""
+        mode = self.ssl_mode
+        texts = {"sslrootcert": mode.ca_certificate, "sslcert": mode.client_certificate, "sslkey": mode.client_key}
+        with tempfile.TemporaryDirectory() if any(texts.values()) else nullcontext("") as folder:
+            files = {name: os.path.join(folder, name) for name, text in texts.items() if text}
+            for name, path in files.items():
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                    file.write(texts[name] or "")
+            yield files
+
+
+def close(connection: Any) -> None:
+    """Close a connection, also a lost one."""
+    from adbc_driver_manager import dbapi
+
+    with suppress(dbapi.Error):
+        connection.close()
+
+
+def conninfo_value(value: object) -> str:
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

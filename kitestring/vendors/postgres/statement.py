@@ -1,0 +1,49 @@
+"""SQL of PostgreSQL as text: names, literals; and statements on an open ADBC connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it where `standard_conforming_strings` is on, which every session of ours sets."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def run(connection: Any, statement: str) -> None:
+    """Carry out a statement whose rows nobody wants."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def affected(connection: Any, statement: str) -> int:
+    """Carry out a statement; how many rows it inserted, updated or deleted."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return max(0, int(cursor.rowcount))
+
+
+def rows(connection: Any, query: str) -> list[dict[str, Any]]:
+    """The rows of a short result."""
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetch_arrow_table().to_pylist())
+
+
+@contextmanager
+def transaction(connection: Any) -> Iterator[None]:
+    """All or nothing of what is carried out inside, on a connection in autocommit mode."""
+    run(connection, "BEGIN")
+    try:
+        yield
+        run(connection, "COMMIT")
+    except BaseException:
+        with suppress(Exception):  # a lost connection has rolled back
+            run(connection, "ROLLBACK")
+        raise
