@@ -1,4 +1,4 @@
-"""Every source of the registry keeps the contract: one class, a few lines each."""
+"""PostgreSQL keeps the contract of sources, on a real server."""
 
 from __future__ import annotations
 
@@ -10,26 +10,10 @@ import pytest
 
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract
-from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream
 
 
-class TestMemory(SourceContract):
-    def make(self, folder: Path) -> Source:
-        rows = [{"id": n, "seen": n} for n in range(250)]
-        return MemorySource(
-            records={"a": rows, "b": rows}, primary_keys={"a": "id", "b": "id"}, cursors={"a": "seen"}, pieces=3
-        )
-
-
-class TestSample(SourceContract):
-    def make(self, folder: Path) -> Source:
-        from kitestring.sources.sample import Sample
-
-        return Sample(count=250, updates=30, batch_rows=70, partition_rows=100)
-
-
-class TestPostgres(SourceContract):
+class TestPostgresSource(SourceContract):
     @pytest.fixture(autouse=True)
     def _tables(self, database: Any) -> None:
         self.config = database.config

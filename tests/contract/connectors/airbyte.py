@@ -1,23 +1,17 @@
-"""Programs behind Airbyte's protocol keep the contract like connectors of our own."""
+"""Programs that speak Airbyte's protocol keep the contract like connectors of our own."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import ClassVar
 
+from contract.programs import PROGRAMS, PYTHON, SCHEMA
 from kitestring.airbyte.destination import AirbyteDestination
-from kitestring.airbyte.singer import SingerSource
 from kitestring.airbyte.source import AirbyteSource
 from kitestring.destination import Destination
 from kitestring.source import Source
 from kitestring.testing.contract import DestinationContract, SourceContract
 from kitestring.types import Record, Stream
-
-PROGRAMS = Path(__file__).parents[1] / "unit" / "airbyte"
-PYTHON = [sys.executable, "-I", "-S"]
-SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": "string"}}}
 
 
 class TestAirbyteDestination(DestinationContract):
@@ -58,18 +52,3 @@ class TestAirbyteSource(SourceContract):
             "read": read,
         }
         return AirbyteSource.load({"command": [*PYTHON, str(PROGRAMS / "actor.py")], "config": config})
-
-
-class TestSingerSource(SourceContract):
-    streams_of_tap: ClassVar[list[dict[str, object]]] = [
-        {"tap_stream_id": "a", "stream": "a", "schema": SCHEMA, "key_properties": ["id"], "replication_key": "id"}
-    ]
-
-    def make(self, folder: Path) -> Source:
-        read: list[object] = [
-            {"say": {"type": "SCHEMA", "stream": "a", "schema": SCHEMA, "key_properties": ["id"]}},
-            *({"say": {"type": "RECORD", "stream": "a", "record": {"id": n}}} for n in range(20)),
-            {"say": {"type": "STATE", "value": {"bookmarks": {"a": {"id": 19}}}}},
-        ]
-        config = {"discover": [{"say": {"streams": self.streams_of_tap}}], "read": read}
-        return SingerSource.load({"command": [*PYTHON, str(PROGRAMS / "actor.py")], "config": config})

@@ -1,4 +1,4 @@
-"""Every destination of the registry keeps the contract: one class, a few lines each."""
+"""Files of each format keep the contract of destinations."""
 
 from __future__ import annotations
 
@@ -6,19 +6,7 @@ from pathlib import Path
 
 from kitestring.destination import Destination
 from kitestring.testing.contract import DestinationContract
-from kitestring.testing.memory import MemoryDestination
 from kitestring.types import Record, Stream
-
-
-class TestMemory(DestinationContract):
-    _kept: dict[Path, MemoryDestination] = {}
-
-    def make(self, folder: Path) -> Destination:
-        return self._kept.setdefault(folder, MemoryDestination())
-
-    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
-        assert isinstance(destination, MemoryDestination)
-        return destination.stored.get(stream.key, [])
 
 
 class TestParquet(DestinationContract):
@@ -54,20 +42,3 @@ class TestJsonLines(TestParquet):
 
 class TestCsv(TestParquet):
     format = "csv"
-
-
-class TestDuckdb(DestinationContract):
-    def make(self, folder: Path) -> Destination:
-        from kitestring.destinations.duckdb import Duckdb
-
-        return Duckdb(path=str(folder / "test.duckdb"))
-
-    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
-        import duckdb
-
-        from kitestring.destinations.duckdb import Duckdb
-        from kitestring.destinations.duckdb.naming import quoted
-
-        assert isinstance(destination, Duckdb)
-        with duckdb.connect(destination.path) as connection:
-            return list(connection.sql(f"SELECT * FROM {quoted(stream.name)}").to_arrow_table().to_pylist())

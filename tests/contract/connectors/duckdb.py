@@ -1,0 +1,26 @@
+"""DuckDB keeps the contract of destinations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kitestring.destination import Destination
+from kitestring.testing.contract import DestinationContract
+from kitestring.types import Record, Stream
+
+
+class TestDuckdb(DestinationContract):
+    def make(self, folder: Path) -> Destination:
+        from kitestring.destinations.duckdb import Duckdb
+
+        return Duckdb(path=str(folder / "test.duckdb"))
+
+    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
+        import duckdb
+
+        from kitestring.destinations.duckdb import Duckdb
+        from kitestring.destinations.duckdb.naming import quoted
+
+        assert isinstance(destination, Duckdb)
+        with duckdb.connect(destination.path) as connection:
+            return list(connection.sql(f"SELECT * FROM {quoted(stream.name)}").to_arrow_table().to_pylist())

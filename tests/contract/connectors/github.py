@@ -1,0 +1,13 @@
+"""GitHub keeps the contract of sources."""
+
+from contract.manifest_source import ManifestContract
+from kitestring.testing.github import GitHubStandIn
+
+
+class TestGithub(ManifestContract):
+    @staticmethod
+    def stand_in() -> GitHubStandIn:
+        server = GitHubStandIn()
+        for repository in server.repositories.values():
+            repository.run_count = 5  # each costs a call for its jobs
+        return server

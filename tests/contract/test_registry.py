@@ -1,0 +1,29 @@
+"""Every connector of the registry has its contract class."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+from kitestring import registry
+from kitestring.testing.contract import DestinationContract, SourceContract
+
+FOLDER = Path(__file__).parent / "connectors"
+OURS = [connector for connector in registry.connectors() if connector.entry_point is None]
+
+
+@pytest.mark.parametrize("connector", OURS, ids=lambda connector: f"{connector.kind}-{connector.name}")
+def test_every_connector_has_a_class_that_runs_the_contract_on_it(connector: registry.Connector) -> None:
+    assert (FOLDER / f"{connector.name}.py").exists(), f"tests/contract/connectors/{connector.name}.py is missing"
+    module = importlib.import_module(f"contract.connectors.{connector.name}")
+    contract = {"source": SourceContract, "destination": DestinationContract}[connector.kind]
+    classes = [value for name, value in vars(module).items() if inspect.isclass(value) and name.startswith("Test")]
+    assert any(issubclass(value, contract) for value in classes), f"no {contract.__name__} in {module.__name__}"
+
+
+def test_every_file_is_of_a_connector_that_exists() -> None:
+    names = {path.stem for path in FOLDER.glob("[!_]*.py")}
+    assert names == {connector.name for connector in OURS}
