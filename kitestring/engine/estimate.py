@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitestring.destination import Destination, Estimates
-from kitestring.engine.deletes import Abilities, settle
+from kitestring.engine.dedup import Abilities, settle
 from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.selection import Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore

@@ -9,7 +9,7 @@ from typing import Any
 
 from kitestring.airbyte.modes import WRITES, write_of
 from kitestring.destination import Destination
-from kitestring.engine.holding import Holdings
+from kitestring.engine.baseline import Baseline
 from kitestring.engine.mapped import AsMapped
 from kitestring.engine.progress import Progress
 from kitestring.engine.rejects import Rejects, encoded, entry_of
@@ -84,9 +84,9 @@ def replay(
     )  # fmt: skip
     gone = [key for key, one in result.streams.items() if one.deleted]
     if states is not None and gone:
-        holdings = Holdings(states.load(connection).get(COUNTS, {}), list)
-        if holdings.deleted(gone):
-            states.save(connection, COUNTS, holdings.state())
+        baseline = Baseline(states.load(connection).get(COUNTS, {}), list)
+        if baseline.deleted(gone):
+            states.save(connection, COUNTS, baseline.state())
     done = {key for key, one in result.streams.items() if one.status in (Status.succeeded, Status.suspicious)}
     left = [entry for entry in entries if entry["stream"] not in done]
     rejects.replace(connection, [*left, *(e for e in again.entries if e["stream"] in done)])

@@ -16,7 +16,7 @@ from typing import TypeVar
 from kitestring import arrow_values
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
-from kitestring.engine.deletes import Abilities, Settled, settle
+from kitestring.engine.dedup import Abilities, Settled, settle
 from kitestring.engine.pending import Step
 from kitestring.engine.selection import Route
 from kitestring.errors import Cancelled, RecordError, TransientError

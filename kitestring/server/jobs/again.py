@@ -13,7 +13,7 @@ from kitestring.airbyte.modes import WRITES, word_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import MemoryStates, Selection
-from kitestring.engine.holding import Holdings
+from kitestring.engine.baseline import Baseline
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
 from kitestring.paths import at
@@ -140,9 +140,9 @@ def backfill(told: Told) -> Any:
         states.save(str(given["connection"]), read.key, state)
         window = Window.over(source, read, end)
         result = copied(told, window, destination, catalog, [one], states)
-        holdings = Holdings((given.get("states") or {}).get(COUNTS, {}), list)
-        if any(figures["deleted"] for figures in result["streams"].values()) and holdings.deleted([read.key]):
-            told.up.ask("save", states={COUNTS: holdings.state()}, figures={})
+        baseline = Baseline((given.get("states") or {}).get(COUNTS, {}), list)
+        if any(figures["deleted"] for figures in result["streams"].values()) and baseline.deleted([read.key]):
+            told.up.ask("save", states={COUNTS: baseline.state()}, figures={})
         return result
 
 

@@ -67,7 +67,7 @@ def delivered(figures: Mapping[str, Any]) -> int:
 def test_the_figures_of_a_killed_sync_and_of_the_next_add_up_to_what_was_delivered(
     die_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["kitestring.engine.ledger"], "SAVE_EVERY_S", 0.0)
     first, second = Ledger(), Ledger()
     destination = Mortal(die_at=die_at)
     # 70 is no part of 100, the size of a batch: a batch holds records behind its last checkpoint.
@@ -89,7 +89,7 @@ def test_the_figures_of_a_killed_sync_and_of_the_next_add_up_to_what_was_deliver
 def test_records_that_a_mapper_leaves_out_are_told_apart_in_a_sync_that_was_killed(
     die_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["kitestring.engine.ledger"], "SAVE_EVERY_S", 0.0)
     rows = [{"id": n, "seen": n, "kind": "odd" if n % 3 else "even"} for n in range(2000)]
     schema = {"type": "object", "properties": {"id": {}, "seen": {}, "kind": {"type": "string"}}}
     condition = {"type": "EQUAL", "field_name": "kind", "comparison_value": "even"}
@@ -159,7 +159,7 @@ class Windows(Source):
 def test_each_partition_covers_its_own_records_and_what_was_read_twice_counts_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["kitestring.engine.ledger"], "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr("kitestring.engine.reader.RUN_ROWS", 5)  # so that the stretch before the error is passed on
     states, destination = Ledger(), MemoryDestination()
     way = Selection("days", sync_mode="incremental", write_mode="append_dedup")
@@ -178,7 +178,7 @@ def test_each_partition_covers_its_own_records_and_what_was_read_twice_counts_on
 def test_what_is_only_added_counts_as_it_is_written_and_what_is_put_in_place_at_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys.modules["kitestring.engine.sync"], "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["kitestring.engine.ledger"], "SAVE_EVERY_S", 0.0)
     for mode, kept in (("append", 300), ("overwrite", 0), ("append_dedup", 0)):
         states = Ledger()
         way = Selection("people", sync_mode="full_refresh", write_mode=mode)

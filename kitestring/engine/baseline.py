@@ -40,7 +40,7 @@ class Note:
         return cls(**known)
 
 
-class Holdings:
+class Baseline:
     """The notes of a connection. `others` gives those of the other connections in the same store, when they are asked
     for."""
 

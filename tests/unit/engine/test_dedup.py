@@ -8,7 +8,7 @@ import pytest
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
-from kitestring.engine.deletes import Abilities, settle
+from kitestring.engine.dedup import Abilities, settle
 from kitestring.types import DELETED_AT, Stream
 
 pa = pytest.importorskip("pyarrow")

@@ -1,0 +1,252 @@
+"""The bookkeeping of a sync: what became of each record, how far the states have come, and when they are saved.
+
+The loop (`sync.py`) says what happens; nothing here reads or writes a record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from kitestring.engine.baseline import Baseline
+from kitestring.engine.coverage import Coverage
+from kitestring.engine.pending import Checkpoints, Step
+from kitestring.engine.progress import Progress, StreamProgress, lag_of
+from kitestring.engine.reader import Read
+from kitestring.engine.rejects import Rejects
+from kitestring.engine.result import Result, Status, StreamResult
+from kitestring.engine.selection import Route
+from kitestring.engine.state import KeepsFigures, StateStore
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.paths import at
+from kitestring.source import Source
+from kitestring.types import COUNTS, GLOBAL, Record, Reject, State
+
+log = logging.getLogger("kitestring.engine")
+
+SAVE_EVERY_S = 0.2
+ALL_WRONG = 100
+
+
+class Ledger:
+    """The figures, rejects, states and count baseline of one sync.
+
+    A state that the loop gives to `merge` covers durable records only; `save` keeps it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        routes: Mapping[str, Route],
+        states: StateStore,
+        connection: str,
+        rejects: Rejects | None,
+        max_rejects: int,
+        progress: Progress,
+    ) -> None:
+        self.source = source
+        self.routes = routes
+        self.states = states
+        self.connection = connection
+        self.rejects = rejects
+        self.max_rejects = max_rejects
+        self.progress = progress
+        self.result = Result(connection, {key: StreamResult(key) for key in routes})
+        for key in routes:
+            progress.streams[key] = StreamProgress()
+        saved = states.load(connection)
+        # A full refresh begins at the start, whatever an earlier sync has saved.
+        incremental = {key for key, route in routes.items() if route.read.incremental}
+        self.current = {key: state for key, state in saved.items() if key in incremental or key == GLOBAL}
+        self.resumed = frozenset(self.current)
+        self.counts: dict[str, int | None] = {}
+        """What the destination counted of each stream when the sync began."""
+        self._baseline = Baseline(saved.get(COUNTS, {}), self._notes_of_others)
+        self._coverage = Coverage(self.result.streams)
+        self._rejected: dict[str, list[Record]] = {}
+        self._unsaved: set[str] = set()
+        self._saved_at = 0.0
+        self._lock = threading.RLock()
+        self._began = time.monotonic()
+
+    def _notes_of_others(self) -> Iterator[State]:
+        for name in self.states.connections():
+            if name != self.connection:
+                with contextlib.suppress(KitestringError):  # a state that is damaged is told to whom it belongs
+                    yield self.states.load(name).get(COUNTS, {})
+
+    # -- figures -------------------------------------------------------------------------------------------------------
+
+    def read(self, item: Read) -> None:
+        """Count what was read. (A checkpoint is counted when it is merged.)"""
+        figures = self.result.streams.get(item.stream)
+        if figures is None:  # a checkpoint that streams share
+            return
+        if item.rejects:
+            figures.read += len(item.rejects)
+            self.reject(item.stream, item.rejects)
+        if item.batch is not None:
+            shown = self.progress.streams[item.stream]
+            figures.read += len(item.batch)
+            figures.nbytes += item.batch.nbytes
+            shown.read, shown.nbytes, shown.status = figures.read, figures.nbytes, "reading"
+            shown.started = shown.started or time.monotonic()
+        if item.suspicion:
+            figures.suspect(item.suspicion)
+        if item.checkpoint is None:
+            self._coverage.end(item.covers)
+            self._coverage.repeat(item.repeats)
+
+    def passed(self, covers: Mapping[str, int]) -> None:
+        """A checkpoint that is not kept stands for so many records: they count when their stream has ended."""
+        self._coverage.end(covers)
+
+    def wrote(self, step: Step) -> None:
+        """Count a step that is durable, keep its rejects, then its checkpoints."""
+        figures = self.result.streams[step.stream]
+        figures.written += step.written
+        figures.unchanged += step.unchanged + step.absent
+        figures.absent += step.absent
+        figures.removed += step.removed
+        figures.forgotten += step.forgotten
+        if step.replaced is None or figures.replaced is None:
+            figures.replaced = None
+        else:
+            figures.replaced += step.replaced
+        figures.deleted += step.deleted
+        figures.superseded += step.superseded
+        figures.filtered += step.filtered
+        for name, value in step.figures.items():
+            figures.figures[name] = figures.figures.get(name, 0) + value
+        if step.rejects:
+            self._rejected.setdefault(step.stream, []).extend(reject.record for reject in step.rejects)
+            self.reject(step.stream, step.rejects)
+        shown = self.progress.streams[step.stream]
+        shown.written = figures.written + figures.unchanged + figures.deleted
+        cursor = self.routes[step.stream].read.cursor
+        if cursor and step.last is not None and step.stream in self.resumed:
+            shown.lag_s = lag_of(at(step.last, cursor))
+        if self._only_adds(step.stream):
+            self._coverage.add(step.stream)
+        self.merge(step.checkpoints)
+
+    def _only_adds(self, key: str) -> bool:
+        """Whether records of the stream stay that were written before a crash, though all are read and added again."""
+        route = self.routes[key]
+        return not route.read.incremental and route.written.write.appends
+
+    def reject(self, key: str, rejects: Sequence[Reject]) -> None:
+        """Keep what could not be taken. `ConfigError` when that is everything, or more than the limit."""
+        figures = self.result.streams[key]
+        figures.rejected += len(rejects)
+        if figures.rejected >= ALL_WRONG and not figures.written + figures.unchanged + figures.deleted:
+            raise ConfigError(
+                f"the first {figures.rejected} records of {key} were all rejected: {rejects[-1].reason}",
+                hint="This is rather a setting than bad records: correct it; nothing of the stream was taken.",
+                stream=key,
+            )
+        for reject in rejects[:5]:
+            log.warning("rejected a record", extra={"stream": key, "reason": reject.reason})
+        if self.rejects is not None:
+            self.rejects.add(self.connection, key, rejects)
+        total = sum(stream.rejected for stream in self.result.streams.values())
+        if total > self.max_rejects:
+            raise ConfigError(
+                f"{total} records were rejected, the limit is {self.max_rejects}; "
+                f"the last reason: {rejects[-1].reason}",
+                hint="Correct the cause, or raise max_rejects.",
+                stream=key,
+            )
+
+    # -- states --------------------------------------------------------------------------------------------------------
+
+    def merge(self, checkpoints: Checkpoints) -> None:
+        """All before these checkpoints is durable: move the states, and save them if it is time."""
+        for key, checkpoint, covers in checkpoints:
+            state, rejected = checkpoint.state, self._rejected.get(key)
+            if rejected and checkpoint.without is not None:  # a record that was not taken moves no cursor
+                state = checkpoint.without(rejected)
+            self.current[key] = self.source.merge(key, self.current.get(key, {}), state)
+            self._unsaved.add(key)
+            self._coverage.cover(covers)
+        self.save()
+
+    def save(self, now: bool = False) -> None:
+        """Save what moved, a few times a second at most: a checkpoint that is not saved is only read again."""
+        if not now and time.monotonic() - self._saved_at <= SAVE_EVERY_S:
+            return
+        with self._lock:
+            states = {key: self.current[key] for key in sorted(self._unsaved)}
+            figures = self._coverage.take()
+            if not isinstance(self.states, KeepsFigures):
+                for key, state in states.items():
+                    self.states.save(self.connection, key, state)
+            elif states or figures:
+                self.states.save_all(self.connection, states, figures)
+            self._unsaved.clear()
+            self._saved_at = time.monotonic()
+
+    def deleting(self, route: Route) -> None:
+        """Records are about to be deleted: should this sync be cut off, the lower count is no loss."""
+        with self._lock:
+            counts = route.read.incremental and self.counts.get(route.read.key) is not None
+            if counts and self._baseline.deletes(route):
+                self.current[COUNTS] = self._baseline.state()
+                self.states.save(self.connection, COUNTS, self.current[COUNTS])
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def lost(self, route: Route) -> int:
+        """How many records the destination has lost since the last sync; told as a suspicion."""
+        key = route.read.key
+        figures = self.result.streams[key]
+        lost, fact = self._baseline.lost(route, self.counts.get(key))
+        shared = GLOBAL in self.resumed and figures.written + figures.unchanged < lost  # else it was read again
+        if not (key in self.resumed or shared):
+            return 0
+        if fact:
+            figures.suspicions.append(fact)
+        return lost
+
+    def ended(self, route: Route, after: int | None, lost: int) -> None:
+        """A stream was committed, the destination counts `after` records: keep its final state."""
+        key = route.read.key
+        if self._baseline.ended(route, after, lost):  # with a loss no sync is green before all was read again
+            self.current[COUNTS] = self._baseline.state()
+            self._unsaved.add(COUNTS)
+        if route.read.incremental:
+            state = self.source.finish(route.read, self.current.get(key, {}))
+            if state:
+                self.current[key] = state
+                self._unsaved.add(key)
+        self._coverage.close(key)
+
+    def close(self, key: str) -> None:
+        """Nothing more comes of a stream: save what is known of it."""
+        self.save(now=True)
+        figures, shown = self.result.streams[key], self.progress.streams[key]
+        shown.status, shown.ended, shown.lag_s = figures.status.value, time.monotonic(), None
+        figures.seconds = shown.ended - shown.started if shown.started else 0.0
+        log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
+
+    def end(self, unfinished: Sequence[str]) -> None:
+        """The sync is over, however it ended: keep the checkpoints that are durable. `unfinished`: the streams that
+        were begun and not closed."""
+        try:
+            self.save(now=True)
+        except KitestringError as error:
+            self.result.error = self.result.error or error
+        for key, figures in self.result.streams.items():
+            shown = self.progress.streams[key]
+            if key in unfinished:
+                figures.status = Status.cancelled if self.result.cancelled else Status.failed
+                shown.status = figures.status.value
+            elif self.result.error is not None and not shown.ended:  # never begun
+                figures.status = Status.failed
+
+    def finish(self) -> Result:
+        self.result.seconds = time.monotonic() - self._began
+        return self.result
