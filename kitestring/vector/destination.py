@@ -22,17 +22,17 @@ from kitestring.destination import Destination
 from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
+from kitestring.vector import deletion
 from kitestring.vector.bill import Bill
 from kitestring.vector.embedders import Embedding
 from kitestring.vector.homonym import refuse_homonyms
 from kitestring.vector.overwrite import apply
 from kitestring.vector.plan import Draft, Plan, compare, overlay
 from kitestring.vector.processing import Processing
-from kitestring.vector.record_key import former_refs_of, refs_of, stream_id
+from kitestring.vector.record_key import stream_id
 from kitestring.vector.run import Prepared, Run
 from kitestring.vector.shadow import Shadow, shadow_path
 from kitestring.vector.store import Chunk, Store, Stored
-from kitestring.vector.wellformed import well_formed
 
 if TYPE_CHECKING:
     from kitestring.http import Share
@@ -169,6 +169,8 @@ class VectorDestination(Destination):
             apply(self.store, run.name, run.namespace, run.shadow)
             run.shadow.remove()
             run.shadow = None
+        if run is not None:
+            self.store.finish()
 
     def abort(self, stream: Stream) -> None:
         run = self._runs.get(stream.key)
@@ -194,39 +196,13 @@ class VectorDestination(Destination):
     # -- abilities -----------------------------------------------------------------------------------------------------
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        run = self._run(stream)
-        refs = refs_of(stream, keys)
-        if run.shadow is not None:
-            deleted = run.shadow.discard([ref.key for ref in refs])
-            return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
-        try:
-            stored = self.store.stored([*refs, *former_refs_of(stream, keys)])
-            chunks = [chunk for chunks in stored.values() for chunk in chunks]
-            self.store.delete(chunks)
-        finally:
-            run.note([ref.key for ref in refs])
-        deleted = min(len(stored), len(keys))
-        return Receipt(deleted=deleted, unchanged=len(keys) - deleted, figures=Bill(deleted=len(chunks)).figures())
+        return deletion.delete(self.store, self._run(stream), keys)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
-        run = self._run(stream)
-        deleted = 0
-        times: dict[str, list[tuple[Any, ...]]] = {}
-        for key, deleted_at in keys.items():
-            times.setdefault(str(well_formed(deleted_at)), []).append(key)
-        for deleted_at, together in times.items():
-            refs = refs_of(stream, together)
-            if run.shadow is not None:
-                deleted += run.shadow.mark([ref.key for ref in refs], deleted_at)
-                continue
-            try:
-                stored = self.store.stored([*refs, *former_refs_of(stream, together)])
-                live = [chunks for chunks in stored.values() if not all(chunk.marked for chunk in chunks)]
-                self.store.mark([chunk for chunks in live for chunk in chunks if not chunk.marked], deleted_at)
-            finally:
-                run.note([ref.key for ref in refs])
-            deleted += min(len(live), len(together))
-        return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
+        return deletion.mark(self.store, self._run(stream), keys)
+
+    def truncate(self, stream: Stream, deleted_at: str) -> Receipt | None:
+        return deletion.truncate(self.store, self._run(stream), deleted_at)
 
     def count(self, stream: Stream) -> int | None:
         run = self._runs.get(stream.key)
@@ -274,7 +250,7 @@ class VectorDestination(Destination):
                 hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
             )
         vector = self.embedding.embed_query(text)
-        return store.nearest(
+        return store.search(
             vector,
             text,
             where=where,
@@ -314,7 +290,7 @@ class VectorDestination(Destination):
 
     def _stored(self, drafts: Sequence[Draft]) -> dict[str, list[Stored]]:
         """What the store holds of these records. What an earlier version stored under another key is to be replaced."""
-        stored = self.store.stored([draft.ref for draft in drafts])
+        stored = self.store.find([draft.ref for draft in drafts])
         keys = {draft.key for draft in drafts}  # what another record of the batch is stored under is that one's
         former = {
             ref.key: (draft, ref)
@@ -322,7 +298,7 @@ class VectorDestination(Destination):
             if draft.key not in stored and (ref := draft.former_ref) is not None and ref.key not in keys
         }
         if former:
-            for key, chunks in self.store.stored([ref for _, ref in former.values()]).items():
+            for key, chunks in self.store.find([ref for _, ref in former.values()]).items():
                 draft = former[key][0]
                 stored[draft.key] = [Stored(chunk.row, draft.key, None, chunk.digest) for chunk in chunks]
         return stored

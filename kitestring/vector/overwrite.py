@@ -24,14 +24,14 @@ def apply(store: Store, stream: str, namespace: str, shadow: Shadow) -> None:
         todo: Sequence[Chunk] = page
         old: list[Stored] = []
         if not store.replaces:
-            todo, old = unmatched(page, patiently(lambda page=page: store.stored(refs_of(page))))  # type: ignore[misc]
+            todo, old = unmatched(page, patiently(lambda page=page: store.find(refs_of(page))))  # type: ignore[misc]
         patiently(lambda todo=todo: store.upsert(todo))  # type: ignore[misc]
         if old:
             patiently(lambda old=old: store.delete(old))  # type: ignore[misc]
         written += len(todo)
     marks = shadow.marks()
     for deleted_at, refs in by_time(marks, stream):
-        chunks = [c for stored in store.stored(refs).values() for c in stored if not c.marked]
+        chunks = [c for stored in store.find(refs).values() for c in stored if not c.marked]
         patiently(lambda chunks=chunks, deleted_at=deleted_at: store.mark(chunks, deleted_at))  # type: ignore[misc]
     for page_of_rows in store.scan(stream):
         rows = [row for row in page_of_rows if row.namespace in (None, namespace)]

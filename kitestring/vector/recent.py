@@ -30,6 +30,13 @@ class Recent:
                 self._number += 1
                 self._writes.append((self._number, found))
 
+    def add_all(self) -> None:
+        """Note that any record may have been touched: nothing can be said of what was before."""
+        with self._lock:
+            self._number += 2
+            self._writes.clear()
+            self._writes.append((self._number, frozenset()))
+
     def since(self, number: int) -> frozenset[str] | None:
         """The keys written after `number`; None if that is too long ago to say (then any may have been)."""
         with self._lock:

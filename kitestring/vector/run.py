@@ -88,6 +88,10 @@ class Run:
                 self.written = None
         self.recent.add(keys)
 
+    def note_all(self) -> None:
+        """Any record may have been written."""
+        self.recent.add_all()
+
     def drafts(self, rows: Sequence[Record]) -> tuple[list[Draft], list[Reject], int]:
         """The records as they should be stored, one per key, with its last version; those that cannot be; how many of
         the rows a later one replaces."""

@@ -58,11 +58,24 @@ class Shadow:
 
     def clear(self) -> None:
         """Throw away what is in it."""
+        self.empty()
         with self._writing():
-            self._db.execute("delete from chunk")
-            self._db.execute("delete from seen")
-            self._db.execute("delete from mark")
             self._db.execute("delete from seal")
+
+    def empty(self) -> int:
+        """Take all records out of the new generation. Returns how many there were without a mark."""
+        with self._writing():
+            live = "select count(*) from seen where key not in (select key from mark)"
+            count = int(self._db.execute(live).fetchone()[0])
+            for table in ("chunk", "seen", "mark"):
+                self._db.execute(f"delete from {table}")  # noqa: S608
+        return count
+
+    def mark_all(self, deleted_at: str) -> int:
+        """All records of the new generation are deleted, and stay with a mark. Returns how many had none so far."""
+        with self._writing():
+            marks = "insert or ignore into mark select key, ? from seen"
+            return int(self._db.execute(marks, (deleted_at,)).rowcount)
 
     def add(self, chunks: Sequence[Chunk], counts: Iterable[tuple[str, int]]) -> None:
         """Keep these chunks, and that these records have so many chunks now (0: none), in one step."""

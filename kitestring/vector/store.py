@@ -1,19 +1,25 @@
-"""What a vector store must be able to do: `Store`, the few verbs, and the chunks and findings they exchange.
+"""What a vector store must be able to do: `Store`, six verbs, and the chunks that they exchange.
 
-`VectorDestination` does everything else (chunking, comparing, embedding, shadows), so a new store is these verbs and a
-configuration class. All verbs raise errors of `kitestring.errors` only.
+`VectorDestination` does everything else (chunking, comparing, embedding, staging), so a new store is these verbs and a
+configuration class. All verbs raise errors of `kitestring.errors` only. `testing.contract.VectorContract` proves one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from kitestring.types import DELETED_AT
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from kitestring.vector.filters import Filter
 
     Vector = NDArray[np.float32]
 
@@ -64,7 +70,7 @@ class Stored:
     """A chunk that the store holds. `row` is the store's own name for it, good for `vectors` and `delete`.
 
     `number` is None where the row does not say (another program wrote it); digests are then empty. `record_id` and
-    `namespace` are there in what `scan` and `sample` give; None where the row has none.
+    `namespace` are None where the row has none. `chunk` is all that is stored of it, where `find` was asked for that.
     """
 
     row: Hashable
@@ -74,6 +80,7 @@ class Stored:
     metadata_digest: str = ""
     record_id: str | None = None
     namespace: str | None = None
+    chunk: Chunk | None = None
 
     @property
     def marked(self) -> bool:
@@ -82,7 +89,11 @@ class Stored:
 
 
 class Store(ABC):
-    """One collection of a vector store. `stored`, `vectors` and `nearest` are called from several threads."""
+    """One collection of a vector store: six abstract verbs.
+
+    All other methods stand on the six and are right for every store; a store overrides those that it has a faster way
+    for. `find`, `vectors` and `search` are called from several threads.
+    """
 
     replaces: bool = True
     """True: `upsert` puts a chunk in the place of the one with its identity. False: it adds a row beside it, and the
@@ -91,9 +102,7 @@ class Store(ABC):
     hybrid: bool = False
     """True where the collection can be searched by words and meaning at once."""
 
-    @abstractmethod
-    def check(self, dimension: int) -> None:
-        """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
+    # -- the six verbs -------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
@@ -103,12 +112,9 @@ class Store(ABC):
         `schemas`: those of all streams of the sync, which tell the types of columns."""
 
     @abstractmethod
-    def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
-        """Every chunk of these records by key, as of all writes that have returned. Absent records are left out."""
-
-    @abstractmethod
-    def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
-        """The vectors of stored chunks by `row`; what has gone meanwhile is left out."""
+    def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
+        """Every chunk of these records by key, as of all writes that have returned. Absent records are left out, and
+        so is everything where there is no collection. `whole`: with `Stored.chunk`."""
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk]) -> int:
@@ -120,46 +126,89 @@ class Store(ABC):
         """Remove these chunks, durably; what has gone already is no error."""
 
     @abstractmethod
-    def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
-        """Mark these chunks as those of a deleted record, durably: `_ab_cdc_deleted_at` among their metadata, and
-        `MARKED` before their metadata digest. `ConfigError` where the collection has no place for that."""
-
-    @abstractmethod
     def scan(self, stream: str) -> Iterator[list[Stored]]:
-        """Every chunk of a stream, in pages; pages already given may be deleted while it runs."""
+        """Every chunk of a stream, in pages; none where there is no collection. Pages that were given already may be
+        deleted or marked while it runs. A store that overrides `count`, `sample` and `foreign` may leave digests and
+        record ids out."""
 
     @abstractmethod
-    def sample(self, stream: str, most: int = 1) -> list[Stored]:
-        """Any chunks of a stream with their digests; none if there are none or it cannot be told."""
-
-    @abstractmethod
-    def foreign(self, stream: str, namespace: str) -> str | None:
-        """The namespace of any chunk with this `_ab_stream` that has another one than this; None if there is none."""
-
-    @abstractmethod
-    def count(self, stream: str) -> int | None:
-        """How many records of this stream have a first chunk and no mark; 0 without a collection, None if it cannot be
-        told."""
-
-    @abstractmethod
-    def nearest(
+    def search(
         self,
         vector: Vector,
         text: str,
         *,
-        where: str | Mapping[str, Any] | None,
+        where: Filter | str | None,
         limit: int,
         threshold: float | None,
         hybrid: bool,
         stream: str | None,
         include_deleted: bool,
     ) -> list[dict[str, Any]]:
-        """The nearest chunks, best first, as `Searches.search` returns them. `text` serves the search by words."""
+        """The nearest chunks, best first, as `payload.hit` makes them. `text` serves the search by words. `where` is a
+        filter of `filters.py`, or a text in the store's own language. `ConfigError` without a collection."""
+
+    # -- what stands on them -------------------------------------------------------------------------------------------
+
+    def check(self, dimension: int) -> None:
+        """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
+        with closing(self._pages("")) as pages:
+            next(pages, None)
+
+    def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
+        """The vectors of stored chunks by `row`; what has gone meanwhile is left out."""
+        rows = {chunk.row for chunk in chunks}
+        return {s.row: s.chunk.vector for s in self._whole(chunks) if s.row in rows and s.chunk is not None}
+
+    def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
+        """Mark these chunks as those of a deleted record, durably: `_ab_cdc_deleted_at` among their metadata, and
+        `MARKED` before their metadata digest. `ConfigError` where the collection has no place for that."""
+        rows = {chunk.row for chunk in chunks}
+        live = [s for s in self._whole(chunks) if s.row in rows and s.chunk is not None and not s.marked]
+        if live:
+            self.upsert([marked(s.chunk, deleted_at) for s in live if s.chunk is not None])
+            if not self.replaces:
+                self.delete(live)
+
+    def sample(self, stream: str, most: int = 1) -> list[Stored]:
+        """Any chunks of a stream with their digests; none if there are none or it cannot be told."""
+        with closing(self._pages(stream)) as pages:
+            return list(islice((chunk for page in pages for chunk in page), most))
+
+    def foreign(self, stream: str, namespace: str) -> str | None:
+        """The namespace of any chunk with this `_ab_stream` that has another one than this; None if there is none."""
+        with closing(self._pages(stream)) as pages:
+            namespaces = (chunk.namespace for page in pages for chunk in page)
+            return next((other for other in namespaces if other not in (None, namespace)), None)
+
+    def count(self, stream: str) -> int | None:
+        """How many records of this stream have a first chunk and no mark; 0 without a collection, None if it cannot be
+        told."""
+        with closing(self._pages(stream)) as pages:
+            return sum(chunk.number == 0 and not chunk.marked for page in pages for chunk in page)
+
+    def finish(self) -> None:
+        """Everything of a stream was written: build what makes searches fast. Called again for each stream."""
 
     def objection(self, nbytes: int) -> str | None:
         """What speaks against so many bytes more in this store, in a sentence; None where nothing does."""
         return None
 
-    @abstractmethod
     def close(self) -> None:
         """Let go of the connection."""
+
+    def _pages(self, stream: str) -> Generator[list[Stored], None, None]:
+        yield from self.scan(stream)
+
+    def _whole(self, chunks: Sequence[Stored]) -> list[Stored]:
+        most: dict[str, Ref] = {}
+        for chunk in chunks:
+            count = (chunk.number or 0) + 1
+            if chunk.key not in most or most[chunk.key].count < count:
+                most[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
+        return [stored for found in self.find(list(most.values()), whole=True).values() for stored in found]
+
+
+def marked(chunk: Chunk, deleted_at: str) -> Chunk:
+    """The chunk as one of a deleted record."""
+    metadata = {**chunk.metadata, DELETED_AT: deleted_at}
+    return replace(chunk, metadata=metadata, metadata_digest=MARKED + chunk.metadata_digest)

@@ -42,7 +42,7 @@ class Search:
         threshold: float | None,
         include_deleted: bool,
     ) -> list[dict[str, Any]]:
-        """The nearest chunks, best first, as `Store.nearest` returns them."""
+        """The nearest chunks, best first, as `Store.search` returns them."""
         filters = [f"({part})" for part in conditions if part]
         hits = self._hits(vector, text, filters, limit)
         live = hits if include_deleted else [hit for hit in hits if not is_marked(hit)]

@@ -223,7 +223,7 @@ class MilvusStore(Store):
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
+    def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
         if self._layout is None or not refs:
             return {}
         with self.translated():
@@ -467,7 +467,7 @@ class MilvusStore(Store):
 
     # -- searching -----------------------------------------------------------------------------------------------------
 
-    def nearest(
+    def search(
         self,
         vector: Vector,
         text: str,

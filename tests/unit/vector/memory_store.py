@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError
-from kitestring.types import DELETED_AT, Stream
+from kitestring.types import Stream
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
 
 class MemoryStore(Store):
-    """`rows` by row number, as a store that makes its own ids (`replaces=False`) or as one that takes ours.
+    """The six verbs, and the defaults for the rest. `rows` by row number, as a store that makes its own ids (`replaces=False`) or as one that takes ours.
 
     `before` is called with the verb's name before each change: a test raises there to be a store that breaks.
     """
@@ -31,25 +30,19 @@ class MemoryStore(Store):
         self.calls: list[str] = []
         self.number = 0
 
-    def check(self, dimension: int) -> None:
+    def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
         if self.dimension not in (None, dimension):
             raise ConfigError(f"the collection has {self.dimension} dimensions, the embedder makes {dimension}")
-
-    def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
-        self.check(dimension)
         created, self.dimension = self.dimension is None, dimension
         return created
 
-    def stored(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
-        self.calls.append("stored")
+    def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
+        self.calls.append("find whole" if whole else "find")
         wanted, found = {ref.key: ref for ref in refs}, {}
         for row, chunk in list(self.rows.items()):
             if chunk.key in wanted and not (wanted[chunk.key].former and chunk.namespace is not None):
                 found.setdefault(chunk.key, []).append(as_stored(row, chunk))
         return found
-
-    def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Any]:
-        return {c.row: self.rows[c.row].vector for c in chunks if c.row in self.rows}
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
         self.calls.append("upsert")
@@ -66,33 +59,15 @@ class MemoryStore(Store):
         for chunk in chunks:
             self.rows.pop(chunk.row, None)
 
-    def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
-        self.calls.append("mark")
-        self.before("mark")
-        for chunk in chunks:
-            old = self.rows[chunk.row]
-            metadata = {**old.metadata, DELETED_AT: deleted_at}
-            self.rows[chunk.row] = replace(old, metadata=metadata, metadata_digest=MARKED + old.metadata_digest)
-
     def scan(self, stream: str) -> Iterator[list[Stored]]:
         rows = [as_stored(row, chunk) for row, chunk in self.rows.items() if chunk.stream == stream]
         for start in range(0, len(rows), 2):
             yield rows[start : start + 2]
 
-    def sample(self, stream: str, most: int = 1) -> list[Stored]:
-        return [as_stored(row, c) for row, c in self.rows.items() if c.stream == stream][:most]
-
-    def foreign(self, stream: str, namespace: str) -> str | None:
-        spaces = {c.namespace for c in self.rows.values() if c.stream == stream} - {None, namespace}
-        return next(iter(spaces), None)
-
-    def count(self, stream: str) -> int | None:
-        return len({c.key for c in self.live() if c.stream == stream and c.number == 0})
-
     def live(self) -> list[Chunk]:
         return [chunk for chunk in self.rows.values() if not chunk.metadata_digest.startswith(MARKED)]
 
-    def nearest(self, vector: Any, text: str, **how: Any) -> list[dict[str, Any]]:
+    def search(self, vector: Any, text: str, **how: Any) -> list[dict[str, Any]]:
         chunks = self.rows.values() if how["include_deleted"] else self.live()
         near = sorted(chunks, key=lambda c: float(np.sum((c.vector - vector) ** 2)))
         return [{"id": c.id, "text": c.text} for c in near[: how["limit"]]]
@@ -113,7 +88,7 @@ class MemoryStore(Store):
 
 def as_stored(row: Hashable, chunk: Chunk) -> Stored:
     record = chunk.record_id
-    return Stored(row, chunk.key, chunk.number, chunk.digest, chunk.metadata_digest, record, chunk.namespace)
+    return Stored(row, chunk.key, chunk.number, chunk.digest, chunk.metadata_digest, record, chunk.namespace, chunk)
 
 
 class Watched(Fake):

@@ -38,7 +38,7 @@ def test_an_unchanged_record_is_neither_embedded_nor_written(tmp_path: Path, sto
     receipt = put(destination, [{"id": 1, "text": LONG, "status": "new"}])
     assert (receipt.written, receipt.unchanged) == (0, 1)
     assert embedded(destination) == []
-    assert store.calls == ["stored"]
+    assert store.calls == ["find"]
     assert receipt.figures["chunks_reused"] == 3
 
 
@@ -257,7 +257,7 @@ def test_an_estimate_counts_what_would_be_embedded_and_writes_nothing(tmp_path: 
     assert figures["chunks_embedded"] == 1
     assert figures["tokens"] == 2
     assert embedded(destination) == []
-    assert store.calls == ["stored"]
+    assert store.calls == ["find"]
 
 
 def test_streams_that_would_be_stored_under_one_name_are_refused(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_an_unchanged_overwrite_writes_nothing(tmp_path: Path, store: MemoryStor
     overwrite(tmp_path, store, rows)
     store.calls.clear()
     overwrite(tmp_path, store, rows)
-    assert set(store.calls) == {"stored"}
+    assert set(store.calls) == {"find"}
 
 
 def test_abort_leaves_the_old_data_and_no_file(tmp_path: Path, store: MemoryStore) -> None:

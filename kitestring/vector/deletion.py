@@ -1,0 +1,86 @@
+"""Deletions in a vector store: by primary key or of a whole stream, removed or marked, in the store or in the new
+generation of an overwrite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kitestring.types import Receipt
+from kitestring.vector.bill import Bill
+from kitestring.vector.record_key import former_refs_of, refs_of
+from kitestring.vector.run import Run
+from kitestring.vector.store import Ref, Store
+from kitestring.vector.wellformed import well_formed
+
+Keys = Sequence[tuple[Any, ...]]
+
+
+def delete(store: Store, run: Run, keys: Keys) -> Receipt:
+    """Remove the records with these primary keys."""
+    refs = refs_of(run.stream, keys)
+    if run.shadow is not None:
+        deleted = run.shadow.discard([ref.key for ref in refs])
+        return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
+    try:
+        stored = store.find([*refs, *former_refs_of(run.stream, keys)])
+        chunks = [chunk for chunks in stored.values() for chunk in chunks]
+        store.delete(chunks)
+    finally:
+        run.note([ref.key for ref in refs])
+    deleted = min(len(stored), len(keys))
+    return Receipt(deleted=deleted, unchanged=len(keys) - deleted, figures=Bill(deleted=len(chunks)).figures())
+
+
+def mark(store: Store, run: Run, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+    """Mark the records with these primary keys as deleted at these times."""
+    deleted = 0
+    times: dict[str, list[tuple[Any, ...]]] = {}
+    for key, deleted_at in keys.items():
+        times.setdefault(str(well_formed(deleted_at)), []).append(key)
+    for deleted_at, together in times.items():
+        refs = refs_of(run.stream, together)
+        if run.shadow is not None:
+            deleted += run.shadow.mark([ref.key for ref in refs], deleted_at)
+            continue
+        try:
+            live = mark_live(store, [*refs, *former_refs_of(run.stream, together)], deleted_at)
+        finally:
+            run.note([ref.key for ref in refs])
+        deleted += min(live, len(together))
+    return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
+
+
+def truncate(store: Store, run: Run, deleted_at: str) -> Receipt | None:
+    """Delete every record of a stream, or mark all that have no mark. What a stream of another namespace wrote under
+    the same name is not touched. No receipt where the store cannot count its records."""
+    marks = run.stream.write.deletes == "mark"
+    if run.shadow is not None:
+        return Receipt(deleted=run.shadow.mark_all(deleted_at) if marks else run.shadow.empty())
+    before = store.count(run.name)
+    try:
+        for page in store.scan(run.name):
+            chunks = [chunk for chunk in page if chunk.namespace in (None, run.namespace)]
+            if marks:
+                mark_live(store, refs_by_key(run.name, chunks), deleted_at)
+            elif chunks:
+                store.delete(chunks)
+    finally:
+        run.note_all()
+    after = store.count(run.name)
+    return None if before is None or after is None else Receipt(deleted=before - after)
+
+
+def mark_live(store: Store, refs: Sequence[Ref], deleted_at: str) -> int:
+    """Mark these records where they have no mark; how many that were."""
+    live = [chunks for chunks in store.find(refs).values() if not all(chunk.marked for chunk in chunks)]
+    store.mark([chunk for chunks in live for chunk in chunks if not chunk.marked], deleted_at)
+    return len(live)
+
+
+def refs_by_key(stream: str, chunks: Iterable[Any]) -> list[Ref]:
+    counts: dict[str, int] = {}
+    for chunk in chunks:
+        if chunk.key:
+            counts[chunk.key] = max(counts.get(chunk.key, 0), (chunk.number or 0) + 1)
+    return [Ref(key, stream, "", count) for key, count in counts.items()]
