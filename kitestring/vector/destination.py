@@ -25,6 +25,7 @@ from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector import deletion
 from kitestring.vector.bill import Bill
 from kitestring.vector.embedders import Embedding
+from kitestring.vector.filters import parse
 from kitestring.vector.homonym import refuse_homonyms
 from kitestring.vector.overwrite import apply
 from kitestring.vector.plan import Draft, Plan, compare, overlay
@@ -253,7 +254,7 @@ class VectorDestination(Destination):
         return store.search(
             vector,
             text,
-            where=where,
+            where=parse(where) if isinstance(where, Mapping) else where or None,
             limit=limit,
             threshold=threshold,
             hybrid=store.hybrid if hybrid is None else hybrid,

@@ -7,7 +7,10 @@ all comparisons never, and so always their `Not`.
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
+import operator
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -76,6 +79,7 @@ OPERATORS = ("eq", "ne", *get_args(Order), "in", "not_in", "contains", "exists",
 LISTS = ("and", "or")
 OTHER_SPELLINGS = {"nin": "not_in"}
 MOST_LEVELS = 32
+COMPARE: dict[str, Any] = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 
 def parse(where: Mapping[str, Any]) -> Filter | None:
@@ -99,7 +103,9 @@ def conditions(where: Mapping[str, Any], level: int) -> Filter:
         word = plain_word(name)
         if word in LISTS and is_list(wanted) and any(isinstance(item, Mapping) for item in wanted):
             if not all(isinstance(item, Mapping) for item in wanted):
-                raise ConfigError(f"`{name}` takes a list of mappings, and some items are none", hint="Correct `where`.")
+                raise ConfigError(
+                    f"`{name}` takes a list of mappings, and some items are none", hint="Correct `where`."
+                )
             inner = tuple(conditions(item, level + 1) for item in wanted)
             parts.append(And(inner) if word == "and" else Or(inner))
         elif word == "not" and isinstance(wanted, Mapping) and not speaks_of_field(wanted):
@@ -120,30 +126,30 @@ def of_field(field: str, wanted: Any, level: int) -> Filter:
 
 
 def comparison(field: str, word: str, value: Any, level: int) -> Filter:
-    operator = plain_word(word)
-    if operator in ("eq", "in"):
-        if operator == "in" and not is_list(value):
+    name = plain_word(word)
+    if name in ("eq", "in"):
+        if name == "in" and not is_list(value):
             raise ConfigError(f"`in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
         return one_of(field, value)
-    if operator in ("ne", "not_in"):
-        if operator == "not_in" and not is_list(value):
+    if name in ("ne", "not_in"):
+        if name == "not_in" and not is_list(value):
             raise ConfigError(f"`not_in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
         equal = one_of(field, value)
         return Exists(field) if equal == Not(Exists(field)) else And((Exists(field), Not(equal)))
-    if operator == "not":
+    if name == "not":
         return Not(of_field(field, value, level + 1))
-    if operator == "exists":
+    if name == "exists":
         if not isinstance(value, bool):
             raise ConfigError(f"`exists` is true or false, for {field} it is {value!r}", hint="Correct `where`.")
         return Exists(field) if value else Not(Exists(field))
-    if operator == "contains":
+    if name == "contains":
         return Contains(field, scalar(field, value))
-    if operator in get_args(Order):
+    if name in get_args(Order):
         bound = scalar(field, value)
         if isinstance(bound, bool):
             raise ConfigError(f"{field} is to be {word} {value}, and true and false have no order", hint="Use eq.")
-        return Bound(field, operator, bound)  # type: ignore[arg-type]
-    near = difflib.get_close_matches(operator, OPERATORS, n=1)
+        return Bound(field, name, bound)  # type: ignore[arg-type]
+    near = difflib.get_close_matches(name, OPERATORS, n=1)
     raise ConfigError(
         f"{word} is not a comparison" + (f"; did you mean {near[0]}?" if near else ""),
         hint=f"Use one of {', '.join(OPERATORS)}.",
@@ -162,7 +168,7 @@ def one_of(field: str, wanted: Any) -> Filter:
 
 def scalar(field: str, value: Any) -> Scalar:
     """A value as it is stored: a date and a UUID are texts."""
-    if value is not None and not is_list(value) and not isinstance(value, Mapping):
+    if isinstance(value, str | int | float | Decimal | dt.date | dt.time | uuid.UUID | bytes):
         stored = well_formed(value)
         if isinstance(stored, str | bool | int | float | Decimal):
             return stored
@@ -171,6 +177,37 @@ def scalar(field: str, value: Any) -> Scalar:
         hint="Correct `where`.",
         field=field,
     )
+
+
+def matches(tree: Filter, fields: Mapping[str, Any]) -> bool:
+    """Whether a chunk with these fields passes: what every store's rendering is to find."""
+    match tree:
+        case Not(inner):
+            return not matches(inner, fields)
+        case And(parts):
+            return all(matches(part, fields) for part in parts)
+        case Or(parts):
+            return any(matches(part, fields) for part in parts)
+    value = fields.get(tree.field)
+    match tree:
+        case Exists():
+            return value is not None
+        case OneOf(_, values):
+            return any(equal(value, wanted) for wanted in values)
+        case Contains(_, wanted):
+            return isinstance(value, list | tuple) and any(equal(item, wanted) for item in value)
+        case Bound(_, order, bound):
+            if isinstance(value, bool) or isinstance(value, str) != isinstance(bound, str):
+                return False
+            if not isinstance(value, str | int | float | Decimal):
+                return False
+            return bool(COMPARE[order](value, bound))
+
+
+def equal(value: Any, wanted: Scalar) -> bool:
+    kinds = (str, bool, (int, float, Decimal))
+    kind = next((kind for kind in kinds if isinstance(wanted, kind)), ())
+    return isinstance(value, kind) and isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
 
 
 def plain_word(word: str) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from kitestring.destinations.milvus.fitting import plain, typed
+from kitestring.destinations.milvus.fitting import typed
 from kitestring.destinations.milvus.layout import Field, Layout
 from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps_text, without_surrogates
 from kitestring.names import marked
+from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Leaf, Not, OneOf, Or
+from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, plain
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-COMMON = ("_ab_stream", "_ab_record_id", "chunk_number")
-"""Fields of ours that a filter means by their names; every other name is that of a field of the record."""
-
-OPERATORS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def quote(value: Any) -> str:
@@ -29,11 +30,7 @@ def quote(value: Any) -> str:
         value = plain(value)
     if isinstance(value, str):
         return f'"{without_surrogates(value).translate(ESCAPES)}"'
-    if isinstance(value, int | float):
-        return dumps_text(value)
-    raise ConfigError(
-        f"a filter compares with texts, numbers and booleans, not with {type(value).__name__}", hint="Correct `where`."
-    )
+    return dumps_text(value)
 
 
 def among(name: str, values: Iterable[Any]) -> str:
@@ -41,68 +38,145 @@ def among(name: str, values: Iterable[Any]) -> str:
     return f"{name} in [{','.join(map(quote, values))}]"
 
 
-def condition(where: str | Mapping[str, Any] | None, layout: Layout) -> str:
-    """`where` as a filter: a text is one already; a mapping is field to value, list of values, None, or {"gte": value}
-    (eq, ne, gt, gte, lt, lte), joined with `and`. Fields are named as in the record."""
-    if where is None or where == "":
-        return ""
-    if isinstance(where, str):
-        return where
-    return " and ".join(part for name, wanted in where.items() for part in parts(name, wanted, layout))
+def condition(where: Filter | str | None, layout: Layout) -> str:
+    """`where` as a filter: a text is one already. Fields are named as in the record."""
+    if where is None or isinstance(where, str):
+        return where or ""
+    return positive(placed(where, layout), layout)
 
 
-def parts(name: str, wanted: Any, layout: Layout) -> Iterator[str]:
-    if wanted is None:
-        if own_name(name, layout) not in layout.fields:
-            raise ConfigError(
-                f"only a typed column can be searched for null, and {name} is none in {layout.collection}",
-                hint=f"Add {name} to indexing.scalar_fields of a new collection.",
-            )
-        yield f"{place(name, layout)} is null"
-    elif isinstance(wanted, Mapping):
-        for word, value in wanted.items():
-            if word not in OPERATORS:
-                raise ConfigError(f"{word} is not a comparison", hint=f"Use one of {', '.join(OPERATORS)}.", field=name)
-            yield compared(name, OPERATORS[word], [value], layout)
-    elif isinstance(wanted, list | tuple | set | frozenset):
-        yield compared(name, "in", list(wanted), layout)
-    else:
-        yield compared(name, "==", [wanted], layout)
-
-
-def compared(name: str, operator: str, values: list[Any], layout: Layout) -> str:
-    """A comparison with a field of the record, wherever that may be stored.
+def placed(tree: Filter, layout: Layout) -> Filter:
+    """The same tree over the places where the fields of the record are stored.
 
     A field whose name is not free is stored with `_` in front, or, beside a field of that name, with a mark.
     """
-    stored = place(name, layout)
-    field = layout.fields.get(own_name(name, layout))
-    fitting = [(column_value(value, field), value) for value in values]
-    here = [value for value, _ in fitting if value is not None]
-    # What a column cannot hold is in the dynamic field beside it.
-    beside = [original for value, original in fitting if value is None]
-    found = []
-    if here or field is None:
-        found.append(comparison(stored, operator, values if field is None else here))
-    if field is not None and (beside or not here):
-        found.append(comparison(literal(marked(field.name, field.name)), operator, beside))
-    if own_name(name, layout) != name and layout.dynamic:
-        other = literal(marked(own_name(name, layout), name))
-        found = [f"{part} and not exists {other}" for part in found] + [comparison(other, operator, values)]
-    return found[0] if len(found) == 1 else f"({' or '.join(f'({part})' for part in found)})"
+    match tree:
+        case Not(inner):
+            return Not(placed(inner, layout))
+        case And(parts):
+            return And(tuple(placed(part, layout) for part in parts))
+        case Or(parts):
+            return Or(tuple(placed(part, layout) for part in parts))
+    name, own = tree.field, own_name(tree.field, layout)
+    stored, field = place(name, layout), layout.fields.get(own)
+    leaf = replace(tree, field=stored) if field is None else in_column(tree, stored, field, layout)
+    if own != name and layout.dynamic:
+        other = literal(marked(own, name))
+        return Or((And((leaf, Not(Exists(other)))), replace(tree, field=other)))
+    return leaf
 
 
-def column_value(value: Any, field: Field | None) -> Any:
+def in_column(leaf: Leaf, stored: str, field: Field, layout: Layout) -> Filter:
+    """A leaf over a typed column. What the column cannot hold is in the dynamic field beside it."""
+    beside = literal(marked(field.name, field.name))
+    if isinstance(leaf, Contains):
+        if field.type not in ("JSON", "ARRAY"):
+            raise ConfigError(
+                f"only a list contains values, and the column {field.name} is {field.type}", hint="Use eq or in."
+            )
+        return replace(leaf, field=stored)
+    if isinstance(leaf, Exists):
+        return Or((Exists(stored), Exists(beside))) if layout.dynamic else Exists(stored)
+    if isinstance(leaf, Bound):
+        value = column_value(leaf.value, field)
+        return replace(leaf, field=beside) if value is None else replace(leaf, field=stored, value=value)
+    fitting = [(column_value(value, field), value) for value in leaf.values]
+    parts = [OneOf(stored, tuple(value for value, _ in fitting if value is not None))]
+    if rest := tuple(original for value, original in fitting if value is None):
+        parts.append(OneOf(beside, rest))
+    known = tuple(part for part in parts if part.values)
+    return known[0] if len(known) == 1 else Or(known)
+
+
+def column_value(value: Any, field: Field) -> Any:
     """The value as a column holds it; None where it holds none that equals it."""
-    if field is None or field.type in ("JSON", "ARRAY"):
+    if field.type in ("JSON", "ARRAY"):
         return value
     if field.type != "VARCHAR" and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return value
-    return typed(value, field) if isinstance(value, str | int | float | Decimal) else value
+    return typed(value, field)
 
 
-def comparison(field: str, operator: str, values: list[Any]) -> str:
-    return among(field, values) if operator == "in" else f"{field} {operator} {quote(values[0])}"
+def positive(tree: Filter, layout: Layout, known: frozenset[str] = frozenset()) -> str:
+    """The filter of a tree over places. `known`: those that are there where it is asked."""
+    match tree:
+        case Not(inner):
+            return negative(inner, layout, known)
+        case And(parts):
+            known |= {part.field for part in parts if isinstance(part, Exists)}
+            return joined([positive(part, layout, known) for part in parts], True, layout)
+        case Or(parts):
+            return joined([positive(part, layout, known) for part in parts], False, layout)
+        case Exists(stored):
+            return present(stored, layout)
+        case OneOf(stored, values):
+            kinds: dict[type, list[Any]] = {}
+            for value in map(plain, values):  # a list has values of one type
+                kinds.setdefault(float if type(value) is int else type(value), []).append(value)
+            texts = [
+                among(stored, same) if len(same) > 1 else f"{stored} == {quote(same[0])}" for same in kinds.values()
+            ]
+            return joined(texts, False, layout)
+        case Bound(stored, order, value):
+            return f"{stored} {ORDERS[order]} {quote(value if isinstance(value, str) else near(value))}"
+        case Contains(stored, value):
+            field = layout.fields.get(stored)
+            verb = "array_contains" if field is not None and field.type == "ARRAY" else "json_contains"
+            return f"{verb}({stored}, {quote(value)})"
+
+
+def negative(tree: Filter, layout: Layout, known: frozenset[str]) -> str:
+    """The filter of what does not pass a tree. Lite lets a row pass neither a comparison nor its `not` where the field
+    is missing, or of another type, and a server lets it pass the `not`: so the filter says which of them pass."""
+    match tree:
+        case Not(inner):
+            return positive(inner, layout, known)
+        case And(parts):
+            return joined([negative(part, layout, known) for part in parts], False, layout)
+        case Or(parts):
+            return joined([negative(part, layout, known) for part in parts], True, layout)
+        case Exists(stored):
+            return absent(stored, layout)
+    texts = [] if tree.field in known else [absent(tree.field, layout)]
+    texts.append(f"not ({positive(tree, layout)})")
+    if isinstance(tree, Bound) and tree.field not in layout.fields:
+        other = quote("") if not isinstance(tree.value, str) else quote(-sys.float_info.max)
+        texts.append(f"{tree.field} >= {other}")
+    return joined(texts, False, layout)
+
+
+def joined(parts: Sequence[str], every: bool, layout: Layout) -> str:
+    """All of these filters, or any of them."""
+    yes, no = (NOTHING.format(layout.primary.name) for NOTHING in ("not ({} in [])", "{} in []"))
+    decisive, neutral = (no, yes) if every else (yes, no)
+    if decisive in parts:
+        return decisive
+    parts = [part for part in parts if part != neutral]
+    if len(parts) > 1:
+        return "(" + (" and " if every else " or ").join(parts) + ")"
+    return parts[0] if parts else neutral
+
+
+def present(stored: str, layout: Layout) -> str:
+    field = layout.fields.get(stored)
+    if field is None:
+        return f"exists {stored}"
+    return f"{stored} is not null" if field.nullable else joined([], True, layout)
+
+
+def absent(stored: str, layout: Layout) -> str:
+    field = layout.fields.get(stored)
+    if field is None:
+        return f"not exists {stored}"
+    return f"{stored} is null" if field.nullable else joined([], False, layout)
+
+
+def near(value: float | Decimal) -> float | int:
+    """The number to compare with, where JSON has 64 bits for it."""
+    if isinstance(value, int) and INT64_MIN <= value <= INT64_MAX:
+        return value
+    most = sys.float_info.max
+    return float(max(-most, min(most, value)))
 
 
 def place(name: str, layout: Layout) -> str:
@@ -119,7 +193,7 @@ def place(name: str, layout: Layout) -> str:
 
 def own_name(name: str, layout: Layout) -> str:
     """The name under which a field of the record is stored where that is free."""
-    return name if name in COMMON else layout.free_name(name)
+    return name if name in FILTERED else layout.free_name(name)
 
 
 def literal(name: str) -> str:

@@ -1,51 +1,21 @@
-"""Values made to fit: into a typed column, into the dynamic field, into so many bytes."""
+"""Values made to fit into a typed column, or into the dynamic field."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, MAX_VARCHAR, Field
-from kitestring.json_codec import JsonError, dumps, dumps_text, loads, without_surrogates
-from kitestring.json_codec import plain as json_value
-from kitestring.vector.wellformed import word
+from kitestring.json_codec import JsonError, dumps_text, loads
+from kitestring.vector.payload import INT64_MAX, INT64_MIN, cut, plain, small
 
 DYNAMIC_ROOM = MAX_DYNAMIC - 1_024
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 INTEGERS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
 EMPTY: dict[str, Any] = {"VARCHAR": "", "BOOL": False, "FLOAT": 0.0, "DOUBLE": 0.0, "JSON": {}, "ARRAY": []}
 ABSENT = object()
 """What stands for a value that a column fills by its default."""
-
-
-def plain(value: Any) -> Any:
-    """A value as Milvus's JSON holds it: what is no 64-bit integer and no exact float is a text with all its digits."""
-    if value is None or value is True or value is False:
-        return value
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if isinstance(value, int):
-        return int(value) if INT64_MIN <= value <= INT64_MAX else dumps_text(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else word(value)
-    if isinstance(value, Decimal):
-        return plain_decimal(value)
-    if isinstance(value, Mapping):
-        return {plain(str(name)): plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner) for inner in value]
-    return plain(json_value(value))
-
-
-def plain_decimal(value: Decimal) -> float | int | str:
-    if not value.is_finite():
-        return word(value)
-    number = float(value)
-    if math.isfinite(number) and Decimal(repr(number)) == value:
-        return number
-    return int(value) if INT64_MIN <= value <= INT64_MAX and value == int(value) else str(value)
 
 
 def fitted(value: Any, field: Field) -> Any:
@@ -133,41 +103,3 @@ def holds_json(text: str) -> bool:
     except JsonError:
         return False
     return True
-
-
-def cut(text: str, room: int) -> str:
-    """At most `room` bytes of UTF-8, between characters."""
-    if len(text) * 4 <= room or (len(text) <= room and text.isascii()):
-        return text
-    data = text.encode()
-    return text if len(data) <= room else data[:room].decode("utf-8", "ignore")
-
-
-def small(values: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
-    """At most `room` bytes of JSON, and how many values were cut or left out for that. Every value gets a fair share:
-    small ones stay whole, what is larger than its share becomes a text of that size."""
-    if len(dumps(values)) <= room:
-        return values, 0
-    sizes = {name: len(dumps({name: value})) for name, value in values.items()}
-    kept: dict[str, Any] = {}
-    left, changed = room - 2, 0
-    # Ours first, then the smallest.
-    order = sorted(
-        sizes, key=lambda name: (not name.startswith(("_ks_", "_ab_")) and name != "chunk_number", sizes[name])
-    )
-    for position, name in enumerate(order):
-        value, size, share = values[name], sizes[name], left // (len(order) - position)
-        if size > share:
-            changed += 1
-            text = value if isinstance(value, str) else dumps_text(value)
-            size, most = share + 1, share
-            while size > share and most > 0:  # escapes take more room than they show
-                text = cut(text, most)
-                size = len(dumps({name: text}))
-                most = min(most, len(text.encode())) - max(1, size - share)
-            if size > share:
-                continue  # not even its name fits
-            value = text
-        kept[name] = value
-        left -= size
-    return kept, changed

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, Union
 from pydantic import ConfigDict, field_validator, model_validator
 
 from kitestring.config import Config, one_of, option, secret
+from kitestring.vector.payload import OURS
 
 
 class Token(Config):
@@ -69,10 +70,6 @@ class Index(Config):
 
 
 ScalarType = Literal["AUTO", "VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
-RESERVED = frozenset(
-    {"_ab_stream", "_ab_record_id", "_ks_key", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "chunk_number"}
-)
-"""What we store beside every chunk, besides the record's metadata."""
 
 
 class Indexing(Config):
@@ -166,7 +163,7 @@ class Indexing(Config):
     def _fields_are_apart(self) -> Self:
         names = [self.vector_field, self.text_field, *self.scalar_fields]
         for name in names:
-            if name in RESERVED or names.count(name) > 1:
+            if name in OURS or names.count(name) > 1:
                 raise ValueError(f"the field name {name} is used twice; choose another one")
         if self.partition_key and self.partition_key not in {"_ab_stream", *self.scalar_fields}:
             raise ValueError(f"partition_key {self.partition_key} is not among scalar_fields")

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitestring.destinations.milvus.indexing import RESERVED, Indexing
+from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.errors import ConfigError
 from kitestring.names import distinct
+from kitestring.vector.payload import free_name
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -115,12 +116,6 @@ class Layout:
                 hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest"
                 " and _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
             )
-
-
-def free_name(name: str, taken: Collection[str | None]) -> str:
-    while name in taken or (name in RESERVED and name not in ("_ab_stream", "_ab_record_id")):
-        name = f"_{name}"
-    return name
 
 
 def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: float) -> Layout:

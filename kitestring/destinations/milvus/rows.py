@@ -8,18 +8,16 @@ from typing import Any
 from kitestring.destinations.milvus.fitting import (
     ABSENT,
     DYNAMIC_ROOM,
-    cut,
     fitted,
     holds_json,
     is_whole,
-    plain,
-    small,
     typed,
 )
 from kitestring.destinations.milvus.layout import MAX_VARCHAR, Layout
 from kitestring.json_codec import dumps, dumps_text
 from kitestring.names import marked
 from kitestring.types import DELETED_AT
+from kitestring.vector.payload import cut, plain, small
 from kitestring.vector.store import MARKED, Chunk
 
 NAMINGS = 1_000

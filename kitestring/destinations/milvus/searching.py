@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus.layout import Layout
-from kitestring.names import distinct
+from kitestring.vector import payload
 from kitestring.vector.store import MARKED
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ MARK = f'_ks_metadata_digest like "{MARKED}%"'
 
 INTERNAL = ("_ks_key", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "$meta")
 """Fields that are of no use to who searches."""
-
-OF_HITS = ("id", "distance", "text", "stream", "record_id")
-"""What a hit says besides the record's metadata."""
 
 
 class Search:
@@ -100,20 +97,7 @@ class Search:
         for name in (layout.vector.name, layout.sparse, *INTERNAL):
             entity.pop(name, None)
         text = entity.pop(layout.text, None) if layout.text else None
-        # A field of the record keeps its value beside what a hit says (`id`, where the collection's key is not `id`).
-        ours = [name for name in OF_HITS if name in entity]
-        if ours:
-            names = distinct(entity, lambda name: f"_{name}" if name in ours else name)
-            entity = {names[name]: value for name, value in entity.items()}
-        return {
-            **entity,
-            "id": row_id,
-            "distance": float(hit["distance"]),
-            "text": text,
-            "stream": entity.get("_ab_stream"),
-            "record_id": entity.get("_ab_record_id"),
-            "url": entity.get("source_url") or entity.get("url"),
-        }
+        return payload.hit(row_id, hit["distance"], text, entity)
 
 
 def is_marked(hit: Mapping[str, Any]) -> bool:

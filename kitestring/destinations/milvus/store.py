@@ -27,6 +27,7 @@ from kitestring.vector.store import Chunk, Ref, Store, Stored
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+    from kitestring.vector.filters import Filter
     from kitestring.vector.store import Vector
 
 log = logging.getLogger("kitestring.milvus")
@@ -472,7 +473,7 @@ class MilvusStore(Store):
         vector: Vector,
         text: str,
         *,
-        where: str | Mapping[str, Any] | None,
+        where: Filter | str | None,
         limit: int,
         threshold: float | None,
         hybrid: bool,

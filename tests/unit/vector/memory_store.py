@@ -17,7 +17,9 @@ from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
 
 class MemoryStore(Store):
-    """The six verbs, and the defaults for the rest. `rows` by row number, as a store that makes its own ids (`replaces=False`) or as one that takes ours.
+    """The six verbs, and the defaults for the rest.
+
+    `rows` by row number, as a store that makes its own ids (`replaces=False`) or as one that takes ours.
 
     `before` is called with the verb's name before each change: a test raises there to be a store that breaks.
     """
