@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 
+from kitestring.address import Resolve
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
 
@@ -92,6 +93,28 @@ class Config(BaseModel):
                 if use is not None:
                     return use
         return None
+
+    def parts(self) -> Iterator[Config]:
+        """This connector and those inside it that declare facts of their own: the embedder of a vector store."""
+        yield self
+        for name in type(self).model_fields:
+            for inner in _configs_in(getattr(self, name)):
+                yield from (part for part in inner.parts() if part.facts is not None)
+
+    def pin(self, resolve: Resolve) -> None:
+        """Tie every connection that is made from now on to an address that `resolve(host, port)` gives.
+
+        Called before use on a server that keeps connectors to public addresses. A driver with sockets of its own
+        (`network="native"`) needs a method of its own: it keeps the address for each of its connections, not in the
+        environment of the process, which others use too. `ConfigError` where that cannot be done.
+        """
+        network = self.facts.network if self.facts is not None else None
+        if network not in ("none", "python"):
+            raise ConfigError(
+                f"{type(self).__name__} connects by a driver of its own, which this server cannot tie to an address "
+                "that it has checked",
+                hint="Its author can write the method pin(resolve). Or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
+            )
 
     @classmethod
     def spec(cls) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Facts:
     network: Literal["none", "python", "native"] | None = None
     """How it reaches the network. "none": not at all. "python": by Python's sockets, each of whose addresses the egress
     policy checks. "native": by a driver with sockets of its own, which `Config.pin` ties to the addresses that were
-    checked."""
+    checked, each connection to its own."""
     programs: bool | None = None
     """Whether it starts programs, or runs code that its configuration brings."""
     searchable: bool = False

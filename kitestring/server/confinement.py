@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.config import Config
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.server.references import fits
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kitestring.server.settings import Settings
 
 ADMIN = "instance_admin"
+DECLARE = 'Its author declares them in its class: facts = Facts(network="python", programs=False), as it is.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +87,40 @@ class Confinement:
         """
         if self.trusted and not self.hardened:
             return
-        facts = getattr(connector, "facts", None)
-        if facts is None or facts.programs is not False:
-            self._check_program(shown, [*names, *getattr(connector, "program_names", list)()])
+        for part in connector.parts() if isinstance(connector, Config) else [connector]:
+            self._check_facts(part, *((shown, names) if part is connector else name_of(part)))
         if isinstance(connector, Config):
             use = connector.machine_use()
             if use is not None:
                 raise local(f"the configuration uses {use}", self.hardened)
             connector.confine(self.place)
 
-    def _check_program(self, shown: str, names: list[str]) -> None:
+    def _check_facts(self, part: Any, shown: str, names: Iterable[str]) -> None:
+        """Refuse a connector, or one inside it, for what it declares or leaves out. What is left out counts as the
+        worst: it runs programs, and reaches any address."""
+        facts = getattr(part, "facts", None) or Facts()
+        left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
+        if self.hardened and left_out:
+            raise ConfigError(
+                f"{shown} does not declare its {' and '.join(left_out)}, and this server runs no connector that it "
+                "cannot keep to public addresses",
+                hint=DECLARE,
+            )
+        if facts.programs is not False:
+            self._check_program(shown, [*names, *getattr(part, "program_names", list)()], facts.programs)
+
+    def _check_program(self, shown: str, names: list[str], declared: bool | None) -> None:
         if self.hardened:
             raise ConfigError(
                 f"{shown} runs as a program of its own, which this server could not keep from private addresses",
                 hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
             )
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.programs):
+            what = "runs a program on the server" if declared else "does not declare whether it runs programs"
             raise ConfigError(
-                f"{shown} runs a program on the server, and the configuration was written by somebody who is not "
-                f"{ADMIN}",
-                hint=f"Have an {ADMIN} save it, or have the operator list it in KITESTRING_PROGRAMS.",
+                f"{shown} {what}, and the configuration was written by somebody who is not {ADMIN}",
+                hint=f"Have an {ADMIN} save it, or have the operator list it in KITESTRING_PROGRAMS."
+                + ("" if declared else f" {DECLARE}"),
             )
 
     def place(self, option: str, path: str) -> str:
@@ -136,6 +152,12 @@ class Confinement:
             return False
         real = os.path.realpath(path)
         return any(fits("file", real, f"file:{pattern}") for pattern in self.paths)
+
+
+def name_of(part: Any) -> tuple[str, list[str]]:
+    """A connector inside another, for messages and for the operator's list: an embedder by its `mode`."""
+    name = str(getattr(part, "mode", type(part).__name__))
+    return name, [name]
 
 
 def is_relative(path: str) -> bool:

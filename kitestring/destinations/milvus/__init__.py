@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 
+from kitestring.address import Resolve
 from kitestring.config import option
 from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.facts import Facts
@@ -38,6 +39,9 @@ class Milvus(VectorDestination):
         if self.indexing.hybrid and self.omit_raw_text:
             raise ValueError("hybrid searches the words of the stored text, and omit_raw_text stores none")
         return self
+
+    def pin(self, resolve: Resolve) -> None:
+        self.indexing.pin(resolve)
 
     def connect(self) -> Store:
         from kitestring.destinations.milvus.store import MilvusStore

@@ -9,14 +9,15 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kitestring.destinations.milvus.errors import message_of, translate
-from kitestring.destinations.milvus.indexing import Indexing, Token, UsernamePassword
+from kitestring.destinations.milvus.indexing import Indexing, NoAuth, Token, UsernamePassword
 from kitestring.destinations.milvus.lite_memory import fit_existing
 from kitestring.errors import AuthError, ConfigError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pymilvus import MilvusClient
 
@@ -171,6 +172,8 @@ def connect_server(indexing: Indexing) -> MilvusClient:
             options["server_pem_path"] = tls.ca_file
         if tls.server_name:
             options["server_name"] = tls.server_name
+    if indexing.address is not None:
+        options |= pinned(indexing, options)
     try:
         return MilvusClient(**options)
     except Exception as error:
@@ -182,6 +185,29 @@ def connect_server(indexing: Indexing) -> MilvusClient:
             hint="Check indexing.host and indexing.auth: Milvus answers wrong credentials with silence.",
             host=host,
         ) from error
+
+
+def pinned(indexing: Indexing, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that tie a connection to the address that was checked, and to nothing else of what the host says.
+
+    gRPC asks no DNS for an address and takes no proxy of the environment; the certificate has to fit the name.
+    """
+    parts = urlsplit(indexing.host)
+    name, port = indexing.endpoint
+    tied: dict[str, Any] = {
+        "uri": f"{'https' if indexing.secure else 'http'}://{indexing.address}:{port}",
+        # pymilvus shares connections by address and token: two servers behind one address would be one.
+        "dedicated": True,
+        "db_name": indexing.db or parts.path.strip("/").partition("/")[0],
+        "grpc_options": {**options["grpc_options"], "grpc.enable_http_proxy": 0},
+    }
+    if indexing.secure and name != indexing.address:
+        tied["server_name"] = options.get("server_name") or name
+    elif not indexing.secure:
+        tied["grpc_options"]["grpc.default_authority"] = f"{name}:{port}"
+    if isinstance(indexing.auth, NoAuth) and parts.username:
+        tied["token"] = f"{parts.username}:{parts.password}" if parts.password else parts.username
+    return tied
 
 
 def disconnect(client: MilvusClient, indexing: Indexing) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, Literal, Self, Union
+from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, field_validator, model_validator
+from pydantic import ConfigDict, PrivateAttr, field_validator, model_validator
 
+from kitestring.address import Endpoint, Resolve
 from kitestring.config import Config, one_of, option, secret
+from kitestring.errors import ConfigError
 from kitestring.vector.payload import OURS
+
+GLOBAL_CLUSTER = "global-cluster"
+"""By this in its address pymilvus takes a host for a global cluster, and asks it for the clusters to connect to."""
 
 
 class Token(Config):
@@ -145,6 +151,9 @@ class Indexing(Config):
     )
     tls: Tls | None = option(None, title="TLS", description="Certificates for an https:// host.", order=14)
 
+    _address: str | None = PrivateAttr(default=None)
+    """The checked address of the host, where the connector is pinned."""
+
     @field_validator("host")
     @classmethod
     def _known_scheme(cls, host: str) -> str:
@@ -174,6 +183,39 @@ class Indexing(Config):
 
     def machine_use(self) -> str | None:
         return f"the Unix socket {self.host}" if self.host.lower().startswith("unix:") else None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where pymilvus connects to."""
+        parts = urlsplit(self.host)
+        return Endpoint(parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 19530))
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.tls is not None or self.host.lower().startswith("https:")
+
+    def pin(self, resolve: Resolve) -> None:
+        """Connect to the checked address of the host from now on."""
+        if GLOBAL_CLUSTER in self.host.lower():
+            raise ConfigError(
+                f"{self.host} is a global cluster, whose answers say where the driver connects to, and this server "
+                "ties each connection to an address that it has checked",
+                hint="Give the address of one of its clusters.",
+            )
+        if self.lite or self.machine_use() is not None:
+            return
+        self._address = resolve(*self.endpoint)
+        if ":" in self._address:
+            raise ConfigError(
+                f"{self.endpoint.host} has the address {self._address} alone, and the driver takes no IPv6 address",
+                hint="Give it an IPv4 address too.",
+            )
+
+    @property
+    def address(self) -> str | None:
+        """The checked address that the connection is tied to."""
+        return self._address
 
     @property
     def lite(self) -> bool:

@@ -11,7 +11,7 @@ from kitestring.config import secrets_in
 from kitestring.credentials import RenewsCredentials, TellsCredentialEnds
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.confinement import Confinement
-from kitestring.server.fence import keep_to_network, pinned
+from kitestring.server.egress import keep_to_network
 from kitestring.server.jobs.renewal import ActorCredentials
 from kitestring.server.references import looked_up, put_back
 from kitestring.server.vault import is_reference
@@ -42,13 +42,13 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
         spec = connector.spec()
     given = dict(end.get("config") or {})
     told.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
-    fence = told.fence
-    with fence.trusted() if fence else contextlib.nullcontext():
+    egress = told.egress
+    with egress.trusted() if egress else contextlib.nullcontext():
         config, referred = looked_up(given, spec, told.request.get("references") or ())
     told.hide({value for _, value in referred.values()})
-    if fence:
-        config = pinned(fence, connector.name if connector else "", config)
     made: Any = Confinement.from_request(told.request.get("machine"), end).build(connector, manifest, config)
+    if egress:
+        egress.pin(made)
 
     def keep(whole: Mapping[str, Any]) -> None:
         told.hide(set(secrets_in(whole, spec)))
@@ -58,7 +58,7 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
 
         def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
             told.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
-            with fence.trusted() if fence else contextlib.nullcontext():
+            with egress.trusted() if egress else contextlib.nullcontext():
                 return looked_up(stored, spec, told.request.get("references") or ())[0]
 
         made.keep_credentials(ActorCredentials(told, kind, lambda new: keep({**config, **new}), opened))
@@ -257,7 +257,7 @@ def notify(told: Told) -> Any:
     from kitestring.server.notify import by_apprise, by_webhook
 
     given = told.request
-    with told.fence.trusted() if told.fence else contextlib.nullcontext():
+    with told.egress.trusted() if told.egress else contextlib.nullcontext():
         address = looked_up(str(given["address"]), given["references"])
     told.hide({address})
     if given["way"] == "webhook":

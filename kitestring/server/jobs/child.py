@@ -19,7 +19,7 @@ from typing import Any
 from kitestring.config import MASK
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.json_codec import dumps_text
-from kitestring.server.fence import Fence, networks_of
+from kitestring.server.egress import EgressPolicy, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 from kitestring.server.jobs.limits import judged, limit, out_of_memory
 
@@ -39,7 +39,7 @@ class Told:
         self.up = up
         self.cancel = cancel
         self.secrets: set[str] = set()
-        self.fence = fenced(request)
+        self.egress = egress_of(request)
 
     def hide(self, secrets: set[str]) -> None:
         """Have these masked in the log from now on: the parent writes it."""
@@ -99,13 +99,13 @@ def main() -> int:
     os._exit(0)
 
 
-def fenced(request: Mapping[str, Any]) -> Fence | None:
-    """The fence in front of the private network, up from now on; None where connectors may reach it."""
+def egress_of(request: Mapping[str, Any]) -> EgressPolicy | None:
+    """The policy that keeps this process from private addresses from now on; None where connectors may reach them."""
     if request.get("allow_private_hosts", True):
         return None
-    fence = Fence(networks_of(str(request.get("allowed_networks") or "")))
-    fence.raise_here()
-    return fence
+    policy = EgressPolicy(networks_of(str(request.get("allowed_networks") or "")))
+    policy.enforce()
+    return policy
 
 
 def run(told: Told) -> Any:

@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, ClassVar, Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import PrivateAttr, model_validator
 
+from kitestring.address import ConnectionUrl, Endpoint, Resolve, endpoints, pinned
 from kitestring.config import Config, option, secret
+from kitestring.errors import ConfigError
 from kitestring.vendors.postgres.errors import Place, translated
 from kitestring.vendors.postgres.statement import run
 
@@ -28,12 +30,28 @@ SESSION = {
     "idle_in_transaction_session_timeout": "0",
 }
 
+PORT = 5432
+
 NOTHING = {
     "passfile": os.devnull,
     "sslcert": f"{os.devnull}/none",
     "gssencmode": "disable",
 }
 """Keeps libpq from the passwords, the certificate and the Kerberos tickets of the account it runs in."""
+
+DEFAULTS = {
+    **dict.fromkeys(("hostaddr", "password", "options", "requirepeer", "sslkey", "sslrootcert", "sslcrl"), ""),
+    "port": str(PORT),
+    "sslmode": "prefer",
+    "channel_binding": "prefer",
+    "client_encoding": "UTF8",
+    "target_session_attrs": "any",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "ssl_max_protocol_version": "",
+}
+"""What a connection has where its configuration says nothing, so that no variable of the environment (`PGHOSTADDR`,
+`PGPASSWORD`, `PGOPTIONS`) and no service file stands in for it. All are parameters since PostgreSQL 13.
+https://www.postgresql.org/docs/current/libpq-envars.html"""
 
 HARMLESS = frozenset(
     {
@@ -85,6 +103,8 @@ class PostgresConfig(Config):
     """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
 
     _confined: bool = PrivateAttr(default=False)
+    _addresses: list[str] = PrivateAttr(default_factory=list)
+    """The checked address of each host, where the connector is pinned."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,17 +133,56 @@ class PostgresConfig(Config):
         self._confined = True
 
     def machine_use(self) -> str | None:
-        hosts = [self.host]
-        if self.url:
-            if urlsplit(self.url).scheme not in ("postgres", "postgresql"):
-                return "a url that is none, and may name files of the machine"
-            hosts = [unquote(urlsplit(self.url).netloc.rpartition("@")[2])]
-            for name, value in parse_qsl(urlsplit(self.url).query, keep_blank_values=True):
-                if name not in HARMLESS:
-                    return f"{name} in url, which can name a file or credentials of the machine"
-                hosts += [value] if name == "host" else []
-        sockets = [host for host in hosts if "/" in host or host.startswith("@") or ",@" in host]
-        return f"the Unix socket {sockets[0]}" if sockets else None
+        settings = self._plain_settings()
+        if not settings:
+            return "a url that is none, and may name files of the machine"
+        for name in settings:
+            if name not in HARMLESS:
+                return f"{name} in url, which can name a file or credentials of the machine"
+        for host in settings["host"].split(","):
+            if "/" in host or host.startswith("@"):
+                return f"the Unix socket {host}"
+        if not settings["host"] and not settings.get("hostaddr"):
+            return "the Unix socket that libpq takes where no host is given"
+        return None
+
+    def pin(self, resolve: Resolve) -> None:
+        """Each connection gets the checked addresses (`hostaddr`); the names stay for the certificates (`host`)."""
+        self._addresses = pinned(self._endpoints(), resolve)
+        # libpq has no parameter that means "no service". A service could not lead elsewhere, all else is given; an
+        # unknown one would fail every connection.
+        os.environ.pop("PGSERVICE", None)
+
+    def _endpoints(self) -> list[Endpoint]:
+        """Where libpq connects to."""
+        settings = self._plain_settings()
+        return endpoints(settings.get("hostaddr") or settings.get("host", ""), settings.get("port") or PORT)
+
+    def _plain_settings(self) -> dict[str, str]:
+        """The settings of the options, or of the URL, by libpq's names; none where the URL is none."""
+        if not self.url:
+            return {
+                "host": self.host,
+                "port": str(self.port),
+                "dbname": self.database,
+                "user": self.username,
+                "password": self.password or "",
+                "sslmode": self.ssl_mode.mode,
+            }
+        try:
+            url = ConnectionUrl.parse(self.url)
+            places = [Endpoint(url.hosts, PORT)] if "/" in url.hosts else endpoints(url.hosts, PORT)
+        except ConfigError:
+            return {}
+        if url.scheme not in ("postgres", "postgresql"):
+            return {}
+        named = {"dbname": url.path, "user": url.user, "password": url.password}
+        return {
+            "host": ",".join(place.host for place in places) if url.hosts else "",
+            "port": ",".join(str(place.port) for place in places),
+            **{name: value for name, value in named.items() if value},
+            **url.parameters,
+        }
 
     @property
     def place(self) -> Place:
@@ -162,30 +221,25 @@ class PostgresConfig(Config):
 
     def _conninfo(self, files: Mapping[str, str]) -> str:
         """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
-        own = dict(NOTHING) if self._confined else {}
-        if self.url:
-            if own and "password=" not in self.url and urlsplit(self.url).password is None:
-                own["password"] = ""  # an empty one keeps libpq from that of the environment
-            url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(own)}" if own else self.url
-            limit = "" if "connect_timeout=" in url else f"connect_timeout={CONNECT_TIMEOUT_S}"
-            return f"{url}{'&' if '?' in url else '?'}{limit}" if limit else url
+        ours = {"connect_timeout": str(CONNECT_TIMEOUT_S), "hostaddr": ""}
+        if self.url and not (self._confined or self._addresses):
+            if "service=" in self.url or "://" not in self.url:  # it may bring an address of its own
+                del ours["hostaddr"]
+            left_out = {name: value for name, value in ours.items() if f"{name}=" not in self.url}
+            return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(left_out)}" if left_out else self.url
         settings = {
-            "host": self.host,
-            "port": self.port,
-            "dbname": self.database,
-            "user": self.username,
-            "password": self.password,
-            "sslmode": self.ssl_mode.mode,
-            "sslpassword": self.ssl_mode.client_key_password,
-            "connect_timeout": CONNECT_TIMEOUT_S,
+            **ours,
             "application_name": "kitestring",
-            **own,
-            **files,
+            "sslpassword": self.ssl_mode.client_key_password or "",
+            **self._plain_settings(),
         }
-        chosen = {name: value for name, value in settings.items() if value not in (None, "")}
-        if own:
-            chosen.setdefault("password", "")
-        return " ".join(f"{name}={conninfo_value(value)}" for name, value in chosen.items())
+        chosen = {name: value for name, value in settings.items() if value or name == "hostaddr"}
+        if self._confined or self._addresses:
+            user = chosen.get("user", "postgres")
+            chosen = {"user": user, "dbname": user, **DEFAULTS, **chosen, **NOTHING}
+        if self._addresses:
+            chosen["hostaddr"] = ",".join(self._addresses)
+        return " ".join(f"{name}={conninfo_value(value)}" for name, value in {**chosen, **files}.items())
 
     @contextmanager
     def _certificates(self) -> Iterator[dict[str, str]]:

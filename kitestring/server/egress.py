@@ -5,9 +5,9 @@ address it goes to, whoever chose it (a configuration, a redirect, a link in an 
 after its name was resolved: the socket gets the very address that was checked, so that a name cannot lead elsewhere
 a moment later. An audit hook, which nothing can take out again, is behind that and refuses what came another way.
 
-Native drivers do not use Python's sockets. Those that come with Kitestring are held back by their configuration: a host
-is resolved and checked once, and the driver is pinned to that address. What cannot be held back is refused: programs of
-their own (Airbyte's and Singer's connectors, manifests with Python code), files of this machine, Unix sockets.
+Native drivers do not use Python's sockets. Their connectors pin them (`Config.pin`): each host is resolved and checked
+once, and every connection goes to that address. What cannot be held back is refused (`confinement.py`): connectors that
+do not declare how they reach the network, programs of their own, files of this machine, Unix sockets.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
+from kitestring.config import Config
 from kitestring.errors import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy")
 CREDENTIALS = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_")
 """Variables by which a library of a cloud finds the credentials of this machine."""
 NOWHERE = {
@@ -46,8 +46,8 @@ def networks_of(text: str) -> list[Network]:
     return [ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip()]
 
 
-class Fence:
-    """The check of addresses. `allowed` are private networks that connectors may reach nevertheless."""
+class EgressPolicy:
+    """Which addresses connectors may reach. `allowed` are private networks that they may reach nevertheless."""
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self.allowed = tuple(allowed)
@@ -74,14 +74,16 @@ class Fence:
                 )
 
     def resolve(self, host: str, port: int) -> str:
-        """One address of a host, checked: all of them have to be public."""
+        """One address of a host, checked: all of them have to be public. IPv4 where there is one: a driver that is
+        pinned tries no second one, and not every network and driver has IPv6."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise ConfigError(f"the host {host} is not known", hint="Check the address.") from error
-        for *_, place in found:
-            self.check(host, str(place[0]))
-        return str(found[0][4][0])
+        addresses = [str(place[0]) for *_, place in found]
+        for address in addresses:
+            self.check(host, address)
+        return next((address for address in addresses if ":" not in address), addresses[0])
 
     @contextlib.contextmanager
     def trusted(self) -> Iterator[None]:
@@ -95,8 +97,14 @@ class Fence:
             self._own.trusted = False
             self._exchanged(before)
 
-    def raise_here(self) -> None:
-        """Put the fence up in this process, for good. A proxy of the environment would go around it, and is left. The
+    def pin(self, connector: Config) -> None:
+        """Tie a connector, and each connector inside it, to addresses that were checked. `ConfigError` where it cannot
+        be tied, or may not go where it is sent."""
+        for part in connector.parts():
+            part.pin(self.resolve)
+
+    def enforce(self) -> None:
+        """Keep this process to the policy, for good. A proxy of the environment would go around it, and is left. The
         credentials of this machine are its operator's: who edits a source chooses where they would be used."""
         for name in PROXIES:
             os.environ.pop(name, None)
@@ -213,55 +221,3 @@ def keep_to_network() -> None:
             )
 
     sys.addaudithook(hook)
-
-
-# -- by configuration --------------------------------------------------------------------------------------------------
-
-
-def pinned(fence: Fence, connector: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a connector with a native driver, which connects to the very address that was checked.
-
-    `ConfigError` where it may not. What of the machine itself a connector may use is decided by `confinement.py`.
-    """
-    change = NATIVE.get(connector)
-    return change(fence, config) if change is not None else dict(config)
-
-
-def of_postgres(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
-    """libpq connects to PGHOSTADDR, and checks the certificate against the host of the configuration.
-
-    https://www.postgresql.org/docs/current/libpq-envars.html
-    """
-    if config.get("url"):
-        raise ConfigError(
-            "a connection URL can name hosts in many ways, and this server takes the plain one only",
-            hint="Give host, port, database, username and password instead of url.",
-        )
-    host = str(config.get("host", "localhost"))
-    if any(sign in host for sign in "/,@"):
-        raise ConfigError(f"{host} is not the name of one host", hint="Give one host.")
-    for name in [one for one in os.environ if one.startswith("PG")]:
-        del os.environ[name]
-    os.environ["PGHOSTADDR"] = fence.resolve(host, int(config.get("port", 5432)))
-    return dict(config)
-
-
-def of_milvus(fence: Fence, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain connection goes to the address that was checked. With TLS the name stays, which its certificate has to
-    match: what answers at another address could not show one."""
-    indexing = dict(config.get("indexing") or {})
-    host = str(indexing.get("host", ""))
-    parts = urlsplit(host)
-    if parts.scheme.lower() not in ("http", "https", "tcp") or not parts.hostname:
-        return dict(config)  # a path or a Unix socket: of the machine
-    address = fence.resolve(parts.hostname, parts.port or 19530)
-    if parts.scheme.lower() != "https":
-        shown = f"[{address}]" if ":" in address else address
-        indexing["host"] = f"{parts.scheme}://{shown}:{parts.port or 19530}"
-    return {**config, "indexing": indexing}
-
-
-NATIVE: Mapping[str, Callable[[Fence, Mapping[str, Any]], dict[str, Any]]] = {
-    "postgres": of_postgres,
-    "milvus": of_milvus,
-}

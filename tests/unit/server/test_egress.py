@@ -15,13 +15,16 @@ import pytest
 
 from kitestring import registry
 from kitestring.errors import ConfigError
+from kitestring.facts import Facts
 from kitestring.server.confinement import Confinement
 from kitestring.server.context import Context
-from kitestring.server.fence import Fence, networks_of, pinned
+from kitestring.server.egress import EgressPolicy, networks_of
 from kitestring.server.jobs import Runner
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
+from kitestring.source import Source
 from kitestring.testing.stand_in import Answer, StandIn, route
+from kitestring.vector.embedders.fake import Fake
 
 pytestmark = pytest.mark.slow
 
@@ -36,32 +39,32 @@ pytestmark = pytest.mark.slow
 )  # fmt: skip
 def test_addresses_that_are_not_of_the_public_internet_are_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="public internet"):
-        Fence().check(address, address)
+        EgressPolicy().check(address, address)
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "2002:808:808::"])
 def test_public_addresses_pass(address: str) -> None:
-    Fence().check(address, address)
+    EgressPolicy().check(address, address)
 
 
 def test_the_operator_can_allow_a_network() -> None:
-    fence = Fence(networks_of("10.1.2.0/24, fd00::/8"))
-    fence.check("milvus", "10.1.2.9")
-    fence.check("milvus", "fd00::9")
+    policy = EgressPolicy(networks_of("10.1.2.0/24, fd00::/8"))
+    policy.check("milvus", "10.1.2.9")
+    policy.check("milvus", "fd00::9")
     with pytest.raises(ConfigError):
-        fence.check("milvus", "10.1.3.9")
+        policy.check("milvus", "10.1.3.9")
     assert networks_of("10.1.2.0/24") == [ipaddress.ip_network("10.1.2.0/24")]
     with pytest.raises(ConfigError, match="allowed_networks"):
         Settings.of({"KITESTRING_ALLOWED_NETWORKS": "ten"})
 
 
 def behind(code: str, **environment: str) -> dict[str, Any]:
-    """What `code` gives for each of its `tries` behind the fence, in a process of its own: it cannot be taken down."""
+    """What `code` gives for each of its `tries` under the policy, in a process of its own: it cannot be taken back."""
     program = f"""
 import json, socket, asyncio, os, ssl, subprocess, threading, urllib.request
 from kitestring.http import Session
-from kitestring.server.fence import Fence, networks_of
-fence = Fence(networks_of(os.environ.get("ALLOWED", "")))
+from kitestring.server.egress import EgressPolicy, networks_of
+policy = EgressPolicy(networks_of(os.environ.get("ALLOWED", "")))
 out = {{}}
 def attempt(name, call):
     try:
@@ -102,7 +105,7 @@ def test_no_way_of_writing_or_opening_leads_to_this_machine() -> None:
             f"""
             port = {port}
             attempt("before", lambda: socket.create_connection(("127.0.0.1", port)).close())
-            fence.raise_here()
+            policy.enforce()
             spelled = ("127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0", "[::ffff:7f00:1]")
             for host in spelled:
                 attempt(f"http {{host}}", lambda: Session(max_wait_s=0).get(f"http://{{host}}:{{port}}/secret"))
@@ -126,7 +129,7 @@ def test_no_way_of_writing_or_opening_leads_to_this_machine() -> None:
             attempt("thread", in_thread)
             attempt("program", lambda: subprocess.run(["true"]))
             attempt("shell", lambda: os.system("true"))
-            with fence.trusted():
+            with policy.trusted():
                 attempt("trusted", lambda: Session().get(f"http://127.0.0.1:{{port}}/secret"))
             """
         )
@@ -141,7 +144,7 @@ def test_a_redirect_leads_nowhere_either_and_an_allowed_network_does() -> None:
     with Inner() as inner:
         out = behind(
             f"""
-            fence.raise_here()
+            policy.enforce()
             attempt("allowed", lambda: Session().get("{inner.url}/secret"))
             attempt("redirect", lambda: Session(max_wait_s=0).get("{inner.url}/away"))
             """,
@@ -161,7 +164,7 @@ def test_a_name_that_leads_elsewhere_the_second_time_gets_the_address_that_was_c
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
         socket.getaddrinfo = rebinding
-        fence.raise_here()
+        policy.enforce()
         seen = []
         import sys
         sys.addaudithook(lambda event, args: seen.append(args[1]) if event == "socket.connect" else None)
@@ -242,30 +245,135 @@ def test_what_is_of_the_machine_is_kept_from_everybody_on_a_hardened_server(
             confinement.build(registry.connector(kind, connector), None, config)
 
 
+MILVUS = {"embedding": {"mode": "fake"}, "processing": TEXT}
+
+
 @pytest.mark.parametrize(
-    ("connector", "config"),
+    ("kind", "connector", "config"),
     [
-        ("milvus", {"indexing": {"host": "http://127.0.0.1:19530"}}),
-        ("milvus", {"indexing": {"host": "https://localhost"}}),
-        ("postgres", {"host": "localhost"}),
-        ("postgres", {"host": "1.1.1.1,127.0.0.1"}),
-        ("postgres", {"host": "1.1.1.1", "url": "postgresql://1.1.1.1/x?hostaddr=127.0.0.1"}),
+        ("destination", "milvus", {"indexing": indexing("http://127.0.0.1:19530"), **MILVUS}),
+        ("destination", "milvus", {"indexing": indexing("https://localhost"), **MILVUS}),
+        ("destination", "milvus", {"indexing": indexing("https://1.1.1.1@127.0.0.1"), **MILVUS}),
+        ("destination", "milvus", {"indexing": indexing("https://1.1.1.1/global-cluster"), **MILVUS}),
+        ("source", "postgres", {"host": "localhost"}),
+        ("source", "postgres", {"host": "1.1.1.1,127.0.0.1"}),
+        ("source", "postgres", {"url": "postgresql://1.1.1.1/x?hostaddr=127.0.0.1"}),
+        ("source", "postgres", {"url": "postgresql://1.1.1.1/x?host=127.0.0.1"}),
+        ("source", "postgres", {"url": "postgresql://u:p@1.1.1.1:5432,127.0.0.1:5433/x"}),
+        # libpq reads the user up to the @, other readers of addresses the host up to the question mark.
+        ("source", "postgres", {"url": "postgresql://1.1.1.1:a?b@127.0.0.1/x"}),
+        ("source", "postgres", {"url": "postgresql://1.1.1.1#@127.0.0.1/x"}),
+        ("source", "postgres", {"url": "postgresql://%31%32%37.0.0.1/x"}),
     ],
 )
-def test_a_native_driver_is_not_sent_to_a_private_address(
-    connector: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_a_native_driver_is_not_sent_to_a_private_address(kind: Any, connector: str, config: dict[str, Any]) -> None:
+    made = registry.connector(kind, connector).build(config)
+    made.confine(lambda option, path: path)
+    with pytest.raises(ConfigError, match=r"not an address of the public internet|global cluster"):
+        EgressPolicy().pin(made)
+
+
+def conninfo(config: dict[str, Any], **networks: str) -> dict[str, str]:
+    """What libpq is given by a pinned source, read as libpq reads it."""
+    import psycopg
+
+    made = registry.connector("source", "postgres").build(config)
+    made.confine(lambda option, path: path)
+    EgressPolicy(networks_of(networks.get("allowed", ""))).pin(made)
+    return {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(made._conninfo({})).items()}
+
+
+def test_postgres_keeps_the_name_for_the_certificate_and_connects_to_the_checked_address() -> None:
+    given = conninfo({"host": "localhost", "password": "p"}, allowed="127.0.0.0/8, ::1/128")
+    assert (given["host"], given["hostaddr"]) == ("localhost", "127.0.0.1")
+    replicas = conninfo({"url": "postgresql://u:a%40b+c@1.1.1.1:5433,8.8.8.8/shop?target_session_attrs=read-write"})
+    assert {name: replicas[name] for name in ("host", "hostaddr", "port", "user", "password", "dbname")} == {
+        "host": "1.1.1.1,8.8.8.8",
+        "hostaddr": "1.1.1.1,8.8.8.8",
+        "port": "5433,5432",
+        "user": "u",
+        "password": "a@b+c",
+        "dbname": "shop",
+    }
+    assert replicas["target_session_attrs"] == "read-write"
+
+
+def test_two_ends_in_one_process_are_pinned_apart_and_the_environment_counts_for_neither(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    with pytest.raises(ConfigError):
-        pinned(Fence(), connector, config)
+    import psycopg
+
+    for name in ("PGHOSTADDR", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGSSLROOTCERT"):
+        monkeypatch.setenv(name, "9.9.9.9")
+    before = dict(os.environ)
+    ends = [conninfo({"host": host, "port": 5433}) for host in ("1.1.1.1", "8.8.8.8")]
+    assert [end["hostaddr"] for end in ends] == ["1.1.1.1", "8.8.8.8"]
+    assert dict(os.environ) == before
+    plain = registry.connector("source", "postgres").build({"host": "1.1.1.1"})
+    for text in (ends[0], psycopg.conninfo.conninfo_to_dict(plain._conninfo({}))):
+        # What stands in the connection, also an empty text, counts before a variable.
+        assert "hostaddr" in text
+    assert not {"9.9.9.9"} & set(ends[0].values())
 
 
-def test_native_drivers_are_pinned_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {"PGHOST": "elsewhere", "PGPASSFILE": "x"})
-    pinned(Fence(), "postgres", {"host": "1.1.1.1", "port": 5432})
-    assert dict(os.environ) == {"PGHOSTADDR": "1.1.1.1"}
-    found = pinned(Fence(networks_of("127.0.0.0/8, ::1/128")), "milvus", {"indexing": {"host": "http://localhost"}})
-    assert found["indexing"]["host"] in ("http://127.0.0.1:19530", "http://[::1]:19530")
+def test_a_milvus_is_pinned_and_keeps_its_name(tmp_path: Path) -> None:
+    config = {"indexing": indexing("http://localhost"), **MILVUS}
+    made: Any = registry.connector("destination", "milvus").build(config)
+    before = made.place()
+    EgressPolicy(networks_of("127.0.0.0/8, ::1/128")).pin(made)
+    assert made.indexing.address == "127.0.0.1"
+    assert made.place() == before
+    lite: Any = registry.connector("destination", "milvus").build({"indexing": indexing(f"{tmp_path}/x.db"), **MILVUS})
+    EgressPolicy().pin(lite)
+    assert lite.indexing.address is None
+
+
+def test_what_declares_too_little_is_refused_with_what_to_declare(tmp_path: Path) -> None:
+    hardened = Confinement.of(Settings(home=tmp_path, allow_private_hosts=False), new_id(), True)
+
+    class Silent(Source):
+        """It says nothing of itself."""
+
+    class Half(Source):
+        """It says one half."""
+
+        facts = Facts(programs=False)
+
+    class Native(Source):
+        """Its driver has sockets of its own, and it has no `pin`."""
+
+        facts = Facts(network="native", programs=False)
+
+    with pytest.raises(ConfigError, match="silent does not declare its network and programs") as silent:
+        hardened.apply(Silent(), "silent")
+    assert "facts = Facts(" in silent.value.hint
+    with pytest.raises(ConfigError, match="half does not declare its network, "):
+        hardened.apply(Half(), "half")
+    hardened.apply(Native(), "native")
+    with pytest.raises(ConfigError, match="Native connects by a driver of its own"):
+        EgressPolicy().pin(Native())
+
+
+def test_an_embedder_inside_a_destination_is_judged_too(tmp_path: Path) -> None:
+    class Silent(Fake):
+        """An embedder of another package that says nothing of itself."""
+
+        facts = Facts()
+
+    class Native(Fake):
+        """One with a client of its own."""
+
+        facts = Facts(network="native", programs=False)
+
+    made: Any = registry.connector("destination", "milvus").build({"indexing": indexing("http://1.1.1.1"), **MILVUS})
+    hardened = Confinement.of(Settings(home=tmp_path, allow_private_hosts=False), new_id(), True)
+    hardened.apply(made, "milvus")
+    made.embedding = Silent()
+    with pytest.raises(ConfigError, match="fake does not declare"):
+        hardened.apply(made, "milvus")
+    made.embedding = Native()
+    with pytest.raises(ConfigError, match="Native connects by a driver of its own"):
+        EgressPolicy().pin(made)
 
 
 def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Context) -> None:
@@ -316,11 +424,11 @@ def test_the_credentials_of_the_machine_are_for_what_its_operator_chose() -> Non
             return {name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "GOOGLE_API_KEY")}
 
         def trusted():
-            with fence.trusted():
+            with policy.trusted():
                 return seen()
 
         attempt("before", seen)
-        fence.raise_here()
+        policy.enforce()
         attempt("connector", seen)
         attempt("operator", trusted)
         attempt("after", seen)
