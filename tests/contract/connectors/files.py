@@ -22,7 +22,7 @@ class TestParquet(DestinationContract):
         import duckdb
 
         from kitestring.destinations.files import Files
-        from kitestring.destinations.files.place import folder
+        from kitestring.files.place import folder
 
         assert isinstance(destination, Files)
         pattern = f"{destination.path}/{folder(stream)}/*.{self.format}"

@@ -17,10 +17,10 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.config import masked
 from kitestring.destinations.files import Files
-from kitestring.destinations.files.place import folder
-from kitestring.destinations.files.store import LocalStore
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
+from kitestring.files.place import folder
+from kitestring.files.store import LocalStore
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream
 
@@ -64,7 +64,7 @@ def rows_of(files, stream=STREAM):
     store = files.store()
     for name in store.names(folder(stream)):
         file_format = files.format_of(name)
-        for table in file_format.read(store.open(folder(stream), name)):
+        for table in file_format.raw(store.open(folder(stream), name)):
             pairs = zip(file_format.values(table, "id"), file_format.values(table, "text"), strict=True)
             found += [(int(key), text) for key, text in pairs]
     return sorted(found)
@@ -203,7 +203,7 @@ def test_a_reader_sees_the_old_files_or_the_new_ones_while_an_overwrite_swaps(tm
 
 
 def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, monkeypatch):
-    monkeypatch.setattr("kitestring.destinations.files.store.exchanged", lambda one, other: False)
+    monkeypatch.setattr("kitestring.files.store.exchanged", lambda one, other: False)
     files = Files(path=str(tmp_path))
     sync(files, "overwrite", named((1, "a")))
     sync(files, "overwrite", named((2, "b")))

@@ -17,11 +17,12 @@ import pytest
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
-from kitestring.destinations.files import Files, keys
-from kitestring.destinations.files.place import folder
+from kitestring.destinations.files import Files
 from kitestring.engine import Selection, Status
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
+from kitestring.files import key as keys
+from kitestring.files.place import folder
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Stream
 
@@ -52,7 +53,7 @@ def values(path: Path, field: str = "text", name: str = "s") -> list[Any]:
     files, stream = Files(path=str(path)), Stream(name)
     found: list[Any] = []
     for file in files.store().names(folder(stream)):
-        for table in files.format_of(file).read(files.store().open(folder(stream), file)):
+        for table in files.format_of(file).raw(files.store().open(folder(stream), file)):
             found += files.format_of(file).values(table, field)
     return sorted(found, key=str)
 
@@ -284,7 +285,7 @@ def by_id(path: Path) -> tuple[list[Any], list[Any]]:
     ids: list[Any] = []
     marks: list[Any] = []
     for file in files.store().names("s"):
-        for table in files.format_of(file).read(files.store().open("s", file)):
+        for table in files.format_of(file).raw(files.store().open("s", file)):
             ids += files.format_of(file).values(table, "id")
             marks += files.format_of(file).values(table, DELETED_AT)
     return ids, marks
@@ -351,7 +352,7 @@ def test_a_merge_that_is_cut_off_at_any_change_of_the_disk_is_completed_by_the_n
     import shutil
 
     if not exchange:
-        monkeypatch.setattr("kitestring.destinations.files.store.exchanged", lambda new, old: False)
+        monkeypatch.setattr("kitestring.files.store.exchanged", lambda new, old: False)
     stream = Stream("s", primary_key=(("id",),), write=WRITES[mode])
 
     def events(files: Files) -> None:
@@ -464,7 +465,7 @@ def test_folders_of_somebody_else_in_a_streams_folder_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr("kitestring.destinations.files.store.exchanged", lambda new, old: False)
+        monkeypatch.setattr("kitestring.files.store.exchanged", lambda new, old: False)
     assert sync(tmp_path, "jsonl", keyed(1)).ok
     (tmp_path / "s" / "mine").mkdir()
     (tmp_path / "s" / "mine" / "note").write_text("x")

@@ -7,109 +7,19 @@ group and one file at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kitestring.destinations.files.formats import EXACT, Format
-from kitestring.destinations.files.store import Store
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.files.shelf import EXACT, MANY, Part, Shelf, file_name
 from kitestring.types import DELETED_AT, Receipt, Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RECORDS, DELETES, MARKS = "", ".deleted", ".marked"
+DELETES, MARKS, TRUNCATED = ".deleted", ".marked", ".truncated"
+"""What stands in the name of a file that waits; nothing in that of records. One that is `TRUNCATED` comes first and
+says that all records which are not waiting are deleted."""
 UPSERT, DELETE, MARK = 0, 1, 2
-FILE_BYTES = 64 * 1024 * 1024
-"""What a file that a merge writes should hold, as Arrow."""
-
-MANY = 4
-"""Small files are joined where there are at least so many of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows of a file to keep: `rows` is a mask (None: all), `marks` say by row which mark they get (None: none)."""
-
-    place: str
-    name: str
-    rows: Any = None
-    marks: Any = None
-
-
-class Shelf:
-    """A store with the formats of its files: reads files by their names, and makes new ones of good size."""
-
-    def __init__(
-        self, store: Store, format_of: Callable[[str], Format], new_name: Callable[[Format, bool], str], small: int
-    ) -> None:
-        self.store = store
-        self.format_of = format_of
-        self.new_name = new_name
-        self.small = small
-
-    def is_small(self, place: str, name: str) -> bool:
-        return self.store.size(place, name) < self.small
-
-    def tables(self, place: str, name: str, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        """The tables in a file. `ConfigError` names the file that cannot be read."""
-        try:
-            with self.store.open(place, name) as file:
-                yield from self.format_of(name).read(file, columns)
-        except (KitestringError, MemoryError):
-            raise
-        except Exception as error:  # every format has errors of its own
-            raise unreadable(place, name, error) from error
-
-    def kept(
-        self, part: Part, marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
-    ) -> Iterator[pa.Table]:
-        """The rows of a part, with their marks."""
-        format_, start = self.format_of(part.name), 0
-        for whole in self.tables(part.place, part.name):
-            table, count = whole, whole.num_rows
-            if part.marks is not None:
-                numbers = part.marks.slice(start, count).to_pylist()
-                table = format_.mark(
-                    table, DELETED_AT, [None if n is None else marks[n] for n in numbers], schema or {}
-                )
-            if part.rows is not None:
-                table = table.filter(part.rows.slice(start, count))
-            yield table if EXACT.match(part.name) else format_.healed(table)
-            start += count
-
-    def fill(
-        self, place: str, parts: Iterable[Part], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
-    ) -> None:
-        """Make files of good size of these parts. A file has one schema; what is no exact file makes none."""
-        waiting: list[pa.Table] = []
-        kind: tuple[str, bool] | None = None
-        for part in parts:
-            now = self.format_of(part.name).suffix, bool(EXACT.match(part.name))
-            for table in self.kept(part, marks, schema):
-                if waiting and kind is not None:
-                    fits = now == kind and self.format_of(part.name).same(waiting[0], table)
-                    if not fits or sum(other.nbytes for other in waiting) + table.nbytes > FILE_BYTES:
-                        self._write(place, waiting, *kind)
-                        waiting = []
-                waiting.append(table)
-                kind = now
-        if kind is not None:
-            self._write(place, waiting, *kind)
-
-    def _write(self, place: str, tables: Sequence[pa.Table], suffix: str, exact: bool) -> None:
-        if any(table.num_rows for table in tables):
-            format_ = self.format_of(suffix)
-            self.store.put(place, self.new_name(format_, exact), format_.encode(tables))
-
-
-def unreadable(place: str, name: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"{place}/{name} cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
-        hint="Restore the file from a backup, or move it out of this folder: its records are missing then until all is "
-        "read again (--full-refresh).",
-    )
 
 
 class Merge:
@@ -129,7 +39,9 @@ class Merge:
         import pyarrow.compute as pc
 
         shelf, store = self.shelf, self.shelf.store
-        names = store.names(self.incoming)
+        names = [name for name in store.names(self.incoming) if TRUNCATED not in name]
+        if not names:
+            return set(data) if self.fresh else set(), Receipt(replaced=0)
         columns = {name: self._waiting_keys(name) for name in names}
         told = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
         self.keys, codes = told.dictionary, told.indices
@@ -149,7 +61,7 @@ class Merge:
                 continue
             untouched = rows.true_count == len(rows) and (own is None or own.null_count == len(own))
             if untouched and EXACT.match(name) and (len(small) < MANY or name not in small):
-                store.share(self.incoming, name, shadow, shelf.new_name(shelf.format_of(name), True))
+                store.share(self.incoming, name, shadow, file_name(shelf.format_of(name)))
             else:
                 parts.append(Part(self.incoming, name, rows, own))
         counts = [pa.array([], pa.int32())]
@@ -176,13 +88,9 @@ class Merge:
 
         format_, exact = self.shelf.format_of(name), bool(EXACT.match(name))
         found: list[list[Any]] = []
-        try:
-            for table in self.shelf.tables(place, name, [path[0] for path in self.stream.primary_key]):
+        with self.shelf.reading(place, name):
+            for table in self.shelf.raw(place, name, [path[0] for path in self.stream.primary_key]):
                 found.append(format_.keys(table, self.stream, exact))
-        except (KitestringError, MemoryError):
-            raise
-        except Exception as error:
-            raise unreadable(place, name, error) from error
         most = max(map(len, found), default=1)
         # A table that is read in fewer ways than others is read alike in all of them.
         return [
@@ -198,7 +106,7 @@ class Merge:
         marks: list[Any] = []
         for name in names:
             if kind(name) == MARK:
-                for table in self.shelf.tables(self.incoming, name):
+                for table in self.shelf.raw(self.incoming, name):
                     marks += self.shelf.format_of(name).values(table, DELETED_AT)
         if not marks:
             return None, []
@@ -222,7 +130,7 @@ class Merge:
         own = None
         if self.marks_count:
             format_, visible = self.shelf.format_of(name), []
-            for table in self.shelf.tables(self.place, name):
+            for table in self.shelf.raw(self.place, name):
                 visible += [value is None for value in format_.values(table, DELETED_AT)]
             unmarked = pa.array(visible, pa.bool_())
             met = codes.filter(unmarked).drop_null()

@@ -8,8 +8,8 @@ import re
 from urllib.parse import quote
 
 from kitestring import json_codec
-from kitestring.destinations.files.store import Store
 from kitestring.errors import ConfigError
+from kitestring.files.store import Store
 from kitestring.types import Stream
 
 WORK = ".kitestring"

@@ -13,15 +13,18 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
 TEMPORARY = ".kitestring/tmp"
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+WHOLE_BYTES = 32 * 1024 * 1024
+"""A remote file up to this size is fetched at once."""
+
 LEFT_S = 3600
 """A temporary file that nothing was written to for so long belongs to no write that is still at work."""
 
@@ -239,6 +242,36 @@ def exchanged(one: Path, other: Path) -> bool:
     return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
+class RemoteFile(io.RawIOBase):
+    """A file that is open elsewhere; its errors are those of the store."""
+
+    def __init__(self, file: BinaryIO, reaching: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file = file
+        self._reaching = reaching
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._reaching():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 class RemoteStore:
     """An object store or another file system of fsspec's. A file appears when it is complete.
 
@@ -275,8 +308,11 @@ class RemoteStore:
             return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "file")
 
     def open(self, folder: str, name: str) -> BinaryIO:
+        """A small file as a whole, in one request; a large one piece by piece."""
         with self._reaching():
-            return io.BytesIO(self.fs.cat_file(self._path(folder, name)))
+            if self.size(folder, name) <= WHOLE_BYTES:
+                return io.BytesIO(self.fs.cat_file(self._path(folder, name)))
+            return cast(BinaryIO, RemoteFile(self.fs.open(self._path(folder, name), "rb"), self._reaching))
 
     def size(self, folder: str, name: str) -> int:
         with self._reaching():

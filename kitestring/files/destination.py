@@ -1,38 +1,34 @@
-"""Files: Parquet, JSON lines or CSV in a local folder or behind any fsspec URL, one folder for each stream."""
+"""The family of destinations that write files: one folder for each stream, in a store, in a format."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
-import uuid
-from collections.abc import Mapping, Sequence
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import PrivateAttr, field_validator
+from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
-from kitestring.config import option, secret
+from kitestring.config import option
 from kitestring.destination import Destination
-from kitestring.destinations.files.cloud import machine_use
-from kitestring.destinations.files.csv import Csv
-from kitestring.destinations.files.formats import DATA, SUFFIXES, Format, Packed
-from kitestring.destinations.files.json_lines import JsonLines
-from kitestring.destinations.files.merge import DELETES, MANY, MARKS, Merge, Part, Shelf
-from kitestring.destinations.files.parquet import Parquet
-from kitestring.destinations.files.place import claim, folder, work
-from kitestring.destinations.files.store import LocalStore, RemoteStore, Store
 from kitestring.errors import ConfigError
-from kitestring.facts import Facts
+from kitestring.files.formats import DATA, FORMATS, Format, Packed, format_of
+from kitestring.files.merge import DELETES, MARKS, TRUNCATED, Merge
+from kitestring.files.place import claim, folder, work
+from kitestring.files.shelf import MANY, Part, Shelf, file_name
+from kitestring.files.store import Store
 from kitestring.paths import nested
 from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Record, Stream, Write
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-class Files(Destination):
-    """Writes each stream into a folder of its own, `namespace.name`.
+
+class FilesDestination(Destination):
+    """Writes each stream into a folder of its own, `namespace.name`. An adapter says in which store (`new_store`).
 
     `append` adds a file per batch. `overwrite` fills a shadow folder and swaps it in at the end; the old files stay
     until then. `append_dedup` keeps the batches aside, durable, and merges them at the end, in one swap: only the files
@@ -40,18 +36,9 @@ class Files(Destination):
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
-    facts: ClassVar[Facts] = Facts(
-        network="python",
-        programs=False,
-        packages=("fsspec", "pyarrow"),
-        preload=("fsspec", "pyarrow"),
-        category="files",
-    )
     batch_rows: ClassVar[int] = 250_000
     batch_bytes: ClassVar[int] = 12 * 1024 * 1024
-
-    path: str = option(order=0, examples=["./data", "s3://bucket/folder"], local_path=lambda path: not remote(path))
-    """A local folder, or a URL that fsspec knows (`s3://`, `gs://`, `abfs://`, `sftp://`, …)."""
+    lanes: ClassVar[int] = 4
 
     format: Literal["parquet", "jsonl", "csv"] = option("parquet", order=1)
     compression: Literal["default", "none", "gzip", "zstd", "snappy", "lz4"] = option("default", order=2)
@@ -63,21 +50,17 @@ class Files(Destination):
     join_below_mb: int = option(1, ge=0, order=4, title="Join files below (MB)")
     """The files of a sync that are smaller are joined at its end. A larger value makes fewer files and more work."""
 
-    storage_options: dict[str, Any] = secret(default_factory=dict, order=5, title="Storage options")
-    """What the file system behind the URL needs, as fsspec takes it: key, secret, token, endpoint_url, …"""
-
+    # What the streams at work have in memory, each by its key: threads that write different streams share no entry.
     _store: Store | None = PrivateAttr(None)
+    _opening: Any = PrivateAttr(default_factory=threading.Lock)
     _written: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _numbers: dict[str, int] = PrivateAttr(default_factory=dict)
     _unsettled: dict[str, tuple[Any, list[str]]] = PrivateAttr(default_factory=dict)
+    _merged: dict[str, Receipt] = PrivateAttr(default_factory=dict)
 
-    @field_validator("storage_options", mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
-
-    def machine_use(self) -> str | None:
-        return machine_use(self.path, self.storage_options) if remote(self.path) else None
+    @abstractmethod
+    def new_store(self) -> Store:
+        """The store that the configuration names. Opens nothing that has to be closed."""
 
     def check(self) -> None:
         self.new_format()
@@ -86,10 +69,13 @@ class Files(Destination):
     def begin(self, stream: Stream) -> None:
         store = self.store()
         claim(store, stream)
-        for part in (work(stream, "shadow"), work(stream, "joined")):
-            store.recover(part, folder(stream))
-            store.drop(part)
-        store.drop(work(stream, "staged"))
+        for part in ("shadow", "joined"):
+            store.recover(work(stream, part), folder(stream))
+            store.drop(work(stream, part))
+        store.recover(work(stream, "settling"), work(stream, "settled"))
+        for part in ("settling", "settled", "staged"):
+            store.drop(work(stream, part))
+        self._merged.pop(stream.key, None)
         if stream.primary_key:
             try:
                 self._merge(stream)  # what a sync that was cut off left behind
@@ -119,12 +105,37 @@ class Files(Destination):
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         """Keeps the keys aside, in a file of their own, for the merge: that counts them."""
-        return self._tell(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
+        return self._put_aside(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         """The same for keys to mark."""
         rows = [{**nested(stream.primary_key, key), DELETED_AT: at} for key, at in keys.items()]
-        return self._tell(stream, MARKS, keys, rows)
+        return self._put_aside(stream, MARKS, keys, rows)
+
+    def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
+        """Settles what waits, to count it. Then records to mark are marked at once, in one swap; of those to remove a
+        note waits for the merge at the end, so that readers see the old records until the new ones are there."""
+        store, write, settling = self.store(), stream.write, work(stream, "settling")
+        if not write.replace:
+            self._count_in(stream, self._merge(stream))
+            place = folder(stream)
+        elif write.keep == "all":
+            place = work(stream, "shadow")
+        else:
+            place = work(stream, "settled")
+            self._count_in(stream, self._settle(stream, settling))
+            store.swap(settling, place, set(store.names(place)))
+        deleted = self._count(stream, place)
+        if write.deletes == "mark":
+            marking = settling if write.replace else work(stream, "shadow")
+            marked = set[str]()
+            self._shelf().fill(marking, self._to_mark(place, marked), [deleted_at], stream.schema.get("properties"))
+            store.swap(marking, place, marked)
+        elif write.replace:
+            store.drop(place)
+        else:
+            store.put(work(stream, "incoming"), self._next_name(stream, True, TRUNCATED), b"\n")
+        return Receipt(deleted=deleted, replaced=0)
 
     def commit(self, stream: Stream) -> Receipt | None:
         store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
@@ -133,67 +144,55 @@ class Files(Destination):
             self._join(stream, place, self._written.pop(stream.key, []))
             return None
         if not stream.write.replace:
-            return self._merge(stream)
+            self._count_in(stream, self._merge(stream))
+            return self._merged.pop(stream.key)
         receipt = None
         if stream.write.keep == "latest":
-            receipt = self._settle(stream)
+            self._count_in(stream, self._settle(stream, shadow))
+            receipt = self._merged.pop(stream.key)
         else:
             self._join(stream, shadow, store.names(shadow))
-        if not store.names(shadow) and (empty := self.new_format().empty(stream)) is not None:
-            store.put(shadow, self._name(self.new_format()), empty)
-        store.swap(shadow, place, {name for name in store.names(place) if DATA.search(name)})
+        self._swap_in(stream, set(self._data(stream)))
         return receipt
 
     def abort(self, stream: Stream) -> None:
         if stream.write.replace:
-            for part in ("shadow", "staged"):
+            for part in ("shadow", "staged", "settled", "settling"):
                 self.store().drop(work(stream, part))
         else:  # What was written is durable, and the state counts on it: let it be seen.
             self.commit(stream)
 
     def count(self, stream: Stream) -> int | None:
-        store = self.store()
-        if store.names(work(stream, "incoming")):
+        if self.store().names(work(stream, "incoming")):
             return None  # An earlier sync was cut off before its merge.
-        without = DELETED_AT if stream.write.deletes == "mark" else None
-        total = 0
+        return self._count(stream, folder(stream))
+
+    def read(self, stream: Stream, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+        """The records that a reader sees of the stream, some at a time, with the types of the schema.
+
+        Without one, each file with its own. `ConfigError` names a file that cannot be read.
+        """
+        shelf = self._shelf()
         for name in self._data(stream):
-            with store.open(folder(stream), name) as file:
-                total += self.format_of(name).count(file, without)
-        return total
+            yield from shelf.read(folder(stream), name, schema)
 
     def close(self) -> None:
         self._store = None
 
     def store(self) -> Store:
-        if self._store is None:
-            if remote(self.path):
-                self._store = RemoteStore(self.path, self.storage_options)
-            else:
-                self._store = LocalStore(local(self.path))
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = self.new_store()
+            return self._store
 
     def new_format(self) -> Format:
         """The format of new files."""
-        chosen = self.compression
-        if self.format == "parquet":
-            return Parquet("zstd" if chosen == "default" else chosen, self.row_group_rows)
-        chosen = "none" if chosen == "default" else chosen
-        if chosen in ("snappy", "lz4"):
-            raise ConfigError(
-                f"{self.format} is not written with {chosen}", hint="Choose gzip, zstd or none for `compression`."
-            )
-        return JsonLines(chosen) if self.format == "jsonl" else Csv(chosen)
+        return FORMATS[self.format](self.compression, self.row_group_rows)
 
     def format_of(self, name: str) -> Format:
         """The format of a file by its name, which need not be that of new files."""
-        match = DATA.search(name)
-        if match is None:
-            raise ConfigError(f"{name} is no file of this destination", hint="Move it to another folder.")
-        if match[1] == "parquet":
-            return self.new_format() if self.format == "parquet" else Parquet("zstd", self.row_group_rows)
-        compression = next(word for word, suffix in SUFFIXES.items() if suffix == (match[2] or ""))
-        return JsonLines(compression) if match[1] == "jsonl" else Csv(compression)
+        format_ = format_of(name, self.row_group_rows)
+        return self.new_format() if format_.inside and format_.name == self.format else format_
 
     def _data(self, stream: Stream) -> list[str]:
         """The files of the stream, those of another format or compression too: the settings may have changed."""
@@ -205,7 +204,23 @@ class Files(Destination):
             return work(stream, "staged" if stream.write.keep == "latest" else "shadow")
         return folder(stream) if stream.write.appends else work(stream, "incoming")
 
-    def _tell(self, stream: Stream, what: str, keys: Any, rows: list[Record]) -> Receipt:
+    def _count(self, stream: Stream, place: str) -> int:
+        shelf, without = self._shelf(), DELETED_AT if stream.write.deletes == "mark" else None
+        return sum(shelf.count(place, name, without) for name in self.store().names(place) if DATA.search(name))
+
+    def _to_mark(self, place: str, marked: set[str]) -> Iterator[Part]:
+        """The files in a folder that hold records without a mark, which get the first one; `marked` has their names."""
+        import pyarrow as pa
+
+        shelf = self._shelf()
+        for name in self.store().names(place):
+            if DATA.search(name):
+                old = [v for t in shelf.raw(place, name) for v in shelf.format_of(name).values(t, DELETED_AT)]
+                if None in old:
+                    marked.add(name)
+                    yield Part(place, name, marks=pa.array([None if v is not None else 0 for v in old], pa.int64()))
+
+    def _put_aside(self, stream: Stream, what: str, keys: Any, rows: list[Record]) -> Receipt:
         properties = stream.schema.get("properties") or {}
         fields = {path[0] for path in stream.primary_key}
         schema = {"properties": {name: declared for name, declared in properties.items() if name in fields}}
@@ -217,7 +232,7 @@ class Files(Destination):
         # What cannot be a key here is that of no record.
         unknown = len(rows) - packed.rows
         before, names = self._unsettled.get(stream.key, (None, []))
-        if before is not keys:  # else it is told again, after an error
+        if before is not keys:  # else it comes a second time, after an error
             names = [self._next_name(stream, packed.exact, what) for _ in packed.files]
             self._unsettled[stream.key] = keys, names
         for name, data in zip(names, packed.files, strict=True):
@@ -227,7 +242,7 @@ class Files(Destination):
     def _next_name(self, stream: Stream, exact: bool, what: str = "") -> str:
         """The name of the next file of the stream; those that wait are numbered."""
         if stream.write.keep == "all":
-            return self._name(self.new_format(), exact)
+            return file_name(self.new_format(), exact)
         number = self._numbers.get(stream.key)
         if number is None:
             present = self.store().names(self._place(stream))
@@ -235,43 +250,63 @@ class Files(Destination):
         self._numbers[stream.key] = number + 1
         return f"{number:08}{'Z' if exact else ''}{what}{self.new_format().suffix}"
 
-    def _name(self, format_: Format, exact: bool = True) -> str:
-        """A name that sorts by time and that no other sync makes."""
-        moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        return f"{moment}{'Z' if exact else ''}-{uuid.uuid4().hex[:12]}{format_.suffix}"
-
     def _shelf(self) -> Shelf:
-        return Shelf(self.store(), self.format_of, self._name, self.join_below_mb * 1024 * 1024)
+        return Shelf(self.store(), self.format_of, self.join_below_mb * 1024 * 1024)
 
     def _join(self, stream: Stream, place: str, names: Sequence[str]) -> None:
         """Make a few files of the many small ones among these."""
-        shelf, joined = self._shelf(), work(stream, "joined")
+        shelf, joined = self._shelf(), work(stream, "joined" if place == folder(stream) else "settling")
         small = [name for name in names if shelf.is_small(place, name)]
         if len(small) >= MANY:
             shelf.fill(joined, (Part(place, name) for name in small))
             shelf.store.swap(joined, place, set(small))
 
-    def _merge(self, stream: Stream) -> Receipt | None:
+    def _count_in(self, stream: Stream, receipt: Receipt) -> None:
+        """Add what a merge counted to what those before it did: `commit` tells all of it."""
+        before = self._merged.get(stream.key, Receipt(replaced=0))
+        self._merged[stream.key] = Receipt(
+            unchanged=before.unchanged + receipt.unchanged,
+            deleted=before.deleted + receipt.deleted,
+            replaced=(before.replaced or 0) + (receipt.replaced or 0),
+        )
+
+    def _merge(self, stream: Stream) -> Receipt:
         """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go."""
         store, shadow, incoming = self.store(), work(stream, "shadow"), work(stream, "incoming")
         self._numbers.pop(stream.key, None)
-        if not store.names(incoming):
+        waiting = store.names(incoming)
+        if not waiting:
             return Receipt(replaced=0)
-        merge = Merge(self._shelf(), stream, incoming, folder(stream))
+        truncated = any(TRUNCATED in name for name in waiting)
+        merge = Merge(self._shelf(), stream, incoming, folder(stream), fresh=truncated)
         replaced, receipt = merge.into(shadow, self._data(stream))
-        store.swap(shadow, folder(stream), replaced)
+        if truncated:
+            self._swap_in(stream, replaced)
+        else:
+            store.swap(shadow, folder(stream), replaced)
         store.drop(incoming)
         return receipt
 
-    def _settle(self, stream: Stream) -> Receipt:
-        """Make a new copy of what was staged: the last version of each key."""
-        store, staged = self.store(), work(stream, "staged")
+    def _settle(self, stream: Stream, into: str) -> Receipt:
+        """Make a new copy of what was staged: the last version of each key, on what was settled before."""
+        store, staged, settled = self.store(), work(stream, "staged"), work(stream, "settled")
         self._numbers.pop(stream.key, None)
-        if not store.names(staged):
-            return Receipt(replaced=0)
-        _, receipt = Merge(self._shelf(), stream, staged, folder(stream), fresh=True).into(work(stream, "shadow"), [])
-        store.drop(staged)
+        receipt, replaced, present = Receipt(replaced=0), set[str](), store.names(settled)
+        if store.names(staged):
+            replaced, receipt = Merge(self._shelf(), stream, staged, settled).into(into, present)
+        for name in present:
+            if name not in replaced:
+                store.share(settled, name, into, name)
+        for done in (staged, settled):
+            store.drop(done)
         return receipt
+
+    def _swap_in(self, stream: Stream, replaced: set[str]) -> None:
+        """Put a new copy in the place of the old files; one without records is a file that shows the columns."""
+        store, shadow = self.store(), work(stream, "shadow")
+        if not store.names(shadow) and (empty := self.new_format().empty(stream)) is not None:
+            store.put(shadow, file_name(self.new_format()), empty)
+        store.swap(shadow, folder(stream), replaced)
 
 
 class Ready(Batch):
@@ -283,24 +318,3 @@ class Ready(Batch):
         super().__init__(stream, rows=[])
         self.packed = packed
         self.names: list[str] = []
-
-
-def remote(path: str) -> bool:
-    """Whether a path is an address that fsspec opens, and not a folder of this machine."""
-    return "://" in path and not path.startswith("file://")
-
-
-def local(path: str) -> Path:
-    """The folder that `path` names. `ConfigError` for what cannot be one, or is rather an address with a slip in it."""
-    slip = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/?(?!/)", path)  # one letter is a drive of Windows
-    if slip and slip[1] != "file":
-        raise ConfigError(
-            f"{path} begins like an address and lacks the two slashes of one",
-            hint=f"Write {slip[1]}://…, or ./{path} for a folder of this name.",
-        )
-    if "\0" in path or not path.strip():
-        raise ConfigError("`path` is empty or holds a character that no path has", hint="Name a folder or a URL.")
-    try:
-        return Path(path.removeprefix("file://")).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{path} names the home of a user whom nobody knows", hint="Write the whole path.") from error

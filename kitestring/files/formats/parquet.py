@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
-from kitestring.destinations.files import keys
-from kitestring.destinations.files.formats import Packed, by_kind, is_open, sound, table_of
+from kitestring.files import column, key
+from kitestring.files.formats.format import READ_BYTES, DamageError, Format, Packed
+from kitestring.files.packing import by_kind, is_open, sound, table_of
 from kitestring.schema import type_from_json
 from kitestring.types import Path, Stream
 
@@ -19,11 +21,12 @@ JSON_KEYS = b"kitestring.json_keys"
 """Metadata of a file: the paths of the primary key whose texts are JSON (`1`, `true`); other texts are texts."""
 
 
-class Parquet:
-    def __init__(self, compression: str, row_group_rows: int) -> None:
-        self.suffix = ".parquet"
-        self.compression = compression
-        self.row_group_rows = row_group_rows
+class Parquet(Format):
+    """A file has a schema and row groups of columns; it is read by row groups, or by less where these are large."""
+
+    name = "parquet"
+    compressions = ("zstd", "snappy", "gzip", "lz4", "none")
+    inside = True
 
     def pack(self, stream: Stream, batch: Batch) -> Packed:
         if batch.is_table:
@@ -52,6 +55,52 @@ class Parquet:
         table = stream.arrow_schema.empty_table()
         return self.encode([table]) if table.num_columns else None
 
+    def schema(self, file: BinaryIO) -> pa.Schema:
+        import pyarrow.parquet as pq
+
+        return pq.read_schema(file).remove_metadata()
+
+    def read(self, file: BinaryIO, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(file) as parquet:
+            wanted = None if schema is None else column.readable(schema)
+            present = None if wanted is None else [name for name in wanted.names if name in parquet.schema_arrow.names]
+            start = 0
+            for number in range(parquet.num_row_groups):
+                group = parquet.metadata.row_group(number)
+                most = max(1, READ_BYTES * group.num_rows // max(1, group.total_byte_size))
+                with intact(number):
+                    batches = parquet.iter_batches(most, row_groups=[number], columns=present)
+                while True:
+                    with intact(number):
+                        batch = next(batches, None)
+                    if batch is None:
+                        break
+                    table = pa.Table.from_batches([batch]).replace_schema_metadata()
+                    yield table if wanted is None else typed(table, wanted, start)
+                    start += table.num_rows
+
+    def count(self, file: BinaryIO, without: str | None = None) -> int:
+        import pyarrow.parquet as pq
+
+        metadata = pq.read_metadata(file)
+        if without is None or without not in metadata.schema.to_arrow_schema().names:
+            return int(metadata.num_rows)
+        file.seek(0)
+        return sum(table.column(without).null_count for table in self.raw(file, [without]))
+
+    def raw(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(file) as parquet:
+            present = [name for name in columns if name in parquet.schema_arrow.names] if columns is not None else None
+            for number in range(parquet.num_row_groups):
+                with intact(number):
+                    table = parquet.read_row_group(number, columns=present)
+                yield table
+
     def encode(self, tables: Sequence[pa.Table]) -> pa.Buffer:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -68,25 +117,14 @@ class Parquet:
             pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
         return sink.getvalue()
 
-    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(file) as parquet:
-            present = [name for name in columns if name in parquet.schema_arrow.names] if columns is not None else None
-            for number in range(parquet.num_row_groups):
-                yield parquet.read_row_group(number, columns=present)
-
     def same(self, table: pa.Table, other: pa.Table) -> bool:
         return bool(table.schema.equals(other.schema)) and json_keys(table) == json_keys(other)
 
-    def healed(self, table: pa.Table) -> pa.Table:
-        return table
-
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
         json_paths = json_keys(table)
-        return keys.readings(
+        return key.readings(
             [
-                parts_at(table, path, keys.kind_of(stream.schema, path), path in json_paths, exact)
+                parts_at(table, path, key.kind_of(stream.schema, path), path in json_paths, exact)
                 for path in stream.primary_key
             ]
         )
@@ -101,21 +139,36 @@ class Parquet:
         type_ = table.schema.field(name).type if present else type_from_json(schema.get(name, {}))
         filled = [new if old is None else old for old, new in zip(self.values(table, name), values, strict=True)]
         reasons: dict[int, str] = {}
-        column = arrow.column(name, filled, type_, reasons)
+        marks = arrow.column(name, filled, type_, reasons)
         if reasons or pa.types.is_null(type_):
-            column = pa.array([None if value is None else arrow.text(value) for value in filled], pa.string())
+            marks = pa.array([None if value is None else arrow.text(value) for value in filled], pa.string())
         if present:
-            return table.set_column(table.column_names.index(name), name, column)
-        return table.append_column(name, column)
+            return table.set_column(table.column_names.index(name), name, marks)
+        return table.append_column(name, marks)
 
-    def count(self, file: BinaryIO, without: str | None = None) -> int:
-        import pyarrow.parquet as pq
 
-        metadata = pq.read_metadata(file)
-        if without is None or without not in metadata.schema.to_arrow_schema().names:
-            return int(metadata.num_rows)
-        file.seek(0)
-        return sum(table.column(without).null_count for table in self.read(file, [without]))
+@contextmanager
+def intact(number: int) -> Iterator[None]:
+    """Says which row group cannot be read."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DamageError(f"row group {number + 1:,}: {error}") from error
+
+
+def typed(table: pa.Table, schema: pa.Schema, start: int) -> pa.Table:
+    """The table with the columns of a schema."""
+    import pyarrow as pa
+
+    columns = [
+        column.of_column(field.name, table.column(field.name), field.type, start)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return column.table_of(schema, columns, table.num_rows)
 
 
 def json_keys(table: pa.Table) -> set[Path]:
@@ -130,22 +183,22 @@ def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool)
 
     if path[0] not in table.column_names:
         return [pa.nulls(table.num_rows, pa.large_string())]
-    values = keys.combined(table.column(path[0]))
+    values = key.combined(table.column(path[0]))
     if len(path) > 1 and isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     for place, name in enumerate(path[1:], 1):
         if not pa.types.is_struct(values.type):
-            return [keys.json_parts(values.to_pylist(), path[place:], kind)]
+            return [key.json_parts(values.to_pylist(), path[place:], kind)]
         if values.type.get_field_index(name) < 0:
             return [pa.nulls(table.num_rows, pa.large_string())]
         values = pc.struct_field(values, name)
     if not pa.types.is_string(values.type) or kind == "text":
-        return [keys.parts_of(values, kind)]
+        return [key.parts_of(values, kind)]
     if is_json:
         loaded = (None if text is None else json_codec.loads(text) for text in values.to_pylist())
-        return [keys.parts(loaded, keys.declared_part(kind))]
-    as_text = keys.parts_of(values, kind)
-    return [as_text] if exact else [as_text, keys.parts(values.to_pylist(), keys.spelled_part)]
+        return [key.parts(loaded, key.declared_part(kind))]
+    as_text = key.parts_of(values, kind)
+    return [as_text] if exact else [as_text, key.parts(values.to_pylist(), key.spelled_part)]
 
 
 def storable(table: pa.Table) -> pa.Table:
@@ -153,10 +206,10 @@ def storable(table: pa.Table) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for n, column in enumerate(table.schema):
+    for n, field in enumerate(table.schema):
         try:
-            pq.write_table(pa.table({"": pa.nulls(0, column.type)}), pa.BufferOutputStream())
+            pq.write_table(pa.table({"": pa.nulls(0, field.type)}), pa.BufferOutputStream())
         except pa.ArrowNotImplementedError:
             texts = [None if value is None else arrow.text(value) for value in arrow_values.values(table.column(n))]
-            table = table.set_column(n, column.name, pa.array(texts, pa.string()))
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
     return table

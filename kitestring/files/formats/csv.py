@@ -14,17 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
-from kitestring.destinations.files import keys
-from kitestring.destinations.files.formats import (
-    SUFFIXES,
-    Packed,
-    blocks,
-    by_kind,
-    compressed,
-    is_open,
-    sound,
-    table_of,
-)
+from kitestring.files import column, key
+from kitestring.files.formats.format import DamageError, Format, Packed, blocks, compressed
+from kitestring.files.packing import by_kind, is_open, sound, table_of
 from kitestring.paths import at
 from kitestring.schema import DECIMAL_DIGITS
 from kitestring.types import Path, Record, Reject, Stream
@@ -34,12 +26,15 @@ if TYPE_CHECKING:
 
 HEADER = b"kitestring.header"
 CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^,]*+)'
+CELL_PATTERN = re.compile(CELL)
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 
 
-class Csv:
-    def __init__(self, compression: str) -> None:
-        self.suffix = ".csv" + SUFFIXES[compression]
-        self.compression = compression
+class Csv(Format):
+    """A file has a header and records of as many cells; a text may hold line breaks."""
+
+    name = "csv"
 
     def pack(self, stream: Stream, batch: Batch) -> Packed:
         if batch.is_table:
@@ -71,30 +66,64 @@ class Csv:
         table = stream.arrow_schema.empty_table()
         return self._written(table) if table.num_columns else None
 
-    def encode(self, tables: Sequence[pa.Table]) -> Any:
-        lines = [line for table in tables for line in table.column("line").to_pylist()]
-        return compressed(b"\n".join([header_of(tables[0]), *lines, b""]), self.compression)
+    def schema(self, file: BinaryIO) -> pa.Schema:
+        import pyarrow as pa
 
-    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        names: list[str] = []
+        types: list[column.Witnesses] = []
+        for header, start, lines in self._lines(file):
+            names = names or distinct_names(header)
+            types = types or [column.Witnesses() for _ in names]
+            rows = [cells_of(line, len(names), start + n) for n, line in enumerate(lines, 1)]
+            for witnesses, cells in zip(types, zip(*rows, strict=True), strict=True):
+                witnesses.add(map(value_of, cells))
+        return pa.schema([pa.field(name, witnesses.type) for name, witnesses in zip(names, types, strict=True)])
+
+    def read(self, file: BinaryIO, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        if schema is None:
+            schema = self.schema(file)
+            file.seek(0)
+        wanted = column.readable(schema)
+        for header, start, lines in self._lines(file):
+            names = distinct_names(header)
+            places = [names.index(name) for name in wanted.names if name in names]
+            texts = iter(texts_of(lines, places, len(names), start))
+            columns = [
+                column.of_texts(field.name, next(texts), field.type, start)
+                if field.name in names
+                else pa.nulls(len(lines), field.type)
+                for field in wanted
+            ]
+            yield column.table_of(wanted, columns, len(lines))
+
+    def count(self, file: BinaryIO, without: str | None = None) -> int:
+        if without is not None:
+            return sum(self.values(table, without).count(None) for table in self.raw(file))
+        return max(0, sum(len(lines) for lines in self._records(file)) - 1)
+
+    def raw(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
         header: bytes | None = None
         for lines in self._records(file):
             if header is None:
                 header, *lines = lines
-                header = header.removeprefix(b"\xef\xbb\xbf")
+                header = header.removeprefix(MARK)
             if lines:
                 yield lines_table(header, lines)
 
     def same(self, table: pa.Table, other: pa.Table) -> bool:
         return header_of(table) == header_of(other)
 
-    def healed(self, table: pa.Table) -> pa.Table:
-        return table
+    def encode(self, tables: Sequence[pa.Table]) -> Any:
+        lines = [line for table in tables for line in table.column("line").to_pylist()]
+        return compressed(b"\n".join([header_of(tables[0]), *lines, b""]), self.compression)
 
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
         fields = list(dict.fromkeys(path[0] for path in stream.primary_key))
         cells = dict(zip(fields, self._cells(table, fields), strict=True))
-        return keys.readings(
-            [cell_parts(cells[path[0]], path, keys.kind_of(stream.schema, path), exact) for path in stream.primary_key]
+        return key.readings(
+            [cell_parts(cells[path[0]], path, key.kind_of(stream.schema, path), exact) for path in stream.primary_key]
         )
 
     def values(self, table: pa.Table, name: str) -> list[Any]:
@@ -113,11 +142,6 @@ class Csv:
             if match and not match[1]:
                 lines[n] = lines[n][: match.start(1)] + mark + lines[n][match.end(1) :]
         return lines_table(header, lines)
-
-    def count(self, file: BinaryIO, without: str | None = None) -> int:
-        if without is not None:
-            return sum(self.values(table, without).count(None) for table in self.read(file))
-        return max(0, sum(len(lines) for lines in self._records(file)) - 1)
 
     def _written(self, table: pa.Table) -> Any:
         import pyarrow as pa
@@ -142,8 +166,27 @@ class Csv:
                 lines = with_line_breaks(lines, odd)
             if lines:
                 yield lines
+        if rest.count(b'"') & 1:
+            raise DamageError(
+                "a quote is opened in the last record and not closed: the file is cut off, or a quote of "
+                "a text stands alone in it"
+            )
         if rest.strip():
             yield [rest]
+
+    def _lines(self, file: BinaryIO) -> Iterator[tuple[bytes, int, list[bytes]]]:
+        """The header and the records, some at a time, and how many records were before them.
+
+        A line of nothing is a record where there is one column, else none.
+        """
+        start = 0
+        for table in self.raw(file):
+            header, lines = header_of(table), [line.removesuffix(b"\r") for line in table.column("line").to_pylist()]
+            if len(header_names(header)) > 1:
+                lines = [line for line in lines if line]
+            if lines:
+                yield header, start, lines
+            start += len(lines)
 
     def _cells(self, table: pa.Table, fields: Sequence[str]) -> list[list[bytes | None]]:
         """The cells of some columns as they stand; None where there is no such column."""
@@ -174,15 +217,64 @@ def header_of(table: pa.Table) -> bytes:
 @lru_cache(maxsize=100)
 def header_names(header: bytes) -> list[str]:
     """The names of the columns, as they stand in the first record."""
-    cells, place = [], 0
-    pattern = re.compile(CELL)
-    while True:
-        match = pattern.match(header, place)
-        assert match is not None  # it takes nothing too
-        cells.append(text_of(match[0].rstrip(b"\r")) or "")
-        place = match.end() + 1
-        if place > len(header):
-            return cells
+    return [text_of(cell) or "" for cell in cells_of(header.removesuffix(b"\r"))]
+
+
+def distinct_names(header: bytes) -> list[str]:
+    """The names, with a number at those that were there before."""
+    return arrow_values.distinct_names(header_names(header))
+
+
+def cells_of(record: bytes, count: int = 0, number: int = 0) -> list[bytes]:
+    """The cells of a record as they stand. `DamageError` where there are not so many as the header has."""
+    if b'"' not in record:
+        cells = record.split(b",")
+    else:
+        cells, place = [], 0
+        while place <= len(record):
+            match = CELL_PATTERN.match(record, place)
+            assert match is not None  # it takes nothing too
+            cells.append(match[0])
+            place = match.end() + 1
+            if record[place - 1 : place] not in (b",", b""):
+                where = f"record {number:,}" if number else "the header"
+                raise DamageError(f"{where}: something stands behind the closing quote of cell {len(cells)}")
+    if count and len(cells) != count:
+        raise DamageError(f"record {number:,} has {len(cells)} cells, and the header {count} columns")
+    return cells
+
+
+def value_of(cell: bytes) -> Any:
+    """What a cell holds where nothing is declared: in quotes a text, without what it spells."""
+    text = text_of(cell)
+    return text if text is None or cell[:1] == b'"' else column.spelled(text)
+
+
+def texts_of(lines: Sequence[bytes], places: Sequence[int], count: int, start: int) -> list[pa.Array]:
+    """The texts of some columns of records; a cell of nothing is null."""
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    data, names = b"\n".join([*lines, b""]), [f"f{n}" for n in range(count)]
+    options = {
+        "read_options": csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+        "parse_options": csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        "convert_options": csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=[names[place] for place in dict.fromkeys(places)],
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    }
+    try:
+        table = None if not places or data.startswith(MARK) else csv.read_csv(pa.BufferReader(data), **options)
+    except (pa.ArrowException, UnicodeDecodeError):
+        table = None  # which of the records, is found below
+    if table is not None and table.num_rows == len(lines):
+        return [table.column(names[place]).combine_chunks() for place in places]
+    rows = [cells_of(line, count, start + n) for n, line in enumerate(lines, 1)]
+    return [pa.array([text_of(row[place]) for row in rows], pa.string()) for place in places]
 
 
 @lru_cache(maxsize=100)
@@ -219,17 +311,15 @@ def cell_parts(cells: Sequence[bytes | None], path: Path, kind: str, exact: bool
     """The texts of one part of the key. What an earlier version has merged stands in quotes, whatever it was."""
     texts = [text_of(cell) for cell in cells]
     if len(path) > 1:
-        return [keys.json_parts(texts, path[1:], kind)]
+        return [key.json_parts(texts, path[1:], kind)]
     if kind in ("text", "moment", "date", "binary"):
-        return [keys.parts(texts, keys.declared_part(kind))]
+        return [key.parts(texts, key.declared_part(kind))]
     quotes = [bool(cell) and cell[:1] == b'"' for cell in cells]  # type: ignore[index]
-    as_is = [
-        keys.part_of(text) if quote else keys.spelled_part(text) for text, quote in zip(texts, quotes, strict=True)
-    ]
-    columns_ = [keys.parts(as_is, lambda text: text)]
+    as_is = [key.part_of(text) if quote else key.spelled_part(text) for text, quote in zip(texts, quotes, strict=True)]
+    readings = [key.parts(as_is, lambda text: text)]
     if not exact and any(quotes):
-        columns_.append(keys.parts(texts, keys.spelled_part))
-    return columns_
+        readings.append(key.parts(texts, key.spelled_part))
+    return readings
 
 
 def flat(table: pa.Table) -> pa.Table:
@@ -238,19 +328,19 @@ def flat(table: pa.Table) -> pa.Table:
 
     is_ = pa.types
     for n, field in enumerate(table.schema):
-        type_, column = field.type, table.column(n)
+        type_, values = field.type, table.column(n)
         if is_.is_null(type_):
-            table = table.set_column(n, field.name, column.cast(pa.string()))
+            table = table.set_column(n, field.name, values.cast(pa.string()))
         elif is_.is_nested(type_):
-            texts = json_codec.texts(arrow_values.values(column))
+            texts = json_codec.texts(arrow_values.values(values))
             table = table.set_column(n, field.name, pa.array(texts, pa.string()))
         elif (
             is_.is_binary(type_)
             or is_.is_large_binary(type_)
             or is_.is_fixed_size_binary(type_)
-            or not arrow_values.has_text(column)
+            or not arrow_values.has_text(values)
         ):
-            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(column)]
+            texts = [None if value is None else arrow.text(value) for value in arrow_values.values(values)]
             table = table.set_column(n, field.name, pa.array(texts, pa.string()))
     return table if table.num_columns else pa.table({"_": pa.nulls(table.num_rows, pa.string())})
 

@@ -1,20 +1,13 @@
-"""What a format of files is: it turns batches into the bytes of files, and files into tables of its own and back.
-
-The table of Parquet is the records themselves, those of JSON lines and CSV hold each record as it stands in the file,
-so that a merge copies what it keeps byte for byte.
-"""
+"""Records made ready for a file: those whose keys the file can hold apart, as tables."""
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow, identity, json_codec, names
-from kitestring.destinations.files.keys import FINER, kind_of, type_at
+from kitestring.files.key import FINER, kind_of, type_at
 from kitestring.paths import at
 from kitestring.types import Path, Record, Reject, Stream
 
@@ -22,80 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kitestring.batch import Batch
-
-READ_BYTES = 8 * 1024 * 1024
-SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-DATA = re.compile(r"\.(parquet|jsonl|csv)(\.gz|\.zst)?$")
-EXACT = re.compile(r"\d{8}(T\d{6})?Z[-.]")
-"""How the names of files begin in which a text that is a key is a text. Versions before this rule wrote none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A batch as the bytes of files. `exact`: by the stored values, 1 and "1" are two keys."""
-
-    files: Sequence[Any] = ()
-    rows: int = 0
-    rejects: Sequence[Reject] = field(default=())
-    exact: bool = True
-
-
-class Format(Protocol):
-    suffix: str
-
-    def pack(self, stream: Stream, batch: Batch) -> Packed:
-        """The files that hold the records of a batch, and the records that have no place in them.
-
-        One file; where the last version of a record is kept and the keys are of several kinds, one for each kind.
-        """
-
-    def empty(self, stream: Stream) -> Any:
-        """A file without records that shows the columns; None where the format has no such thing."""
-
-    def encode(self, tables: Sequence[pa.Table]) -> Any:
-        """Tables that are the `same` as the bytes of a file."""
-
-    def read(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        """The tables in a file, some rows at a time; with `columns`, perhaps only these."""
-
-    def same(self, table: pa.Table, other: pa.Table) -> bool:
-        """Whether one file can hold both."""
-
-    def healed(self, table: pa.Table) -> pa.Table:
-        """The table of an earlier version's file without what no reader takes."""
-
-    def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
-        """The keys of the rows as texts; the first array as they stand, others as else they may be meant."""
-
-    def values(self, table: pa.Table, name: str) -> list[Any]:
-        """The values of a field."""
-
-    def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
-        """The table with these values of a field, where they are not None and the field has none."""
-
-    def count(self, file: BinaryIO, without: str | None = None) -> int:
-        """The rows of a file, but for those that have a value in the field `without`."""
-
-
-def compressed(data: Any, compression: str) -> Any:
-    import pyarrow as pa
-
-    if compression == "none":
-        return data
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, compression) as stream:
-        stream.write(data)
-    return sink.getvalue()
-
-
-def blocks(file: BinaryIO, compression: str) -> Iterator[bytes]:
-    import pyarrow as pa
-
-    stream = file if compression == "none" else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression)
-    return iter(functools.partial(stream.read, READ_BYTES), b"")
-
-
-# -- records with a place in a table -----------------------------------------------------------------------------------
 
 
 def table_of(rows: Sequence[Record], schema: Mapping[str, Any]) -> tuple[pa.Table, list[Reject]]:

@@ -1,0 +1,137 @@
+"""A store with the formats of its files: reads files by their names, and makes new ones of good size."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kitestring.errors import ConfigError, KitestringError, SchemaError
+from kitestring.files.formats import DamageError, Format
+from kitestring.files.store import Store
+from kitestring.types import DELETED_AT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EXACT = re.compile(r"\d{8}(T\d{6})?Z[-.]")
+"""How the names of files begin in which a text that is a key is a text. Versions before this rule wrote none."""
+
+FILE_BYTES = 64 * 1024 * 1024
+"""What a file that a merge writes should hold, as Arrow."""
+
+MANY = 4
+"""Small files are joined where there are at least so many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of a file to keep: `rows` is a mask (None: all), `marks` say by row which mark they get (None: none)."""
+
+    place: str
+    name: str
+    rows: Any = None
+    marks: Any = None
+
+
+class Shelf:
+    """A store with the formats of its files: reads files by their names, and makes new ones of good size."""
+
+    def __init__(self, store: Store, format_of: Callable[[str], Format], small: int) -> None:
+        self.store = store
+        self.format_of = format_of
+        self.small = small
+
+    def is_small(self, place: str, name: str) -> bool:
+        return self.store.size(place, name) < self.small
+
+    def raw(self, place: str, name: str, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        """The raw tables in a file, for a merge. `ConfigError` names the file that cannot be read."""
+        with self.reading(place, name), self.store.open(place, name) as file:
+            yield from self.format_of(name).raw(file, columns)
+
+    def read(self, place: str, name: str, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+        """The records in a file, with their types. Errors name the file."""
+        with self.reading(place, name), self.store.open(place, name) as file:
+            yield from self.format_of(name).read(file, schema)
+
+    def schema(self, place: str, name: str) -> pa.Schema:
+        """The columns of a file."""
+        with self.reading(place, name), self.store.open(place, name) as file:
+            return self.format_of(name).schema(file)
+
+    def count(self, place: str, name: str, without: str | None = None) -> int:
+        """The records in a file, but for those that have a value in the field `without`."""
+        with self.reading(place, name), self.store.open(place, name) as file:
+            return self.format_of(name).count(file, without)
+
+    @contextmanager
+    def reading(self, place: str, name: str) -> Iterator[None]:
+        """Names the file in the errors of its format."""
+        try:
+            yield
+        except SchemaError as error:
+            raise SchemaError(f"{place}/{name}: {error.message}", hint=error.hint) from error
+        except (KitestringError, MemoryError):
+            raise
+        except Exception as error:  # every format has errors of its own
+            what = "" if isinstance(error, DamageError) else f"{type(error).__name__}: "
+            raise ConfigError(
+                f"{place}/{name} cannot be read: {what}{' '.join(str(error).split())[:200]}",
+                hint="Restore the file from a backup, or move it out of this folder: its records are missing then "
+                "until all is read again (--full-refresh).",
+            ) from error
+
+    def kept(
+        self, part: Part, marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows of a part, with their marks."""
+        format_, start = self.format_of(part.name), 0
+        for whole in self.raw(part.place, part.name):
+            table, count = whole, whole.num_rows
+            if part.marks is not None:
+                numbers = part.marks.slice(start, count).to_pylist()
+                chosen = [None if n is None else marks[n] for n in numbers]
+                with self.reading(part.place, part.name):
+                    table = format_.mark(table, DELETED_AT, chosen, schema or {})
+            if part.rows is not None:
+                table = table.filter(part.rows.slice(start, count))
+            if not EXACT.match(part.name):
+                with self.reading(part.place, part.name):
+                    table = format_.healed(table)
+            yield table
+            start += count
+
+    def fill(
+        self, place: str, parts: Iterable[Part], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make files of good size of these parts. A file has one schema; what is no exact file makes none."""
+        waiting: list[pa.Table] = []
+        kind: tuple[str, bool] | None = None
+        for part in parts:
+            now = self.format_of(part.name).suffix, bool(EXACT.match(part.name))
+            for table in self.kept(part, marks, schema):
+                if waiting and kind is not None:
+                    fits = now == kind and self.format_of(part.name).same(waiting[0], table)
+                    if not fits or sum(other.nbytes for other in waiting) + table.nbytes > FILE_BYTES:
+                        self._write(place, waiting, *kind)
+                        waiting = []
+                waiting.append(table)
+                kind = now
+        if kind is not None:
+            self._write(place, waiting, *kind)
+
+    def _write(self, place: str, tables: Sequence[pa.Table], suffix: str, exact: bool) -> None:
+        if any(table.num_rows for table in tables):
+            format_ = self.format_of(suffix)
+            self.store.put(place, file_name(format_, exact), format_.encode(tables))
+
+
+def file_name(format_: Format, exact: bool = True) -> str:
+    """A name that sorts by time and that no other sync makes."""
+    moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return f"{moment}{'Z' if exact else ''}-{uuid.uuid4().hex[:12]}{format_.suffix}"
