@@ -18,7 +18,7 @@ from kitestring.files.store import LocalStore, RemoteStore, Store
 
 
 class Files(FilesDestination):
-    """Files in a folder of this machine, or behind a URL."""
+    """Writes each stream into a folder of its own, on this machine or behind a URL."""
 
     facts: ClassVar[Facts] = Facts(
         network="python",  # fsspec's file systems of clouds; a local folder opens no socket
