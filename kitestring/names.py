@@ -20,6 +20,7 @@ def distinct(
     reserved: Iterable[str] = (),
     folded: Callable[[str], str] = lambda name: name,
     longest: int | None = None,
+    size: Callable[[str], int] = len,
 ) -> dict[str, str]:
     """The safe name of each name, no two alike.
 
@@ -27,7 +28,8 @@ def distinct(
     safe form where nobody else asks for that, else the form with the mark of the name behind it, so that the result
     depends on the names alone, not on their order. `reserved` names are taken from the beginning. `folded` says which
     names are one to the other side (`str.lower`); of those that are safe and one all the same, none is marked that is
-    its own folded form. `longest`: so many characters a name may have; a longer one is cut and marked.
+    its own folded form. `longest`: so many characters a name may have, or whatever `size` counts; a longer one is cut
+    and marked.
     """
     names = list(dict.fromkeys(names))
     forms = {name: safe(name) for name in names}
@@ -41,18 +43,28 @@ def distinct(
         keeps = [rival for rival in rivals if forms[rival] == rival] if len(rivals) > 1 else rivals
         if len(keeps) > 1:
             keeps = [rival for rival in keeps if folded(rival) == rival]
-        fits = longest is None or len(form) <= longest
+        fits = longest is None or size(form) <= longest
         alone = keeps == [name] and folded(form) not in taken
         if alone and fits:
             result[name] = form
             continue
         # Longer marks are for a name that looks like the mark of another.
-        candidates = (marked(form, name, longest, digits) for digits in (MARK_DIGITS, 16, 32, 64))
+        candidates = (marked(form, name, longest, digits, size) for digits in (MARK_DIGITS, 16, 32, 64))
         result[name] = next(candidate for candidate in candidates if folded(candidate) not in users.keys() | taken)
     return result
 
 
-def marked(form: str, name: str, longest: int | None = None, digits: int = MARK_DIGITS) -> str:
+def marked(
+    form: str, name: str, longest: int | None = None, digits: int = MARK_DIGITS, size: Callable[[str], int] = len
+) -> str:
     """A safe form with the mark of the name that it stands for, cut to a length where there is one."""
     end = f"_{mark(name, digits)}"
-    return form[: None if longest is None else longest - len(end)] + end
+    return (form if longest is None else cut(form, longest - len(end), size)) + end
+
+
+def cut(text: str, longest: int, size: Callable[[str], int] = len) -> str:
+    """The beginning of a text, of this size at most. `size` is never less than the number of characters."""
+    text = text[: max(longest, 0)]
+    while size(text) > longest:
+        text = text[:-1]
+    return text

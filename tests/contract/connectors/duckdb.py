@@ -18,9 +18,8 @@ class TestDuckdb(DestinationContract):
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
         import duckdb
 
-        from kitestring.destinations.duckdb import Duckdb
-        from kitestring.destinations.duckdb.naming import quoted
+        from kitestring.destinations.duckdb import DIALECT, Duckdb
 
         assert isinstance(destination, Duckdb)
         with duckdb.connect(destination.path) as connection:
-            return list(connection.sql(f"SELECT * FROM {quoted(stream.name)}").to_arrow_table().to_pylist())
+            return list(connection.sql(f"SELECT * FROM {DIALECT.quoted(stream.name)}").to_arrow_table().to_pylist())

@@ -13,8 +13,8 @@ from kitestring import registry
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.duckdb import Duckdb
-from kitestring.destinations.duckdb.widening import wider
 from kitestring.errors import ConfigError, RecordError
+from kitestring.sql.types import wider
 from kitestring.types import Stream
 
 OPEN = Stream("things", primary_key=(("id",),))

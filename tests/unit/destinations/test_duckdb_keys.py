@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kitestring as ks
-from kitestring.destinations.duckdb.key import entry
 from kitestring.identity import typed
+from kitestring.sql.key import entry
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import DELETED_AT
 

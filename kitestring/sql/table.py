@@ -3,49 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kitestring import arrow_values
-from kitestring.destinations.duckdb.connection import INCOMING, Connection
-from kitestring.destinations.duckdb.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry, key_column
-from kitestring.destinations.duckdb.naming import RESERVED, folded, literal, old_column, quoted, safe
-from kitestring.destinations.duckdb.note import Note
-from kitestring.destinations.duckdb.widening import EXACT_IN_DOUBLE, INTEGERS, NOTHING, converted, wider
 from kitestring.identity import is_text
 from kitestring.names import distinct
+from kitestring.sql.connection import Connection
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry
+from kitestring.sql.name import old_column, size
+from kitestring.sql.note import Note
+from kitestring.sql.types import EXACT_IN_DOUBLE, INTEGERS, NOTHING, TEXT
 from kitestring.types import Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SEVERAL = "several"
 """As the kind of a key column: its values are of several kinds, and a column of its own says which."""
 
 
 class Filling(NamedTuple):
-    """How a column is filled: the incoming column, its type, and that of the table."""
+    """How a column is filled: the incoming column, its kind, and that of the table."""
 
+    dialect: Dialect
     source: str
-    type_: str
+    kind: str
     wanted: str
 
     @property
     def value(self) -> str:
-        return converted(self.source, self.type_, self.wanted)
+        return self.dialect.converted(self.source, self.kind, self.wanted)
 
 
 class Table:
-    """A table, or its absence. What it knows of the database is read by `refresh`."""
+    """A table, or its absence. What it knows of the database is read by `refresh`.
+
+    `own` are the columns, with their kinds, that it has beside those of the fields.
+    """
 
     def __init__(
-        self, connection: Connection, schema: str, name: str, stream: Stream, predecessor: Table | None = None
+        self,
+        connection: Connection,
+        schema: str,
+        name: str,
+        stream: Stream,
+        own: Mapping[str, str],
+        predecessor: Table | None = None,
     ) -> None:
         self.connection = connection
+        self.dialect = connection.dialect
         self.predecessor = predecessor
         """The table whose place this one is to take."""
         self.schema = schema
         self.name = name
         self.stream = stream
+        self.own = own
         self.reference = connection.reference(schema, name)
         self.columns: dict[str, str] = {}
-        """The type of each column, in order; none if the table is absent."""
+        """The kind of each column, in order; none if the table is absent."""
         self.fields: dict[str, str] = {}
         """The column of each field."""
         self.comment: str | None = None
@@ -59,45 +75,24 @@ class Table:
     # -- what is there -------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look again: somebody else of this process may have changed the table."""
-        columns = self._described()
+        """Look again: somebody else may have changed the table."""
+        columns = self.connection.columns(self.schema, self.name)
         if columns == self.columns:
             return
         self.columns = columns
-        self.comment = self._read_comment() if columns else None
+        self.comment = self.connection.note(self.schema, self.name) if columns else None
         self.note = Note.read(self.comment)
         self._name_fields()
 
     def _name_fields(self) -> None:
         named = self.note.fields if self.note else {}
-        own = [column for column in self.columns if not folded(column).startswith(RESERVED)]
-        self.fields = {named.get(column, column): column for column in own}
-
-    def _described(self) -> dict[str, str]:
-        """The columns; none if there is no such table. Of a name like `orders.csv` DuckDB then looks for the file,
-        which it may not (`Connection`)."""
-        import duckdb
-
-        with self.connection.translated():
-            try:
-                columns = self.connection.db.execute(f"DESCRIBE {self.reference}").fetchall()
-            except (duckdb.CatalogException, duckdb.PermissionException):
-                return {}
-        return {name: kind for name, kind, *_ in columns}
-
-    def _read_comment(self) -> str | None:
-        place = folded(self.schema), folded(self.name)
-        rows = self.connection.rows(
-            "SELECT schema_name, table_name, comment FROM duckdb_tables() "
-            "WHERE database_name = ? AND lower(table_name) = lower(?)",
-            [self.connection.catalog, self.name],
-        )
-        return next((comment for schema, name, comment in rows if (folded(schema), folded(name)) == place), None)
+        columns = [column for column in self.columns if not self.dialect.is_own(column) and column not in self.own]
+        self.fields = {named.get(column, column): column for column in columns}
 
     def write_note(self, note: Note) -> None:
         comment = note.written(self.comment)
         if comment != self.comment:
-            self.connection.rows(f"COMMENT ON TABLE {self.reference} IS {literal(comment)}")
+            self.connection.set_note(self.schema, self.name, comment)
             self.comment = comment
         self.note = note
 
@@ -109,80 +104,77 @@ class Table:
             self.write_note(note)
 
     def rename(self, name: str) -> None:
-        self.alter(f"RENAME TO {quoted(name)}")
+        self.connection.rename(self.schema, self.name, name)
         self.name, self.reference = name, self.connection.reference(self.schema, name)
-
-    def alter(self, change: str) -> None:
-        self.connection.rows(f"ALTER TABLE {self.reference} {change}")
 
     # -- how it grows --------------------------------------------------------------------------------------------------
 
-    def fit(
-        self, names: Sequence[str], types: Sequence[str], typed: Collection[str], keys: Mapping[str, KeyValues]
-    ) -> dict[str, Filling]:
-        """Make the table hold the rows of `INCOMING`: created, with new columns, with wider types.
+    def fit(self, rows: pa.Table, typed: Collection[str], keys: Mapping[str, KeyValues]) -> dict[str, Filling]:
+        """Make the table hold these rows: created, with new columns, with wider types.
 
-        `names` are the fields of its columns, `types` their types. `typed` are key fields whose values may be of
-        several kinds; `keys` their values where they come as text. Returns what fills each column.
+        The columns of `rows` are fields. `typed` are key fields whose values may be of several kinds; `keys` their
+        values where they come as text. Returns what fills each column, from the staged columns c0, c1, ….
         """
-        note = self.note or Note.of(self.stream)
-        columns = self._columns_for(names, note)
-        known, changes, filled = dict(self.columns), list[str](), dict[str, Filling]()
-        for n, (name, kind) in enumerate(zip(names, types, strict=True)):
-            column, source = columns[name], f"incoming.c{n}"
+        note = self.note or self._new_note()
+        columns = self._columns_for(rows.column_names, note)
+        known, filled = dict(self.columns), dict[str, Filling]()
+        for n, (name, kind) in enumerate(zip(rows.column_names, self.connection.kinds(rows), strict=True)):
+            column = columns[name]
             present = known.get(column)
             if kind == NOTHING:  # nothing is known about a column of nulls; it is made when a value comes
                 if present is not None:
-                    filled[column] = Filling("NULL", present, present)
+                    filled[column] = Filling(self.dialect, "NULL", present, present)
                 continue
-            wide = self._wider(column, present, f"c{n}", kind)
-            if name in typed and wide == "VARCHAR":
+            wide = self._wider(column, present, rows.column(n), kind)
+            if name in typed and wide == TEXT:
                 self._track(note, column, present, kinds_of_type(kind, keys.get(name)))
-            if present is None:
-                changes.append(f"ADD COLUMN {quoted(column)} {wide}")
-            elif wide != present:
-                using = converted(quoted(column), present, wide)
-                changes.append(f"ALTER COLUMN {quoted(column)} SET DATA TYPE {wide} USING {using}")
             known[column] = wide
-            filled[column] = Filling(source, kind, wide)
+            filled[column] = Filling(self.dialect, f"incoming.c{n}", kind, wide)
         if not filled:  # records without a single value are records all the same
-            column = next(iter(known), "_")
-            changes += [] if column in known else [f"ADD COLUMN {quoted(column)} BOOLEAN"]
+            column = next((column for column in known if column not in self.own), "_")
             known.setdefault(column, "BOOLEAN")
-            filled[column] = Filling("NULL", known[column], known[column])
-        self._grow(note, known, changes)
+            filled[column] = Filling(self.dialect, "NULL", known[column], known[column])
+        self._grow(note, known)
         return filled
 
-    def _wider(self, column: str, present: str | None, source: str, kind: str) -> str:
+    def _new_note(self) -> Note:
+        note, before = Note.of(self.stream), self.predecessor
+        if self.own and before is not None:
+            note.generation = (before.note.generation if before.note else 0) + 1
+        return note
+
+    def _wider(self, column: str, present: str | None, values: pa.ChunkedArray, kind: str) -> str:
         if NOTHING in kind:  # a list of nothing but nulls
             kind = kind.replace(NOTHING, "INTEGER") if present is None else kind
-        wide = kind if present is None else wider(present, kind)
-        if wide == "DOUBLE" and present is not None and present != kind:
-            sides = [(self.reference, quoted(column), present), (INCOMING, source, kind)]
-            if not all(self._exact(*side) for side in sides):
-                return "VARCHAR"
+        wide = kind if present is None else self.dialect.wider(present, kind)
+        if present is not None and wide == "DOUBLE" and present != kind:
+            sides = present in INTEGERS and self._has_inexact(column), kind in INTEGERS and is_inexact(values)
+            if any(sides):
+                return TEXT
         return wide
 
-    def _exact(self, place: str, name: str, kind: str | None) -> bool:
-        """Whether integers are exact as floats."""
-        if kind not in INTEGERS:
-            return True
-        ((largest,),) = self.connection.rows(f"SELECT max(abs({name}::HUGEINT)) FROM {place}")  # noqa: S608 - quoted
-        return largest is None or largest <= EXACT_IN_DOUBLE
+    def _has_inexact(self, column: str) -> bool:
+        """Whether a column has integers that no float stands for."""
+        name = self.dialect.quoted(column)
+        beyond = f"{name} > {EXACT_IN_DOUBLE} OR {name} < -{EXACT_IN_DOUBLE}"
+        return bool(self.connection.rows(f"SELECT 1 FROM {self.reference} WHERE {beyond} LIMIT 1"))  # noqa: S608 - quoted
 
-    def _grow(self, note: Note, known: dict[str, str], changes: Iterable[str]) -> None:
+    def _grow(self, note: Note, known: dict[str, str]) -> None:
         if not self.exists:
-            extra = {key_column(c): "VARCHAR" for c, kind in note.kinds.items() if kind == SEVERAL}
-            columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in {**known, **extra}.items())
+            extra = {self.dialect.key_column(c): TEXT for c, kind in note.kinds.items() if kind == SEVERAL}
+            columns = {**known, **extra, **self.own}
             with self.connection.transaction():
-                self.connection.rows(f"CREATE TABLE {self.reference} ({columns})")
+                self.connection.create(self, columns)
                 self.write_note(note)
-            self.columns = {**known, **extra}
+            self.columns = columns
         else:
             self.write_note(note)
-            for change in changes:
-                self.alter(change)
-            self.columns = {**self.columns, **known}
+            wanted = {**known, **self.own}
+            added = {column: kind for column, kind in wanted.items() if column not in self.columns}
+            widened = {column: kind for column, kind in known.items() if self.columns.get(column, kind) != kind}
+            if added or widened:
+                self.connection.grow(self, added, widened)
+            self.columns = {**self.columns, **known, **added}
         self._name_fields()
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -195,12 +187,20 @@ class Table:
             new = [name for name in names if name not in self.fields]
         if not new:
             return self.fields
+        safe = self.dialect.safe
         # Of a table of an earlier version, columns keep their names but where a field needs the very same one.
         kept = {field: column for field, column in self.fields.items() if note.old and safe(field) == field}
         kept |= self._inherited(new, names)
         new = [name for name in new if name not in kept]
         others = [field for field in self.fields if field not in kept]
-        wanted = distinct([*others, *new], safe, reserved=kept.values(), folded=folded)
+        wanted = distinct(
+            [*others, *new],
+            safe,
+            reserved=[*kept.values(), *self.own],
+            folded=self.dialect.folded,
+            longest=self.dialect.longest_name,
+            size=size,
+        )
         for field in others:
             column = self.fields[field]
             if column == safe(field) and wanted[field] != column:
@@ -221,7 +221,7 @@ class Table:
         """Find the columns that earlier versions made of names that they had to change."""
         present = {*names, *self.stream.schema.get("properties", {})}
         for field in new:
-            for column in (old_column(field), safe(field)):
+            for column in (old_column(field), self.dialect.safe(field)):
                 if column != field and column in self.columns and column not in present and column not in note.fields:
                     note.fields[column] = field
                     self.note = note
@@ -230,20 +230,20 @@ class Table:
 
     def _move(self, note: Note, field: str, column: str, wanted: str) -> None:
         """Rename the column of a field. The note comes first: an entry for a column that is not there means nothing."""
-        had_key = key_column(column) in self.columns
+        key_column = self.dialect.key_column
+        names = {column: wanted}
+        if key_column(column) in self.columns:
+            names[key_column(column)] = key_column(wanted)
         note.fields[wanted] = field
         if column in note.kinds:
             note.kinds[wanted] = note.kinds.pop(column)
         if column in note.unknown:
             note.unknown[note.unknown.index(column)] = wanted
         self.write_note(note)
-        with self.connection.transaction():
-            self.alter(f"RENAME COLUMN {quoted(column)} TO {quoted(wanted)}")
-            if had_key:
-                self.alter(f"RENAME COLUMN {quoted(key_column(column))} TO {quoted(key_column(wanted))}")
+        self.connection.rename_columns(self, names)
         note.fields.pop(column, None)
         self.write_note(note)
-        self.columns = self._described()
+        self.columns = self.connection.columns(self.schema, self.name)
         self._name_fields()
 
     # -- keys of several kinds -----------------------------------------------------------------------------------------
@@ -252,16 +252,16 @@ class Table:
         return (
             self.note is not None
             and self.note.kinds.get(column) == SEVERAL
-            and self.columns.get(column) == "VARCHAR"
-            and key_column(column) in self.columns
+            and self.columns.get(column) == TEXT
+            and self.dialect.key_column(column) in self.columns
         )
 
     def _track(self, note: Note, column: str, present: str | None, kinds: set[str]) -> None:
         """Keep account of what the values of a key are whose column is, or becomes, text."""
-        if present == "VARCHAR" and note.kinds.get(column) == SEVERAL:
+        if present == TEXT and note.kinds.get(column) == SEVERAL:
             return
         assumed = False
-        if present == "VARCHAR":
+        if present == TEXT:
             kind = note.kinds.get(column)
             assumed = kind is None or kind.endswith("?")
             before = {kind.rstrip("?")} if kind else set()
@@ -280,61 +280,63 @@ class Table:
     def _make_entries(self, note: Note, column: str, present: str, before: set[str], assumed: bool) -> None:
         """Make the column that says what the values of a key are, for the rows that are there. It counts from when the
         note says so; if this ends in the middle, it is done anew."""
-        name, value = quoted(key_column(column)), quoted(column)
-        self.alter(f"ADD COLUMN IF NOT EXISTS {name} VARCHAR")
+        key_column = self.dialect.key_column(column)
+        name, value = self.dialect.quoted(key_column), self.dialect.quoted(column)
+        if key_column not in self.columns:
+            self.connection.grow(self, {key_column: TEXT}, {})
+            self.columns[key_column] = TEXT
         if assumed:
             if column not in note.unknown:
                 note.unknown.append(column)
-            filling = f"{literal(UNKNOWN)} || {value}"
+            filling = f"{self.dialect.literal(UNKNOWN)} || {value}"
         elif before == {"text"}:
             filling = "NULL"
         elif before <= PLAIN_KINDS:
-            filling = f"CAST({value} AS VARCHAR)"
+            filling = self.dialect.converted(value, present, TEXT)
         else:
-            self._fill_one_by_one(name, value)
-            self.columns[key_column(column)] = "VARCHAR"
+            self._fill_one_by_one(column, name)
             return
         self.connection.rows(f"UPDATE {self.reference} SET {name} = {filling}")  # noqa: S608 - quoted
-        self.columns[key_column(column)] = "VARCHAR"
 
-    def _fill_one_by_one(self, name: str, value: str) -> None:
+    def _fill_one_by_one(self, column: str, name: str) -> None:
         """The same for types whose values SQL does not write as `entry` does."""
         import pyarrow as pa
 
-        connection, view = self.connection, "temp.main._kitestring_keys"
-        with connection.translated():
-            values = connection.db.sql(
-                f"SELECT DISTINCT {value} FROM {self.reference} WHERE {value} IS NOT NULL"  # noqa: S608 - quoted
-            ).to_arrow_table()
-            entries = pa.array([entry(item) for item in arrow_values.values(values.column(0))], pa.string())
-            table = pa.table({"value": values.column(0), "entry": entries})
-            connection.db.register(view.rpartition(".")[2], table)
-        try:
-            connection.rows(
-                f"UPDATE {self.reference} AS kept SET {name} = keys.entry FROM {view} AS keys "  # noqa: S608 - quoted
-                f"WHERE kept.{value} IS NOT DISTINCT FROM keys.value"
-            )
-        finally:
-            connection.db.unregister(view.rpartition(".")[2])
+        values = self.connection.values(self, column)
+        entries = pa.array([entry(value) for value in arrow_values.values(values)], pa.string())
+        kept = f"kept.{self.dialect.quoted(column)}"
+        with self.connection.staged(pa.table({"c0": values, "c1": entries})) as incoming, self.connection.transaction():
+            same = self.dialect.same(kept, "incoming.c0", nullable=False)
+            self.connection.rows(self.dialect.update(self.reference, f"{name} = incoming.c1", incoming, same))
 
-    def part(self, path: tuple[str, ...], incoming: str, type_: str, entries: str | None) -> Part:
+    def part(self, path: tuple[str, ...], incoming: str, nullable: bool, entries: str | None, kind: str = "") -> Part:
         """A part of the primary key, of which the incoming side is given."""
         column = self.fields[path[0]]
         has_entries = entries is not None and self.has_entries(column)
         return Part(
+            self.dialect,
             path,
             column,
             self.columns[column],
             incoming,
-            type_,
-            (key_column(column), entries) if has_entries and entries else None,
+            nullable,
+            (self.dialect.key_column(column), entries) if has_entries and entries else None,
             unknown=self.note is not None and column in self.note.unknown,
             text=is_text(self.stream.schema, path),
+            incoming_kind=kind,
         )
 
 
-def kinds_of_type(type_: str, values: KeyValues | None) -> set[str]:
-    """What the values of a column of this type are; of text, what they were before."""
-    if type_ in ("VARCHAR", "UUID"):
+def is_inexact(values: pa.ChunkedArray) -> bool:
+    """Whether some of these integers have no float that stands for them."""
+    import pyarrow.compute as pc
+
+    bounds = pc.min_max(values).as_py()
+    return bounds["min"] is not None and (bounds["min"] < -EXACT_IN_DOUBLE or bounds["max"] > EXACT_IN_DOUBLE)
+
+
+def kinds_of_type(kind: str, values: KeyValues | None) -> set[str]:
+    """What the values of a column of this kind are; of text, what they were before."""
+    if kind in (TEXT, "UUID"):
         return values.kinds if values else {"text"}
-    return {"integer"} if type_ in INTEGERS else {"boolean"} if type_ == "BOOLEAN" else {"other"}
+    return {"integer"} if kind in INTEGERS else {"boolean"} if kind == "BOOLEAN" else {"other"}

@@ -1,4 +1,4 @@
-"""What a table says of itself, in its comment: whose it is, and what its columns do not show."""
+"""What a table says of itself, in its comment or beside it: whose it is, and what its columns do not show."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Note:
     where that is an assumption about rows which an earlier version wrote."""
     unknown: list[str] = field(default_factory=list)
     """Key columns that have rows of which nobody knows what they were before they became text."""
+    generation: int = 0
+    """How many times a new copy took the place of the one before, where columns of Airbyte's say so."""
     old: bool = False
     """The table was there before tables had notes."""
 

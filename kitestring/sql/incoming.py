@@ -1,4 +1,4 @@
-"""What comes in, as Arrow that DuckDB takes: batches of records, and keys of records to delete or mark."""
+"""What comes in, as Arrow that the vendor takes: batches of records, and keys of records to delete or mark."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from uuid import UUID
 
 from kitestring import arrow, arrow_values
 from kitestring.batch import Batch
-from kitestring.destinations.duckdb.key import KeyValues, Part, entry, kinds_of, typed_fields
-from kitestring.destinations.duckdb.naming import folded
-from kitestring.destinations.duckdb.table import Table
 from kitestring.errors import RecordError
 from kitestring.identity import is_text
 from kitestring.json_codec import dumps_text
 from kitestring.paths import nested
 from kitestring.schema import type_from_json
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.key import KeyValues, Part, entry, kinds_of, typed_fields
+from kitestring.sql.table import Table
+from kitestring.sql.types import TEXT
 from kitestring.types import Record, Reject, Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-NUMBER = "n"
-"""The column of the numbers of keys."""
 
 
 class Prepared(Batch):
@@ -40,7 +38,7 @@ class Prepared(Batch):
         self.keys = keys
 
 
-def prepared(stream: Stream, batch: Batch) -> Prepared:
+def prepared(dialect: Dialect, stream: Stream, batch: Batch) -> Prepared:
     table, rejects = (batch.table(), []) if batch.is_table else arrow.from_rows(batch.rows(), stream.schema)
     names = table.column_names
     if len(set(names)) < len(names):
@@ -57,7 +55,7 @@ def prepared(stream: Stream, batch: Batch) -> Prepared:
         table = table.take(last)
         values = {name: [column[n] for n in last.to_pylist()] for name, column in values.items()}
     keys = {name: KeyValues(column) for name, column in values.items()}
-    return Prepared(batch.stream, plain(table), rejects, doubles, keys)
+    return Prepared(batch.stream, plain(dialect, table), rejects, doubles, keys)
 
 
 def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
@@ -88,9 +86,9 @@ def last_versions(stream: Stream, table: pa.Table) -> pa.Array | None:
     if not any(is_.is_temporal(t) or is_.is_decimal(t) or is_.is_binary(t) or is_.is_floating(t) for t in types):
         return None
     rows = pa.array(range(table.num_rows), pa.int64())
-    keys = pa.table([*(table[name] for name in names), rows], [*(f"c{n}" for n in range(len(names))), NUMBER])
+    keys = pa.table([*(table[name] for name in names), rows], [*(f"c{n}" for n in range(len(names))), "row"])
     try:
-        last = keys.group_by(keys.column_names[:-1]).aggregate([(NUMBER, "max")])[f"{NUMBER}_max"]
+        last = keys.group_by(keys.column_names[:-1]).aggregate([("row", "max")])["row_max"]
     except pa.ArrowNotImplementedError:
         return None
     return last.combine_chunks().sort() if len(last) < table.num_rows else None
@@ -105,56 +103,51 @@ def is_string(type_: pa.DataType) -> bool:
 # -- types -------------------------------------------------------------------------------------------------------------
 
 
-def plain(table: pa.Table) -> pa.Table:
-    """The table in types that DuckDB has, and takes as they are; with a column, if it has none."""
+def plain(dialect: Dialect, table: pa.Table) -> pa.Table:
+    """The table in types that the vendor has, and takes as they are; with a column, if it has none."""
     import pyarrow as pa
 
     if not table.num_columns:
         return pa.table({"_": pa.nulls(table.num_rows)})
     for n, field in enumerate(table.schema):
-        wanted, column = plain_type(field.type), table.column(n)
-        if wanted == field.type:
-            if pa.types.is_interval(wanted):
-                refuse_nanoseconds(column, field.name)
-            continue
-        try:
-            column = json_texts(column) if wanted is None else column.cast(wanted)
-        except pa.ArrowNotImplementedError:
-            column = json_texts(column)
-        except pa.ArrowInvalid as error:
-            raise RecordError(f"field {field.name}: DuckDB cannot take a value: {error}") from error
-        table = table.set_column(n, field.name, column)
+        wanted, column = dialect.plain_type(field.type), table.column(n)
+        if wanted != field.type:
+            column = cast(dialect, column, wanted, field.name)
+            table = table.set_column(n, field.name, column)
+        reason = dialect.refusal(column)
+        if reason:
+            raise RecordError(f"field {field.name}: {reason}")
     return table
 
 
-def plain_type(type_: pa.DataType) -> pa.DataType | None:
-    """The Arrow type as which DuckDB takes this one; None for JSON text."""
+def cast(dialect: Dialect, column: pa.ChunkedArray, wanted: pa.DataType | None, name: str) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    is_ = pa.types
-    if isinstance(type_, pa.BaseExtensionType):
-        return type_ if type_.extension_name == "arrow.uuid" else plain_type(type_.storage_type)
-    if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
-        return plain_type(type_.value_type)
-    if is_.is_decimal256(type_) or (is_.is_decimal(type_) and type_.scale < 0):
-        return pa.string()
-    if is_.is_float16(type_):
-        return pa.float32()
-    if is_.is_duration(type_):
-        return pa.duration("us")  # an interval of DuckDB counts microseconds: what is finer does not fit
-    if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_):
-        inner = None if is_.is_interval(type_.value_type) else plain_type(type_.value_type)
-        return type_ if inner == type_.value_type else None if inner is None else pa.list_(inner)
-    if is_.is_struct(type_):
-        fields = [type_.field(n) for n in range(type_.num_fields)]
-        inners = [plain_type(field.type) for field in fields]
-        if not fields or any(not f.name for f in fields) or len({folded(f.name) for f in fields}) < len(fields):
-            return None
-        if None in inners:
-            return None
-        same = all(inner == field.type for inner, field in zip(inners, fields, strict=True))
-        return type_ if same else pa.struct(zip((field.name for field in fields), inners, strict=True))
-    return type_
+    if wanted is None:
+        return json_texts(column)
+    try:
+        return texts(column) if is_string(wanted) and not is_texts(column.type) else column.cast(wanted)
+    except pa.ArrowNotImplementedError:
+        return json_texts(column)
+    except pa.ArrowInvalid as error:
+        raise RecordError(f"field {name}: {dialect.title} cannot take a value: {error}") from error
+
+
+def is_texts(type_: pa.DataType) -> bool:
+    """Whether the values of a type are texts, however they are kept."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return is_texts(type_.value_type)
+    return is_string(type_) or (isinstance(type_, pa.BaseExtensionType) and is_string(type_.storage_type))
+
+
+def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Each value as the text that it is in a column of text."""
+    import pyarrow as pa
+
+    values = [None if value is None else arrow.text(value) for value in arrow_values.values(column)]
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -164,25 +157,17 @@ def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def refuse_nanoseconds(column: pa.ChunkedArray, name: str) -> None:
-    """An interval of DuckDB counts microseconds: it would cut the rest off."""
-    for value in column.to_pylist():
-        if value is not None and value.nanoseconds % 1000:
-            raise RecordError(f"field {name}: the interval {value} has nanoseconds, DuckDB's has microseconds")
-
-
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
 class Keys:
-    """Keys of records, as DuckDB compares them with those of a table. `rows` are those that the table may have at all;
-    the number of a key, by which they are counted, is the column `NUMBER`."""
+    """Keys of records, as they are compared with those of a table. `rows` are those that the table may have at all,
+    with columns c0, c1, …; the number of a key, by which they are counted, is the last of them."""
 
     def __init__(self, table: Table, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
         import pyarrow as pa
 
-        with table.connection.translated():
-            columns = table.connection.db.sql(f"SELECT * FROM {table.reference} LIMIT 0").to_arrow_table().schema  # noqa: S608 - quoted
+        columns = table.connection.arrow_types(table)
         candidates = list(range(len(keys)))
         values: list[list[Any]] = []
         types: list[pa.DataType] = []
@@ -191,30 +176,41 @@ class Keys:
             if path[0] not in table.fields:
                 candidates = []
                 break
-            type_ = columns.field(table.fields[path[0]]).type
+            type_ = columns[table.fields[path[0]]]
             fitted = [self._fitted(table, stream, path, type_, key[n]) for key in keys]
             candidates = [place for place in candidates if fitted[place] is not Misfit]
             values.append([None if value is Misfit else value for value in fitted])
-            is_plain = len(path) == 1 and table.columns[table.fields[path[0]]] not in ("VARCHAR", "UUID")
+            is_plain = len(path) == 1 and table.columns[table.fields[path[0]]] not in (TEXT, "UUID")
             types.append(type_ if is_plain else pa.string())
             has_entries = len(path) == 1 and path[0] in typed_fields(stream)
             entries.append([entry(key[n]) for key in keys] if has_entries else None)
         self.parts: list[Part] = []
-        arrays: list[pa.Array] = []
+        self._arrays: list[pa.Array] = []
         if candidates:
             for path, type_, column, column_entries in zip(stream.primary_key, types, values, entries, strict=True):
-                arrays.append(pa.array([column[place] for place in candidates], type_))
-                source, place_of_entries = f"incoming.c{len(arrays) - 1}", None
+                source = self._add([column[place] for place in candidates], type_)
+                nullable = self._arrays[-1].null_count > 0
+                place_of_entries = None
                 if column_entries is not None:
-                    arrays.append(pa.array([column_entries[place] for place in candidates], pa.string()))
-                    place_of_entries = f"incoming.c{len(arrays) - 1}"
+                    place_of_entries = self._add([column_entries[place] for place in candidates], pa.string())
                 kept = table.columns[table.fields[path[0]]]
-                incoming_type = kept if len(path) == 1 and not is_string(type_) else "VARCHAR"
-                self.parts.append(table.part(path, source, incoming_type, place_of_entries))
-        self.number = f"incoming.c{len(arrays)}"
+                if len(path) == 1:
+                    if is_string(type_) and kept == "UUID":
+                        source = table.dialect.converted(source, TEXT, kept)
+                    self.parts.append(table.part(path, source, nullable, place_of_entries))
+                else:
+                    self.parts.append(table.part(path, source, nullable, None, TEXT))
+        self.number = self._add(candidates, pa.int64())
         self.places = candidates
-        arrays.append(pa.array(candidates, pa.int64()))
-        self.rows = pa.Table.from_arrays(arrays, [f"c{n}" for n in range(len(arrays))])
+        rows = pa.Table.from_arrays(self._arrays, [f"c{n}" for n in range(len(self._arrays))])
+        self.rows = plain(table.dialect, rows)
+
+    def _add(self, values: Sequence[Any], type_: pa.DataType) -> str:
+        """One more column; gives its expression."""
+        import pyarrow as pa
+
+        self._arrays.append(pa.array(values, type_))
+        return f"incoming.c{len(self._arrays) - 1}"
 
     @staticmethod
     def _fitted(table: Table, stream: Stream, path: tuple[str, ...], type_: pa.DataType, value: Any) -> Any:

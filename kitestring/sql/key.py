@@ -13,13 +13,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kitestring.destinations.duckdb.naming import KEY, literal, quoted
-from kitestring.destinations.duckdb.widening import is_nested
 from kitestring.identity import is_text
 from kitestring.json_codec import dumps_text
 from kitestring.types import Path, Stream
+
+if TYPE_CHECKING:
+    from kitestring.sql.dialect import Dialect
 
 UNKNOWN = "?"
 """How the entry of a row begins of which nobody knows what its key was; the text of the key follows."""
@@ -104,73 +105,69 @@ class KeyValues:
 class Part:
     """A part of a primary key, as expressions of both sides: `kept`, the table, and `incoming`.
 
+    `kind` is that of the column, of which the incoming expression is too, unless `incoming_kind` says otherwise (a JSON
+    text where the column is nested). `nullable`: the incoming side may be null.
     `entries`: the columns of both sides that hold entries of the key. `unknown`: there are rows whose entry says that
     it is unknown.
     """
 
+    dialect: Dialect
     path: Path
     column: str
-    type_: str
+    kind: str
     incoming: str
-    incoming_type: str
+    nullable: bool = True
     entries: tuple[str, str] | None = None
     unknown: bool = False
     text: bool = False
     """The field is declared as text."""
+    incoming_kind: str = ""
+
+    @property
+    def kept(self) -> str:
+        return f"kept.{self.dialect.quoted(self.column)}"
 
     @property
     def plain(self) -> str:
         """The condition that the values are the same, their kinds aside."""
-        ours = f"kept.{quoted(self.column)}"
-        if self.type_ != self.incoming_type:
-            ours = f"CAST({ours} AS {self.incoming_type})"
-        return f"{ours} IS NOT DISTINCT FROM {self.incoming}"
+        return self.dialect.same(self.kept, self.incoming, self.nullable)
 
     @property
     def condition(self) -> str:
         """The condition that both are the same value of the same kind."""
         if len(self.path) > 1:
-            ours = inner_value(f"kept.{quoted(self.column)}", self.type_, self.path, self.text)
-            theirs = inner_value(self.incoming, self.incoming_type, self.path, self.text)
-            return f"{ours} IS NOT DISTINCT FROM {theirs}"
+            sides = (self.kept, self.kind), (self.incoming, self.incoming_kind or self.kind)
+            ours, theirs = (self.dialect.inner(side, kind, self.path, self.text) for side, kind in sides)
+            return self.dialect.same(ours, theirs, nullable=True)
         if self.entries is None:
             return self.plain
-        ours = f"coalesce(kept.{quoted(self.entries[0])}, '\"' || kept.{quoted(self.column)})"
-        return f"{ours} IS NOT DISTINCT FROM coalesce({self.entries[1]}, '\"' || {self.incoming})"
+        ours = f"coalesce(kept.{self.dialect.quoted(self.entries[0])}, '\"' || {self.kept})"
+        return self.dialect.same(ours, f"coalesce({self.entries[1]}, '\"' || {self.incoming})", self.nullable)
+
+    @property
+    def is_unknown(self) -> str:
+        """The condition that nobody knows what the key of the row was."""
+        assert self.entries is not None
+        entry = f"coalesce(kept.{self.dialect.quoted(self.entries[0])}, '')"
+        return f"substr({entry}, 1, {len(UNKNOWN)}) = {self.dialect.literal(UNKNOWN)}"
 
 
 def conditions(parts: Sequence[Part]) -> list[str]:
-    """Conditions, each of which finds other rows, for the rows that have the incoming keys."""
+    """Conditions, each of which finds other rows, for the rows that have the incoming keys; none for no key."""
+    if not parts:
+        return []
     known = " AND ".join(part.condition for part in parts)
     unsure = [part for part in parts if part.unknown and part.entries]
     if not unsure:
         return [known]
-    # Rows of an earlier version: their text decides. It is joined by plain equality, which DuckDB is fast at.
+    # Rows of an earlier version: their text decides. It is joined by plain equality, which databases are fast at.
     terms, marks = [], []
     for part in parts:
-        if part not in unsure or part.entries is None:
+        if part not in unsure:
             terms.append(part.condition)
             continue
-        is_unknown = f"starts_with(coalesce(kept.{quoted(part.entries[0])}, ''), {literal(UNKNOWN)})"
-        marks.append(is_unknown)
+        marks.append(part.is_unknown)
         terms.append(part.plain)
         if len(parts) > 1:
-            terms.append(f"({is_unknown} OR {part.condition})")
+            terms.append(f"({part.is_unknown} OR {part.condition})")
     return [known, f"{' AND '.join(terms)} AND ({' OR '.join(marks)})"]
-
-
-def inner_value(value: str, type_: str, path: Path, text: bool) -> str:
-    """A part of the primary key that lies in a nested value, as JSON (1 and 1.0 are one), or as text."""
-    steps = "".join('."' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in path[1:])
-    document = f"to_json({value})" if is_nested(type_) else value
-    inner = f"CAST(json_extract({document}, {literal('$' + steps)}) AS VARCHAR)"
-    if not is_nested(type_):
-        inner = f"CASE WHEN json_valid({value}) THEN {inner} END"
-    if text:
-        return f"json_extract_string(nullif({inner}, 'null'), '$')"
-    whole = f"regexp_replace(nullif({inner}, 'null'), '^(-?[0-9]+)[.]0+$', '\\1')"
-    return f"regexp_replace({whole}, '^-0$', '0')"
-
-
-def key_column(column: str) -> str:
-    return f"{KEY}{column}"

@@ -1,0 +1,384 @@
+"""DuckDB: each stream a table in one database file; Arrow goes in as it is."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import PrivateAttr, model_validator
+
+from kitestring.config import option
+from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError
+from kitestring.facts import Facts
+from kitestring.sql.connection import Connection
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.file import SqlFile
+from kitestring.sql.name import ascii_folded
+from kitestring.sql.types import FLOATS, has_zone, is_nested
+from kitestring.types import Path as FieldPath
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from kitestring.sql.table import Table
+
+T = TypeVar("T")
+log = logging.getLogger("kitestring.duckdb")
+
+MEMORY_LIMIT = "128MB"
+"""Without one DuckDB keeps what it has written in memory, up to 80 % of the machine's (see benchmarks/README.md)."""
+
+SAFE = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+}
+"""No name or statement brings in an extension (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/), and
+none means a variable of this program."""
+
+STORAGE_VERSION = "v1.4.0"
+"""What new files are written for: the long-term release that most programs have had for a year."""
+
+INCOMING = "temp.main._kitestring_incoming"
+"""The view of what comes in. Nothing is named without its database, so no name of a stream can stand before it."""
+
+
+class DuckdbDialect(Dialect):
+    """DuckDB's types are the kit's; names have no upper and lower case."""
+
+    title = "DuckDB"
+    random_id = "CAST(uuid() AS VARCHAR)"
+    compares = False  # its staging is a view of Arrow, and replacing rows by themselves is cheaper than a look at all
+
+    def folded(self, name: str) -> str:
+        return ascii_folded(name)
+
+    def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
+        import pyarrow as pa
+
+        is_ = pa.types
+        if isinstance(type_, pa.BaseExtensionType):
+            return type_ if type_.extension_name == "arrow.uuid" else self.plain_type(type_.storage_type)
+        if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
+            return self.plain_type(type_.value_type)
+        if is_.is_decimal256(type_) or (is_.is_decimal(type_) and type_.scale < 0):
+            return pa.string()
+        if is_.is_float16(type_):
+            return pa.float32()
+        if is_.is_duration(type_):
+            return pa.duration("us")  # an interval of DuckDB counts microseconds: what is finer does not fit
+        if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_):
+            inner = None if is_.is_interval(type_.value_type) else self.plain_type(type_.value_type)
+            return type_ if inner == type_.value_type else None if inner is None else pa.list_(inner)
+        if is_.is_struct(type_):
+            return self._plain_struct(type_)
+        return type_
+
+    def _plain_struct(self, type_: pa.StructType) -> pa.DataType | None:
+        import pyarrow as pa
+
+        fields = [type_.field(n) for n in range(type_.num_fields)]
+        names = {self.folded(field.name) for field in fields}
+        inners = [self.plain_type(field.type) for field in fields]
+        if not fields or "" in names or len(names) < len(fields) or None in inners:
+            return None
+        same = all(inner == field.type for inner, field in zip(inners, fields, strict=True))
+        return type_ if same else pa.struct(zip((field.name for field in fields), inners, strict=True))
+
+    def refusal(self, column: pa.ChunkedArray) -> str | None:
+        """An interval of DuckDB counts microseconds: it would cut the rest off."""
+        import pyarrow as pa
+
+        if pa.types.is_interval(column.type):
+            for value in column.to_pylist():
+                if value is not None and value.nanoseconds % 1000:
+                    return f"the interval {value} has nanoseconds, DuckDB's has microseconds"
+        return None
+
+    def converted(self, value: str, kind: str, wanted: str) -> str:
+        if kind == wanted:
+            return value
+        if wanted == "VARCHAR" and is_nested(kind):
+            return f"CAST(to_json({value}) AS VARCHAR)"
+        if wanted == "VARCHAR" and kind == "BLOB":
+            return f"base64({value})"
+        text = f"CAST({value} AS {wanted})"
+        if wanted == "VARCHAR" and kind in FLOATS:
+            infinity = f"CASE WHEN {value} > 0 THEN 'Infinity' ELSE '-Infinity' END"
+            return f"CASE WHEN isnan({value}) THEN 'NaN' WHEN isinf({value}) THEN {infinity} ELSE {text} END"
+        if wanted == "VARCHAR" and kind.startswith("TIMESTAMP"):
+            text = f"regexp_replace({text}, ' (\\d\\d:)', 'T\\1')"
+            # The time zone of the connection is UTC.
+            return f"regexp_replace({text}, '[+]00$', '+00:00')" if has_zone(kind) else text
+        return text
+
+    def inner(self, value: str, kind: str, path: FieldPath, text: bool) -> str:
+        steps = "".join('."' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in path[1:])
+        document = f"to_json({value})" if is_nested(kind) else value
+        inner = f"CAST(json_extract({document}, {self.literal('$' + steps)}) AS VARCHAR)"
+        if not is_nested(kind):
+            inner = f"CASE WHEN json_valid({value}) THEN {inner} END"
+        if text:
+            return f"json_extract_string(nullif({inner}, 'null'), '$')"
+        whole = f"regexp_replace(nullif({inner}, 'null'), '^(-?[0-9]+)[.]0+$', '\\1')"
+        return f"regexp_replace({whole}, '^-0$', '0')"
+
+
+DIALECT = DuckdbDialect()
+
+
+class DuckdbConnection(Connection):
+    """One open database file."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: str, memory_limit: str | None = None, storage_version: str | None = None) -> None:
+        import duckdb
+
+        self.path = path
+        file = Path(path).expanduser()
+        settings = {**SAFE, **({"memory_limit": memory_limit} if memory_limit else {})}
+        version = storage_version or (STORAGE_VERSION if is_newer(duckdb.__version__, STORAGE_VERSION) else None)
+        if version:
+            settings["storage_compatibility_version"] = version
+        with self.translated():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.db: duckdb.DuckDBPyConnection = duckdb.connect(str(file), config=settings)
+            except duckdb.InvalidInputException as error:
+                if storage_version and storage_version in str(error):
+                    raise ConfigError(
+                        f"DuckDB {duckdb.__version__} writes no files of the version {storage_version}",
+                        hint="`storage_version` is that of a release, as v1.4.0, or latest.",
+                    ) from error
+                raise
+            self.catalog: str = self.db.execute("SELECT current_database()").fetchall()[0][0]
+            if self.db.execute("SELECT current_setting('lock_configuration')").fetchall() == [(False,)]:
+                # Global, so that a second connection of this process has it too.
+                self.db.execute("SET GLOBAL TimeZone = 'UTC'")
+                # No statement reads a file or attaches another database, nor switches that on again.
+                self.db.execute("SET GLOBAL enable_external_access = false")
+                self.db.execute("SET GLOBAL lock_configuration = true")
+
+    def close(self) -> None:
+        self.closed = True
+        self.db.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            raise translated(error, self.path) from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All is fetched: DuckDB 2 takes no other statement while a result is open."""
+        with self.translated():
+            rows: list[tuple[Any, ...]] = self.db.execute(statement, list(values)).fetchall()
+        return rows
+
+    def changed(self, statement: str) -> int:
+        return int(self.rows(statement)[0][0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        import duckdb
+
+        with self.translated():
+            self.db.execute("BEGIN")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                try:
+                    self.db.execute("ROLLBACK")
+                except duckdb.Error:  # there is no transaction any more: the database had to give up
+                    self.close()
+                raise
+
+    @contextmanager
+    def staged(self, rows: pa.Table) -> Iterator[str]:
+        """A view of the Arrow table: nothing is copied."""
+        import duckdb
+
+        name = INCOMING.rpartition(".")[2]
+        with self.translated():
+            self.db.register(name, rows)
+            try:
+                yield INCOMING
+            finally:
+                with suppress(duckdb.Error):  # it is gone, if the database had to be closed
+                    self.db.unregister(name)
+
+    def kinds(self, rows: pa.Table) -> list[str]:
+        places = [f"c{n}" for n in range(rows.num_columns)]
+        with self.staged(rows.schema.empty_table().rename_columns(places)) as incoming:
+            return [kind for _, kind, *_ in self.rows(f"DESCRIBE {incoming}")]
+
+    def arrow_types(self, table: Table) -> dict[str, pa.DataType]:
+        with self.translated():
+            schema = self.db.sql(f"SELECT * FROM {table.reference} LIMIT 0").to_arrow_table().schema  # noqa: S608 - quoted
+        return {field.name: field.type for field in schema}
+
+    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+        name = self.dialect.quoted(column)
+        query = f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL"  # noqa: S608 - quoted
+        with self.translated():
+            return self.db.sql(query).to_arrow_table().column(0)
+
+    def reference(self, schema: str, table: str = "") -> str:
+        """With its database, which no other name can be taken for."""
+        return ".".join(self.dialect.quoted(part) for part in (self.catalog, schema, table) if part)
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        """Of a name like `orders.csv` that is no table DuckDB looks for the file, which it may not."""
+        import duckdb
+
+        with self.translated():
+            try:
+                columns = self.db.execute(f"DESCRIBE {self.reference(schema, table)}").fetchall()
+            except (duckdb.CatalogException, duckdb.PermissionException):
+                return {}
+        return {name: kind for name, kind, *_ in columns}
+
+    def note(self, schema: str, table: str) -> str | None:
+        place = ascii_folded(schema), ascii_folded(table)
+        rows = self.rows(
+            "SELECT schema_name, table_name, comment FROM duckdb_tables() "
+            "WHERE database_name = ? AND lower(table_name) = lower(?)",
+            [self.catalog, table],
+        )
+        return next((text for *names, text in rows if (*map(ascii_folded, names),) == place), None)
+
+    def set_note(self, schema: str, table: str, text: str) -> None:
+        self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
+
+
+class Duckdb(SqlFile):
+    """Tables of one DuckDB file (see `SqlDestination`)."""
+
+    facts: ClassVar[Facts] = Facts(
+        network="none",
+        programs=False,
+        packages=("duckdb", "pyarrow"),
+        preload=("duckdb", "pyarrow"),
+        category="database",
+    )
+    dialect: ClassVar[Dialect] = DIALECT
+    batch_rows: ClassVar[int] = 250_000
+    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+
+    path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)
+    """The database file; it is made if it is absent."""
+
+    schema_name: str = option("main", order=1, alias="schema", title="Schema")
+    """Where the tables of streams without a namespace are."""
+
+    memory_limit: str | None = option(None, order=2, title="Memory limit", examples=["1GB"])
+    """How much memory DuckDB takes before it goes to disk. By default 128 MB, and 80 % of the machine's from a step on
+    that needs more."""
+
+    storage_version: str | None = option(None, order=3, title="Storage version", examples=["v1.0.0", "latest"])
+    """The oldest DuckDB that can read the file, if this sync makes it. By default v1.4.0; a file that is there stays
+    of its version."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_airbyte_has_it(cls, values: Any) -> Any:
+        """Airbyte's connector of this name calls the path `destination_path`."""
+        if not isinstance(values, Mapping):
+            return values
+        kept = dict(values)
+        if kept.pop("motherduck_api_key", None):
+            raise ValueError("motherduck_api_key asks for MotherDuck, which is not there yet: give the path of a file")
+        if "destination_path" in kept and "path" not in kept:
+            kept["path"] = kept.pop("destination_path")
+        return kept
+
+    _roomy: bool = PrivateAttr(False)
+    """DuckDB has needed more than `MEMORY_LIMIT`."""
+
+    def _connect(self) -> Connection:
+        limit = self.memory_limit or (None if self._roomy else MEMORY_LIMIT)
+        return DuckdbConnection(self.path, limit, self.storage_version)
+
+    def _schema(self) -> str:
+        return self.schema_name
+
+    def _translated(self, error: Exception) -> KitestringError:
+        return translated(error, self.path)
+
+    def _step(self, step: Callable[[], T]) -> T:
+        """Once more with the machine's memory if the usual limit is too little for it."""
+        import duckdb
+
+        try:
+            return step()
+        except ConfigError as error:
+            if self.memory_limit or self._roomy or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                raise
+        log.info("DuckDB needs more memory than usual", extra={"path": self.path, "limit": MEMORY_LIMIT})
+        self._roomy = True
+        self._disconnect()
+        return step()
+
+
+def is_newer(version: str, other: str) -> bool:
+    """Whether a version is this other one or a later."""
+    numbers = [[int(part) for part in re.findall(r"\d+", text)[:3]] for text in (version, other)]
+    return numbers[0] >= numbers[1]
+
+
+def translated(error: Exception, path: str) -> KitestringError:
+    """An error of DuckDB as one of ours."""
+    import duckdb
+
+    said = " ".join(str(error).split())
+    if "lock on file" in said:
+        return ConfigError(
+            f"{path} is in use by another process",
+            hint="Close the program that has it open, then sync again.",
+            said=said,
+        )
+    if "No space left" in said or "disk full" in said.lower():
+        return ConfigError(f"the disk of {path} is full", hint="Free space, then sync again.", said=said)
+    if "different configuration" in said:
+        return ConfigError(
+            f"{path} is open in this process with other settings",
+            hint="Close the other connection, or give both the same options.",
+            said=said,
+        )
+    if "newer DuckDB version" in said or "newer version of DuckDB" in said:
+        return ConfigError(
+            f"{path} was written by a newer DuckDB than {duckdb.__version__}, which is installed",
+            hint="Install a newer duckdb, or choose another `path`.",
+            said=said,
+        )
+    if "depends on it" in said or isinstance(error, duckdb.DependencyException):
+        return ConfigError(
+            f"{path}: a table cannot be changed, since an index depends on it: {said[:300]}",
+            hint="Drop the index and sync again; then make it anew.",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return ConfigError(f"DuckDB has no memory left for {path}", hint="Raise `memory_limit`.", said=said)
+    if "not a valid DuckDB database" in said or isinstance(error, duckdb.SerializationException):
+        return ConfigError(f"{path} is not a DuckDB database", hint="Choose another `path`.", said=said)
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException) or "Invalid unicode" in said:
+        return RecordError(f"DuckDB cannot take a value: {said[:300]}")
+    if isinstance(error, duckdb.IOException | OSError | duckdb.PermissionException) or "Could not write file" in said:
+        return ConfigError(f"{path} cannot be used: {said[:300]}", hint="Check `path` and the rights of this user.")
+    if isinstance(error, duckdb.CatalogException):
+        return ConfigError(
+            f"{path}: {said[:300]}", hint="Something of that name that is not a table of ours is in the way."
+        )
+    return ConnectorError(
+        f"DuckDB refused a statement: {said[:300]}", hint="This is a defect of the connector: please report it."
+    )

@@ -1,0 +1,378 @@
+"""What every SQL destination is: each stream a table, written in transactions, replaced by a swap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import PrivateAttr
+
+from kitestring import arrow
+from kitestring.batch import Batch
+from kitestring.destination import Destination
+from kitestring.errors import ConfigError, RecordError
+from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS, airbyte_values
+from kitestring.sql.connection import Connection
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared
+from kitestring.sql.key import Part, conditions, typed_fields
+from kitestring.sql.merge import Merge, Merged
+from kitestring.sql.table import Filling, Table
+from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class SqlDestination(Destination):
+    """Writes each stream into a table of its name, in the schema of its namespace.
+
+    Every batch is one transaction. A replacement fills a staged table and renames it in one transaction with the
+    removal of the old; where the last version is kept, the rows that have the keys of the batch are replaced. Tables
+    grow with the records: new fields are new columns, and a column whose type does not hold a value gets the next
+    wider one, at last text. A table says in its note which stream it is of.
+
+    A destination gives its `dialect`, its options, and `_connect`; it may give `_schema` and `_is_there` too.
+    """
+
+    writes: ClassVar[frozenset[Write]] = EVERY_WRITE
+    dialect: ClassVar[Dialect]
+
+    _free: list[Connection] = PrivateAttr(default_factory=list)
+    """Connections that are open and not at work: at most as many as there are lanes."""
+    _streams: dict[tuple[str, str], Stream] = PrivateAttr(default_factory=dict)
+    _tables: dict[tuple[str | None, str, bool], Table] = PrivateAttr(default_factory=dict)
+
+    # -- what a destination fills in -----------------------------------------------------------------------------------
+
+    def _connect(self) -> Connection:
+        """A new connection. Called once for each stream that is written at the same time as others."""
+        raise NotImplementedError
+
+    def _schema(self) -> str:
+        """Where the tables of streams without a namespace are."""
+        raise NotImplementedError
+
+    def _place(self, stream: Stream) -> tuple[str, str]:
+        """The schema and the name of a stream's table, before they are made safe."""
+        return stream.namespace or self._schema(), stream.name
+
+    def _is_there(self) -> bool:
+        """Whether there is something to connect to; without it, nothing is counted and nothing made."""
+        return True
+
+    def _airbyte_columns(self) -> bool:
+        """Whether tables have Airbyte's columns: `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
+        `_airbyte_generation_id`."""
+        return False
+
+    def _step(self, step: Callable[[], T]) -> T:
+        """Carry out one call of the engine. A place to try again with other settings."""
+        return step()
+
+    # -- a stream from begin to end ------------------------------------------------------------------------------------
+
+    def begin(self, stream: Stream) -> None:
+        with self._connection() as connection:
+            table = self._table(connection, stream)
+            self._claim(table, stream)
+            connection.create_schema(table.schema)
+            self._drop_staged(connection, stream)
+            self._table(connection, stream).adopt()
+
+    def _claim(self, table: Table, stream: Stream) -> None:
+        """Refuse a table that is another stream's."""
+        folded = self.dialect.folded
+        other = self._streams.setdefault((folded(table.schema), folded(table.name)), stream)
+        if (other.name, other.namespace) != (stream.name, stream.namespace):
+            raise ConfigError(
+                f"the streams {other.key} and {stream.key} would be one table: {table.schema}.{table.name}"
+                + (
+                    f" ({self.dialect.title}'s names have no upper and lower case)"
+                    if folded("A") == folded("a")
+                    else ""
+                ),
+                hint="Give one of them another name or a prefix.",
+            )
+        note = table.note
+        if note is None or note.is_of(stream):
+            return
+        form = self.dialect.safe_table(note.stream)
+        if stream.name == table.name == form != note.stream:  # it had to change its name, and this stream has not
+            table.rename(self.dialect.marked(form, note.stream))
+            self._tables.clear()
+            return
+        raise self._taken(table, stream)
+
+    def _taken(self, table: Table, stream: Stream) -> ConfigError:
+        assert table.note is not None
+        return ConfigError(
+            f"the table {table.schema}.{table.name} is that of the stream {table.note.owner}, "
+            f"so {stream.key} cannot be written there",
+            hint="Give the stream another name, prefix or namespace, or remove the table.",
+        )
+
+    def prepare(self, stream: Stream, batch: Batch) -> Batch:
+        """The batch as an Arrow table of types that the database has."""
+        return prepared(self.dialect, stream, batch)
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt:
+        import pyarrow as pa
+
+        receipt = self._step(lambda: self._write(stream, batch))
+        pa.default_memory_pool().release_unused()
+        return receipt
+
+    def _write(self, stream: Stream, batch: Batch) -> Receipt:
+        ready = batch if isinstance(batch, Prepared) else prepared(self.dialect, stream, batch)
+        merged = Merged()
+        if len(ready):
+            with self._connection() as connection:
+                merged = self._put(connection, stream, ready)
+        return Receipt(
+            written=len(ready) + ready.doubles - merged.unchanged,
+            unchanged=merged.unchanged,
+            rejected=ready.rejects,
+            replaced=ready.doubles + merged.replaced,
+        )
+
+    def _put(self, connection: Connection, stream: Stream, ready: Prepared) -> Merged:
+        """Insert a batch in the place of what has its keys."""
+        table, rows = self._written(connection, stream), ready.table()
+        typed = typed_fields(stream)
+        filled = table.fit(rows, typed, ready.keys)
+        values = {column: filling.value for column, filling in filled.items()}
+        staged, entries = list(rows.columns), dict[str, str]()
+        for field, array in entry_arrays(table, ready, typed).items():
+            entries[field] = f"incoming.c{len(staged)}"
+            values[self.dialect.key_column(table.fields[field])] = entries[field]
+            staged.append(array)
+        parts = []
+        if stream.write.keep == "latest":
+            parts = [part_of(table, path, filled, entries, rows) for path in stream.primary_key]
+        fresh = airbyte_values(self.dialect, table) if table.own else {}
+        mark = self._mark_column(stream, table)
+        with connection.staged(columns_of(staged)) as incoming, connection.transaction():
+            return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(ready)))
+
+    def change(self, stream: Stream) -> None:
+        """Columns are added and widened before the records that need them come."""
+        self._step(lambda: self._change(stream))
+
+    def _change(self, stream: Stream) -> None:
+        with self._connection() as connection:
+            self._fit_declared(self._written(connection, stream), stream)
+
+    def _fit_declared(self, table: Table, stream: Stream) -> None:
+        table.fit(plain(self.dialect, stream.arrow_schema.empty_table()), (), {})
+
+    # -- deletions -----------------------------------------------------------------------------------------------------
+
+    def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        return self._step(lambda: self._delete(stream, keys))
+
+    def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        with self._connection() as connection:
+            table = self._written(connection, stream)
+            sought = Keys(table, stream, keys) if table.exists else None
+            if sought is None or not sought.places:
+                return Receipt(unchanged=len(keys))
+            mark = self._mark_column(stream, table)
+            with connection.staged(sought.rows) as incoming, connection.transaction():
+                there, rows = self._matched(table, incoming, sought, mark)
+                for condition in conditions(sought.parts):
+                    connection.changed(self.dialect.delete(table.reference, incoming, condition))
+        return receipt_of(len(keys), there, rows)
+
+    def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        return self._step(lambda: self._mark(stream, keys))
+
+    def _mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        with self._connection() as connection:
+            table = self._written(connection, stream)
+            sought = Keys(table, stream, list(keys)) if table.exists else None
+            if sought is None or not sought.places:
+                return Receipt(unchanged=len(keys))
+            times = list(keys.values())
+            marks = self._marks(stream, [times[place] for place in sought.places])
+            (filling,) = table.fit(marks, (), {}).values()
+            value = filling._replace(source=f"incoming.c{sought.rows.num_columns}").value
+            column = table.fields[DELETED_AT]
+            name = self.dialect.quoted(column)
+            staged = columns_of([*sought.rows.columns, marks.column(0)])
+            with connection.staged(staged) as incoming, connection.transaction():
+                there, rows = self._matched(table, incoming, sought, column)
+                for condition in conditions(sought.parts):
+                    unmarked = f"{condition} AND kept.{name} IS NULL"
+                    connection.changed(self.dialect.update(table.reference, f"{name} = {value}", incoming, unmarked))
+        return receipt_of(len(keys), there, rows)
+
+    def _marks(self, stream: Stream, times: Sequence[Any]) -> pa.Table:
+        """The times of deletions as the stream's schema has them."""
+        rows = [{DELETED_AT: time} for time in times]
+        declared = stream.schema.get("properties", {}).get(DELETED_AT)
+        table, rejects = arrow.from_rows(rows, {"properties": {DELETED_AT: declared}} if declared else None)
+        return plain(self.dialect, arrow.from_rows(rows)[0] if rejects else table)
+
+    def _matched(self, table: Table, incoming: str, keys: Keys, mark: str | None) -> tuple[int, int]:
+        """How many keys have rows that are not marked, and how many rows these are."""
+        unmarked = f" AND kept.{self.dialect.quoted(mark)} IS NULL" if mark else ""
+        pairs = " UNION ALL ".join(
+            f"SELECT {keys.number} AS number, kept.{self.dialect.row_id} AS place "  # noqa: S608 - quoted
+            f"FROM {table.reference} AS kept, {incoming} AS incoming WHERE {condition}{unmarked}"
+            for condition in conditions(keys.parts)
+        )
+        counts = f"SELECT count(DISTINCT number), count(DISTINCT place) FROM ({pairs}) AS pairs"  # noqa: S608 - quoted
+        ((there, rows),) = table.connection.rows(counts)
+        return there, rows
+
+    def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
+        return self._step(lambda: self._truncate(stream, deleted_at))
+
+    def _truncate(self, stream: Stream, deleted_at: str) -> Receipt:
+        with self._connection() as connection:
+            table = self._written(connection, stream)
+            if not table.exists:
+                return Receipt()
+            if stream.write.deletes != "mark":
+                return Receipt(deleted=connection.changed(f"DELETE FROM {table.reference}"))  # noqa: S608 - quoted
+            marks = self._marks(stream, [deleted_at])
+            (filling,) = table.fit(marks, (), {}).values()
+            name = self.dialect.quoted(table.fields[DELETED_AT])
+            with connection.staged(columns_of(marks.columns)) as incoming, connection.transaction():
+                update = self.dialect.update(
+                    table.reference, f"{name} = {filling.value}", incoming, f"kept.{name} IS NULL"
+                )
+                return Receipt(deleted=connection.changed(update))
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def commit(self, stream: Stream) -> None:
+        if not stream.write.replace:
+            return
+        with self._connection() as connection:
+            table, new = self._table(connection, stream), self._written(connection, stream)
+            if not new.exists:
+                self._fit_declared(new, stream)
+            with connection.transaction():
+                connection.drop(table.schema, table.name)
+                connection.rename(new.schema, new.name, table.name)
+        self._forget(stream)
+
+    def abort(self, stream: Stream) -> None:
+        with self._connection() as connection:
+            self._drop_staged(connection, stream)
+
+    def _drop_staged(self, connection: Connection, stream: Stream) -> None:
+        table = self._table(connection, stream)
+        connection.drop(table.schema, self.dialect.staged(table.name))
+        self._forget(stream)
+
+    def count(self, stream: Stream) -> int | None:
+        if not self._free and not self._is_there():
+            return 0
+        with self._connection() as connection:
+            table = self._table(connection, stream)
+            if not table.exists or (table.note is not None and not table.note.is_of(stream)):
+                return 0
+            mark = self._mark_column(stream, table)
+            unmarked = f" WHERE {self.dialect.quoted(mark)} IS NULL" if mark else ""
+            return int(connection.rows(f"SELECT count(*) FROM {table.reference}{unmarked}")[0][0])  # noqa: S608 - quoted
+
+    def close(self) -> None:
+        self._streams.clear()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        """Close the connections that are not at work; what is to be done next opens new ones."""
+        connections, self._free = self._free, []
+        self._tables.clear()
+        for connection in connections:
+            connection.close()
+
+    # -- places --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """A connection for one call: one that is free, or a new one."""
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                self._free.append(connection)
+
+    def _table(self, connection: Connection, stream: Stream, staged: bool = False) -> Table:
+        """The table of a stream as it is now, or the one in which its new copy is staged."""
+        key = (stream.namespace, stream.name, staged)
+        table = self._tables.get(key)
+        if table is not None:
+            table.connection, table.stream = connection, stream
+            table.refresh()
+            return table
+        if staged:
+            old = self._table(connection, stream)
+            table = Table(connection, old.schema, self.dialect.staged(old.name), stream, old.own, predecessor=old)
+        else:
+            table = self._found(connection, stream)
+        self._tables[key] = table
+        return table
+
+    def _found(self, connection: Connection, stream: Stream) -> Table:
+        dialect = self.dialect
+        schema, name = self._place(stream)
+        own = AIRBYTE_COLUMNS if self._airbyte_columns() else {}
+        tables = [
+            Table(connection, schema_name, table_name, stream, own)
+            for schema_name in dialect.candidates(schema, dialect.safe_schema(schema))
+            for table_name in dialect.candidates(name, dialect.safe_table(name))
+        ]
+        of_stream = [table for table in tables if table.exists and (table.note is None or table.note.is_of(stream))]
+        return (of_stream or tables)[0]
+
+    def _forget(self, stream: Stream) -> None:
+        """Look at the tables of a stream anew."""
+        for staged in (False, True):
+            self._tables.pop((stream.namespace, stream.name, staged), None)
+
+    def _written(self, connection: Connection, stream: Stream) -> Table:
+        """The table into which the records go, as it is now."""
+        table = self._table(connection, stream, stream.write.replace)
+        if table.note is not None and not table.note.is_of(stream):
+            raise self._taken(table, stream)
+        return table
+
+    def _mark_column(self, stream: Stream, table: Table) -> str | None:
+        """The column that marks deleted records, where this stream is written with marks."""
+        return table.fields.get(DELETED_AT) if stream.write.deletes == "mark" else None
+
+
+def part_of(
+    table: Table, path: tuple[str, ...], filled: Mapping[str, Filling], entries: Mapping[str, str], rows: pa.Table
+) -> Part:
+    """A part of the primary key of a batch."""
+    filling = filled.get(table.fields.get(path[0], ""))
+    if filling is None:
+        raise RecordError(f"the primary key {'.'.join(path)} is not a field of the records")
+    nullable = path[0] not in rows.column_names or rows.column(path[0]).null_count > 0
+    return table.part(path, filling.value, nullable, entries.get(path[0]))
+
+
+def columns_of(columns: Sequence[Any]) -> pa.Table:
+    """Columns as they are staged: called c0, c1, …, since the names of fields may be one to the vendor."""
+    import pyarrow as pa
+
+    return pa.table(list(columns), [f"c{n}" for n in range(len(columns))])
+
+
+def receipt_of(keys: int, there: int, rows: int) -> Receipt:
+    """What became of so many keys, of which so many had records: several where they were written before with all
+    versions, fewer where keys are one to the database."""
+    deleted = min(there, rows)
+    return Receipt(deleted=deleted, unchanged=keys - deleted, replaced=rows - deleted)

@@ -1,0 +1,120 @@
+"""What a vendor of SQL is: names, types and the pieces of statements that differ from one to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from kitestring.sql import types
+from kitestring.sql.name import Names
+from kitestring.types import Path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Dialect(Names):
+    """The hooks that a vendor fills in, all of them texts about texts: no hook reaches the database.
+
+    A destination has one object of its dialect, which has no state: hooks are called from several threads, some of them
+    ahead of the writes. (What reaches the database is `Connection`.) Each hook has a default, standard SQL.
+
+    **Names.** `quoted`, `literal`, `folded`, `safe`, `safe_table`, `safe_schema`, and the facts `longest_name`,
+    `reserved_names`, `reserved_schemas` (see `Names`). Every name in a statement is quoted, so `folded` says which two
+    *quoted* names are one to the vendor: PostgreSQL's are not folded at all.
+
+    **Types.** The kit has one spelling for types, the *kind* of a column: TINYINT, SMALLINT, INTEGER, BIGINT (with U
+    before them without sign, HUGEINT with 128 bits), FLOAT (32 bits), DOUBLE, DECIMAL(p,s), BOOLEAN, VARCHAR (text of
+    any length), BLOB, DATE, TIME, TIMESTAMP, TIMESTAMP WITH TIME ZONE, INTERVAL, UUID, JSON, T[]. Any other text is a
+    type that the kit does not know; such a column becomes VARCHAR when it does not hold a value.
+
+    - `plain_type(arrow type)`: the Arrow type as which the vendor takes this one; None for "as JSON text". What it
+      gives is what `Connection.staged` gets, and what `kind_of` is asked about.
+    - `refusal(column)`: why a value of a plain column cannot be taken exactly, None if all can. The engine then finds
+      the records by halves and rejects them. Asked for each column of each batch: look at types with such values only.
+    - `kind_of(arrow type)`: the kind of the column that is made for a plain type.
+    - `type_name(kind)`: how CREATE TABLE spells a kind. `kind(type name)`: the kind of a column to which the catalog
+      gives this type name (for `Connection.columns`). `kind(type_name(k))` is k, or a kind that holds all of k.
+    - `wider(kind, kind)`: the narrowest kind that holds the values of both, exactly; VARCHAR if there is none. It is
+      symmetric, and `wider(wider(a, b), a) == wider(a, b)`. Of an integer and a float it may give DOUBLE: the kit looks
+      whether all integers are exact in it, and takes VARCHAR if not.
+    - `converted(expression, kind, wanted)`: SQL for an expression of one kind as one of the wider kind. As VARCHAR:
+      numbers with all digits, booleans `true` and `false`, moments in ISO 8601, bytes base64, nested values JSON,
+      floats without a number `NaN`, `Infinity` and `-Infinity`: what `kitestring.arrow.text` makes of the value. From
+      VARCHAR it is asked for UUID, JSON and TIMESTAMP WITH TIME ZONE, of texts that are such.
+
+    **Comparisons.** In conditions the table is called `kept`, what comes in `incoming`.
+
+    - `same(left, right, nullable)`: SQL that is true where two expressions of one kind are the same value, two nulls
+      and two NaN among them, and false or null elsewhere. `nullable`: the right side may be null; where it is not,
+      plain equality will do, which every vendor is fast at.
+    - `inner(expression, kind, path, text)`: SQL for what lies at `path[1:]` in a nested value (or in a JSON text, where
+      the kind is VARCHAR): as canonical JSON text, or as plain text where `text`; null where there is nothing.
+    - `delete(reference, incoming, condition)` and `update(reference, assignments, incoming, condition)`: statements
+      that delete or change the rows of the table for which some incoming row meets the condition. The kit may put
+      ` RETURNING expression` behind the first, over the columns of the table, unqualified.
+
+    **Facts.** `row_id`: the column that tells rows of a table apart within a statement. `random_id`: an expression that
+    is a new UUID as text in each row. `compares`: whether the default `Connection.merge` looks for records that are
+    there unchanged already, leaves them alone and counts them; without it they are replaced by themselves. It asks for
+    a staging table whose rows `staged_row` tells apart. `title` is the vendor's name in messages.
+    """
+
+    title: ClassVar[str] = "The database"
+    row_id: ClassVar[str] = "rowid"
+    staged_row: ClassVar[str] = "rowid"
+    random_id: ClassVar[str] = "CAST(gen_random_uuid() AS VARCHAR)"
+    compares: ClassVar[bool] = True
+
+    # -- types ---------------------------------------------------------------------------------------------------------
+
+    def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
+        """By default what standard SQL has: nested values are JSON text, integers without sign the next wider one."""
+        import pyarrow as pa
+
+        is_ = pa.types
+        if isinstance(type_, pa.BaseExtensionType):
+            return type_ if type_.extension_name == "arrow.uuid" else self.plain_type(type_.storage_type)
+        if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
+            return self.plain_type(type_.value_type)
+        if is_.is_unsigned_integer(type_):
+            wider = {8: pa.int16(), 16: pa.int32(), 32: pa.int64(), 64: pa.decimal128(20, 0)}
+            return wider[type_.bit_width]
+        if is_.is_float16(type_):
+            return pa.float32()
+        if is_.is_nested(type_):
+            return None
+        if is_.is_duration(type_) or is_.is_interval(type_) or types.column_type(type_) == types.TEXT:
+            return pa.string()
+        return type_
+
+    def refusal(self, column: pa.ChunkedArray) -> str | None:
+        return None
+
+    def kind_of(self, type_: pa.DataType) -> str:
+        return types.column_type(type_)
+
+    def type_name(self, kind: str) -> str:
+        return kind
+
+    def kind(self, type_name: str) -> str:
+        return type_name
+
+    def wider(self, one: str, other: str) -> str:
+        return types.wider(one, other)
+
+    def converted(self, value: str, kind: str, wanted: str) -> str:
+        return value if kind == wanted else f"CAST({value} AS {self.type_name(wanted)})"
+
+    # -- comparisons ---------------------------------------------------------------------------------------------------
+
+    def same(self, left: str, right: str, nullable: bool) -> str:
+        return f"{left} IS NOT DISTINCT FROM {right}" if nullable else f"{left} = {right}"
+
+    def inner(self, value: str, kind: str, path: Path, text: bool) -> str:
+        raise NotImplementedError
+
+    def delete(self, reference: str, incoming: str, condition: str) -> str:
+        return f"DELETE FROM {reference} AS kept USING {incoming} AS incoming WHERE {condition}"  # noqa: S608 - quoted
+
+    def update(self, reference: str, assignments: str, incoming: str, condition: str) -> str:
+        return f"UPDATE {reference} AS kept SET {assignments} FROM {incoming} AS incoming WHERE {condition}"  # noqa: S608 - quoted
