@@ -12,10 +12,12 @@ A case that your connector cannot meet is declared in `gaps` with its reason; a 
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("destination", "source")))
+ASSERTING = ("suite", "value_cases", "change_cases", "destination", "source")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ASSERTING))
 
 from kitestring.testing.contract.destination import DestinationContract  # noqa: E402
 from kitestring.testing.contract.gap import Gaps  # noqa: E402
 from kitestring.testing.contract.source import SourceContract  # noqa: E402
+from kitestring.testing.contract.value import Text  # noqa: E402
 
-__all__ = ["DestinationContract", "Gaps", "SourceContract"]
+__all__ = ["DestinationContract", "Gaps", "SourceContract", "Text"]

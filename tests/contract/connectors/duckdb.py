@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kitestring.destination import Destination
-from kitestring.testing.contract import DestinationContract
+from kitestring.testing.contract import DestinationContract, Text
 from kitestring.types import Record, Stream
 
 
@@ -21,5 +21,9 @@ class TestDuckdb(DestinationContract):
         from kitestring.destinations.duckdb import DIALECT, Duckdb
 
         assert isinstance(destination, Duckdb)
+        table = f"{DIALECT.quoted(stream.namespace or 'main')}.{DIALECT.quoted(stream.name)}"
         with duckdb.connect(destination.path) as connection:
-            return list(connection.sql(f"SELECT * FROM {DIALECT.quoted(stream.name)}").to_arrow_table().to_pylist())
+            return list(connection.sql(f"SELECT * FROM {table}").to_arrow_table().to_pylist())
+
+    def expected(self, record: Record) -> Record:
+        return record | ({"nested": Text(record["nested"])} if record.get("nested") is not None else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from kitestring.destination import Destination
 from kitestring.testing.contract import DestinationContract
@@ -10,6 +11,10 @@ from kitestring.types import Record, Stream
 
 
 class TestMilvusLite(DestinationContract):
+    gaps: ClassVar[dict[str, str]] = {
+        "test_a_record_whose_text_is_empty_is_there": "a record stands as the chunks of its text, and this has none",
+    }
+
     def make(self, folder: Path) -> Destination:
         from kitestring.destinations.milvus import Milvus
 
@@ -33,9 +38,15 @@ class TestMilvusLite(DestinationContract):
         if not client.has_collection("all"):
             return []
         client.load_collection("all")
-        rows = client.query("all", filter=f"_ab_stream == {quote(stream.name)}", output_fields=["*"])
+        name = f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        rows = client.query("all", filter=f"_ab_stream == {quote(name)}", output_fields=["*"])
         found: dict[str, Record] = {}
         for row in sorted(rows, key=lambda row: row["chunk_number"]):
-            record = found.setdefault(row["_ks_key"], {**row, "id": row["_id"], "text": ""})
+            record = found.setdefault(row["_ks_key"], {**row, "id": self.key(row), "text": ""})
             record["text"] += row["text"]
         return list(found.values())
+
+    @staticmethod
+    def key(row: Record) -> int:
+        """`id` is the chunk's: the record's stands beside it, unless the record has that name too."""
+        return row["_id"] if isinstance(row["_id"], int) else int(row["_ab_record_id"].rpartition("_")[2])

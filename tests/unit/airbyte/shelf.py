@@ -18,6 +18,11 @@ def option(name):
         return json.load(file)
 
 
+def number(text):
+    """A float, or the text of a number that would not be exact as one."""
+    return float(text) if len(text) <= 17 else text
+
+
 def stored(path):
     try:
         with open(path) as file:
@@ -37,13 +42,15 @@ def write(config, entry):
     trouble = config.get("trouble", "")
     stream, mode = entry["stream"], entry["destination_sync_mode"]
     keys = [path[0] for path in entry.get("primary_key") or ()]
-    path = os.path.join(config["folder"], stream["name"].replace("/", "_") + ".json")
+    path = os.path.join(
+        config["folder"], ".".join(filter(None, (stream.get("namespace"), stream["name"]))).replace("/", "_") + ".json"
+    )
     anew = entry["minimum_generation_id"] > 0
     rows = [] if anew else stored(path)
     complete = False
     count = 0
     for line in sys.stdin:
-        message = json.loads(line)
+        message = json.loads(line, parse_float=number)
         if message["type"] == "RECORD":
             if trouble == "crash" and count == 3:
                 sys.stderr.write("the shelf fell over\n")

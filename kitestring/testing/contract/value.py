@@ -1,0 +1,70 @@
+"""What it means that a value arrived: `same`, and `Text` for one that the destination has as a text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from kitestring import json_codec
+
+Number = int | float | Decimal
+
+
+@dataclass(frozen=True)
+class Text:
+    """A value that arrives as its text: numbers with all digits, moments in ISO 8601, objects and lists as JSON."""
+
+    value: Any
+
+
+def same(stored: Any, wanted: Any) -> bool:
+    """Whether a reader got this value: a number exactly, whatever its type; a moment in whatever spelling; an object by
+    its members, of which null ones may be missing; or the text of a `Text`."""
+    if isinstance(wanted, Text):
+        return isinstance(stored, str) and is_text_of(stored, wanted.value)
+    if wanted is None or isinstance(wanted, bool):
+        return stored is wanted
+    if isinstance(wanted, Number):
+        return isinstance(stored, Number) and not isinstance(stored, bool) and exact(stored) == exact(wanted)
+    if isinstance(wanted, Mapping):
+        return isinstance(stored, Mapping) and all(same(stored.get(key), wanted.get(key)) for key in {*stored, *wanted})
+    if isinstance(wanted, list | tuple):
+        return (
+            isinstance(stored, Sequence)
+            and not isinstance(stored, str)
+            and len(stored) == len(wanted)
+            and all(same(*pair) for pair in zip(stored, wanted, strict=True))
+        )
+    if isinstance(wanted, str) and isinstance(stored, str) and stored == wanted:
+        return True
+    moments = moment(stored), moment(wanted)
+    return moments[0] is not None and moments[0] == moments[1]
+
+
+def exact(number: Number) -> Decimal:
+    """The number that is meant: a float stands for the shortest decimal that gives it."""
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def is_text_of(text: str, value: Any) -> bool:
+    if isinstance(value, str | dt.datetime | dt.date):
+        return same(text, value)
+    try:
+        return same(json_codec.loads(text), value)
+    except ValueError:
+        return False
+
+
+def moment(value: Any) -> dt.datetime | None:
+    """A date-time in one form; None for what is none."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, dt.datetime):
+        return None
+    return value.astimezone(dt.UTC) if value.tzinfo else value
