@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kitestring import json_codec
 from kitestring.paths import at
 from kitestring.types import Path, Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Identity: TypeAlias = tuple[Hashable, ...]
 
@@ -75,3 +79,27 @@ def is_text(schema: Mapping[str, Any], path: Path) -> bool:
     kinds = field.get("type")
     kinds = [kinds] if isinstance(kinds, str) else kinds or []
     return "contentEncoding" not in field and set(kinds) - {"null"} == {"string"}
+
+
+def distinct_by_order(columns: Iterable[pa.ChunkedArray]) -> bool:
+    """Whether no value is there twice, as far as their order tells: each column rises, and no two of them overlap.
+
+    Most sources give a table in the order of its key, and this costs next to nothing then; where it is False, the
+    values have to be compared. The columns are of one type; whole numbers and texts have an order here.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ranges = []
+    for column in columns:
+        kinds = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string)
+        if column.null_count or not any(is_kind(column.type) for is_kind in kinds):
+            return False
+        if not len(column):
+            continue
+        values = column.combine_chunks()
+        if not pc.all(pc.less(values.slice(0, len(values) - 1), values.slice(1))).as_py():
+            return False
+        ranges.append((values[0].as_py(), values[-1].as_py()))
+    ranges.sort()
+    return all(before[1] < after[0] for before, after in pairwise(ranges))

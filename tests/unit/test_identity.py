@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from kitestring.identity import identifier, typed
+from kitestring.identity import distinct_by_order, identifier, typed
 
 
 def test_values_of_different_kinds_are_different():
@@ -51,3 +51,24 @@ def test_a_key_of_several_and_nested_parts():
     assert of({"a": {"b": 1}, "c": "x"}) == (1, "x")
     assert of({"a": 1}) == (None, None)
     assert of({"a": {"b": "x_y"}, "c": "z"}) != of({"a": {"b": "x"}, "c": "y_z"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "distinct"),
+    [
+        ([[1, 2, 9]], True),
+        ([[5, 6], [], [1, 4]], True),
+        ([["a", "b"], ["ba", "é", "\U0001f600"]], True),
+        ([], True),
+        ([[1, 2, 2]], False),
+        ([[2, 1]], False),
+        ([[1, 5], [5, 6]], False),
+        ([[1, 9], [5, 6]], False),
+        ([[1, None, 2]], False),
+        ([[1.0, 2.0]], False),
+    ],
+)
+def test_values_that_rise_in_columns_that_do_not_overlap_are_distinct(columns, distinct):
+    pa = pytest.importorskip("pyarrow")
+    kind = pa.array([value for column in columns for value in column]).type
+    assert distinct_by_order(pa.chunked_array([column], kind) for column in columns) is distinct
