@@ -9,7 +9,7 @@ from typing import Any
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.mapped import FILTERED
-from kitestring.identity import Identity, distinct_by_order, identifier
+from kitestring.identity import Identity, distinct, identifier
 from kitestring.paths import at
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
@@ -139,7 +139,7 @@ def settle_table(stream: Stream, batch: Batch) -> Settled | None:
         return None
     if any(table[name].null_count or pa.types.is_nested(table[name].type) for name in names):
         return None
-    if len(names) == 1 and distinct_by_order([table[names[0]]]):
+    if len(names) == 1 and distinct([table[names[0]]]):
         return Settled(batch)
     keys = table.select(names).append_column("__row__", pa.array(range(table.num_rows), pa.int64()))
     try:
