@@ -13,6 +13,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -43,6 +44,11 @@ class Connector:
     manifest: Path | None = None
     entry_point: EntryPoint | None = None
     installation: Installation | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Whether the module of its class was imported already."""
+        return (self.entry_point.module if self.entry_point is not None else self.module) in sys.modules
 
     def load(self) -> type[Source | Destination]:
         """The connector's class. `ConfigError` with an install hint where its packages are missing."""

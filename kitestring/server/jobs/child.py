@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from kitestring.config import MASK
@@ -23,10 +23,11 @@ from kitestring.server.egress import EgressPolicy, networks_of
 from kitestring.server.jobs.channel import Pipe, Upward, error_body
 from kitestring.server.jobs.limits import judged, limit, out_of_memory
 
-WARM = ("numpy", "pandas", "pyarrow", "duckdb", "pymilvus", "orjson", "tiktoken", "fsspec", "adbc_driver_manager")
-"""Packages that take long to import and may be imported before a fork: these start no thread that a fork could not bear
-(Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of ours."""
-OURS = ("sources", "destinations", "vector", "airbyte", "arrow")
+WARM = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
+"""Packages of the core that take long to import and may be imported before a fork: these start no thread that a fork
+could not bear (Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of
+ours, and what the connectors in use declare (`Facts.preload`)."""
+OURS = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
 UNHEARD = 70
 """The exit code of a child whose parent is gone."""
 
@@ -92,7 +93,9 @@ def main() -> int:
             )
             up.send("error", error=told.masked(error_body(found)))
     with contextlib.suppress(OSError):
-        up.send("used", modules=[one for one in list(sys.modules) if one not in before and is_warm(one)])
+        new = [module for module in list(sys.modules) if module not in before]
+        packages = preloads() if new else set()
+        up.send("used", modules=[module for module in new if is_warm(module, packages)])
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
@@ -120,12 +123,24 @@ def run(told: Told) -> Any:
     return found(told)
 
 
-def is_warm(module: str) -> bool:
-    """Whether the nest may import this module: the packages themselves, the modules of Arrow, and ours."""
+def preloads() -> set[str]:
+    """The packages that may be imported before a fork: the core's own, and those of the connectors in use."""
+    from kitestring import registry
+
+    found = set(WARM)
+    for connector in registry.connectors():
+        if connector.imported:
+            with contextlib.suppress(KitestringError):
+                found.update(connector.load().facts.preload)
+    return found
+
+
+def is_warm(module: str, packages: Set[str]) -> bool:
+    """Whether the fork server may import this module: the packages themselves, the modules of Arrow, and ours."""
     package, _, rest = module.partition(".")
     if package == "kitestring":
         return rest.split(".")[0] in OURS
-    return package in WARM and (not rest or (package == "pyarrow" and not rest.startswith("_") and "." not in rest))
+    return package in packages and (not rest or (package == "pyarrow" and not rest.startswith("_") and "." not in rest))
 
 
 PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +191,16 @@ def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
     rest = logs.read(7, 1, place=first.place)
     assert [one["message"] for one in [*first.entries, *rest.entries]][-1] == "line 11"
     assert not logs.read(7, 1, place=rest.place).entries
+
+
+def test_the_fork_server_imports_what_the_connectors_in_use_declare() -> None:
+    code = (
+        "from kitestring import registry\n"
+        "from kitestring.server.jobs.child import is_warm, preloads\n"
+        "before = preloads()\n"
+        "registry.connector('destination', 'duckdb').load()\n"
+        "after = preloads()\n"
+        "print(sorted(after - before), is_warm('duckdb', after), is_warm('duckdb', before), is_warm('duckdb.x', after))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out == "['duckdb'] True False False\n"
