@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What `kitestring init` writes for a connector, so that somebody who begins has little to change."""
+
+    config: str = ""
+    """A configuration, YAML with comments, with `${VARIABLE}` for secrets. Without it one is made from the form. In
+    that of a destination `{collection}` stands for the name to write to, `{processing}` for what is embedded."""
+    name: str = ""
+    """What it is called in the project file; empty for the connector's name."""
+    collection: str = ""
+    """Of a source: the collection for what is read of it; empty for the connector's name."""
+    streams: tuple[str, ...] = ()
+    """Of a source: the streams in which people search. Empty for all."""
+    text_fields: tuple[str, ...] = ()
+    """Of a source: what is embedded of their records. Empty for all fields."""
+    metadata_fields: tuple[str, ...] = ()
+    """Of a source: what is stored beside it, to filter by and to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +52,9 @@ class Facts:
     """An SVG file's name beside the connector, or an address."""
     category: str = ""
     """Where a catalog lists it: `database`, `help desk`, `vector store`, `files`, …"""
+    oauth: Mapping[str, Any] = field(default_factory=dict)
+    """How an account gives its consent in a browser (OAuth): the fields of `Vendor` in `server/oauth/vendor.py`."""
+    proposal: Proposal = Proposal()
+    """What `kitestring init` writes for it."""
     docs: str = ""
-    """The address of its page."""
+    """The address of its page; empty where it is in Kitestring's reference."""

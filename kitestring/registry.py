@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError
+from kitestring.facts import Facts
 from kitestring.source import Source
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ class Connector:
         connector: type[Source | Destination] = found
         return connector
 
+    def facts(self) -> Facts:
+        """What it declares of itself. `ConfigError` where its packages are missing and it cannot be imported."""
+        if self.manifest is not None:
+            from kitestring.declarative.metadata import facts_of
+
+            return facts_of(self.manifest)
+        if self.installation is not None:
+            return self._program().facts
+        return self.load().facts
+
     def spec(self) -> dict[str, Any]:
         """The form of its configuration."""
         if self.manifest is not None:
@@ -79,11 +90,20 @@ class Connector:
             return dict(self.installation.spec)
         return self.load().spec()
 
+    def _program(self) -> type[Source | Destination]:
+        """What runs an installed connector that is a program."""
+        if self.kind == "source":
+            from kitestring.airbyte.source import AirbyteSource
+
+            return AirbyteSource
+        from kitestring.airbyte.destination import AirbyteDestination
+
+        return AirbyteDestination
+
     def build(self, config: Mapping[str, Any]) -> Any:
         """The connector with this configuration."""
         if self.installation is not None and self.manifest is None:
-            program = _found(self.kind)["airbyte"].load()
-            return program.load({**self.installation.settings, "config": dict(config)}, self.name)
+            return self._program().load({**self.installation.settings, "config": dict(config)}, self.name)
         if self.manifest is not None:
             from kitestring.declarative.manifest import needs_python
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import re
 import subprocess
 import sys
@@ -179,3 +180,110 @@ def test_no_two_test_files_share_a_name() -> None:
     """Pytest imports them by their name alone, apart from those in packages, and refuses the second."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
     assert not {name for name in names if names.count(name) > 1}
+
+
+ORDINARY = frozenset({"airbyte", "files", "linear", "notion", "sample", "singer"})
+"""Names of connectors that are words too: they count only where a text is the name and nothing else."""
+
+STORE = "the server's own store is kept by SQLite or PostgreSQL"
+NAMES_ALLOWED: dict[str, tuple[str, str]] = {
+    "kitestring.airbyte.*": ("*", "the part of the program that speaks Airbyte's protocol, and its catalog"),
+    "kitestring.cli": ("airbyte", "a group of commands has the name"),
+    "kitestring.cli.airbyte": ("*", "its help shows examples; a group of commands has the name"),
+    "kitestring.cli.app": ("*", "the help shows examples; a group of commands has the name"),
+    "kitestring.cli.demo": ("*", "the demo is one source and one destination"),
+    "kitestring.cli.init": ("*", "what it takes where no connectors are asked for, and examples in its help"),
+    "kitestring.cli.server": ("postgres sqlite", STORE),
+    "kitestring.cli.store": ("postgres sqlite", STORE),
+    "kitestring.cli.sync": ("sqlite", "states are kept in a file of SQLite"),
+    "kitestring.library": ("sqlite", "states are kept in a file of SQLite"),
+    "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
+    "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
+    "kitestring.declarative.stream": ("files", "a value of a manifest's setting, no connector"),
+    "kitestring.server.api.config.workspaces": ("airbyte", "a value of Airbyte's API"),
+    "kitestring.server.api.own.connections": ("sample", "an argument: how many records an estimate reads"),
+    "kitestring.server.api.own.server": ("postgres sqlite", STORE),
+    "kitestring.server.jobs.actions": ("sample", "an argument: how many records an estimate reads"),
+    "kitestring.server.jobs.child": ("airbyte files", "packages of the core"),
+    "kitestring.server.settings": ("postgres sqlite", STORE),
+    "kitestring.server.store.*": ("postgres sqlite", STORE),
+    "kitestring.server.totals": ("sqlite", STORE),
+}
+"""Modules of the core that may name connectors, which ones, and why."""
+
+
+def connector_names() -> set[str]:
+    from kitestring import registry
+
+    return {connector.name for connector in registry.connectors() if connector.entry_point is None}
+
+
+def core() -> list[Path]:
+    leaves = {PACKAGE / name for name in ("sources", "destinations", "vendors", "testing")}
+    return [path for path in MODULES if not leaves & set(path.parents)]
+
+
+def named_in(path: Path, names: set[str]) -> set[str]:
+    """The connectors that a module names in its texts, docstrings apart, and imports."""
+    tree = ast.parse(path.read_text("utf-8"))
+    silent = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            text = node.value.replace("https://github.com/kitestring", "").lower().replace("-", "_")
+            bare = text.removeprefix("source_").removeprefix("destination_")
+            found |= {bare} & names
+            words = set(re.findall(r"[a-z0-9_]+", text))
+            words |= {part for word in words for part in word.split("_")} | {word.removeprefix("py") for word in words}
+            found |= (names - ORDINARY) & words
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            found |= {m for m in modules if m.startswith(("kitestring.sources.", "kitestring.destinations."))}
+    return found
+
+
+def allowed(module: str, name: str) -> bool:
+    return any(
+        fnmatch.fnmatchcase(module, pattern) and (names == "*" or name in names.split())
+        for pattern, (names, _) in NAMES_ALLOWED.items()
+    )
+
+
+def test_no_module_of_the_core_names_a_connector() -> None:
+    names = connector_names()
+    named = {(name_of(path), name) for path in core() for name in named_in(path, names)}
+    assert sorted(pair for pair in named if not allowed(*pair)) == []
+    modules = {module for module, _ in named}
+    idle = [pattern for pattern in NAMES_ALLOWED if not any(fnmatch.fnmatchcase(m, pattern) for m in modules)]
+    assert idle == []
+
+
+def test_the_web_interface_names_no_connector() -> None:
+    """Apart from what a page says in a sentence, which is no decision."""
+    names = {name.replace("_", "[_-]") for name in connector_names() - ORDINARY}
+    quoted = re.compile(rf"['\"`](?:source-|destination-)?({'|'.join(sorted(names))})['\"`]", re.IGNORECASE)
+    lines = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (PACKAGE / "ui" / "src").rglob("*.ts*")
+        for line in path.read_text("utf-8").splitlines()
+        if quoted.search(line) and "data.store" not in line  # the server's own store
+    ]
+    assert lines == []
+
+
+def test_every_connector_declares_what_it_is() -> None:
+    from kitestring import registry
+    from kitestring.vector import embedders
+
+    for connector in registry.connectors():
+        facts = connector.facts()
+        left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
+        left_out += [] if facts.category else ["category"]
+        assert not left_out, f"{connector.kind} {connector.name}"
+    for embedder in embedders.kinds():
+        assert (embedder.facts.network, embedder.facts.programs) != (None, None), embedder.__name__

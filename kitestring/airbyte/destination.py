@@ -14,12 +14,13 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte import modes
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.launch import Launch, checked, ended, form, part
+from kitestring.airbyte.launch import Launch, checked, ended, form, part, proposed
 from kitestring.airbyte.messages import Writer, catalog_body, descriptor
 from kitestring.airbyte.process import Process
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.facts import Facts
 from kitestring.types import Catalog, Receipt, Stream, Write
 
 log = logging.getLogger("kitestring.airbyte")
@@ -33,6 +34,8 @@ class AirbyteDestination(Launch, Destination):
     Each stream has a process of its own, so that its commit is the end of that process: only then has the connector
     said that all is stored. A batch is durable when the connector has given back the state sent behind it.
     """
+
+    facts: ClassVar[Facts] = proposed("airbyte-destination-pgvector==0.1.13", "{}")
 
     batch_rows: ClassVar[int] = 20_000
     batch_bytes: ClassVar[int] = 32 * 1024 * 1024

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.process import Container, Local, Process, Program, container_engine
 from kitestring.config import MASK, Config, option, secrets_in
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -44,7 +45,7 @@ def by_name(depth: int = 4) -> dict[str, Any]:
 class Launch(Config):
     """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
 
-    facts: ClassVar[Facts] = Facts(network="native", programs=True)
+    facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors")
 
     package: str = option("", order=0, title="Package")
     """A package of PyPI with its version (`airbyte-source-faker==7.2.1`), installed into an environment of its own."""
@@ -317,6 +318,19 @@ def checked(launch: Launch) -> None:
     if not isinstance(status, Mapping) or status.get("status") != "SUCCEEDED":
         said = launch.hide(str((status or {}).get("message") or "it gave no reason"))
         raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")
+
+
+def proposed(package: str, config: str) -> Facts:
+    """The facts of a kind of foreign connectors, with a package of PyPI and its configuration as an example."""
+    text = f"""\
+# A package of PyPI with its version, installed into an environment of its own.
+# Instead of it: `path`, a program; `command`, one with arguments; `image`, a container image.
+package: {package}
+# The connector's own configuration.
+config: {config}
+"""
+    facts: Facts = replace(Launch.facts, proposal=Proposal(config=text))
+    return facts
 
 
 def form(launch: Launch) -> dict[str, Any]:

@@ -6,15 +6,16 @@ import copy
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import PrivateAttr
 
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.launch import Launch, ended, part
+from kitestring.airbyte.launch import Launch, ended, part, proposed
 from kitestring.airbyte.source import Reading
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.types import GLOBAL, Catalog, Partition, Reject, State, States, Stream, SyncMode
 
@@ -29,6 +30,8 @@ class SingerSource(Launch, Source):
     One process reads all streams. A tap has one state for all of them; it is kept as it is, and given back without the
     bookmarks of the streams that are read in full.
     """
+
+    facts: ClassVar[Facts] = proposed("tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
     """How the tap wants its catalog; old taps say `--properties`."""

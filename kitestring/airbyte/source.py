@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import PrivateAttr
 
 from kitestring.airbyte import modes
 from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.gather import Gather
-from kitestring.airbyte.launch import Launch, checked, ended, form, part
+from kitestring.airbyte.launch import Launch, checked, ended, form, part, proposed
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.facts import Facts
 from kitestring.source import Item, Source
 from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, States, Stream, SyncMode
 
@@ -29,6 +30,8 @@ class AirbyteSource(Launch, Source):
     One process reads all streams. Its states are kept as they are: those of a stream under the stream, a global or a
     legacy state under the key of what is shared.
     """
+
+    facts: ClassVar[Facts] = proposed("airbyte-source-faker==7.2.1", "{count: 1000}")
 
     _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
 

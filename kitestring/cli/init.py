@@ -6,88 +6,24 @@ import json
 import re
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.proposal import CONFLUENCE, JIRA, LINEAR, STREAMS, processing
+if TYPE_CHECKING:
+    from kitestring.facts import Facts, Proposal
+    from kitestring.registry import Connector
 
-ZENDESK = """\
-# https://YOUR_SUBDOMAIN.zendesk.com
-subdomain: ${ZENDESK_SUBDOMAIN}
-# Nothing older than this is read.
-start_date: "2024-01-01T00:00:00Z"
-credentials:
-  # Admin Center > Apps and integrations > APIs > OAuth clients: add one of the kind Confidential.
-  credentials: client_credentials
-  # Its identifier, and the secret that is shown once.
-  client_id: ${ZENDESK_CLIENT_ID}
-  client_secret: ${ZENDESK_CLIENT_SECRET}
+UNKNOWN = """\
+# What is embedded, and what is stored beside it to filter by. Left out: all fields.
+# text_fields: [title, body]
+# metadata_fields: [id]
 """
-
-GITHUB = """\
-repositories: [your-organization/your-repository]
-start_date: "2024-01-01T00:00:00Z"
-credentials:
-  option_title: PAT Credentials
-  personal_access_token: ${GITHUB_TOKEN}
+KNOWN = """\
+# What is embedded, and what is stored beside it to filter by. Empty: all fields.
+text_fields: [{text_fields}]
+metadata_fields: [{metadata_fields}]
 """
-
-POSTGRES = """\
-host: ${PGHOST:-localhost}
-port: 5432
-database: ${PGDATABASE:-postgres}
-username: ${PGUSER:-postgres}
-password: ${PGPASSWORD:-}
-"""
-
-MILVUS = """\
-processing:
-  # Tokens in a chunk, in the embedding model's own encoding.
-  chunk_size: 200
-  chunk_overlap: 20
-{processing}
-embedding:
-  # A small model that comes with `kitestring[local]`: no key, no network. For a larger one:
-  #   mode: openai
-  #   openai_key: ${OPENAI_API_KEY}
-  mode: local
-indexing:
-  # A file of Milvus Lite; or http://localhost:19530, or a Zilliz Cloud endpoint with its token below.
-  host: ./kitestring.db
-  collection: {collection}
-  auth:
-    mode: no_auth
-"""
-
-DUCKDB = """\
-path: ./kitestring.duckdb
-"""
-
-AIRBYTE = """\
-# A package of PyPI with its version, installed into an environment of its own.
-# Instead of it: `path`, a program; `command`, one with arguments; `image`, a container image.
-package: {package}
-# The connector's own configuration.
-config: {config}
-"""
-
-SNIPPETS = {
-    ("source", "zendesk_support"): ZENDESK,
-    ("source", "github"): GITHUB,
-    ("source", "jira"): JIRA,
-    ("source", "confluence"): CONFLUENCE,
-    ("source", "linear"): LINEAR,
-    ("source", "postgres"): POSTGRES,
-    ("source", "sample"): "count: 1000\n",
-    ("source", "airbyte"): AIRBYTE.format(package="airbyte-source-faker==7.2.1", config="{count: 1000}"),
-    ("destination", "airbyte"): AIRBYTE.format(package="airbyte-destination-pgvector==0.1.13", config="{}"),
-    ("source", "singer"): AIRBYTE.format(package="tap-jsonl==0.3.1", config='{path: "in/*.jsonl"}'),
-    ("destination", "milvus"): MILVUS,
-    ("destination", "duckdb"): DUCKDB,
-}
-COLLECTIONS = {"zendesk_support": "helpdesk"}
-NAMES = {"zendesk_support": "zendesk", "milvus": "milvus"}
 
 
 def init(
@@ -137,14 +73,14 @@ def written(source: str, destination: str) -> str:
     from kitestring import registry
 
     reader, writer = registry.connector("source", source), registry.connector("destination", destination)
-    first, last = NAMES.get(reader.name, reader.name), NAMES.get(writer.name, writer.name)
+    read, wrote = proposal_of(reader), proposal_of(writer)
+    first, last = read.name or reader.name, wrote.name or writer.name
     last = last if last != first else f"{last}_out"
     connection = f"{first}_to_{last}"
     connector = source if source.endswith((".yaml", ".yml")) else reader.name
-    streams = STREAMS.get(reader.name)
     chosen = (
-        f"# All that the source has: kitestring discover {first}\n    streams: [{', '.join(streams)}]"
-        if streams
+        f"# All that the source has: kitestring discover {first}\n    streams: [{', '.join(read.streams)}]"
+        if read.streams
         else f"# Default: all streams. `kitestring discover {first}` shows them.\n    # streams: [...]"
     )
     return f"""\
@@ -160,12 +96,12 @@ sources:
   {first}:
     connector: {connector}
     config:
-{textwrap.indent(snippet("source", reader), " " * 6)}
+{textwrap.indent(snippet(reader, read, read), " " * 6)}
 destinations:
   {last}:
     connector: {writer.name}
     config:
-{textwrap.indent(snippet("destination", writer, reader.name), " " * 6)}
+{textwrap.indent(snippet(writer, wrote, read, reader.name), " " * 6)}
 connections:
   {connection}:
     source: {first}
@@ -179,15 +115,40 @@ connections:
 """
 
 
-def snippet(kind: str, connector: Any, source: str = "") -> str:
-    """The configuration part for a connector: written by hand, or made from its form."""
-    known = SNIPPETS.get((kind, connector.name))
-    if known is MILVUS:
-        collection = COLLECTIONS.get(source) or re.sub(r"\W", "_", source) or "records"
-        return known.replace("{processing}\n", textwrap.indent(processing(source), "  ")).replace(
-            "{collection}", collection
-        )
-    return known if known is not None else from_form(connector.spec()) or "{}\n"
+def proposal_of(connector: Connector) -> Proposal:
+    """What a connector proposes; nothing where its packages are missing."""
+    from kitestring.errors import ConfigError
+    from kitestring.facts import Facts
+
+    try:
+        facts: Facts = connector.facts()
+    except ConfigError:
+        facts = Facts()
+    return facts.proposal
+
+
+def snippet(connector: Connector, proposal: Proposal, source: Proposal, name: str = "") -> str:
+    """The configuration part for a connector: what it proposes, or one made from its form. `source` and `name` are
+    those that a destination is to be filled from."""
+    if not proposal.config:
+        return from_form(connector.spec()) or "{}\n"
+    collection = source.collection or re.sub(r"\W", "_", name) or "records"
+    lines = []
+    for line in proposal.config.splitlines():
+        if line.strip() == "{processing}":
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [f"{indent}{part}" for part in processing(source).splitlines()]
+        else:
+            lines.append(line.replace("{collection}", collection) if name else line)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def processing(source: Proposal) -> str:
+    """What a vector destination embeds and stores of a source."""
+    if not source.text_fields:
+        return UNKNOWN
+    fields = {name: ", ".join(getattr(source, name)) for name in ("text_fields", "metadata_fields")}
+    return KNOWN.format(**fields)
 
 
 def from_form(form: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pydantic import PrivateAttr, model_validator
 
 from kitestring.config import option
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.file import SqlFile
@@ -271,6 +271,7 @@ class Duckdb(SqlFile):
         packages=("duckdb", "pyarrow"),
         preload=("duckdb", "pyarrow"),
         category="database",
+        proposal=Proposal(config="path: ./kitestring.duckdb\n"),
     )
     dialect: ClassVar[Dialect] = DIALECT
     batch_rows: ClassVar[int] = 250_000

@@ -38,7 +38,7 @@ from kitestring.server.context import Context
 from kitestring.server.logs import Numbered, request_id
 from kitestring.server.metrics import Metrics, Timed
 from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
-from kitestring.server.oauth.vendor import VENDORS
+from kitestring.server.oauth.vendor import vendors
 from kitestring.server.pages import Pages
 from kitestring.server.problem import Problem, ProblemAnswer, of_error
 from kitestring.server.tracing import Traced
@@ -69,7 +69,7 @@ def create_app(context: Context) -> FastAPI:
     document.complete(app)
     app.state.context = context
     app.state.remembered = Remembered()
-    app.state.vendors = dict(VENDORS)
+    app.state.vendors = dict(vendors())
     app.state.metrics = Metrics(context)
     # The last one added is the first that a request meets.
     app.add_middleware(BodyLimit, settings=context.settings)

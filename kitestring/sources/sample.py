@@ -11,7 +11,7 @@ import orjson
 
 from kitestring.batch import Batch
 from kitestring.config import option
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.source import Item, Source
 from kitestring.types import Catalog, Checkpoint, Partition, States, Stream, SyncMode
 
@@ -104,7 +104,12 @@ class Sample(Source):
     the records, and each of the `updates` ticks after them changes one record and moves its `updated_at`.
     """
 
-    facts: ClassVar[Facts] = Facts(network="none", programs=False)
+    facts: ClassVar[Facts] = Facts(
+        network="none",
+        programs=False,
+        category="sample data",
+        proposal=Proposal(config="count: 1000\n", streams=("users",)),
+    )
 
     count: int = option(1000, ge=0, order=0, title="Count")
     """How many records each stream holds."""

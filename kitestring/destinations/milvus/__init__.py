@@ -10,9 +10,19 @@ from pydantic import ConfigDict, model_validator
 from kitestring.address import Resolve
 from kitestring.config import option
 from kitestring.destinations.milvus.indexing import Indexing
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.vector.destination import VectorDestination
+from kitestring.vector.proposal import configuration
 from kitestring.vector.store import Store
+
+INDEXING = """\
+indexing:
+  # A file of Milvus Lite; or http://localhost:19530, or a Zilliz Cloud endpoint with its token below.
+  host: ./kitestring.db
+  collection: {collection}
+  auth:
+    mode: no_auth
+"""
 
 
 class Milvus(VectorDestination):
@@ -30,6 +40,7 @@ class Milvus(VectorDestination):
         packages=("pymilvus", "numpy"),
         preload=("pymilvus", "numpy", "pandas", "pyarrow"),
         category="vector store",
+        proposal=Proposal(config=configuration(INDEXING)),
     )
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")

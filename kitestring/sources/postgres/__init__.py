@@ -13,13 +13,23 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.config import option
 from kitestring.errors import ConfigError
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.source import Item, Source
 from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, stream_of
 from kitestring.sources.postgres.result import exact, tables_of
 from kitestring.sources.postgres.sorted_watermark import SortedWatermark
 from kitestring.types import Catalog, Partition, State, States, Stream, Suspicion
-from kitestring.vendors.postgres import Place, PostgresConfig, asks_for_no_tunnel, close, literal, quoted, rows, run
+from kitestring.vendors.postgres import (
+    PROPOSAL,
+    Place,
+    PostgresConfig,
+    asks_for_no_tunnel,
+    close,
+    literal,
+    quoted,
+    rows,
+    run,
+)
 
 log = logging.getLogger("kitestring.postgres")
 
@@ -68,6 +78,7 @@ class Postgres(PostgresConfig, Source):
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
         preload=("pyarrow", "adbc_driver_manager"),
         category="database",
+        proposal=Proposal(config=PROPOSAL),
     )
 
     airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES

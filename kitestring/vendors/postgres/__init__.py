@@ -11,11 +11,12 @@ the open transaction if there is one. The types of the table have to be those of
 `jsonb` as the extension type `arrow.json`, into `uuid` as `arrow.uuid`; decimals of 128 and 256 bits go into `numeric`.
 """
 
-from kitestring.vendors.postgres.connection import PostgresConfig, SslMode, asks_for_no_tunnel, close
+from kitestring.vendors.postgres.connection import PROPOSAL, PostgresConfig, SslMode, asks_for_no_tunnel, close
 from kitestring.vendors.postgres.errors import Place, translated
 from kitestring.vendors.postgres.statement import affected, literal, quoted, rows, run, transaction
 
 __all__ = [
+    "PROPOSAL",
     "Place",
     "PostgresConfig",
     "SslMode",

@@ -32,6 +32,15 @@ SESSION = {
 
 PORT = 5432
 
+PROPOSAL = """\
+host: ${PGHOST:-localhost}
+port: 5432
+database: ${PGDATABASE:-postgres}
+username: ${PGUSER:-postgres}
+password: ${PGPASSWORD:-}
+"""
+"""What `kitestring init` writes for a connector of PostgreSQL."""
+
 NOTHING = {
     "passfile": os.devnull,
     "sslcert": f"{os.devnull}/none",

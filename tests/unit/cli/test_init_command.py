@@ -10,13 +10,18 @@ import pytest
 from typer.testing import Result
 
 from kitestring import registry
-from kitestring.cli.init import SNIPPETS, snippet, written
-from kitestring.cli.proposal import STREAMS, TEXTS
+from kitestring.cli.init import snippet, written
 from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError
+from kitestring.facts import Proposal
 from kitestring.project import Project, expand, read_yaml
 
 Run = Callable[..., Result]
+PROPOSALS = [
+    (connector.kind, connector.name, connector.facts().proposal)
+    for connector in registry.connectors()
+    if connector.entry_point is None
+]
 CLOUD_ID = "1a11d016-8984-4c3e-b9ab-142dd06acb1b"
 
 
@@ -57,11 +62,14 @@ def test_init_can_be_written_for_every_connector_there_is(folder: Path) -> None:
             assert Project.load(folder / "kitestring.yaml").file.connections
 
 
-@pytest.mark.parametrize(("kind", "name"), SNIPPETS)
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name, proposal in PROPOSALS if proposal.config])
 def test_the_prepared_options_are_taken_by_the_connector(
     kind: registry.Kind, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    text = snippet(kind, registry.connector(kind, name))
+    connector = registry.connector(kind, name)
+    source = "" if kind == "source" else "issues"
+    text = snippet(connector, connector.facts().proposal, Proposal(), source)
+    assert "{" not in re.sub(r"\$\{\w+(:-\w*)?\}|: \{.*\}", "", text), "a place to fill in is left"
     for variable in re.findall(r"\$\{(\w+)\}", text):
         monkeypatch.setenv(variable, CLOUD_ID if variable.endswith("CLOUD_ID") else "filled-in")
     values, _ = read_yaml(text, name)
@@ -74,26 +82,28 @@ def test_the_prepared_options_are_taken_by_the_connector(
 
 
 def test_the_prepared_streams_are_there() -> None:
-    for name, streams in STREAMS.items():
-        connector = registry.connector("source", name)
-        if connector.manifest is None:
+    for kind, name, proposal in PROPOSALS:
+        connector = registry.connector(kind, name)
+        if proposal.streams and connector.manifest is None:
             names = [stream.name for stream in connector.build({}).discover()]
-            assert set(streams) <= set(names)
+            assert set(proposal.streams) <= set(names)
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_the_texts_that_are_proposed_are_fields_of_the_streams(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "texts"), [(name, proposal) for _, name, proposal in PROPOSALS if proposal.text_fields]
+)
+def test_the_texts_that_are_proposed_are_fields_of_the_streams(name: str, texts: Proposal) -> None:
     fields: dict[str, set[str]] = {}
     path = registry.connector("source", name).manifest
     assert path is not None
     for stream in (inner for entry in load(path)["streams"] for inner in entry.get("streams", [entry])):
         inner = stream.get("incremental_stream", stream)
-        if inner.get("name") in TEXTS[name].streams:
+        if inner.get("name") in texts.streams:
             fields[inner["name"]] = set(inner["schema_loader"]["schema"]["properties"])
-    assert set(fields) == set(TEXTS[name].streams)
-    embedded = {field.split(".")[0] for field in TEXTS[name].embedded}
+    assert set(fields) == set(texts.streams)
+    embedded = {field.split(".")[0] for field in texts.text_fields}
     assert [stream for stream, names in fields.items() if not names & embedded] == []
-    stored = {field.split(".")[0] for field in TEXTS[name].stored}
+    stored = {field.split(".")[0] for field in texts.metadata_fields}
     assert (embedded | stored) - set().union(*fields.values()) == set()
 
 

@@ -16,15 +16,17 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from kitestring import registry
+from kitestring.errors import ConnectorError
 from kitestring.server import actors, connectors
 from kitestring.server.context import Context
-from kitestring.server.oauth.vendor import VENDORS, Vendor
+from kitestring.server.oauth.vendor import Vendor, vendor_of, vendors
 from kitestring.server.store.tables import audit, consents, oauth_credentials
 from kitestring.testing.stand_in import Answer, StandIn, route
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
 
+VENDORS = vendors()
 CLIENT = {"client_id": "the-client", "client_secret": "the-client-secret"}
 INPUTS = {
     "zendesk_support": {"subdomain": "acme"},
@@ -338,3 +340,8 @@ def test_an_oauth_client_is_sealed_and_forgotten_when_it_is_deleted(context: Con
     with context.store.read() as db:
         assert db.execute(select(oauth_credentials)).all() == []
     assert boss.put(url, json={"actorType": "source", "name": "github", "configuration": {}}).status_code == 422
+
+
+def test_an_oauth_that_a_connector_declares_wrongly_is_a_defect_of_the_connector() -> None:
+    with pytest.raises(ConnectorError, match="the OAuth that shop declares is none"):
+        vendor_of("shop", {"authorise_url": "https://shop.example"})
