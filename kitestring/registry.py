@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["source", "destination"]
 ROOT = Path(__file__).parent
+MOST_ICON_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,20 @@ class Connector:
         if self.installation is not None:
             return self._program().facts
         return self.load().facts
+
+    def icon(self) -> str:
+        """Its icon: an address, or the SVG text of the file that it has beside it; empty without one."""
+        name = self.facts().icon
+        if not name or "://" in name:
+            return name
+        if self.manifest is not None:
+            path = self.manifest.with_name(name)
+        else:
+            path = Path(inspect.getfile(self.load())).with_name(name)
+        try:
+            return path.read_text("utf-8") if path.suffix == ".svg" and path.stat().st_size <= MOST_ICON_BYTES else ""
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     def spec(self) -> dict[str, Any]:
         """The form of its configuration."""

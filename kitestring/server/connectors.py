@@ -19,7 +19,8 @@ from sqlalchemy import Connection, select
 
 from kitestring import __version__, registry
 from kitestring.airbyte import catalog
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.facts import Facts
 from kitestring.server.confinement import Confinement
 from kitestring.server.problem import Problem, not_found
 from kitestring.server.store.tables import definitions
@@ -47,6 +48,10 @@ class Definition:
     version: str
     docs: str = ""
     native: bool = False
+    searchable: bool = False
+    category: str = ""
+    icon: str = field(default="", repr=False)
+    """An address, or the text of an SVG."""
     known: bool = False
     workspace_id: str | None = None
     manifest: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -63,6 +68,10 @@ def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
     for one in registry.connectors(kind):
         entry = index.get(kind, one.name)
         kebab = one.name.replace("_", "-")
+        try:
+            facts, icon = one.facts(), one.icon()
+        except KitestringError:  # its packages are missing, or it is broken: it is listed, and says so when it is used
+            facts, icon = Facts(), ""
         mine = str(uuid.uuid5(OURS, f"{kind}/{one.name}"))
         made = Definition(
             id=entry.id if entry is not None and entry.id else mine,
@@ -72,8 +81,11 @@ def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
             type=kebab,
             repository=entry.image if entry is not None else f"kitestring/{kind}-{kebab}",
             version=__version__,
-            docs=f"{DOCS}/{kind}s/{one.name}.md",
+            docs=facts.docs or f"{DOCS}/{kind}s/{one.name}.md",
             native=True,
+            searchable=facts.searchable,
+            category=facts.category,
+            icon=icon,
             known=entry is not None,
         )
         found[made.id] = made

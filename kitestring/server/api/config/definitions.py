@@ -49,6 +49,7 @@ def answer(one: Definition) -> dict[str, Any]:
         "dockerRepository": one.repository,
         "dockerImageTag": one.version,
         "documentationUrl": one.docs or None,
+        **({"icon": one.icon} if one.icon else {}),
         "protocolVersion": "0.2.0",
         "custom": one.workspace_id is not None,
         "supportLevel": "none" if one.workspace_id is not None else "community",

@@ -26,6 +26,9 @@ def shown(one: Definition) -> dict[str, Any]:
         "native": one.native,
         "installed": one.native or one.manifest is not None or installed(one),
         "documentationUrl": one.docs,
+        "category": one.category,
+        "icon": one.icon,
+        "searchable": one.searchable,
     }
 
 

@@ -15,7 +15,7 @@ import { type Actor, type ActorKind, actorsQuery, check, connectorsQuery, type L
 const SHOWN = 200;
 const SAID = {
   source: { title: 'Sources', icon: IconDatabaseExport, what: 'Where data comes from: a help desk, an API, a database.' },
-  destination: { title: 'Destinations', icon: IconDatabaseImport, what: 'Where data goes: a vector database, DuckDB, files.' },
+  destination: { title: 'Destinations', icon: IconDatabaseImport, what: 'Where data goes: a vector store, a database, files.' },
 };
 
 export const SourcesPage = () => <ActorsPage kind="source" />;

@@ -26,7 +26,7 @@ export function ConnectorChoice({
   const found = (connectors.data ?? []).filter(
     (one) =>
       (which === 'all' || one.native === (which === 'ours')) &&
-      wanted.every((word) => `${one.name} ${one.type}`.toLowerCase().includes(word)),
+      wanted.every((word) => `${one.name} ${one.type} ${one.category}`.toLowerCase().includes(word)),
   );
 
   return (
@@ -63,13 +63,16 @@ export function ConnectorChoice({
           <UnstyledButton key={one.definitionId} onClick={() => onChoose(one)}>
             <Card withBorder padding="sm" h="100%">
               <Group justify="space-between" wrap="nowrap" align="flex-start" gap="xs">
-                <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
-                  {one.name}
-                </Text>
+                <Group gap="xs" wrap="nowrap">
+                  {one.icon.startsWith('<') && <img src={`data:image/svg+xml,${encodeURIComponent(one.icon)}`} alt="" height={18} />}
+                  <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
+                    {one.name}
+                  </Text>
+                </Group>
                 <Support one={one} />
               </Group>
               <Text size="xs" c="dimmed" mt={2}>
-                {needs(one)}
+                {[one.category, needs(one)].filter(Boolean).join(' · ')}
               </Text>
             </Card>
           </UnstyledButton>

@@ -27,6 +27,10 @@ export interface Connector {
   native: boolean;
   installed: boolean;
   documentationUrl: string;
+  category: string;
+  /** An address, or the text of an SVG. */
+  icon: string;
+  searchable: boolean;
 }
 
 export interface Checked {

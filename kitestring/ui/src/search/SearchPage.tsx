@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 
-import { actorsQuery } from '../actor/actors';
+import { actorsQuery, connectorsQuery } from '../actor/actors';
 import { api, OWN } from '../api/client';
 import { useWorkspace } from '../session/session';
 import { Empty } from '../shell/Empty';
@@ -14,7 +14,6 @@ import { PageHead } from '../shell/PageHead';
 import { filterOf, type Hit, linkOf, restOf, titleOf } from './hit';
 
 const route = getRouteApi('/shell/search');
-const VECTOR = ['milvus'];
 
 export interface Asked {
   in?: string;
@@ -28,7 +27,9 @@ export function SearchPage() {
   const asked = route.useSearch();
   const navigate = route.useNavigate();
   const all = useQuery(actorsQuery('destination', workspaceId));
-  const searchable = (all.data ?? []).filter((one) => VECTOR.includes(one.type));
+  const connectors = useQuery(connectorsQuery('destination', workspaceId));
+  const kinds = new Set((connectors.data ?? []).filter((one) => one.searchable).map((one) => one.definitionId));
+  const searchable = (all.data ?? []).filter((one) => kinds.has(one.definitionId));
   const place = searchable.find((one) => one.id === asked.in) ?? searchable[0];
   const [text, setText] = useState(asked.text ?? '');
   const [where, setWhere] = useState(asked.where ?? '');
@@ -58,7 +59,8 @@ export function SearchPage() {
     <>
       <PageHead title="Search" note="Ask a collection by meaning, as an application would." />
       {all.error && <ErrorNote error={all.error} retry={() => void all.refetch()} />}
-      {all.data && searchable.length === 0 && (
+      {connectors.error && <ErrorNote error={connectors.error} retry={() => void connectors.refetch()} />}
+      {all.data && connectors.data && searchable.length === 0 && (
         <Paper withBorder>
           <Empty
             icon={<IconSearch size={28} aria-hidden />}
@@ -69,7 +71,7 @@ export function SearchPage() {
               </Button>
             }
           >
-            Connect a source to a vector store, such as Milvus: what was synced can be asked here in your own words.
+            Connect a source to a vector store: what was synced can be asked here in your own words.
           </Empty>
         </Paper>
       )}
