@@ -54,6 +54,8 @@ class Facts:
     """Where a catalog lists it: `database`, `help desk`, `vector store`, `files`, …"""
     oauth: Mapping[str, Any] = field(default_factory=dict)
     """How an account gives its consent in a browser (OAuth): the fields of `Vendor` in `server/oauth/vendor.py`."""
+    summary: str = ""
+    """What it reads or writes, in half a sentence: "issues, comments and wikis of projects"."""
     proposal: Proposal = Proposal()
     """What `kitestring init` writes for it."""
     docs: str = ""

@@ -280,7 +280,15 @@ def test_every_connector_declares_what_it_is() -> None:
     for connector in registry.connectors():
         facts = connector.facts()
         left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
-        left_out += [] if facts.category else ["category"]
+        left_out += [name for name in ("category", "summary") if not getattr(facts, name)]
         assert not left_out, f"{connector.kind} {connector.name}"
     for embedder in embedders.kinds():
         assert (embedder.facts.network, embedder.facts.programs) != (None, None), embedder.__name__
+
+
+def test_the_tables_of_connectors_are_what_the_connectors_declare() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import connector_reference
+
+    text = connector_reference.PAGE.read_text("utf-8")
+    assert text == connector_reference.written(text), "run: .venv/bin/python scripts/connector_reference.py"

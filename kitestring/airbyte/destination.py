@@ -35,7 +35,11 @@ class AirbyteDestination(Launch, Destination):
     said that all is stored. A batch is durable when the connector has given back the state sent behind it.
     """
 
-    facts: ClassVar[Facts] = proposed("airbyte-destination-pgvector==0.1.13", "{}")
+    facts: ClassVar[Facts] = proposed(
+        "any Airbyte destination connector: a Python package, a program, an image",
+        "airbyte-destination-pgvector==0.1.13",
+        "{}",
+    )
 
     batch_rows: ClassVar[int] = 20_000
     batch_bytes: ClassVar[int] = 32 * 1024 * 1024

@@ -45,7 +45,7 @@ def by_name(depth: int = 4) -> dict[str, Any]:
 class Launch(Config):
     """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
 
-    facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors")
+    facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors", extra="airbyte")
 
     package: str = option("", order=0, title="Package")
     """A package of PyPI with its version (`airbyte-source-faker==7.2.1`), installed into an environment of its own."""
@@ -320,7 +320,7 @@ def checked(launch: Launch) -> None:
         raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")
 
 
-def proposed(package: str, config: str) -> Facts:
+def proposed(summary: str, package: str, config: str) -> Facts:
     """The facts of a kind of foreign connectors, with a package of PyPI and its configuration as an example."""
     text = f"""\
 # A package of PyPI with its version, installed into an environment of its own.
@@ -329,7 +329,7 @@ package: {package}
 # The connector's own configuration.
 config: {config}
 """
-    facts: Facts = replace(Launch.facts, proposal=Proposal(config=text))
+    facts: Facts = replace(Launch.facts, summary=summary, proposal=Proposal(config=text))
     return facts
 
 

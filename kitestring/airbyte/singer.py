@@ -31,7 +31,7 @@ class SingerSource(Launch, Source):
     bookmarks of the streams that are read in full.
     """
 
-    facts: ClassVar[Facts] = proposed("tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
+    facts: ClassVar[Facts] = proposed("any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
     """How the tap wants its catalog; old taps say `--properties`."""

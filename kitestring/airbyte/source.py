@@ -31,7 +31,11 @@ class AirbyteSource(Launch, Source):
     legacy state under the key of what is shared.
     """
 
-    facts: ClassVar[Facts] = proposed("airbyte-source-faker==7.2.1", "{count: 1000}")
+    facts: ClassVar[Facts] = proposed(
+        "any Airbyte source connector: a Python package, a program, an image",
+        "airbyte-source-faker==7.2.1",
+        "{count: 1000}",
+    )
 
     _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
 

@@ -24,6 +24,7 @@ def facts_of(path: Path) -> Facts:
         icon=text(metadata, "icon"),
         category=text(metadata, "category"),
         docs=text(metadata, "docs"),
+        summary=text(metadata, "summary"),
         oauth=mapping(metadata, "oauth"),
         proposal=proposal_of(metadata),
     )

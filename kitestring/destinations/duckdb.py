@@ -271,6 +271,7 @@ class Duckdb(SqlFile):
         packages=("duckdb", "pyarrow"),
         preload=("duckdb", "pyarrow"),
         category="database",
+        summary="tables of a DuckDB file",
         proposal=Proposal(config="path: ./kitestring.duckdb\n"),
     )
     dialect: ClassVar[Dialect] = DIALECT

@@ -26,6 +26,7 @@ class Files(FilesDestination):
         packages=("fsspec", "pyarrow"),
         preload=("fsspec", "pyarrow"),
         category="files",
+        summary="Parquet, JSON lines or CSV, in a folder or any fsspec URL",
     )
 
     path: str = option(order=0, examples=["./data", "s3://bucket/folder"], local_path=lambda path: not remote(path))

@@ -50,6 +50,7 @@ class Definition:
     native: bool = False
     searchable: bool = False
     category: str = ""
+    summary: str = ""
     icon: str = field(default="", repr=False)
     """An address, or the text of an SVG."""
     known: bool = False
@@ -85,6 +86,7 @@ def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
             native=True,
             searchable=facts.searchable,
             category=facts.category,
+            summary=facts.summary,
             icon=icon,
             known=entry is not None,
         )

@@ -108,6 +108,7 @@ class Sample(Source):
         network="none",
         programs=False,
         category="sample data",
+        summary="users, products and purchases, made up on the spot",
         proposal=Proposal(config="count: 1000\n", streams=("users",)),
     )
 

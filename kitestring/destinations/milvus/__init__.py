@@ -40,6 +40,7 @@ class Milvus(VectorDestination):
         packages=("pymilvus", "numpy"),
         preload=("pymilvus", "numpy", "pandas", "pyarrow"),
         category="vector store",
+        summary="chunks with vectors into Milvus Lite, a Milvus server or Zilliz Cloud",
         proposal=Proposal(config=configuration(INDEXING)),
     )
 

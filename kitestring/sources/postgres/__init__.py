@@ -78,6 +78,7 @@ class Postgres(PostgresConfig, Source):
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
         preload=("pyarrow", "adbc_driver_manager"),
         category="database",
+        summary="tables and views of PostgreSQL, as Arrow",
         proposal=Proposal(config=PROPOSAL),
     )
 

@@ -27,6 +27,7 @@ def shown(one: Definition) -> dict[str, Any]:
         "installed": one.native or one.manifest is not None or installed(one),
         "documentationUrl": one.docs,
         "category": one.category,
+        "summary": one.summary,
         "icon": one.icon,
         "searchable": one.searchable,
     }

@@ -110,6 +110,6 @@ function Support({ one }: { one: Connector }) {
 }
 
 function needs(one: Connector): string {
-  if (one.native) return 'Comes with Kitestring, tested with it';
+  if (one.native) return one.summary || 'Comes with Kitestring, tested with it';
   return one.installed ? `${one.version}, installed` : `${one.version}, is installed when you choose it`;
 }

@@ -28,6 +28,7 @@ export interface Connector {
   installed: boolean;
   documentationUrl: string;
   category: string;
+  summary: string;
   /** An address, or the text of an SVG. */
   icon: string;
   searchable: boolean;
