@@ -34,10 +34,12 @@ if TYPE_CHECKING:
         Receipt,
         Record,
         Reject,
+        SchemaChange,
         State,
         Stream,
         Suspicion,
         SyncMode,
+        Truncate,
         Write,
     )
 
@@ -71,6 +73,7 @@ __all__ = [
     "RecordError",
     "Reject",
     "Result",
+    "SchemaChange",
     "SchemaError",
     "Searches",
     "Selection",
@@ -81,6 +84,7 @@ __all__ = [
     "Suspicion",
     "SyncMode",
     "TransientError",
+    "Truncate",
     "Write",
     "__version__",
     "destination",
@@ -108,7 +112,7 @@ _WHERE = {
     "source": ("Source", "stream"),
     "types": (
         *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),
-        *("Reject", "State", "Stream", "Suspicion", "SyncMode", "Write"),
+        *("Reject", "SchemaChange", "State", "Stream", "Suspicion", "SyncMode", "Truncate", "Write"),
     ),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

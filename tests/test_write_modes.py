@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.airbyte.modes import MODES, WRITES
-from kitestring.testing.write_table import left_by
+from kitestring.testing.write_table import left_by, left_by_truncate
 from kitestring.types import Write
 
 INTERFACE = Path(__file__).parent.parent / "kitestring" / "ui" / "src" / "modes.json"
@@ -32,16 +32,19 @@ def modes() -> list[str]:
 
 
 def table() -> list[str]:
-    rows = ["| replace | keep | deletes | what stands afterwards |", "|---|---|---|---|"]
+    rows = ["| replace | keep | deletes | what stands afterwards | after a Truncate |", "|---|---|---|---|---|"]
     choices: Any = product((False, True), ("all", "latest"), ("remove", "mark", "keep"))
     for replace, keep, deletes in choices:
         try:
-            left = left_by(Write(replace, keep, deletes))
+            left, after_truncate = (f(Write(replace, keep, deletes)) for f in (left_by, left_by_truncate))
         except ValueError:
-            shown = "refused: a deletion names one record, and `keep: all` holds several of a key"
+            shown = "refused: a deletion names one record, and `keep: all` holds several of a key |"
         else:
             record = "~~{} {}~~" if deletes == "mark" else "{} {} (deletion)"
-            shown = ", ".join(record.format(key, text) if gone else f"{key} {text}" for key, text, gone in left)
+            shown = " | ".join(
+                ", ".join(record.format(key, text) if gone else f"{key} {text}" for key, text, gone in rows_left)
+                for rows_left in (left, after_truncate)
+            )
         rows.append(f"| {YES[replace]} | {keep} | {deletes} | {shown} |")
     return rows
 

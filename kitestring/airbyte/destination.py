@@ -70,6 +70,21 @@ class AirbyteDestination(Launch, Destination):
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
         return self._writing[stream.key].send(batch)
 
+    def change(self, stream: Stream) -> None:
+        """Another process takes what has the new schema: the protocol has a schema only at the start of one. The new
+        copy of a replacement belongs to one process, so it ends here."""
+        writing = self._writing[stream.key]
+        if writing.process is not None:
+            if stream.write.replace:
+                raise ConnectorError(
+                    f"the schema of {stream.key} changed in the middle of an overwrite, "
+                    f"and {self.title} has a schema only at its start",
+                    hint="Run the sync again: it begins with the new schema.",
+                    stream=stream.key,
+                )
+            writing.finish()
+        self._writing[stream.key] = Writing(self, stream)
+
     def commit(self, stream: Stream) -> None:
         self._writing.pop(stream.key).finish()
 

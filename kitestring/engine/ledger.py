@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from kitestring.engine.baseline import Baseline
 from kitestring.engine.coverage import Coverage
@@ -23,7 +23,7 @@ from kitestring.engine.state import KeepsFigures, StateStore
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.paths import at
 from kitestring.source import Source
-from kitestring.types import COUNTS, GLOBAL, Record, Reject, State
+from kitestring.types import COUNTS, GLOBAL, Receipt, Record, Reject, State
 
 log = logging.getLogger("kitestring.engine")
 
@@ -133,6 +133,32 @@ class Ledger:
             self._coverage.add(step.stream)
         self.merge(step.checkpoints)
 
+    def emptied(self, route: Route, receipt: Receipt | None) -> None:
+        """All records of a stream are deleted, durably: that counts as a deletion read for each that was there.
+
+        Without a receipt it is what has come into a new copy; where that is not known, the count has bounds only.
+        """
+        key, copy = route.read.key, route.written.write.replace
+        figures = self.result.streams[key]
+        replaced = 0 if route.written.write.keep == "all" else figures.replaced
+        if receipt is None and copy and replaced is not None:
+            receipt = Receipt(deleted=figures.arrived - replaced - figures.removed)
+        if receipt is None or replaced is None:
+            figures.replaced = None
+            figures.removed += (self.counts.get(key) or 0) + figures.arrived
+        if receipt is None:
+            return
+        figures.read += receipt.deleted
+        figures.deleted += receipt.deleted
+        if replaced is not None:
+            figures.removed += receipt.deleted
+        for name, value in receipt.figures.items():
+            figures.figures[name] = figures.figures.get(name, 0) + value
+        if copy:
+            self._coverage.end({key: receipt.deleted})
+        else:  # they are gone: a later attempt finds none
+            self._coverage.cover({key: receipt.deleted})
+
     def _only_adds(self, key: str) -> bool:
         """Whether records of the stream stay that were written before a crash, though all are read and added again."""
         route = self.routes[key]
@@ -203,7 +229,8 @@ class Ledger:
         """How many records the destination has lost since the last sync; told as a suspicion."""
         key = route.read.key
         figures = self.result.streams[key]
-        lost, fact = self._baseline.lost(route, self.counts.get(key))
+        with self._lock:
+            lost, fact = self._baseline.lost(route, self.counts.get(key))
         shared = GLOBAL in self.resumed and figures.written + figures.unchanged < lost  # else it was read again
         if not (key in self.resumed or shared):
             return 0
@@ -214,9 +241,10 @@ class Ledger:
     def ended(self, route: Route, after: int | None, lost: int) -> None:
         """A stream was committed, the destination counts `after` records: keep its final state."""
         key = route.read.key
-        if self._baseline.ended(route, after, lost):  # with a loss no sync is green before all was read again
-            self.current[COUNTS] = self._baseline.state()
-            self._unsaved.add(COUNTS)
+        with self._lock:
+            if self._baseline.ended(route, after, lost):  # with a loss no sync is green before all was read again
+                self.current[COUNTS] = self._baseline.state()
+                self._unsaved.add(COUNTS)
         if route.read.incremental:
             state = self.source.finish(route.read, self.current.get(key, {}))
             if state:
@@ -232,7 +260,7 @@ class Ledger:
         figures.seconds = shown.ended - shown.started if shown.started else 0.0
         log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
 
-    def end(self, unfinished: Sequence[str]) -> None:
+    def end(self, unfinished: Collection[str]) -> None:
         """The sync is over, however it ended: keep the checkpoints that are durable. `unfinished`: the streams that
         were begun and not closed."""
         try:

@@ -79,8 +79,10 @@ def disagreement_of(route: Route, figures: StreamResult, before: int | None, aft
         return ""
     arrived, removed = figures.arrived, figures.removed
     if write.keep == "all":
-        if after == start + arrived:
+        if after == start + arrived - removed:
             return ""
+        if write.replace and removed:
+            return f"{arrived} records were written, {removed} of them deleted, the destination counts {after}"
         if write.replace:
             return f"{arrived} records were written, the destination counts {after}"
         return f"{start} records and {arrived} written make {start + arrived}, the destination counts {after}"

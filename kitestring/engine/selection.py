@@ -16,6 +16,8 @@ from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kitestring.engine.mapping import Plan
 
 
@@ -50,6 +52,8 @@ class Route:
     written: Stream
     prune: Callable[[Batch], Batch] | None = None
     mapping: Plan | None = None
+    changed: Callable[[Mapping[str, Any] | pa.Schema], Route] | None = None
+    """The same route once the source's stream has another schema. `ConfigError` where the selection does not fit it."""
 
     def mapped(self, batch: Batch, can_delete: bool) -> Mapped:
         """A batch as it was read, pruned to the selected fields and mapped."""
@@ -129,7 +133,11 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
         name=f"{one.prefix or prefix}{one.alias or stream.name}",
         namespace=outer or None,
     )
-    return Route(read, written, prune, mapping)
+
+    def changed(schema: Mapping[str, Any] | pa.Schema) -> Route:
+        return route(replace(stream, schema=Schema.of(schema)), one, destination, prefix, namespace)
+
+    return Route(read, written, prune, mapping, changed)
 
 
 def sync_mode(stream: Stream, one: Selection) -> SyncMode:

@@ -25,10 +25,11 @@ from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Route, Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
+from kitestring.engine.truncate import accepted, empty
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.source import Source
-from kitestring.types import Catalog, Checkpoint
+from kitestring.types import Catalog, Checkpoint, SchemaChange, Truncate
 
 log = logging.getLogger("kitestring.engine")
 
@@ -89,10 +90,10 @@ class Sync:
         self.ledger = ledger
         self.allow_empty = allow_empty
         self.cancel = cancel
-        self.reader = Reader(source, [route.read for route in routes.values()], dict(ledger.current))
+        self.reader = Reader(source, [route.read for route in routes.values()], dict(ledger.current), self._accept)
         self.writer = Writer(destination, routes, cancel, ledger.deleting)
         self.pending = {key: Pending(key, destination.batch_rows, destination.batch_bytes) for key in routes}
-        self.open: dict[str, Route] = {}
+        self.open: set[str] = set()
         self.ended: set[str] = set()
         self.flushed: set[str] = set()
         self.latest = ""
@@ -129,7 +130,7 @@ class Sync:
         for key, route in self.routes.items():
             if isinstance(self.destination, Counts):
                 self.ledger.counts[key] = count_of(self.destination, route)
-            self.open[key] = route
+            self.open.add(key)
             self.destination.begin(route.written)
 
     def _loop(self) -> None:
@@ -162,8 +163,17 @@ class Sync:
 
     # -- between the read and the write --------------------------------------------------------------------------------
 
+    def _accept(self, key: str, change: Truncate | SchemaChange) -> Truncate | Route | None:
+        """What a change means here. (In a reader's thread: an error fails the stream, before more of it is read.)"""
+        route = self.routes[key]
+        if isinstance(change, Truncate):
+            return accepted(route, self.destination, change)
+        return route.changed(change.schema) if route.changed is not None else None
+
     def _take(self, item: Read) -> None:
         self.ledger.read(item)
+        if item.event is not None:
+            self._change(item.stream, item.event)
         if item.batch is not None:
             key = self.latest = item.stream
             while self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
@@ -172,6 +182,20 @@ class Sync:
                 self._push(key, batch, checkpoints)
         if item.checkpoint is not None:
             self._checkpoint(item.stream, item.checkpoint, item.covers)
+
+    def _change(self, key: str, event: Truncate | Route) -> None:
+        """The stream was emptied, or has another schema from now on. All before is written first, and nothing that
+        comes after is prepared: that may look at what the destination holds."""
+        self._flush_all(key)
+        while self.writer.writes(key):
+            self._done(self.writer.complete())
+        if isinstance(event, Route):
+            self.routes[key] = event
+            self.writer.retried(lambda: self.destination.change(event.written))
+        else:
+            route = self.routes[key]
+            self.ledger.deleting(route)
+            self.ledger.emptied(route, self.writer.retried(lambda: empty(route, self.destination, event)))
 
     def _checkpoint(self, key: str, checkpoint: Checkpoint, covers: Mapping[str, int]) -> None:
         """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
@@ -228,7 +252,7 @@ class Sync:
 
     def _close(self, key: str, error: KitestringError | None) -> None:
         """A stream has ended: commit it and keep its final state, or abort it."""
-        route, figures = self.open[key], self.ledger.result.streams[key]
+        route, figures = self.routes[key], self.ledger.result.streams[key]
         if error is not None:
             figures.error = error
             figures.status = Status.failed
@@ -239,14 +263,14 @@ class Sync:
             self.ledger.ended(route, after, lost)
         # (Should the saving fail, the stream is aborted with the others.)
         self.ledger.close(key)
-        del self.open[key]
+        self.open.discard(key)
 
     def _end(self) -> None:
         """However it ended: keep the checkpoints that are durable, abort what is not finished."""
-        self.ledger.end(list(self.open))
-        for key, route in self.open.items():
+        self.ledger.end(self.open)
+        for key in self.open:
             try:
-                self.destination.abort(route.written)
+                self.destination.abort(self.routes[key].written)
             except Exception as error:  # noqa: BLE001 - the border to a connector
                 log.warning("could not abort", extra={"stream": key, "error": str(error)})
         for connector in (self.source, self.destination):

@@ -60,6 +60,10 @@ class Writer:
             step.future = self._pool.submit(self._settle_and_prepare, self.routes[step.stream], step.batch)
         self.steps.append(step)
 
+    def writes(self, stream: str) -> bool:
+        """True while something of this stream is in flight."""
+        return any(step.stream == stream for step in self.steps)
+
     @property
     def crowded(self) -> bool:
         """True while enough batches are in flight: write one before another is pushed."""
@@ -113,15 +117,15 @@ class Writer:
             self.deleting(route)
         if settled.deletes:
             assert isinstance(destination, Deletes)
-            receipt = self._patiently(partial(destination.delete, stream, settled.deletes))
+            receipt = self.retried(partial(destination.delete, stream, settled.deletes))
             step.count_deletions(receipt, len(settled.deletes))
         for marks in settled.marks:
             assert isinstance(destination, Marks)
-            receipt = self._patiently(partial(destination.mark, stream, marks))
+            receipt = self.retried(partial(destination.mark, stream, marks))
             step.count_deletions(receipt, len(marks))
         if settled.forgotten:
             assert isinstance(destination, Deletes)
-            receipt = self._patiently(partial(destination.delete, stream, settled.forgotten))
+            receipt = self.retried(partial(destination.delete, stream, settled.forgotten))
             step.count_forgotten(receipt, len(settled.forgotten))
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ class Writer:
 
     def _prepare(self, route: Route, batch: Batch, rejected: list[Reject], prepared: list[tuple[Batch, Batch]]) -> None:
         try:
-            prepared.append((batch, self._patiently(lambda: self.destination.prepare(route.written, batch))))
+            prepared.append((batch, self.retried(lambda: self.destination.prepare(route.written, batch))))
         except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
                 rejected.append(Reject(batch.rows()[0], reason_of(error)))
@@ -163,7 +167,7 @@ class Writer:
 
     def _write(self, route: Route, step: Step, batch: Batch, ready: Batch) -> None:
         try:
-            receipt = self._patiently(lambda: self.destination.write(route.written, ready))
+            receipt = self.retried(lambda: self.destination.write(route.written, ready))
         except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
                 step.rejects.append(Reject(batch.rows()[0], reason_of(error)))
@@ -186,7 +190,7 @@ class Writer:
         step.rejects.extend(receipt.rejected)
         step.add(receipt.figures)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def retried(self, call: Callable[[], T]) -> T:
         """Call again after a `TransientError`, with growing waits; a cancel ends the waiting."""
         for attempt in range(1, RETRIES + 1):
             if self._closed.is_set():

@@ -147,6 +147,16 @@ class MemoryDestination(Destination):
                 marked += 1
         return Receipt(deleted=marked, unchanged=len(keys) - marked)
 
+    def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
+        kept = self._rows(stream)
+        unmarked = [place for place, row in enumerate(kept) if row.get(DELETED_AT) is None]
+        if stream.write.deletes == "mark":
+            for place in unmarked:
+                kept[place] = {**kept[place], DELETED_AT: deleted_at}
+        else:
+            kept.clear()
+        return Receipt(deleted=len(unmarked))
+
     def count(self, stream: Stream) -> int | None:
         marks = stream.write.deletes == "mark"
         return sum(not marks or row.get(DELETED_AT) is None for row in self._stored.get(stream.key, ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitestring.types import DELETED_AT, Record, Write
+from kitestring.types import DELETED_AT, Record, Truncate, Write
 
 DELETION = "2026-01-01T00:00:00Z"
 
@@ -20,6 +20,12 @@ EVENTS: list[list[Record]] = [
 ]
 """Two syncs: three records; then a new version, a deletion, a change of key, the deletion of an unknown key."""
 
+TRUNCATE: list[list[Record | Truncate]] = [
+    [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}, {"id": 3, "text": "c"}],
+    [{"id": 1, "text": "a2"}, Truncate(DELETION), {"id": 9, "text": "c"}],
+]
+"""Two syncs: three records; then a new version, the emptying of the stream at its source, and a record after it."""
+
 
 def left_by(write: Write) -> list[tuple[int, str, bool]]:
     """What the two syncs of `EVENTS` leave: key, text, and whether the record bears the mark of a deletion."""
@@ -31,3 +37,12 @@ def left_by(write: Write) -> list[tuple[int, str, bool]]:
         return [(1, "a2", False), (9, "c", False)]
     deleted = {"remove": [], "mark": [(2, "b", True), (3, "c", True)], "keep": [(2, "b", False), (3, "c", False)]}
     return sorted([(1, "a2", False), (9, "c", False), *deleted[write.deletes]])
+
+
+def left_by_truncate(write: Write) -> list[tuple[int, str, bool]]:
+    """What the two syncs of `TRUNCATE` leave."""
+    before = [(1, "a2", False)] if write.replace else [(1, "a2", False), (2, "b", False), (3, "c", False)]
+    if write.appends:
+        before = [(1, "a", False), *before]
+    kept = {"remove": [], "mark": [(key, text, True) for key, text, _ in before], "keep": before}
+    return sorted([*kept[write.deletes], (9, "c", False)])

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kitestring.airbyte.modes import WRITES
-from kitestring.destination import Counts, Deletes
+from kitestring.destination import Counts, Deletes, Truncates
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.testing.contract.suite import WITH_DELETIONS, Batches, DestinationSuite
 from kitestring.testing.contract.value import same
-from kitestring.testing.write_table import EVENTS, left_by
+from kitestring.testing.write_table import EVENTS, TRUNCATE, left_by, left_by_truncate
 from kitestring.types import (
     DELETED_AT,
     EVERY_WRITE,
@@ -166,6 +166,26 @@ class ChangeCases(DestinationSuite):
         for rows in EVENTS:
             self.run_batches(tmp_path, [rows], write, WITH_DELETIONS)
         self.assert_left(tmp_path, write, left_by(write))
+
+    @pytest.mark.parametrize("write", sorted(EVERY_WRITE, key=str), ids=str)
+    def test_every_write_leaves_what_the_table_of_writes_says_of_a_stream_that_is_emptied(
+        self, tmp_path: Path, write: Write
+    ) -> None:
+        self.needs(write, tmp_path)
+        choices = {"replace": write.replace, "keep": write.keep, "deletes": write.deletes}
+        way = Selection(self.stream_name, write_mode=choices)
+        for items in TRUNCATE:
+            source = self.source(items, WITH_DELETIONS)
+            result = sync(source, self.make(tmp_path), [way])
+        can = write.deletes == "keep" or isinstance(self.make(tmp_path), Truncates)
+        if not can and not (write.replace and write.deletes == "remove"):  # refused, and nothing behind it is written
+            assert result.status is Status.failed
+            assert "was emptied at the source" in str(result.streams[self.stream_name].error)
+            assert 9 not in self.texts(tmp_path)
+            return
+        assert result.status is Status.succeeded, result.as_dict()
+        assert result.streams[self.stream_name].read == result.streams[self.stream_name].accounted
+        self.assert_left(tmp_path, write, left_by_truncate(write))
 
     @pytest.mark.parametrize("write", sorted(EVERY_WRITE, key=str), ids=str)
     def test_versions_and_deletions_in_any_order_leave_what_the_way_to_write_says(

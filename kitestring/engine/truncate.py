@@ -1,0 +1,43 @@
+"""A stream that was emptied at its source (`types.Truncate`): whether its destination can follow, and how it does."""
+
+from __future__ import annotations
+
+import logging
+
+from kitestring.airbyte.modes import word_of
+from kitestring.destination import Destination, Truncates
+from kitestring.engine.selection import Route
+from kitestring.errors import ConfigError
+from kitestring.types import Receipt, Truncate
+
+log = logging.getLogger("kitestring.engine")
+
+
+def accepted(route: Route, destination: Destination, truncate: Truncate) -> Truncate | None:
+    """The event, None where it changes nothing. `ConfigError` where the destination cannot carry it out."""
+    write = route.written.write
+    if write.deletes == "keep":
+        log.warning(
+            "%s was emptied at the source at %s: its records stay, since deleted records are kept",
+            route.read.key,
+            truncate.deleted_at,
+            extra={"stream": route.read.key},
+        )
+        return None
+    if isinstance(destination, Truncates) or (write.replace and write.deletes == "remove"):
+        return truncate
+    raise ConfigError(
+        f"{route.read.key} was emptied at the source at {truncate.deleted_at}, and {type(destination).__name__} cannot "
+        f"{write.deletes} all records of a stream at once",
+        hint=f"Refresh the stream (it is written as {word_of(write)}): a new copy takes the place of the old records.",
+        stream=route.read.key,
+    )
+
+
+def empty(route: Route, destination: Destination, truncate: Truncate) -> Receipt | None:
+    """Delete all that was written of the stream; None where the destination does not say how many records that were."""
+    if isinstance(destination, Truncates):
+        return destination.truncate(route.written, truncate.deleted_at)
+    destination.abort(route.written)  # a new copy begins again as an empty one
+    destination.begin(route.written)
+    return None
