@@ -105,8 +105,10 @@ class Source(Config):
         """These states are durable, and so is all that they cover: what the source keeps for a restart before them may
         go (a replication slot is confirmed here, never earlier).
 
-        `states` holds those that were saved just now, by stream key (and `GLOBAL`). Called by the thread that writes,
-        a few times a second at most, while `read` goes on in others. An error fails the sync; the states stand.
+        `states` holds those that were saved just now, by stream key (and `GLOBAL`). Called by one thread, a few times a
+        second at most, while `read` goes on in others. An error fails the sync; the states stand. Not called where the
+        states are kept nowhere, and not again for a state whose sync was killed between the two: that one stands among
+        the `states` of the next `read`.
         """
 
     def concurrency(self) -> int:

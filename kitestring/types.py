@@ -167,11 +167,15 @@ class Partition:
 
     `streams` are the streams it feeds (nearly always one); `key` is unique among the partitions of these streams and
     stable from one run to the next; `data` is what the source needs to read it.
+
+    Partitions are read at the same time, so two of them must not have versions of the same record, unless `order` says
+    which are newer: one with a higher number is read when all those planned before it with a lower number have ended.
     """
 
     streams: tuple[Stream, ...]
     key: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    order: int = 0
 
     @property
     def stream(self) -> Stream:

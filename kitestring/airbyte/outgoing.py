@@ -85,7 +85,12 @@ class Output(Destination):
 
 
 class Said:
-    """The states of a `read`: loaded from the file that the platform gave, saved by saying them."""
+    """The states of a `read`: loaded from the file that the platform gave, saved by saying them.
+
+    The protocol has no word for a state that the platform has kept, so the source hears of none (`Source.saved`).
+    """
+
+    durable = False
 
     def __init__(self, writer: Writer, streams: Sequence[Stream], given: Any, output: Output) -> None:
         self.writer = writer

@@ -275,7 +275,7 @@ class DeclarativeSource(Source):
                 for piece in component.pieces(states.get(stream.key, {}), memory):
                     attendance.planned()
                     key = "" if not piece.part else repr(dict(piece.part))
-                    yield Partition((stream,), key, {"piece": piece})
+                    yield Partition((stream,), key, {"piece": piece}, order=int(piece.open))
             self._routed[stream.key] = memory
             attendance.all_planned()
             if memory.warnings:

@@ -59,12 +59,14 @@ PARENT_PAGES = "parents"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A slice that is to be read. `since` is the cursor's state it begins with, `began` when the sync began (epoch)."""
+    """A slice that is to be read. `since` is the cursor's state it begins with, `began` when the sync began (epoch).
+    `open`: it comes behind others and reaches the present, so what changes while they are read comes into it."""
 
     part: Slice
     since: Mapping[str, Any]
     began: float
     by: str = ""
+    open: bool = False
 
 
 @keyword("DeclarativeStream")
@@ -160,8 +162,8 @@ class DeclarativeStream:
         most = most_of(began)
         if not self.routed:
             self._doubt_state(state, most, memory)
-            for bounds in cursor.slices(cursor.progress(state, most)):
-                yield Piece(WHOLE.during(bounds), state, began)
+            for bounds, last in with_end(cursor.slices(cursor.progress(state, most))):
+                yield Piece(WHOLE.during(bounds), state, began, open=last)
             return
         saved = SavedPartitions(state, run, self.general)
         seen: set[str] = set()
@@ -177,8 +179,8 @@ class DeclarativeStream:
             if begins is None:
                 begins = cursor.looked_back(saved.general, saved.lookback_s)
             self._doubt_state(begins, most, memory)
-            for bounds in cursor.slices(cursor.progress(begins, most)):
-                yield Piece(part.during(bounds), begins, began)
+            for bounds, last in with_end(cursor.slices(cursor.progress(begins, most))):
+                yield Piece(part.during(bounds), begins, began, open=last)
         memory.partitions = summary(seen)
         for partition in saved.unlisted():
             memory.warnings.append(UNLISTED.format(partition=json_codec.dumps_text(dict(partition)), stream=self.name))
@@ -459,6 +461,18 @@ class DeclarativeStream:
         if PARENTS not in kept and not self.router.grows:
             kept[PARTITIONS] = memory.partitions
         return kept
+
+
+def with_end(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Each slice, and whether it is the last behind others."""
+    before, several = None, False
+    for bounds in slices:
+        if before is not None:
+            yield before, False
+            several = True
+        before = bounds
+    if before is not None:
+        yield before, several
 
 
 def most_of(began: float) -> datetime:

@@ -20,7 +20,8 @@ class Note:
     """What is remembered of a stream, as it stands in a state.
 
     `count` are the records that the destination held at `at` (epoch seconds) under the name `stream`, `lost` those that
-    it should have held besides. `deleting`: a sync has begun to delete since, and has not noted its end.
+    it should have held besides. `deleting`: a sync has begun to delete since, and has not noted its end;
+    `emptying`: to delete them all.
     """
 
     count: int
@@ -28,6 +29,7 @@ class Note:
     stream: str = ""
     at: float = 0.0
     deleting: bool = False
+    emptying: bool = False
 
     @classmethod
     def of(cls, value: Any) -> Note | None:
@@ -61,7 +63,7 @@ class Baseline:
         if note is None or before is None or before >= note.count + note.lost:
             return 0, ""
         missing = note.count + note.lost - before
-        if before and (note.deleting or self._explained(note, route.written.key, before)):
+        if note.emptying or (before and (note.deleting or self._explained(note, route.written.key, before))):
             missing = note.lost
         if not missing:
             return 0, ""
@@ -87,13 +89,13 @@ class Baseline:
             if other is not None and other.stream == stream
         )
 
-    def deletes(self, route: Route) -> bool:
+    def deletes(self, route: Route, everything: bool = False) -> bool:
         """Note that this stream is about to lose records; True where that is news, to be saved before they go."""
         key = route.read.key
         note = self._notes.get(key) or Note(0)
-        if note.deleting:
+        if note.deleting and (note.emptying or not everything):
             return False
-        self._notes[key] = replace(note, stream=route.written.key, deleting=True)
+        self._notes[key] = replace(note, stream=route.written.key, deleting=True, emptying=everything)
         return True
 
     def deleted(self, keys: Iterable[str]) -> bool:

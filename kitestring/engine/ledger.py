@@ -20,7 +20,7 @@ from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status, StreamResult
 from kitestring.engine.selection import Route
 from kitestring.engine.state import KeepsFigures, StateStore
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.paths import at
 from kitestring.source import Source
 from kitestring.types import COUNTS, GLOBAL, Receipt, Record, Reject, State
@@ -69,7 +69,9 @@ class Ledger:
         self._rejected: dict[str, list[Record]] = {}
         self._unsaved: set[str] = set()
         self._saved_at = 0.0
+        self._durable = getattr(states, "durable", True)
         self._lock = threading.RLock()
+        """Lanes call `deleting` from their threads."""
         self._began = time.monotonic()
 
     def _notes_of_others(self) -> Iterator[State]:
@@ -214,12 +216,24 @@ class Ledger:
                 self.states.save_all(self.connection, states, figures)
             self._unsaved.clear()
             self._saved_at = time.monotonic()
+        confirmed = {key: state for key, state in states.items() if key != COUNTS}
+        if confirmed and self._durable:
+            try:
+                self.source.saved(confirmed)
+            except KitestringError:
+                raise
+            except Exception as error:
+                name = type(self.source).__name__
+                raise ConnectorError(
+                    f"{name} failed when its states had been saved: {type(error).__name__}: {error}",
+                    hint="This is a defect of the connector: please report it, with the debug log.",
+                ) from error
 
-    def deleting(self, route: Route) -> None:
+    def deleting(self, route: Route, everything: bool = False) -> None:
         """Records are about to be deleted: should this sync be cut off, the lower count is no loss."""
         with self._lock:
             counts = route.read.incremental and self.counts.get(route.read.key) is not None
-            if counts and self._baseline.deletes(route):
+            if counts and self._baseline.deletes(route, everything):
                 self.current[COUNTS] = self._baseline.state()
                 self.states.save(self.connection, COUNTS, self.current[COUNTS])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,16 +18,21 @@ Checkpoints: TypeAlias = list[tuple[str, Checkpoint, Mapping[str, int]]]
 """Stream keys, checkpoints, and how many records of each stream one covers more than the one before."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Step:
-    """One thing for the writer: a batch to write, or (`ends`) the end of a stream; and then what came of it."""
+    """One thing for the writer: a batch to write, or (`ends`) the end of a stream; and then what came of it.
+
+    `number` is when the first of its records was taken (see `Pending.add`).
+    """
 
     stream: str
     batch: Batch | None = None
     checkpoints: Checkpoints = field(default_factory=list)
+    number: float = math.inf
     ends: bool = False
     error: KitestringError | None = None
     future: Future[Any] | None = None
+    failure: BaseException | None = None
     written: int = 0
     unchanged: int = 0
     deleted: int = 0
@@ -88,6 +94,7 @@ class Pending:
         self.max_rows = max_rows
         self.max_bytes = max_bytes
         self.parts: list[Batch] = []
+        self.numbers: list[int] = []
         self.checkpoints: Checkpoints = []
         self.covered = 0
         self.rows = 0
@@ -102,6 +109,11 @@ class Pending:
         return self.rows >= self.max_rows or self.nbytes >= self.max_bytes
 
     @property
+    def number(self) -> float:
+        """When the first of what waits was taken."""
+        return self.numbers[0] if self.numbers else math.inf
+
+    @property
     def age_s(self) -> float:
         return time.monotonic() - self.since
 
@@ -109,16 +121,21 @@ class Pending:
     def is_table(self) -> bool:
         return self.parts[0].is_table
 
-    def add(self, batch: Batch) -> Iterator[tuple[Batch, Checkpoints]]:
-        """Add what was read; yields what is full, each batch with the checkpoints that it completes."""
+    def add(self, batch: Batch, number: int = 1, shared: int = 0) -> Iterator[Step]:
+        """Add what was read; yields what is full, each batch with the checkpoints that it completes.
+
+        `number` grows with everything that is taken of any stream; `shared` is that of the last checkpoint that streams
+        share.
+        """
         for piece in self._cut(batch):
             while self.parts and (
                 self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes
             ):
-                yield self.take()
+                yield self.take(shared)
             if not self.parts:
                 self.since = time.monotonic()
             self.parts.append(piece)
+            self.numbers.append(number)
             self.rows += len(piece)
             self.nbytes += piece.nbytes
 
@@ -127,14 +144,14 @@ class Pending:
         self.checkpoints.append(checkpoint)
         self.covered = len(self.parts)
 
-    def take(self) -> tuple[Batch, Checkpoints]:
+    def take(self, shared: int = 0) -> Step:
         """What waits up to its last checkpoint as one batch, with its checkpoints; all of it where there is none."""
         checkpoints, self.checkpoints = self.checkpoints, []
-        parts = self.parts[: self.covered or len(self.parts)]
-        self.parts, self.covered = self.parts[len(parts) :], 0
+        number, count = self.number, max(self.covered, bisect_right(self.numbers, shared)) or len(self.parts)
+        parts, self.parts, self.numbers, self.covered = self.parts[:count], self.parts[count:], self.numbers[count:], 0
         self.rows, self.nbytes = sum(map(len, self.parts)), sum(part.nbytes for part in self.parts)
         self.since = time.monotonic()
-        return self._join(parts), checkpoints
+        return Step(self.stream, self._join(parts), checkpoints, number)
 
     def _cut(self, batch: Batch) -> Sequence[Batch]:
         count = max(math.ceil(len(batch) / self.max_rows), math.ceil(batch.nbytes / self.max_bytes), 1)

@@ -19,7 +19,11 @@ from kitestring.types import State
 
 
 class StateStore(Protocol):
-    """States by connection and stream key. `save` is durable when it returns."""
+    """States by connection and stream key. `save` is durable when it returns.
+
+    (One that only passes states on, and does not know when they are durable, has the attribute `durable = False`: the
+    source is told of none of them, see `Source.saved`.)
+    """
 
     def load(self, connection: str) -> dict[str, State]:
         """The states of a connection by stream key; empty if there are none."""
@@ -47,6 +51,8 @@ class KeepsFigures(Protocol):
 
 class MemoryStates:
     """States that live as long as the object: for tests, and for syncs that begin anew each time."""
+
+    durable = True
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, State]] = {}

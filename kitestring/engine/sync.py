@@ -3,21 +3,23 @@
     source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save
 
 A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches
-are prepared in threads (`writer.py`); this loop alone writes, begins, commits and aborts, in the order of reading. What
-is counted and saved stands in the `Ledger`.
+are prepared in threads (`writer.py`); this loop alone writes, begins, commits and aborts, in the order of reading. (For
+a destination with lanes the writer writes several streams at once, each in its order.) What is counted and saved stands
+in the `Ledger`.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 
-from kitestring.batch import Batch
 from kitestring.destination import Counts, Destination
 from kitestring.engine.ledger import Ledger
-from kitestring.engine.pending import Checkpoints, Pending, Step
+from kitestring.engine.pending import Pending, Step
 from kitestring.engine.progress import Progress
 from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.reconcile import conclude, count_of
@@ -64,7 +66,9 @@ def sync(
     `allow_empty`. Set `cancel` from another thread to stop.
     `catalog`: what the source was just found to have, so that it is not asked again.
     """
-    states = states or MemoryStates()
+    if states is None:
+        states = MemoryStates()
+        states.durable = False
     with states.lock(connection):
         chosen = routes(catalog or source.discover(), streams, destination, prefix, namespace)
         by_key = {route.read.key: route for route in chosen}
@@ -99,6 +103,11 @@ class Sync:
         self.latest = ""
         """The stream that was read last."""
         self.looked_at = 0.0
+        self.number = 0
+        """How much was taken: it tells what came before a checkpoint that streams share."""
+        self.shared: deque[tuple[int, tuple[str, Checkpoint, Mapping[str, int]]]] = deque()
+        """Checkpoints that streams share, by number: each waits until all that was taken before it is durable."""
+        self.shared_number = 0
 
     def run(self) -> Result:
         result = self.ledger.result
@@ -121,7 +130,7 @@ class Sync:
             result.error.__cause__ = error
         finally:
             self.reader.stop()
-            self.writer.close()
+            self._take_last(self.writer.close())
             self._end()
         return self.ledger.finish()
 
@@ -145,6 +154,7 @@ class Sync:
                     self.ended.update(item.streams)
                     for key in item.streams:
                         self._flush_all(key)
+                    for key in item.streams:
                         self.writer.push(Step(key, ends=True, error=item.error))
                 case _:  # nothing came, or a late piece of a stream that has failed
                     pass
@@ -171,6 +181,7 @@ class Sync:
         return route.changed(change.schema) if route.changed is not None else None
 
     def _take(self, item: Read) -> None:
+        self.number += 1
         self.ledger.read(item)
         if item.event is not None:
             self._change(item.stream, item.event)
@@ -178,8 +189,8 @@ class Sync:
             key = self.latest = item.stream
             while self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
                 self._flush(key)
-            for batch, checkpoints in self.pending[key].add(item.batch):
-                self._push(key, batch, checkpoints)
+            for step in self.pending[key].add(item.batch, self.number, self.shared_number):
+                self._push(step)
         if item.checkpoint is not None:
             self._checkpoint(item.stream, item.checkpoint, item.covers)
 
@@ -194,26 +205,35 @@ class Sync:
             self.writer.retried(lambda: self.destination.change(event.written))
         else:
             route = self.routes[key]
-            self.ledger.deleting(route)
+            self.ledger.deleting(route, everything=True)
             self.ledger.emptied(route, self.writer.retried(lambda: empty(route, self.destination, event)))
 
     def _checkpoint(self, key: str, checkpoint: Checkpoint, covers: Mapping[str, int]) -> None:
         """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
         route = self.routes.get(key)
-        if route is not None and not route.read.incremental:
-            self.ledger.passed(covers)
-            return
         if route is None:  # shared by several streams: behind all of them
-            for other in self.pending:
-                self._flush_all(other)
+            self.shared_number = self.number
+            self.shared.append((self.number, (key, checkpoint, covers)))
+            if len(self.shared) == 1:
+                self._merge_shared()
+        elif not route.read.incremental:
+            self.ledger.passed(covers)
         elif self.pending[key]:
             self.pending[key].complete((key, checkpoint, covers))
-            return
-        last = self.writer.last(key if route is not None else None)
-        if last is not None:
+        elif (last := self.writer.last(key)) is not None:
             last.checkpoints.append((key, checkpoint, covers))
         else:
             self.ledger.merge([(key, checkpoint, covers)])
+
+    def _merge_shared(self) -> None:
+        """Merge the shared checkpoints before which nothing is left to be written, of any stream."""
+        waiting = [*(step.number for step in self.writer.steps), *(pending.number for pending in self.pending.values())]
+        oldest = min(waiting, default=math.inf)
+        ready = []
+        while self.shared and self.shared[0][0] < oldest:
+            ready.append(self.shared.popleft()[1])
+        if ready:
+            self.ledger.merge(ready)
 
     def _flush_what_is_due(self) -> None:
         """Full, old, or, when all that waits is too much together, the largest."""
@@ -230,25 +250,36 @@ class Sync:
 
     def _flush(self, key: str) -> None:
         if self.pending[key]:
-            self._push(key, *self.pending[key].take())
+            self._push(self.pending[key].take(self.shared_number))
 
     def _flush_all(self, key: str) -> None:
         while self.pending[key]:
             self._flush(key)
 
-    def _push(self, key: str, batch: Batch, checkpoints: Checkpoints) -> None:
-        self.flushed.add(key)
+    def _push(self, step: Step) -> None:
+        self.flushed.add(step.stream)
+        self.writer.push(step)
         while self.writer.crowded:
             self._done(self.writer.complete())
-        self.writer.push(Step(key, batch, checkpoints))
 
     # -- behind the write ----------------------------------------------------------------------------------------------
 
     def _done(self, step: Step) -> None:
         """A step is durable: count it and its checkpoints; end the stream if it was the last."""
         self.ledger.wrote(step)
+        if self.shared:
+            self._merge_shared()
         if step.ends:
             self._close(step.stream, step.error)
+
+    def _take_last(self, steps: Sequence[Step]) -> None:
+        """What other lanes had written when the sync ended early."""
+        try:
+            for step in steps:
+                self.ledger.wrote(step)
+                self._merge_shared()
+        except KitestringError as error:
+            self.ledger.result.error = self.ledger.result.error or error
 
     def _close(self, key: str, error: KitestringError | None) -> None:
         """A stream has ended: commit it and keep its final state, or abort it."""

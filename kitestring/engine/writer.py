@@ -1,4 +1,4 @@
-"""Prepares batches ahead in threads and writes them one by one, in order; finds the record that spoils a batch."""
+"""Prepares batches ahead in threads and writes those of a stream in order; finds the record that spoils a batch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kitestring import arrow_values
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.dedup import Abilities, Settled, settle
+from kitestring.engine.lanes import Lanes
 from kitestring.engine.pending import Step
 from kitestring.engine.selection import Route
 from kitestring.errors import Cancelled, RecordError, TransientError
@@ -33,9 +34,11 @@ CLOSING_S = 5.0
 
 
 class Writer:
-    """The steps in flight, oldest first. Only the loop's thread calls it; `_prepare` runs in the threads.
+    """The steps in flight, oldest first. Only the loop's thread calls it; batches are prepared in threads.
 
-    `deleting` is called before records of a stream are deleted.
+    With one lane the loop's thread writes, in `complete`. With more a stream's steps are written one after the other in
+    the threads of the lanes, several streams at once, and `complete` gives the next one that is durable. `deleting` is
+    called, by the thread that writes, before records of a stream are deleted.
     """
 
     def __init__(
@@ -52,13 +55,17 @@ class Writer:
         self.steps: deque[Step] = deque()
         self._closed = threading.Event()
         self._batches = 0
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="kitestring-prepare")
+        self._lanes = Lanes(destination.lanes, self._write_step) if destination.lanes > 1 else None
+        self._ahead = AHEAD + max(0, destination.lanes - 1)
+        self._pool = ThreadPoolExecutor(max(THREADS, destination.lanes), thread_name_prefix="kitestring-prepare")
 
     def push(self, step: Step) -> None:
         if step.batch is not None:
             self._batches += 1
             step.future = self._pool.submit(self._settle_and_prepare, self.routes[step.stream], step.batch)
         self.steps.append(step)
+        if self._lanes is not None:
+            self._lanes.push(step)
 
     def writes(self, stream: str) -> bool:
         """True while something of this stream is in flight."""
@@ -67,48 +74,66 @@ class Writer:
     @property
     def crowded(self) -> bool:
         """True while enough batches are in flight: write one before another is pushed."""
-        return self._batches >= AHEAD
+        return self._batches >= self._ahead
 
     def ready(self, must: bool = False) -> bool:
-        """True when the oldest step can be completed without waiting (or, with `must`, when there is one)."""
-        if not self.steps:
-            return False
+        """True when a step can be completed without waiting (or, with `must`, when there is one)."""
+        if not self.steps or must:
+            return bool(self.steps)
+        if self._lanes is not None:
+            return self._lanes.wait(0.0)
         future = self.steps[0].future
-        return must or future is None or future.done()
+        return future is None or future.done()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the oldest step to be prepared; False when it was not within this time."""
+        """Wait until a step can be completed; False when none can within this time."""
+        if self._lanes is not None:
+            return self._lanes.wait(timeout_s)
         future = self.steps[0].future if self.steps else None
         return future is None or bool(wait([future], timeout_s).done)
 
-    def last(self, stream: str | None) -> Step | None:
-        """The newest batch in flight of this stream, or of any."""
-        return next((s for s in reversed(self.steps) if s.batch is not None and stream in (None, s.stream)), None)
+    def last(self, stream: str) -> Step | None:
+        """The newest batch in flight of this stream."""
+        return next((s for s in reversed(self.steps) if s.batch is not None and s.stream == stream), None)
 
     def complete(self) -> Step:
-        """Write the oldest step; when this returns, it is durable."""
-        step = self.steps[0]
-        if step.batch is not None:
-            assert step.future is not None
-            route = self.routes[step.stream]
-            while not wait([step.future], 0.2).done:
-                if self.cancel.is_set() and not wait([step.future], 5.0).done:
+        """The next step that is durable, or (`ends`) before which all of its stream is."""
+        if self._lanes is not None:
+            while not self._lanes.wait(0.2):
+                if self.cancel.is_set() and not self._lanes.wait(CLOSING_S):
                     raise Cancelled("the sync was asked to stop")
-            settled, prepared, filtered = step.future.result()
-            step.superseded, step.dropped, step.filtered = settled.superseded, settled.dropped, filtered
-            step.deleted = settled.dropped
-            step.rejects.extend(settled.rejected)
-            before = len(step.rejects)
-            for batch, ready in prepared:
-                self._write(route, step, batch, ready)
-            if route.mapping is not None:
-                step.rejects[before:] = map(as_mapped, step.rejects[before:])
-            self._delete(route, step, settled)
-            step.last = last_record(step.batch)
+            step = self._lanes.take()
+            if step.failure is not None:
+                raise step.failure
+        else:
+            step = self.steps[0]
+            self._write_step(step)
+        if step.batch is not None:
             step.batch = step.future = None
             self._batches -= 1
-        self.steps.popleft()
+        self.steps.remove(step)
         return step
+
+    def _write_step(self, step: Step) -> None:
+        """Write a step's batch; when this returns, it is durable."""
+        if step.batch is None:
+            return
+        assert step.future is not None
+        route = self.routes[step.stream]
+        while not wait([step.future], 0.2).done:
+            if self._closed.is_set() or (self.cancel.is_set() and not wait([step.future], CLOSING_S).done):
+                raise Cancelled("the sync was asked to stop")
+        settled, prepared, filtered = step.future.result()
+        step.superseded, step.dropped, step.filtered = settled.superseded, settled.dropped, filtered
+        step.deleted = settled.dropped
+        step.rejects.extend(settled.rejected)
+        before = len(step.rejects)
+        for batch, ready in prepared:
+            self._write(route, step, batch, ready)
+        if route.mapping is not None:
+            step.rejects[before:] = map(as_mapped, step.rejects[before:])
+        self._delete(route, step, settled)
+        step.last = last_record(step.batch)
 
     def _delete(self, route: Route, step: Step, settled: Settled) -> None:
         """Carry out the deletions of a batch, behind its records."""
@@ -128,15 +153,20 @@ class Writer:
             receipt = self.retried(partial(destination.delete, stream, settled.forgotten))
             step.count_forgotten(receipt, len(settled.forgotten))
 
-    def close(self) -> None:
-        """Let go of what is not written. A thread that prepares is given a moment: afterwards the destination closes,
-        and a thread that called it again would open it anew."""
+    def close(self) -> list[Step]:
+        """Let go of what is not written; gives the batches that lanes have written and nobody has taken.
+
+        A thread that prepares is given a moment: afterwards the destination closes, and a thread that called it again
+        would open it anew. A lane is waited for until its write has returned.
+        """
         self._closed.set()
         running = [step.future for step in self.steps if step.future is not None and not step.future.cancel()]
-        self.steps.clear()
-        self._batches = 0
         self._pool.shutdown(wait=False, cancel_futures=True)
+        written = self._lanes.close() if self._lanes is not None else []
+        for step in written:
+            self.steps.remove(step)
         wait(running, 0.0 if self.cancel.is_set() else CLOSING_S)  # a cancel has waited already
+        return written
 
     # -- in the threads ------------------------------------------------------------------------------------------------
 
@@ -163,7 +193,7 @@ class Writer:
             for half in halves(batch):
                 self._prepare(route, half, rejected, prepared)
 
-    # -- in the loop ---------------------------------------------------------------------------------------------------
+    # -- where it is written -------------------------------------------------------------------------------------------
 
     def _write(self, route: Route, step: Step, batch: Batch, ready: Batch) -> None:
         try:

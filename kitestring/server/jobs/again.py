@@ -150,6 +150,8 @@ class WindowStates(MemoryStates):
     """The states of a window that is read again, kept nowhere: a later attempt begins at its start. So its figures
     count when it has come to its end."""
 
+    durable = False
+
     def __init__(self, up: Upward) -> None:
         super().__init__()
         self._up = up

@@ -118,13 +118,13 @@ def test_a_batch_ends_with_the_last_checkpoint_that_it_completes() -> None:
     batches = []
     for number in range(10):
         batch = Batch("people", rows=[{"id": 30 * number + n} for n in range(30)], nbytes=30)
-        batches += [(len(batch), found) for batch, found in pending.add(batch)]
+        batches += [(len(step.batch or ()), step.checkpoints) for step in pending.add(batch)]
         if number % 2:
             pending.complete(("people", Checkpoint({"cursor": number}), {}))
     assert [size for size, _ in batches] == [60] * 4
     assert [[checkpoint.state["cursor"] for _, checkpoint, _ in found] for _, found in batches] == [[1], [3], [5], [7]]
-    rest, found = pending.take()
-    assert (len(rest), len(found), bool(pending)) == (60, 1, False)
+    rest = pending.take()
+    assert (len(rest.batch or ()), len(rest.checkpoints), bool(pending)) == (60, 1, False)
 
 
 class Windows(Source):
