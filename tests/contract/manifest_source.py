@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,23 @@ class ManifestContract(SourceContract):
         with cls.stand_in() as cls.server:
             yield
 
+    @property
+    def connector(self) -> registry.Connector:
+        return registry.connector("source", type(self).__module__.rpartition(".")[2])
+
     def make(self, folder: Path) -> Source:
-        name = type(self).__module__.rpartition(".")[2]
-        return registry.source(name, self.server.config)
+        return self.load(folder, self.server.config)
+
+    def spec(self, folder: Path) -> dict[str, Any]:
+        return self.connector.spec()
+
+    def comparable(self, state: Any) -> Any:
+        """How many seconds the read took is part of a global cursor's state."""
+        if isinstance(state, dict):
+            return {name: self.comparable(value) for name, value in state.items() if name != "lookback_window"}
+        return list(map(self.comparable, state)) if isinstance(state, list) else state
+
+    def load(self, folder: Path, config: Mapping[str, Any]) -> Source:
+        source = self.connector.build(config)
+        assert isinstance(source, Source)
+        return source

@@ -109,6 +109,19 @@ numbers = itertools.count()
 @pytest.fixture
 def database(postgres_server: Database) -> Iterator[Database]:
     """An empty database."""
+    with created(postgres_server) as database:
+        yield database
+
+
+@pytest.fixture(scope="class")
+def class_database(postgres_server: Database) -> Iterator[Database]:
+    """An empty database for all tests of a class."""
+    with created(postgres_server) as database:
+        yield database
+
+
+@contextmanager
+def created(postgres_server: Database) -> Iterator[Database]:
     name = f"test_{next(numbers)}"
     postgres_server.run(f"CREATE DATABASE {name} STRATEGY file_copy")
     yield Database(postgres_server.port, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -68,3 +68,37 @@ def moment(value: Any) -> dt.datetime | None:
     if not isinstance(value, dt.datetime):
         return None
     return value.astimezone(dt.UTC) if value.tzinfo else value
+
+
+def misfits(value: Any, schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values that are not of the types that a JSON Schema declares, with their paths; fields may be missing."""
+    if not isinstance(schema, Mapping):
+        return
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices and not any(not list(misfits(value, choice)) for choice in choices):
+        yield path, value
+        return
+    types = schema.get("type")
+    if types is not None and not any(is_of(value, kind) for kind in ([types] if isinstance(types, str) else types)):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, inner in schema.get("properties", {}).items():
+            if name in value:
+                yield from misfits(value[name], inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from misfits(inner, schema.get("items"), f"{path}[]")
+
+
+def is_of(value: Any, kind: str) -> bool:
+    """Whether a value is of a JSON type. What JSON has no type for (moments, bytes) is a string there."""
+    if kind == "null":
+        return value is None
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind in ("integer", "number"):
+        whole = kind == "number" or not isinstance(value, float | Decimal) or value == value // 1
+        return isinstance(value, Number) and not isinstance(value, bool) and whole
+    if kind in ("object", "array"):
+        return isinstance(value, Mapping if kind == "object" else list | tuple)
+    return value is not None and not isinstance(value, bool | int | float | Decimal | Mapping | list)

@@ -39,7 +39,8 @@ class TestDuckdb(SqlContract):
     def execute(self, destination: Destination, statement: str) -> list[Record]:
         assert isinstance(destination, Duckdb)
         with duckdb.connect(destination.path, config=SETTINGS) as connection:
-            return list(connection.execute(statement).to_arrow_table().to_pylist())
+            rows = connection.sql(statement)
+            return list(rows.to_arrow_table().to_pylist()) if rows is not None else []
 
     def expected(self, record: Record) -> Record:
         return record | ({"nested": Text(record["nested"])} if record.get("nested") is not None else {})

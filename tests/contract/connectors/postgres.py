@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,12 +14,16 @@ from kitestring.types import Stream
 
 
 class TestPostgresSource(SourceContract):
-    @pytest.fixture(autouse=True)
-    def _tables(self, database: Any) -> None:
-        self.config = database.config
-        database.run(
+    config: ClassVar[dict[str, Any]]
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _tables(cls, class_database: Any) -> None:
+        cls.config = class_database.config
+        class_database.run(
             "CREATE TABLE plain (id bigint PRIMARY KEY, name text, seen timestamptz)",
-            "INSERT INTO plain SELECT n, 'n' || n, now() FROM generate_series(1, 250) n",
+            "INSERT INTO plain SELECT n, 'n' || n, timestamptz '2026-01-01 00:00:00Z' + n / 60 * interval '1 s' "
+            "FROM generate_series(1, 250) n",
             'CREATE TABLE "Odd" ("a b" int, c int, d jsonb, PRIMARY KEY (c, "a b"))',
             """INSERT INTO "Odd" SELECT n, n % 5, '{"x": 1}' FROM generate_series(1, 50) n""",
             "CREATE VIEW small AS SELECT id FROM plain WHERE id < 3",
