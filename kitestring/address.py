@@ -18,7 +18,8 @@ Resolve: TypeAlias = Callable[[str, int], str]
 """`resolve(host, port)` gives the address of a host that was checked; `ConfigError` for one that is not allowed."""
 
 HOST = re.compile(
-    r"\[(?P<v6>[^\]]*)\](?::(?P<v6_port>\d*))?|(?P<name>[^:\[\]]*)(?::(?P<port>\d*))?|(?P<bare>[0-9a-fA-F:.]+)"
+    r"\[(?P<v6>[^\]]*)\](?::(?P<v6_port>\d*))?|(?P<name>[^:\[\]/\s]*)(?::(?P<port>\d*))?"
+    r"|(?P<bare>(?:[0-9a-fA-F]*:){2,}[0-9a-fA-F.%\w]*)"
 )
 URL = re.compile(
     r"(?P<scheme>[A-Za-z][\w+.-]*)://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^/?]*)"
@@ -46,7 +47,7 @@ def endpoints(hosts: str, port: int | str) -> list[Endpoint]:
     found = []
     for number, name in enumerate(names):
         match = HOST.fullmatch(name.strip())
-        if match is None or "/" in name:
+        if match is None:
             raise ConfigError(
                 f"{name} is not the name of a host", hint="Write a name or an address, as db.example.com."
             )

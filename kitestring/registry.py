@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kitestring.config import Config
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.facts import Facts
@@ -65,8 +66,13 @@ class Connector:
                     (value for key, value in vars(module).items() if key.lower() == wanted and isinstance(value, type)),
                     None,
                 )
-        except ImportError as error:
-            raise missing_package(self.name, error) from error
+        except ModuleNotFoundError as error:
+            raise missing_package(self.name, error, distribution=self.distribution) from error
+        except Exception as error:  # whatever the module of another package does while it is imported
+            raise ConnectorError(
+                f"the {self.kind} {self.name} cannot be imported: {type(error).__name__}: {error}",
+                hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
+            ) from error
         if not (isinstance(found, type) and issubclass(found, Source if self.kind == "source" else Destination)):
             raise ConnectorError(f"the module of {self.kind} {self.name} holds no {self.kind} class of that name")
         connector: type[Source | Destination] = found
@@ -133,17 +139,42 @@ class Connector:
                 self.manifest, {key: value for key, value in config.items() if key != "allow_custom_code"}
             )
         found = self.load()
-        for package in found.facts.packages:
-            if importlib.util.find_spec(package) is None:
-                raise missing_package(self.name, ModuleNotFoundError(name=package), found.facts.extra)
-        return found.load(config, self.name)
+        check_packages(self.name, found, self.distribution)
+        built = found.load(config, self.name)
+        for part in built.parts():
+            if part is not built:
+                check_packages(str(getattr(part, "mode", self.name)), type(part), "")
+        return built
+
+    @property
+    def distribution(self) -> str:
+        """The package of somebody else that it comes from."""
+        dist = self.entry_point.dist if self.entry_point is not None else None
+        return dist.name if dist is not None else ""
 
 
-def missing_package(name: str, error: ImportError, extra: str = "") -> ConfigError:
-    """`extra`: the one of `kitestring` that installs the package, where it does not bear the connector's name."""
+def check_packages(name: str, connector: type[Config], distribution: str) -> None:
+    """`ConfigError` where a package is missing that a connector declares."""
+    facts = connector.facts or Facts()
+    for package in facts.packages:
+        try:
+            missing = importlib.util.find_spec(package) is None
+        except ModuleNotFoundError:  # the package that it is below
+            missing = True
+        if missing:
+            raise missing_package(name, ModuleNotFoundError(name=package), facts.extra, distribution)
+
+
+def missing_package(name: str, error: ImportError, extra: str = "", distribution: str = "") -> ConfigError:
+    """`extra`: the one that installs the package, where it does not bear the connector's name; of `distribution`, where
+    the connector comes from another package than Kitestring."""
+    if distribution:
+        wanted = f"{distribution}[{extra}]" if extra else str(error.name)
+    else:
+        wanted = f"kitestring[{extra or name}]"
     return ConfigError(
         f"{name} needs the package {error.name}, which is not installed",
-        hint=f"Install it: pip install 'kitestring[{extra or name}]'",
+        hint=f"Install it: pip install '{wanted}'",
         package=error.name,
     )
 

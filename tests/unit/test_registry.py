@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.errors import ConfigError
+from kitestring import registry
+from kitestring.errors import ConfigError, ConnectorError
 from kitestring.facts import Facts
 from kitestring.registry import Connector
 from kitestring.source import Source
@@ -20,7 +21,7 @@ from kitestring.source import Source
 
 
 class Needy(Source):
-    facts: ClassVar[Facts] = Facts(network="none", programs=False, packages=("json", "a_package_that_nobody_has"))
+    facts: ClassVar[Facts] = Facts(network="none", programs=False, packages=("json", "no_such_package.inside"))
 """
 
 
@@ -31,7 +32,7 @@ def test_a_connector_whose_packages_are_missing_says_how_to_install_them_and_sti
     monkeypatch.syspath_prepend(str(tmp_path))
     needy = Connector("needy", "source", module="needy")
     assert needy.spec()["type"] == "object"
-    with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as told:
+    with pytest.raises(ConfigError, match=r"needs the package no_such_package\.inside") as told:
         needy.build({})
     assert told.value.hint == "Install it: pip install 'kitestring[needy]'"
 
@@ -60,3 +61,27 @@ def test_class_variables_from_before_facts_are_taken_over_with_a_warning() -> No
     assert Both.facts.network == "python"
     assert Below.facts == Old.facts
     assert "runs_programs" not in Old.spec()["properties"]
+
+
+def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kitestring.server import connectors
+
+    (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
+    (tmp_path / "lacking.py").write_text("import a_package_that_nobody_has")
+    info = tmp_path / "others-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kitestring.sources]\nbroken = broken:Broken\nlacking = lacking:Lacking\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    connectors._built_in.cache_clear()
+    listed = {definition.type for definition in connectors.built_in("source").values()}
+    connectors._built_in.cache_clear()
+    assert {"broken", "lacking", "sample"} <= listed
+    with pytest.raises(ConnectorError, match="broken cannot be imported: RuntimeError: not today") as told:
+        registry.source("broken", {})
+    assert told.value.hint == "Report it to the authors of others."
+    with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as asked:
+        registry.source("lacking", {})
+    assert asked.value.hint == "Install it: pip install 'a_package_that_nobody_has'"

@@ -194,6 +194,16 @@ def indexing(host: str) -> dict[str, Any]:
     [
         ("destination", "duckdb", {"path": "./x.duckdb"}),
         ("destination", "duckdb", {"destination_path": "/srv/x.duckdb"}),
+        *(
+            ("destination", "duckdb", {"path": path})
+            for path in (
+                "md:warehouse",
+                "https://1.1.1.1/x.duckdb",
+                "s3://bucket/x.duckdb",
+                "quack:localhost",
+                ":memory:",
+            )
+        ),
         ("destination", "files", {"path": "./data"}),
         ("destination", "files", {"path": "file:///etc"}),
         ("destination", "files", {"path": "simplecache::s3://bucket/x"}),
