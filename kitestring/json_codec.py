@@ -66,6 +66,8 @@ _LONG_NUMBERS = tuple(
 _STRIDE = 4
 _SAMPLED = b"0" * (LONG_NUMBER // _STRIDE)
 _ESCAPE = re.compile(r"\\(?:[^u]|u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|([dD][89a-fA-F][0-9a-fA-F]{2})|....))", re.DOTALL)
+_FIVE_DIGITS = re.compile(rb'\.\d{5}"')
+_SHORT_TIME = re.compile(rb':\d\d\.\d{5}"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER_BYTES = re.compile(rb"-?\d+((?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
@@ -241,11 +243,19 @@ def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False, levels: 
     if sort_keys or indent:
         options |= (orjson.OPT_SORT_KEYS if sort_keys else 0) | (orjson.OPT_INDENT_2 if indent else 0)
     try:
-        text = orjson.dumps(value, default=_for_orjson, option=options)
+        text = _by_orjson(value, options)
     except (TypeError, RecursionError):  # integers beyond 64 bits, half surrogates, deep nesting
         return _write_exactly(value, sort_keys, indent, levels).encode()
     if b"null" in text and _may_hold_special_floats(value):  # of NaN and infinity orjson makes null
         return _write_exactly(value, sort_keys, indent, levels).encode()
+    return text
+
+
+def _by_orjson(value: Any, options: int) -> bytes:
+    text = orjson.dumps(value, default=_for_orjson, option=options)
+    if _FIVE_DIGITS.search(text) and _SHORT_TIME.search(text):
+        # Of 00:00:00.010000 orjson 3.13 makes 00:00:00.10000, which is another time: it gets such values as texts.
+        return orjson.dumps(value, default=_for_orjson, option=options | orjson.OPT_PASSTHROUGH_DATETIME)
     return text
 
 
@@ -274,7 +284,7 @@ def lines(values: Sequence[Any]) -> bytes:
     items = [_LINE_BREAK] * (2 * len(values))
     items[::2] = values
     try:
-        text = orjson.dumps(items, default=_for_orjson, option=orjson.OPT_NON_STR_KEYS)
+        text = _by_orjson(items, orjson.OPT_NON_STR_KEYS)
     except (TypeError, RecursionError):
         return b"".join([dumps(value) + b"\n" for value in values])
     if b"null" in text and text.count(b"null") != _nulls(values) and _holds_special_floats(values):

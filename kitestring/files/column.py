@@ -93,7 +93,8 @@ def spells_alike(texts: pa.Array, type_: pa.DataType) -> bool:
     if is_.is_integer(type_):
         return pc.all(pc.match_substring_regex(texts, WHOLE)).as_py() is not False
     return bool(
-        is_.is_float64(type_)
+        is_.is_float32(type_)
+        or is_.is_float64(type_)
         or is_.is_boolean(type_)
         or is_.is_decimal128(type_)
         or is_.is_timestamp(type_)

@@ -226,3 +226,12 @@ def test_lines_and_texts_are_what_dumps_makes_of_each_value():
         assert lines(some) == "".join(text + "\n" for text in expected).encode()
         assert texts(some) == expected
     assert texts([None, {"a": 1}, None]) == [None, '{"a":1}', None]
+
+
+def test_a_time_keeps_the_zeros_of_its_microseconds() -> None:
+    for microsecond in (1, 12, 123, 1234, 10_000, 54_321, 99_999, 100_000, 999_999):
+        time = dt.time(1, 2, 3, microsecond)
+        assert loads(dumps({"t": time})) == {"t": time.isoformat()}
+        assert loads(lines([{"t": [time], "at": dt.datetime(2024, 1, 1), "text": ':00.12345"'}]))["t"] == [
+            time.isoformat()
+        ]

@@ -75,8 +75,8 @@ class Csv(Format):
             names = names or distinct_names(header)
             types = types or [column.Witnesses() for _ in names]
             rows = [cells_of(line, len(names), start + n) for n, line in enumerate(lines, 1)]
-            for witnesses, cells in zip(types, zip(*rows, strict=True), strict=True):
-                witnesses.add(map(value_of, cells))
+            for place, witnesses in enumerate(types):
+                witnesses.add(value_of(row[place]) for row in rows)
         return pa.schema([pa.field(name, witnesses.type) for name, witnesses in zip(names, types, strict=True)])
 
     def read(self, file: BinaryIO, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
@@ -96,7 +96,8 @@ class Csv(Format):
                 else pa.nulls(len(lines), field.type)
                 for field in wanted
             ]
-            yield column.table_of(wanted, columns, len(lines))
+            if lines:
+                yield column.table_of(wanted, columns, len(lines))
 
     def count(self, file: BinaryIO, without: str | None = None) -> int:
         if without is not None:
@@ -104,11 +105,7 @@ class Csv(Format):
         return max(0, sum(len(lines) for lines in self._records(file)) - 1)
 
     def raw(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        header: bytes | None = None
-        for lines in self._records(file):
-            if header is None:
-                header, *lines = lines
-                header = header.removeprefix(MARK)
+        for header, lines in self._parts(file):
             if lines:
                 yield lines_table(header, lines)
 
@@ -174,18 +171,26 @@ class Csv(Format):
         if rest.strip():
             yield [rest]
 
+    def _parts(self, file: BinaryIO) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The header, and the records as they stand, some at a time; at first perhaps none."""
+        header: bytes | None = None
+        for lines in self._records(file):
+            if header is None:
+                header, *lines = lines
+                header = header.removeprefix(MARK)
+            yield header, lines
+
     def _lines(self, file: BinaryIO) -> Iterator[tuple[bytes, int, list[bytes]]]:
         """The header and the records, some at a time, and how many records were before them.
 
         A line of nothing is a record where there is one column, else none.
         """
         start = 0
-        for table in self.raw(file):
-            header, lines = header_of(table), [line.removesuffix(b"\r") for line in table.column("line").to_pylist()]
+        for header, whole in self._parts(file):
+            lines = [line.removesuffix(b"\r") for line in whole]
             if len(header_names(header)) > 1:
                 lines = [line for line in lines if line]
-            if lines:
-                yield header, start, lines
+            yield header, start, lines
             start += len(lines)
 
     def _cells(self, table: pa.Table, fields: Sequence[str]) -> list[list[bytes | None]]:
@@ -331,6 +336,8 @@ def flat(table: pa.Table) -> pa.Table:
         type_, values = field.type, table.column(n)
         if is_.is_null(type_):
             table = table.set_column(n, field.name, values.cast(pa.string()))
+        elif is_.is_float32(type_) and has_long_numbers(values):
+            table = table.set_column(n, field.name, values.cast(pa.float64()))
         elif is_.is_nested(type_):
             texts = json_codec.texts(arrow_values.values(values))
             table = table.set_column(n, field.name, pa.array(texts, pa.string()))
@@ -343,6 +350,13 @@ def flat(table: pa.Table) -> pa.Table:
             texts = [None if value is None else arrow.text(value) for value in arrow_values.values(values)]
             table = table.set_column(n, field.name, pa.array(texts, pa.string()))
     return table if table.num_columns else pa.table({"_": pa.nulls(table.num_rows, pa.string())})
+
+
+def has_long_numbers(values: pa.ChunkedArray) -> bool:
+    """Whether the shortest text of a float of 32 bits, which Arrow writes, may be another whole number."""
+    import pyarrow.compute as pc
+
+    return pc.any(pc.greater(pc.abs(values), 2.0**24)).as_py() is True
 
 
 def tellable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record], list[Reject]]:
