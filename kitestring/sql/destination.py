@@ -15,7 +15,7 @@ from kitestring.errors import ConfigError, RecordError
 from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS, airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared
+from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared, with_json
 from kitestring.sql.key import Part, conditions, typed_fields
 from kitestring.sql.merge import Merge, Merged
 from kitestring.sql.table import Filling, Table
@@ -167,7 +167,8 @@ class SqlDestination(Destination):
             self._fit_declared(self._written(connection, stream), stream)
 
     def _fit_declared(self, table: Table, stream: Stream) -> None:
-        table.fit(plain(self.dialect, stream.arrow_schema.empty_table()), (), {})
+        empty = stream.arrow_schema.empty_table()
+        table.fit(plain(self.dialect, with_json(stream.schema, empty) if self.dialect.has_json else empty), (), {})
 
     # -- deletions -----------------------------------------------------------------------------------------------------
 
@@ -250,9 +251,9 @@ class SqlDestination(Destination):
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def commit(self, stream: Stream) -> None:
+    def commit(self, stream: Stream) -> Receipt | None:
         if not stream.write.replace:
-            return
+            return None
         with self._connection() as connection:
             table, new = self._table(connection, stream), self._written(connection, stream)
             if not new.exists:
@@ -261,6 +262,7 @@ class SqlDestination(Destination):
                 connection.drop(table.schema, table.name)
                 connection.rename(new.schema, new.name, table.name)
         self._forget(stream)
+        return None
 
     def abort(self, stream: Stream) -> None:
         with self._connection() as connection:

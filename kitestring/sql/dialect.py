@@ -53,6 +53,9 @@ class Dialect(Names):
       that delete or change the rows of the table for which some incoming row meets the condition. The kit may put
       ` RETURNING expression` behind the first, over the columns of the table, unqualified.
 
+    **JSON.** `has_json`: the vendor has a type for JSON. Fields that the schema declares as objects, arrays or JSON
+    texts, and nested values, then come as `arrow.json` and get columns of the kind JSON; without, they are VARCHAR.
+
     **Facts.** `row_id`: the column that tells rows of a table apart within a statement. `random_id`: an expression that
     is a new UUID as text in each row. `compares`: whether the default `Connection.merge` looks for records that are
     there unchanged already, leaves them alone and counts them; without it they are replaced by themselves. It asks for
@@ -64,6 +67,7 @@ class Dialect(Names):
     staged_row: ClassVar[str] = "rowid"
     random_id: ClassVar[str] = "CAST(gen_random_uuid() AS VARCHAR)"
     compares: ClassVar[bool] = True
+    has_json: ClassVar[bool] = False
 
     # -- types ---------------------------------------------------------------------------------------------------------
 
@@ -73,7 +77,8 @@ class Dialect(Names):
 
         is_ = pa.types
         if isinstance(type_, pa.BaseExtensionType):
-            return type_ if type_.extension_name == "arrow.uuid" else self.plain_type(type_.storage_type)
+            is_known = type_.extension_name == "arrow.uuid" or (self.has_json and type_.extension_name == "arrow.json")
+            return type_ if is_known else self.plain_type(type_.storage_type)
         if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
             return self.plain_type(type_.value_type)
         if is_.is_unsigned_integer(type_):

@@ -12,7 +12,7 @@ from kitestring.errors import RecordError
 from kitestring.identity import is_text
 from kitestring.json_codec import dumps_text
 from kitestring.paths import nested
-from kitestring.schema import type_from_json
+from kitestring.schema import json_types, type_from_json
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import KeyValues, Part, entry, kinds_of, typed_fields
 from kitestring.sql.table import Table
@@ -21,6 +21,9 @@ from kitestring.types import Record, Reject, Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NESTED = ({"object"}, {"array"}, {"object", "array"})
+"""Types of JSON Schema whose values are no text."""
 
 
 class Prepared(Batch):
@@ -44,6 +47,8 @@ def prepared(dialect: Dialect, stream: Stream, batch: Batch) -> Prepared:
     if len(set(names)) < len(names):
         names = arrow_values.distinct_names(names)
         table = table.rename_columns(names)
+    if dialect.has_json:
+        table = with_json(stream.schema, table, None if batch.is_table else accepted(batch.rows(), rejects))
     values: dict[str, Sequence[Any]] = {}
     if not batch.is_table:
         texts = [name for name in typed_fields(stream) if name in names and is_string(table.schema.field(name).type)]
@@ -124,7 +129,7 @@ def cast(dialect: Dialect, column: pa.ChunkedArray, wanted: pa.DataType | None, 
     import pyarrow as pa
 
     if wanted is None:
-        return json_texts(column)
+        return as_json(json_texts(column)) if dialect.has_json else json_texts(column)
     try:
         return texts(column) if is_string(wanted) and not is_texts(column.type) else column.cast(wanted)
     except pa.ArrowNotImplementedError:
@@ -155,6 +160,38 @@ def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
     texts = [None if value is None else dumps_text(value) for value in arrow_values.values(column)]
     return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def with_json(schema: Mapping[str, Any], table: pa.Table, rows: Sequence[Record] | None = None) -> pa.Table:
+    """The table with the texts of fields that are declared as objects, arrays or JSON texts as JSON. `rows` are the
+    records that it was made of: what is a text there is a JSON string, where the field is not declared as one."""
+    for name, declared in (schema.get("properties") or {}).items():
+        if name not in table.column_names or not is_string(table.schema.field(name).type):
+            continue
+        is_text_of_json = isinstance(declared, Mapping) and declared.get("contentMediaType") == "application/json"
+        if is_text_of_json or (isinstance(declared, Mapping) and json_types(declared) - {"null"} in NESTED):
+            column = table.column(name)
+            if rows is not None and not is_text_of_json and any(isinstance(row.get(name), str) for row in rows):
+                strings = [row.get(name) for row in rows]
+                column = strings_as_json(column, strings)
+            table = table.set_column(table.column_names.index(name), name, as_json(column))
+    return table
+
+
+def strings_as_json(column: pa.ChunkedArray, values: Sequence[Any]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    pairs = zip(column.to_pylist(), values, strict=True)
+    return pa.chunked_array([pa.array([dumps_text(t) if isinstance(v, str) else t for t, v in pairs], pa.string())])
+
+
+def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of JSON texts as `arrow.json`."""
+    import pyarrow as pa
+
+    type_ = pa.json_()
+    chunks = [pa.ExtensionArray.from_storage(type_, chunk.cast(pa.string())) for chunk in column.chunks]
+    return pa.chunked_array(chunks, type_)
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

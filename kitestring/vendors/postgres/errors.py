@@ -72,7 +72,7 @@ TO_DO: dict[str, tuple[str, str]] = {
 def translated(error: Any, place: Place, writing: bool = False) -> KitestringError:
     """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL cannot take."""
     said = " ".join(str(error).split())
-    message = after(said, "ERROR:")
+    message = message_of(error) or after(said, "ERROR:")
     code = getattr(error, "sqlstate", None) or ""
     if code == "42501":
         hint = "GRANT SELECT on the table, and USAGE on its schema, to the user."
@@ -103,6 +103,14 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
         hint="Check the table and the rights of the user.",
         code=code,
     )
+
+
+def message_of(error: Any) -> str:
+    """What the server says, with the detail, in one line; the driver adds the statement and more."""
+    parts = dict(getattr(error, "details", None) or ())
+    texts = [parts.get(f"PG_DIAG_MESSAGE_{name}") for name in ("PRIMARY", "DETAIL")]
+    shown = [bytes(text).decode(errors="replace") for text in texts if text]
+    return " ".join(": ".join(shown).split())[:300]
 
 
 def after(said: str, mark: str) -> str:

@@ -1,4 +1,4 @@
-"""PostgreSQL keeps the contract of sources, on a real server."""
+"""PostgreSQL keeps the contracts of sources and destinations, on a real server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from kitestring.destination import Destination
 from kitestring.source import Source
-from kitestring.testing.contract import SourceContract
-from kitestring.types import Stream
+from kitestring.testing.contract import DestinationContract, SourceContract
+from kitestring.types import Record, Stream
 
 
 class TestPostgresSource(SourceContract):
@@ -38,3 +39,19 @@ class TestPostgresSource(SourceContract):
         """Each with the cursor that a user would choose."""
         cursors = {"plain": "seen", "Odd": "c", "small": "id"}
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
+
+
+class TestPostgres(DestinationContract):
+    @pytest.fixture(autouse=True)
+    def _database(self, database: Any) -> None:
+        self.database = database
+
+    def make(self, folder: Path) -> Destination:
+        from kitestring.destinations.postgres import Postgres
+
+        return Postgres.load({**self.database.config, "schema": "kept"})
+
+    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
+        from kitestring.vendors.postgres import quoted
+
+        return list(self.database.run(f"SELECT * FROM kept.{quoted(stream.name)}"))

@@ -1,0 +1,183 @@
+"""PostgreSQL: each stream a table; Arrow goes in by binary COPY, and is merged by a unique index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr, model_validator
+
+from kitestring.config import option
+from kitestring.destinations.postgres.connection import PostgresConnection
+from kitestring.destinations.postgres.dialect import PostgresDialect
+from kitestring.errors import ConfigError
+from kitestring.facts import Facts
+from kitestring.sql.connection import Connection
+from kitestring.sql.destination import SqlDestination
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.table import Table
+from kitestring.types import Receipt, Stream
+from kitestring.vendors.postgres import PostgresConfig, asks_for_no_tunnel
+
+AIRBYTES: dict[str, Callable[[Any], bool]] = {
+    "tunnel_method": asks_for_no_tunnel,
+    "jdbc_url_params": lambda value: not value,
+    "disable_type_dedupe": lambda value: not value,
+    "legacy_raw_tables_only": lambda value: not value,
+    "cdc_deletion_mode": lambda value: str(value).lower().startswith("hard"),
+    "raw_data_schema": lambda _: True,
+    "internal_schema": lambda _: True,
+    "unconstrained_number": lambda _: True,
+}
+"""Options of Airbyte's destination-postgres 3.0 that are none here, and when they ask for nothing."""
+
+RIGHTS = """
+SELECT current_setting('transaction_read_only') = 'on' AS reads_only,
+       has_database_privilege(current_database(), 'TEMPORARY') AS may_stage,
+       has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
+       (SELECT has_schema_privilege(oid, 'USAGE, CREATE') FROM pg_namespace WHERE nspname = {0}) AS may_create_tables
+"""
+
+
+class Postgres(PostgresConfig, SqlDestination):
+    """Writes each stream into a table of its name, in the schema of its namespace.
+
+    Every batch is one transaction. A replacement fills a new table and renames it in one transaction with the removal
+    of the old; where the last version is kept, the rows that have the keys of the batch are replaced, and those that
+    have not changed left alone. Several streams are written at once, each through a connection of its own.
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        network="native",
+        programs=False,
+        packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
+        preload=("pyarrow", "adbc_driver_manager"),
+        category="database",
+    )
+    dialect: ClassVar[Dialect] = PostgresDialect()
+    batch_rows: ClassVar[int] = 250_000
+    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+
+    writing: ClassVar[bool] = True
+    airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES
+    airbyte_refusal: ClassVar[str] = (
+        "tunnels, JDBC parameters (give `url`), raw tables, and soft deletes for all streams (choose the write mode "
+        "`soft_delete` of a stream)"
+    )
+
+    schema_name: str = option("public", order=3, alias="schema", title="Schema")
+    """Where the tables of streams without a namespace are. It is created if it is absent."""
+
+    airbyte_columns: bool = option(True, order=8, title="Airbyte's columns")
+    """Whether tables have the columns `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
+    `_airbyte_generation_id`."""
+
+    drop_cascade: bool = option(False, order=9)
+    """Whether the views on a table that is replaced go with it. Without, such a table is not replaced."""
+
+    connections: int = option(4, ge=1, le=64, order=10)
+    """How many streams are written at the same time, each through a connection of its own."""
+
+    _bare: set[tuple[str, str]] = PrivateAttr(default_factory=set)
+    _gone: Counter[str] = PrivateAttr(default_factory=Counter)
+    """How many rows of each stream were replaced by later ones, as far as no receipt has said so."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ssl_alone(cls, values: Any) -> Any:
+        """`ssl: true` stands for `ssl_mode: require`, and false for none, where no mode is given."""
+        if not isinstance(values, Mapping) or "ssl" not in values:
+            return values
+        kept = {name: value for name, value in values.items() if name != "ssl"}
+        if values["ssl"] is not None:
+            kept.setdefault("ssl_mode", {"mode": "require" if values["ssl"] else "disable"})
+        return kept
+
+    @property
+    def lanes(self) -> int:  # type: ignore[override]
+        return self.connections
+
+    def _connect(self) -> Connection:
+        return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._bare)
+
+    def _schema(self) -> str:
+        return self.schema_name
+
+    def _airbyte_columns(self) -> bool:
+        return self.airbyte_columns
+
+    def check(self) -> None:
+        schema = self.dialect.candidates(self.schema_name, self.dialect.safe_schema(self.schema_name))[0]
+        with self._connection() as connection:
+            rights = connection.rows(RIGHTS.format(self.dialect.literal(schema)))
+        ((reads_only, may_stage, may_create_schemas, may_create_tables),) = rights
+        user = self.place.user
+        if reads_only:
+            raise ConfigError(
+                f"{self.place} only reads: it is a standby, or was set so", hint="Set `host` to the primary."
+            )
+        if not may_stage:
+            raise ConfigError(
+                f"the user {user} may not create temporary tables in {self.place}",
+                hint=f"GRANT TEMPORARY ON DATABASE {self.place.database} TO {user};",
+            )
+        if may_create_tables is None and not may_create_schemas:
+            raise ConfigError(
+                f"{self.place} has no schema {schema}, and the user {user} may not create it",
+                hint=f"Create it, or GRANT CREATE ON DATABASE {self.place.database} TO {user};",
+            )
+        if may_create_tables is False:
+            raise ConfigError(
+                f"the user {user} may not create tables in the schema {schema} of {self.place}",
+                hint=f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};",
+            )
+
+    def _claim(self, table: Table, stream: Stream) -> None:
+        """Refuse a table that is not ours, and one that cannot be replaced."""
+        if table.exists and table.note is None:
+            raise ConfigError(
+                f"{self.place}: the table {table.schema}.{table.name} is there, and no sync has made it, "
+                f"so {stream.key} cannot be written there",
+                hint="Give the stream another name, prefix or namespace, or rename the table.",
+            )
+        super()._claim(table, stream)
+        assert isinstance(table.connection, PostgresConnection)
+        dependents = table.connection.dependents(table.schema, table.name) if stream.write.replace else []
+        if dependents and not self.drop_cascade:
+            raise ConfigError(
+                f"{self.place}: {', '.join(dependents)} would go with the table {table.schema}.{table.name}, "
+                f"which {stream.key} replaces",
+                hint="Drop what depends on it, or let `drop_cascade` do so; create it anew after the sync.",
+            )
+
+    # -- a new copy ----------------------------------------------------------------------------------------------------
+
+    def _settle(self, stream: Stream) -> None:
+        """Rows of a new copy come whatever their keys; from here on each key has one."""
+        if not stream.write.replace or stream.write.keep != "latest":
+            return
+        with self._connection() as connection:
+            assert isinstance(connection, PostgresConnection)
+            table = self._written(connection, stream)
+            if table.exists:
+                with connection.transaction():
+                    gone = connection.settle(table)
+                self._gone[stream.key] += gone
+
+    def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
+        self._settle(stream)
+        return super()._delete(stream, keys)
+
+    def _mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+        self._settle(stream)
+        return super()._mark(stream, keys)
+
+    def _truncate(self, stream: Stream, deleted_at: str) -> Receipt:
+        self._settle(stream)
+        return super()._truncate(stream, deleted_at)
+
+    def commit(self, stream: Stream) -> Receipt:
+        self._settle(stream)
+        super().commit(stream)
+        return Receipt(replaced=self._gone.pop(stream.key, 0))

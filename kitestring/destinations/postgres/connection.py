@@ -1,0 +1,437 @@
+"""One connection to PostgreSQL as the SQL kit uses it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destinations.postgres.dialect import PostgresDialect
+from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.identity import is_text
+from kitestring.names import mark
+from kitestring.sql.connection import Connection
+from kitestring.sql.key import Part, typed_fields
+from kitestring.sql.merge import Merge, Merged, delete_and_insert
+from kitestring.sql.name import OWN
+from kitestring.sql.types import NOTHING, TEXT
+from kitestring.vendors import postgres
+from kitestring.vendors.postgres import PostgresConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kitestring.sql.table import Table
+
+log = logging.getLogger("kitestring.postgres")
+
+COLUMN = re.compile(r"incoming\.(c\d+)")
+JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+UNIQUE = f"{OWN}unique_"
+"""How the names of our indexes begin; a mark of the key follows, and one of the moment."""
+
+TWICE, TOO_LONG, AFFECTED_TWICE = "23505", "54000", "21000"
+"""Codes: a key stands twice in a table; a value is too long for an index; a key stands twice in what comes in."""
+
+LOCK_TIMEOUT = "30s"
+"""So long a change of a table waits for those who read it, if the user's own settings have no limit. Others wait behind
+us meanwhile, so we let them pass and try again."""
+
+UNCERTAIN_S = 60.0
+"""So long we try to learn whether a transaction was committed whose connection broke at its end."""
+
+COLUMNS = """
+SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind::text AS kind
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = {0} AND c.relname = {1} AND c.relkind NOT IN ('i', 'I', 't') ORDER BY a.attnum
+"""
+
+# What would go with a table: the views and other things that are made of it.
+DEPENDENTS = """
+SELECT DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
+                         pg_describe_object(d.classid, d.objid, d.objsubid)) AS name
+FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass({0}) AND d.deptype = 'n'
+  AND coalesce(r.ev_class, 0) <> d.refobjid
+ORDER BY 1
+"""
+
+GRANTS = """
+SELECT g.privilege_type AS right, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS to_whom,
+       g.is_grantable AS further
+FROM pg_class c CROSS JOIN aclexplode(c.relacl) g LEFT JOIN pg_roles r ON r.oid = g.grantee
+WHERE c.oid = to_regclass({0}) AND g.grantee <> c.relowner
+"""
+
+
+class PostgresConnection(Connection):
+    """Rows are staged in temporary tables, or go by COPY straight into their table where they only are added.
+
+    A table with a primary key has a unique index of ours on it, if its rows allow one.
+    """
+
+    dialect: PostgresDialect
+
+    def __init__(
+        self, config: PostgresConfig, dialect: PostgresDialect, drop_cascade: bool, bare: set[tuple[str, str]]
+    ) -> None:
+        self.config = config
+        self.dialect = dialect
+        self.drop_cascade = drop_cascade
+        self.bare = bare
+        """The tables and keys that can have no unique index. All connections of a destination share them."""
+        self.server = config.connect()
+        self._numbers = itertools.count()
+        self._waiting: dict[str, pa.Table] = {}
+        """What is staged by name, as long as no statement has read it: it may go into its table without."""
+        self._grants: dict[str, list[tuple[Any, ...]]] = {}
+        """The rights on tables that were dropped, by their references, for those that take their place."""
+        with self._translated():
+            for name, unsafe, value in (
+                ("synchronous_commit", "off", "on"),
+                ("lock_timeout", "0", f"'{LOCK_TIMEOUT}'"),
+            ):
+                if postgres.rows(self.server, f"SELECT current_setting('{name}') AS now")[0]["now"] == unsafe:
+                    postgres.run(self.server, f"SET {name} = {value}")
+            version = postgres.rows(self.server, "SELECT current_setting('server_version_num')::int AS now")
+        self.version: int = version[0]["now"]
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            with self.config.translated():
+                yield
+        except TransientError:
+            self.close()
+            raise
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self._stage_for(statement)
+        with self._translated(), self.server.cursor() as cursor:
+            cursor.execute(statement, list(values) or None)
+            table = cursor.fetch_arrow_table() if cursor.description else None
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table is not None else []
+
+    def changed(self, statement: str) -> int:
+        self._stage_for(statement)
+        with self._translated():
+            return postgres.affected(self.server, statement)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        number = ""
+        try:
+            with self._translated(), postgres.transaction(self.server):
+                yield
+                number = postgres.rows(self.server, "SELECT pg_current_xact_id()::text AS number")[0]["number"]
+        except TransientError:
+            if not number or not self._was_committed(number):
+                raise
+
+    def _was_committed(self, number: str) -> bool:
+        """Whether a transaction was committed whose connection broke at its end: to write it again could write it
+        twice."""
+        end = time.monotonic() + UNCERTAIN_S
+        while True:
+            try:
+                with self.config.translated(), closing(self.config.connect()) as server:
+                    status = postgres.rows(server, f"SELECT pg_xact_status('{number}') AS status")[0]["status"]
+                if status != "in progress":
+                    return bool(status == "committed")
+            except TransientError as error:
+                if time.monotonic() > end:
+                    raise ConfigError(
+                        f"{self.config.place} broke off at the end of a transaction and does not come back: "
+                        "whether it was committed is not known",
+                        hint="Sync again when it is back.",
+                    ) from error
+            time.sleep(0.5)
+
+    def close(self) -> None:
+        self.closed = True
+        postgres.close(self.server)
+
+    # -- staging -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def staged(self, rows: pa.Table) -> Iterator[str]:
+        name = f"{OWN}incoming_{next(self._numbers)}"
+        reference = f"pg_temp.{name}"
+        self._waiting[reference] = storable(rows)
+        try:
+            yield reference
+        finally:
+            if self._waiting.pop(reference, None) is None and not self.closed:
+                self.rows(f"DROP TABLE IF EXISTS {reference}")
+
+    def _stage_for(self, statement: str) -> None:
+        """Bring what a statement reads to the server, if it is not there yet."""
+        for reference in [waiting for waiting in self._waiting if waiting in statement]:
+            self._stage(reference)
+
+    def _stage(self, reference: str) -> None:
+        rows = self._waiting.pop(reference, None)
+        if rows is not None:
+            name = reference.partition(".")[2]
+            kinds = [TEXT if kind == NOTHING else kind for kind in self.kinds(rows)]
+            columns = zip(rows.column_names, map(self.dialect.type_name, kinds), strict=True)
+            self.rows(f"CREATE TEMPORARY TABLE {name} ({', '.join(map(' '.join, columns))})")
+            self._copy(rows, name, temporary=True)
+
+    def _copy(self, rows: pa.Table, table: str, schema: str | None = None, temporary: bool = False) -> None:
+        with self._translated(), self.server.cursor() as cursor:
+            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema, temporary=temporary)
+
+    # -- what is there -------------------------------------------------------------------------------------------------
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        literal = self.dialect.literal
+        rows = self.rows(COLUMNS.format(literal(schema), literal(table)))
+        if rows and rows[0][2] not in ("r", "p"):
+            raise ConfigError(
+                f"{self.config.place}: {schema}.{table} is there and is no table",
+                hint="Give the stream another name, prefix or namespace, or remove it.",
+            )
+        return {name: self.dialect.kind(type_) for name, type_, _ in rows if name is not None}
+
+    def note(self, schema: str, table: str) -> str | None:
+        ((text,),) = self.rows(f"SELECT obj_description({self._regclass(schema, table)}, 'pg_class')")
+        return text if text is None else str(text)
+
+    def set_note(self, schema: str, table: str, text: str) -> None:
+        self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
+
+    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+        name = self.dialect.quoted(column)
+        with self._translated(), self.server.cursor() as cursor:
+            cursor.execute(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
+            return cursor.fetch_arrow_table().column(0)
+
+    def dependents(self, schema: str, table: str) -> list[str]:
+        """The views and other things that would go with a table."""
+        return [name for (name,) in self.rows(DEPENDENTS.format(self.dialect.literal(self.reference(schema, table))))]
+
+    def _regclass(self, schema: str, table: str) -> str:
+        return f"to_regclass({self.dialect.literal(self.reference(schema, table))})"
+
+    # -- tables --------------------------------------------------------------------------------------------------------
+
+    def create_schema(self, schema: str) -> None:
+        # IF NOT EXISTS alone would ask for the right to create one.
+        if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {self.dialect.literal(schema)}"):  # noqa: S608 - quoted
+            super().create_schema(schema)
+
+    def drop(self, schema: str, table: str) -> None:
+        """Drop a table; `rename` gives its rights to the one that takes its place."""
+        reference = self.reference(schema, table)
+        grants = self.rows(GRANTS.format(self.dialect.literal(reference)))
+        if grants:
+            self._grants[reference] = grants
+        self.rows(f"DROP TABLE IF EXISTS {reference}{' CASCADE' if self.drop_cascade else ''}")
+
+    def rename(self, schema: str, table: str, name: str) -> None:
+        super().rename(schema, table, name)
+        reference = self.reference(schema, name)
+        for right, to_whom, further in self._grants.pop(reference, ()):
+            option = " WITH GRANT OPTION" if further else ""
+            self.rows(f"GRANT {right} ON TABLE {reference} TO {to_whom}{option}")
+
+    # -- merging -------------------------------------------------------------------------------------------------------
+
+    def merge(self, merge: Merge) -> Merged:
+        if not merge.parts:
+            if merge.table.predecessor is None:
+                self._drop_indexes(merge.table)  # a key may now stand twice
+            return Merged() if self._copied(merge) else delete_and_insert(self, merge)
+        if self._is_loose(merge.table) and self._copied(merge):
+            return Merged()
+        replaced = self.settle(merge.table)
+        self._stage(merge.incoming)
+        merged = self._upserted(merge)
+        if merged is None:
+            replaced += self._drop_doubles(merge)
+            merged = delete_and_insert(self, merge)
+        return Merged(merged.replaced + replaced, merged.unchanged)
+
+    def _copied(self, merge: Merge) -> bool:
+        """Add what is staged to its table without staging it, if it comes in the very types of the columns."""
+        sources = {column: source for column, source in merge.values.items() if source != "NULL"}
+        places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
+        if merge.incoming not in self._waiting or not all(places.values()):
+            return False
+        if merge.fresh:
+            if merge.table.predecessor is None:
+                return False
+            defaults = [f"{self._alter(column)} SET DEFAULT {source}" for column, source in merge.fresh.items()]
+            self.rows(f"ALTER TABLE {merge.table.reference} {', '.join(defaults)}")
+        rows = self._waiting[merge.incoming].select([place[1] for place in places.values() if place])
+        self._copy(rows.rename_columns(list(places)), merge.table.name, merge.table.schema)
+        return True
+
+    def _alter(self, column: str) -> str:
+        return f"ALTER COLUMN {self.dialect.quoted(column)}"
+
+    def _is_loose(self, table: Table) -> bool:
+        """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key
+        that of the later transaction counts."""
+        return table.predecessor is not None and not self._has_index(table) and not self._is_bare(table)
+
+    def settle(self, table: Table) -> int:
+        """Leave only the last row of each key in a new copy, and make the index that finds rows by their keys. In a
+        transaction. Returns how many rows are gone."""
+        if self._is_bare(table) or self._has_index(table):
+            return 0
+        gone, key = 0, ", ".join(self._key(table))
+        create = f"CREATE UNIQUE INDEX {{}} ON {table.reference} ({key}){self._nulls}"
+        name = f"{UNIQUE}{mark(key)}_{mark(f'{table.reference} {time.time_ns()}')}"
+        problem = self._try(lambda: self.rows(create.format(name)), TWICE, TOO_LONG) if self._nulls else TWICE
+        if problem and table.predecessor is not None:
+            gone = self.changed(
+                f"WITH versions AS (SELECT ctid AS place, row_number() OVER (PARTITION BY {key} "  # noqa: S608 - quoted
+                f"ORDER BY age(xmin)) AS n FROM {table.reference}) DELETE FROM {table.reference} AS kept "
+                f"USING versions WHERE kept.ctid = versions.place AND versions.n > 1"
+            )
+        if problem == TWICE and (gone or not self._nulls):
+            problem = self._try(lambda: self.rows(create.format(name)), TWICE, TOO_LONG)
+        if problem:
+            self._leave_bare(table)
+        return gone
+
+    @property
+    def _nulls(self) -> str:
+        """Nulls are one key where the server can say so."""
+        return " NULLS NOT DISTINCT" if self.version >= 150_000 else ""
+
+    def _try(self, step: Callable[[], object], *codes: str) -> str | None:
+        """Carry out a step; if it fails with one of these codes, it is undone and the code is returned."""
+        self.rows("SAVEPOINT step")
+        try:
+            step()
+        except KitestringError as error:
+            if error.fields.get("code") not in codes:
+                raise
+            self.rows("ROLLBACK TO SAVEPOINT step")
+            return str(error.fields["code"])
+        self.rows("RELEASE SAVEPOINT step")
+        return None
+
+    def _key(self, table: Table) -> list[str]:
+        """The primary key as expressions over the table, by which its index is made."""
+        dialect, stream = self.dialect, table.stream
+        key = []
+        for path in stream.primary_key:
+            column = table.fields[path[0]]
+            name = dialect.quoted(column)
+            if len(path) > 1:
+                name = f"({dialect.inner(name, table.columns[column], path, is_text(stream.schema, path))})"
+            elif path[0] in typed_fields(stream) and table.has_entries(column):
+                name = f"(coalesce({dialect.quoted(dialect.key_column(column))}, '\"' || {name}))"
+            key.append(name)
+        return key
+
+    def _is_bare(self, table: Table) -> bool:
+        return (table.reference, ", ".join(self._key(table))) in self.bare
+
+    def _leave_bare(self, table: Table) -> None:
+        log.info("a table has no unique index, so that merging reads all of it", extra={"table": table.reference})
+        self._drop_indexes(table)
+        self.bare.add((table.reference, ", ".join(self._key(table))))
+
+    def _indexes(self, table: Table) -> list[str]:
+        query = f"""
+            SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE i.indrelid = {self._regclass(table.schema, table.name)} AND i.indisvalid
+              AND starts_with(c.relname, {self.dialect.literal(UNIQUE)})"""  # noqa: S608 - quoted
+        return [name for (name,) in self.rows(query)]
+
+    def _has_index(self, table: Table) -> bool:
+        """Whether the table has the index of its key; those of other keys go."""
+        names = self._indexes(table)
+        own = f"{UNIQUE}{mark(', '.join(self._key(table)))}_"
+        if names and not any(name.startswith(own) for name in names):
+            self._drop_indexes(table)
+        return any(name.startswith(own) for name in names)
+
+    def _drop_indexes(self, table: Table) -> None:
+        for name in self._indexes(table):
+            self.rows(f"DROP INDEX {self.reference(table.schema, name)}")
+
+    def _upserted(self, merge: Merge) -> Merged | None:
+        """The merge by the unique index; None where there is none, or it cannot take these rows."""
+        table, quoted = merge.table, self.dialect.quoted
+        unsure = any(part.unknown or (part.nullable and not self._nulls) for part in merge.parts)
+        if unsure or self._is_bare(table):
+            return None
+        values = {**merge.values, **merge.fresh}
+        compared = [column for column in table.columns if column not in merge.fresh]
+        kept, new = (", ".join(f"{side}.{quoted(c)}" for c in compared) for side in ("kept", "excluded"))
+        changes = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in table.columns)
+        statement = (
+            f"WITH merged AS (INSERT INTO {table.reference} AS kept ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
+            f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming "
+            f"ON CONFLICT ({', '.join(self._key(table))}) DO UPDATE SET {changes} "
+            f"WHERE ROW({kept})::record *<> ROW({new})::record RETURNING xmax = 0 AS is_new) "
+            "SELECT count(*), count(*) FILTER (WHERE NOT is_new) FROM merged"
+        )
+        revived, staged, doubles = 0, merge.rows, 0
+        if merge.mark:
+            match = " AND ".join(part.condition for part in merge.parts)
+            ((revived,),) = self.rows(
+                f"SELECT count(*) FROM {table.reference} AS kept, {merge.incoming} AS incoming "  # noqa: S608 - quoted
+                f"WHERE {match} AND kept.{quoted(merge.mark)} IS NOT NULL"
+            )
+        counts: list[tuple[Any, ...]] = []
+        merged = lambda: counts.extend(self.rows(statement))  # noqa: E731
+        problem = self._try(merged, TOO_LONG, AFFECTED_TWICE)
+        if problem == AFFECTED_TWICE:
+            doubles = self._drop_doubles(merge)
+            problem = self._try(merged, TOO_LONG)
+        if problem:
+            self._leave_bare(table)
+            return None
+        ((written, updated),) = counts
+        return Merged(updated - revived + doubles, staged - doubles - written)
+
+    def _drop_doubles(self, merge: Merge) -> int:
+        """Of staged rows that have one key to PostgreSQL only the last is kept; how many others there were."""
+        key = ", ".join(self._incoming(part) for part in merge.parts)
+        return self.changed(
+            f"WITH versions AS (SELECT incoming.ctid AS place, row_number() OVER (PARTITION BY {key} "  # noqa: S608 - quoted
+            f"ORDER BY incoming.ctid DESC) AS n FROM {merge.incoming} AS incoming) "
+            f"DELETE FROM {merge.incoming} AS kept USING versions WHERE kept.ctid = versions.place AND versions.n > 1"
+        )
+
+    def _incoming(self, part: Part) -> str:
+        """A part of the key as an expression over what is staged."""
+        if len(part.path) > 1:
+            return self.dialect.inner(part.incoming, part.incoming_kind or part.kind, part.path, part.text)
+        return f"coalesce({part.entries[1]}, '\"' || {part.incoming})" if part.entries else part.incoming
+
+
+def storable(rows: pa.Table) -> pa.Table:
+    """The rows without what no text of PostgreSQL holds: NUL is U+FFFD, in JSON too."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for n, field in enumerate(rows.schema):
+        column = rows.column(n)
+        is_json = isinstance(field.type, pa.BaseExtensionType) and field.type.extension_name == "arrow.json"
+        if not is_json and not pa.types.is_string(field.type) and not pa.types.is_large_string(field.type):
+            continue
+        text = pa.chunked_array([chunk.storage for chunk in column.chunks], pa.string()) if is_json else column
+        nul = "\\u0000" if is_json else "\0"
+        if not pc.any(pc.match_substring(text, nul)).as_py():
+            continue
+        without = partial(JSON_NUL.sub, "\\1\ufffd") if is_json else methodcaller("replace", "\0", "\ufffd")
+        values = [value and without(value) for value in text.to_pylist()]
+        array = pa.array(values, pa.string())
+        rows = rows.set_column(n, field.name, pa.ExtensionArray.from_storage(field.type, array) if is_json else array)
+    return rows

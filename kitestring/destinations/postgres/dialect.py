@@ -1,0 +1,108 @@
+"""PostgreSQL's names, types and comparisons."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.types import FLOATS, MOMENT, TEXT
+from kitestring.types import Path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPELLED = {
+    "TINYINT": "smallint", "SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint", "FLOAT": "real",
+    "DOUBLE": "double precision", "BOOLEAN": "boolean", TEXT: "text", "BLOB": "bytea", "DATE": "date",
+    "TIME": "time without time zone", "TIMESTAMP": "timestamp without time zone", MOMENT: "timestamp with time zone",
+    "UUID": "uuid", "JSON": "jsonb",
+}  # fmt: skip
+"""The types that columns get, as `format_type` writes them."""
+
+KINDS = {spelled: kind for kind, spelled in SPELLED.items()} | {"character varying": TEXT}
+
+
+class PostgresDialect(Dialect):
+    """Names are compared as they are, of at most 63 bytes. Objects and arrays are jsonb."""
+
+    title: ClassVar[str] = "PostgreSQL"
+    row_id: ClassVar[str] = "ctid"
+    staged_row: ClassVar[str] = "ctid"
+    random_id: ClassVar[str] = "gen_random_uuid()::text"
+    has_json: ClassVar[bool] = True
+    longest_name: ClassVar[int | None] = 63
+    reserved_names: ClassVar[frozenset[str]] = frozenset({"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"})
+
+    def safe_schema(self, name: str) -> str:
+        form = super().safe_schema(name)
+        return self.fitted(f"_{form}", name) if form.startswith("pg_") else form
+
+    # -- types ---------------------------------------------------------------------------------------------------------
+
+    def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
+        import pyarrow as pa
+
+        is_ = pa.types
+        if isinstance(type_, pa.BaseExtensionType) and type_.extension_name == "arrow.json":
+            return pa.json_()
+        if is_.is_int8(type_):
+            return pa.int16()
+        if is_.is_timestamp(type_):
+            return pa.timestamp("us", "UTC" if type_.tz else None)
+        if is_.is_date(type_):
+            return pa.date32()
+        if is_.is_time(type_):
+            return pa.time64("us")
+        return super().plain_type(type_)
+
+    def type_name(self, kind: str) -> str:
+        return SPELLED.get(kind) or kind.replace("DECIMAL", "numeric")
+
+    def kind(self, type_name: str) -> str:
+        return KINDS.get(type_name) or re.sub(r"^numeric(?=\()", "DECIMAL", type_name)
+
+    def converted(self, value: str, kind: str, wanted: str) -> str:
+        if wanted != TEXT or kind == TEXT:
+            if (kind, wanted) == ("UUID", "BLOB"):
+                return f"uuid_send({value})"
+            return value if kind == wanted else f"({value})::{self.type_name(wanted)}"
+        text = f"({value})::text"
+        if kind in FLOATS:  # a whole number is 1 in PostgreSQL, 1.0 in JSON
+            return f"regexp_replace({text}, '^(-?[0-9]+)$', '\\1.0')"
+        if kind == "BLOB":
+            return f"translate(encode({value}, 'base64'), chr(10), '')"
+        if kind in ("DATE", "TIMESTAMP", MOMENT):
+            return moment_text(value, kind)
+        return text
+
+    # -- comparisons ---------------------------------------------------------------------------------------------------
+
+    def same(self, left: str, right: str, nullable: bool) -> str:
+        # Arrays compare nulls as equal, and unlike IS NOT DISTINCT FROM by a hash join.
+        return f"ARRAY[{left}] = ARRAY[{right}]" if nullable else f"{left} = {right}"
+
+    def inner(self, value: str, kind: str, path: Path, text: bool) -> str:
+        steps = ", ".join(map(self.literal, path[1:]))
+        # Only what begins with a brace is an object; anything else in a text column is none of JSON.
+        document = value if kind == "JSON" else f"(CASE WHEN {value} ~ '^\\s*[{{]' THEN {value} END)::jsonb"
+        if text:
+            return f"({document} #>> ARRAY[{steps}])"
+        inner = f"nullif(({document} #> ARRAY[{steps}])::text, 'null')"
+        whole = f"regexp_replace({inner}, '^(-?[0-9]+)[.]0+$', '\\1')"
+        return f"regexp_replace({whole}, '^-0$', '0')"
+
+
+def moment_text(value: str, kind: str) -> str:
+    """A date or a time of a day as `arrow_values` writes it: years before 1 count on below 0, those after 9999 have a
+    sign."""
+    form = "" if kind == "DATE" else '"T"HH24:MI:SS.US'
+    year = f"extract(year FROM {value})::int"
+    # PostgreSQL's year before 1 is -1.
+    counted = f"(CASE WHEN {year} < 0 THEN {year} + 1 ELSE {year} END)"
+    sign = f"CASE WHEN {counted} < 0 THEN '-' WHEN {counted} > 9999 THEN '+' ELSE '' END"
+    digits = f"lpad(abs({counted})::text, greatest(4, length(abs({counted})::text)), '0')"
+    text = f"{sign} || {digits} || to_char({value}, '-MM-DD{form}')"
+    if kind != "DATE":
+        text = f"regexp_replace({text}, '[.]0+$|(?<=[.][0-9]*[1-9])0+$', '')"
+    return f"({text}{' || ' + repr('+00:00') if kind == MOMENT else ''})"

@@ -1,0 +1,558 @@
+"""What PostgreSQL is as a destination, on a real server: values, names, keys, rights, what is in the way."""
+
+import datetime as dt
+import itertools
+from dataclasses import replace
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from kitestring.batch import Batch
+from kitestring.destinations.postgres import Postgres
+from kitestring.engine import Selection, Status, sync
+from kitestring.errors import AuthError, ConfigError, RecordError, TransientError
+from kitestring.schema import Schema
+from kitestring.testing.memory import MemorySource
+from kitestring.types import Receipt, Stream, Write
+
+pytestmark = pytest.mark.slow
+
+APPEND = Write()
+LATEST = Write(keep="latest", deletes="remove")
+NEW = Write(replace=True, deletes="remove")
+NEW_LATEST = Write(replace=True, keep="latest", deletes="remove")
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server):
+    postgres_server.run("CREATE DATABASE written STRATEGY file_copy")
+    yield replace(postgres_server, name="written")
+    postgres_server.run("DROP DATABASE written WITH (FORCE)")
+
+
+class Place:
+    """A schema of its own, and destinations that write there."""
+
+    def __init__(self, server):
+        self.server = server
+        self.schema = f"s{next(numbers)}"
+
+    def destination(self, **settings):
+        return Postgres.load({**self.server.config, "schema": self.schema, "airbyte_columns": False, **settings})
+
+    def rows(self, table="things", columns="*", order="1"):
+        return self.server.run(f'SELECT {columns} FROM {self.schema}."{table}" ORDER BY {order}')
+
+    def types(self, table="things"):
+        rows = self.server.run(
+            f"SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+            f"WHERE attrelid = '{self.schema}.\"{table}\"'::regclass AND attnum > 0 AND NOT attisdropped"
+        )
+        return {row["name"]: row["type"] for row in rows}
+
+    def sync(self, records, mode="append_dedup", schema=None, keys="id", **settings):
+        schemas = {"things": {"type": "object", "properties": schema}} if schema else {}
+        source = MemorySource(
+            records={"things": records}, primary_keys={"things": keys} if keys else {}, schemas=schemas
+        )
+        result = sync(source, self.destination(**settings), [Selection("things", write_mode=mode)])
+        stream = result.streams["things"]
+        stream.error = stream.error or result.error
+        return stream
+
+    def run(self, *statements):
+        return self.server.run(*statements)
+
+
+@pytest.fixture
+def place(server):
+    return Place(server)
+
+
+def written(destination, stream, *tables):
+    """Receipts of these tables as batches of one stream, from begin to commit."""
+    destination.begin(stream)
+    receipts = [
+        destination.write(stream, destination.prepare(stream, Batch(stream.key, table=table))) for table in tables
+    ]
+    receipts.append(destination.commit(stream) or Receipt())
+    destination.close()
+    return receipts
+
+
+def stream_of(table, write=APPEND, key=("id",), name="things"):
+    return Stream(name, schema=Schema.of(table.schema), primary_key=tuple((part,) for part in key), write=write)
+
+
+# -- values and types --------------------------------------------------------------------------------------------------
+
+
+def test_every_arrow_type_has_a_column_of_its_own(place):
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5, 678901)
+    table = pa.table(
+        {
+            "id": pa.array([1], pa.int8()),
+            "small": pa.array([-3], pa.int16()),
+            "usmall": pa.array([65535], pa.uint16()),
+            "whole": pa.array([-5], pa.int32()),
+            "big": pa.array([2**63 - 1], pa.int64()),
+            "ubig": pa.array([2**64 - 1], pa.uint64()),
+            "real": pa.array([1.5], pa.float32()),
+            "double": pa.array([0.1], pa.float64()),
+            "flag": pa.array([True]),
+            "price": pa.array([Decimal("12345678901234567890123456789012345.678")], pa.decimal128(38, 3)),
+            "beyond": pa.array([Decimal("1" * 50 + ".5")], pa.decimal256(60, 1)),
+            "text": pa.array(["naïve 👩"], pa.large_string()),
+            "bytes": pa.array([b"\x00\xff"], pa.binary()),
+            "day": pa.array([dt.date(1, 1, 1)]),
+            "time": pa.array([dt.time(23, 59, 59, 5)], pa.time64("us")),
+            "moment": pa.array([moment], pa.timestamp("us")),
+            "zoned": pa.array([moment], pa.timestamp("ns", "Europe/Berlin")),
+            "tags": pa.array([["a", None]]),
+            "nested": pa.array([{"a": {"b": 1}}]),
+            "word": pa.array(["x"]).dictionary_encode(),
+            "unique": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0123456789abcdef"], pa.binary(16))),
+            "document": pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a": 1.50}'])),
+            "nothing": pa.nulls(1),
+        }
+    )
+    written(place.destination(), stream_of(table), table)
+    assert place.types() == {
+        "id": "smallint",
+        "small": "smallint",
+        "usmall": "integer",
+        "whole": "integer",
+        "big": "bigint",
+        "ubig": "numeric(20,0)",
+        "real": "real",
+        "double": "double precision",
+        "flag": "boolean",
+        "price": "numeric(38,3)",
+        "beyond": "text",
+        "text": "text",
+        "bytes": "bytea",
+        "day": "date",
+        "time": "time without time zone",
+        "moment": "timestamp without time zone",
+        "zoned": "timestamp with time zone",
+        "tags": "jsonb",
+        "nested": "jsonb",
+        "word": "text",
+        "unique": "uuid",
+        "document": "jsonb",
+    }
+    (row,) = place.rows(columns="to_jsonb(things)::text AS row")
+    for part in (
+        '"ubig": 18446744073709551615', '"price": 12345678901234567890123456789012345.678', f'"beyond": "{"1" * 50}.5"',
+        '"tags": ["a", null]', '"nested": {"a": {"b": 1}}', '"bytes": "\\\\x00ff"', '"document": {"a": 1.50}',
+        '"day": "0001-01-01"', '"moment": "2026-01-02T03:04:05.678901"', '"double": 0.1',
+        '"unique": "30313233-3435-3637-3839-616263646566"', '"text": "naïve 👩"',
+    ):  # fmt: skip
+        assert part in row["row"]
+
+
+def test_objects_and_arrays_of_json_are_jsonb_and_texts_among_them_are_json_strings(place):
+    schema = {
+        "id": {"type": "integer"},
+        "o": {"type": ["object", "null"]},
+        "l": {"type": ["null", "array"]},
+        "j": {"type": "string", "contentMediaType": "application/json"},
+    }
+    records = [
+        {"id": 1, "o": {"n": 12345678901234567890123, "f": 0.1}, "l": [1, "x", None], "j": '{"a":  1}'},
+        {"id": 2, "o": "no object", "l": "", "j": "null"},
+        {"id": 3, "o": 5, "l": True, "j": "[]"},
+    ]
+    for mode in ("append_dedup", "overwrite", "append"):
+        assert place.sync(records, mode, schema).status is Status.succeeded
+    assert place.types() == {"id": "bigint", "o": "jsonb", "l": "jsonb", "j": "jsonb"}
+    texts = [tuple(row.values()) for row in place.rows(columns="DISTINCT id, o::text, l::text, j::text")]
+    assert texts == [
+        (1, '{"f": 0.1, "n": 12345678901234567890123}', '[1, "x", null]', '{"a": 1}'),
+        (2, '"no object"', '""', "null"),
+        (3, "5", "true", "[]"),
+    ]
+
+
+def test_a_nul_in_a_text_or_in_json_is_the_replacement_character(place):
+    schema = {"id": {"type": "string"}, "text": {"type": "string"}, "o": {"type": "object"}}
+    records = [{"id": "a\0b", "text": "\0", "o": {"k\0": ["x\0y", "\\u0000", "\\\0"]}}]
+    for mode, written_rows in (("append_dedup", 1), ("append_dedup", 0), ("overwrite", 1)):
+        stream = place.sync(records, mode, schema)
+        assert (stream.status, stream.written) == (Status.succeeded, written_rows)
+    (row,) = place.rows(
+        columns="id, text, o->'k\ufffd'->>0 AS first, o->'k\ufffd'->>1 AS second, o->'k\ufffd'->>2 AS third"
+    )
+    assert row == {"id": "a\ufffdb", "text": "\ufffd", "first": "x\ufffdy", "second": "\\u0000", "third": "\\\ufffd"}
+
+
+def test_keys_that_differ_in_what_postgresql_cannot_hold_are_one_with_the_last_version(place):
+    schema = {"id": {"type": "string"}, "text": {"type": "string"}}
+    records = [{"id": "a\0", "text": "first"}, {"id": "a\ufffd", "text": "last"}]
+    assert place.sync(records, "append_dedup", schema).status is Status.succeeded
+    assert place.rows() == [{"id": "a\ufffd", "text": "last"}]
+
+
+def test_values_beyond_postgresql_are_rejected_with_the_records_around_them_taken(place):
+    at = [0, -(2**62), 2**62]
+    table = pa.table({"id": [1, 2, 3], "at": pa.array(at, pa.timestamp("us")), "day": pa.array([0, 0, 0], pa.date32())})
+    destination, stream = place.destination(), stream_of(table)
+    destination.begin(stream)
+    with pytest.raises(RecordError, match="timestamp out of range"):
+        destination.write(stream, destination.prepare(stream, Batch("things", table=table)))
+    destination.write(stream, destination.prepare(stream, Batch("things", table=table.slice(0, 1))))
+    destination.close()
+    assert len(place.rows()) == 1
+
+
+def test_dates_before_the_year_1_are_dates(place):
+    table = pa.table(
+        {"id": [1], "day": pa.array([-719529], pa.date32()), "at": pa.array([-(10**17)], pa.timestamp("us"))}
+    )
+    written(place.destination(), stream_of(table), table)
+    assert place.rows(columns="day::text, at::text") == [{"day": "0002-12-31 BC", "at": "1200-02-15 14:13:20 BC"}]
+
+
+def test_floats_without_a_number_and_zeros_stay(place):
+    table = pa.table({"id": [1, 2, 3, 4], "f": [float("nan"), float("inf"), float("-inf"), -0.0]})
+    written(place.destination(), stream_of(table), table)
+    assert [row["f"] for row in place.rows(columns="f::text", order="id")] == ["NaN", "Infinity", "-Infinity", "-0"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "type_", "texts"),
+    [
+        (pa.array([32767], pa.int16()), pa.array([32768], pa.int32()), "integer", ["32767", "32768"]),
+        (pa.array([1], pa.int32()), pa.array([2**62], pa.int64()), "bigint", ["1", str(2**62)]),
+        (pa.array([2**63 - 1]), pa.array([Decimal(2**64)], pa.decimal128(20, 0)), "numeric(20,0)",
+         [str(2**63 - 1), str(2**64)]),
+        (pa.array([1]), pa.array([0.5]), "double precision", ["1", "0.5"]),
+        (pa.array([2**53 + 1]), pa.array([0.5]), "text", [str(2**53 + 1), "0.5"]),
+        (pa.array([0.5], pa.float32()), pa.array([0.1]), "double precision", ["0.5", "0.1"]),
+        (pa.array([1.0]), pa.array(["x"]), "text", ["1.0", "x"]),
+        (pa.array([float("nan")]), pa.array(["x"]), "text", ["NaN", "x"]),
+        (pa.array([True]), pa.array(["x"]), "text", ["true", "x"]),
+        (pa.array([b"\xff" * 60]), pa.array(["x"]), "text", ["/" * 80, "x"]),
+        (pa.array([Decimal("1.50")]), pa.array([Decimal("12.345")]), "numeric(5,3)", ["1.500", "12.345"]),
+        (pa.array([-719529], pa.date32()), pa.array(["x"]), "text", ["-0001-12-31", "x"]),
+        (pa.array([2932897], pa.date32()), pa.array(["x"]), "text", ["+10000-01-01", "x"]),
+        (pa.array([0], pa.date32()), pa.array([1], pa.timestamp("us")), "timestamp without time zone",
+         ["1970-01-01 00:00:00", "1970-01-01 00:00:00.000001"]),
+        (pa.array([1500000], pa.timestamp("us", "UTC")), pa.array(["x"]), "text", ["1970-01-01T00:00:01.5+00:00", "x"]),
+        (pa.array([0], pa.timestamp("us")), pa.array(["x"]), "text", ["1970-01-01T00:00:00", "x"]),
+        (pa.array([86400000000], pa.time64("us")), pa.array(["x"]), "text", ["24:00:00", "x"]),
+        (pa.array([{"a": 1}]), pa.array(["x"]), "text", ['{"a": 1}', "x"]),
+    ],
+)  # fmt: skip
+def test_a_column_that_does_not_hold_a_value_becomes_wider_with_all_values_exact(place, before, after, type_, texts):
+    tables = [pa.table({"id": pa.array([n]), "v": values}) for n, values in enumerate((before, after))]
+    stream = replace(stream_of(tables[0]), schema={"properties": {}}, write=LATEST)
+    written(place.destination(), stream, *tables)
+    assert place.types()["v"] == type_
+    assert [row["v"] for row in place.rows(columns="v::text", order="id")] == texts
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_compared_by_value_and_kind_and_found_by_an_index(place):
+    records = [
+        {"id": 1, "t": "a"},
+        {"id": "1", "t": "b"},
+        {"id": True, "t": "c"},
+        {"id": 1.0, "t": "d"},
+    ]
+    place.sync(records)
+    assert sorted(row["t"] for row in place.rows()) == ["b", "c", "d"]
+    place.sync([{"id": 1, "t": "x"}])
+    assert sorted(row["t"] for row in place.rows()) == ["b", "c", "x"]
+    indexes = place.run(f"SELECT indexdef FROM pg_indexes WHERE schemaname = '{place.schema}'")
+    assert len(indexes) == 1
+    assert "UNIQUE" in indexes[0]["indexdef"]
+
+
+def test_what_has_not_changed_is_left_alone_and_counted(place):
+    records = [{"id": n, "t": f"t{n}"} for n in range(5)]
+    place.sync(records, airbyte_columns=True)
+    before = {row["id"]: row for row in place.rows(columns="*, xmin::text AS version")}
+    records[2]["t"] = "new"
+    stream = place.sync([*records, {"id": 9, "t": "added"}], airbyte_columns=True)
+    assert (stream.written, stream.unchanged, stream.replaced) == (2, 4, 1)
+    after = {row["id"]: row for row in place.rows(columns="*, xmin::text AS version")}
+    assert [n for n in before if before[n] != after[n]] == [2]
+    assert after[2]["_airbyte_raw_id"] != before[2]["_airbyte_raw_id"]
+
+
+def test_a_table_that_holds_a_key_twice_and_a_key_too_long_for_an_index_are_merged_all_the_same(place):
+    place.sync([{"id": 1, "t": "a"}, {"id": 1, "t": "b"}, {"id": 2, "t": "c"}], "append", keys=None)
+    stream = place.sync([{"id": 1, "t": "new"}, {"id": 2, "t": "c"}])
+    assert (stream.status, stream.written, stream.unchanged, stream.replaced) == (Status.succeeded, 1, 1, 2)
+    assert place.rows() == [{"id": 1, "t": "new"}, {"id": 2, "t": "c"}]
+    other = Place(place.server)
+    texts = ["".join(chr(97 + n * k % 26 + k % 7) for k in range(9000)) for n in (1, 3)]
+    for mode in ("overwrite", "append_dedup"):
+        assert other.sync([{"id": text, "t": mode} for text in texts], mode).status is Status.succeeded
+    assert [row["t"] for row in other.rows()] == ["append_dedup"] * 2
+
+
+def test_a_key_inside_of_an_object_is_found(place):
+    schema = {"properties": {"key": {"type": "object"}, "t": {"type": "string"}}}
+    stream = Stream("things", schema=schema, primary_key=(("key", "id"),), write=LATEST)
+    destination = place.destination()
+    destination.begin(stream)
+    for rows in ([{"key": {"id": n}, "t": "a"} for n in (1, 2, "1")], [{"key": {"id": 1.0, "more": 1}, "t": "b"}]):
+        destination.write(stream, destination.prepare(stream, Batch("things", rows=rows)))
+    assert sorted(row["t"] for row in place.rows(columns="t")) == ["a", "a", "b"]
+    assert destination.delete(stream, [(2,), ("2",), (7,)]).deleted == 1
+    destination.close()
+    assert sorted(row["t"] for row in place.rows(columns="t")) == ["a", "b"]
+
+
+def test_two_keys_with_a_null_in_them_are_one(place):
+    tables = [pa.table({"a": [1, 1], "b": pa.array([None, "x"], pa.string()), "t": [t, t]}) for t in ("old", "new")]
+    for write in (LATEST, NEW_LATEST):
+        written(place.destination(), stream_of(tables[0], write, key=("a", "b")), *tables)
+        assert [row["t"] for row in place.rows()] == ["new", "new"]
+
+
+def test_another_key_gets_another_index(place):
+    place.sync([{"id": 1, "b": "x"}, {"id": 2, "b": "y"}])
+    assert place.sync([{"id": 7, "b": "x"}], keys="b").replaced == 1
+    assert place.rows() == [{"id": 2, "b": "y"}, {"id": 7, "b": "x"}]
+    assert len(place.run(f"SELECT 1 AS n FROM pg_indexes WHERE schemaname = '{place.schema}'")) == 1
+
+
+def test_a_new_copy_keeps_the_last_of_each_key_however_many_batches_came_between(place):
+    tables = [pa.table({"id": [1, 2, n], "t": [f"{n} one", f"{n} two", "own"]}) for n in (3, 4, 5)]
+    stream = stream_of(tables[0], NEW_LATEST)
+    receipts = written(place.destination(), stream, *tables)
+    assert [(receipt.written, receipt.replaced) for receipt in receipts] == [(3, 0), (3, 0), (3, 0), (0, 4)]
+    assert [tuple(row.values()) for row in place.rows()] == [
+        (1, "5 one"),
+        (2, "5 two"),
+        (3, "own"),
+        (4, "own"),
+        (5, "own"),
+    ]
+
+
+def test_a_deletion_in_the_middle_of_a_new_copy_counts_for_what_came_before(place):
+    destination, table = place.destination(), pa.table({"id": [1, 2], "t": ["a", "b"]})
+    stream = stream_of(table, NEW_LATEST)
+    destination.begin(stream)
+
+    def put(*ids, text="new"):
+        rows = [{"id": n, "t": text} for n in ids]
+        return destination.write(stream, destination.prepare(stream, Batch("things", rows=rows)))
+
+    put(1, 2)
+    put(1, 2, text="later")
+    assert destination.delete(stream, [(1,), (8,)]).deleted == 1
+    put(1, 3, text="last")
+    assert destination.commit(stream).replaced == 2
+    assert [tuple(row.values()) for row in place.rows()] == [(1, "last"), (2, "later"), (3, "last")]
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_every_kind_stay_apart(place):
+    long = "ü" * 40
+    record = {
+        "id": 1,
+        "ID": 2,
+        "select": 3,
+        "ctid": 4,
+        "xmin": 5,
+        long: 6,
+        long + "x": 7,
+        'a"b': 8,
+        "": 9,
+        "a.b": 10,
+        " ": 11,
+    }
+    for mode in ("append_dedup", "append_dedup", "overwrite"):
+        assert place.sync([record], mode).status is Status.succeeded
+    (row,) = place.rows()
+    assert sorted(row.values()) == list(range(1, 12))
+    assert all(len(name.encode()) <= 63 for name in row)
+    streams = {name: [{"id": 1}] for name in ("Things", "things", "pg_class", "a" * 70, "a" * 71, "select")}
+    result = sync(
+        MemorySource(records=streams, primary_keys=dict.fromkeys(streams, "id")),
+        place.destination(schema="pg_odd; schema"),
+        [Selection(name, write_mode="overwrite") for name in streams],
+    )
+    assert result.status is Status.succeeded
+    made = place.run("SELECT schemaname::text AS name FROM pg_tables WHERE starts_with(schemaname, '_pg_odd; schema_')")
+    assert len(made) == 6
+    place.run(f'DROP SCHEMA "{made[0]["name"]}" CASCADE')
+
+
+def test_a_field_with_the_name_of_a_column_of_airbyte_is_kept_beside_it(place):
+    place.sync([{"id": 1, "_airbyte_raw_id": "mine"}], airbyte_columns=True)
+    (row,) = place.rows()
+    assert "mine" in row.values()
+    assert row["_airbyte_raw_id"] != "mine"
+
+
+def test_the_columns_of_airbyte_say_when_and_by_which_copy(place):
+    for mode, generation in (("overwrite", 1), ("append", 1), ("overwrite", 2)):
+        place.sync([{"id": 1}], mode, airbyte_columns=True)
+        assert {row["_airbyte_generation_id"] for row in place.rows()} == {generation}
+    assert {name: type_ for name, type_ in place.types().items() if name != "id"} == {
+        "_airbyte_raw_id": "text",
+        "_airbyte_extracted_at": "timestamp with time zone",
+        "_airbyte_meta": "jsonb",
+        "_airbyte_generation_id": "bigint",
+    }
+    (row,) = place.rows(columns="_airbyte_raw_id AS id, now() - _airbyte_extracted_at < '1 hour' AS recent")
+    assert len(row["id"]) == 36
+    assert row["recent"]
+
+
+# -- what is in the way ------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_no_sync_has_made_and_a_view_are_refused(place):
+    place.run(f"CREATE SCHEMA {place.schema}", f"CREATE TABLE {place.schema}.things (id int)")
+    stream = place.sync([{"id": 1}], "overwrite")
+    assert "no sync has made it" in str(stream.error)
+    place.run(f"DROP TABLE {place.schema}.things", f"CREATE VIEW {place.schema}.things AS SELECT 1 AS id")
+    assert "is no table" in str(place.sync([{"id": 1}], "append").error)
+
+
+def test_a_view_on_a_table_that_would_be_replaced_is_named_and_nothing_is_lost(place):
+    place.sync([{"id": 1, "t": "old"}], "overwrite")
+    place.run(f"CREATE VIEW {place.schema}.seen AS SELECT t FROM {place.schema}.things")
+    stream = place.sync([{"id": 2, "t": "new"}], "overwrite")
+    assert f"view {place.schema}.seen" in str(stream.error)
+    assert "drop_cascade" in stream.error.hint
+    assert place.rows() == [{"id": 1, "t": "old"}]
+    assert place.sync([{"id": 2, "t": {"a": "json"}}], "append_dedup").status is Status.succeeded
+    assert place.sync([{"id": 2, "t": "new"}], "overwrite", drop_cascade=True).status is Status.succeeded
+    assert place.rows() == [{"id": 2, "t": "new"}]
+
+
+def test_a_view_that_uses_a_column_which_must_become_wider_is_named(place):
+    place.sync([{"id": 1, "n": 1}])
+    place.run(f"CREATE VIEW {place.schema}.seen AS SELECT n FROM {place.schema}.things")
+    stream = place.sync([{"id": 2, "n": "text"}])
+    assert "seen" in str(stream.error)
+    assert isinstance(stream.error, ConfigError)
+    assert place.rows() == [{"id": 1, "n": 1}]
+
+
+def test_the_rights_on_a_table_stay_when_it_is_replaced(place):
+    place.run("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN PASSWORD 'r'")
+    place.sync([{"id": 1}], "overwrite")
+    place.run(f"GRANT USAGE ON SCHEMA {place.schema} TO reader", f"GRANT SELECT ON {place.schema}.things TO reader")
+    place.sync([{"id": 2}], "overwrite")
+    as_reader = replace(place.server, username="reader", password="r")
+    assert as_reader.run(f"SELECT id FROM {place.schema}.things") == [{"id": 2}]
+
+
+def test_check_says_which_right_is_missing_and_creates_nothing(place):
+    place.run(
+        "DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'g'", f"CREATE SCHEMA {place.schema}_closed"
+    )
+    guest = {"username": "guest", "password": "g"}
+    with pytest.raises(ConfigError, match=f"has no schema {place.schema}, and the user guest may not create it"):
+        place.destination(**guest).check()
+    with pytest.raises(ConfigError, match="may not create tables in the schema") as refused:
+        place.destination(**guest, schema=f"{place.schema}_closed").check()
+    assert "GRANT USAGE, CREATE ON SCHEMA" in refused.value.hint
+    place.destination().check()
+    assert place.run(f"SELECT 1 AS n FROM pg_namespace WHERE nspname = '{place.schema}'") == []
+    with pytest.raises(AuthError):
+        place.destination(password="wrong").check()
+    with pytest.raises(ConfigError, match="does not exist"):
+        place.destination(database="nowhere").check()
+
+
+def test_a_user_with_the_rights_that_the_page_names_can_do_everything(place):
+    place.run(
+        "DROP ROLE IF EXISTS writer", "CREATE ROLE writer LOGIN PASSWORD 'w'",
+        f"CREATE SCHEMA {place.schema}", f"GRANT USAGE, CREATE ON SCHEMA {place.schema} TO writer",
+    )  # fmt: skip
+    writer = {"username": "writer", "password": "w"}
+    place.destination(**writer).check()
+    for mode in ("overwrite", "append_dedup", "soft_delete", "append"):
+        assert place.sync([{"id": 1}], mode, **writer).status is Status.succeeded
+
+
+def test_a_lost_connection_is_made_anew_and_nothing_is_written_twice(place):
+    destination, table = place.destination(), pa.table({"id": [1]})
+    stream = stream_of(table)
+    destination.begin(stream)
+    destination.write(stream, destination.prepare(stream, Batch("things", table=table)))
+    place.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kitestring'")
+    batch = destination.prepare(stream, Batch("things", table=table))
+    with pytest.raises(TransientError):
+        destination.write(stream, batch)
+    destination.write(stream, batch)
+    destination.close()
+    assert len(place.rows()) == 2
+
+
+def test_a_statement_timeout_is_told_with_what_to_do(place):
+    place.run(
+        "DROP ROLE IF EXISTS hasty",
+        "CREATE ROLE hasty SUPERUSER LOGIN PASSWORD 'h'",
+        "ALTER ROLE hasty SET statement_timeout = 1",
+    )
+    table = pa.table({"id": range(200_000), "t": ["x" * 50] * 200_000})
+    with pytest.raises(ConfigError, match="statement timeout") as refused:
+        written(place.destination(username="hasty", password="h"), stream_of(table, NEW), table)
+    assert "statement_timeout" in refused.value.hint
+
+
+def test_a_server_that_only_reads_is_refused(place):
+    place.run(
+        "DROP ROLE IF EXISTS watching",
+        "CREATE ROLE watching SUPERUSER LOGIN PASSWORD 'w'",
+        "ALTER ROLE watching SET default_transaction_read_only = on",
+    )
+    with pytest.raises(ConfigError, match="only reads"):
+        place.destination(username="watching", password="w").check()
+
+
+def test_settings_of_airbytes_connector_are_taken_or_refused_with_a_word():
+    airbyte = {
+        "host": "h", "port": 5432, "database": "d", "schema": "s", "username": "u", "password": "p", "ssl": True,
+        "ssl_mode": {"mode": "require"}, "jdbc_url_params": "", "tunnel_method": {"tunnel_method": "NO_TUNNEL"},
+        "raw_data_schema": "airbyte_internal", "disable_type_dedupe": False, "drop_cascade": True,
+        "unconstrained_number": True, "cdc_deletion_mode": "Hard delete",
+    }  # fmt: skip
+    loaded = Postgres.load(airbyte)
+    assert (loaded.schema_name, loaded.drop_cascade, loaded.ssl_mode.mode) == ("s", True, "require")
+    assert Postgres.load({"ssl": True}).ssl_mode.mode == "require"
+    assert Postgres.load({"ssl": False}).ssl_mode.mode == "disable"
+    for name, value in (
+        ("tunnel_method", {"tunnel_method": "SSH_KEY_AUTH"}),
+        ("jdbc_url_params", "a=b"),
+        ("disable_type_dedupe", True),
+        ("cdc_deletion_mode", "Soft delete"),
+    ):
+        with pytest.raises(ConfigError, match=f"{name} asks for what is not there"):
+            Postgres.load({name: value})
+
+
+def test_several_streams_are_written_at_once_by_connections_of_their_own(place):
+    from concurrent.futures import ThreadPoolExecutor
+
+    destination, table = place.destination(connections=3), pa.table({"id": range(20_000)})
+    assert destination.lanes == 3
+    streams = [stream_of(table, write, name=f"t{n}") for n, write in enumerate((NEW_LATEST, LATEST, NEW))]
+
+    def write(stream):
+        destination.begin(stream)
+        for _ in range(3):
+            destination.write(stream, destination.prepare(stream, Batch(stream.key, table=table)))
+        destination.commit(stream)
+        return destination.count(stream)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(write, streams)) == [20_000, 20_000, 60_000]
+    destination.close()
