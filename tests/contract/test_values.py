@@ -87,7 +87,7 @@ KINDS = {
     "infinity": Kind("float -Infinity", -math.inf, NUMBER, text="-Infinity", nearest={"null": None}),
     "boolean": Kind("boolean", True, {"type": ["null", "boolean"]}),
     "text": Kind("text", "naïve 日本 👩‍👩‍👧 \n\r\t \"',;", TEXT),
-    "nul": Kind("text with NUL", "a\x00b", TEXT),
+    "nul": Kind("text with NUL", "a\x00b", TEXT, nearest={"U+FFFD": "a\ufffdb"}),
     "surrogate": Kind("text with half a surrogate pair", "cut \ud83d", TEXT, nearest={"U+FFFD": "cut \ufffd"}),
     "long text": Kind("text of 60 MB", LONG, TEXT, nearest={"cut": LONG[:65_535]}),
     "bytes": Kind("bytes", b"\x89PNG\x00\xff", ANY, text="iVBORwD/"),
@@ -134,7 +134,10 @@ KINDS = {
         "object with an integer of 22 digits",
         {"a": [1, {"b": None}], "z": "a\x00b", "n": 2**70},
         {"type": ["null", "object"]},
-        nearest={"the integer as text": {"a": [1, {"b": None}], "z": "a\x00b", "n": str(2**70)}},
+        nearest={
+            "the integer as text": {"a": [1, {"b": None}], "z": "a\x00b", "n": str(2**70)},
+            "U+FFFD for NUL": {"a": [1, {"b": None}], "z": "a\ufffdb", "n": 2**70},
+        },
     ),
     "array": Kind(
         "array of texts", ["x", None, "y"], {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
@@ -144,7 +147,14 @@ KINDS = {
     "null": Kind("null", None, TEXT),
     "missing": Kind("missing", None, TEXT, missing=True, nearest={"null": None}),
 }
-COLUMNS = {"duckdb": "DuckDB", "parquet": "Parquet", "jsonl": "JSON lines", "csv": "CSV", "milvus": "Milvus"}
+COLUMNS = {
+    "duckdb": "DuckDB",
+    "postgres": "PostgreSQL",
+    "parquet": "Parquet",
+    "jsonl": "JSON lines",
+    "csv": "CSV",
+    "milvus": "Milvus",
+}
 
 
 MISSING = "(no field)"
@@ -189,7 +199,9 @@ class OneValue(Source):
         yield {"id": 2, "text": "two", "value": None}
 
 
-def config_of(destination: str, folder: Path) -> tuple[str, dict[str, Any]]:
+def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[str, Any]]:
+    if destination == "postgres":
+        return "postgres", {**server.config, "schema": "kinds"}
     if destination == "duckdb":
         return "duckdb", {"path": str(folder / "values.duckdb")}
     if destination == "milvus":
@@ -199,8 +211,23 @@ def config_of(destination: str, folder: Path) -> tuple[str, dict[str, Any]]:
     return "files", {"path": str(folder / "files"), "format": destination}
 
 
-def stored(destination: str, folder: Path, name: str) -> Any:
+def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
     """The value of the record 1 as a reader finds it; `LookupError` where the record is not there."""
+    if destination == "postgres":
+        columns = server.run(
+            "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+            f"WHERE attrelid = 'kinds.\"{name}\"'::regclass AND attname = 'value'"
+        )
+        column = "value" if columns else "NULL::text AS value"
+        try:
+            rows = server.run(f'SELECT {column} FROM kinds."{name}" WHERE id = 1')
+        except OverflowError:  # Python has no such date
+            rows = server.run(f'SELECT value::text AS value FROM kinds."{name}" WHERE id = 1')
+        value = rows[0]["value"] if rows else absent()
+        kind = columns[0]["type"] if columns else ""
+        if kind.startswith("time ") and server.run(f"SELECT 1 AS one FROM kinds.\"{name}\" WHERE value = '24:00'"):
+            return "24:00:00"  # Python has no such time
+        return json_codec.loads(value) if kind == "jsonb" and value is not None else value
     if destination == "duckdb":
         import duckdb
 
@@ -294,23 +321,23 @@ def word_for(kind: Kind, value: Any) -> str:
     return f"CHANGED into {type(value).__name__} {str(value)[:100]}"
 
 
-def outcome(kind: Kind, destination: str, folder: Path, name: str, rejected: dict[str, str]) -> str:
+def outcome(kind: Kind, destination: str, folder: Path, server: Any, name: str, rejected: dict[str, str]) -> str:
     try:
-        value = stored(destination, folder, stream_of(name))
+        value = stored(destination, folder, server, stream_of(name))
     except LookupError:
         return "rejected" if stream_of(name) in rejected else "LOST"
     return word_for(kind, value)
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> dict[str, dict[str, str]]:
     """What became of each kind, by destination."""
     found: dict[str, dict[str, str]] = {}
     for destination in COLUMNS:
         folder = tmp_path_factory.mktemp(destination)
         rejects = Rejects(folder / "rejects")
         selections = [Selection(stream_of(name), write_mode="append_dedup") for name in KINDS]
-        built = registry.destination(*config_of(destination, folder))
+        built = registry.destination(*config_of(destination, folder, postgres_server))
         result = sync(OneValue(kinds=KINDS), built, selections, rejects=rejects)
         failed = {
             name: str(figures.error or figures.suspicions)
@@ -319,7 +346,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
         }
         assert result.status == "succeeded", f"{destination}: {result.error} {failed}"
         rejected = {entry["stream"]: entry["reason"] for entry in rejects.read("default")}
-        found[destination] = {name: outcome(kind, destination, folder, name, rejected) for name, kind in KINDS.items()}
+        found[destination] = {
+            name: outcome(kind, destination, folder, postgres_server, name, rejected) for name, kind in KINDS.items()
+        }
     return found
 
 

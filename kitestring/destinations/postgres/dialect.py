@@ -43,18 +43,9 @@ class PostgresDialect(Dialect):
     def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
         import pyarrow as pa
 
-        is_ = pa.types
-        if isinstance(type_, pa.BaseExtensionType) and type_.extension_name == "arrow.json":
-            return pa.json_()
-        if is_.is_int8(type_):
+        if pa.types.is_int8(type_):
             return pa.int16()
-        if is_.is_timestamp(type_):
-            return pa.timestamp("us", "UTC" if type_.tz else None)
-        if is_.is_date(type_):
-            return pa.date32()
-        if is_.is_time(type_):
-            return pa.time64("us")
-        return super().plain_type(type_)
+        return pa.date32() if pa.types.is_date(type_) else super().plain_type(type_)
 
     def type_name(self, kind: str) -> str:
         return SPELLED.get(kind) or kind.replace("DECIMAL", "numeric")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from kitestring import json_codec
 from kitestring.destination import Destination
 from kitestring.source import Source
-from kitestring.testing.contract import DestinationContract, SourceContract
+from kitestring.testing.contract import SourceContract, SqlContract
 from kitestring.types import Record, Stream
+from kitestring.vendors.postgres import PostgresConfig
+
+numbers = itertools.count()
 
 
 class TestPostgresSource(SourceContract):
@@ -41,17 +47,49 @@ class TestPostgresSource(SourceContract):
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
 
 
-class TestPostgres(DestinationContract):
-    @pytest.fixture(autouse=True)
-    def _database(self, database: Any) -> None:
-        self.database = database
+class TestPostgres(SqlContract):
+    types = {
+        "id": "bigint",
+        "text": "text",
+        "number": "double precision",
+        "flag": "boolean",
+        "at": "timestamp with time zone",
+        "nested": "jsonb",
+        "tags": "jsonb",
+    }
+    widened = ("bigint", "double precision", "text")
 
-    def make(self, folder: Path) -> Destination:
+    @pytest.fixture(autouse=True)
+    def _databases(self, postgres_server: Any) -> Iterator[None]:
+        """One for each folder."""
+        self.server = postgres_server
+        self.databases: dict[Path, Any] = {}
+        yield
+        for database in self.databases.values():
+            self.server.run(f"DROP DATABASE {database.name} WITH (FORCE)")
+
+    def make_with(self, folder: Path, **options: Any) -> Destination:
         from kitestring.destinations.postgres import Postgres
 
-        return Postgres.load({**self.database.config, "schema": "kept"})
+        if folder not in self.databases:
+            name = f"kept_{next(numbers)}"
+            self.server.run(f"CREATE DATABASE {name} STRATEGY file_copy")
+            self.databases[folder] = replace(self.server, name=name)
+        return Postgres.load({**self.databases[folder].config, **options})
+
+    def execute(self, destination: Destination, statement: str) -> list[Record]:
+        assert isinstance(destination, PostgresConfig)
+        database = next(place for place in self.databases.values() if place.name == destination.database)
+        return list(database.run(statement))
 
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
-        from kitestring.vendors.postgres import quoted
+        rows = super().stored(destination, stream)
+        types = self.column_types(destination, stream)
+        json = [column for column, type_ in types.items() if type_ == "jsonb"]
+        return [row | {name: json_codec.loads(row[name]) for name in json if row.get(name) is not None} for row in rows]
 
-        return list(self.database.run(f"SELECT * FROM kept.{quoted(stream.name)}"))
+    def expected(self, record: Record) -> Record:
+        """No text of PostgreSQL holds NUL."""
+        return {
+            name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in record.items()
+        }
