@@ -12,13 +12,13 @@ from kitestring.config import option
 from kitestring.destinations.postgres.connection import PostgresConnection
 from kitestring.destinations.postgres.dialect import PostgresDialect
 from kitestring.errors import ConfigError
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.sql.connection import Connection
 from kitestring.sql.destination import SqlDestination
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.table import Table
 from kitestring.types import Receipt, Stream
-from kitestring.vendors.postgres import PostgresConfig, asks_for_no_tunnel
+from kitestring.vendors.postgres import PROPOSAL, PostgresConfig, asks_for_no_tunnel
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "tunnel_method": asks_for_no_tunnel,
@@ -54,6 +54,8 @@ class Postgres(PostgresConfig, SqlDestination):
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
         preload=("pyarrow", "adbc_driver_manager"),
         category="database",
+        summary="tables of PostgreSQL",
+        proposal=Proposal(config=PROPOSAL.replace("{PG", "{TO_PG")),
     )
     dialect: ClassVar[Dialect] = PostgresDialect()
     batch_rows: ClassVar[int] = 250_000
