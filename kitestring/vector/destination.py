@@ -6,6 +6,7 @@ only then remove what it replaces. A store (`store.py`) supplies the verbs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -19,7 +20,7 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.config import one_of, option
 from kitestring.destination import Destination
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import dumps
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector import deletion
@@ -79,6 +80,7 @@ class VectorDestination(Destination):
     _estimated: int = PrivateAttr(default=0)
     _objected: bool = PrivateAttr(default=False)
     _schemas: list[Mapping[str, Any]] = PrivateAttr(default_factory=list)
+    _unwritten: set[str] = PrivateAttr(default_factory=set)
     _opened: Store | None = PrivateAttr(default=None)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
 
@@ -108,6 +110,7 @@ class VectorDestination(Destination):
 
     def expect(self, streams: Sequence[Stream]) -> None:
         self._schemas = [stream.schema for stream in streams]
+        self._unwritten = {stream.key for stream in streams}
 
     def begin(self, stream: Stream) -> None:
         run = Run(stream, self.processing, self.embedding, self.omit_raw_text)
@@ -170,7 +173,8 @@ class VectorDestination(Destination):
             apply(self.store, run.name, run.namespace, run.shadow)
             run.shadow.remove()
             run.shadow = None
-        if run is not None:
+        self._unwritten.discard(stream.key)
+        if not self._unwritten:
             self.store.finish()
 
     def abort(self, stream: Stream) -> None:
@@ -182,6 +186,11 @@ class VectorDestination(Destination):
             else:
                 run.shadow.remove()
             run.shadow = None
+        if stream.key in self._unwritten:  # the others are not kept waiting
+            self._unwritten.discard(stream.key)
+            if not self._unwritten and self._opened is not None:
+                with contextlib.suppress(KitestringError):  # the next sync comes by again
+                    self._opened.finish()
 
     def close(self) -> None:
         with self._lock:

@@ -215,9 +215,16 @@ def plain_word(word: str) -> str:
     return OTHER_SPELLINGS.get(word, word)
 
 
-def speaks_of_field(wanted: Mapping[str, Any]) -> bool:
+def speaks_of_field(wanted: Mapping[str, Any], level: int = 1) -> bool:
     """Whether a mapping holds comparisons of a field, rather than conditions: a field may bear the name `not`."""
-    return bool(wanted) and all(isinstance(word, str) and plain_word(word) in OPERATORS for word in wanted)
+    if not wanted or level > MOST_LEVELS:
+        return False
+    for word, value in wanted.items():
+        if not isinstance(word, str) or plain_word(word) not in OPERATORS:
+            return False
+        if plain_word(word) == "not" and isinstance(value, Mapping) and not speaks_of_field(value, level + 1):
+            return False
+    return True
 
 
 def is_list(value: Any) -> bool:

@@ -187,7 +187,7 @@ class Store(ABC):
             return sum(chunk.number == 0 and not chunk.marked for page in pages for chunk in page)
 
     def finish(self) -> None:
-        """Everything of a stream was written: build what makes searches fast. Called again for each stream."""
+        """All streams of a sync were written: build what makes searches fast. May be called at any time."""
 
     def objection(self, nbytes: int) -> str | None:
         """What speaks against so many bytes more in this store, in a sentence; None where nothing does."""

@@ -1,4 +1,5 @@
-"""What Milvus must do, whether it is Lite or a server: `test_milvus_lite.py` and `test_milvus_server.py` run these.
+"""What Milvus alone has, whether it is Lite or a server: `test_milvus_lite.py` and `test_milvus_server.py` run these.
+What every vector store does is in `VectorContract`.
 
 Each of the two modules gives the fixture `host`.
 """
@@ -10,8 +11,6 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from integration.milvus_server import TOKEN
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus
-from kitestring.engine import Selection, Status, sync
-from kitestring.errors import ConfigError, TransientError
+from kitestring.errors import ConfigError
 from kitestring.names import mark
-from kitestring.testing.memory import MemorySource
 from kitestring.types import Receipt, Stream, SyncMode
+from kitestring.vector.filters import matches, parse
 
 DIMENSION = 1536
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
@@ -122,30 +120,6 @@ def make(destination: Milvus, *, auto_id: bool, key: str, kind: str, dynamic: bo
     client.create_collection(destination.indexing.collection, schema=schema, index_params=index)
 
 
-def test_a_sync_and_its_repetition_through_the_engine(config: dict[str, Any]) -> None:
-    records = [{"id": n, "text": LONG if n % 3 else f"text {n}", "status": "new"} for n in range(60)]
-    source = MemorySource(records={"things": records}, primary_keys={"things": "id"})
-    first = sync(source, Milvus.load(config), [Selection("things")])
-    assert first.status is Status.succeeded, first.as_dict()
-    assert first.streams["things"].written == 60
-    assert first.streams["things"].figures["chunks_written"] == 20 + 40 * 3
-    records[1] = {"id": 1, "text": "short", "status": "new"}
-    records[3] = {**records[3], "status": "solved"}
-    second = sync(source, Milvus.load(config), [Selection("things")])
-    figures = second.streams["things"]
-    assert (figures.written, figures.unchanged) == (2, 58)
-    assert figures.figures["chunks_embedded"] == 1
-    assert figures.figures["chunks_deleted"] == 2
-    third = sync(source, Milvus.load(config), [Selection("things")])
-    assert (third.streams["things"].written, third.streams["things"].unchanged) == (0, 60)
-    with opened(config) as destination:
-        found = texts(destination)
-        assert found["1"] == ["short"]
-        assert found["2"] == PARTS
-        assert len(found) == 60
-        assert destination.count(things()) == 60
-
-
 def test_a_created_collection_has_typed_columns_and_the_chosen_metric(config: dict[str, Any]) -> None:
     wanted = {"metric": "COSINE", "scalar_fields": {"status": "VARCHAR", "number": "INT64"}}
     with opened(config, **wanted) as destination:
@@ -166,19 +140,6 @@ def test_metadata_that_went_away_is_gone(config: dict[str, Any]) -> None:
         (row,) = rows(destination)
         assert "old" not in row
         assert row["_id"] == 1, "a field named like the primary key gets an underscore"
-
-
-def test_hostile_keys_and_values_are_found_again(config: dict[str, Any]) -> None:
-    config["processing"]["chunk_size"] = 100
-    with opened(config) as destination:
-        records = [{"id": key, "text": f"x {key}", "label": key} for key in HOSTILE]
-        assert put(destination, records).written == len(HOSTILE)
-        assert put(destination, records).unchanged == len(HOSTILE)
-        for key in HOSTILE:
-            found = destination.search("x", where={"label": key}, limit=50)
-            assert [hit["label"] for hit in found] == [key]
-        destination.delete(things(), [(key,) for key in HOSTILE[:5]])
-        assert {row["label"] for row in rows(destination)} == set(HOSTILE[5:])
 
 
 def test_values_that_do_not_fit_never_fail_a_sync(config: dict[str, Any]) -> None:
@@ -219,14 +180,6 @@ def test_values_that_do_not_fit_never_fail_a_sync(config: dict[str, Any]) -> Non
         assert found["things_4"]["flag"] is True
         assert found["things_5"]["_chunk_number"] == "mine"
         assert found["things_5"]["_vector"] == "v"
-
-
-def test_a_chunk_longer_than_a_column_is_cut_between_characters(config: dict[str, Any]) -> None:
-    config["processing"]["chunk_size"] = 8191
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": "😀" * 8000}, {"id": 2, "text": "w" * 40_000}])
-        kept = [row["text"] for row in rows(destination) if row["_ab_record_id"] == "things_1"]
-        assert all(len(text.encode()) <= 65_535 and set(text) == {"😀"} for text in kept)
 
 
 KINDS = {
@@ -287,17 +240,6 @@ def test_rows_that_airbyte_wrote_are_replaced(config: dict[str, Any]) -> None:
         ]
 
 
-def test_a_wrong_dimension_stops_before_the_first_row(config: dict[str, Any]) -> None:
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": "a"}])
-    config["embedding"] = {"mode": "from_field", "field_name": "v", "dimensions": 3}
-    with opened(config) as destination:
-        with pytest.raises(ConfigError, match="has 1536 dimensions, the embedder makes 3"):
-            destination.check()
-        with pytest.raises(ConfigError, match="has 1536 dimensions, the embedder makes 3"):
-            destination.begin(things())
-
-
 def test_rebuild_puts_a_collection_of_another_dimension_aside(config: dict[str, Any]) -> None:
     with opened(config) as destination:
         put(destination, [{"id": 1, "text": "a"}])
@@ -315,116 +257,12 @@ def test_rebuild_puts_a_collection_of_another_dimension_aside(config: dict[str, 
         client.drop_collection(aside)
 
 
-def test_an_incremental_stream_with_another_model_is_refused(config: dict[str, Any]) -> None:
-    config["embedding"] = {"mode": "from_field", "field_name": "v", "dimensions": 3}
-    incremental = Stream("things", primary_key=(("id",),), sync_mode=SyncMode.incremental)
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": "a", "v": [1, 2, 3]}])
-    with opened(config) as destination:
-        destination.begin(incremental)
-    config["embedding"]["field_name"] = "w"
-    with opened(config) as destination:
-        with pytest.raises(ConfigError, match="another model"):
-            destination.begin(incremental)
-        put(destination, [{"id": 1, "text": "a", "w": [3, 2, 1]}])
-        destination.begin(incremental)
-
-
 def test_a_vector_field_that_is_not_there_is_named(config: dict[str, Any]) -> None:
     with opened(config) as destination:
         put(destination, [{"id": 1, "text": "a"}])
     with opened(config, vector_field="embedding") as destination, pytest.raises(ConfigError) as error:
         destination.check()
     assert "has no field embedding; it has id, vector" in error.value.message
-
-
-def test_check_creates_nothing(config: dict[str, Any]) -> None:
-    with opened(config) as destination:
-        destination.check()
-        assert not destination.store.client.has_collection(config["indexing"]["collection"])
-
-
-def test_an_overwrite_leaves_other_streams_and_an_abort_leaves_all(config: dict[str, Any]) -> None:
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": "kept"}], things(name="others"))
-        put(destination, [{"id": 1, "text": LONG}, {"id": 2, "text": "b"}], things("overwrite_dedup"))
-        put(destination, [{"id": 2, "text": "b"}, {"id": 3, "text": "c"}], things("overwrite_dedup"))
-        assert texts(destination) == {"2": ["b"], "3": ["c"]}
-        stream = things("overwrite_dedup")
-        destination.begin(stream)
-        destination.write(stream, destination.prepare(stream, Batch("things", rows=[{"id": 4, "text": "never"}])))
-        destination.abort(stream)
-        assert texts(destination) == {"2": ["b"], "3": ["c"]}
-        assert texts(destination, stream="others") == {"1": ["kept"]}
-
-
-def test_a_crash_between_storing_and_trimming_converges(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from kitestring.destinations.milvus.store import MilvusStore
-
-    many = "\n\n".join(f"paragraph {n} has just so many words" for n in range(40))
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": many}])
-
-    def killed(self: MilvusStore, chunks: Any) -> None:
-        raise TransientError("killed")
-
-    with monkeypatch.context() as patch, opened(config) as destination:
-        patch.setattr(MilvusStore, "delete", killed)
-        with pytest.raises(TransientError):
-            put(destination, [{"id": 1, "text": "new"}])
-    with opened(config) as destination:
-        put(destination, [{"id": 1, "text": "new"}])
-        assert texts(destination) == {"1": ["new"]}
-
-
-def test_search_by_meaning_filter_threshold_and_stream(config: dict[str, Any]) -> None:
-    with opened(config) as destination:
-        put(destination, [{"id": n, "text": f"text {n}", "n": n, "url": f"https://x/{n}"} for n in range(5)])
-        put(destination, [{"id": 9, "text": "text 2", "n": 9}], things(name="others"))
-        best = destination.search("text 2", stream="things")[0]
-        assert best["text"] == "text 2"
-        assert best["distance"] == pytest.approx(0, abs=1e-4)
-        assert (best["stream"], best["record_id"], best["url"]) == ("things", "things_2", "https://x/2")
-        assert best["n"] == 2
-        assert not any(name.startswith("_ks_") or name == "vector" for name in best)
-        assert len(destination.search("text 2", threshold=0.1)) == 2
-        assert [h["n"] for h in destination.search("x", where={"n": [1, 3]}, limit=9)] in ([1, 3], [3, 1])
-        assert [h["n"] for h in destination.search("x", where={"n": {"gte": 1, "lt": 2}})] == [1]
-        assert [h["n"] for h in destination.search("x", where="n > 3 and n < 9")] == [4]
-        assert destination.search("x", where={"id": 4})[0]["n"] == 4, "the record's id, not the chunk's"
-        with pytest.raises(ConfigError, match="does not understand the filter"):
-            destination.search("x", where="n === 3")
-
-
-@pytest.mark.parametrize("text", ["one chunk", LONG])
-def test_records_are_counted_not_chunks_and_each_stream_apart(config: dict[str, Any], text: str) -> None:
-    with opened(config) as destination:
-        assert destination.count(things()) == 0
-        put(destination, [{"id": n, "text": text} for n in range(7)])
-        assert destination.count(things()) == 7
-        put(destination, [{"id": n, "text": LONG} for n in range(3)], things(name="others"))
-        put(destination, [{"id": 1, "text": "short"}])
-        destination.delete(things(), [(2,), (3,)])
-        assert (destination.count(things()), destination.count(things(name="others"))) == (5, 3)
-        assert destination.count(things(name="none")) == 0
-
-
-def test_raw_text_is_left_out_when_asked(config: dict[str, Any]) -> None:
-    with opened({**config, "omit_raw_text": True}) as destination:
-        put(destination, [{"id": 1, "text": "secret words"}])
-        assert "secret" not in str(rows(destination))
-    with opened(config) as destination:
-        assert put(destination, [{"id": 1, "text": "secret words"}]).figures["chunks_embedded"] == 0
-        assert rows(destination)[0]["text"] == "secret words", "no vector was made again"
-
-
-def test_a_dry_run_makes_nothing(config: dict[str, Any]) -> None:
-    with opened(config) as destination:
-        figures = destination.estimate(things(), Batch("things", rows=[{"id": 1, "text": LONG}]))
-        assert figures["chunks_embedded"] == 3
-        assert not destination.store.client.has_collection(config["indexing"]["collection"])
 
 
 def stored_as(
@@ -454,92 +292,6 @@ def test_fields_whose_names_fall_together_are_both_kept_and_found(config: dict[s
         assert [hit["text"] for hit in destination.search("x", where={"é ü": 9})] == ["4"]
 
 
-def test_numbers_keep_all_digits(config: dict[str, Any]) -> None:
-    exact, big = Decimal("12345678901234567.891"), Decimal("1e400")
-    records = [
-        {"id": Decimal(12345678901234567891), "text": "a", "price": exact, "big": big, "half": Decimal("0.5")},
-        {"id": Decimal(12345678901234567892), "text": "b", "price": Decimal(2**60 + 1), "half": -0.0},
-    ]
-    first, second = stored_as(config, records)
-    assert (first["_id"], second["_id"]) == ("12345678901234567891", "12345678901234567892")
-    assert (first["price"], first["big"], first["half"]) == ("12345678901234567.891", "1E+400", 0.5)
-    assert (second["price"], str(second["half"])) == (2**60 + 1, "-0.0")
-    with opened(config) as destination:
-        hits = destination.search("x", where={"price": exact})
-        assert [hit["text"] for hit in hits] == ["a"]
-
-
-def test_values_of_every_kind_arrive_or_their_record_is_rejected(config: dict[str, Any]) -> None:
-    deep: list[Any] = []
-    for _ in range(1_500):
-        deep = [deep]
-    records = [
-        {"id": 1, "text": "nul \0 inside", "nul": "a\0b", "bytes": b"\xff", "day": date(2026, 1, 2), "lone": "\ud800"},
-        {"id": 2, "text": "deep", "deep": deep},
-        {"id": 3, "text": "word " * 30_000, "true": True, "null": None},
-    ]
-    with opened(config) as destination:
-        receipt = put(destination, records)
-        assert receipt.written == 2
-        assert [(reject.record["id"], "nested" in reject.reason) for reject in receipt.rejected] == [(2, True)]
-        found = {row["_ab_record_id"]: row for row in rows(destination, "chunk_number == 0")}
-    first, third = found["things_1"], found["things_3"]
-    assert (first["text"], first["nul"]) == ("nul \0 inside", "a\0b")
-    assert (first["bytes"], first["day"], first["lone"]) == ("/w==", "2026-01-02", "\ufffd")
-    assert (third["true"], third["null"]) == (True, None)
-
-
-def test_a_number_and_its_text_are_two_records(config: dict[str, Any]) -> None:
-    stored_as(config, [{"id": 1, "text": "number"}, {"id": "1", "text": "text"}, {"id": True, "text": "truth"}])
-    with opened(config) as destination:
-        assert destination.count(things()) == 3
-        receipt = destination.delete(things(), [("1",), ("2",)])
-        assert (receipt.deleted, receipt.unchanged, receipt.figures["chunks_deleted"]) == (1, 1, 1)
-        assert sorted(row["text"] for row in rows(destination)) == ["number", "truth"]
-
-
-@pytest.mark.parametrize("mode", ["append", "append_dedup", "overwrite_dedup"])
-def test_streams_of_two_namespaces_with_one_name_are_refused_before_anything_is_written(
-    config: dict[str, Any], mode: str
-) -> None:
-    first = Stream("b_c", namespace="a", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
-    second = Stream("c", namespace="a_b", primary_key=(("id",),), write=WRITES[mode])
-    stored_as(config, [{"id": 1, "text": "first"}], first)
-    with opened(config) as destination, pytest.raises(ConfigError, match=r"a_b\.c would be stored as a_b_c.*a\.b_c"):
-        destination.begin(second)
-    with opened(config) as destination:
-        assert put(destination, [{"id": 1, "text": "first"}], first).unchanged == 1
-        assert put(destination, [{"id": 9, "text": "other"}], things(name="a_b")).written == 1
-
-
-def test_a_deleted_record_can_be_marked_and_is_not_found_until_it_comes_again(config: dict[str, Any]) -> None:
-    stream = things("soft_delete")
-    records = [{"id": 1, "text": LONG, "status": "new", "list": [1]}, {"id": 2, "text": "two"}]
-    with opened(config) as destination:
-        put(destination, records, stream)
-        before = {row["text"]: row for row in rows(destination)}
-        assert destination.mark(stream, {(1,): "2026-01-02T00:00:00Z", (9,): "2026"}) == Receipt(deleted=1, unchanged=1)
-        assert destination.mark(stream, {(1,): "2026-03-04T00:00:00Z"}) == Receipt(unchanged=1)
-        assert destination.count(stream) == 1
-        assert [hit["text"] for hit in destination.search(PARTS[0], limit=1)] == ["two"]
-        assert len(destination.search(PARTS[0], limit=10)) == 1
-        found = destination.search(PARTS[0], limit=10, include_deleted=True)
-        assert {hit["_ab_cdc_deleted_at"] for hit in found if hit["record_id"] == "things_1"} == {
-            "2026-01-02T00:00:00Z"
-        }
-        assert {hit["text"] for hit in found} == {*PARTS, "two"}
-        marked = {row["text"]: row for row in rows(destination)}
-        for text in PARTS:
-            assert {**before[text], "_ab_cdc_deleted_at": 0, "_ks_metadata_digest": 0} == {
-                **marked[text], "_ab_cdc_deleted_at": 0, "_ks_metadata_digest": 0,
-            }  # fmt: skip
-        receipt = put(destination, records[:1], stream)
-        assert (receipt.written, receipt.figures["chunks_embedded"]) == (1, 0)
-        assert destination.count(stream) == 2
-        assert {hit["text"] for hit in destination.search(PARTS[0], limit=10)} == {*PARTS, "two"}
-        assert {row["text"]: row for row in rows(destination)} == before
-
-
 def test_types_of_scalar_fields_come_from_the_schemas_of_all_streams(config: dict[str, Any]) -> None:
     config["indexing"]["scalar_fields"] = ["status", "organization_id", "price", "flag", "mixed", "id"]
     kinds = {"organization_id": ["null", "integer"], "price": "number", "flag": "boolean", "id": "integer"}
@@ -567,3 +319,33 @@ def test_types_of_scalar_fields_come_from_the_schemas_of_all_streams(config: dic
             assert [hit["text"] for hit in destination.search("x", where=where)] == ["a"], where
         assert [hit["text"] for hit in destination.search("x", where={"mixed": "7"})] == ["b"]
         assert [hit["text"] for hit in destination.search("x", where={"price": "n/a"})] == ["c"]
+
+
+def test_a_filter_as_text_is_milvus_s_own(config: dict[str, Any]) -> None:
+    with opened(config) as destination:
+        put(destination, [{"id": n, "text": f"text {n}", "n": n} for n in range(5)])
+        assert [hit["n"] for hit in destination.search("x", where="n > 3 and n < 9")] == [4]
+        assert destination.search("x", where={"id": 4})[0]["n"] == 4, "the record's id, not the chunk's"
+        with pytest.raises(ConfigError, match="does not understand the filter"):
+            destination.search("x", where="n === 3")
+
+
+def test_filters_mean_the_same_for_typed_columns(config: dict[str, Any]) -> None:
+    wanted = {"scalar_fields": {"status": "VARCHAR", "n": "INT64", "tags": "JSON", "flag": "BOOL"}}
+    records: list[dict[str, Any]] = [
+        {"id": 0, "status": "new", "n": 3, "flag": True, "tags": ["a"]},
+        {"id": 1, "status": "old", "n": "many", "flag": False, "tags": []},
+        {"id": 2, "status": "old", "n": 5, "flag": True, "tags": {"a": 1}},
+    ]
+    with opened(config, **wanted) as destination:
+        put(destination, [{**record, "text": "x"} for record in records])
+        filters: list[dict[str, Any]] = [
+            {"status": {"ne": "new"}}, {"status": {"not": "new"}}, {"n": {"gt": 2}}, {"n": "many"}, {"n": 5},
+            {"not": {"n": [3, "many"]}}, {"n": {"exists": True}}, {"flag": {"not": True}},
+            {"tags": {"contains": "a"}}, {"or": [{"n": 5}, {"status": "new"}]},
+        ]  # fmt: skip
+        for where in filters:
+            tree = parse(where)
+            assert tree is not None
+            expected = {record["id"] for record in records if matches(tree, record)}
+            assert {hit["_id"] for hit in destination.search("x", where=where)} == expected, where

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,10 @@ from integration.milvus_cases import *  # noqa: F403
 from integration.milvus_cases import config, config_of, opened, put, rows, things  # noqa: F401
 from integration.milvus_server import TOKEN, free_port, guarded_milvus_server  # noqa: F401
 
+from kitestring.destinations.milvus import Milvus
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.testing.contract import VectorContract
+from kitestring.vector.destination import VectorDestination
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +26,21 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def host(guarded_milvus_server: str) -> str:  # noqa: F811
     return guarded_milvus_server
+
+
+numbers = itertools.count()
+
+
+class TestMilvusServerAsStore(VectorContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, host: str) -> Iterator[None]:
+        self.indexing = config_of(host, f"contract_{os.getpid()}_{next(numbers)}")["indexing"]
+        yield
+        with opened({**config_of(host, ""), "indexing": self.indexing}) as destination:
+            destination.store.client.drop_collection(self.indexing["collection"])  # type: ignore[attr-defined]
+
+    def make(self, folder: Path, **options: Any) -> VectorDestination:
+        return Milvus.load({**options, "indexing": self.indexing})
 
 
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX"])

@@ -18,6 +18,14 @@ from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Leaf
 from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, plain
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+KEYWORDS = frozenset(
+    {
+        *("and", "or", "not", "in", "like", "exists", "is", "null", "true", "false", "int64_max", "int64_min"),
+        *("json_contains", "json_contains_all", "json_contains_any", "array_contains", "array_contains_all"),
+        *("array_contains_any", "array_length", "text_match", "phrase_match", "random_sample", "empty", "interval"),
+    }
+)
+"""Names that the language does not take for fields (a dynamic field is reached another way)."""
 ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -188,7 +196,7 @@ def place(name: str, layout: Layout) -> str:
             hint=f"It has {', '.join(sorted(layout.fields))}.",
             field=name,
         )
-    return literal(stored)
+    return stored if stored in layout.fields and NAME.match(stored) else literal(stored)
 
 
 def own_name(name: str, layout: Layout) -> str:
@@ -197,4 +205,4 @@ def own_name(name: str, layout: Layout) -> str:
 
 
 def literal(name: str) -> str:
-    return name if NAME.match(name) else f"$meta[{quote(name)}]"
+    return name if NAME.match(name) and name.lower() not in KEYWORDS else f"$meta[{quote(name)}]"

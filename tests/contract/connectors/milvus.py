@@ -1,13 +1,14 @@
-"""Milvus keeps the contract of destinations, on a Lite directory."""
+"""Milvus keeps the contracts of destinations and of vector stores, on a Lite directory."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kitestring.destination import Destination
-from kitestring.testing.contract import DestinationContract
+from kitestring.testing.contract import DestinationContract, VectorContract
 from kitestring.types import Record, Stream
+from kitestring.vector.destination import VectorDestination
 
 
 class TestMilvusLite(DestinationContract):
@@ -50,3 +51,10 @@ class TestMilvusLite(DestinationContract):
     def key(row: Record) -> int:
         """`id` is the chunk's: the record's stands beside it, unless the record has that name too."""
         return row["_id"] if isinstance(row["_id"], int) else int(row["_ab_record_id"].rpartition("_")[2])
+
+
+class TestMilvusLiteAsStore(VectorContract):
+    def make(self, folder: Path, **options: Any) -> VectorDestination:
+        from kitestring.destinations.milvus import Milvus
+
+        return Milvus.load({**options, "indexing": {"host": str(folder / "x.db"), "collection": "all"}})

@@ -1,0 +1,54 @@
+"""pgvector: the chunks of all streams in one table of a PostgreSQL database."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import ConfigDict, model_validator
+
+from kitestring.address import Resolve
+from kitestring.config import option
+from kitestring.destinations.pgvector.indexing import Indexing
+from kitestring.facts import Facts
+from kitestring.vector.destination import VectorDestination
+from kitestring.vector.store import Store
+
+
+class Pgvector(VectorDestination):
+    """A table of PostgreSQL with the extension `vector` that holds the chunks of all streams.
+
+    Takes the configuration of Airbyte's PGVector destination.
+    """
+
+    model_config = ConfigDict(title="PGVector")
+    facts: ClassVar[Facts] = Facts(
+        network="native",
+        programs=False,
+        searchable=True,
+        packages=("psycopg", "numpy"),
+        preload=("psycopg", "numpy"),
+        category="vector store",
+        summary="chunks with vectors into a table of PostgreSQL with the extension `vector`",
+    )
+
+    indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
+
+    @model_validator(mode="after")
+    def _words_need_text(self) -> Self:
+        if self.indexing.hybrid and self.omit_raw_text:
+            raise ValueError("hybrid searches the words of the stored text, and omit_raw_text stores none")
+        return self
+
+    def pin(self, resolve: Resolve) -> None:
+        self.indexing.pin(resolve)
+
+    def connect(self) -> Store:
+        from kitestring.destinations.pgvector.store import PgvectorStore
+
+        return PgvectorStore(self.indexing, text=not self.omit_raw_text)
+
+    def place(self) -> str:
+        return f"{self.indexing.place}\0{self.indexing.default_schema}\0{self.indexing.collection}"
+
+
+__all__ = ["Pgvector"]

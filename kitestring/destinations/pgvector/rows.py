@@ -1,0 +1,106 @@
+"""A chunk as a row of the table, and back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kitestring.json_codec import dumps, loads, without_surrogates
+from kitestring.vector import payload
+from kitestring.vector.store import Chunk, Stored
+
+COLUMNS = {
+    "id": "text", "stream": "text", "namespace": "text", "record_id": "text", "chunk_number": "int4", "text": "text",
+    "metadata": "jsonb", "digest": "text", "metadata_digest": "text", "embedding": "vector",
+}  # fmt: skip
+"""The columns, and the types that PostgreSQL calls them by."""
+LEDGER = "id, digest, metadata_digest, record_id, namespace"
+"""What `stored_of` reads."""
+WHOLE = f"{LEDGER}, stream, text, metadata::text, embedding::real[]"
+METADATA_ROOM = 200 * 1024 * 1024
+"""A value of jsonb takes 256 MB at most."""
+
+
+class Packing:
+    """Rows in the binary format of COPY: https://www.postgresql.org/docs/current/sql-copy.html
+
+    `text`: whether the text of a chunk is stored. `cut` counts the values that were cut because there is no room.
+    """
+
+    def __init__(self, text: bool) -> None:
+        self.text = text
+        self.cut = 0
+
+    def of(self, chunks: Iterable[Chunk]) -> Iterator[bytes]:
+        yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        last: tuple[Any, bytes] = (None, b"")
+        for chunk in chunks:
+            if last[0] is not chunk.metadata:  # the chunks of a record share it
+                metadata, lost = fitted(chunk.metadata)
+                self.cut += lost
+                last = (chunk.metadata, metadata)
+            yield self.row(chunk, last[1])
+        yield struct.pack(">h", -1)
+
+    def row(self, chunk: Chunk, metadata: bytes) -> bytes:
+        texts = (chunk.id, chunk.stream, chunk.namespace or "", chunk.record_id)
+        values = [
+            *(clean(text).encode() for text in texts),
+            struct.pack(">i", chunk.number),
+            clean(chunk.text).encode() if self.text else None,
+            b"\x01" + metadata,  # the version of jsonb's format
+            chunk.digest.encode(),
+            chunk.metadata_digest.encode(),
+            struct.pack(">HH", len(chunk.vector), 0) + chunk.vector.astype(">f4").tobytes(),
+        ]
+        fields = (struct.pack(">i", -1) if value is None else struct.pack(">i", len(value)) + value for value in values)
+        return struct.pack(">h", len(values)) + b"".join(fields)
+
+
+def clean(text: str) -> str:
+    """A text as PostgreSQL holds it: it has no NUL."""
+    return without_surrogates(text).replace("\0", "\ufffd")
+
+
+def cleaned(value: Any) -> Any:
+    """A value of JSON whose texts and names are clean."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(name)): cleaned(inner) for name, inner in value.items()}
+    return [cleaned(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
+    """Metadata as JSON that jsonb takes, and how many values were cut for that. What has a column is left out."""
+    kept = {name: value for name, value in metadata.items() if name not in ("_ab_stream", "_ab_record_id")}
+    data, lost = dumps(kept), 0
+    if b"\\u0000" in data:
+        kept = cleaned(kept)
+        data = dumps(kept)
+    if len(data) > METADATA_ROOM:
+        kept, lost = payload.small(kept, METADATA_ROOM)
+        data = dumps(kept)
+    return data, lost
+
+
+def stored_of(row: Sequence[Any]) -> Stored:
+    """A row that begins with `LEDGER`; whole, one of `WHOLE`."""
+    id_, digest, metadata_digest, record_id, namespace, *more = row
+    key, _, number = id_.rpartition(":")
+    chunk = None
+    if more:
+        import numpy as np
+
+        stream, text, metadata, vector = more
+        floats = np.asarray(vector, dtype=np.float32)
+        chunk = Chunk(key, int(number), stream, record_id, text or "", floats, digest, metadata_digest,
+                      loads(metadata), namespace)  # fmt: skip
+    return Stored(id_, key, int(number), digest, metadata_digest, record_id, namespace, chunk)
+
+
+def hit_of(row: Sequence[Any]) -> dict[str, Any]:
+    id_, record_id, stream, number, text, metadata, distance = row
+    ours = {"_ab_stream": stream, "_ab_record_id": record_id, "chunk_number": number}
+    return payload.hit(id_, distance, text, {**loads(metadata), **ours})
