@@ -3,46 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from kitestring.destination import Destination
+from kitestring.destinations.pgvector import Pgvector
+from kitestring.destinations.pgvector.rows import clean
 from kitestring.json_codec import loads
+from kitestring.names import mark
 from kitestring.testing.contract import DestinationContract, VectorContract
 from kitestring.types import Record, Stream
 from kitestring.vector.destination import VectorDestination
+from kitestring.vendors.postgres import literal
 
 
 class TestPgvector(DestinationContract):
+    gaps: ClassVar[dict[str, str]] = {
+        "test_a_record_whose_text_is_empty_is_there": "a record stands as the chunks of its text, and this has none",
+    }
+
     @pytest.fixture(autouse=True)
     def _database(self, database: Any) -> None:
         self.database = database
 
     def make(self, folder: Path) -> Destination:
-        from kitestring.destinations.pgvector import Pgvector
-
         return Pgvector.load(
             {
                 "processing": {"chunk_size": 8191, "text_fields": ["text"]},
                 "embedding": {"mode": "fake"},
-                "indexing": self.database.config,
+                "indexing": {**self.database.config, "collection": f"chunks_{mark(str(folder))}"},
                 "shadow_folder": str(folder.with_name(f"{folder.name}-staging")),
             }
         )
 
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
         """The records, put together from their chunks."""
-        if not self.database.run("SELECT to_regclass('kitestring') IS NOT NULL AS there")[0]["there"]:
+        assert isinstance(destination, Pgvector)
+        table = destination.indexing.collection
+        if not self.database.run(f"SELECT to_regclass('{table}') IS NOT NULL AS there")[0]["there"]:
             return []
+        name = f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
         records: dict[str, Record] = {}
         for row in self.database.run(
-            "SELECT split_part(id, ':', 1) AS key, text, metadata::text AS metadata FROM kitestring"
-            f" WHERE stream = '{stream.name}' ORDER BY chunk_number"
+            f"SELECT split_part(id, ':', 1) AS key, text, metadata::text AS metadata FROM {table}"
+            f" WHERE stream = {literal(name)} ORDER BY chunk_number"
         ):
             record = records.setdefault(row["key"], {**loads(row["metadata"]), "text": ""})
             record["text"] += row["text"]
         return list(records.values())
+
+    def expected(self, record: Record) -> Record:
+        """PostgreSQL has no NUL."""
+        return {name: clean(value) if isinstance(value, str) else value for name, value in record.items()}
 
 
 class TestPgvectorAsStore(VectorContract):
@@ -51,6 +64,4 @@ class TestPgvectorAsStore(VectorContract):
         self.database = database
 
     def make(self, folder: Path, **options: Any) -> VectorDestination:
-        from kitestring.destinations.pgvector import Pgvector
-
         return Pgvector.load({**options, "indexing": self.database.config})
