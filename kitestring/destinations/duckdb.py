@@ -206,12 +206,13 @@ class DuckdbConnection(Connection):
 
     @contextmanager
     def staged(self, rows: pa.Table) -> Iterator[str]:
-        """A view of the Arrow table: nothing is copied."""
+        """A view of the Arrow table, in one piece: of several, each thread would take some into row groups of its own,
+        which the next checkpoint joins by compressing all of them a second time."""
         import duckdb
 
         name = INCOMING.rpartition(".")[2]
         with self.translated():
-            self.db.register(name, rows)
+            self.db.register(name, rows.combine_chunks())
             try:
                 yield INCOMING
             finally:
@@ -275,7 +276,8 @@ class Duckdb(SqlFile):
         proposal=Proposal(config="path: ./kitestring.duckdb\n"),
     )
     dialect: ClassVar[Dialect] = DIALECT
-    batch_rows: ClassVar[int] = 250_000
+    batch_rows: ClassVar[int] = 122_880
+    """A row group of DuckDB (https://duckdb.org/docs/stable/internals/storage): it is compressed once then."""
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 
     path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)

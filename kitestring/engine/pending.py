@@ -127,17 +127,28 @@ class Pending:
         `number` grows with everything that is taken of any stream; `shared` is that of the last checkpoint that streams
         share.
         """
-        for piece in self._cut(batch):
+        for whole in self._cut(batch):
+            piece = whole
             while self.parts and (
                 self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes
             ):
+                room = self.max_rows - self.rows
+                share = piece.nbytes * room // len(piece)
+                fits = 0 < room < len(piece) and self.nbytes + share <= self.max_bytes
+                if fits and piece.is_table and not self.covered and self.number > shared:
+                    table = piece.table()  # exactly full: some stores work best with batches of one size
+                    self._add(Batch(batch.stream, table=table.slice(0, room), nbytes=share), number)
+                    piece = Batch(batch.stream, table=table.slice(room), nbytes=piece.nbytes - share)
                 yield self.take(shared)
-            if not self.parts:
-                self.since = time.monotonic()
-            self.parts.append(piece)
-            self.numbers.append(number)
-            self.rows += len(piece)
-            self.nbytes += piece.nbytes
+            self._add(piece, number)
+
+    def _add(self, piece: Batch, number: int) -> None:
+        if not self.parts:
+            self.since = time.monotonic()
+        self.parts.append(piece)
+        self.numbers.append(number)
+        self.rows += len(piece)
+        self.nbytes += piece.nbytes
 
     def complete(self, checkpoint: tuple[str, Checkpoint, Mapping[str, int]]) -> None:
         """A checkpoint covers all that waits."""
