@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from kitestring.airbyte.destination import AirbyteDestination
+from kitestring.airbyte.destination import AirbyteDestination, Writing
 from kitestring.airbyte.modes import WRITES
 from kitestring.engine import MemoryStates, Result, Selection, Status, sync
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.testing.memory import MemorySource
+from kitestring.types import SchemaChange, Truncate
 
 pytestmark = pytest.mark.slow
 
@@ -142,3 +143,48 @@ def test_a_stream_that_is_aborted_leaves_no_process(tmp_path: Path) -> None:
     one.abort(stream)
     assert process._process.poll() is not None
     assert not process.folder.exists()
+
+
+WIDER = SchemaChange({"type": "object", "properties": {"id": {"type": "integer"}, "more": {"type": "string"}}})
+
+
+def test_a_changed_schema_in_the_middle_of_a_read_starts_another_process_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    start = Writing.start
+
+    def noting(self: Writing) -> None:
+        if self.process is None:
+            started.append(sorted(self.stream.schema["properties"]))
+        start(self)
+
+    monkeypatch.setattr(Writing, "start", noting)
+    items = MemorySource(
+        records={"a": [{"id": 1}, WIDER, {"id": 2, "more": "m"}]},
+        schemas={"a": {"type": "object", "properties": {"id": {"type": "integer"}}}},
+    )
+    assert sync(items, shelf(tmp_path), [Selection("a", write_mode="append")]).ok
+    assert stored(tmp_path) == [{"id": 1}, {"id": 2, "more": "m"}]
+    assert started == [["id"], ["id", "more"]]
+
+
+def test_a_changed_schema_in_the_middle_of_an_overwrite_fails_and_the_old_data_stand(tmp_path: Path) -> None:
+    assert run(tmp_path, 3, "overwrite").ok
+    items = MemorySource(records={"a": [{"id": 7}, WIDER, {"id": 8}]})
+    result = sync(items, shelf(tmp_path), [Selection("a", write_mode="overwrite")])
+    assert result.status is Status.failed
+    assert "has a schema only at its start" in error_of(result).message
+    assert len(stored(tmp_path)) == 3
+
+
+def test_a_stream_that_was_emptied_is_refused_but_for_an_overwrite_which_begins_again(tmp_path: Path) -> None:
+    at = "2026-05-05T05:05:05Z"
+    assert run(tmp_path, 3, "append_dedup").ok
+    items = MemorySource(records={"a": [{"id": 7}, Truncate(at), {"id": 8}]}, primary_keys={"a": "id"})
+    result = sync(items, shelf(tmp_path), [Selection("a", write_mode="append_dedup")])
+    assert result.status is Status.failed
+    assert f"a was emptied at the source at {at}, and AirbyteDestination cannot remove" in error_of(result).message
+    assert 8 not in [row["id"] for row in stored(tmp_path)]
+    assert sync(items, shelf(tmp_path), [Selection("a", write_mode="overwrite")]).ok
+    assert stored(tmp_path) == [{"id": 8}]

@@ -23,7 +23,7 @@ from kitestring.batch import Batch
 from kitestring.errors import ConfigError
 from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import Partition, Receipt, States, Stream
+from kitestring.types import Partition, Receipt, SchemaChange, States, Stream, Truncate
 
 pytestmark = pytest.mark.slow
 
@@ -384,3 +384,14 @@ def test_a_script_is_a_connector_of_its_own(tmp_path: Path) -> None:
     out = subprocess.run([tmp_path / "bin" / "source-sample", "spec"], capture_output=True, check=True, env=environment)
     assert json.loads(out.stdout)["type"] == "SPEC"
     assert CliRunner().invoke(app, ["airbyte", "script", "sample"]).exit_code == 2
+
+
+def test_a_read_goes_on_over_changes_that_the_protocol_has_no_message_for(caplog: pytest.LogCaptureFixture) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    items = MemorySource(
+        records={"a": [{"id": 1}, Truncate("2026-05-05T05:05:05Z"), SchemaChange(schema), {"id": 2}]},
+    )
+    code, messages = reading(items, catalog(configured("a", "full_refresh", "append")))
+    assert code == 0
+    assert [m["record"]["data"]["id"] for m in messages if m["type"] == "RECORD"] == [1, 2]
+    assert "a was emptied at the source at 2026-05-05T05:05:05Z: its records stay" in caplog.text
