@@ -296,16 +296,12 @@ class Duckdb(SqlFile):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_airbyte_has_it(cls, values: Any) -> Any:
-        """Airbyte's connector of this name calls the path `destination_path`."""
+    def _without_motherduck(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        kept = dict(values)
-        if kept.pop("motherduck_api_key", None):
+        if values.get("motherduck_api_key"):
             raise ValueError("motherduck_api_key asks for MotherDuck, which is not there yet: give the path of a file")
-        if "destination_path" in kept and "path" not in kept:
-            kept["path"] = kept.pop("destination_path")
-        return kept
+        return {name: value for name, value in values.items() if name != "motherduck_api_key"}
 
     _roomy: bool = PrivateAttr(False)
     """DuckDB has needed more than `MEMORY_LIMIT`."""

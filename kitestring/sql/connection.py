@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.key import Part
 from kitestring.sql.merge import Merge, Merged, delete_and_insert
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Connection(ABC):
 
         table.refresh()                                   # columns(), and note() where they have changed
         table.fit(rows)                                   # create() and set_note(), or grow() and set_note()
+        index(table, parts)                               # where the last version is kept
         with staged(rows) as incoming, transaction():
             merge(Merge(table, incoming, …))
 
@@ -134,6 +136,10 @@ class Connection(ABC):
     def drop(self, schema: str, table: str) -> None:
         """Drop a table, if it is there, and its note. In a transaction or not."""
         self.rows(f"DROP TABLE IF EXISTS {self.reference(schema, table)}")
+
+    def index(self, table: Table, parts: Sequence[Part]) -> None:
+        """Called before rows are looked for by these parts of a key (`Part.key` gives the expressions): make that fast,
+        where the vendor needs an index for it. Nothing by default."""
 
     def merge(self, merge: Merge) -> Merged:
         """Write what is staged into a table, in the place of the rows that have its keys. In a transaction.

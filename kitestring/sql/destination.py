@@ -153,6 +153,7 @@ class SqlDestination(Destination):
         parts = []
         if stream.write.keep == "latest":
             parts = [part_of(table, path, filled, entries, rows) for path in stream.primary_key]
+            connection.index(table, parts)
         fresh = airbyte_values(self.dialect, table) if table.own else {}
         mark = self._mark_column(stream, table)
         with connection.staged(columns_of(staged)) as incoming, connection.transaction():
@@ -182,6 +183,7 @@ class SqlDestination(Destination):
             if sought is None or not sought.places:
                 return Receipt(unchanged=len(keys))
             mark = self._mark_column(stream, table)
+            connection.index(table, sought.parts)
             with connection.staged(sought.rows) as incoming, connection.transaction():
                 there, rows = self._matched(table, incoming, sought, mark)
                 for condition in conditions(sought.parts):
@@ -204,6 +206,7 @@ class SqlDestination(Destination):
             column = table.fields[DELETED_AT]
             name = self.dialect.quoted(column)
             staged = columns_of([*sought.rows.columns, marks.column(0)])
+            connection.index(table, sought.parts)
             with connection.staged(staged) as incoming, connection.transaction():
                 there, rows = self._matched(table, incoming, sought, column)
                 for condition in conditions(sought.parts):

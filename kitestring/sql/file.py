@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import model_validator
 
 from kitestring.config import option
 from kitestring.errors import ConfigError, KitestringError
@@ -15,6 +19,21 @@ class SqlFile(SqlDestination):
 
     path: str = option(order=0, local_path=True)
     """The database file; it is made if it is absent."""
+
+    airbyte_columns: bool = option(False, order=9, title="Airbyte's columns")
+    """Whether tables have Airbyte's columns too: `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
+    `_airbyte_generation_id`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_airbyte_has_it(cls, values: Any) -> Any:
+        """Airbyte's connectors to such files call the path `destination_path`."""
+        if not isinstance(values, Mapping) or "destination_path" not in values or "path" in values:
+            return values
+        return {("path" if name == "destination_path" else name): value for name, value in values.items()}
+
+    def _airbyte_columns(self) -> bool:
+        return self.airbyte_columns
 
     def _translated(self, error: Exception) -> KitestringError:
         """An error of the driver or of the file system as one of ours."""

@@ -123,26 +123,30 @@ class Part:
     """The field is declared as text."""
     incoming_kind: str = ""
 
-    @property
-    def kept(self) -> str:
-        return f"kept.{self.dialect.quoted(self.column)}"
+    def key(self, alias: str = "kept.") -> str:
+        """The expression over the table that this part compares. (An index on it, without the alias, is what helps.)"""
+        column = f"{alias}{self.dialect.quoted(self.column)}"
+        if len(self.path) > 1:
+            return self.dialect.inner(column, self.kind, self.path, self.text)
+        if self.entries is None:
+            return column
+        return f"coalesce({alias}{self.dialect.quoted(self.entries[0])}, '\"' || {column})"
 
     @property
     def plain(self) -> str:
         """The condition that the values are the same, their kinds aside."""
-        return self.dialect.same(self.kept, self.incoming, self.nullable)
+        return self.dialect.same(f"kept.{self.dialect.quoted(self.column)}", self.incoming, self.nullable)
 
     @property
     def condition(self) -> str:
         """The condition that both are the same value of the same kind."""
         if len(self.path) > 1:
-            sides = (self.kept, self.kind), (self.incoming, self.incoming_kind or self.kind)
-            ours, theirs = (self.dialect.inner(side, kind, self.path, self.text) for side, kind in sides)
-            return self.dialect.same(ours, theirs, nullable=True)
+            theirs = self.dialect.inner(self.incoming, self.incoming_kind or self.kind, self.path, self.text)
+            return self.dialect.same(self.key(), theirs, nullable=True)
         if self.entries is None:
             return self.plain
-        ours = f"coalesce(kept.{self.dialect.quoted(self.entries[0])}, '\"' || {self.kept})"
-        return self.dialect.same(ours, f"coalesce({self.entries[1]}, '\"' || {self.incoming})", self.nullable)
+        theirs = f"coalesce({self.entries[1]}, '\"' || {self.incoming})"
+        return self.dialect.same(self.key(), theirs, self.nullable)
 
     @property
     def is_unknown(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from duckdb_syncs import columns, run, synced, table, tables
+from sql_syncs import columns, run, synced, table, tables
 
 import kitestring as ks
 from kitestring.destinations.duckdb import Duckdb

@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from duckdb_syncs import columns, run, synced, table, tables
+from sql_syncs import columns, run, synced, table, tables
 
 pytestmark = pytest.mark.slow  # seconds: left to `make test`
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from duckdb_syncs import columns, run, synced, table
+from sql_syncs import columns, run, synced, table
 
 from kitestring.batch import Batch
 from kitestring.destinations.duckdb import Duckdb

@@ -1,8 +1,10 @@
-"""Whole syncs into a DuckDB file, and what another program then reads there."""
+"""Whole syncs into the file of a SQL destination, and what another program then reads there."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,12 @@ import duckdb
 import kitestring as ks
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Record
+
+VENDORS = ["duckdb", "sqlite"]
+
+
+def vendor_of(path: Path | str) -> str:
+    return "sqlite" if str(path).endswith(".sqlite") else "duckdb"
 
 
 def run(
@@ -25,7 +33,7 @@ def run(
 ) -> Any:
     """Sync these records of these streams with a new destination object."""
     source = MemorySource(records=streams, schemas=schemas or {})
-    destination = ks.destination("duckdb", {"path": str(path), **options})
+    destination = ks.destination(vendor_of(path), {"path": str(path), **options})
     chosen = [ks.Selection(name, write_mode=mode, primary_key=list(key) or None) for name in streams]
     return ks.sync(source, destination, chosen, connection="c", state=False, namespace=namespace)
 
@@ -39,12 +47,26 @@ def synced(path: Path | str, streams: Mapping[str, Sequence[Record]], *args: Any
 
 
 def table(path: Path | str, sql: str) -> list[tuple[Any, ...]]:
+    if vendor_of(path) == "sqlite":
+        with closing(sqlite3.connect(path)) as file:
+            return file.execute(sql).fetchall()
     with duckdb.connect(str(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return [tuple(row.values()) for row in connection.sql(sql).to_arrow_table().to_pylist()]
 
 
+def execute(path: Path | str, sql: str) -> None:
+    if vendor_of(path) == "sqlite":
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute(sql)
+        return
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(sql)
+
+
 def columns(path: Path | str, name: str, schema: str = "main") -> dict[str, str]:
+    if vendor_of(path) == "sqlite":
+        return dict(table(path, f"SELECT name, type FROM pragma_table_info('{name}')"))  # type: ignore[arg-type]
     rows = table(
         path,
         "SELECT column_name, data_type FROM duckdb_columns() "
@@ -54,4 +76,7 @@ def columns(path: Path | str, name: str, schema: str = "main") -> dict[str, str]
 
 
 def tables(path: Path | str) -> list[str]:
+    if vendor_of(path) == "sqlite":
+        rows = table(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in rows if name != "_kitestring_tables"]
     return [name for (name,) in table(path, "SELECT table_name FROM duckdb_tables() ORDER BY ALL")]

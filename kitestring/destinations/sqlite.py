@@ -1,0 +1,385 @@
+"""SQLite: each stream a table in one database file, by Python's own `sqlite3`."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kitestring import arrow, arrow_values
+from kitestring.config import option
+from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError, TransientError
+from kitestring.facts import Facts
+from kitestring.json_codec import JsonError, dumps_text, loads, text_of
+from kitestring.names import mark
+from kitestring.sql import types
+from kitestring.sql.connection import Connection
+from kitestring.sql.dialect import Dialect
+from kitestring.sql.file import SqlFile
+from kitestring.sql.key import Part
+from kitestring.sql.name import OWN, ascii_folded
+from kitestring.types import Path as FieldPath
+from kitestring.types import Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kitestring.sql.table import Table
+
+NOTES = f"{OWN}tables"
+"""The table that says of each table which stream it is of: SQLite has no comments."""
+
+INDEX = f"{OWN}index_"
+GROWN = f"{OWN}grown_"
+INCOMING = f"temp.{OWN}incoming"
+
+TYPE_NAMES = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT"), "INTEGER"),
+    **dict.fromkeys(("FLOAT", "DOUBLE"), "REAL"),
+    "BOOLEAN": "BOOLEAN",
+    "BLOB": "BLOB",
+    "UUID": "UUID",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "TIMESTAMP": "DATETIME",
+    types.MOMENT: "TIMESTAMPTZ",
+}
+"""Names whose affinity changes no value: texts of dates, times and UUIDs are never read as numbers. All else is text;
+decimals have a name with TEXT in it (https://sqlite.org/datatype3.html#determination_of_column_affinity)."""
+
+KINDS = {"INTEGER": "BIGINT", "REAL": "DOUBLE"} | {
+    name: kind for kind, name in TYPE_NAMES.items() if name not in ("INTEGER", "REAL")
+}
+
+
+class SqliteDialect(Dialect):
+    """SQLite has integers of 64 bits, floats, texts and bytes; all else is text in the form that sorts and is exact."""
+
+    title = "SQLite"
+    row_id = staged_row = "_rowid_"
+    reserved_names = frozenset({"_rowid_"})
+    random_id = (
+        "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || "
+        "substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+    )
+
+    def folded(self, name: str) -> str:
+        return ascii_folded(name)
+
+    def safe_table(self, name: str) -> str:
+        form = self.safe(name)
+        return f"_{form}" if self.folded(form).startswith("sqlite_") else form
+
+    def kind_of(self, type_: pa.DataType) -> str:
+        kind = types.column_type(type_)
+        return kind if kind == types.NOTHING else self.kind(self.type_name(kind))
+
+    def type_name(self, kind: str) -> str:
+        size = re.fullmatch(r"DECIMAL(\(\d+,\d+\))", kind)
+        return f"DECIMAL_TEXT{size[1]}" if size else TYPE_NAMES.get(kind, "TEXT")
+
+    def kind(self, type_name: str) -> str:
+        """By the name, or by the affinity that it means to SQLite."""
+        name = type_name.upper().replace(" ", "")
+        if size := re.fullmatch(r"DECIMAL_TEXT(\(\d+,\d+\))", name):
+            return f"DECIMAL{size[1]}"
+        affinities = {"INT": "BIGINT", "CHAR": types.TEXT, "CLOB": types.TEXT, "TEXT": types.TEXT, "BLOB": "BLOB"}
+        affinities |= {"REAL": "DOUBLE", "FLOA": "DOUBLE", "DOUB": "DOUBLE"}
+        by_affinity = (kind for word, kind in affinities.items() if word in name)
+        return KINDS.get(name) or next(by_affinity, type_name)
+
+    def wider(self, one: str, other: str) -> str:
+        wide = types.wider(one, other)
+        return types.TEXT if wide == "BLOB" and one != other else wide
+
+    def converted(self, value: str, kind: str, wanted: str) -> str:
+        digits = [types.digits(each) for each in (kind, wanted)]
+        if kind == wanted or kind == types.TEXT:
+            return value
+        if wanted == types.TEXT:
+            if kind == "BOOLEAN":
+                return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE {value} END"
+            return f"{OWN}text({value})"
+        if wanted == "DOUBLE":
+            return f"CAST({value} AS REAL)"
+        if digits[0] and digits[1]:
+            zeros = "0" * (digits[1][1] - digits[0][1])
+            point = "." if zeros and not digits[0][1] else ""
+            return f"(CAST({value} AS TEXT) || '{point}{zeros}')"
+        midnight = "T00:00:00" if kind == "DATE" else ""
+        zone = "+00:00" if wanted == types.MOMENT else ""
+        return f"({value} || '{midnight}{zone}')" if kind in types.TIMES else value
+
+    def same(self, left: str, right: str, nullable: bool) -> str:
+        return f"{left} IS {right}" if nullable else f"{left} = {right}"
+
+    def inner(self, value: str, kind: str, path: FieldPath, text: bool) -> str:
+        """By SQLite's own JSON functions, so that an index may have it. Of one path they give a value of SQL, of two
+        the JSON texts as they stand: `[1.0,1.0]`."""
+        if not is_simple(path):
+            return f"{OWN}inner({value}, {self.literal(dumps_text(path[1:]))}, {int(text)})"
+        place = self.literal("$" + "".join(f'."{part}"' for part in path[1:]))
+        pair = f"json_extract({value}, {place}, {place})"
+        raw = f"nullif(substr({pair}, 2, (length({pair}) - 3) / 2), 'null')"
+        if text:
+            inner = f"CASE json_type({value}, {place}) WHEN 'text' THEN json_extract({value}, {place}) ELSE {raw} END"
+        else:
+            whole = f"substr({raw}, 1, length({raw}) - 2)"
+            inner = f"CASE WHEN substr({raw}, -2) <> '.0' THEN {raw} WHEN {whole} = '-0' THEN '0' ELSE {whole} END"
+        return f"CASE WHEN json_valid({value}) THEN {inner} END"
+
+    def delete(self, reference: str, incoming: str, condition: str) -> str:
+        """CROSS JOIN: SQLite goes through the left side and looks up the right one."""
+        rows = f"SELECT kept._rowid_ FROM {incoming} AS incoming CROSS JOIN {reference} AS kept WHERE {condition}"  # noqa: S608 - quoted
+        return f"DELETE FROM {reference} WHERE _rowid_ IN ({rows})"  # noqa: S608 - quoted
+
+
+DIALECT = SqliteDialect()
+
+
+class SqliteConnection(Connection):
+    """One open database file, in WAL mode: others read while this writes. Every commit is on the disk."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        file = Path(path).expanduser()
+        with self.translated():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(file, timeout_s, isolation_level=None, check_same_thread=False)
+            try:
+                self.db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute("PRAGMA synchronous = FULL")
+                self.db.execute("PRAGMA temp_store = MEMORY")
+                # Views and triggers on a table stay as they are while its new copy takes its name.
+                self.db.execute("PRAGMA legacy_alter_table = ON")
+            except BaseException:
+                self.db.close()
+                raise
+        self.db.create_function(f"{OWN}text", 1, as_text, deterministic=True)
+        self.db.create_function(f"{OWN}inner", 3, inner_value, deterministic=True)
+
+    def close(self) -> None:
+        self.closed = True
+        self.db.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, OverflowError) as error:
+            raise translated(error, self.path, self.timeout_s) from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self.translated():
+            return self.db.execute(statement, values).fetchall()
+
+    def changed(self, statement: str) -> int:
+        with self.translated():
+            return self.db.execute(statement).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self.translated():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def staged(self, rows: pa.Table) -> Iterator[str]:
+        columns = [bound(column) for column in rows.columns]
+        marks = ", ".join("?" * len(columns))
+        with self.translated():
+            self.db.execute(f"CREATE TEMP TABLE {OWN}incoming ({', '.join(rows.column_names)})")
+            try:
+                self.db.execute("BEGIN")
+                self.db.executemany(f"INSERT INTO {INCOMING} VALUES ({marks})", zip(*columns, strict=True))  # noqa: S608
+                self.db.execute("COMMIT")
+                yield INCOMING
+            finally:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                self.db.execute(f"DROP TABLE IF EXISTS {INCOMING}")
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        columns = self.rows("SELECT name, type FROM pragma_table_info(?, 'main')", [table])
+        if columns and self.rows(
+            "SELECT 1 FROM main.sqlite_master WHERE name = ? COLLATE NOCASE AND type = 'view'", [table]
+        ):
+            raise ConfigError(
+                f"{self.path}: {table} is a view", hint="Rename the view, or give the stream another name."
+            )
+        return {name: self.dialect.kind(type_) for name, type_ in columns}
+
+    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        name = self.dialect.quoted(column)
+        rows = self.rows(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
+        type_ = types.arrow_type(table.columns[column])
+        values = [bool(value) for (value,) in rows] if pa.types.is_boolean(type_) else [value for (value,) in rows]
+        return pa.chunked_array([arrow.column(column, values, type_, {})])
+
+    # -- notes, and what has to go with a table ------------------------------------------------------------------------
+
+    def _has_notes(self) -> bool:
+        return bool(self.rows("SELECT 1 FROM main.sqlite_master WHERE name = ?", [NOTES]))
+
+    def note(self, schema: str, table: str) -> str | None:
+        notes = self._has_notes() and self.rows(f"SELECT note FROM main.{NOTES} WHERE name = ?", [table])  # noqa: S608
+        return notes[0][0] if notes else None
+
+    def set_note(self, schema: str, table: str, text: str) -> None:
+        self.rows(f"CREATE TABLE IF NOT EXISTS main.{NOTES} (name TEXT PRIMARY KEY COLLATE NOCASE, note TEXT)")
+        self.rows(f"INSERT OR REPLACE INTO main.{NOTES} VALUES (?, ?)", [table, text])  # noqa: S608 - ours
+
+    def create_schema(self, schema: str) -> None:
+        """A file is one schema."""
+
+    def rename(self, schema: str, table: str, name: str) -> None:
+        super().rename(schema, table, name)
+        if self._has_notes():
+            self.rows(f"UPDATE main.{NOTES} SET name = ? WHERE name = ?", [name, table])  # noqa: S608 - ours
+
+    def drop(self, schema: str, table: str) -> None:
+        super().drop(schema, table)
+        if self._has_notes():
+            self.rows(f"DELETE FROM main.{NOTES} WHERE name = ?", [table])  # noqa: S608 - ours
+
+    def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
+        """SQLite changes no type of a column: the table is made anew, with its indexes and triggers."""
+        super().grow(table, added, {})
+        if not widened:
+            return
+        quoted, converted = self.dialect.quoted, self.dialect.converted
+        columns = {**table.columns, **added}
+        filled = {name: converted(quoted(name), kind, widened.get(name, kind)) for name, kind in columns.items()}
+        grown = self.reference("main", self.dialect.own(GROWN, table.name))
+        with self.transaction():
+            more = self.rows(
+                "SELECT sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') "
+                "AND sql IS NOT NULL",
+                [table.name],
+            )
+            spelled = (
+                f"{quoted(name)} {self.dialect.type_name(widened.get(name, kind))}" for name, kind in columns.items()
+            )
+            self.rows(f"CREATE TABLE {grown} ({', '.join(spelled)})")
+            self.rows(f"INSERT INTO {grown} SELECT {', '.join(filled.values())} FROM {table.reference}")  # noqa: S608 - quoted
+            self.rows(f"DROP TABLE {table.reference}")
+            self.rows(f"ALTER TABLE {grown} RENAME TO {quoted(table.name)}")
+            for (statement,) in more:
+                self.rows(statement)
+
+    def index(self, table: Table, parts: Sequence[Part]) -> None:
+        if not all(is_simple(part.path) for part in parts):
+            return
+        keys = ", ".join(part.key(alias="") for part in parts)
+        prefix = f"{INDEX}{mark(keys)}_"
+        own = "SELECT name FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND type = 'index' AND name LIKE ?"
+        names = [name for (name,) in self.rows(own, [table.name, f"{INDEX}%"])]
+        if any(name.startswith(prefix) for name in names):
+            return
+        with self.transaction():
+            for name in names:
+                self.rows(f"DROP INDEX main.{self.dialect.quoted(name)}")
+            self.rows(f"CREATE INDEX main.{prefix}{secrets.token_hex(4)} ON {self.dialect.quoted(table.name)} ({keys})")
+
+
+class Sqlite(SqlFile):
+    """Tables of one SQLite file (see `SqlDestination`)."""
+
+    facts: ClassVar[Facts] = Facts(
+        network="none", programs=False, packages=("pyarrow",), preload=("pyarrow",), category="database"
+    )
+    dialect: ClassVar[Dialect] = DIALECT
+    batch_rows: ClassVar[int] = 50_000
+
+    path: str = option(order=0, examples=["./warehouse.sqlite"], local_path=True)
+    """The database file; it is made if it is absent."""
+
+    lock_timeout_s: float = option(10.0, order=1, ge=0, title="Lock timeout")
+    """How many seconds to wait while another program writes into the file."""
+
+    def _connect(self) -> Connection:
+        return SqliteConnection(self.path, self.lock_timeout_s)
+
+    def _place(self, stream: Stream) -> tuple[str, str]:
+        """A file has no schemas: the namespace stands before the name."""
+        return "main", f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+
+    def _translated(self, error: Exception) -> KitestringError:
+        return translated(error, self.path, self.lock_timeout_s)
+
+
+def is_simple(path: FieldPath) -> bool:
+    """Whether SQLite's JSON paths can have these names: it has no escapes."""
+    return all(part and '"' not in part and "\\" not in part for part in path[1:])
+
+
+def bound(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column as SQLite keeps them: decimals and moments as text, and floats that are no number."""
+    import pyarrow as pa
+
+    is_, values = pa.types, arrow_values.values(column)
+    if is_.is_floating(column.type):
+        return ["NaN" if value is not None and math.isnan(value) else value for value in values]
+    if is_.is_integer(column.type) or is_.is_boolean(column.type) or is_.is_binary(column.type):
+        return values
+    return [None if value is None else as_text(value) for value in values]
+
+
+def as_text(value: Any) -> str | None:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return None if value is None else text_of(value)
+
+
+def inner_value(document: str | None, path: str, text: int) -> str | None:
+    """What lies in a JSON text: see `Dialect.inner`."""
+    try:
+        value = loads(document or "null")
+    except JsonError:
+        return None
+    for part in loads(path):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None or text:
+        return as_text(value)
+    return dumps_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def translated(error: Exception, path: str, timeout_s: float) -> KitestringError:
+    """An error of SQLite as one of ours."""
+    said = " ".join(str(error).split())
+    if "is locked" in said or "is busy" in said:
+        return TransientError(
+            f"{path} is locked: another program has been writing into it for {timeout_s:g} seconds",
+            hint="Wait until the other program is done, or raise `lock_timeout_s`.",
+            said=said,
+        )
+    if "is full" in said or "No space left" in said:
+        return ConfigError(f"the disk of {path} is full", hint="Free space, then sync again.", said=said)
+    if "not a database" in said or "malformed" in said or "unsupported file format" in said:
+        return ConfigError(f"{path} is not a SQLite database, or damaged: {said}", hint="Choose another `path`.")
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError) or "too big" in said:
+        return RecordError(f"SQLite cannot take a value: {said[:300]}")
+    if isinstance(error, OSError) or "unable to open" in said or "readonly" in said or "disk I/O" in said:
+        return ConfigError(f"{path} cannot be used: {said[:300]}", hint="Check `path` and the rights of this user.")
+    if "already" in said or "use DROP" in said or "too many columns" in said:
+        return ConfigError(f"{path}: {said[:300]}", hint="Rename what is in the way, or choose fewer fields.")
+    return ConnectorError(
+        f"SQLite refused a statement: {said[:300]}", hint="This is a defect of the connector: please report it."
+    )
