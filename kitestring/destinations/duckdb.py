@@ -276,6 +276,7 @@ class Duckdb(SqlFile):
         proposal=Proposal(config="path: ./kitestring.duckdb\n"),
     )
     dialect: ClassVar[Dialect] = DIALECT
+    adopts: ClassVar[bool] = True  # the first tables of 0.1 have no note
     batch_rows: ClassVar[int] = 122_880
     """A row group of DuckDB (https://duckdb.org/docs/stable/internals/storage): it is compressed once then."""
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024

@@ -12,7 +12,7 @@ from kitestring import arrow
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, RecordError
-from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS, airbyte_values
+from kitestring.sql.airbyte_column import airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared, with_json
@@ -40,6 +40,8 @@ class SqlDestination(Destination):
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     dialect: ClassVar[Dialect]
+    adopts: ClassVar[bool] = False
+    """Whether a table without a note is taken for that of the stream of its name, not for somebody else's."""
 
     _free: list[Connection] = PrivateAttr(default_factory=list)
     """Connections that are open and not at work: at most as many as there are lanes."""
@@ -98,8 +100,10 @@ class SqlDestination(Destination):
                 hint="Give one of them another name or a prefix.",
             )
         note = table.note
-        if note is None or note.is_of(stream):
+        if not table.exists or self._is_of(table, stream):
             return
+        if note is None:
+            raise self._taken(table, stream)
         form = self.dialect.safe_table(note.stream)
         if stream.name == table.name == form != note.stream:  # it had to change its name, and this stream has not
             table.rename(self.dialect.marked(form, note.stream))
@@ -108,10 +112,9 @@ class SqlDestination(Destination):
         raise self._taken(table, stream)
 
     def _taken(self, table: Table, stream: Stream) -> ConfigError:
-        assert table.note is not None
+        owner = f"is that of the stream {table.note.owner}" if table.note else "was made by no sync"
         return ConfigError(
-            f"the table {table.schema}.{table.name} is that of the stream {table.note.owner}, "
-            f"so {stream.key} cannot be written there",
+            f"the table {table.schema}.{table.name} {owner}, so {stream.key} cannot be written there",
             hint="Give the stream another name, prefix or namespace, or remove the table.",
         )
 
@@ -154,7 +157,7 @@ class SqlDestination(Destination):
         if stream.write.keep == "latest":
             parts = [part_of(table, path, filled, entries, rows) for path in stream.primary_key]
             connection.index(table, parts)
-        fresh = airbyte_values(self.dialect, table) if table.own else {}
+        fresh = airbyte_values(self.dialect, table) if table.airbyte else {}
         mark = self._mark_column(stream, table)
         with connection.staged(columns_of(staged)) as incoming, connection.transaction():
             return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(ready)))
@@ -281,7 +284,7 @@ class SqlDestination(Destination):
             return 0
         with self._connection() as connection:
             table = self._table(connection, stream)
-            if not table.exists or (table.note is not None and not table.note.is_of(stream)):
+            if not table.exists or not self._is_of(table, stream):
                 return 0
             mark = self._mark_column(stream, table)
             unmarked = f" WHERE {self.dialect.quoted(mark)} IS NULL" if mark else ""
@@ -323,7 +326,7 @@ class SqlDestination(Destination):
             return table
         if staged:
             old = self._table(connection, stream)
-            table = Table(connection, old.schema, self.dialect.staged(old.name), stream, old.own, predecessor=old)
+            table = Table(connection, old.schema, self.dialect.staged(old.name), stream, predecessor=old)
         else:
             table = self._found(connection, stream)
         self._tables[key] = table
@@ -332,14 +335,16 @@ class SqlDestination(Destination):
     def _found(self, connection: Connection, stream: Stream) -> Table:
         dialect = self.dialect
         schema, name = self._place(stream)
-        own = AIRBYTE_COLUMNS if self._airbyte_columns() else {}
         tables = [
-            Table(connection, schema_name, table_name, stream, own)
+            Table(connection, schema_name, table_name, stream, self._airbyte_columns())
             for schema_name in dialect.candidates(schema, dialect.safe_schema(schema))
             for table_name in dialect.candidates(name, dialect.safe_table(name))
         ]
-        of_stream = [table for table in tables if table.exists and (table.note is None or table.note.is_of(stream))]
+        of_stream = [table for table in tables if table.exists and self._is_of(table, stream)]
         return (of_stream or tables)[0]
+
+    def _is_of(self, table: Table, stream: Stream) -> bool:
+        return self.adopts if table.note is None else table.note.is_of(stream)
 
     def _forget(self, stream: Stream) -> None:
         """Look at the tables of a stream anew."""
@@ -349,7 +354,7 @@ class SqlDestination(Destination):
     def _written(self, connection: Connection, stream: Stream) -> Table:
         """The table into which the records go, as it is now."""
         table = self._table(connection, stream, stream.write.replace)
-        if table.note is not None and not table.note.is_of(stream):
+        if table.exists and not self._is_of(table, stream):
             raise self._taken(table, stream)
         return table
 

@@ -25,8 +25,10 @@ class Note:
     where that is an assumption about rows which an earlier version wrote."""
     unknown: list[str] = field(default_factory=list)
     """Key columns that have rows of which nobody knows what they were before they became text."""
+    airbyte: bool = False
+    """The table has Airbyte's columns."""
     generation: int = 0
-    """How many times a new copy took the place of the one before, where columns of Airbyte's say so."""
+    """How many times a new copy took the place of the one before, where Airbyte's columns say so."""
     old: bool = False
     """The table was there before tables had notes."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitestring import arrow_values
 from kitestring.identity import is_text
 from kitestring.names import distinct
+from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry
@@ -39,7 +40,7 @@ class Filling(NamedTuple):
 class Table:
     """A table, or its absence. What it knows of the database is read by `refresh`.
 
-    `own` are the columns, with their kinds, that it has beside those of the fields.
+    `airbyte`: it is to have Airbyte's columns; one that has them keeps them.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Table:
         schema: str,
         name: str,
         stream: Stream,
-        own: Mapping[str, str],
+        airbyte: bool = False,
         predecessor: Table | None = None,
     ) -> None:
         self.connection = connection
@@ -58,7 +59,7 @@ class Table:
         self.schema = schema
         self.name = name
         self.stream = stream
-        self.own = own
+        self.airbyte: bool = airbyte or (predecessor is not None and predecessor.airbyte)
         self.reference = connection.reference(schema, name)
         self.columns: dict[str, str] = {}
         """The kind of each column, in order; none if the table is absent."""
@@ -72,6 +73,11 @@ class Table:
     def exists(self) -> bool:
         return bool(self.columns)
 
+    @property
+    def own(self) -> Mapping[str, str]:
+        """The columns, with their kinds, that it has beside those of the fields."""
+        return AIRBYTE_COLUMNS if self.airbyte else {}
+
     # -- what is there -------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -82,6 +88,7 @@ class Table:
         self.columns = columns
         self.comment = self.connection.note(self.schema, self.name) if columns else None
         self.note = Note.read(self.comment)
+        self.airbyte = self.airbyte or (self.note is not None and self.note.airbyte)
         self._name_fields()
 
     def _name_fields(self) -> None:
@@ -139,7 +146,7 @@ class Table:
 
     def _new_note(self) -> Note:
         note, before = Note.of(self.stream), self.predecessor
-        if self.own and before is not None:
+        if self.airbyte and before is not None:
             note.generation = (before.note.generation if before.note else 0) + 1
         return note
 
@@ -160,6 +167,7 @@ class Table:
         return bool(self.connection.rows(f"SELECT 1 FROM {self.reference} WHERE {beyond} LIMIT 1"))  # noqa: S608 - quoted
 
     def _grow(self, note: Note, known: dict[str, str]) -> None:
+        note.airbyte = self.airbyte
         if not self.exists:
             extra = {self.dialect.key_column(c): TEXT for c, kind in note.kinds.items() if kind == SEVERAL}
             columns = {**known, **extra, **self.own}

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import re
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -82,10 +83,10 @@ KINDS = {
     "long decimal": Kind("decimal of 50 digits", Decimal("1." + "123456789" * 5 + "1234"), ANY),
     "1e400": Kind("number beyond 64-bit floats (1e400)", Decimal("1E+400"), ANY),
     "float": Kind("float", 0.1, NUMBER),
-    "minus zero": Kind("float -0.0", -0.0, NUMBER, nearest={"0": 0}),
+    "minus zero": Kind("float -0.0", -0.0, NUMBER, nearest={"0": 0, "0.0": 0.0}),
     "nan": Kind("float NaN", math.nan, NUMBER, text="NaN", nearest={"null": None}),
     "infinity": Kind("float -Infinity", -math.inf, NUMBER, text="-Infinity", nearest={"null": None}),
-    "boolean": Kind("boolean", True, {"type": ["null", "boolean"]}),
+    "boolean": Kind("boolean", True, {"type": ["null", "boolean"]}, nearest={"1": 1}),
     "text": Kind("text", "naïve 日本 👩‍👩‍👧 \n\r\t \"',;", TEXT),
     "nul": Kind("text with NUL", "a\x00b", TEXT, nearest={"U+FFFD": "a\ufffdb"}),
     "surrogate": Kind("text with half a surrogate pair", "cut \ud83d", TEXT, nearest={"U+FFFD": "cut \ufffd"}),
@@ -149,6 +150,7 @@ KINDS = {
 }
 COLUMNS = {
     "duckdb": "DuckDB",
+    "sqlite": "SQLite",
     "postgres": "PostgreSQL",
     "parquet": "Parquet",
     "jsonl": "JSON lines",
@@ -204,6 +206,8 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
         return "postgres", {**server.config, "schema": "kinds"}
     if destination == "duckdb":
         return "duckdb", {"path": str(folder / "values.duckdb")}
+    if destination == "sqlite":
+        return "sqlite", {"path": str(folder / "values.sqlite")}
     if destination == "milvus":
         processing = {"chunk_size": 100, "text_fields": ["text"], "metadata_fields": ["id", "value"]}
         indexing = {"host": str(folder / "values.db"), "collection": "kinds", "auth": {"mode": "no_auth"}}
@@ -245,6 +249,12 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
                 rows = database.execute(f'SELECT CAST({value} AS VARCHAR) FROM "{name}" WHERE id = 1').fetchall()
         found = rows[0][0] if rows else absent()
         return utc(found) if "TIME ZONE" in kind else found
+    if destination == "sqlite":
+        with contextlib.closing(sqlite3.connect(folder / "values.sqlite")) as file:
+            columns = [column for _, column, *_ in file.execute(f'PRAGMA table_info("{name}")')]
+            value = "value" if "value" in columns else "NULL"
+            rows = file.execute(f'SELECT {value} FROM "{name}" WHERE id = 1').fetchall()
+        return rows[0][0] if rows else absent()
     if destination == "milvus":
         script = (
             "import json, sys\n"

@@ -153,7 +153,7 @@ class SqlContract(DestinationContract):
         self.execute(destination, f"INSERT INTO {self.table(stream)} VALUES (1, 2)")  # noqa: S608
         for mode in ("append", "append_dedup", "overwrite"):
             result = self.run(tmp_path, self.records(3), mode)
-            error = result.streams[self.stream_name].error
+            error = result.streams[self.stream_name].error or result.error
             assert isinstance(error, ConfigError), (mode, result.as_dict())
             assert self.stream_name in error.message
         assert self.execute(destination, f"SELECT * FROM {self.table(stream)}") == [{"id": 1, "price": 2}]  # noqa: S608
