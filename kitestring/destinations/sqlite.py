@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kitestring import arrow, arrow_values
 from kitestring.config import option
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError, TransientError
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.json_codec import JsonError, dumps_text, loads, text_of
 from kitestring.names import mark
 from kitestring.sql import types
@@ -303,7 +303,13 @@ class Sqlite(SqlFile):
     """Tables of one SQLite file (see `SqlDestination`)."""
 
     facts: ClassVar[Facts] = Facts(
-        network="none", programs=False, packages=("pyarrow",), preload=("pyarrow",), category="database"
+        network="none",
+        programs=False,
+        packages=("pyarrow",),
+        preload=("pyarrow",),
+        category="database",
+        summary="tables of a SQLite file",
+        proposal=Proposal(config="path: ./kitestring.sqlite\n"),
     )
     dialect: ClassVar[Dialect] = DIALECT
     batch_rows: ClassVar[int] = 50_000
