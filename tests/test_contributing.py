@@ -30,6 +30,7 @@ def module(name: str, *blocks: str) -> types.ModuleType:
 
 SOURCE = module("contributed_source", "source", "test_source")
 DESTINATION = module("contributed_destination", "destination", "test_destination")
+VECTOR_STORE = module("contributed_vector_store", "vector_store", "test_vector_store")
 
 
 class TestFrankfurter(SOURCE.TestFrankfurter):  # type: ignore[misc, name-defined]
@@ -38,6 +39,14 @@ class TestFrankfurter(SOURCE.TestFrankfurter):  # type: ignore[misc, name-define
 
 class TestJsonLines(DESTINATION.TestJsonLines):  # type: ignore[misc, name-defined]
     """The contract on the destination of the page."""
+
+
+class TestSqliteVectors(VECTOR_STORE.TestSqliteVectors):  # type: ignore[misc, name-defined]
+    """The contract on the vector store of the page."""
+
+
+def test_the_vector_store_of_the_page_is_small() -> None:
+    assert BLOCKS["vector_store"].count("\n") < 150
 
 
 def test_a_second_sync_from_the_source_of_the_page_to_its_destination_reads_on(tmp_path: Path) -> None:
@@ -76,4 +85,6 @@ def test_the_manifest_of_the_page_reads_all_pages(tmp_path: Path, countries: Cou
 
 
 def test_the_page_has_the_blocks_that_are_run_here() -> None:
-    assert set(BLOCKS) == {"source", "test_source", "destination", "test_destination", "manifest"}
+    assert set(BLOCKS) == {
+        *("source", "test_source", "destination", "test_destination", "manifest", "vector_store", "test_vector_store")
+    }

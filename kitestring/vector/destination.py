@@ -33,7 +33,7 @@ from kitestring.vector.plan import Draft, Plan, compare, overlay
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import stream_id
 from kitestring.vector.run import Prepared, Run
-from kitestring.vector.shadow import Shadow, shadow_path
+from kitestring.vector.shadow import Shadow, ShadowRow, shadow_path
 from kitestring.vector.store import Chunk, Store, Stored
 
 if TYPE_CHECKING:
@@ -336,10 +336,11 @@ class VectorDestination(Destination):
             for number, chunk in plan.reuse.items():
                 reuse.setdefault(plan.draft.digests[number], chunk)
         if reuse:
-            shadowed = [c.row[1] for c in reuse.values() if isinstance(c.row, tuple)]
-            found: dict[Any, Vector] = self.store.vectors([c for c in reuse.values() if not isinstance(c.row, tuple)])
+            shadowed = [chunk.row for chunk in reuse.values() if isinstance(chunk.row, ShadowRow)]
+            there = [chunk for chunk in reuse.values() if not isinstance(chunk.row, ShadowRow)]
+            found: dict[Any, Vector] = self.store.vectors(there)
             if shadowed and run.shadow is not None:
-                found.update({("shadow", row): vector for row, vector in run.shadow.vectors(shadowed).items()})
+                found.update(run.shadow.vectors(shadowed))
             have.update({digest: found[chunk.row] for digest, chunk in reuse.items() if chunk.row in found})
         for plan in plans:
             gone = [n for n in plan.reuse if plan.draft.digests[n] not in have]
@@ -365,7 +366,7 @@ class VectorDestination(Destination):
             outdated = frozenset(plan.draft.key for plan in prepared.plans)
         if outdated:
             self._compare_again(run, prepared, outdated)
-        chunks = chunks_of(prepared.plans, prepared.vectors)
+        chunks = chunks_of(prepared.plans, prepared.vectors, self.omit_raw_text)
         stale = [chunk for plan in prepared.plans for chunk in plan.stale]
         prepared.tried = True
         try:
@@ -406,7 +407,7 @@ class VectorDestination(Destination):
             prepared.plans = [again.get(plan.draft.key, plan) for plan in prepared.plans]
             self._fetch_vectors(run, prepared, list(again.values()))
         prepared.tried = True
-        chunks = chunks_of(prepared.plans, prepared.vectors)
+        chunks = chunks_of(prepared.plans, prepared.vectors, self.omit_raw_text)
         shadow.add(chunks, [(plan.draft.key, len(plan.draft.texts)) for plan in prepared.plans])
         return self._receipt(run, prepared, chunks, sum(len(plan.stale) for plan in prepared.plans))
 
@@ -432,8 +433,8 @@ class VectorDestination(Destination):
         )
 
 
-def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chunk]:
-    """The chunks that these plans write."""
+def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
+    """The chunks that these plans write, with their texts or without."""
     chunks = []
     for plan in plans:
         draft = plan.draft
@@ -445,7 +446,7 @@ def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector]) -> list[Chun
                     number,
                     draft.stream,
                     draft.document.record_id,
-                    draft.texts[number],
+                    "" if omit_text else draft.texts[number],
                     vectors[digest],
                     digest,
                     draft.metadata_digest,

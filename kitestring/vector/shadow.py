@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ create table if not exists seal (sealed integer primary key);
 """
 # SQLite's limit of host parameters was 999 before version 3.32 (https://www.sqlite.org/limits.html).
 PARAMETERS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRow:
+    """The name of a chunk that waits in a shadow: no row of a store equals it."""
+
+    number: int
 
 
 class Shadow:
@@ -120,7 +128,7 @@ class Shadow:
         return row is None or row[0] == stream
 
     def stored(self, keys: Sequence[str]) -> dict[str, list[Stored]]:
-        """The chunks that wait here for these records; `row` is the rowid, good for `vectors`."""
+        """The chunks that wait here for these records; `row` is a `ShadowRow`, good for `vectors`."""
         found: dict[str, list[Stored]] = {}
         if self.batches:
             for part, marks in self._parts(keys):
@@ -128,7 +136,7 @@ class Shadow:
                     f"select rowid, key, number, digest, metadata_digest from chunk where key in ({marks})",  # noqa: S608
                     part,
                 ):
-                    found.setdefault(key, []).append(Stored(("shadow", rowid), key, number, digest, metadata_digest))
+                    found.setdefault(key, []).append(Stored(ShadowRow(rowid), key, number, digest, metadata_digest))
         return found
 
     def seen(self, keys: Sequence[str]) -> dict[str, int]:
@@ -138,14 +146,14 @@ class Shadow:
             found.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))  # noqa: S608
         return found
 
-    def vectors(self, rows: Sequence[int]) -> dict[int, Any]:
+    def vectors(self, rows: Sequence[ShadowRow]) -> dict[ShadowRow, Any]:
         import numpy as np
 
-        found: dict[int, Any] = {}
-        for part, marks in self._parts(rows):
+        found: dict[ShadowRow, Any] = {}
+        for part, marks in self._parts([row.number for row in rows]):
             query = f"select rowid, vector from chunk where rowid in ({marks})"  # noqa: S608
             for rowid, vector in self._db.execute(query, part):
-                found[rowid] = np.frombuffer(vector, dtype=np.float32)
+                found[ShadowRow(rowid)] = np.frombuffer(vector, dtype=np.float32)
         return found
 
     def chunks(self, page: int = 1_000) -> Iterator[list[Chunk]]:

@@ -45,7 +45,7 @@ class Pgvector(VectorDestination):
     def connect(self) -> Store:
         from kitestring.destinations.pgvector.store import PgvectorStore
 
-        return PgvectorStore(self.indexing, text=not self.omit_raw_text)
+        return PgvectorStore(self.indexing)
 
     def place(self) -> str:
         return f"{self.indexing.place}\0{self.indexing.default_schema}\0{self.indexing.collection}"

@@ -25,11 +25,10 @@ METADATA_ROOM = 200 * 1024 * 1024
 class Packing:
     """Rows in the binary format of COPY: https://www.postgresql.org/docs/current/sql-copy.html
 
-    `text`: whether the text of a chunk is stored. `cut` counts the values that were cut because there is no room.
+    `cut` counts the values that were cut because there is no room.
     """
 
-    def __init__(self, text: bool) -> None:
-        self.text = text
+    def __init__(self) -> None:
         self.cut = 0
 
     def of(self, chunks: Iterable[Chunk]) -> Iterator[bytes]:
@@ -48,14 +47,13 @@ class Packing:
         values = [
             *(clean(text).encode() for text in texts),
             struct.pack(">i", chunk.number),
-            clean(chunk.text).encode() if self.text else None,
+            clean(chunk.text).encode(),
             b"\x01" + metadata,  # the version of jsonb's format
             chunk.digest.encode(),
             chunk.metadata_digest.encode(),
             struct.pack(">HH", len(chunk.vector), 0) + chunk.vector.astype(">f4").tobytes(),
         ]
-        fields = (struct.pack(">i", -1) if value is None else struct.pack(">i", len(value)) + value for value in values)
-        return struct.pack(">h", len(values)) + b"".join(fields)
+        return struct.pack(">h", len(values)) + b"".join(struct.pack(">i", len(value)) + value for value in values)
 
 
 def clean(text: str) -> str:

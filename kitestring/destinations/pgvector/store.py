@@ -39,11 +39,10 @@ WORDS_ROOM = 100_000
 
 
 class PgvectorStore(Store):
-    """One table. `text`: whether the text of a chunk is stored."""
+    """One table."""
 
-    def __init__(self, indexing: Indexing, text: bool) -> None:
+    def __init__(self, indexing: Indexing) -> None:
         self.indexing = indexing
-        self.text = text
         self.name = f"{quoted(indexing.default_schema)}.{quoted(indexing.collection)}"
         self.table = self.name.replace("%", "%%")  # as a statement with parameters takes it
         self.title = f"the table {indexing.default_schema}.{indexing.collection} of {indexing.place}"
@@ -198,18 +197,19 @@ class PgvectorStore(Store):
                 with connection.transaction():
                     connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
             except psycopg.Error as error:
+                if connection.closed:
+                    raise
                 raise self._no_extension(str(error).splitlines()[0]) from error
-        if connection.execute("SELECT to_regnamespace(%s)", [quoted(self.indexing.default_schema)]).fetchone() == (
-            None,
-        ):
-            connection.execute(f"CREATE SCHEMA {quoted(self.indexing.default_schema)}")
+        schema = quoted(self.indexing.default_schema)
+        if connection.execute("SELECT to_regnamespace(%s) IS NULL", [schema]).fetchone() == (True,):
+            connection.execute(f"CREATE SCHEMA {schema}")
         self._look(connection)
         words = ""
         if self.indexing.hybrid:
             words = f", words tsvector GENERATED ALWAYS AS (to_tsvector('simple', left(text, {WORDS_ROOM}))) STORED"
         connection.execute(
             f'CREATE TABLE {self.table} (id text COLLATE "C" PRIMARY KEY, stream text NOT NULL,'
-            " namespace text NOT NULL, record_id text NOT NULL, chunk_number int NOT NULL, text text,"
+            " namespace text NOT NULL, record_id text NOT NULL, chunk_number int NOT NULL, text text NOT NULL,"
             " metadata jsonb NOT NULL, digest text NOT NULL, metadata_digest text NOT NULL,"
             f" embedding {self.extension}.vector({dimension}) NOT NULL{words})",
             [],
@@ -341,7 +341,7 @@ class PgvectorStore(Store):
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
         """Old rows are deleted and new ones copied in one transaction: half the writing of a copy that is merged."""
-        packing = Packing(self.text)
+        packing = Packing()
         with self._durably() as connection:
             connection.execute(f"DELETE FROM {self.table} WHERE id = ANY (%s)", [[chunk.id for chunk in chunks]])
             with connection.cursor().copy(
