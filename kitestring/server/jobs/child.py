@@ -140,7 +140,8 @@ def is_warm(module: str, packages: Set[str]) -> bool:
     package, _, rest = module.partition(".")
     if package == "kitestring":
         return rest.split(".")[0] in OURS
-    return package in packages and (not rest or (package == "pyarrow" and not rest.startswith("_") and "." not in rest))
+    arrow = package == "pyarrow" in packages and not rest.startswith("_") and "." not in rest
+    return module in packages or arrow
 
 
 PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
