@@ -128,3 +128,38 @@ def test_outside_of_a_hardened_server_too_a_variable_does_not_send_a_connection_
     for config in (first.config, {"url": url}):
         source = registry.source("postgres", config)
         assert [stream.name for stream in source.discover()] == ["first"]
+
+
+def test_a_sync_of_a_hardened_server_copies_from_one_server_to_the_other(
+    servers: tuple[Database, Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kitestring.server.context import Context
+    from kitestring.server.jobs import Worker
+    from kitestring.server.settings import Settings
+    from tests.unit.server.connections import attempts_of, connection, ended, enqueue, plan_of
+
+    first, second = servers
+    first.run(
+        "CREATE TABLE shop (id int PRIMARY KEY, name text)",
+        "INSERT INTO shop SELECT n, n FROM generate_series(1, 50) n",
+    )
+    context = Context.of(Settings(home=tmp_path, allow_private_hosts=False, allowed_networks="127.0.0.0/8"))
+    worker = Worker(context, plan_of)
+    indexing = {"indexing": {**second.config, "collection": "chunks"}, "embedding": {"mode": "fake"}}
+    vectors = {**indexing, "processing": {"chunk_size": 100, "text_fields": ["name"]}}
+    streams = [{"name": "public.shop", "write_mode": "overwrite"}]
+    try:
+        with monkeypatch.context() as patch:  # the processes of the jobs inherit it
+            patch.setenv("PGHOSTADDR", first.host)
+            patch.setenv("PGSERVICE", "one that is nowhere")
+            worker.start()
+            for destination, config in (("postgres", second.config), ("pgvector", vectors)):
+                ends = {"source_connector": "postgres", "destination_connector": destination}
+                row = ended(context, enqueue(context, connection(context, first.config, config, streams, **ends)))
+                assert row.status == "succeeded", attempts_of(context, row.id)[-1]
+    finally:
+        worker.stop()
+        context.close()
+    for table in ("shop", "chunks"):
+        assert second.run(f"SELECT count(*) AS n FROM {table}") == [{"n": 50}]
+    assert first.run("SELECT count(*) AS n FROM pg_tables WHERE tablename IN ('chunks', 'second')") == [{"n": 0}]
