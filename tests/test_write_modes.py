@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.airbyte.modes import MODES, WRITES
-from kitestring.testing.write_table import left_by, left_by_truncate
+from kitestring.testing.write_table import EVENTS, TRUNCATE, left_by
 from kitestring.types import Write
 
 INTERFACE = Path(__file__).parent.parent / "kitestring" / "ui" / "src" / "modes.json"
@@ -36,7 +36,7 @@ def table() -> list[str]:
     choices: Any = product((False, True), ("all", "latest"), ("remove", "mark", "keep"))
     for replace, keep, deletes in choices:
         try:
-            left, after_truncate = (f(Write(replace, keep, deletes)) for f in (left_by, left_by_truncate))
+            left, after_truncate = (left_by(Write(replace, keep, deletes), syncs) for syncs in (EVENTS, TRUNCATE))
         except ValueError:
             shown = "refused: a deletion names one record, and `keep: all` holds several of a key |"
         else:

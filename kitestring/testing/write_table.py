@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kitestring.types import DELETED_AT, Record, Truncate, Write
 
 DELETION = "2026-01-01T00:00:00Z"
@@ -27,22 +29,34 @@ TRUNCATE: list[list[Record | Truncate]] = [
 """Two syncs: three records; then a new version, the emptying of the stream at its source, and a record after it."""
 
 
-def left_by(write: Write) -> list[tuple[int, str, bool]]:
-    """What the two syncs of `EVENTS` leave: key, text, and whether the record bears the mark of a deletion."""
-    first, second = ([(row["id"], row["text"], DELETED_AT in row) for row in rows] for rows in EVENTS)
-    if write.keep == "all":
-        kept = second if write.replace else first + second
-        return sorted(row for row in kept if write.deletes == "keep" or not row[2])
-    if write.replace:  # the new copy has no earlier version that a deletion could mark or leave
-        return [(1, "a2", False), (9, "c", False)]
-    deleted = {"remove": [], "mark": [(2, "b", True), (3, "c", True)], "keep": [(2, "b", False), (3, "c", False)]}
-    return sorted([(1, "a2", False), (9, "c", False), *deleted[write.deletes]])
+def left_by(write: Write, syncs: Sequence[Sequence[Record | Truncate]] = EVENTS) -> list[tuple[int, str, bool]]:
+    """What these syncs leave where they are written so: key, text, and whether the record bears the mark of a deletion.
+
+    A replacement is a copy of its own: nothing of it knows what was there before.
+    """
+    kept: list[tuple[int, str, bool]] = []
+    for items in syncs:
+        if write.replace:
+            kept = []
+        for item in items:
+            if isinstance(item, Truncate):
+                kept = after_deletion(kept, write)
+            elif write.keep == "all":
+                if write.deletes == "keep" or DELETED_AT not in item:
+                    kept.append((item["id"], item["text"], DELETED_AT in item))
+            elif DELETED_AT in item:
+                kept = after_deletion(kept, write, item["id"])
+            else:
+                kept = [*(row for row in kept if row[0] != item["id"]), (item["id"], item["text"], False)]
+    return sorted(kept)
 
 
-def left_by_truncate(write: Write) -> list[tuple[int, str, bool]]:
-    """What the two syncs of `TRUNCATE` leave."""
-    before = [(1, "a2", False)] if write.replace else [(1, "a2", False), (2, "b", False), (3, "c", False)]
-    if write.appends:
-        before = [(1, "a", False), *before]
-    kept = {"remove": [], "mark": [(key, text, True) for key, text, _ in before], "keep": before}
-    return sorted([*kept[write.deletes], (9, "c", False)])
+def after_deletion(
+    kept: list[tuple[int, str, bool]], write: Write, key: int | None = None
+) -> list[tuple[int, str, bool]]:
+    """What is left when the record of a key, or each where there is none, was deleted."""
+    if write.deletes == "remove":
+        return [row for row in kept if key not in (None, row[0])]
+    if write.deletes == "mark":
+        return [(id_, text, marked or key in (None, id_)) for id_, text, marked in kept]
+    return kept

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kitestring import registry
-from kitestring.testing.contract import DestinationContract, SourceContract
+from kitestring.testing.contract import DestinationContract, Gaps, SourceContract
 
 FOLDER = Path(__file__).parent / "connectors"
 OURS = [connector for connector in registry.connectors() if connector.entry_point is None]
@@ -27,3 +29,17 @@ def test_every_connector_has_a_class_that_runs_the_contract_on_it(connector: reg
 def test_every_file_is_of_a_connector_that_exists() -> None:
     names = {path.stem for path in FOLDER.glob("[!_]*.py")}
     assert names == {connector.name for connector in OURS}
+
+
+def test_every_gap_is_of_a_case_that_the_class_runs_and_has_a_reason() -> None:
+    for path in FOLDER.glob("[!_]*.py"):
+        module = importlib.import_module(f"contract.connectors.{path.stem}")
+        for name, value in vars(module).items():
+            if name.startswith("Test") and issubclass(value, Gaps):
+                assert all(hasattr(value, case) and len(reason) > 20 for case, reason in value.gaps.items()), name
+
+
+def test_the_table_of_gaps_names_every_connector() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "contract_gaps.py"
+    shown = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    assert all(f"| {connector.name} |" in shown for connector in OURS)
