@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from kitestring import registry
-from kitestring.testing.contract import DestinationContract, Gaps, SourceContract
+from kitestring.sql.destination import SqlDestination
+from kitestring.testing.contract import DestinationContract, Gaps, SourceContract, SqlContract, VectorContract
+from kitestring.vector.destination import VectorDestination
 
 FOLDER = Path(__file__).parent / "connectors"
 OURS = [connector for connector in registry.connectors() if connector.entry_point is None]
@@ -21,9 +23,17 @@ OURS = [connector for connector in registry.connectors() if connector.entry_poin
 def test_every_connector_has_a_class_that_runs_the_contract_on_it(connector: registry.Connector) -> None:
     assert (FOLDER / f"{connector.name}.py").exists(), f"tests/contract/connectors/{connector.name}.py is missing"
     module = importlib.import_module(f"contract.connectors.{connector.name}")
-    contract = {"source": SourceContract, "destination": DestinationContract}[connector.kind]
     classes = [value for name, value in vars(module).items() if inspect.isclass(value) and name.startswith("Test")]
-    assert any(issubclass(value, contract) for value in classes), f"no {contract.__name__} in {module.__name__}"
+    contracts = [SourceContract] if connector.kind == "source" else contracts_of(connector)
+    for contract in contracts:
+        assert any(issubclass(value, contract) for value in classes), f"no {contract.__name__} in {module.__name__}"
+
+
+def contracts_of(destination: registry.Connector) -> list[type[Gaps]]:
+    """That of all destinations, and that of the family."""
+    class_ = destination.load()
+    families: dict[type, type[Gaps]] = {SqlDestination: SqlContract, VectorDestination: VectorContract}
+    return [DestinationContract, *(suite for family, suite in families.items() if issubclass(class_, family))]
 
 
 def test_every_file_is_of_a_connector_that_exists() -> None:

@@ -25,7 +25,8 @@ AIRBYTE_COLUMNS = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", 
 
 
 class SqlContract(DestinationContract):
-    """Say how to make yours with options, how the vendor's own client runs a statement, and which types it has."""
+    """What every SQL destination keeps. `types` and `widened` say which types its columns have, `schema` where the
+    tables of streams without a namespace are."""
 
     types: ClassVar[Mapping[str, str]]
     """The type of each column of `suite.SCHEMA`, as `column_types` gives it."""
