@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -69,21 +70,8 @@ class FilesDestination(Destination):
     def begin(self, stream: Stream) -> None:
         store = self.store()
         claim(store, stream)
-        for part in ("shadow", "joined"):
-            store.recover(work(stream, part), folder(stream))
-            store.drop(work(stream, part))
-        store.recover(work(stream, "settling"), work(stream, "settled"))
-        for part in ("settling", "settled", "staged"):
-            store.drop(work(stream, part))
-        self._merged.pop(stream.key, None)
-        if stream.primary_key:
-            try:
-                self._merge(stream)  # what a sync that was cut off left behind
-            except ConfigError:
-                if not stream.write.replace:
-                    raise
-        if stream.write.replace:
-            store.drop(work(stream, "incoming"))
+        with self._locked(stream):
+            self._clean(stream)
         self._written[stream.key] = []
         self._numbers.pop(stream.key, None)
 
@@ -115,6 +103,10 @@ class FilesDestination(Destination):
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
         """Settles what waits, to count it. Then records to mark are marked at once, in one swap; of those to remove a
         note waits for the merge at the end, so that readers see the old records until the new ones are there."""
+        with self._locked(stream):
+            return self._truncate(stream, deleted_at)
+
+    def _truncate(self, stream: Stream, deleted_at: str) -> Receipt:
         store, write, settling = self.store(), stream.write, work(stream, "settling")
         if not write.replace:
             self._count_in(stream, self._merge(stream))
@@ -138,6 +130,10 @@ class FilesDestination(Destination):
         return Receipt(deleted=deleted, replaced=0)
 
     def commit(self, stream: Stream) -> Receipt | None:
+        with self._locked(stream):
+            return self._commit(stream)
+
+    def _commit(self, stream: Stream) -> Receipt | None:
         store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
         self._unsettled.pop(stream.key, None)
         if stream.write.appends:
@@ -193,6 +189,29 @@ class FilesDestination(Destination):
         """The format of a file by its name, which need not be that of new files."""
         format_ = format_of(name, self.row_group_rows)
         return self.new_format() if format_.inside and format_.name == self.format else format_
+
+    def _locked(self, stream: Stream) -> AbstractContextManager[None]:
+        """Others who write the stream wait: what they append is kept, and nobody touches the folders of the work."""
+        return self.store().locked(work(stream, "").rstrip("/"))
+
+    def _clean(self, stream: Stream) -> None:
+        """End or remove what a sync that was cut off left behind."""
+        store = self.store()
+        for part in ("shadow", "joined"):
+            store.recover(work(stream, part), folder(stream))
+            store.drop(work(stream, part))
+        store.recover(work(stream, "settling"), work(stream, "settled"))
+        for part in ("settling", "settled", "staged"):
+            store.drop(work(stream, part))
+        self._merged.pop(stream.key, None)
+        if stream.primary_key:
+            try:
+                self._merge(stream)  # what a sync that was cut off left behind
+            except ConfigError:
+                if not stream.write.replace:
+                    raise
+        if stream.write.replace:
+            store.drop(work(stream, "incoming"))
 
     def _data(self, stream: Stream) -> list[str]:
         """The files of the stream, those of another format or compression too: the settings may have changed."""

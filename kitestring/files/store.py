@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -20,7 +21,17 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 TEMPORARY = ".kitestring/tmp"
+LOCK = "lock"
+LOCKS: dict[str, threading.Lock] = {}
+"""Of remote folders, by their paths: object stores have no locks, so they hold for this process alone."""
+
+LOCKS_GUARD = threading.Lock()
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 WHOLE_BYTES = 32 * 1024 * 1024
 """A remote file up to this size is fetched at once."""
@@ -48,6 +59,9 @@ class Store(Protocol):
 
     def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
         """Have a file in another folder too, without moving its bytes where that is possible."""
+
+    def locked(self, folder: str) -> AbstractContextManager[None]:
+        """Keeps others who ask for the same folder waiting: threads, and processes where the store has locks."""
 
     def drop(self, folder: str) -> None:
         """Remove a folder with its files; no error if it is absent."""
@@ -139,6 +153,19 @@ class LocalStore:
                     raise
                 shutil.copy2(self.root / folder / name, self.root / new_folder / new_name)
 
+    @contextmanager
+    def locked(self, folder: str) -> Iterator[None]:
+        with self._writing():
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if fcntl is not None:
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed, or the process ends
+            yield
+        finally:
+            os.close(descriptor)
+
     def drop(self, folder: str) -> None:
         with self._writing():
             if (self.root / folder).exists():
@@ -148,7 +175,8 @@ class LocalStore:
         with self._writing():
             source, target = self.root / new, self.root / old
             source.mkdir(parents=True, exist_ok=True)
-            for name in set(self.names(old)) - replaced:
+            present = set(self.names(old))
+            for name in present - replaced:
                 self.share(old, name, new, name)
             sync_folders(source)
             if not target.exists():
@@ -157,9 +185,9 @@ class LocalStore:
                 aside = self._aside(source)
                 target.rename(aside)
                 source.rename(target)
-                keep_folders(aside, target)
+                keep_others(aside, target, present)
                 shutil.rmtree(aside)
-            keep_folders(source, target)
+            keep_others(source, target, present)
             sync_folders(source.parent, target.parent)
             self.drop(new)
 
@@ -169,7 +197,7 @@ class LocalStore:
             if aside.exists() and not (self.root / old).exists():
                 aside.rename(self.root / old)
             for left in (aside, self.root / new):
-                keep_folders(left, self.root / old)
+                keep_others(left, self.root / old)
             shutil.rmtree(aside, ignore_errors=True)
             self._sweep()
 
@@ -227,11 +255,13 @@ def sync_folders(*folders: Path) -> None:
             os.close(descriptor)
 
 
-def keep_folders(source: Path, target: Path) -> None:
-    """Move the folders in a folder of a stream, which somebody else has made, to the one that takes its place."""
+def keep_others(source: Path, target: Path, known: Set[str] | None = None) -> None:
+    """Move what others have put into the folder of a stream to the one that takes its place: folders, and with `known`
+    the files that are not among these, since another writer added them at this moment."""
     if source.is_dir() and target.is_dir():
         for entry in os.scandir(source):
-            if entry.is_dir() and not (target / entry.name).exists():
+            other = entry.is_dir() or (known is not None and entry.name not in known)
+            if other and not (target / entry.name).exists():
                 Path(entry.path).rename(target / entry.name)
 
 
@@ -332,6 +362,13 @@ class RemoteStore:
         with self._reaching():
             self.fs.makedirs(self._path(new_folder), exist_ok=True)
             self.fs.cp_file(self._path(folder, name), self._path(new_folder, new_name))
+
+    @contextmanager
+    def locked(self, folder: str) -> Iterator[None]:
+        with LOCKS_GUARD:
+            lock = LOCKS.setdefault(self._path(folder), threading.Lock())
+        with lock:
+            yield
 
     def drop(self, folder: str) -> None:
         with self._reaching():

@@ -139,9 +139,21 @@ def compressed(data: Any, compression: str) -> Any:
     return sink.getvalue()
 
 
+class Lent:
+    """A file for Arrow, which would close it behind its last byte."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        self.closed = True
+
+
 def blocks(file: BinaryIO, compression: str) -> Iterator[bytes]:
     """The bytes of such a file, some at a time."""
     import pyarrow as pa
 
-    stream = file if compression == "none" else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression)
+    stream = file if compression == "none" else pa.CompressedInputStream(pa.PythonFile(Lent(file), "r"), compression)
     return iter(functools.partial(stream.read, READ_BYTES), b"")

@@ -12,14 +12,23 @@ A case that your connector cannot meet is declared in `gaps` with its reason; a 
 
 import pytest
 
-ASSERTING = ("suite", "value_cases", "change_cases", "destination", "sql", "source", "vector")
+ASSERTING = ("suite", "value_cases", "change_cases", "destination", "sql", "files", "source", "vector")
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ASSERTING))
 
 from kitestring.testing.contract.destination import DestinationContract  # noqa: E402
+from kitestring.testing.contract.files import FilesContract  # noqa: E402
 from kitestring.testing.contract.gap import Gaps  # noqa: E402
 from kitestring.testing.contract.source import SourceContract  # noqa: E402
 from kitestring.testing.contract.sql import SqlContract  # noqa: E402
 from kitestring.testing.contract.value import Text  # noqa: E402
 from kitestring.testing.contract.vector import VectorContract  # noqa: E402
 
-__all__ = ["DestinationContract", "Gaps", "SourceContract", "SqlContract", "Text", "VectorContract"]
+__all__ = [
+    "DestinationContract",
+    "FilesContract",
+    "Gaps",
+    "SourceContract",
+    "SqlContract",
+    "Text",
+    "VectorContract",
+]
