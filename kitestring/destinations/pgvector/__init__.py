@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
@@ -9,9 +10,17 @@ from pydantic import ConfigDict, model_validator
 from kitestring.address import Resolve
 from kitestring.config import option
 from kitestring.destinations.pgvector.indexing import Indexing
-from kitestring.facts import Facts
+from kitestring.facts import Facts, Proposal
 from kitestring.vector.destination import VectorDestination
+from kitestring.vector.proposal import configuration
 from kitestring.vector.store import Store
+from kitestring.vendors.postgres import PROPOSAL
+
+INDEXING = f"""\
+indexing:
+{indent(PROPOSAL.replace("{PG", "{TO_PG"), "  ")}  # The table; it is created if it is not there.
+  collection: {{collection}}
+"""
 
 
 class Pgvector(VectorDestination):
@@ -28,6 +37,7 @@ class Pgvector(VectorDestination):
         packages=("psycopg", "numpy"),
         preload=("psycopg", "numpy"),
         category="vector store",
+        proposal=Proposal(config=configuration(INDEXING)),
         summary="chunks with vectors into a table of PostgreSQL with the extension `vector`",
     )
 
