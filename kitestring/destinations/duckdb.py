@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pydantic import PrivateAttr, model_validator
 
 from kitestring.config import option
-from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError
+from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.facts import Facts, Proposal
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.error import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
 from kitestring.sql.name import ascii_folded
 from kitestring.sql.types import FLOATS, has_zone, is_nested
@@ -47,6 +48,52 @@ STORAGE_VERSION = "v1.4.0"
 
 INCOMING = "temp.main._kitestring_incoming"
 """The view of what comes in. Nothing is named without its database, so no name of a stream can stand before it."""
+
+
+RULES = (
+    ErrorRule(
+        r"lock on file",
+        ConfigError,
+        "{path} is in use by another process",
+        "Close the program that has it open, then sync again.",
+    ),
+    FILE_RULES[0],
+    ErrorRule(
+        r"different configuration",
+        ConfigError,
+        "{path} is open in this process with other settings",
+        "Close the other connection, or give both the same options.",
+    ),
+    ErrorRule(
+        r"newer DuckDB version|newer version of DuckDB",
+        ConfigError,
+        "{path} was written by a newer DuckDB than {version}, which is installed",
+        "Install a newer duckdb, or choose another `path`.",
+    ),
+    ErrorRule(
+        r"depends on it|DependencyException",
+        ConfigError,
+        "{path}: a table cannot be changed, since an index depends on it: {said}",
+        "Drop the index and sync again; then make it anew.",
+    ),
+    ErrorRule(r"OutOfMemoryException", ConfigError, "DuckDB has no memory left for {path}", "Raise `memory_limit`."),
+    ErrorRule(
+        r"not a valid DuckDB database|SerializationException",
+        ConfigError,
+        "{path} is not a DuckDB database",
+        "Choose another `path`.",
+    ),
+    ErrorRule(
+        r"ConversionException|OutOfRangeException|Invalid unicode", RecordError, "DuckDB cannot take a value: {said}"
+    ),
+    FILE_RULES[1]._replace(pattern=r"IOException|\bOSError\b|PermissionException|Could not write file"),
+    ErrorRule(
+        r"CatalogException",
+        ConfigError,
+        "{path}: {said}",
+        "Something of that name that is not a table of ours is in the way.",
+    ),
+)
 
 
 class DuckdbDialect(Dialect):
@@ -177,7 +224,7 @@ class DuckdbConnection(Connection):
         try:
             yield
         except (duckdb.Error, OSError) as error:
-            raise translated(error, self.path) from error
+            raise own_error(error, self.path) from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All is fetched: DuckDB 2 takes no other statement while a result is open."""
@@ -187,22 +234,6 @@ class DuckdbConnection(Connection):
 
     def changed(self, statement: str) -> int:
         return int(self.rows(statement)[0][0])
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        import duckdb
-
-        with self.translated():
-            self.db.execute("BEGIN")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                try:
-                    self.db.execute("ROLLBACK")
-                except duckdb.Error:  # there is no transaction any more: the database had to give up
-                    self.close()
-                raise
 
     @contextmanager
     def staged(self, rows: pa.Table) -> Iterator[str]:
@@ -315,7 +346,7 @@ class Duckdb(SqlFile):
         return self.schema_name
 
     def _translated(self, error: Exception) -> KitestringError:
-        return translated(error, self.path)
+        return own_error(error, self.path)
 
     def _step(self, step: Callable[[], T]) -> T:
         """Once more with the machine's memory if the usual limit is too little for it."""
@@ -338,48 +369,7 @@ def is_newer(version: str, other: str) -> bool:
     return numbers[0] >= numbers[1]
 
 
-def translated(error: Exception, path: str) -> KitestringError:
-    """An error of DuckDB as one of ours."""
+def own_error(error: Exception, path: str) -> KitestringError:
     import duckdb
 
-    said = " ".join(str(error).split())
-    if "lock on file" in said:
-        return ConfigError(
-            f"{path} is in use by another process",
-            hint="Close the program that has it open, then sync again.",
-            said=said,
-        )
-    if "No space left" in said or "disk full" in said.lower():
-        return ConfigError(f"the disk of {path} is full", hint="Free space, then sync again.", said=said)
-    if "different configuration" in said:
-        return ConfigError(
-            f"{path} is open in this process with other settings",
-            hint="Close the other connection, or give both the same options.",
-            said=said,
-        )
-    if "newer DuckDB version" in said or "newer version of DuckDB" in said:
-        return ConfigError(
-            f"{path} was written by a newer DuckDB than {duckdb.__version__}, which is installed",
-            hint="Install a newer duckdb, or choose another `path`.",
-            said=said,
-        )
-    if "depends on it" in said or isinstance(error, duckdb.DependencyException):
-        return ConfigError(
-            f"{path}: a table cannot be changed, since an index depends on it: {said[:300]}",
-            hint="Drop the index and sync again; then make it anew.",
-        )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return ConfigError(f"DuckDB has no memory left for {path}", hint="Raise `memory_limit`.", said=said)
-    if "not a valid DuckDB database" in said or isinstance(error, duckdb.SerializationException):
-        return ConfigError(f"{path} is not a DuckDB database", hint="Choose another `path`.", said=said)
-    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException) or "Invalid unicode" in said:
-        return RecordError(f"DuckDB cannot take a value: {said[:300]}")
-    if isinstance(error, duckdb.IOException | OSError | duckdb.PermissionException) or "Could not write file" in said:
-        return ConfigError(f"{path} cannot be used: {said[:300]}", hint="Check `path` and the rights of this user.")
-    if isinstance(error, duckdb.CatalogException):
-        return ConfigError(
-            f"{path}: {said[:300]}", hint="Something of that name that is not a table of ours is in the way."
-        )
-    return ConnectorError(
-        f"DuckDB refused a statement: {said[:300]}", hint="This is a defect of the connector: please report it."
-    )
+    return translated(error, RULES, DIALECT.title, path=path, version=duckdb.__version__)

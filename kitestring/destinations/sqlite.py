@@ -12,18 +12,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kitestring import arrow, arrow_values
+from kitestring import arrow_values
 from kitestring.config import option
-from kitestring.errors import ConfigError, ConnectorError, KitestringError, RecordError, TransientError
+from kitestring.errors import ConfigError, KitestringError, RecordError, TransientError
 from kitestring.facts import Facts, Proposal
 from kitestring.json_codec import JsonError, dumps_text, loads, text_of
 from kitestring.names import mark
 from kitestring.sql import types
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.error import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
 from kitestring.sql.key import Part
 from kitestring.sql.name import OWN, ascii_folded
+from kitestring.sql.note_table import NoteTable
+from kitestring.sql.rebuild import rebuild
 from kitestring.types import Path as FieldPath
 from kitestring.types import Stream
 
@@ -32,11 +35,7 @@ if TYPE_CHECKING:
 
     from kitestring.sql.table import Table
 
-NOTES = f"{OWN}tables"
-"""The table that says of each table which stream it is of: SQLite has no comments."""
-
 INDEX = f"{OWN}index_"
-GROWN = f"{OWN}grown_"
 INCOMING = f"temp.{OWN}incoming"
 
 TYPE_NAMES = {
@@ -56,6 +55,36 @@ decimals have a name with TEXT in it (https://sqlite.org/datatype3.html#determin
 KINDS = {"INTEGER": "BIGINT", "REAL": "DOUBLE"} | {
     name: kind for kind, name in TYPE_NAMES.items() if name not in ("INTEGER", "REAL")
 }
+
+
+RULES = (
+    ErrorRule(
+        r"is locked|is busy",
+        TransientError,
+        "{path} is locked: another program has been writing into it for {timeout_s:g} seconds",
+        "Wait until the other program is done, or raise `lock_timeout_s`.",
+    ),
+    ErrorRule(
+        r"not a database|malformed|unsupported file format",
+        ConfigError,
+        "{path} is not a SQLite database, or damaged: {said}",
+        "Choose another `path`.",
+    ),
+    ErrorRule(r"IntegrityError|DataError|OverflowError|too big", RecordError, "SQLite cannot take a value: {said}"),
+    ErrorRule(
+        r"unable to open|readonly|disk I/O",
+        ConfigError,
+        "{path} cannot be used: {said}",
+        "Check `path` and the rights of this user.",
+    ),
+    ErrorRule(
+        r"already|use DROP|too many columns",
+        ConfigError,
+        "{path}: {said}",
+        "Rename what is in the way, or choose fewer fields.",
+    ),
+    *FILE_RULES,
+)
 
 
 class SqliteDialect(Dialect):
@@ -143,10 +172,11 @@ class SqliteDialect(Dialect):
 DIALECT = SqliteDialect()
 
 
-class SqliteConnection(Connection):
+class SqliteConnection(NoteTable):
     """One open database file, in WAL mode: others read while this writes. Every commit is on the disk."""
 
     dialect = DIALECT
+    begin = "BEGIN IMMEDIATE"
 
     def __init__(self, path: str, timeout_s: float) -> None:
         self.path = path
@@ -176,7 +206,7 @@ class SqliteConnection(Connection):
         try:
             yield
         except (sqlite3.Error, OSError, OverflowError) as error:
-            raise translated(error, self.path, self.timeout_s) from error
+            raise translated(error, RULES, DIALECT.title, path=self.path, timeout_s=self.timeout_s) from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self.translated():
@@ -185,18 +215,6 @@ class SqliteConnection(Connection):
     def changed(self, statement: str) -> int:
         with self.translated():
             return self.db.execute(statement).rowcount
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self.translated():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def staged(self, rows: pa.Table) -> Iterator[str]:
@@ -224,65 +242,16 @@ class SqliteConnection(Connection):
             )
         return {name: self.dialect.kind(type_) for name, type_ in columns}
 
-    def values(self, table: Table, column: str) -> pa.ChunkedArray:
-        import pyarrow as pa
-
-        name = self.dialect.quoted(column)
-        rows = self.rows(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
-        type_ = types.arrow_type(table.columns[column])
-        values = [bool(value) for (value,) in rows] if pa.types.is_boolean(type_) else [value for (value,) in rows]
-        return pa.chunked_array([arrow.column(column, values, type_, {})])
-
-    # -- notes, and what has to go with a table ------------------------------------------------------------------------
-
-    def _has_notes(self) -> bool:
-        return bool(self.rows("SELECT 1 FROM main.sqlite_master WHERE name = ?", [NOTES]))
-
-    def note(self, schema: str, table: str) -> str | None:
-        notes = self._has_notes() and self.rows(f"SELECT note FROM main.{NOTES} WHERE name = ?", [table])  # noqa: S608
-        return notes[0][0] if notes else None
-
-    def set_note(self, schema: str, table: str, text: str) -> None:
-        self.rows(f"CREATE TABLE IF NOT EXISTS main.{NOTES} (name TEXT PRIMARY KEY COLLATE NOCASE, note TEXT)")
-        self.rows(f"INSERT OR REPLACE INTO main.{NOTES} VALUES (?, ?)", [table, text])  # noqa: S608 - ours
-
     def create_schema(self, schema: str) -> None:
         """A file is one schema."""
 
-    def rename(self, schema: str, table: str, name: str) -> None:
-        super().rename(schema, table, name)
-        if self._has_notes():
-            self.rows(f"UPDATE main.{NOTES} SET name = ? WHERE name = ?", [name, table])  # noqa: S608 - ours
-
-    def drop(self, schema: str, table: str) -> None:
-        super().drop(schema, table)
-        if self._has_notes():
-            self.rows(f"DELETE FROM main.{NOTES} WHERE name = ?", [table])  # noqa: S608 - ours
-
     def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
-        """SQLite changes no type of a column: the table is made anew, with its indexes and triggers."""
         super().grow(table, added, {})
-        if not widened:
-            return
-        quoted, converted = self.dialect.quoted, self.dialect.converted
-        columns = {**table.columns, **added}
-        filled = {name: converted(quoted(name), kind, widened.get(name, kind)) for name, kind in columns.items()}
-        grown = self.reference("main", self.dialect.own(GROWN, table.name))
-        with self.transaction():
-            more = self.rows(
-                "SELECT sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') "
-                "AND sql IS NOT NULL",
-                [table.name],
-            )
-            spelled = (
-                f"{quoted(name)} {self.dialect.type_name(widened.get(name, kind))}" for name, kind in columns.items()
-            )
-            self.rows(f"CREATE TABLE {grown} ({', '.join(spelled)})")
-            self.rows(f"INSERT INTO {grown} SELECT {', '.join(filled.values())} FROM {table.reference}")  # noqa: S608 - quoted
-            self.rows(f"DROP TABLE {table.reference}")
-            self.rows(f"ALTER TABLE {grown} RENAME TO {quoted(table.name)}")
-            for (statement,) in more:
-                self.rows(statement)
+        table.columns |= added
+        if widened:
+            own = "tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL"
+            rows = self.rows(f"SELECT sql FROM main.sqlite_master WHERE {own}", [table.name])  # noqa: S608 - ours
+            rebuild(self, table, widened, [statement for (statement,) in rows])
 
     def index(self, table: Table, parts: Sequence[Part]) -> None:
         if not all(is_simple(part.path) for part in parts):
@@ -328,7 +297,7 @@ class Sqlite(SqlFile):
         return "main", f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
 
     def _translated(self, error: Exception) -> KitestringError:
-        return translated(error, self.path, self.lock_timeout_s)
+        return translated(error, RULES, DIALECT.title, path=self.path, timeout_s=self.lock_timeout_s)
 
 
 def is_simple(path: FieldPath) -> bool:
@@ -365,27 +334,3 @@ def inner_value(document: str | None, path: str, text: int) -> str | None:
     if value is None or text:
         return as_text(value)
     return dumps_text(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-def translated(error: Exception, path: str, timeout_s: float) -> KitestringError:
-    """An error of SQLite as one of ours."""
-    said = " ".join(str(error).split())
-    if "is locked" in said or "is busy" in said:
-        return TransientError(
-            f"{path} is locked: another program has been writing into it for {timeout_s:g} seconds",
-            hint="Wait until the other program is done, or raise `lock_timeout_s`.",
-            said=said,
-        )
-    if "is full" in said or "No space left" in said:
-        return ConfigError(f"the disk of {path} is full", hint="Free space, then sync again.", said=said)
-    if "not a database" in said or "malformed" in said or "unsupported file format" in said:
-        return ConfigError(f"{path} is not a SQLite database, or damaged: {said}", hint="Choose another `path`.")
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError) or "too big" in said:
-        return RecordError(f"SQLite cannot take a value: {said[:300]}")
-    if isinstance(error, OSError) or "unable to open" in said or "readonly" in said or "disk I/O" in said:
-        return ConfigError(f"{path} cannot be used: {said[:300]}", hint="Check `path` and the rights of this user.")
-    if "already" in said or "use DROP" in said or "too many columns" in said:
-        return ConfigError(f"{path}: {said[:300]}", hint="Rename what is in the way, or choose fewer fields.")
-    return ConnectorError(
-        f"SQLite refused a statement: {said[:300]}", hint="This is a defect of the connector: please report it."
-    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from kitestring import arrow
+from kitestring.errors import KitestringError
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part
 from kitestring.sql.merge import Merge, Merged, delete_and_insert
+from kitestring.sql.types import arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +43,8 @@ class Connection(ABC):
 
     dialect: Dialect
     closed: bool = False
+    begin: ClassVar[str] = "BEGIN"
+    """The statement that begins a transaction which writes."""
 
     @abstractmethod
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -49,10 +54,6 @@ class Connection(ABC):
     @abstractmethod
     def changed(self, statement: str) -> int:
         """Run an INSERT, UPDATE or DELETE; returns how many rows it changed."""
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """All that runs inside is committed, durably, at the end, or rolled back on an error. Never entered twice."""
 
     @abstractmethod
     def staged(self, rows: pa.Table) -> AbstractContextManager[str]:
@@ -74,14 +75,28 @@ class Connection(ABC):
 
     @abstractmethod
     def set_note(self, schema: str, table: str, text: str) -> None:
-        """Keep a text with a table: as its comment, or in a table of ours. It must go where the table goes: `rename`
-        and `drop` take it along."""
+        """Keep a text with a table, as its comment; `NoteTable` keeps it in a table of ours. It must go where the table
+        goes: `rename` and `drop` take it along."""
 
     @abstractmethod
     def close(self) -> None:
         """Let go; not an error if it is closed already. Sets `closed`."""
 
     # -- with a default ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that runs inside is committed, durably, at the end, or rolled back on an error. Never entered twice."""
+        self.rows(self.begin)
+        try:
+            yield
+            self.rows("COMMIT")
+        except BaseException:
+            try:
+                self.rows("ROLLBACK")
+            except KitestringError:  # there is no transaction any more: the database had to give up
+                self.close()
+            raise
 
     def reference(self, schema: str, table: str = "") -> str:
         """A schema or a table as statements name it."""
@@ -93,14 +108,18 @@ class Connection(ABC):
 
     def arrow_types(self, table: Table) -> dict[str, pa.DataType]:
         """The Arrow type in which values of each column are built, to be compared with what is there."""
-        from kitestring.sql.types import arrow_type
-
         return {column: arrow_type(kind) for column, kind in table.columns.items()}
 
-    @abstractmethod
     def values(self, table: Table, column: str) -> pa.ChunkedArray:
         """The distinct values of a column, nulls aside, as records have them. (For a key column whose values come to be
         of several kinds: rare.)"""
+        import pyarrow as pa
+
+        name = self.dialect.quoted(column)
+        rows = self.rows(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
+        type_ = self.arrow_types(table)[column]
+        values = [bool(value) if pa.types.is_boolean(type_) else value for (value,) in rows]
+        return pa.chunked_array([arrow.column(column, values, type_, {})])
 
     def create_schema(self, schema: str) -> None:
         self.rows(f"CREATE SCHEMA IF NOT EXISTS {self.reference(schema)}")
@@ -112,7 +131,8 @@ class Connection(ABC):
 
     def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
         """Add columns of these kinds, and make columns of the kinds in `table.columns` those of a wider kind, with the
-        values that `Dialect.converted` gives. Need not be one transaction: each change alone leaves the table right."""
+        values that `Dialect.converted` gives. Need not be one transaction: each change alone leaves the table right.
+        (`rebuild` is for a vendor that cannot.)"""
         dialect = self.dialect
         for column, kind in added.items():
             self.rows(f"ALTER TABLE {table.reference} ADD COLUMN {dialect.quoted(column)} {dialect.type_name(kind)}")

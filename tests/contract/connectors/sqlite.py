@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.destination import Destination
-from kitestring.destinations.sqlite import DIALECT, NOTES, Sqlite
+from kitestring.destinations.sqlite import DIALECT, Sqlite
+from kitestring.sql.note_table import NOTES
 from kitestring.testing.contract import SqlContract, Text
 from kitestring.types import Record, Stream
 
