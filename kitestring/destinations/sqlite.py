@@ -228,9 +228,10 @@ class SqliteConnection(NoteTable):
                 self.db.execute("COMMIT")
                 yield INCOMING
             finally:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                self.db.execute(f"DROP TABLE IF EXISTS {INCOMING}")
+                if not self.closed:  # a disk that is full may have ended it
+                    if self.db.in_transaction:
+                        self.db.execute("ROLLBACK")
+                    self.db.execute(f"DROP TABLE IF EXISTS {INCOMING}")
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         columns = self.rows("SELECT name, type FROM pragma_table_info(?, 'main')", [table])
