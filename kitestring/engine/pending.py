@@ -14,8 +14,10 @@ from kitestring.batch import Batch
 from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Receipt, Record, Reject
 
-Checkpoints: TypeAlias = list[tuple[str, Checkpoint, Mapping[str, int]]]
-"""Stream keys, checkpoints, and how many records of each stream one covers more than the one before."""
+Covering: TypeAlias = tuple[str, Checkpoint, Mapping[str, int]]
+"""A stream's key, a checkpoint, and how many records of each stream it covers more than the one before."""
+
+Checkpoints: TypeAlias = list[Covering]
 
 
 @dataclass(slots=True, eq=False)
@@ -150,7 +152,7 @@ class Pending:
         self.rows += len(piece)
         self.nbytes += piece.nbytes
 
-    def complete(self, checkpoint: tuple[str, Checkpoint, Mapping[str, int]]) -> None:
+    def complete(self, checkpoint: Covering) -> None:
         """A checkpoint covers all that waits."""
         self.checkpoints.append(checkpoint)
         self.covered = len(self.parts)

@@ -1,6 +1,6 @@
 """THE LOOP: copies streams from a source to a destination.
 
-    source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save
+    source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save → source.saved
 
 A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches
 are prepared in threads (`writer.py`); this loop alone writes, begins, commits and aborts, in the order of reading. (For
@@ -11,15 +11,14 @@ in the `Ledger`.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from kitestring.destination import Counts, Destination
+from kitestring.engine.intake import Intake
 from kitestring.engine.ledger import Ledger
-from kitestring.engine.pending import Pending, Step
+from kitestring.engine.pending import Covering, Step
 from kitestring.engine.progress import Progress
 from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.reconcile import conclude, count_of
@@ -31,14 +30,11 @@ from kitestring.engine.truncate import accepted, empty
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.source import Source
-from kitestring.types import Catalog, Checkpoint, SchemaChange, Truncate
+from kitestring.types import Catalog, SchemaChange, Truncate
 
 log = logging.getLogger("kitestring.engine")
 
 IDLE_S = 0.2
-FLUSH_AGE_S = 5.0
-FIRST_FLUSH_AGE_S = 1.0
-"""The first records of a stream wait less: a sync that is killed early has a checkpoint to go on from."""
 
 
 def sync(
@@ -96,18 +92,9 @@ class Sync:
         self.cancel = cancel
         self.reader = Reader(source, [route.read for route in routes.values()], dict(ledger.current), self._accept)
         self.writer = Writer(destination, routes, cancel, ledger.deleting)
-        self.pending = {key: Pending(key, destination.batch_rows, destination.batch_bytes) for key in routes}
+        self.intake = Intake(routes, destination.batch_rows, destination.batch_bytes)
         self.open: set[str] = set()
         self.ended: set[str] = set()
-        self.flushed: set[str] = set()
-        self.latest = ""
-        """The stream that was read last."""
-        self.looked_at = 0.0
-        self.number = 0
-        """How much was taken: it tells what came before a checkpoint that streams share."""
-        self.shared: deque[tuple[int, tuple[str, Checkpoint, Mapping[str, int]]]] = deque()
-        """Checkpoints that streams share, by number: each waits until all that was taken before it is durable."""
-        self.shared_number = 0
 
     def run(self) -> Result:
         result = self.ledger.result
@@ -153,12 +140,12 @@ class Sync:
                 case Ended():
                     self.ended.update(item.streams)
                     for key in item.streams:
-                        self._flush_all(key)
+                        self._push(self.intake.flush(key))
                     for key in item.streams:
                         self.writer.push(Step(key, ends=True, error=item.error))
                 case _:  # nothing came, or a late piece of a stream that has failed
                     pass
-            self._flush_what_is_due()
+            self._push(self.intake.due())
             while self.writer.ready(must=self.writer.crowded):
                 self._done(self.writer.complete())
         # What is in flight is finished: all of it after the last read, what is quickly done after a cancel.
@@ -181,23 +168,18 @@ class Sync:
         return route.changed(change.schema) if route.changed is not None else None
 
     def _take(self, item: Read) -> None:
-        self.number += 1
         self.ledger.read(item)
         if item.event is not None:
             self._change(item.stream, item.event)
         if item.batch is not None:
-            key = self.latest = item.stream
-            while self.pending[key] and self.pending[key].is_table is not item.batch.is_table:
-                self._flush(key)
-            for step in self.pending[key].add(item.batch, self.number, self.shared_number):
-                self._push(step)
+            self._push(self.intake.add(item.batch))
         if item.checkpoint is not None:
-            self._checkpoint(item.stream, item.checkpoint, item.covers)
+            self._checkpoint((item.stream, item.checkpoint, item.covers))
 
     def _change(self, key: str, event: Truncate | Route) -> None:
         """The stream was emptied, or has another schema from now on. All before is written first, and nothing that
         comes after is prepared: that may look at what the destination holds."""
-        self._flush_all(key)
+        self._push(self.intake.flush(key))
         while self.writer.writes(key):
             self._done(self.writer.complete())
         if isinstance(event, Route):
@@ -208,67 +190,35 @@ class Sync:
             self.ledger.deleting(route, everything=True)
             self.ledger.emptied(route, self.writer.retried(lambda: empty(route, self.destination, event)))
 
-    def _checkpoint(self, key: str, checkpoint: Checkpoint, covers: Mapping[str, int]) -> None:
+    def _checkpoint(self, checkpoint: Covering) -> None:
         """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
+        key, _, covers = checkpoint
         route = self.routes.get(key)
-        if route is None:  # shared by several streams: behind all of them
-            self.shared_number = self.number
-            self.shared.append((self.number, (key, checkpoint, covers)))
-            if len(self.shared) == 1:
-                self._merge_shared()
+        if route is None:
+            self.intake.share(checkpoint)
+            if not self.intake.blocked:
+                self.ledger.merge(self.intake.durable(self.writer.steps))
         elif not route.read.incremental:
             self.ledger.passed(covers)
-        elif self.pending[key]:
-            self.pending[key].complete((key, checkpoint, covers))
+        elif self.intake.complete(checkpoint):
+            pass
         elif (last := self.writer.last(key)) is not None:
-            last.checkpoints.append((key, checkpoint, covers))
+            last.checkpoints.append(checkpoint)
         else:
-            self.ledger.merge([(key, checkpoint, covers)])
+            self.ledger.merge([checkpoint])
 
-    def _merge_shared(self) -> None:
-        """Merge the shared checkpoints before which nothing is left to be written, of any stream."""
-        waiting = [*(step.number for step in self.writer.steps), *(pending.number for pending in self.pending.values())]
-        oldest = min(waiting, default=math.inf)
-        ready = []
-        while self.shared and self.shared[0][0] < oldest:
-            ready.append(self.shared.popleft()[1])
-        if ready:
-            self.ledger.merge(ready)
-
-    def _flush_what_is_due(self) -> None:
-        """Full, old, or, when all that waits is too much together, the largest."""
-        if self.latest and self.pending[self.latest].full:
-            self._flush(self.latest)
-        now = time.monotonic()
-        if now - self.looked_at > IDLE_S:
-            self.looked_at = now
-            for key, pending in self.pending.items():
-                if pending and pending.age_s > (FLUSH_AGE_S if key in self.flushed else FIRST_FLUSH_AGE_S):
-                    self._flush(key)
-            if sum(pending.nbytes for pending in self.pending.values()) > 2 * self.destination.batch_bytes:
-                self._flush(max(self.pending, key=lambda key: self.pending[key].nbytes))
-
-    def _flush(self, key: str) -> None:
-        if self.pending[key]:
-            self._push(self.pending[key].take(self.shared_number))
-
-    def _flush_all(self, key: str) -> None:
-        while self.pending[key]:
-            self._flush(key)
-
-    def _push(self, step: Step) -> None:
-        self.flushed.add(step.stream)
-        self.writer.push(step)
-        while self.writer.crowded:
-            self._done(self.writer.complete())
+    def _push(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.writer.push(step)
+            while self.writer.crowded:
+                self._done(self.writer.complete())
 
     # -- behind the write ----------------------------------------------------------------------------------------------
 
     def _done(self, step: Step) -> None:
         """A step is durable: count it and its checkpoints; end the stream if it was the last."""
         self.ledger.wrote(step)
-        if self.shared:
-            self._merge_shared()
+        self.ledger.merge(self.intake.durable(self.writer.steps))
         if step.ends:
             self._close(step.stream, step.error)
 
@@ -277,7 +227,7 @@ class Sync:
         try:
             for step in steps:
                 self.ledger.wrote(step)
-                self._merge_shared()
+                self.ledger.merge(self.intake.durable(self.writer.steps))
         except KitestringError as error:
             self.ledger.result.error = self.ledger.result.error or error
 

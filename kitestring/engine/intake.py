@@ -1,0 +1,97 @@
+"""Between the read and the write: gathers what was read into batches, and says when each is due."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from kitestring.batch import Batch
+from kitestring.engine.pending import Covering, Pending, Step
+
+LOOK_EVERY_S = 0.2
+FLUSH_AGE_S = 5.0
+FIRST_FLUSH_AGE_S = 1.0
+"""The first records of a stream wait less: a sync that is killed early has a checkpoint to go on from."""
+
+
+class Intake:
+    """What waits to be written, by stream, and the checkpoints that streams share.
+
+    A batch is due when it is full or old, or when all that waits is too much together. Each step that an iterator gives
+    has to be on its way to the writer before the next one is asked for.
+    """
+
+    def __init__(self, streams: Iterable[str], batch_rows: int, batch_bytes: int) -> None:
+        self.batch_bytes = batch_bytes
+        self.pending = {key: Pending(key, batch_rows, batch_bytes) for key in streams}
+        self._number = 0
+        """How much was taken: it tells what came before a checkpoint that streams share."""
+        self._shared: deque[tuple[int, Covering]] = deque()
+        """By number: each waits until all that was taken before it is durable."""
+        self._shared_number = 0
+        self._latest = ""
+        self._flushed: set[str] = set()
+        self._looked_at = 0.0
+
+    def add(self, batch: Batch) -> Iterator[Step]:
+        """Take what was read; gives what is full."""
+        self._number += 1
+        self._latest = batch.stream
+        pending = self.pending[batch.stream]
+        while pending and pending.is_table is not batch.is_table:
+            yield self._take(pending)
+        for step in pending.add(batch, self._number, self._shared_number):
+            self._flushed.add(step.stream)
+            yield step
+
+    def complete(self, checkpoint: Covering) -> bool:
+        """Keep a checkpoint behind what waits of its stream; False where nothing does."""
+        pending = self.pending[checkpoint[0]]
+        if pending:
+            pending.complete(checkpoint)
+        return bool(pending)
+
+    def share(self, checkpoint: Covering) -> None:
+        """Keep a checkpoint behind all that was taken, of any stream. It forces no write."""
+        self._shared_number = self._number
+        self._shared.append((self._number, checkpoint))
+
+    def durable(self, in_flight: Iterable[Step]) -> list[Covering]:
+        """The shared checkpoints before which nothing waits any more, neither here nor among these steps."""
+        if not self._shared:
+            return []
+        numbers = [*(step.number for step in in_flight), *(pending.number for pending in self.pending.values())]
+        oldest, ready = min(numbers, default=math.inf), []
+        while self._shared and self._shared[0][0] < oldest:
+            ready.append(self._shared.popleft()[1])
+        return ready
+
+    @property
+    def blocked(self) -> bool:
+        """True while a shared checkpoint waits that came before the last one: then that waits too."""
+        return len(self._shared) > 1
+
+    def flush(self, stream: str) -> Iterator[Step]:
+        """All that waits of a stream."""
+        pending = self.pending[stream]
+        while pending:
+            yield self._take(pending)
+
+    def due(self) -> Iterator[Step]:
+        """What is to be written now."""
+        if self._latest and self.pending[self._latest].full:
+            yield self._take(self.pending[self._latest])
+        now = time.monotonic()
+        if now - self._looked_at > LOOK_EVERY_S:
+            self._looked_at = now
+            for key, pending in self.pending.items():
+                if pending and pending.age_s > (FLUSH_AGE_S if key in self._flushed else FIRST_FLUSH_AGE_S):
+                    yield self._take(pending)
+            if sum(pending.nbytes for pending in self.pending.values()) > 2 * self.batch_bytes:
+                yield self._take(max(self.pending.values(), key=lambda pending: pending.nbytes))
+
+    def _take(self, pending: Pending) -> Step:
+        self._flushed.add(pending.stream)
+        return pending.take(self._shared_number)
