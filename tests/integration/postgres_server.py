@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ class Database:
     stop: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
     """Stops the server as a crash would. Only the server's own database has it, as `start`."""
     start: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    kill: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    """Kills all processes of the server at once (SIGKILL)."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -84,14 +88,36 @@ def running(settings: str = SETTINGS, host: str = "127.0.0.1", port: int = 0) ->
     def start() -> None:
         control("-o", f"-h {host} -p {port} -k {folder} {settings}", "start")
 
+    def kill() -> None:
+        server_pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = [int(pid) for pid in Path(f"/proc/{server_pid}/task/{server_pid}/children").read_text().split()]
+        for pid in (server_pid, *children):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while any(is_alive(pid) for pid in (server_pid, *children)):
+            time.sleep(0.02)
+        # A zombie that nobody waits for would count as the server that holds these.
+        for lock in (folder / "data" / "postmaster.pid", folder / f".s.PGSQL.{port}.lock"):
+            lock.unlink()
+
     start()
     try:
         literal = PASSWORD.replace("'", "''")
         Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
-        yield Database(port, "postgres", host=host, stop=lambda: control("-m", "immediate", "stop"), start=start)
+        yield Database(
+            port, "postgres", host=host, stop=lambda: control("-m", "immediate", "stop"), start=start, kill=kill
+        )
     finally:
         control("-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.fixture(scope="session")
