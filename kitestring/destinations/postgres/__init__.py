@@ -136,13 +136,7 @@ class Postgres(PostgresConfig, SqlDestination):
             )
 
     def _claim(self, table: Table, stream: Stream) -> None:
-        """Refuse a table that is not ours, and one that cannot be replaced."""
-        if table.exists and table.note is None:
-            raise ConfigError(
-                f"{self.place}: the table {table.schema}.{table.name} is there, and no sync has made it, "
-                f"so {stream.key} cannot be written there",
-                hint="Give the stream another name, prefix or namespace, or rename the table.",
-            )
+        """Refuse also a table that cannot be replaced."""
         super()._claim(table, stream)
         assert isinstance(table.connection, PostgresConnection)
         dependents = table.connection.dependents(table.schema, table.name) if stream.write.replace else []
