@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from test_connections import joined, made
 
+from kitestring import registry
 from kitestring.server import connections as rooms
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
@@ -132,6 +133,17 @@ def test_a_source_is_checked_kept_or_not(client: TestClient, context: Context) -
     assert "a secret of ours" not in json.dumps(told)
     records = client.post(f"{OWN}/sources/{source}/read", json={"stream": "users", "limit": 2}).json()["records"]
     assert len(records) == 2
+
+
+def test_lists_of_connectors_show_what_each_declares_of_itself(client: TestClient) -> None:
+    listed = client.get(f"{OWN}/connectors", params={"native": True}).json()["data"]
+    for row in listed:
+        facts = registry.connector(row["kind"], row["connector"]).facts()
+        assert (row["category"], row["summary"], row["searchable"]) == (facts.category, facts.summary, facts.searchable)
+    assert {row["connector"] for row in listed if row["searchable"]} >= {"milvus", "pgvector"}
+    definitions = client.post("/api/v1/source_definitions/list").json()["sourceDefinitions"]
+    kinds = {one["name"]: one["sourceType"] for one in definitions}
+    assert (kinds["Postgres"], kinds["Zendesk Support"]) == ("database", "api")
 
 
 def test_connectors_are_found_with_their_forms(client: TestClient) -> None:

@@ -50,12 +50,20 @@ def answer(one: Definition) -> dict[str, Any]:
         "dockerImageTag": one.version,
         "documentationUrl": one.docs or None,
         **({"icon": one.icon} if one.icon else {}),
+        **({"sourceType": source_type(one)} if one.kind == "source" else {}),
         "protocolVersion": "0.2.0",
         "custom": one.workspace_id is not None,
         "supportLevel": "none" if one.workspace_id is not None else "community",
         "releaseStage": "custom" if one.workspace_id is not None else "generally_available",
         **({"supportsDbt": False, "normalizationConfig": {"supported": False}} if one.kind == "destination" else {}),
     }
+
+
+def source_type(one: Definition) -> str:
+    """Airbyte's word for the category of a source."""
+    if one.workspace_id is not None:
+        return "custom"
+    return {"database": "database", "files": "file"}.get(one.category, "api")
 
 
 def router(kind: Kind) -> APIRouter:

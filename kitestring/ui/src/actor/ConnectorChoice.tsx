@@ -1,11 +1,43 @@
 /** Choosing a connector: ours first, then the public ones of Airbyte's catalog, found by name. */
 import { Badge, Button, Card, Group, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import {
+  IconBook,
+  IconCode,
+  IconCreditCard,
+  IconDatabase,
+  IconFiles,
+  IconHeadset,
+  IconListCheck,
+  IconMessages,
+  IconPlug,
+  IconSearch,
+  IconShoppingCart,
+  IconTestPipe,
+  IconUsers,
+  IconVector,
+  type TablerIcon,
+} from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useDeferredValue, useState } from 'react';
 
 import { ErrorNote } from '../shell/ErrorNote';
 import { type ActorKind, type Connector, connectorsQuery } from './actors';
+
+const SIGNS: Record<string, TablerIcon> = {
+  commerce: IconShoppingCart,
+  communication: IconMessages,
+  'customer relations': IconUsers,
+  database: IconDatabase,
+  'developer tools': IconCode,
+  files: IconFiles,
+  'help desk': IconHeadset,
+  'knowledge base': IconBook,
+  'other connectors': IconPlug,
+  payments: IconCreditCard,
+  'project management': IconListCheck,
+  'sample data': IconTestPipe,
+  'vector store': IconVector,
+};
 
 const STEP = 60;
 
@@ -64,7 +96,7 @@ export function ConnectorChoice({
             <Card withBorder padding="sm" h="100%">
               <Group justify="space-between" wrap="nowrap" align="flex-start" gap="xs">
                 <Group gap="xs" wrap="nowrap">
-                  {one.icon.startsWith('<') && <img src={`data:image/svg+xml,${encodeURIComponent(one.icon)}`} alt="" height={18} />}
+                  <Icon one={one} />
                   <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
                     {one.name}
                   </Text>
@@ -93,6 +125,13 @@ export function ConnectorChoice({
       )}
     </Stack>
   );
+}
+
+/** The connector's own icon, or the sign of its category. */
+function Icon({ one }: { one: Connector }) {
+  if (one.icon.startsWith('<')) return <img src={`data:image/svg+xml,${encodeURIComponent(one.icon)}`} alt="" height={18} />;
+  const Sign = SIGNS[one.category];
+  return Sign ? <Sign size={18} aria-hidden style={{ flexShrink: 0 }} /> : null;
 }
 
 function Support({ one }: { one: Connector }) {
