@@ -154,6 +154,8 @@ def spelled_alike(text: str, value: Any) -> bool:
         return dt.datetime.fromisoformat(text) == value
     if isinstance(value, dt.time):
         return dt.time.fromisoformat(text) == value
+    if (ticks := arrow_values.ticks_of(text, 10**9)) is not None:  # 10:00:00.5 and 10:00:00.500
+        return ticks == arrow_values.ticks_of(arrow.text(value), 10**9)
     return text in (arrow.text(value), arrow.text(value).replace("T", " "))
 
 
