@@ -200,6 +200,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
     "kitestring.declarative.stream": ("files", "a value of a manifest's setting, no connector"),
+    "kitestring.server.api.config.definitions": ("files", "a category"),
     "kitestring.server.api.config.workspaces": ("airbyte", "a value of Airbyte's API"),
     "kitestring.server.api.own.connections": ("sample", "an argument: how many records an estimate reads"),
     "kitestring.server.api.own.server": ("postgres sqlite", STORE),
@@ -243,6 +244,8 @@ def named_in(path: Path, names: set[str]) -> set[str]:
             found |= (names - ORDINARY) & words
         elif isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if modules[0] in ("kitestring.sources", "kitestring.destinations") and isinstance(node, ast.ImportFrom):
+                modules = [f"{modules[0]}.{alias.name}" for alias in node.names]
             found |= {m for m in modules if m.startswith(("kitestring.sources.", "kitestring.destinations."))}
     return found
 
