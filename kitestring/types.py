@@ -232,7 +232,8 @@ class Truncate:
     """The source's stream was emptied at this point of the read: all records that came before are deleted.
 
     `deleted_at` is the time of it as `_ab_cdc_deleted_at` has it (ISO 8601); `stream` is the stream's key, None where
-    the partition has only one.
+    the partition has only one. Partitions that are read at the same time have no order: a stream that may be emptied
+    comes from one, or they have an `order`.
     """
 
     deleted_at: str

@@ -55,9 +55,10 @@ class Writer:
         self.steps: deque[Step] = deque()
         self._closed = threading.Event()
         self._batches = 0
-        self._lanes = Lanes(destination.lanes, self._write_step) if destination.lanes > 1 else None
-        self._ahead = AHEAD + max(0, destination.lanes - 1)
-        self._pool = ThreadPoolExecutor(max(THREADS, destination.lanes), thread_name_prefix="kitestring-prepare")
+        lanes = min(destination.lanes, len(routes))
+        self._lanes = Lanes(lanes, self._write_step) if lanes > 1 else None
+        self._ahead = AHEAD + max(0, lanes - 1)
+        self._pool = ThreadPoolExecutor(max(THREADS, lanes), thread_name_prefix="kitestring-prepare")
 
     def push(self, step: Step) -> None:
         if step.batch is not None:

@@ -100,13 +100,13 @@ def test_two_streams_are_in_write_at_the_same_time(mode: str) -> None:
     in_order(destination)
 
 
-def test_a_destination_with_one_lane_is_written_by_the_thread_that_runs_the_sync() -> None:
+def test_a_destination_with_one_lane_and_one_stream_alone_are_written_by_the_thread_that_runs_the_sync() -> None:
     class One(TwoLanes):
         lanes: ClassVar[int] = 1
 
-    destination = One()
-    assert sync(streams(), destination).ok
-    assert destination._threads == {call: {threading.current_thread().name} for call in ("write", "commit")}
+    for destination, names in ((One(), "ab"), (TwoLanes(), "a")):
+        assert sync(streams(names=names), destination).ok
+        assert destination._threads == {call: {threading.current_thread().name} for call in ("write", "commit")}
 
 
 def test_each_stream_is_written_in_its_order_and_many_share_the_lanes() -> None:
