@@ -10,13 +10,14 @@ import pytest
 from kitestring.airbyte.modes import WRITES
 from kitestring.destination import Counts, Deletes, Truncates
 from kitestring.engine import MemoryStates, Selection, Status, sync
-from kitestring.testing.contract.suite import WITH_DELETIONS, Batches, DestinationSuite
+from kitestring.testing.contract.suite import SCHEMA, WITH_DELETIONS, Batches, DestinationSuite
 from kitestring.testing.contract.value import same
 from kitestring.testing.write_table import EVENTS, TRUNCATE, left_by
 from kitestring.types import (
     DELETED_AT,
     EVERY_WRITE,
     Record,
+    SchemaChange,
     Stream,
     Write,
 )
@@ -156,6 +157,17 @@ class ChangeCases(DestinationSuite):
         assert result.status is Status.succeeded, result.as_dict()
         assert result.streams[self.stream_name].read == result.streams[self.stream_name].accounted
         self.assert_left(tmp_path, write, left_by(write, TRUNCATE))
+
+    def test_a_schema_that_changes_in_the_middle_of_a_read_is_taken(self, tmp_path: Path) -> None:
+        mode = "append" if WRITES["append"] in self.make(tmp_path).writes else "append_dedup"
+        self.needs(mode, tmp_path)
+        wider = {**SCHEMA["properties"], "number": {"type": ["null", "string"]}, "more": {"type": ["null", "number"]}}
+        change = SchemaChange({**SCHEMA, "properties": wider})
+        records = [*self.records(2), change, {"id": 7, "text": "behind", "number": "a text", "more": 2.5}]
+        result = self.run(tmp_path, records, mode)
+        assert result.status is Status.succeeded, result.as_dict()
+        assert (result.streams[self.stream_name].written, result.streams[self.stream_name].rejected) == (3, 0)
+        assert self.texts(tmp_path, mode) == {0: "text 0", 1: "text 1", 7: "behind"}
 
     @pytest.mark.parametrize("write", sorted(EVERY_WRITE, key=str), ids=str)
     def test_versions_and_deletions_in_any_order_leave_what_the_way_to_write_says(
