@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import kitestring as ks
+from kitestring.testing.contract import DestinationContract
 from kitestring.testing.stand_in import Call, StandIn, route
 
 PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
@@ -33,6 +34,9 @@ DESTINATION = module("contributed_destination", "destination", "test_destination
 VECTOR_STORE = module("contributed_vector_store", "vector_store", "test_vector_store")
 
 
+SQL_DESTINATION = module("contributed_sql_destination", "sql_destination", "test_sql_destination")
+
+
 class TestFrankfurter(SOURCE.TestFrankfurter):  # type: ignore[misc, name-defined]
     """The contract on the source of the page."""
 
@@ -47,6 +51,15 @@ class TestSqliteVectors(VECTOR_STORE.TestSqliteVectors):  # type: ignore[misc, n
 
 def test_the_vector_store_of_the_page_is_small() -> None:
     assert BLOCKS["vector_store"].count("\n") < 150
+
+
+@pytest.mark.slow
+class TestLake(SQL_DESTINATION.TestLake):  # type: ignore[misc, name-defined]
+    """The contract on the SQL destination of the page: the cases of SQL destinations, since all take half a minute."""
+
+
+for case in [name for name in dir(DestinationContract) if name.startswith("test_")]:
+    setattr(TestLake, case, None)
 
 
 def test_a_second_sync_from_the_source_of_the_page_to_its_destination_reads_on(tmp_path: Path) -> None:
@@ -86,5 +99,6 @@ def test_the_manifest_of_the_page_reads_all_pages(tmp_path: Path, countries: Cou
 
 def test_the_page_has_the_blocks_that_are_run_here() -> None:
     assert set(BLOCKS) == {
-        *("source", "test_source", "destination", "test_destination", "manifest", "vector_store", "test_vector_store")
+        *("source", "test_source", "destination", "test_destination", "manifest", "vector_store", "test_vector_store"),
+        *("sql_destination", "test_sql_destination"),
     }

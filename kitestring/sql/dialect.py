@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from kitestring.errors import ConfigError
 from kitestring.sql import types
 from kitestring.sql.name import Names
 from kitestring.types import Path
@@ -49,6 +50,7 @@ class Dialect(Names):
       plain equality will do, which every vendor is fast at.
     - `inner(expression, kind, path, text)`: SQL for what lies at `path[1:]` in a nested value (or in a JSON text, where
       the kind is VARCHAR): as canonical JSON text, or as plain text where `text`; null where there is nothing.
+      Without this hook such keys are refused.
     - `delete(reference, incoming, condition)` and `update(reference, assignments, incoming, condition)`: statements
       that delete or change the rows of the table for which some incoming row meets the condition. The kit may put
       ` RETURNING expression` behind the first, over the columns of the table, unqualified.
@@ -116,7 +118,10 @@ class Dialect(Names):
         return f"{left} IS NOT DISTINCT FROM {right}" if nullable else f"{left} = {right}"
 
     def inner(self, value: str, kind: str, path: Path, text: bool) -> str:
-        raise NotImplementedError
+        raise ConfigError(
+            f"the primary key {'.'.join(path)} lies in a nested value, which {self.title} cannot compare",
+            hint="Choose another primary key, or write with `append`.",
+        )
 
     def delete(self, reference: str, incoming: str, condition: str) -> str:
         return f"DELETE FROM {reference} AS kept USING {incoming} AS incoming WHERE {condition}"  # noqa: S608 - quoted
