@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from integration.milvus_cases import *  # noqa: F403
@@ -32,6 +32,10 @@ numbers = itertools.count()
 
 
 class TestMilvusServerAsStore(VectorContract):
+    gaps: ClassVar[dict[str, str]] = {
+        "test_null_is_no_value_for_a_filter": "Milvus 2.3 takes a null of its dynamic field for a value",
+    }
+
     @pytest.fixture(autouse=True)
     def _server(self, host: str) -> Iterator[None]:
         self.indexing = config_of(host, f"contract_{os.getpid()}_{next(numbers)}")["indexing"]

@@ -146,7 +146,7 @@ def negative(tree: Filter, layout: Layout, known: frozenset[str]) -> str:
         case Exists(stored):
             return absent(stored, layout)
     texts = [] if tree.field in known else [absent(tree.field, layout)]
-    texts.append(f"not ({positive(tree, layout)})")
+    texts.append(f"(not ({positive(tree, layout)}))")
     if isinstance(tree, Bound) and tree.field not in layout.fields:
         other = quote("") if not isinstance(tree.value, str) else quote(-sys.float_info.max)
         texts.append(f"{tree.field} >= {other}")
@@ -155,7 +155,7 @@ def negative(tree: Filter, layout: Layout, known: frozenset[str]) -> str:
 
 def joined(parts: Sequence[str], every: bool, layout: Layout) -> str:
     """All of these filters, or any of them."""
-    yes, no = (NOTHING.format(layout.primary.name) for NOTHING in ("not ({} in [])", "{} in []"))
+    yes, no = (NOTHING.format(layout.primary.name) for NOTHING in ("(not ({} in []))", "{} in []"))
     decisive, neutral = (no, yes) if every else (yes, no)
     if decisive in parts:
         return decisive
@@ -165,17 +165,20 @@ def joined(parts: Sequence[str], every: bool, layout: Layout) -> str:
     return parts[0] if parts else neutral
 
 
+# A server of 2.3 takes `exists a or b` for `exists (a or b)`, and `not` for what binds more loosely than `and`.
+
+
 def present(stored: str, layout: Layout) -> str:
     field = layout.fields.get(stored)
     if field is None:
-        return f"exists {stored}"
+        return f"(exists {stored})"
     return f"{stored} is not null" if field.nullable else joined([], True, layout)
 
 
 def absent(stored: str, layout: Layout) -> str:
     field = layout.fields.get(stored)
     if field is None:
-        return f"not exists {stored}"
+        return f"(not (exists {stored}))"
     return f"{stored} is null" if field.nullable else joined([], False, layout)
 
 

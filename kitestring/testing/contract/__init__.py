@@ -12,7 +12,8 @@ A case that your connector cannot meet is declared in `gaps` with its reason; a 
 
 import pytest
 
-ASSERTING = ("suite", "value_cases", "change_cases", "destination", "sql", "files", "source", "vector")
+VECTOR = ("vector", "vector_filter_cases")
+ASSERTING = ("suite", "value_cases", "change_cases", "destination", "sql", "files", "source", *VECTOR)
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ASSERTING))
 
 from kitestring.testing.contract.destination import DestinationContract  # noqa: E402

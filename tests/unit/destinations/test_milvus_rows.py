@@ -154,7 +154,7 @@ def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, room: int) -> 
 def test_conditions_are_quoted_and_name_the_stored_field() -> None:
     where = {"status": 'a "b" \\', "id": 7, "n": [1, 2], "at": {"gte": 1, "lt": 9}, "odd name": True}
     assert condition(parse(where), layout()) == (
-        '(status == "a \\"b\\" \\\\" and ((_id == 7 and not exists _id_a5614527) or _id_a5614527 == 7)'
+        '(status == "a \\"b\\" \\\\" and ((_id == 7 and (not (exists _id_a5614527))) or _id_a5614527 == 7)'
         ' and n in [1,2] and (at >= 1 and at < 9) and $meta["odd name"] == true)'
     )
     assert condition("n > 1", layout()) == "n > 1"
@@ -165,18 +165,18 @@ def test_conditions_are_quoted_and_name_the_stored_field() -> None:
 def test_a_condition_says_what_becomes_of_rows_without_the_field() -> None:
     column = layout(status=Field("status", "VARCHAR", 5, nullable=True), n=Field("n", "INT64"))
     for where, text in {
-        "status": ({"status": {"not": "a"}}, '(status is null or not (status == "a"))'),
+        "status": ({"status": {"not": "a"}}, '(status is null or (not (status == "a")))'),
         "ne": (
             {"status": {"ne": "a"}},
-            '((status is not null or exists status_MARK) and (status is null or not (status == "a")))',
+            '((status is not null or (exists status_MARK)) and (status is null or (not (status == "a"))))',
         ),
-        "no null": ({"n": {"not": 1}}, "not (n == 1)"),
-        "dynamic": ({"x": {"ne": "a"}}, '(exists x and not (x == "a"))'),
+        "no null": ({"n": {"not": 1}}, "(not (n == 1))"),
+        "dynamic": ({"x": {"ne": "a"}}, '((exists x) and (not (x == "a")))'),
         "types": ({"x": [1, "a"]}, '(x == 1 or x == "a")'),
-        "none": ({"x": None, "y": [2.5]}, "(not exists x and y == 2.5)"),
-        "order": ({"not": {"x": {"gt": 1}}}, '(not exists x or not (x > 1) or x >= "")'),
+        "none": ({"x": None, "y": [2.5]}, "((not (exists x)) and y == 2.5)"),
+        "order": ({"not": {"x": {"gt": 1}}}, '((not (exists x)) or (not (x > 1)) or x >= "")'),
         "list": ({"x": {"contains": "a"}}, 'json_contains(x, "a")'),
-        "empty": ({"or": [{"x": []}, {"and": [{}]}]}, "not (id in [])"),
+        "empty": ({"or": [{"x": []}, {"and": [{}]}]}, "(not (id in []))"),
     }.values():
         rendering = condition(parse(where), column)
         assert rendering.replace(mark("status"), "MARK") == text
