@@ -156,6 +156,7 @@ COLUMNS = {
     "jsonl": "JSON lines",
     "csv": "CSV",
     "milvus": "Milvus",
+    "pgvector": "pgvector",
 }
 
 
@@ -208,8 +209,12 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
         return "duckdb", {"path": str(folder / "values.duckdb")}
     if destination == "sqlite":
         return "sqlite", {"path": str(folder / "values.sqlite")}
+    processing = {"chunk_size": 100, "text_fields": ["text"], "metadata_fields": ["id", "value"]}
+    if destination == "pgvector":
+        indexing = {**server.config, "default_schema": "chunks", "index": "NONE"}
+        return "pgvector", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing,
+                            "shadow_folder": str(folder)}  # fmt: skip
     if destination == "milvus":
-        processing = {"chunk_size": 100, "text_fields": ["text"], "metadata_fields": ["id", "value"]}
         indexing = {"host": str(folder / "values.db"), "collection": "kinds", "auth": {"mode": "no_auth"}}
         return "milvus", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
     return "files", {"path": str(folder / "files"), "format": destination}
@@ -217,6 +222,10 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
 
 def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
     """The value of the record 1 as a reader finds it; `LookupError` where the record is not there."""
+    if destination == "pgvector":
+        condition = f"stream = '{name}' AND metadata -> 'id' = '1'"
+        rows = server.run(f"SELECT metadata::text AS metadata FROM chunks.kitestring WHERE {condition}")
+        return json_codec.loads(rows[0]["metadata"]).get("value") if rows else absent()
     if destination == "postgres":
         columns = server.run(
             "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute "
