@@ -204,6 +204,15 @@ def indexing(host: str) -> dict[str, Any]:
                 ":memory:",
             )
         ),
+        ("destination", "sqlite", {"path": "./x.db"}),
+        ("destination", "sqlite", {"path": "file:/etc/x.db?mode=rw"}),
+        ("destination", "postgres", {"host": "/run/postgresql"}),
+        ("destination", "postgres", {"url": "postgresql:///db"}),
+        (
+            "destination",
+            "pgvector",
+            {"indexing": {"host": "/run/postgresql"}, "embedding": OPENAI, "processing": TEXT},
+        ),
         ("destination", "files", {"path": "./data"}),
         ("destination", "files", {"path": "file:///etc"}),
         ("destination", "files", {"path": "simplecache::s3://bucket/x"}),
@@ -270,6 +279,8 @@ MILVUS = {"embedding": {"mode": "fake"}, "processing": TEXT}
         ("source", "postgres", {"url": "postgresql://1.1.1.1/x?hostaddr=127.0.0.1"}),
         ("source", "postgres", {"url": "postgresql://1.1.1.1/x?host=127.0.0.1"}),
         ("source", "postgres", {"url": "postgresql://u:p@1.1.1.1:5432,127.0.0.1:5433/x"}),
+        ("destination", "postgres", {"host": "127.0.0.1"}),
+        ("destination", "pgvector", {"indexing": {"host": "localhost"}, **MILVUS}),
         # libpq reads the user up to the @, other readers of addresses the host up to the question mark.
         ("source", "postgres", {"url": "postgresql://1.1.1.1:a?b@127.0.0.1/x"}),
         ("source", "postgres", {"url": "postgresql://1.1.1.1#@127.0.0.1/x"}),
