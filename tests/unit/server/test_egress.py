@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -317,6 +318,23 @@ def test_postgres_keeps_the_name_for_the_certificate_and_connects_to_the_checked
         "dbname": "shop",
     }
     assert replicas["target_session_attrs"] == "read-write"
+
+
+def test_a_driver_gets_one_address_and_all_addresses_of_a_host_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["2606:4700:4700::1111", "1.1.1.1"]
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert EgressPolicy().resolve("db.example", 5432) == "1.1.1.1"  # not every network has IPv6
+    answers.append("10.0.0.1")
+    with pytest.raises(ConfigError, match=r"db\.example \(10\.0\.0\.1\)"):
+        EgressPolicy().resolve("db.example", 5432)
+    answers[:] = ["2606:4700:4700::1111"]
+    made: Any = registry.connector("destination", "milvus").build({"indexing": indexing("http://db.example"), **MILVUS})
+    with pytest.raises(ConfigError, match="the driver takes no IPv6 address"):
+        EgressPolicy().pin(made)
 
 
 def test_two_ends_in_one_process_are_pinned_apart_and_the_environment_counts_for_neither(
