@@ -4,14 +4,17 @@
 
 One sync moves a stream for each way to write at once. Its process kills itself (SIGKILL) before or behind a write, a
 deletion, a commit or a save, or at a random time; then it is started again, and has more events to read whenever it
-ran through. At the end nothing may be missing, nothing may stand twice, what was deleted is gone or marked. Only where
-all versions are added to what is there (`append`) a record may come again that was written behind the last saved
-checkpoint: delivery is at least once there, and the figures say how many did.
+ran through. PostgreSQL itself is killed at such moments too, all of its processes at once; it is started again at once
+or a while later, and that sync may fail. At the end nothing may be missing, nothing may stand twice, what
+was deleted or emptied is gone or marked, and a database holds no other tables. Only where all versions are added to
+what is there (`append`) a record may come again that was written behind the last saved checkpoint: delivery is at least
+once there, and the figures say how many did.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -23,6 +26,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +43,15 @@ from kitestring.types import (
     States,
     Stream,
     SyncMode,
+    Truncate,
     Write,
 )
 
 KEYS = 200
-MOMENTS = ("write", "written", "delete", "deleted", "mark", "marked", "commit", "committed", "save", "saved", "time")
+MOMENTS = (
+    *("write", "written", "delete", "deleted", "mark", "marked", "truncate", "truncated"),
+    *("commit", "committed", "save", "saved", "time"),
+)
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -61,18 +70,17 @@ def name_of(write: Write) -> str:
 WRITES = {name_of(write): write for write in EVERY_WRITE}
 
 
-def events(seed: int, count: int) -> Iterator[dict[str, Any]]:
-    """So many events of the history of this seed: versions of records, and deletions (one in five)."""
+def events(seed: int, count: int) -> Iterator[dict[str, Any] | Truncate]:
+    """So many events of the history of this seed: versions of records, and deletions (one in five); at times all
+    records are deleted at once, in front of a version."""
     dice = random.Random(seed)
     for version in range(1, count + 1):
-        key, deleted = dice.randrange(KEYS), dice.random() < 0.2
+        key, deleted, truncated = dice.randrange(KEYS), dice.random() < 0.2, dice.random() < 0.003
+        moment = f"2026-01-01T00:00:{version % 60:02}Z"
+        if truncated:
+            yield Truncate(moment)
         text = f"record {key} in version {version}"
-        yield {
-            "id": key,
-            "v": version,
-            "text": text,
-            DELETED_AT: f"2026-01-01T00:00:{version % 60:02}Z" if deleted else None,
-        }
+        yield {"id": key, "v": version, "text": text, DELETED_AT: moment if deleted else None}
 
 
 class History(Source):
@@ -94,37 +102,85 @@ class History(Source):
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
         since = states.get(stream.key, {}).get("cursor", 0) if stream.incremental else 0
-        for record in events(self.seed, self.count):
-            if record["v"] > since:
-                yield record
-                if stream.incremental and record["v"] % 25 == 0:
-                    yield Checkpoint({"cursor": record["v"]})
+        version = 0
+        for event in events(self.seed, self.count):
+            if isinstance(event, Truncate):
+                if version >= since:
+                    yield event
+                continue
+            version = event["v"]
+            if version > since:
+                yield event
+                if stream.incremental and version % 25 == 0:
+                    yield Checkpoint({"cursor": version})
         yield Checkpoint({"cursor": self.count})
 
 
-def config_of(destination: str, folder: Path) -> dict[str, Any]:
-    if destination == "duckdb":
-        return {"path": str(folder / "all.duckdb")}
-    if destination == "files":
-        return {"path": str(folder / "files"), "format": "jsonl"}
-    return {
-        "processing": {"chunk_size": 512, "text_fields": ["text"], "metadata_fields": ["id", "v", DELETED_AT]},
-        "embedding": {"mode": "fake"},
-        "indexing": {"host": str(folder / "all.db"), "collection": "everything", "auth": {"mode": "no_auth"}},
-    }
+@dataclass
+class Place:
+    """Where the destination writes: its configuration, and the server that can be killed."""
+
+    destination: str
+    config: dict[str, Any]
+    server: Any = None
+
+
+VECTORS = {
+    "processing": {"chunk_size": 512, "text_fields": ["text"], "metadata_fields": ["id", "v", DELETED_AT]},
+    "embedding": {"mode": "fake"},
+}
+
+
+@contextmanager
+def place_of(destination: str, folder: Path) -> Iterator[Place]:
+    if destination in ("duckdb", "sqlite"):
+        yield Place(destination, {"path": str(folder / f"all.{destination}")})
+    elif destination == "files":
+        yield Place(destination, {"path": str(folder / "files"), "format": "jsonl"})
+    elif destination == "milvus":
+        indexing = {"host": str(folder / "all.db"), "collection": "everything", "auth": {"mode": "no_auth"}}
+        yield Place(destination, {**VECTORS, "indexing": indexing})
+    else:
+        sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
+        from postgres_server import running
+
+        with running() as server:
+            if destination == "postgres":
+                yield Place(destination, server.config, server)
+            else:
+                indexing = {**server.config, "collection": "everything"}
+                staging = str(folder / "staging")
+                yield Place(destination, {**VECTORS, "indexing": indexing, "shadow_folder": staging}, server)
+
+
+def postmaster(server: Any) -> int:
+    """The first process of a PostgreSQL server."""
+    rows = server.run("SELECT current_setting('data_directory') AS folder")
+    return int((Path(rows[0]["folder"]) / "postmaster.pid").read_text().split()[0])
+
+
+def kill(first: int) -> None:
+    """All processes of a server at once, as the machine's end would."""
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    for pid in (first, *map(int, children)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in (first, *map(int, children))):  # until they are reaped
+        time.sleep(0.01)
 
 
 # -- the process that dies -------------------------------------------------------------------------------------------
 
 
 class Death:
-    """Kills the process when its moment has come so many times."""
+    """Kills the process, or this server's, when its moment has come so many times."""
 
-    def __init__(self, moment: str, after: float) -> None:
+    def __init__(self, moment: str, after: float, server: int | None = None) -> None:
         self.moment, self.left = moment, after
+        self.server = server
         self.lock = threading.Lock()
         if moment == "time":
-            timer = threading.Timer(after, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            timer = threading.Timer(after, self.come)
             timer.daemon = True
             timer.start()
 
@@ -133,7 +189,14 @@ class Death:
             with self.lock:
                 self.left -= 1
                 if self.left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    self.come()
+
+    def come(self) -> None:
+        self.moment = "past"
+        if self.server is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            kill(self.server)
 
     def around(self, kind: Any, method: str, before: str, behind: str) -> None:
         call = getattr(kind, method, None)
@@ -160,7 +223,13 @@ def child(order: dict[str, Any]) -> int:
 
     destination = registry.destination(order["destination"], order["config"])
     kind: Any = type(destination)
-    for method, behind in (("write", "written"), ("delete", "deleted"), ("mark", "marked"), ("commit", "committed")):
+    for method, behind in (
+        ("write", "written"),
+        ("delete", "deleted"),
+        ("mark", "marked"),
+        ("truncate", "truncated"),
+        ("commit", "committed"),
+    ):
         death.around(kind, method, method, behind)
     kind.batch_rows = order["batch_rows"]
     source = History(seed=order["seed"], count=order["count"], names=order["names"])
@@ -183,126 +252,227 @@ def child(order: dict[str, Any]) -> int:
 def expected(write: Write, seed: int, count: int) -> Counter[tuple[int, int, bool]]:
     """Key, version and whether it bears a mark: what these events leave."""
     if write.keep == "all":
-        rows = [(row["id"], row["v"], row[DELETED_AT] is not None) for row in events(seed, count)]
+        rows: list[tuple[int, int, bool]] = []
+        for event in events(seed, count):
+            if not isinstance(event, Truncate):
+                rows.append((event["id"], event["v"], event[DELETED_AT] is not None))
+            elif write.deletes == "remove":
+                rows.clear()
         return Counter(row for row in rows if write.deletes == "keep" or not row[2])
     last: dict[int, tuple[int, bool]] = {}
-    for row in events(seed, count):
-        if row[DELETED_AT] is None:
-            last[row["id"]] = row["v"], False
+    for event in events(seed, count):
+        if isinstance(event, Truncate):
+            if write.deletes == "remove":
+                last.clear()
+            elif write.deletes == "mark":
+                last = {key: (version, True) for key, (version, _) in last.items()}
+        elif event[DELETED_AT] is None:
+            last[event["id"]] = event["v"], False
         elif write.deletes == "remove":
-            last.pop(row["id"], None)
-        elif write.deletes == "mark" and row["id"] in last:
-            last[row["id"]] = last[row["id"]][0], True
+            last.pop(event["id"], None)
+        elif write.deletes == "mark" and event["id"] in last:
+            last[event["id"]] = last[event["id"]][0], True
     return Counter((key, version, marked) for key, (version, marked) in last.items())
 
 
-def stored(destination: str, config: dict[str, Any], name: str) -> Counter[tuple[int, int, bool]]:
-    if destination == "duckdb":
+def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
+    config = place.config
+    rows: list[Any] = []
+    if place.destination in ("duckdb", "sqlite"):
+        with connected(place) as run:
+            columns = [row[1] for row in run(f"PRAGMA table_info('{name}')")]
+            mark = DELETED_AT if DELETED_AT in columns else "NULL"
+            rows = run(f'SELECT id, v, {mark} FROM "{name}"')  # noqa: S608
+    elif place.destination == "postgres":
+        query = f"SELECT id, v, to_jsonb(t) ->> '{DELETED_AT}' AS mark FROM {name} AS t"  # noqa: S608
+        rows = [(row["id"], row["v"], row["mark"]) for row in place.server.run(query)]
+    elif place.destination == "pgvector":
+        field = f"metadata ->> '{DELETED_AT}' AS mark"
+        query = (
+            f"SELECT metadata ->> 'id' AS id, metadata ->> 'v' AS v, {field} FROM everything WHERE stream = '{name}'"  # noqa: S608
+        )
+        rows = [(int(row["id"]), int(row["v"]), row["mark"]) for row in place.server.run(query)]
+    elif place.destination == "files":
+        lines: list[dict[str, Any]] = []
+        for path in sorted((Path(config["path"]) / name).glob("*.jsonl")):
+            lines += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows = [(row["id"], row["v"], row.get(DELETED_AT)) for row in lines]
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", MILVUS, config["indexing"]["host"], name], capture_output=True, text=True, check=True
+        )
+        rows = json.loads(done.stdout.partition("ROWS")[2])
+    return Counter((key, version, mark is not None) for key, version, mark in rows)
+
+
+MILVUS = """
+import json, sys
+from pymilvus import MilvusClient
+client = MilvusClient(sys.argv[1])
+client.load_collection("everything")
+pages = client.query_iterator("everything", batch_size=1000, consistency_level="Strong",
+    filter='_ab_stream == "' + sys.argv[2] + '"', output_fields=["*"])
+rows = []
+while page := pages.next():
+    rows += [(row["_id"], row["v"], row.get("_ab_cdc_deleted_at")) for row in page]
+print("ROWS" + json.dumps(rows))
+"""
+
+
+@contextmanager
+def connected(place: Place) -> Iterator[Any]:
+    """A function that runs a statement in a database file and gives all rows."""
+    path = place.config["path"]
+    if place.destination == "duckdb":
         import duckdb
 
-        with duckdb.connect(config["path"], read_only=True) as database:
-            columns = [row[0] for row in database.execute(f'DESCRIBE "{name}"').fetchall()]
-            mark = DELETED_AT if DELETED_AT in columns else "NULL"
-            return Counter(
-                (key, version, gone is not None)
-                for key, version, gone in database.execute(f'SELECT id, v, {mark} FROM "{name}"').fetchall()  # noqa: S608
-            )
-    if destination == "files":
-        rows = []
-        for path in sorted((Path(config["path"]) / name).glob("*.jsonl")):
-            rows += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return Counter((row["id"], row["v"], row.get(DELETED_AT) is not None) for row in rows)
-    script = (
-        "import json, sys\n"
-        "from pymilvus import MilvusClient\n"
-        "client = MilvusClient(sys.argv[1])\n"
-        "client.load_collection('everything')\n"
-        "pages = client.query_iterator('everything', batch_size=1000, consistency_level='Strong',\n"
-        "    filter='_ab_stream == \"' + sys.argv[2] + '\"', output_fields=['*'])\n"
-        "rows = []\n"
-        "while page := pages.next():\n"
-        "    rows += [(row['_id'], row['v'], row.get('_ab_cdc_deleted_at') is not None) for row in page]\n"
-        "print('ROWS' + json.dumps(rows))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, config["indexing"]["host"], name], capture_output=True, text=True, check=True
-    )
-    return Counter(map(tuple, json.loads(done.stdout.partition("ROWS")[2])))
+        with duckdb.connect(path, read_only=True) as database:
+            yield lambda statement: database.execute(statement).fetchall()
+    else:
+        import sqlite3
+
+        connection = sqlite3.connect(path)
+        yield lambda statement: connection.execute(statement).fetchall()
+        connection.close()
+
+
+def tables(place: Place) -> list[str] | None:
+    """All tables of a database; None where the destination is none."""
+    if place.destination == "postgres":
+        query = (
+            "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        )
+        return sorted(row["name"] for row in place.server.run(query))
+    if place.destination in ("duckdb", "sqlite"):
+        listed = {
+            "duckdb": "SELECT table_name FROM duckdb_tables()",
+            "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+        }
+        with connected(place) as run:
+            return sorted(row[0] for row in run(listed[place.destination]))
+    return None
 
 
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
+def spawned(order: dict[str, Any], folder: Path) -> tuple[int, str]:
+    """Run a child to its end; its status and what it wrote. It is forked: the imports are made once."""
+    log = folder / "child.log"
+    pid = start(order, log)
+    return wait(pid, log)
+
+
+def start(order: dict[str, Any], log: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70
+    try:
+        with open(log, "wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        status = child(order)
+    except BaseException:  # noqa: BLE001 - the process ends here
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def ends_first(server: int, pid: int) -> bool:
+    """Whether a server comes to its end before a child of ours does."""
+    while Path(f"/proc/{server}").exists():
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return not Path(f"/proc/{server}").exists()
+        time.sleep(0.02)
+    return True
+
+
+def wait(pid: int, log: Path) -> tuple[int, str]:
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), log.read_text("utf-8", "replace")[-3000:]
+
+
 def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) -> dict[str, Any]:
     """Start, kill and start again; figures of what came of it. `wrong` is empty where all is as it should be."""
-    dice, config = random.Random(seed), config_of(destination, folder)
-    writes = registry.destination(destination, config).writes
-    order = {
-        "destination": destination,
-        "config": config,
-        "seed": seed,
-        "batch_rows": 40,
-        "state": str(folder / "state.db"),
-        "names": sorted(name for name, write in WRITES.items() if write in writes),
-    }
-    moments: Counter[str] = Counter()
-    began, reached = time.monotonic(), count // 4
-    while sum(moments.values()) - moments["ran through"] < kills:
-        moment = dice.choice(MOMENTS)
-        die = [moment, dice.uniform(0.3, 6) if moment == "time" else dice.randrange(12)]
-        done = subprocess.run(
-            [sys.executable, __file__, "--child", json.dumps({**order, "count": reached, "die": die})],
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        if done.returncode not in (0, -signal.SIGKILL):
-            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
-        moments[moment if done.returncode else "ran through"] += 1
-        if done.returncode == 0:
-            reached = min(count, reached + count // 10)
-            if reached == count and moments["ran through"] > kills + 20:
-                break
-    for last in range(2):  # the second has nothing to do
-        done = subprocess.run(
-            [sys.executable, __file__, "--child", json.dumps({**order, "count": count})],
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        if done.returncode:
-            raise RuntimeError(f"the sync {last} after all kills: " + done.stdout[-3000:] + done.stderr[-3000:])
-    wrong, again = {}, 0
-    for name in order["names"]:
-        wanted, have = expected(WRITES[name], seed, count), stored(destination, config, name)
-        missing, more = wanted - have, have - wanted
-        if WRITES[name].appends:  # at least once
-            again += sum(more.values())
-            more = Counter({row: number for row, number in more.items() if row not in wanted})
-        if missing or more:
-            wrong[name] = {"missing": list(missing.elements())[:5], "too many": list(more.elements())[:5]}
-    return {
-        "destination": destination,
-        "writes": order["names"],
-        "kills": sum(moments.values()) - moments["ran through"],
-        "moments": dict(moments),
-        "events": count,
-        "added again in append": again,
-        "wrong": wrong,
-        "seconds": round(time.monotonic() - began),
-    }
+    dice = random.Random(seed)
+    with place_of(destination, folder) as place:
+        kind = registry.destination(destination, place.config)
+        for module in kind.facts.packages:
+            if module != "pymilvus":  # its threads do not live on in a child
+                importlib.import_module(module)
+        order: dict[str, Any] = {
+            "destination": destination,
+            "config": place.config,
+            "seed": seed,
+            "batch_rows": 40,
+            "state": str(folder / "state.db"),
+            "names": sorted(name for name, write in WRITES.items() if write in kind.writes),
+        }
+        moments: Counter[str] = Counter()
+        began, reached = time.monotonic(), count // 4
+        while moments.total() - moments["ran through"] < kills:
+            moment = dice.choice(MOMENTS)
+            after = dice.uniform(0.1, 3) if moment == "time" else dice.randrange(12)
+            server = postmaster(place.server) if place.server and dice.random() < 0.5 else None
+            pid = start({**order, "count": reached, "die": [moment, after, server]}, folder / "child.log")
+            killed = server is not None and ends_first(server, pid)
+            if killed:
+                time.sleep(dice.choice([0, 0, 1, 3]))
+                place.server.start()
+            status, text = wait(pid, folder / "child.log")
+            if status not in (0, -signal.SIGKILL) and not (status == 1 and killed and "defect" not in text):
+                raise RuntimeError(f"{moment}: {text}")
+            if killed:
+                moments[f"{moment}, of the server: the sync {'failed' if status else 'went on'}"] += 1
+            else:
+                moments[moment if status else "ran through"] += 1
+            if status == 0:
+                reached = min(count, reached + count // 10)
+                if reached == count and moments["ran through"] > kills + 20:
+                    break
+        for last in range(2):  # the second has nothing to do
+            status, text = spawned({**order, "count": count}, folder)
+            if status:
+                raise RuntimeError(f"the sync {last} after all kills: {text}")
+        wrong: dict[str, Any] = {}
+        again = 0
+        for name in order["names"]:
+            wanted, have = expected(WRITES[name], seed, count), stored(place, name)
+            missing, more = wanted - have, have - wanted
+            if WRITES[name].appends:  # at least once
+                again += more.total()
+                more = Counter({row: number for row, number in more.items() if row not in wanted})
+            if missing or more:
+                wrong[name] = {"missing": [*missing.elements()][:5], "too many": [*more.elements()][:5]}
+        left = tables(place)
+        if left is not None and [name for name in left if not name.startswith("_kitestring")] != order["names"]:
+            wrong["tables"] = left
+        return {
+            "destination": destination,
+            "writes": order["names"],
+            "kills": moments.total() - moments["ran through"],
+            "moments": dict(moments),
+            "events": count,
+            "emptied": sum(isinstance(event, Truncate) for event in events(seed, count)),
+            "added again in append": again,
+            "wrong": wrong,
+            "seconds": round(time.monotonic() - began),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--destination", choices=("duckdb", "files", "milvus"), default="duckdb")
+    places = ("duckdb", "sqlite", "files", "postgres", "pgvector", "milvus")
+    parser.add_argument("--destination", choices=places, default="duckdb")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--events", type=int, default=4_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        sys.exit(child(json.loads(arguments.child)))
     with tempfile.TemporaryDirectory() as folder:
         figures = run(
             arguments.destination, Path(folder), kills=arguments.kills, count=arguments.events, seed=arguments.seed
