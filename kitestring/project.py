@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, ValidationError
 from kitestring import library
 from kitestring.airbyte.modes import WriteWord
 from kitestring.config import Config, known_names, option
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, KitestringError
 from kitestring.library import did_you_mean, home
 from kitestring.mapper import Mapper
 
@@ -389,7 +389,7 @@ def schema() -> dict[str, Any]:
             entry["properties"]["connector"]["examples"].append(one.name)
             try:
                 form = one.spec()
-            except ConfigError:  # its packages are not installed: the name is offered, its options are not
+            except KitestringError:  # its packages are not installed, or it is broken: only its name is offered
                 continue
             entry["allOf"].append(
                 {

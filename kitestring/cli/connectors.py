@@ -13,6 +13,7 @@ from kitestring.cli import installation
 
 if TYPE_CHECKING:
     from kitestring.airbyte.catalog import Entry
+    from kitestring.facts import Facts
     from kitestring.registry import Connector
 
 app = typer.Typer(help="What can be read from and written to.", no_args_is_help=True, rich_markup_mode=None)
@@ -94,6 +95,7 @@ def show(
             return
     for each in there:
         typer.echo(f"{each.kind} {each.name}: {summary(each)}\nfrom {origin(each)}")
+        typer.echo(declared(each.facts()))
         if each.installation is not None:
             typer.echo("\n".join(facts(each.installation.entry)[1:]))
         typer.echo("\nOptions:\n" + "\n".join(form_lines(each.spec(), "  ")) + "\n")
@@ -183,6 +185,14 @@ def facts(entry: Entry) -> list[str]:
     return [*lines, entry.docs] if entry.docs else lines
 
 
+def declared(facts: Facts) -> str:
+    """What a connector declares of itself, as a line."""
+    network = {None: "network not declared", "none": "no network", "python": "network by Python's sockets"}
+    programs = {None: "programs not declared", True: "runs programs", False: "runs no programs"}
+    words = [facts.category, network.get(facts.network, "network by a driver"), programs[facts.programs]]
+    return ", ".join(word for word in [*words, "searchable" if facts.searchable else ""] if word)
+
+
 def custom(ctx: typer.Context) -> Path | None:
     """The folder of the project's own manifests; None without a project."""
     from kitestring.cli.ending import given_of
@@ -193,7 +203,7 @@ def custom(ctx: typer.Context) -> Path | None:
 
 def summary(one: Connector) -> str:
     """The first sentence of its description, or how to install what it needs."""
-    from kitestring.errors import ConfigError
+    from kitestring.errors import ConfigError, KitestringError
 
     if one.installation is not None:
         return one.installation.entry.title
@@ -201,6 +211,8 @@ def summary(one: Connector) -> str:
         form = one.spec()
     except ConfigError as error:
         return f"({error.hint})"
+    except KitestringError as error:  # one that breaks spoils itself alone
+        return f"({error.message})"
     text = " ".join(str(form.get("description") or form.get("title") or "").split())
     return text.split(". ")[0].rstrip(".")
 

@@ -101,6 +101,11 @@ def test_one_connector_is_shown_with_its_options(run: Run) -> None:
     out = run("connectors", "show", "feed").stdout
     assert out.startswith("source feed: Three records")
     assert "token (string, required, secret)" in out
+    assert "network not declared, programs not declared\n" in out
+    assert (
+        "vector store, network by a driver, runs no programs, searchable\n"
+        in run("connectors", "show", "milvus").stdout
+    )
 
 
 def test_version_says_what_a_bug_report_needs(run: Run) -> None:
