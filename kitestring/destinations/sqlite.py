@@ -186,7 +186,6 @@ class SqliteConnection(NoteTable):
             file.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(file, timeout_s, isolation_level=None, check_same_thread=False)
             try:
-                self.db.execute("PRAGMA journal_mode = WAL")
                 self.db.execute("PRAGMA synchronous = FULL")
                 self.db.execute("PRAGMA temp_store = MEMORY")
                 # Views and triggers on a table stay as they are while its new copy takes its name.
@@ -244,7 +243,8 @@ class SqliteConnection(NoteTable):
         return {name: self.dialect.kind(type_) for name, type_ in columns}
 
     def create_schema(self, schema: str) -> None:
-        """A file is one schema."""
+        """A file is one schema. From here on it is written: a check alone changes nothing in it."""
+        self.rows("PRAGMA journal_mode = WAL")
 
     def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
         super().grow(table, added, {})
@@ -293,9 +293,12 @@ class Sqlite(SqlFile):
     def _connect(self) -> Connection:
         return SqliteConnection(self.path, self.lock_timeout_s)
 
+    def _schema(self) -> str:
+        return "main"
+
     def _place(self, stream: Stream) -> tuple[str, str]:
         """A file has no schemas: the namespace stands before the name."""
-        return "main", f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        return self._schema(), f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
 
     def _translated(self, error: Exception) -> KitestringError:
         return translated(error, RULES, DIALECT.title, path=self.path, timeout_s=self.lock_timeout_s)
@@ -310,12 +313,16 @@ def bound(column: pa.ChunkedArray) -> list[Any]:
     """The values of a column as SQLite keeps them: decimals and moments as text, and floats that are no number."""
     import pyarrow as pa
 
-    is_, values = pa.types, arrow_values.values(column)
+    is_, is_moment = pa.types, pa.types.is_timestamp(column.type) and column.type.tz is not None
+    if is_moment:  # one moment has one text
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    values = arrow_values.values(column)
     if is_.is_floating(column.type):
         return ["NaN" if value is not None and math.isnan(value) else value for value in values]
-    if is_.is_integer(column.type) or is_.is_boolean(column.type) or is_.is_binary(column.type):
+    if is_.is_integer(column.type) or is_.is_boolean(column.type) or types.column_type(column.type) == "BLOB":
         return values
-    return [None if value is None else as_text(value) for value in values]
+    texts = [None if value is None else as_text(value) for value in values]
+    return [text and text.replace("Z", "+00:00") for text in texts] if is_moment else texts
 
 
 def as_text(value: Any) -> str | None:

@@ -88,6 +88,8 @@ class Dialect(Names):
             return wider[type_.bit_width]
         if is_.is_float16(type_):
             return pa.float32()
+        if is_.is_binary_view(type_):
+            return pa.binary()
         if is_.is_nested(type_):
             return None
         if is_.is_duration(type_) or is_.is_interval(type_) or types.column_type(type_) == types.TEXT:

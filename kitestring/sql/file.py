@@ -57,7 +57,7 @@ class SqlFile(SqlDestination):
             )
         if path.exists():
             with self._connection() as connection:
-                connection.rows("SELECT 1")
+                connection.columns(self._schema(), "_")  # to open it, some read nothing of a file
             self.close()
 
     def _is_there(self) -> bool:

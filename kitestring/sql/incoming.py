@@ -131,7 +131,8 @@ def cast(dialect: Dialect, column: pa.ChunkedArray, wanted: pa.DataType | None, 
     if wanted is None:
         return as_json(json_texts(column)) if dialect.has_json else json_texts(column)
     try:
-        return texts(column) if is_string(wanted) and not is_texts(column.type) else column.cast(wanted)
+        as_text = is_string(wanted) and not is_texts(column.type) and not pa.types.is_decimal(column.type)
+        return texts(column) if as_text else column.cast(wanted)
     except pa.ArrowNotImplementedError:
         return json_texts(column)
     except pa.ArrowInvalid as error:

@@ -42,7 +42,9 @@ def column_type(type_: pa.DataType) -> str:
         return f"DECIMAL({type_.precision},{type_.scale})"
     if is_.is_timestamp(type_):
         return MOMENT if type_.tz else "TIMESTAMP"
-    if is_.is_binary(type_) or is_.is_large_binary(type_) or is_.is_fixed_size_binary(type_):
+    if any(
+        is_one(type_) for is_one in (is_.is_binary, is_.is_large_binary, is_.is_fixed_size_binary, is_.is_binary_view)
+    ):
         return "BLOB"
     tests = (
         (is_.is_boolean, "BOOLEAN"),

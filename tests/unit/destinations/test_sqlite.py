@@ -81,6 +81,7 @@ with d._connection() as connection, connection.transaction():
 
 def test_every_commit_is_on_the_disk_and_others_read_meanwhile(path: Path) -> None:
     destination = Sqlite(path=str(path))
+    destination.begin(LATEST)
     with destination._connection() as connection:
         assert connection.rows("PRAGMA synchronous") == [(2,)]
         assert connection.rows("PRAGMA journal_mode") == [("wal",)]
@@ -106,6 +107,48 @@ def test_decimals_and_long_integers_keep_their_digits_as_values_and_as_keys(path
     destination = Sqlite(path=str(path))
     assert destination.delete(LATEST, [(Decimal("1.5"),), (3.0,), ("3",)]).deleted == 2
     destination.close()
+
+
+def test_a_moment_is_one_key_whatever_its_zone_and_unit(path: Path) -> None:
+    types = [pa.timestamp("us", "UTC"), pa.timestamp("us", "Europe/Berlin"), pa.timestamp("s", "America/New_York")]
+    batches = [pa.table({"id": pa.array([10 * 10 ** (6 if type_.unit == "us" else 0)], type_)}) for type_ in types]
+    fine = pa.table({"id": pa.array([10_000_000_001, 10_000_000_000], pa.timestamp("ns", "UTC"))})
+    receipts = write(path, LATEST, *batches, fine)
+    assert [receipt.unchanged for receipt in receipts] == [0, 1, 1, 1]
+    assert table(path, "SELECT id FROM s ORDER BY id") == [
+        ("1970-01-01T00:00:10+00:00",), ("1970-01-01T00:00:10.000000001+00:00",),
+    ]  # fmt: skip
+
+
+def test_arrow_types_without_a_type_of_sqlite_have_one_that_holds_them(path: Path) -> None:
+    write(path, Stream("s"), pa.table({
+        "unsigned": pa.array([2**64 - 1], pa.uint64()),
+        "long": pa.array([Decimal(10) ** 50], pa.decimal256(60, 0)),
+        "bytes": pa.array([b"\x00\xff"], pa.large_binary()),
+        "view": pa.array([b"\x00\xff"], pa.binary_view()),
+        "fixed": pa.array([b"ab"], pa.binary(2)),
+        "time": pa.array([1], pa.time64("ns")),
+        "duration": pa.array([5], pa.duration("ms")),
+        "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        "word": pa.array(["x"]).dictionary_encode(),
+        "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)], pa.binary(16))),
+    }))  # fmt: skip
+    assert table(path, "SELECT * FROM s") == [(
+        "18446744073709551615", "1" + "0" * 50, b"\x00\xff", b"\x00\xff", b"ab", "00:00:00.000000001", "PT0.005S",
+        '{"a":1}', "x", "00000000-0000-0000-0000-000000000000",
+    )]  # fmt: skip
+
+
+def test_a_check_changes_nothing_in_the_file_of_others(path: Path) -> None:
+    execute(path, "CREATE TABLE theirs (id)")
+    before = path.read_bytes()
+    Sqlite(path=str(path)).check()
+    assert path.read_bytes() == before
+
+
+def test_more_fields_than_sqlite_has_columns_are_named(path: Path) -> None:
+    with pytest.raises(ConfigError, match="too many columns"):
+        write(path, Stream("s"), [{f"f{n}": n for n in range(2_500)}])
 
 
 def test_a_digit_text_stays_a_text_and_a_number_a_number(path: Path) -> None:
