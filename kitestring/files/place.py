@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 from kitestring import json_codec
 from kitestring.errors import ConfigError
-from kitestring.files.store import Store
+from kitestring.files.store import OWNER, Store
 from kitestring.types import Stream
 
 WORK = ".kitestring"
-OWNER = "owner.json"
 WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]", re.IGNORECASE | re.DOTALL)
 """Names that no folder of Windows has (https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file)."""
 

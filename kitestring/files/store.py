@@ -27,7 +27,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = ".kitestring/tmp"
-LOCK = "lock"
+OWNER, LOCK = "owner.json", "lock"
+"""Files in the folder of a stream's work that stay."""
+
 LOCKS: dict[str, threading.Lock] = {}
 """Of remote folders, by their paths: object stores have no locks, so they hold for this process alone."""
 
@@ -205,7 +207,7 @@ class LocalStore:
         """Remove what writes that were cut off have left. Younger files may be those of another sync at this moment."""
         for left in (self.root / TEMPORARY).glob("*"):
             with suppress(FileNotFoundError):  # a folder here is the work of a stream of this name
-                if left.is_file() and time.time() - left.stat().st_mtime > LEFT_S:
+                if left.name not in (OWNER, LOCK) and left.is_file() and time.time() - left.stat().st_mtime > LEFT_S:
                     left.unlink()
 
     def _aside(self, source: Path) -> Path:

@@ -455,9 +455,11 @@ def test_work_of_a_stream_called_tmp_is_not_swept_away(tmp_path: Path) -> None:
     assert sync(tmp_path, "jsonl", keyed(1), name="tmp").ok
     left = tmp_path / ".kitestring" / "tmp" / "incoming"
     left.mkdir()
-    os.utime(left, (0, 0))
+    for kept in (left, left.parent / "owner.json", left.parent / "lock"):
+        os.utime(kept, (0, 0))
     assert sync(tmp_path, "jsonl", keyed(2), name="tmp").ok
     assert len(values(tmp_path, name="tmp")) == 2
+    assert {path.name for path in left.parent.iterdir()} >= {"owner.json", "lock"}
 
 
 @pytest.mark.parametrize("exchange", [True, False])
