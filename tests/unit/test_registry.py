@@ -66,6 +66,7 @@ def test_class_variables_from_before_facts_are_taken_over_with_a_warning() -> No
 def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from kitestring import project
     from kitestring.server import connectors
 
     (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
@@ -79,6 +80,8 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     listed = {definition.type for definition in connectors.built_in("source").values()}
     connectors._built_in.cache_clear()
     assert {"broken", "lacking", "sample"} <= listed
+    names = project.schema()["properties"]["sources"]["additionalProperties"]["properties"]["connector"]["examples"]
+    assert {"broken", "lacking", "sample"} <= set(names)
     with pytest.raises(ConnectorError, match="broken cannot be imported: RuntimeError: not today") as told:
         registry.source("broken", {})
     assert told.value.hint == "Report it to the authors of others."
