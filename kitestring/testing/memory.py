@@ -107,8 +107,8 @@ class MemoryDestination(Destination):
             if stream.write.keep == "all":
                 kept.extend(batch.rows())
                 return None
+            written, replaced = 0, self._drop_older(stream, batch)
             places = self._places(stream)
-            written = replaced = 0
             for row in batch.rows():
                 place = places.setdefault(self._identity(stream)(row), len(kept))
                 if place == len(kept):
@@ -131,11 +131,12 @@ class MemoryDestination(Destination):
         self._staged.pop(stream.key, None)
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        places = [self._places(stream).get(self._identity_of_key(stream, key)) for key in keys]
-        kept = self._rows(stream)
-        gone = {place for place in places if place is not None}
-        kept[:] = [row for place, row in enumerate(kept) if place not in gone]
-        return Receipt(deleted=len(gone), unchanged=len(keys) - len(gone))
+        kept, identity = self._rows(stream), self._identity(stream)
+        sought = {self._identity_of_key(stream, key) for key in keys}
+        gone = [identity(row) for row in kept if identity(row) in sought]
+        kept[:] = [row for row in kept if identity(row) not in sought]
+        there = len(set(gone))
+        return Receipt(deleted=there, unchanged=len(keys) - there, replaced=len(gone) - there)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         places, kept = self._places(stream), self._rows(stream)
@@ -163,6 +164,14 @@ class MemoryDestination(Destination):
 
     def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
         return {"records": len(batch)}
+
+    def _drop_older(self, stream: Stream, batch: Batch) -> int:
+        """Where several versions of a record were kept before, only the last may stay. How many visible ones go."""
+        kept, identity = self._rows(stream), self._identity(stream)
+        coming, places = {identity(row) for row in batch.rows()}, self._places(stream)
+        older = [row for n, row in enumerate(kept) if identity(row) in coming and places[identity(row)] != n]
+        kept[:] = [row for row in kept if not any(row is gone for gone in older)]
+        return sum(stream.write.deletes != "mark" or row.get(DELETED_AT) is None for row in older)
 
     def _rows(self, stream: Stream) -> list[Record]:
         return self._staged[stream.key] if stream.write.replace else self._stored.setdefault(stream.key, [])

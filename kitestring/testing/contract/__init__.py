@@ -10,11 +10,11 @@
 A case that your connector cannot meet is declared in `gaps` with its reason; a gap that has disappeared fails.
 """
 
+import pkgutil
+
 import pytest
 
-VECTOR = ("vector", "vector_filter_cases")
-ASSERTING = ("suite", "value_cases", "change_cases", "destination", "sql", "files", "source", *VECTOR)
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ASSERTING))
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from kitestring.testing.contract.destination import DestinationContract  # noqa: E402
 from kitestring.testing.contract.files import FilesContract  # noqa: E402

@@ -15,13 +15,14 @@ from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item
 from kitestring.testing.contract.change_cases import ChangeCases
+from kitestring.testing.contract.key_cases import KeyCases
 from kitestring.testing.contract.suite import SCHEMA
 from kitestring.testing.contract.value_cases import ValueCases
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Checkpoint, Partition, States
 
 
-class DestinationContract(ValueCases, ChangeCases):
+class DestinationContract(ValueCases, KeyCases, ChangeCases):
     """What every destination keeps: `make` and `stored` say how to get at yours, `expected` what its values become."""
 
     def test_check_accepts_it_and_creates_nothing(self, tmp_path: Path) -> None:

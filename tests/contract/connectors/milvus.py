@@ -14,6 +14,9 @@ from kitestring.vector.destination import VectorDestination
 class TestMilvusLite(DestinationContract):
     gaps: ClassVar[dict[str, str]] = {
         "test_a_record_whose_text_is_empty_is_there": "a record stands as the chunks of its text, and this has none",
+        "test_what_was_appended_before_has_one_version_once_it_comes_again": (
+            "in append each chunk has an id of its own, by which no later version finds it"
+        ),
     }
 
     def make(self, folder: Path) -> Destination:
@@ -43,14 +46,17 @@ class TestMilvusLite(DestinationContract):
         rows = client.query("all", filter=f"_ab_stream == {quote(name)}", output_fields=["*"])
         found: dict[str, Record] = {}
         for row in sorted(rows, key=lambda row: row["chunk_number"]):
-            record = found.setdefault(row["_ks_key"], {**row, "id": self.key(row), "text": ""})
+            record = found.setdefault(
+                row["_ks_key"], {**row, "text": ""} | ({"id": self.key(row)} if "_id" in row else {})
+            )
             record["text"] += row["text"]
         return list(found.values())
 
     @staticmethod
     def key(row: Record) -> int:
         """`id` is the chunk's: the record's stands beside it, unless the record has that name too."""
-        return row["_id"] if isinstance(row["_id"], int) else int(row["_ab_record_id"].rpartition("_")[2])
+        identifier = row.get("_id")
+        return identifier if isinstance(identifier, int) else int(row["_ab_record_id"].rpartition("_")[2])
 
 
 class TestMilvusLiteAsStore(VectorContract):

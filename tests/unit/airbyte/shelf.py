@@ -58,7 +58,9 @@ def write(config, entry):
             count += 1
             data = message["record"]["data"]
             if mode == "append_dedup" and keys and not anew:
-                rows = [row for row in rows if any(row.get(key) != data.get(key) for key in keys)]
+                rows = [
+                    row for row in rows if any(json.dumps(row.get(key)) != json.dumps(data.get(key)) for key in keys)
+                ]
                 if data.get("_ab_cdc_deleted_at"):  # as Airbyte's destinations take a deletion
                     continue
             rows.append(data)
