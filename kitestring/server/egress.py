@@ -78,7 +78,7 @@ class EgressPolicy:
         pinned tries no second one, and not every network and driver has IPv6."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # a name that none can be is a ValueError
             raise ConfigError(f"the host {host} is not known", hint="Check the address.") from error
         addresses = [str(place[0]) for *_, place in found]
         for address in addresses:

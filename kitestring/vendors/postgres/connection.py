@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -31,6 +32,9 @@ SESSION = {
 }
 
 PORT = 5432
+
+NAME = re.compile("[a-z_]+")
+"""What the name of a parameter of libpq looks like."""
 
 PROPOSAL = """\
 host: ${PGHOST:-localhost}
@@ -183,7 +187,7 @@ class PostgresConfig(Config):
             places = [Endpoint(url.hosts, PORT)] if "/" in url.hosts else endpoints(url.hosts, PORT)
         except ConfigError:
             return {}
-        if url.scheme not in ("postgres", "postgresql"):
+        if url.scheme not in ("postgres", "postgresql") or not all(map(NAME.fullmatch, url.parameters)):
             return {}
         named = {"dbname": url.path, "user": url.user, "password": url.password}
         return {
@@ -272,4 +276,6 @@ def close(connection: Any) -> None:
 
 
 def conninfo_value(value: object) -> str:
+    if "\0" in str(value):
+        raise ConfigError("an option of the connection holds a NUL character", hint="Take it out.")
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -320,6 +320,18 @@ def test_postgres_keeps_the_name_for_the_certificate_and_connects_to_the_checked
     assert replicas["target_session_attrs"] == "read-write"
 
 
+def test_no_value_of_a_connection_hides_what_comes_behind_it() -> None:
+    for config in ({"host": "1.1.1.1\0", "password": "p"}, {"host": "1.1.1.1", "username": "x\0"}):
+        with pytest.raises(ConfigError, match=r"is not known|NUL"):
+            conninfo(config)
+    made: Any = registry.connector("source", "postgres").build(
+        {"url": "postgresql://1.1.1.1/x?a%20hostaddr%3D127.0.0.1%20b=1"}
+    )
+    assert "a url that is none" in made.machine_use()
+    quoted = conninfo({"host": "1.1.1.1", "username": "x' hostaddr='127.0.0.1", "password": "\\"})
+    assert (quoted["hostaddr"], quoted["user"], quoted["password"]) == ("1.1.1.1", "x' hostaddr='127.0.0.1", "\\")
+
+
 def test_a_driver_gets_one_address_and_all_addresses_of_a_host_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["2606:4700:4700::1111", "1.1.1.1"]
 
