@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from kitestring.config import option
 from kitestring.errors import ConfigError, KitestringError
@@ -31,6 +31,13 @@ class SqlFile(SqlDestination):
         if not isinstance(values, Mapping) or "destination_path" not in values or "path" in values:
             return values
         return {("path" if name == "destination_path" else name): value for name, value in values.items()}
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_file(cls, path: str) -> str:
+        if path.strip().startswith(":memory:"):
+            raise ValueError(f"{path} is no file, so all that is written would be gone at the end: give a file")
+        return path
 
     def _airbyte_columns(self) -> bool:
         return self.airbyte_columns

@@ -47,6 +47,13 @@ def test_a_long_name_is_cut_and_marked():
     assert len(set(names.values())) == 3
 
 
+def test_a_name_may_be_as_long_as_the_other_side_counts():
+    names = distinct(["日" * 30, "日" * 30 + "x", "a" * 63], safe, longest=63, size=lambda name: len(name.encode()))
+    assert names["a" * 63] == "a" * 63
+    assert all(len(name.encode()) <= 63 and name.startswith("日" * 18) for name in [*names.values()][:2])
+    assert len(set(names.values())) == 3
+
+
 @given(st.lists(st.text(alphabet="ab_ \0.", max_size=4), unique=True))
 def test_all_names_are_distinct(names):
     result = distinct(names, safe)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from sql_syncs import columns, execute, run, synced, table, tables
 
+from kitestring import registry
 from kitestring.batch import Batch
 from kitestring.destinations.sqlite import Sqlite
 from kitestring.errors import ConfigError, TransientError
@@ -61,6 +62,7 @@ def test_another_programs_lock_is_waited_for_and_then_named(path: Path) -> None:
 def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_of_what_was_not(path: Path) -> None:
     code = f"""
 import os, signal
+from kitestring import registry
 from kitestring.batch import Batch
 from kitestring.destinations.sqlite import Sqlite
 from kitestring.types import Stream, Write
@@ -243,6 +245,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_what_was_written_stays(path: P
     code = f"""
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from kitestring import registry
 from kitestring.batch import Batch
 from kitestring.destinations.sqlite import Sqlite
 from kitestring.errors import ConfigError
@@ -263,3 +266,9 @@ except ConfigError as error:
 
 def test_the_path_may_be_called_as_airbytes_connector_calls_it(path: Path) -> None:
     assert Sqlite.load({"destination_path": str(path)}) == Sqlite(path=str(path))
+
+
+@pytest.mark.parametrize("vendor", ["duckdb", "sqlite"])
+def test_a_database_in_memory_is_refused_since_nothing_of_it_would_stay(vendor: str) -> None:
+    with pytest.raises(ConfigError, match="is no file"):
+        registry.destination(vendor, {"path": ":memory:"})

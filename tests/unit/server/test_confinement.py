@@ -82,10 +82,11 @@ def test_a_path_of_others_stays_below_the_folder_of_the_workspace(tmp_path: Path
 
 
 @pytest.mark.parametrize("option", ["path", "destination_path"])
-def test_a_relative_path_is_one_in_the_folder_of_the_workspace(tmp_path: Path, option: str) -> None:
-    made = built(confined(tmp_path), "destination", "duckdb", {option: "./data/warehouse.db"})
+@pytest.mark.parametrize("connector", ["duckdb", "sqlite"])
+def test_a_relative_path_is_one_in_the_folder_of_the_workspace(tmp_path: Path, option: str, connector: str) -> None:
+    made = built(confined(tmp_path), "destination", connector, {option: "./data/warehouse.db"})
     assert made.path == str(tmp_path / "workspaces" / WORKSPACE / "data" / "warehouse.db")
-    admin = built(confined(tmp_path, trusted=True), "destination", "duckdb", {option: "/srv/x.db"})
+    admin = built(confined(tmp_path, trusted=True), "destination", connector, {option: "/srv/x.db"})
     assert admin.path == "/srv/x.db"
 
 
