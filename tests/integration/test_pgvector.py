@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -278,3 +280,54 @@ def test_a_password_is_in_no_error(config: dict[str, Any]) -> None:
     with opened(config, port=1) as destination, pytest.raises(KitestringError) as error:
         destination.check()
     assert config["indexing"]["password"] not in str(error.value) + repr(error.value.fields) + error.value.hint
+
+
+def test_two_syncs_that_write_one_record_at_once_try_again(config: dict[str, Any]) -> None:
+    with opened(config) as first, opened(config) as second:
+        put(first, thing(1))
+        second.begin(THINGS)
+        batch = second.prepare(THINGS, Batch("things", rows=[thing(2)]))
+        errors: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                second.write(THINGS, batch)
+            except BaseException as error:
+                errors.append(error)
+
+        with first.store._durably() as connection:  # type: ignore[attr-defined]
+            key = batch.plans[0].draft.key  # type: ignore[attr-defined]
+            connection.execute(
+                "INSERT INTO chunks SELECT %s, stream, namespace, record_id, chunk_number, text, metadata, digest,"
+                " metadata_digest, embedding FROM chunks",
+                [f"{key}:0"],
+            )
+            thread = threading.Thread(target=write)
+            thread.start()
+            thread.join(0.5)
+        thread.join()
+        assert [type(error) for error in errors] == [TransientError]
+        second.write(THINGS, batch)
+        assert nearest_to(second, [1, 0, 0]) == ["1", "2"]
+
+
+def test_a_pinned_connection_goes_to_the_checked_address(config: dict[str, Any], database: Database) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def resolve(host: str, port: int) -> str:
+        asked.append((host, port))
+        return "127.0.0.1"
+
+    with opened(config, host="vectors.invalid") as destination:
+        destination.pin(resolve)
+        put(destination, thing(1))
+        assert nearest_to(destination, [1, 0, 0]) == ["1"]
+    assert asked == [("vectors.invalid", database.port)]
+
+
+def test_many_threads_find_and_search_at_once(config: dict[str, Any]) -> None:
+    with opened(config) as destination, ThreadPoolExecutor(8) as threads:
+        put(destination, *(thing(n, [1.0, n / 10, 0.0]) for n in range(50)))
+        rankings = list(threads.map(lambda n: nearest_to(destination, [1.0, n / 10, 0.0], limit=1), range(40)))
+        assert rankings == [[str(n)] for n in range(40)]
+        assert 1 <= len(destination.store._idle) <= 9  # type: ignore[attr-defined]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +19,16 @@ from kitestring.types import Record, Stream
 from kitestring.vector.destination import VectorDestination
 from kitestring.vendors.postgres import literal
 
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shared(postgres_server: Any) -> Iterator[Any]:
+    """One database for all cases: each folder is a table of its own."""
+    postgres_server.run("CREATE DATABASE pgvector_contract STRATEGY file_copy")
+    yield replace(postgres_server, name="pgvector_contract")
+    postgres_server.run("DROP DATABASE pgvector_contract WITH (FORCE)")
+
 
 class TestPgvector(DestinationContract):
     gaps: ClassVar[dict[str, str]] = {
@@ -27,8 +39,8 @@ class TestPgvector(DestinationContract):
     }
 
     @pytest.fixture(autouse=True)
-    def _database(self, database: Any) -> None:
-        self.database = database
+    def _database(self, shared: Any) -> None:
+        self.database = shared
 
     def make(self, folder: Path) -> Destination:
         return Pgvector.load(
@@ -63,8 +75,9 @@ class TestPgvector(DestinationContract):
 
 class TestPgvectorAsStore(VectorContract):
     @pytest.fixture(autouse=True)
-    def _database(self, database: Any) -> None:
-        self.database = database
+    def _database(self, shared: Any) -> None:
+        self.database = shared
 
     def make(self, folder: Path, **options: Any) -> VectorDestination:
-        return Pgvector.load({**options, "indexing": self.database.config})
+        indexing = {**self.database.config, "collection": f"chunks_{mark(str(folder))}"}
+        return Pgvector.load({**options, "indexing": indexing})
