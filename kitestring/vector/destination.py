@@ -254,6 +254,8 @@ class VectorDestination(Destination):
         include_deleted: bool = False,
     ) -> list[Record]:
         store = self.store
+        if limit < 1:
+            raise ConfigError(f"limit is {limit}, and a search gives at least one hit", hint="Leave it out for 10.")
         if hybrid and not store.hybrid:
             raise ConfigError(
                 "a hybrid search was asked for, the collection has no index of words",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring.destinations.pgvector.filters import condition
 from kitestring.destinations.pgvector.indexing import Indexing
 from kitestring.destinations.pgvector.rows import COLUMNS, LEDGER, WHOLE, Packing, clean, hit_of, stored_of
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.json_codec import dumps_text
 from kitestring.types import DELETED_AT
 from kitestring.vector.filters import Filter
@@ -399,7 +399,15 @@ class PgvectorStore(Store):
             values["stream"] = clean(stream)
         if where is not None:
             conditions.append(condition(where, values))
-        near = self._near(conditions, values)
+        try:
+            near = self._near(conditions, values)
+        except (ConfigError, RecordError) as error:
+            if not isinstance(where, str):
+                raise
+            raise ConfigError(
+                f"the filter is no predicate of jsonpath: {error.message}",
+                hint='Write it as $.status == "new" && $.price > 3, or give a mapping.',
+            ) from error
         if not hybrid:
             hits = [hit_of(row) for row in near]
             sign = 1 if self.indexing.metric == "L2" else -1

@@ -261,6 +261,8 @@ class VectorContract(FilterCases):
             ]
             assert len(destination.search("text 2", limit=2)) == 2
             assert destination.search("text 2", stream="none") == []
+            with pytest.raises(ConfigError, match="limit is 0"):
+                destination.search("text 2", limit=0)
 
     # -- values --------------------------------------------------------------------------------------------------------
 
