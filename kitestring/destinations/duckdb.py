@@ -120,23 +120,7 @@ class DuckdbDialect(Dialect):
             return pa.float32()
         if is_.is_duration(type_):
             return pa.duration("us")  # an interval of DuckDB counts microseconds: what is finer does not fit
-        if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_):
-            inner = None if is_.is_interval(type_.value_type) else self.plain_type(type_.value_type)
-            return type_ if inner == type_.value_type else None if inner is None else pa.list_(inner)
-        if is_.is_struct(type_):
-            return self._plain_struct(type_)
-        return type_
-
-    def _plain_struct(self, type_: pa.StructType) -> pa.DataType | None:
-        import pyarrow as pa
-
-        fields = [type_.field(n) for n in range(type_.num_fields)]
-        names = {self.folded(field.name) for field in fields}
-        inners = [self.plain_type(field.type) for field in fields]
-        if not fields or "" in names or len(names) < len(fields) or None in inners:
-            return None
-        same = all(inner == field.type for inner, field in zip(inners, fields, strict=True))
-        return type_ if same else pa.struct(zip((field.name for field in fields), inners, strict=True))
+        return self.plain_nested(type_)
 
     def refusal(self, column: pa.ChunkedArray) -> str | None:
         """An interval of DuckDB counts microseconds: it would cut the rest off."""

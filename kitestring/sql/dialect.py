@@ -96,6 +96,24 @@ class Dialect(Names):
             return pa.string()
         return type_
 
+    def plain_nested(self, type_: pa.DataType) -> pa.DataType | None:
+        """The same for a vendor with lists and structs, whose inner types are plain ones; any other type is itself."""
+        import pyarrow as pa
+
+        is_ = pa.types
+        if is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_):
+            inner = None if is_.is_interval(type_.value_type) else self.plain_type(type_.value_type)
+            return type_ if inner == type_.value_type else None if inner is None else pa.list_(inner)
+        if not is_.is_struct(type_):
+            return type_
+        fields = [type_.field(n) for n in range(type_.num_fields)]
+        names = {self.folded(field.name) for field in fields}
+        inners = [self.plain_type(field.type) for field in fields]
+        if not fields or "" in names or len(names) < len(fields) or None in inners:
+            return None
+        same = all(inner == field.type for inner, field in zip(inners, fields, strict=True))
+        return type_ if same else pa.struct(zip((field.name for field in fields), inners, strict=True))
+
     def refusal(self, column: pa.ChunkedArray) -> str | None:
         return None
 

@@ -27,10 +27,7 @@ FILE_RULES = (
         "Free space, then sync again.",
     ),
     ErrorRule(
-        r"\bOSError\b",
-        ConfigError,
-        "{path} cannot be used: {said}",
-        "Check `path` and the rights of this user.",
+        r"\bOSError\b", ConfigError, "{path} cannot be used: {said}", "Check `path` and the rights of this user."
     ),
 )
 """For a database that is a file, behind rules of the vendor's own."""

@@ -202,7 +202,6 @@ def indexing(host: str) -> dict[str, Any]:
                 "https://1.1.1.1/x.duckdb",
                 "s3://bucket/x.duckdb",
                 "quack:localhost",
-                ":memory:",
             )
         ),
         ("destination", "sqlite", {"path": "./x.db"}),
