@@ -407,6 +407,7 @@ def test_the_columns_of_airbyte_say_when_and_by_which_copy(place):
         "_airbyte_meta": "jsonb",
         "_airbyte_generation_id": "bigint",
     }
+    assert place.run("SELECT 1 AS n FROM pg_attrdef") == []
     (row,) = place.rows(columns="_airbyte_raw_id AS id, now() - _airbyte_extracted_at < '1 hour' AS recent")
     assert len(row["id"]) == 36
     assert row["recent"]
@@ -494,6 +495,29 @@ def test_a_lost_connection_is_made_anew_and_nothing_is_written_twice(place):
     destination.write(stream, batch)
     destination.close()
     assert len(place.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "message"),
+    [
+        ("53100", ConfigError, "its disk is full: no room"),
+        ("40P01", TransientError, "broke off: no room"),
+        ("55P03", TransientError, "broke off: no room"),
+        ("42501", ConfigError, "may not write this: no room"),
+        ("23514", RecordError, "cannot take a value: no room"),
+    ],
+)
+def test_what_the_server_says_in_the_middle_of_a_write_is_told_and_undone(place, code, error, message):
+    place.sync([{"id": 1, "t": "a"}])
+    place.run(
+        f"CREATE FUNCTION {place.schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'no room'; END$$",
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {place.schema}.things EXECUTE FUNCTION {place.schema}.refuse()",
+    )
+    table = pa.table({"id": [1, 2], "t": ["b", "c"]})
+    with pytest.raises(error, match=message):
+        written(place.destination(), stream_of(table, LATEST), table)
+    assert place.rows() == [{"id": 1, "t": "a"}]
 
 
 def test_a_statement_timeout_is_told_with_what_to_do(place):

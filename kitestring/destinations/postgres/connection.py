@@ -267,17 +267,17 @@ class PostgresConnection(Connection):
         places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
         if merge.incoming not in self._waiting or not all(places.values()):
             return False
-        if merge.fresh:
-            if merge.table.predecessor is None:
-                return False
-            defaults = [f"{self._alter(column)} SET DEFAULT {source}" for column, source in merge.fresh.items()]
-            self.rows(f"ALTER TABLE {merge.table.reference} {', '.join(defaults)}")
+        if merge.fresh and merge.table.predecessor is None:
+            return False  # a default would stand in a table that others use
+        alter = f"ALTER TABLE {merge.table.reference} "
+        columns = {f"ALTER COLUMN {self.dialect.quoted(column)}": source for column, source in merge.fresh.items()}
+        if columns:
+            self.rows(alter + ", ".join(f"{column} SET DEFAULT {source}" for column, source in columns.items()))
         rows = self._waiting[merge.incoming].select([place[1] for place in places.values() if place])
         self._copy(rows.rename_columns(list(places)), merge.table.name, merge.table.schema)
+        if columns:
+            self.rows(alter + ", ".join(f"{column} DROP DEFAULT" for column in columns))
         return True
-
-    def _alter(self, column: str) -> str:
-        return f"ALTER COLUMN {self.dialect.quoted(column)}"
 
     def _is_loose(self, table: Table) -> bool:
         """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key

@@ -96,7 +96,7 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
     lost = code.startswith(("40", "53", "57P", "08")) and code != "08P01"  # that one is about what was sent
     if lost or code == "55P03" or any(words in said for words in LOST):
         return TransientError(f"{place} broke off: {message}", hint="Try again.", code=code)
-    if writing and code.startswith("22"):
+    if writing and code.startswith(("22", "23")):  # bad data; a constraint that somebody has set
         return RecordError(f"PostgreSQL cannot take a value: {message}", code=code)
     return ConfigError(
         f"{place} refused the query: {message}",

@@ -15,7 +15,6 @@ from kitestring.destination import Destination
 from kitestring.source import Source
 from kitestring.testing.contract import SourceContract, SqlContract
 from kitestring.types import Record, Stream
-from kitestring.vendors.postgres import PostgresConfig
 
 numbers = itertools.count()
 
@@ -47,6 +46,13 @@ class TestPostgresSource(SourceContract):
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
 
 
+@pytest.fixture(scope="module")
+def kept(postgres_server: Any) -> Iterator[Any]:
+    postgres_server.run("CREATE DATABASE kept STRATEGY file_copy")
+    yield replace(postgres_server, name="kept")
+    postgres_server.run("DROP DATABASE kept WITH (FORCE)")
+
+
 class TestPostgres(SqlContract):
     types = {
         "id": "bigint",
@@ -60,27 +66,24 @@ class TestPostgres(SqlContract):
     widened = ("bigint", "double precision", "text")
 
     @pytest.fixture(autouse=True)
-    def _databases(self, postgres_server: Any) -> Iterator[None]:
-        """One for each folder."""
-        self.server = postgres_server
-        self.databases: dict[Path, Any] = {}
+    def _empty_database(self, kept: Any) -> Iterator[None]:
+        self.database = kept
+        self.schemas: dict[Path, str] = {}
         yield
-        for database in self.databases.values():
-            self.server.run(f"DROP DATABASE {database.name} WITH (FORCE)")
+        system = "('pg_catalog', 'information_schema', 'pg_toast')"
+        for row in kept.run(f"SELECT quote_ident(nspname) AS name FROM pg_namespace WHERE nspname NOT IN {system}"):
+            if not row["name"].startswith("pg_"):
+                kept.run(f"DROP SCHEMA {row['name']} CASCADE")
 
     def make_with(self, folder: Path, **options: Any) -> Destination:
+        """Each folder is a schema."""
         from kitestring.destinations.postgres import Postgres
 
-        if folder not in self.databases:
-            name = f"kept_{next(numbers)}"
-            self.server.run(f"CREATE DATABASE {name} STRATEGY file_copy")
-            self.databases[folder] = replace(self.server, name=name)
-        return Postgres.load({**self.databases[folder].config, **options})
+        self.schema = self.schemas.setdefault(folder, f"kept_{next(numbers)}")  # type: ignore[misc]
+        return Postgres.load({**self.database.config, "schema": self.schema, **options})
 
     def execute(self, destination: Destination, statement: str) -> list[Record]:
-        assert isinstance(destination, PostgresConfig)
-        database = next(place for place in self.databases.values() if place.name == destination.database)
-        return list(database.run(statement))
+        return list(self.database.run(statement))
 
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
         rows = super().stored(destination, stream)
