@@ -317,6 +317,20 @@ def test_two_keys_with_a_null_in_them_are_one(place):
         assert [row["t"] for row in place.rows()] == ["new", "new"]
 
 
+def test_columns_that_a_user_has_made_otherwise_are_respected(place):
+    place.sync([{"id": 1, "n": 1, "t": "a"}])
+    place.run(
+        f"ALTER TABLE {place.schema}.things ALTER n TYPE numeric, "
+        "ADD words tsvector GENERATED ALWAYS AS (to_tsvector('english', t)) STORED, "
+        "ADD number bigint GENERATED ALWAYS AS IDENTITY"
+    )
+    for mode in ("append_dedup", "append"):
+        assert place.sync([{"id": 1, "n": 2, "t": "new words"}], mode).status is Status.succeeded
+    assert place.types()["n"] == "numeric"
+    rows = place.rows(columns="n::text, words::text", order="id")
+    assert rows == [{"n": "2", "words": "'new':1 'word':2"}] * 2
+
+
 def test_another_key_gets_another_index(place):
     place.sync([{"id": 1, "b": "x"}, {"id": 2, "b": "y"}])
     assert place.sync([{"id": 7, "b": "x"}], keys="b").replaced == 1
@@ -336,6 +350,23 @@ def test_a_new_copy_keeps_the_last_of_each_key_however_many_batches_came_between
         (4, "own"),
         (5, "own"),
     ]
+
+
+def test_a_new_copy_whose_columns_become_wider_keeps_the_last_of_each_key(place):
+    batches = [[(1, 1), (2, 1)], [(1, 2), (3, 1)], [(1, "x"), (4, 1)], [(1, 3), (2, "y")], [("5", 1), (3, 2)], [(1, 4)]]
+    destination = place.destination()
+    stream = Stream("things", schema={"properties": {}}, primary_key=(("id",),), write=NEW_LATEST)
+    destination.begin(stream)
+    receipts = [
+        destination.write(
+            stream, destination.prepare(stream, Batch("things", rows=[{"id": n, "v": v} for n, v in rows]))
+        )
+        for rows in batches
+    ]
+    receipts.append(destination.commit(stream))
+    destination.close()
+    assert {row["id"]: row["v"] for row in place.rows()} == {"1": "4", "2": "y", "3": "2", "4": "1", "5": "1"}
+    assert sum(receipt.replaced for receipt in receipts) == 6
 
 
 def test_a_deletion_in_the_middle_of_a_new_copy_counts_for_what_came_before(place):

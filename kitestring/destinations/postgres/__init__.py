@@ -83,7 +83,6 @@ class Postgres(PostgresConfig, SqlDestination):
 
     _bare: set[tuple[str, str]] = PrivateAttr(default_factory=set)
     _gone: Counter[str] = PrivateAttr(default_factory=Counter)
-    """How many rows of each stream were replaced by later ones, as far as no receipt has said so."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,7 +100,7 @@ class Postgres(PostgresConfig, SqlDestination):
         return self.connections
 
     def _connect(self) -> Connection:
-        return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._bare)
+        return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._bare, self._gone)
 
     def _schema(self) -> str:
         return self.schema_name
@@ -151,15 +150,10 @@ class Postgres(PostgresConfig, SqlDestination):
 
     def _settle(self, stream: Stream) -> None:
         """Rows of a new copy come whatever their keys; from here on each key has one."""
-        if not stream.write.replace or stream.write.keep != "latest":
-            return
-        with self._connection() as connection:
-            assert isinstance(connection, PostgresConnection)
-            table = self._written(connection, stream)
-            if table.exists:
-                with connection.transaction():
-                    gone = connection.settle(table)
-                self._gone[stream.key] += gone
+        if stream.write.replace:
+            with self._connection() as connection:
+                assert isinstance(connection, PostgresConnection)
+                connection.settle_ahead(self._written(connection, stream))
 
     def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         self._settle(stream)

@@ -6,7 +6,8 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from operator import methodcaller
@@ -51,6 +52,7 @@ COLUMNS = """
 SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind::text AS kind
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     AND a.attgenerated = '' AND a.attidentity <> 'a'
 WHERE n.nspname = {0} AND c.relname = {1} AND c.relkind NOT IN ('i', 'I', 't') ORDER BY a.attnum
 """
 
@@ -81,13 +83,20 @@ class PostgresConnection(Connection):
     dialect: PostgresDialect
 
     def __init__(
-        self, config: PostgresConfig, dialect: PostgresDialect, drop_cascade: bool, bare: set[tuple[str, str]]
+        self,
+        config: PostgresConfig,
+        dialect: PostgresDialect,
+        drop_cascade: bool,
+        bare: set[tuple[str, str]],
+        gone: Counter[str],
     ) -> None:
         self.config = config
         self.dialect = dialect
         self.drop_cascade = drop_cascade
         self.bare = bare
         """The tables and keys that can have no unique index. All connections of a destination share them."""
+        self.gone = gone
+        """How many rows of each stream's new copy were replaced by later ones, as far as no receipt has said so."""
         self.server = config.connect()
         self._numbers = itertools.count()
         self._waiting: dict[str, pa.Table] = {}
@@ -229,6 +238,10 @@ class PostgresConnection(Connection):
         if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {self.dialect.literal(schema)}"):  # noqa: S608 - quoted
             super().create_schema(schema)
 
+    def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
+        self.settle_ahead(table)  # a table that is written anew no longer tells which of its rows are later
+        super().grow(table, added, widened)
+
     def drop(self, schema: str, table: str) -> None:
         """Drop a table; `rename` gives its rights to the one that takes its place."""
         reference = self.reference(schema, table)
@@ -283,6 +296,13 @@ class PostgresConnection(Connection):
         """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key
         that of the later transaction counts."""
         return table.predecessor is not None and not self._has_index(table) and not self._is_bare(table)
+
+    def settle_ahead(self, table: Table) -> None:
+        """Settle a new copy whose records are told apart by their keys, in a transaction of its own."""
+        if table.predecessor is not None and table.exists and table.stream.write.keep == "latest":
+            with self.transaction():
+                gone = self.settle(table)
+            self.gone[table.stream.key] += gone
 
     def settle(self, table: Table) -> int:
         """Leave only the last row of each key in a new copy, and make the index that finds rows by their keys. In a

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.types import FLOATS, MOMENT, TEXT
+from kitestring.sql.types import FLOATS, MOMENT, TEXT, digits
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ class PostgresDialect(Dialect):
 
     def kind(self, type_name: str) -> str:
         return KINDS.get(type_name) or re.sub(r"^numeric(?=\()", "DECIMAL", type_name)
+
+    def wider(self, one: str, other: str) -> str:
+        # A user may have made it so: it holds all digits.
+        others = {one, other} - {"numeric"}
+        if "numeric" in (one, other) and all(digits(kind) for kind in others):
+            return "numeric"
+        return super().wider(one, other)
 
     def converted(self, value: str, kind: str, wanted: str) -> str:
         if wanted != TEXT or kind == TEXT:
