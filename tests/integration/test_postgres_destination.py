@@ -353,20 +353,27 @@ def test_a_new_copy_keeps_the_last_of_each_key_however_many_batches_came_between
 
 
 def test_a_new_copy_whose_columns_become_wider_keeps_the_last_of_each_key(place):
-    batches = [[(1, 1), (2, 1)], [(1, 2), (3, 1)], [(1, "x"), (4, 1)], [(1, 3), (2, "y")], [("5", 1), (3, 2)], [(1, 4)]]
+    more = range(10, 60)
+    batches = [
+        [(1, 1), (2, 1), *((n, 1) for n in more)],
+        [(1, 2), (3, 1), *((n, 2) for n in more)],
+        [(1, "x"), (4, 1)],
+        [(1, 3), (2, "y")],
+        [("5", 1), (3, 2)],
+        [(1, 4)],
+    ]
     destination = place.destination()
     stream = Stream("things", schema={"properties": {}}, primary_key=(("id",),), write=NEW_LATEST)
     destination.begin(stream)
-    receipts = [
-        destination.write(
-            stream, destination.prepare(stream, Batch("things", rows=[{"id": n, "v": v} for n, v in rows]))
-        )
-        for rows in batches
-    ]
+    receipts = []
+    for pairs in batches:
+        batch = Batch("things", rows=[{"id": n, "v": v} for n, v in pairs])
+        receipts.append(destination.write(stream, destination.prepare(stream, batch)))
     receipts.append(destination.commit(stream))
     destination.close()
-    assert {row["id"]: row["v"] for row in place.rows()} == {"1": "4", "2": "y", "3": "2", "4": "1", "5": "1"}
-    assert sum(receipt.replaced for receipt in receipts) == 6
+    others = {str(n): "2" for n in more}
+    assert {row["id"]: row["v"] for row in place.rows()} == {"1": "4", "2": "y", "3": "2", "4": "1", "5": "1", **others}
+    assert sum(receipt.replaced for receipt in receipts) == 6 + len(more)
 
 
 def test_a_deletion_in_the_middle_of_a_new_copy_counts_for_what_came_before(place):
