@@ -18,7 +18,8 @@ class Destination(Config):
     """Writes streams. The fields of the class are its configuration.
 
     For each stream the engine calls `begin`, then `prepare` and `write` for each batch, then `commit`; or `abort` when
-    the stream failed or was cancelled. Only `prepare` may be called from several threads, ahead of the writes.
+    the stream failed or was cancelled. Only `prepare` may be called from several threads, ahead of the writes; with
+    `lanes` above 1 several streams are written at once.
 
     Where `stream.write.keep` is "latest" the engine sorts each batch first: a key comes once, with its last version,
     and deletions are taken out and given to `Deletes.delete` or `Marks.mark` behind the batch. (A destination that has
@@ -38,8 +39,8 @@ class Destination(Config):
     """The most bytes it wants in one batch, as an estimate."""
 
     lanes: ClassVar[int] = 1
-    """How many streams it writes at once. With more than one, its methods are called from several threads, those of
-    one stream one after the other."""
+    """How many streams it writes at once. With more than one, `write`, `delete` and `mark` are called from several
+    threads, and all other methods from that of the sync meanwhile; those of one stream one after the other."""
 
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`). Creates and changes nothing."""

@@ -85,11 +85,14 @@ def test_partitions_of_the_same_order_are_read_at_the_same_time_and_a_later_one_
 
 def test_a_partition_waits_for_those_that_were_planned_before_it_alone() -> None:
     # As two parents with closed slices and an open one each: the second parent's need not wait for the first open one.
-    met = threading.Barrier(2, timeout=10.0)
+    met, begun = threading.Barrier(2, timeout=10.0), threading.Event()
 
     class Meeting(Pieces):
         def items(self, name: str) -> Iterator[Item]:
+            if name == "a closed":
+                assert begun.wait(10.0)
             if name in ("a open", "b closed"):
+                begun.set()
                 met.wait()
             yield {"id": name}
 
