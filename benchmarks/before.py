@@ -1,4 +1,4 @@
-"""This checkout beside an earlier one: CPU seconds of whole syncs, in pairs that take turns.
+"""This checkout beside an earlier one: CPU seconds and peak memory of whole syncs, in pairs that take turns.
 
     git worktree add ../before COMMIT && make -C ../before .venv/.all
     python benchmarks/before.py --other ../before [--pairs 5] [--only duckdb]
@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 from http_pages import manifest
+from memory import Usage, measure
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = """
@@ -70,40 +71,41 @@ def serving(folder: Path) -> Iterator[str]:
         process.kill()
 
 
-def spent(checkout: Path, order: dict[str, Any], folder: Path) -> float:
-    """CPU seconds of a sync with its children, into an empty folder."""
+def spent(checkout: Path, order: dict[str, Any], folder: Path) -> Usage:
+    """What a sync with its children takes, into an empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     command = [str(checkout / ".venv" / "bin" / "python"), "-W", "ignore", "-c", PROGRAM, json.dumps(order)]
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(checkout)}
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    usage = measure(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(checkout)})
+    if usage.status:
         raise SystemExit(f"{checkout.name} failed at {order}")
-    return usage.ru_utime + usage.ru_stime
+    return usage
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--other", type=Path, required=True, help="a checkout of the earlier commit, with its .venv")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--only", default="", help="only syncs whose name holds this")
+    parser.add_argument("--only", action="append", help="only syncs whose name holds this (may be given several times)")
     arguments = parser.parse_args()
     other = arguments.other.resolve()
-    print(f"{'sync':48} {'before s':>9} {'now s':>8} {'ratio':>6}   (least to most)")
+    here = HERE.parent
+    print(f"{'sync':48} {'before s':>9} {'now s':>8} {'ratio':>6}   (least to most)    peak MB before, now, load")
     with tempfile.TemporaryDirectory() as place, serving(Path(place)) as pages:
         folder = Path(place) / "run"
         for name, order in orders(folder, pages):
-            if arguments.only not in name:
+            if not any(part in name for part in arguments.only or [""]):
                 continue
-            pairs = [(spent(other, order, folder), spent(HERE.parent, order, folder)) for _ in range(arguments.pairs)]
-            ratios = [now / before for before, now in pairs]
-            before, now = (statistics.median(side) for side in zip(*pairs, strict=True))
+            sides: dict[Path, list[Usage]] = {other: [], here: []}
+            for number in range(arguments.pairs):
+                for checkout in (other, here) if number % 2 == 0 else (here, other):
+                    sides[checkout].append(spent(checkout, order, folder))
+            ratios = [now.cpu_s / before.cpu_s for before, now in zip(sides[other], sides[here], strict=True)]
+            before, now = (statistics.median(usage.cpu_s for usage in side) for side in sides.values())
+            peaks = [max(usage.peak_mb for usage in side) for side in sides.values()]
             print(
                 f"{name:48} {before:9.2f} {now:8.2f} {statistics.median(ratios):6.2f}   "
-                f"({min(ratios):.2f} to {max(ratios):.2f})",
+                f"({min(ratios):.2f} to {max(ratios):.2f}) {peaks[0]:15.0f} {peaks[1]:8.0f} {os.getloadavg()[0]:6.1f}",
                 flush=True,
             )
 

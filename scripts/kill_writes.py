@@ -165,7 +165,7 @@ def kill(first: int) -> None:
     for pid in (first, *map(int, children)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    while any(Path(f"/proc/{pid}").exists() for pid in (first, *map(int, children))):  # until they are reaped
+    while any(is_alive(pid) for pid in (first, *map(int, children))):
         time.sleep(0.01)
 
 
@@ -385,11 +385,18 @@ def start(order: dict[str, Any], log: Path) -> int:
 
 def ends_first(server: int, pid: int) -> bool:
     """Whether a server comes to its end before a child of ours does."""
-    while Path(f"/proc/{server}").exists():
+    while is_alive(server):
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            return not Path(f"/proc/{server}").exists()
+            return not is_alive(server)
         time.sleep(0.02)
     return True
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def wait(pid: int, log: Path) -> tuple[int, str]:
@@ -423,6 +430,8 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
             killed = server is not None and ends_first(server, pid)
             if killed:
                 time.sleep(dice.choice([0, 0, 1, 3]))
+                while Path(f"/proc/{server}").exists():  # a zombie holds its locks
+                    time.sleep(0.02)
                 place.server.start()
             status, text = wait(pid, folder / "child.log")
             if status not in (0, -signal.SIGKILL) and not (status == 1 and killed and "defect" not in text):
