@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from kitestring import registry
+from kitestring.files.destination import FilesDestination
 from kitestring.sql.destination import SqlDestination
-from kitestring.testing.contract import DestinationContract, Gaps, SourceContract, SqlContract, VectorContract
+from kitestring.testing.contract import (
+    DestinationContract,
+    FilesContract,
+    Gaps,
+    SourceContract,
+    SqlContract,
+    VectorContract,
+)
 from kitestring.vector.destination import VectorDestination
 
 FOLDER = Path(__file__).parent / "connectors"
@@ -32,7 +40,11 @@ def test_every_connector_has_a_class_that_runs_the_contract_on_it(connector: reg
 def contracts_of(destination: registry.Connector) -> list[type[Gaps]]:
     """That of all destinations, and that of the family."""
     class_ = destination.load()
-    families: dict[type, type[Gaps]] = {SqlDestination: SqlContract, VectorDestination: VectorContract}
+    families: dict[type, type[Gaps]] = {
+        SqlDestination: SqlContract,
+        VectorDestination: VectorContract,
+        FilesDestination: FilesContract,
+    }
     return [DestinationContract, *(suite for family, suite in families.items() if issubclass(class_, family))]
 
 
