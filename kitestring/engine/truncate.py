@@ -7,7 +7,7 @@ import logging
 from kitestring.airbyte.modes import word_of
 from kitestring.destination import Destination, Truncates
 from kitestring.engine.selection import Route
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, ConnectorError
 from kitestring.types import Receipt, Truncate
 
 log = logging.getLogger("kitestring.engine")
@@ -16,6 +16,12 @@ log = logging.getLogger("kitestring.engine")
 def accepted(route: Route, destination: Destination, truncate: Truncate) -> Truncate | None:
     """The event, None where it changes nothing. `ConfigError` where the destination cannot carry it out."""
     write = route.written.write
+    if not isinstance(truncate.deleted_at, str) or not truncate.deleted_at:  # a mark without a time is none
+        raise ConnectorError(
+            f"a Truncate of {route.read.key} has {truncate.deleted_at!r} as its time, not a text",
+            hint="This is a defect of the source: please report it.",
+            stream=route.read.key,
+        )
     if write.deletes == "keep":
         log.warning(
             "%s was emptied at the source at %s: its records stay, since deleted records are kept",

@@ -265,3 +265,12 @@ def test_a_dry_run_reads_over_changes() -> None:
 def test_a_change_for_a_stream_that_the_partition_does_not_feed_is_a_defect() -> None:
     result = sync(things([Truncate(AT, "others")]), MemoryDestination(), [DEDUP])
     assert "a Truncate for others came from a partition of ('things',)" in str(result.streams["things"].error)
+
+
+def test_an_emptying_without_a_time_is_a_defect_and_deletes_nothing() -> None:
+    destination = MemoryDestination()
+    way = Selection("things", write_mode="soft_delete")
+    nothing: Any = None
+    result = sync(things([*rows(1), Truncate(nothing), *rows(2)]), destination, [way])
+    assert "a Truncate of things has None as its time" in str(result.streams["things"].error)
+    assert destination.stored["things"] == rows(1)

@@ -13,6 +13,8 @@ import pytest
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import MemoryStates, Rejects, Result, Selection, Status, sync
+from kitestring.engine.lanes import Lanes
+from kitestring.engine.pending import Step
 from kitestring.errors import ConfigError, RecordError, TransientError
 from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
@@ -249,13 +251,13 @@ def test_a_cancel_waits_for_the_writes_that_run_and_the_next_sync_goes_on() -> N
 
     destination, states = Slow(), MemoryStates()
     threading.Thread(target=lambda: entered.wait(WAIT_S) and cancel.set()).start()
-    result = sync(streams(20_000), destination, states=states, cancel=cancel)
+    result = sync(streams(5_000), destination, states=states, cancel=cancel)
     assert result.status is Status.cancelled
     assert destination._overlaps == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("kitestring-lane")]
     destination.slow = False
-    assert sync(streams(20_000), destination, states=states).ok
-    assert all(len(rows) == 20_000 for rows in destination.stored.values())
+    assert sync(streams(5_000), destination, states=states).ok
+    assert all(len(rows) == 5_000 for rows in destination.stored.values())
 
 
 def run_alike(kind: type[Destination], items: dict[str, list[Item]], rejects: Rejects | None = None) -> Result:
@@ -298,3 +300,21 @@ def test_rejects_deletions_and_changes_count_as_with_one_lane(tmp_path: Any) -> 
         outcomes.append((figures, sorted(line.rpartition('"reason"')[2][:40] for line in lines)))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][0][0]["rejected"] == 5
+
+
+def test_behind_a_step_that_failed_nothing_of_its_stream_is_written() -> None:
+    written: list[float] = []
+
+    def write(step: Step) -> None:
+        if step.number == 1:
+            raise ConfigError("the disk is full")
+        written.append(step.number)
+
+    lanes = Lanes(2, write)
+    lanes.push(Step("a", number=1))
+    assert lanes.wait(WAIT_S)
+    assert isinstance(lanes.take().failure, ConfigError)
+    lanes.push(Step("a", number=2))  # the queue of the stream has been empty
+    lanes.push(Step("b", number=3))
+    assert lanes.wait(WAIT_S)
+    assert [step.number for step in lanes.close()] == written == [3]
