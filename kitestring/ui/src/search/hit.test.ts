@@ -9,6 +9,8 @@ test.each([
   ['subject="a b"', { subject: 'a b' }],
   ['organization_id == 7 and priority != "low"', 'organization_id == 7 and priority != "low"'],
   ['status=new and more', 'status=new and more'],
+  ['{"status": {"not": "new"}}', { status: { not: 'new' } }],
+  ['{"status": ', '{"status": '],
 ])('the filter %j is %j', (said, filter) => {
   expect(filterOf(said)).toEqual(filter);
 });

@@ -33,10 +33,12 @@ export function restOf(hit: Hit): [string, string][] {
 
 const short = (text: string) => (text.length > 120 ? `${text.slice(0, 119)}…` : text);
 
-/** “status=new priority=high” as field and value; anything else is left to the store's own language. */
+/** “status=new priority=high” as field and value, and a filter in JSON; anything else is left to the store's own language. */
 export function filterOf(said: string): Record<string, unknown> | string | null {
   const words = said.trim();
   if (!words) return null;
+  const written = words.startsWith('{') ? valueOf(words) : null;
+  if (written !== null && typeof written === 'object') return written as Record<string, unknown>;
   const pairs = words.match(/[A-Za-z_][\w.]*=(?!=)("[^"]*"|\S+)/g);
   if (!pairs || pairs.join(' ') !== words.replace(/\s+/g, ' ')) return words;
   const found: Record<string, unknown> = {};
