@@ -251,13 +251,13 @@ def test_a_cancel_waits_for_the_writes_that_run_and_the_next_sync_goes_on() -> N
 
     destination, states = Slow(), MemoryStates()
     threading.Thread(target=lambda: entered.wait(WAIT_S) and cancel.set()).start()
-    result = sync(streams(5_000), destination, states=states, cancel=cancel)
+    result = sync(streams(3_000), destination, states=states, cancel=cancel)
     assert result.status is Status.cancelled
     assert destination._overlaps == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("kitestring-lane")]
     destination.slow = False
-    assert sync(streams(5_000), destination, states=states).ok
-    assert all(len(rows) == 5_000 for rows in destination.stored.values())
+    assert sync(streams(3_000), destination, states=states).ok
+    assert all(len(rows) == 3_000 for rows in destination.stored.values())
 
 
 def run_alike(kind: type[Destination], items: dict[str, list[Item]], rejects: Rejects | None = None) -> Result:
