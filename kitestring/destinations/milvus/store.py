@@ -225,6 +225,7 @@ class MilvusStore(Store):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
+        """Never asked for whole chunks: `vectors` and `mark` have ways of their own here."""
         if self._layout is None or not refs:
             return {}
         with self.translated():
