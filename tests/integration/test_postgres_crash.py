@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pyarrow as pa
@@ -76,10 +76,12 @@ def test_nothing_is_lost_when_all_processes_of_the_server_are_killed():
 
 
 class Cutting:
-    """Stands between a client and a server, and once swallows the word that a transaction was committed."""
+    """Stands between a client and a server, and once swallows the wish to commit, or the word that it was done."""
 
-    def __init__(self, port):
+    def __init__(self, port, answers):
         self.port = port
+        self.swallowed = b"COMMIT\0" if answers else b"COMMIT"
+        self.answers = answers
         self.cut = False
         self.armed = False
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -98,7 +100,7 @@ class Cutting:
     def _forward(self, origin, target, answers):
         try:
             while data := origin.recv(65536):
-                if answers and self.armed and b"COMMIT\0" in data:
+                if answers == self.answers and self.armed and self.swallowed in data:
                     self.armed, self.cut = False, True
                     break
                 target.sendall(data)
@@ -109,12 +111,14 @@ class Cutting:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_connection_that_breaks_when_the_transaction_was_committed_leaves_no_batch_twice(database):
-    proxy = Cutting(database.port)
+@pytest.mark.parametrize("answers", [True, False], ids=["after", "before"])
+def test_a_connection_that_breaks_around_the_commit_leaves_no_batch_twice_and_none_out(database, answers):
+    proxy = Cutting(database.port, answers)
     config = replace(database, port=proxy.listener.getsockname()[1]).config
     destination = Postgres.load({**config, "airbyte_columns": False, "ssl_mode": "disable"})
     added, copied = stream_of("added", Write()), stream_of("copied", NEW_LATEST)
-    for stream in (added, copied):
+    merged = stream_of("merged", Write(keep="latest", deletes="remove"))
+    for stream in (added, merged, copied):
         destination.begin(stream)
         put(destination, stream, table_of(1))
         proxy.armed = True
@@ -122,9 +126,24 @@ def test_a_connection_that_breaks_when_the_transaction_was_committed_leaves_no_b
         assert proxy.cut
         proxy.cut = False
     proxy.armed = True
-    destination.commit(copied)
+    with nullcontext() if answers else pytest.raises(TransientError):
+        destination.commit(copied)
     assert proxy.cut
+    if not answers:
+        destination.commit(copied)
     proxy.listener.close()
     destination.close()
-    for name in ("added", "copied"):
+    for name in ("added", "merged", "copied"):
         assert database.run(f"SELECT id FROM {name} ORDER BY id") == [{"id": 1}, {"id": 2}]
+
+
+def test_after_a_crash_the_number_of_a_transaction_may_be_that_of_another(database):
+    database.run("CREATE TABLE ours (id int)", "CREATE TABLE others (id int)", "INSERT INTO others VALUES (1)")
+    ((number,),) = [tuple(row.values()) for row in database.run("SELECT xmin::text FROM others")]
+    connection = Postgres.load(database.config)._connect()
+    connection._traces = [("SELECT 1 FROM ours WHERE true", "")]
+    assert not connection._was_committed(int(number))
+    assert not connection._was_committed(int(number) + 1_000_000)
+    connection._traces.append(("SELECT 1 FROM others WHERE true", ""))
+    assert connection._was_committed(int(number))
+    connection.close()

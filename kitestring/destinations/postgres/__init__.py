@@ -36,7 +36,8 @@ RIGHTS = """
 SELECT current_setting('transaction_read_only') = 'on' AS reads_only,
        has_database_privilege(current_database(), 'TEMPORARY') AS may_stage,
        has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
-       (SELECT has_schema_privilege(oid, 'USAGE, CREATE') FROM pg_namespace WHERE nspname = {0}) AS may_create_tables
+       (SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
+        FROM pg_namespace WHERE nspname = {0}) AS may_create_tables
 """
 
 

@@ -14,7 +14,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.postgres.dialect import PostgresDialect
-from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.errors import ConfigError, KitestringError, RecordError, TransientError
 from kitestring.identity import is_text
 from kitestring.names import mark
 from kitestring.sql.connection import Connection
@@ -101,6 +101,8 @@ class PostgresConnection(Connection):
         self._numbers = itertools.count()
         self._waiting: dict[str, pa.Table] = {}
         """What is staged by name, as long as no statement has read it: it may go into its table without."""
+        self._traces: list[tuple[str, str]] = []
+        """Queries for a row that the transaction has written, and its `xmin` if a savepoint gave it another."""
         self._grants: dict[str, list[tuple[Any, ...]]] = {}
         """The rights on tables that were dropped, by their references, for those that take their place."""
         with self._translated():
@@ -137,24 +139,30 @@ class PostgresConnection(Connection):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         number = ""
+        self._traces.clear()
         try:
             with self._translated(), postgres.transaction(self.server):
                 yield
                 number = postgres.rows(self.server, "SELECT pg_current_xact_id()::text AS number")[0]["number"]
         except TransientError:
-            if not number or not self._was_committed(number):
+            if not number or not self._was_committed(int(number)):
                 raise
 
-    def _was_committed(self, number: str) -> bool:
+    def _was_committed(self, number: int) -> bool:
         """Whether a transaction was committed whose connection broke at its end: to write it again could write it
-        twice."""
+        twice. After a crash its number may be another's, so it must have left a row; without one, all it did can be
+        done again."""
         end = time.monotonic() + UNCERTAIN_S
+        traces = [f"EXISTS ({trace} AND xmin::text = '{own or number % 2**32}')" for trace, own in self._traces]
         while True:
             try:
                 with self.config.translated(), closing(self.config.connect()) as server:
                     status = postgres.rows(server, f"SELECT pg_xact_status('{number}') AS status")[0]["status"]
-                if status != "in progress":
-                    return bool(status == "committed")
+                    if status != "in progress":
+                        found = f"SELECT {' OR '.join(traces) or 'false'} AS found"
+                        return bool(status == "committed" and postgres.rows(server, found)[0]["found"])
+            except RecordError:  # the server has not come to such a number: it has crashed
+                return False
             except TransientError as error:
                 if time.monotonic() > end:
                     raise ConfigError(
@@ -228,6 +236,10 @@ class PostgresConnection(Connection):
         """The views and other things that would go with a table."""
         return [name for (name,) in self.rows(DEPENDENTS.format(self.dialect.literal(self.reference(schema, table))))]
 
+    def _pg_class(self, schema: str, name: str) -> str:
+        """A query for a table or an index as the catalog has it."""
+        return f"SELECT 1 FROM pg_class WHERE oid = {self._regclass(schema, name)}"  # noqa: S608 - quoted
+
     def _regclass(self, schema: str, table: str) -> str:
         return f"to_regclass({self.dialect.literal(self.reference(schema, table))})"
 
@@ -252,6 +264,7 @@ class PostgresConnection(Connection):
 
     def rename(self, schema: str, table: str, name: str) -> None:
         super().rename(schema, table, name)
+        self._traces.append((self._pg_class(schema, name), ""))
         reference = self.reference(schema, name)
         for right, to_whom, further in self._grants.pop(reference, ()):
             option = " WITH GRANT OPTION" if further else ""
@@ -260,6 +273,7 @@ class PostgresConnection(Connection):
     # -- merging -------------------------------------------------------------------------------------------------------
 
     def merge(self, merge: Merge) -> Merged:
+        self._traces.append((f"SELECT 1 FROM {merge.table.reference} WHERE true", ""))  # noqa: S608 - quoted
         if not merge.parts:
             if merge.table.predecessor is None:
                 self._drop_indexes(merge.table)  # a key may now stand twice
@@ -323,6 +337,9 @@ class PostgresConnection(Connection):
             problem = self._try(lambda: self.rows(create.format(name)), TWICE, TOO_LONG)
         if problem:
             self._leave_bare(table)
+        else:
+            trace = self._pg_class(table.schema, name)
+            self._traces.append((trace, self.rows(trace.replace("SELECT 1", "SELECT xmin::text", 1))[0][0]))
         return gone
 
     @property
@@ -398,8 +415,9 @@ class PostgresConnection(Connection):
             f"WITH merged AS (INSERT INTO {table.reference} AS kept ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
             f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming "
             f"ON CONFLICT ({', '.join(self._key(table))}) DO UPDATE SET {changes} "
-            f"WHERE ROW({kept})::record *<> ROW({new})::record RETURNING xmax = 0 AS is_new) "
-            "SELECT count(*), count(*) FILTER (WHERE NOT is_new) FROM merged"
+            f"WHERE ROW({kept})::record *<> ROW({new})::record "
+            "RETURNING xmax = 0 AS is_new, kept.xmin::text AS number) "
+            "SELECT count(*), count(*) FILTER (WHERE NOT is_new), max(number) FROM merged"
         )
         revived, staged, doubles = 0, merge.rows, 0
         if merge.mark:
@@ -417,7 +435,8 @@ class PostgresConnection(Connection):
         if problem:
             self._leave_bare(table)
             return None
-        ((written, updated),) = counts
+        ((written, updated, number),) = counts
+        self._traces.append((f"SELECT 1 FROM {table.reference} WHERE true", number or ""))  # noqa: S608 - quoted
         return Merged(updated - revived + doubles, staged - doubles - written)
 
     def _drop_doubles(self, merge: Merge) -> int:
