@@ -55,11 +55,6 @@ class Schema(dict[str, Any]):
             self._arrow = schema_from_json(self)
         return self._arrow
 
-    @property
-    def is_typed(self) -> bool:
-        """Whether the Arrow types came from the source, not from the JSON Schema."""
-        return self._typed
-
     def changed(self, json: Mapping[str, Any]) -> Schema:
         """Another JSON Schema (fields left out, renamed, hashed) with the types of the fields that are as they were."""
         import pyarrow as pa

@@ -94,15 +94,6 @@ EVERY_WRITE = frozenset(
 )
 """All combinations that have a meaning."""
 
-SIMPLE_WRITES = frozenset(
-    {
-        Write(),
-        *(Write(replace=True, deletes=d) for d in ("remove", "keep")),
-        *(Write(keep="latest", deletes=d) for d in ("remove", "keep")),
-    }
-)
-EVERY_WRITE_BUT_MARKS = frozenset(write for write in EVERY_WRITE if write.deletes != "mark")
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:

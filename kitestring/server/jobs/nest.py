@@ -32,7 +32,6 @@ from kitestring.server.clock import steady
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 START_S = 60.0
-KILL_TRIES = 50
 
 
 class Hatched:
