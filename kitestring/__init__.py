@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kitestring.batch import Batch
     from kitestring.config import Config, one_of, option, secret
-    from kitestring.destination import Counts, Deletes, Destination, Estimates, Searches
+    from kitestring.destination import Counts, Deletes, Destination, Estimates, Marks, Searches, Truncates
     from kitestring.engine import Estimate, Progress, Result, Selection, StreamResult
     from kitestring.errors import (
         AuthError,
@@ -65,6 +65,7 @@ __all__ = [
     "Estimates",
     "Facts",
     "KitestringError",
+    "Marks",
     "Partition",
     "Progress",
     "Project",
@@ -85,6 +86,7 @@ __all__ = [
     "SyncMode",
     "TransientError",
     "Truncate",
+    "Truncates",
     "Write",
     "__version__",
     "destination",
@@ -100,7 +102,7 @@ __all__ = [
 _WHERE = {
     "batch": ("Batch",),
     "config": ("Config", "one_of", "option", "secret"),
-    "destination": ("Counts", "Deletes", "Destination", "Estimates", "Searches"),
+    "destination": ("Counts", "Deletes", "Destination", "Estimates", "Marks", "Searches", "Truncates"),
     "engine": ("Estimate", "Progress", "Result", "Selection", "StreamResult"),
     "errors": (
         *("AuthError", "Cancelled", "ConfigError", "ConnectorError"),
