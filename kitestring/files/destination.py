@@ -15,10 +15,10 @@ from kitestring.batch import Batch
 from kitestring.config import option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
+from kitestring.files.data_file import MANY, DataFiles, Part, file_name
 from kitestring.files.formats import DATA, FORMATS, Format, Packed, format_of
 from kitestring.files.merge import DELETES, MARKS, TRUNCATED, Merge
 from kitestring.files.place import claim, folder, work
-from kitestring.files.shelf import MANY, Part, Shelf, file_name
 from kitestring.files.store import Store
 from kitestring.paths import nested
 from kitestring.schema import Schema
@@ -121,7 +121,7 @@ class FilesDestination(Destination):
         if write.deletes == "mark":
             marking = settling if write.replace else work(stream, "shadow")
             marked = set[str]()
-            self._shelf().fill(marking, self._to_mark(place, marked), [deleted_at], stream.schema.get("properties"))
+            self.data_files().fill(marking, self._to_mark(place, marked), [deleted_at], stream.schema.get("properties"))
             store.swap(marking, place, marked)
         elif write.replace:
             store.drop(place)
@@ -168,9 +168,9 @@ class FilesDestination(Destination):
 
         Without one, each file with its own. `ConfigError` names a file that cannot be read.
         """
-        shelf = self._shelf()
+        files = self.data_files()
         for name in self._data(stream):
-            yield from shelf.read(folder(stream), name, schema)
+            yield from files.read(folder(stream), name, schema)
 
     def close(self) -> None:
         self._store = None
@@ -224,17 +224,17 @@ class FilesDestination(Destination):
         return folder(stream) if stream.write.appends else work(stream, "incoming")
 
     def _count(self, stream: Stream, place: str) -> int:
-        shelf, without = self._shelf(), DELETED_AT if stream.write.deletes == "mark" else None
-        return sum(shelf.count(place, name, without) for name in self.store().names(place) if DATA.search(name))
+        files, without = self.data_files(), DELETED_AT if stream.write.deletes == "mark" else None
+        return sum(files.count(place, name, without) for name in self.store().names(place) if DATA.search(name))
 
     def _to_mark(self, place: str, marked: set[str]) -> Iterator[Part]:
         """The files in a folder that hold records without a mark, which get the first one; `marked` has their names."""
         import pyarrow as pa
 
-        shelf = self._shelf()
+        files = self.data_files()
         for name in self.store().names(place):
             if DATA.search(name):
-                old = [v for t in shelf.raw(place, name) for v in shelf.format_of(name).values(t, DELETED_AT)]
+                old = [v for t in files.raw(place, name) for v in files.format_of(name).values(t, DELETED_AT)]
                 if None in old:
                     marked.add(name)
                     yield Part(place, name, marks=pa.array([None if v is not None else 0 for v in old], pa.int64()))
@@ -269,16 +269,16 @@ class FilesDestination(Destination):
         self._numbers[stream.key] = number + 1
         return f"{number:08}{'Z' if exact else ''}{what}{self.new_format().suffix}"
 
-    def _shelf(self) -> Shelf:
-        return Shelf(self.store(), self.format_of, self.join_below_mb * 1024 * 1024)
+    def data_files(self) -> DataFiles:
+        return DataFiles(self.store(), self.format_of, self.join_below_mb * 1024 * 1024)
 
     def _join(self, stream: Stream, place: str, names: Sequence[str]) -> None:
         """Make a few files of the many small ones among these."""
-        shelf, joined = self._shelf(), work(stream, "joined" if place == folder(stream) else "settling")
-        small = [name for name in names if shelf.is_small(place, name)]
+        files, joined = self.data_files(), work(stream, "joined" if place == folder(stream) else "settling")
+        small = [name for name in names if files.is_small(place, name)]
         if len(small) >= MANY:
-            shelf.fill(joined, (Part(place, name) for name in small))
-            shelf.store.swap(joined, place, set(small))
+            files.fill(joined, (Part(place, name) for name in small))
+            files.store.swap(joined, place, set(small))
 
     def _count_in(self, stream: Stream, receipt: Receipt) -> None:
         """Add what a merge counted to what those before it did: `commit` tells all of it."""
@@ -297,7 +297,7 @@ class FilesDestination(Destination):
         if not waiting:
             return Receipt(replaced=0)
         truncated = any(TRUNCATED in name for name in waiting)
-        merge = Merge(self._shelf(), stream, incoming, folder(stream), fresh=truncated)
+        merge = Merge(self.data_files(), stream, incoming, folder(stream), fresh=truncated)
         replaced, receipt = merge.into(shadow, self._data(stream))
         if truncated:
             self._swap_in(stream, replaced)
@@ -312,7 +312,7 @@ class FilesDestination(Destination):
         self._numbers.pop(stream.key, None)
         receipt, replaced, present = Receipt(replaced=0), set[str](), store.names(settled)
         if store.names(staged):
-            replaced, receipt = Merge(self._shelf(), stream, staged, settled).into(into, present)
+            replaced, receipt = Merge(self.data_files(), stream, staged, settled).into(into, present)
         for name in present:
             if name not in replaced:
                 store.share(settled, name, into, name)

@@ -1,8 +1,8 @@
 """The merge: what waits takes the place of what it replaces, in one swap, and all of it is counted.
 
 What waits are files of records, of keys to delete and of keys to mark, numbered in the order in which they came. Of
-each key the last record counts, and what was told after it. In memory are the keys that wait, and of all else one row
-group and one file at a time.
+each key the last record counts, and the marks that came after it. In memory are the keys that wait, and of all else one
+row group and one file at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kitestring.files.shelf import EXACT, MANY, Part, Shelf, file_name
+from kitestring.files.data_file import EXACT, MANY, DataFiles, Part, file_name
 from kitestring.identity import distinct, is_text
 from kitestring.types import DELETED_AT, Receipt, Stream
 
@@ -26,8 +26,8 @@ UPSERT, DELETE, MARK = 0, 1, 2
 class Merge:
     """One merge of a stream. `fresh`: of a whole new copy, in which nothing is replaced that was there before."""
 
-    def __init__(self, shelf: Shelf, stream: Stream, incoming: str, place: str, fresh: bool = False) -> None:
-        self.shelf = shelf
+    def __init__(self, files: DataFiles, stream: Stream, incoming: str, place: str, fresh: bool = False) -> None:
+        self.files = files
         self.stream = stream
         self.incoming = incoming
         self.place = place
@@ -39,22 +39,22 @@ class Merge:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        shelf, store = self.shelf, self.shelf.store
+        files, store = self.files, self.files.store
         names = [name for name in store.names(self.incoming) if TRUNCATED not in name]
         if not names:
             return set(data) if self.fresh else set(), Receipt(replaced=0)
         if (self.fresh or not data) and self._distinct(names):
             return self._all(names, shadow, data)
         columns = {name: self._waiting_keys(name) for name in names}
-        told = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
-        self.keys, codes = told.dictionary, told.indices
+        encoded = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
+        self.keys, codes = encoded.dictionary, encoded.indices
         kinds = pa.concat_arrays([pa.repeat(pa.scalar(kind(name), pa.int8()), len(columns[name])) for name in names])
         numbers = pa.array(range(len(codes)), pa.int64())
         self.last = last_of(codes, numbers, kinds, len(self.keys))
         marked, marks = self._marks(names, codes, numbers, kinds)
         latest = pc.fill_null(pc.equal(numbers, self.last.take(codes)), False)
         parts = []
-        small = {name for name in names if shelf.is_small(self.incoming, name)}
+        small = {name for name in names if files.is_small(self.incoming, name)}
         start = 0
         for name in names:
             rows = latest.slice(start, len(columns[name]))
@@ -64,7 +64,7 @@ class Merge:
                 continue
             untouched = rows.true_count == len(rows) and (own is None or own.null_count == len(own))
             if untouched and EXACT.match(name) and (len(small) < MANY or name not in small):
-                store.share(self.incoming, name, shadow, file_name(shelf.format_of(name)))
+                store.share(self.incoming, name, shadow, file_name(files.format_of(name)))
             else:
                 parts.append(Part(self.incoming, name, rows, own))
         counts = [pa.array([], pa.int32())]
@@ -75,7 +75,7 @@ class Merge:
             if part is not None:
                 replaced.add(name)
                 parts.append(part)
-        shelf.fill(shadow, parts, marks, self.stream.schema.get("properties"))
+        files.fill(shadow, parts, marks, self.stream.schema.get("properties"))
         return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
 
     def _distinct(self, names: Sequence[str]) -> bool:
@@ -94,7 +94,7 @@ class Merge:
         text = is_text(self.stream.schema, path)
         columns: list[pa.ChunkedArray] = []
         for name in names:
-            for table in self.shelf.raw(self.incoming, name, path):
+            for table in self.files.raw(self.incoming, name, path):
                 if path[0] not in table.column_names:
                     return False
                 columns.append(table.column(path[0]))
@@ -104,12 +104,12 @@ class Merge:
 
     def _all(self, names: Sequence[str], shadow: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
         """All these files take the place of the old ones, the small ones joined."""
-        small = {name for name in names if self.shelf.is_small(self.incoming, name)}
+        small = {name for name in names if self.files.is_small(self.incoming, name)}
         joined = small if len(small) >= MANY else set()
         for name in names:
             if name not in joined:
-                self.shelf.store.share(self.incoming, name, shadow, file_name(self.shelf.format_of(name)))
-        self.shelf.fill(shadow, (Part(self.incoming, name) for name in names if name in joined))
+                self.files.store.share(self.incoming, name, shadow, file_name(self.files.format_of(name)))
+        self.files.fill(shadow, (Part(self.incoming, name) for name in names if name in joined))
         return set(data), Receipt(replaced=0)
 
     def _waiting_keys(self, name: str) -> Any:
@@ -123,15 +123,17 @@ class Merge:
         """The keys of a file: as they stand, and as else they may be meant."""
         import pyarrow as pa
 
-        format_, exact = self.shelf.format_of(name), bool(EXACT.match(name))
-        found: list[list[Any]] = []
-        with self.shelf.reading(place, name):
-            for table in self.shelf.raw(place, name, [path[0] for path in self.stream.primary_key]):
-                found.append(format_.keys(table, self.stream, exact))
-        most = max(map(len, found), default=1)
+        format_, exact = self.files.format_of(name), bool(EXACT.match(name))
+        readings: list[list[Any]] = []
+        with self.files.reading(place, name):
+            for table in self.files.raw(place, name, [path[0] for path in self.stream.primary_key]):
+                readings.append(format_.keys(table, self.stream, exact))
+        most = max(map(len, readings), default=1)
         # A table that is read in fewer ways than others is read alike in all of them.
         return [
-            pa.concat_arrays([arrays[min(n, len(arrays) - 1)] for arrays in found] or [pa.array([], pa.large_string())])
+            pa.concat_arrays(
+                [arrays[min(n, len(arrays) - 1)] for arrays in readings] or [pa.array([], pa.large_string())]
+            )
             for n in range(most)
         ]
 
@@ -143,15 +145,15 @@ class Merge:
         marks: list[Any] = []
         for name in names:
             if kind(name) == MARK:
-                for table in self.shelf.raw(self.incoming, name):
-                    marks += self.shelf.format_of(name).values(table, DELETED_AT)
+                for table in self.files.raw(self.incoming, name):
+                    marks += self.files.format_of(name).values(table, DELETED_AT)
         if not marks:
             return None, []
         are_marks = pc.equal(kinds, MARK)
         mark_codes = codes.filter(are_marks)
         behind = pc.greater(numbers.filter(are_marks), pc.fill_null(self.last.take(mark_codes), -1))
-        told = pa.table({"code": mark_codes, "mark": pa.array(range(len(marks)), pa.int64())}).filter(behind)
-        first = told.group_by("code").aggregate([("mark", "min")])
+        late = pa.table({"code": mark_codes, "mark": pa.array(range(len(marks)), pa.int64())}).filter(behind)
+        first = late.group_by("code").aggregate([("mark", "min")])
         return by_code(first, "mark_min", len(self.keys)), marks
 
     def _touched(self, name: str, marked: Any) -> tuple[Part | None, Any]:
@@ -166,8 +168,8 @@ class Merge:
         met = codes.drop_null()
         own = None
         if self.marks_count:
-            format_, visible = self.shelf.format_of(name), []
-            for table in self.shelf.raw(self.place, name):
+            format_, visible = self.files.format_of(name), []
+            for table in self.files.raw(self.place, name):
                 visible += [value is None for value in format_.values(table, DELETED_AT)]
             unmarked = pa.array(visible, pa.bool_())
             met = codes.filter(unmarked).drop_null()
@@ -207,13 +209,13 @@ def counted(codes: Any, count: int) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.value_counts(codes)
-    table = pa.table({"code": found.field("values"), "count": found.field("counts")})
+    counts = pc.value_counts(codes)
+    table = pa.table({"code": counts.field("values"), "count": counts.field("counts")})
     return pc.fill_null(by_code(table, "count", count), 0)
 
 
 def receipt_of(codes: Any, numbers: Any, kinds: Any, before: Any) -> Receipt:
-    """What became of all that was told, one thing after the other. `before`: how many records of a key there were."""
+    """What became of records, deletions and marks in their order. `before`: how many records of a key there were."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

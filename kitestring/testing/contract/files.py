@@ -97,8 +97,8 @@ class FilesContract(DestinationContract):
             writer.kill()
         rows = self.seen_of(tmp_path, stream)
         assert rows
-        shelf = destination._shelf()
-        counts = {shelf.count("things", name) for name in self.files(destination, stream)}
+        data_files = destination.data_files()
+        counts = {data_files.count("things", name) for name in self.files(destination, stream)}
         assert counts == {1000}
         assert len(rows) % 1000 == 0
         assert self.run(tmp_path, self.named(-1), "append").ok

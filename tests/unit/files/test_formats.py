@@ -20,9 +20,9 @@ from kitestring import arrow, arrow_values
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, SchemaError
 from kitestring.files.column import Witnesses, spelled
+from kitestring.files.data_file import DataFiles
 from kitestring.files.formats import FORMATS, DamageError, Format, format_of
 from kitestring.files.formats import format as format_module
-from kitestring.files.shelf import Shelf
 from kitestring.files.store import LocalStore
 from kitestring.types import Stream
 
@@ -284,7 +284,7 @@ def test_a_damaged_file_is_named_with_the_place(tmp_path: Any, name: str, data: 
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / name).write_bytes(data)
     with pytest.raises(ConfigError) as caught:
-        list(Shelf(LocalStore(tmp_path), format_of, 0).read("s", name))
+        list(DataFiles(LocalStore(tmp_path), format_of, 0).read("s", name))
     assert caught.value.message.startswith(f"s/{name} cannot be read: ")
     assert where in caught.value.message
     assert "backup" in caught.value.hint

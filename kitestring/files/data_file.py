@@ -38,7 +38,7 @@ class Part:
     marks: Any = None
 
 
-class Shelf:
+class DataFiles:
     """A store with the formats of its files: reads files by their names, and makes new ones of good size."""
 
     def __init__(self, store: Store, format_of: Callable[[str], Format], small: int) -> None:
