@@ -1,7 +1,7 @@
 """Where a connector connects to: the hosts and ports of a list or of a connection URL, one reading of both for all.
 
 A driver with sockets of its own may read a URL in another way than it was checked. So a connector that is pinned gives
-its driver the parts that `ConnectionUrl.parse` found, with the address that was checked for each, and never the URL.
+its driver the parts that `ConnectionUrl.parse` gives, with the address that was checked for each, and never the URL.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def endpoints(hosts: str, port: int | str) -> list[Endpoint]:
         raise ConfigError(
             f"{len(names)} hosts have {len(ports)} ports", hint="Give one port for all hosts, or one for each."
         )
-    found = []
+    places = []
     for number, name in enumerate(names):
         match = HOST.fullmatch(name.strip())
         if match is None:
@@ -54,8 +54,8 @@ def endpoints(hosts: str, port: int | str) -> list[Endpoint]:
         own = match["v6_port"] or match["port"] or ports[number % len(ports)].strip()
         if not own.isdecimal() or not 0 < int(own) < 65536:
             raise ConfigError(f"the port of {name or 'localhost'} is {own}", hint="A port is a number up to 65535.")
-        found.append(Endpoint(match["v6"] or match["name"] or match["bare"] or "localhost", int(own)))
-    return found
+        places.append(Endpoint(match["v6"] or match["name"] or match["bare"] or "localhost", int(own)))
+    return places
 
 
 def pinned(places: Sequence[Endpoint], resolve: Resolve) -> list[str]:

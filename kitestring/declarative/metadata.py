@@ -34,10 +34,10 @@ def metadata_of(path: Path) -> Mapping[str, Any]:
     """The block `metadata`: read alone where it can be, since a list of connectors asks for that of each."""
     try:
         match = BLOCK.search(path.read_text("utf-8"))
-        found = parse(match[0], path.name) if match else load(path)
+        manifest = parse(match[0], path.name) if match else load(path)
     except (OSError, UnicodeDecodeError, ConfigError):
         return {}  # whoever loads it says why it cannot be read
-    metadata = found.get("metadata") if isinstance(found, Mapping) else None
+    metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
     return metadata if isinstance(metadata, Mapping) else {}
 
 

@@ -65,24 +65,24 @@ def built_in(kind: Kind) -> dict[str, Definition]:
 
 @lru_cache(maxsize=8)
 def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
-    found: dict[str, Definition] = {}
-    for one in registry.connectors(kind):
-        entry = index.get(kind, one.name)
-        kebab = one.name.replace("_", "-")
+    by_id: dict[str, Definition] = {}
+    for connector in registry.connectors(kind):
+        entry = index.get(kind, connector.name)
+        kebab = connector.name.replace("_", "-")
         try:
-            facts, icon = one.facts(), one.icon()
+            facts, icon = connector.facts(), connector.icon()
         except KitestringError:  # its packages are missing, or it is broken: it is listed, and says so when it is used
             facts, icon = Facts(), ""
-        mine = str(uuid.uuid5(OURS, f"{kind}/{one.name}"))
-        made = Definition(
-            id=entry.id if entry is not None and entry.id else mine,
+        own_id = str(uuid.uuid5(OURS, f"{kind}/{connector.name}"))
+        definition = Definition(
+            id=entry.id if entry is not None and entry.id else own_id,
             kind=kind,
-            name=entry.title if entry is not None else one.name.replace("_", " ").title(),
-            connector=one.name,
+            name=entry.title if entry is not None else connector.name.replace("_", " ").title(),
+            connector=connector.name,
             type=kebab,
             repository=entry.image if entry is not None else f"kitestring/{kind}-{kebab}",
             version=__version__,
-            docs=facts.docs or f"{DOCS}/{kind}s/{one.name}.md",
+            docs=facts.docs or f"{DOCS}/{kind}s/{connector.name}.md",
             native=True,
             searchable=facts.searchable,
             category=facts.category,
@@ -90,11 +90,11 @@ def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
             icon=icon,
             known=entry is not None,
         )
-        found[made.id] = made
-    taken = {one.repository for one in found.values()}
+        by_id[definition.id] = definition
+    taken = {definition.repository for definition in by_id.values()}
     for entry in index.entries:
-        if entry.kind == kind and entry.id and entry.id not in found and entry.image not in taken:
-            found[entry.id] = Definition(
+        if entry.kind == kind and entry.id and entry.id not in by_id and entry.image not in taken:
+            by_id[entry.id] = Definition(
                 id=entry.id,
                 kind=kind,
                 name=entry.title,
@@ -105,7 +105,7 @@ def _built_in(kind: Kind, index: catalog.Index) -> dict[str, Definition]:
                 docs=entry.docs,
                 known=True,
             )
-    return found
+    return by_id
 
 
 def custom(db: Connection, kind: Kind, workspace_id: str | None = None) -> Iterator[Definition]:

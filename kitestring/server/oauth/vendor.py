@@ -73,15 +73,15 @@ def vendors() -> Mapping[str, Vendor]:
     """By connector: what the sources of the registry declare (`Facts.oauth`)."""
     from kitestring import registry
 
-    found: dict[str, Vendor] = {}
+    by_connector: dict[str, Vendor] = {}
     for connector in registry.connectors("source"):
         try:
             values = connector.facts().oauth
             if values:
-                found[connector.name] = vendor_of(connector.name, values)
+                by_connector[connector.name] = vendor_of(connector.name, values)
         except KitestringError as error:  # of one connector, which says so itself when it is used
             log.warning("no consents for %s: %s", connector.name, error.message)
-    return found
+    return by_connector
 
 
 def vendor_of(connector: str, values: Mapping[str, Any]) -> Vendor:

@@ -41,29 +41,33 @@ class Ref(BaseModel):
         return str(found)
 
 
-def answer(one: Definition) -> dict[str, Any]:
+def answer(definition: Definition) -> dict[str, Any]:
     """A definition as the Config API shows it."""
     return {
-        f"{one.kind}DefinitionId": one.id,
-        "name": one.name,
-        "dockerRepository": one.repository,
-        "dockerImageTag": one.version,
-        "documentationUrl": one.docs or None,
-        **({"icon": one.icon} if one.icon else {}),
-        **({"sourceType": source_type(one)} if one.kind == "source" else {}),
+        f"{definition.kind}DefinitionId": definition.id,
+        "name": definition.name,
+        "dockerRepository": definition.repository,
+        "dockerImageTag": definition.version,
+        "documentationUrl": definition.docs or None,
+        **({"icon": definition.icon} if definition.icon else {}),
+        **({"sourceType": source_type(definition)} if definition.kind == "source" else {}),
         "protocolVersion": "0.2.0",
-        "custom": one.workspace_id is not None,
-        "supportLevel": "none" if one.workspace_id is not None else "community",
-        "releaseStage": "custom" if one.workspace_id is not None else "generally_available",
-        **({"supportsDbt": False, "normalizationConfig": {"supported": False}} if one.kind == "destination" else {}),
+        "custom": definition.workspace_id is not None,
+        "supportLevel": "none" if definition.workspace_id is not None else "community",
+        "releaseStage": "custom" if definition.workspace_id is not None else "generally_available",
+        **(
+            {"supportsDbt": False, "normalizationConfig": {"supported": False}}
+            if definition.kind == "destination"
+            else {}
+        ),
     }
 
 
-def source_type(one: Definition) -> str:
+def source_type(definition: Definition) -> str:
     """Airbyte's word for the category of a source."""
-    if one.workspace_id is not None:
+    if definition.workspace_id is not None:
         return "custom"
-    return {"database": "database", "files": "file"}.get(one.category, "api")
+    return {"database": "database", "files": "file"}.get(definition.category, "api")
 
 
 def router(kind: Kind) -> APIRouter:

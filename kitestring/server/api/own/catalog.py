@@ -15,28 +15,28 @@ router = APIRouter(prefix="/connectors", tags=["connectors"])
 Kind = Literal["source", "destination"]
 
 
-def shown(one: Definition) -> dict[str, Any]:
+def shown(definition: Definition) -> dict[str, Any]:
     return {
-        "definitionId": one.id,
-        "kind": one.kind,
-        "name": one.name,
-        "type": one.type,
-        "connector": one.connector,
-        "version": one.version,
-        "native": one.native,
-        "installed": one.native or one.manifest is not None or installed(one),
-        "documentationUrl": one.docs,
-        "category": one.category,
-        "summary": one.summary,
-        "icon": one.icon,
-        "searchable": one.searchable,
+        "definitionId": definition.id,
+        "kind": definition.kind,
+        "name": definition.name,
+        "type": definition.type,
+        "connector": definition.connector,
+        "version": definition.version,
+        "native": definition.native,
+        "installed": definition.native or definition.manifest is not None or installed(definition),
+        "documentationUrl": definition.docs,
+        "category": definition.category,
+        "summary": definition.summary,
+        "icon": definition.icon,
+        "searchable": definition.searchable,
     }
 
 
-def installed(one: Definition) -> bool:
+def installed(definition: Definition) -> bool:
     from kitestring.airbyte import installation
 
-    return installation.installed(one.kind, one.connector) is not None
+    return installation.installed(definition.kind, definition.connector) is not None
 
 
 @router.get("", operation_id="listConnectors")
