@@ -54,7 +54,7 @@ def prepared(dialect: Dialect, stream: Stream, batch: Batch) -> Prepared:
         texts = [name for name in typed_fields(stream) if name in names and is_string(table.schema.field(name).type)]
         rows = accepted(batch.rows(), rejects) if texts else []
         values = {name: [row.get(name) for row in rows] for name in texts}
-    doubles, last = 0, None if batch.is_table else last_versions(stream, table)
+    doubles, last = 0, None if batch.is_table else last_versions(stream, table, values)
     if last is not None:
         doubles = table.num_rows - len(last)
         table = table.take(last)
@@ -78,9 +78,10 @@ def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Reco
     return kept
 
 
-def last_versions(stream: Stream, table: pa.Table) -> pa.Array | None:
+def last_versions(stream: Stream, table: pa.Table, values: Mapping[str, Sequence[Any]]) -> pa.Array | None:
     """The rows to keep of a table whose rows are of one key, None for all: moments that were written in two ways are
-    two values on their way and one here."""
+    two values on their way and one here. `values` are those of the key fields whose column is text: 1 and "1" are two.
+    """
     import pyarrow as pa
 
     names = [path[0] for path in stream.primary_key if len(path) == 1]
@@ -91,7 +92,9 @@ def last_versions(stream: Stream, table: pa.Table) -> pa.Array | None:
     if not any(is_.is_temporal(t) or is_.is_decimal(t) or is_.is_binary(t) or is_.is_floating(t) for t in types):
         return None
     rows = pa.array(range(table.num_rows), pa.int64())
-    keys = pa.table([*(table[name] for name in names), rows], [*(f"c{n}" for n in range(len(names))), "row"])
+    entries = [pa.array(map(entry, values[name]), pa.string()) for name in names if name in values]
+    columns = [*(table[name] for name in names), *entries]
+    keys = pa.table([*columns, rows], [*(f"c{n}" for n in range(len(columns))), "row"])
     try:
         last = keys.group_by(keys.column_names[:-1]).aggregate([("row", "max")])["row_max"]
     except pa.ArrowNotImplementedError:

@@ -168,16 +168,17 @@ class Table:
 
     def _grow(self, note: Note, known: dict[str, str]) -> None:
         note.airbyte = self.airbyte
+        new = [column for column in known if column not in self.columns and note.kinds.get(column) == SEVERAL]
+        entries = {self.dialect.key_column(column): TEXT for column in new}
         if not self.exists:
-            extra = {self.dialect.key_column(c): TEXT for c, kind in note.kinds.items() if kind == SEVERAL}
-            columns = {**known, **extra, **self.own}
+            columns = {**known, **entries, **self.own}
             with self.connection.transaction():
                 self.connection.create(self, columns)
                 self.write_note(note)
             self.columns = columns
         else:
             self.write_note(note)
-            wanted = {**known, **self.own}
+            wanted = {**entries, **known, **self.own}  # entries first: a key column without is taken for one of texts
             added = {column: kind for column, kind in wanted.items() if column not in self.columns}
             widened = {column: kind for column, kind in known.items() if self.columns.get(column, kind) != kind}
             if added or widened:

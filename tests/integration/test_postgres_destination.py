@@ -57,7 +57,8 @@ class Place:
         source = MemorySource(
             records={"things": records}, primary_keys={"things": keys} if keys else {}, schemas=schemas
         )
-        result = sync(source, self.destination(**settings), [Selection("things", write_mode=mode)])
+        path = [keys] if keys and "." in keys else None
+        result = sync(source, self.destination(**settings), [Selection("things", write_mode=mode, primary_key=path)])
         stream = result.streams["things"]
         stream.error = stream.error or result.error
         return stream
@@ -619,3 +620,32 @@ def test_several_streams_are_written_at_once_by_connections_of_their_own(place):
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(write, streams)) == [20_000, 20_000, 60_000]
     destination.close()
+
+
+# -- what an attack has shown ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["append_dedup", "overwrite_dedup"])
+@pytest.mark.parametrize("key", ["{id}", "a{}b", "%s", "user.id"])
+def test_a_key_of_any_name_finds_its_records(place, mode, key):
+    def record(value):
+        return {"user": {"id": 1}, "v": value} if key == "user.id" else {key: 1, "v": value}
+
+    for value in (1, 3):
+        stream = place.sync([record(value), record(value + 1)], mode, keys=key)
+        assert (stream.status, stream.error) == (Status.succeeded, None)
+    assert [row["v"] for row in place.rows(columns="v")] == [4]
+
+
+def test_a_decimal_key_that_comes_to_be_of_several_kinds_still_finds_its_records(place):
+    place.sync([{"id": Decimal("1.5"), "v": 1}, {"id": 2, "v": 2}])
+    stream = place.sync([{"id": "1.50", "v": 3}, {"id": 1.5, "v": 4}, {"id": 2, "v": 5}])
+    assert (stream.status, stream.error) == (Status.succeeded, None)
+    assert [row["v"] for row in place.rows(columns="v")] == [3, 4, 5]
+
+
+def test_records_without_a_single_value_are_added(place):
+    for records in ([{}, {"a": None}], [{}, {"a": 1}]):
+        stream = place.sync(records, "append", keys=None)
+        assert (stream.status, stream.error) == (Status.succeeded, None)
+    assert len(place.rows()) == 4

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from kitestring.sql.connection import Connection
 from kitestring.sql.key import Part, typed_fields
 from kitestring.sql.merge import Merge, Merged, delete_and_insert
 from kitestring.sql.name import OWN
-from kitestring.sql.types import NOTHING, TEXT
+from kitestring.sql.types import NOTHING, TEXT, digits
 from kitestring.vendors import postgres
 from kitestring.vendors.postgres import PostgresConfig
 
@@ -227,10 +228,18 @@ class PostgresConnection(Connection):
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
     def values(self, table: Table, column: str) -> pa.ChunkedArray:
+        import pyarrow as pa
+
         name = self.dialect.quoted(column)
         with self._translated(), self.server.cursor() as cursor:
             cursor.execute(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
-            return cursor.fetch_arrow_table().column(0)
+            values = cursor.fetch_arrow_table().column(0)
+        size = digits(table.columns[column])
+        if size is None:
+            return values
+        # The driver gives a numeric as text.
+        numbers = pa.array([Decimal(value) for value in values.to_pylist()], pa.decimal128(sum(size), size[1]))
+        return pa.chunked_array([numbers])
 
     def dependents(self, schema: str, table: str) -> list[str]:
         """The views and other things that would go with a table."""
@@ -292,7 +301,7 @@ class PostgresConnection(Connection):
         """Add what is staged to its table without staging it, if it comes in the very types of the columns."""
         sources = {column: source for column, source in merge.values.items() if source != "NULL"}
         places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
-        if merge.incoming not in self._waiting or not all(places.values()):
+        if merge.incoming not in self._waiting or not places or not all(places.values()):
             return False
         if merge.fresh and merge.table.predecessor is None:
             return False  # a default would stand in a table that others use
@@ -324,9 +333,9 @@ class PostgresConnection(Connection):
         if self._is_bare(table) or self._has_index(table):
             return 0
         gone, key = 0, ", ".join(self._key(table))
-        create = f"CREATE UNIQUE INDEX {{}} ON {table.reference} ({key}){self._nulls}"
         name = f"{UNIQUE}{mark(key)}_{mark(f'{table.reference} {time.time_ns()}')}"
-        problem = self._try(lambda: self.rows(create.format(name)), TWICE, TOO_LONG) if self._nulls else TWICE
+        create = f"CREATE UNIQUE INDEX {name} ON {table.reference} ({key}){self._nulls}"
+        problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG) if self._nulls else TWICE
         if problem and table.predecessor is not None:
             gone = self.changed(
                 f"WITH versions AS (SELECT ctid AS place, row_number() OVER (PARTITION BY {key} "  # noqa: S608 - quoted
@@ -334,7 +343,7 @@ class PostgresConnection(Connection):
                 f"USING versions WHERE kept.ctid = versions.place AND versions.n > 1"
             )
         if problem == TWICE and (gone or not self._nulls):
-            problem = self._try(lambda: self.rows(create.format(name)), TWICE, TOO_LONG)
+            problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG)
         if problem:
             self._leave_bare(table)
         else:

@@ -170,3 +170,23 @@ def test_an_index_of_the_user_stays_or_is_named_where_it_is_in_the_way(path: Pat
     assert isinstance(result.error, ks.ConfigError)
     assert "an index depends on it" in result.error.message
     assert table(path, "SELECT id, v FROM s") == [(1, 2)]
+
+
+def test_two_kinds_of_one_text_in_a_batch_are_two_records_also_beside_a_number(path: Path) -> None:
+    rows = [{"id": 1.5, "part": "1", "v": 1}, {"id": 1.5, "part": 1, "v": 2}, {"id": 1.5, "part": True, "v": 3}]
+    synced(path, {"s": rows}, key=["id", "part"])
+    assert sorted(table(path, "SELECT v FROM s")) == [(1,), (2,), (3,)]
+
+
+def test_a_key_of_several_kinds_in_a_table_that_had_no_key_yet_keeps_them_apart(path: Path) -> None:
+    run(path, {"s": []}, "overwrite_dedup")
+    synced(path, {"s": [{"id": "1", "v": 1}, {"id": 1, "v": 2}]})
+    synced(path, {"s": [{"id": 1, "v": 3}]})
+    assert sorted(table(path, "SELECT v FROM s")) == [(1,), (3,)]
+
+
+def test_a_record_with_more_columns_than_are_compared_replaces_its_own(path: Path) -> None:
+    row = {f"c{n}": n for n in range(1500)}
+    for v in (1, 2):
+        synced(path, {"s": [{"id": 1, **row, "v": v}]})
+    assert table(path, "SELECT v, c1499 FROM s") == [(2, 1499)]
