@@ -73,7 +73,7 @@ RULES = (
     ErrorRule(
         r"depends on it|DependencyException",
         ConfigError,
-        "{path}: a table cannot be changed, since an index depends on it: {said}",
+        "{path}: a table cannot be changed, since an index depends on it: {text}",
         "Drop the index and sync again; then make it anew.",
     ),
     ErrorRule(r"OutOfMemoryException", ConfigError, "DuckDB has no memory left for {path}", "Raise `memory_limit`."),
@@ -84,14 +84,14 @@ RULES = (
         "Choose another `path`.",
     ),
     ErrorRule(
-        r"ConversionException|OutOfRangeException|Invalid unicode", RecordError, "DuckDB cannot take a value: {said}"
+        r"ConversionException|OutOfRangeException|Invalid unicode", RecordError, "DuckDB cannot take a value: {text}"
     ),
     FILE_RULES[1]._replace(pattern=r"IOException|\bOSError\b|PermissionException|Could not write file"),
     ErrorRule(
         r"CatalogException",
         ConfigError,
-        "{path}: {said}",
-        "Something of that name that is not a table of ours is in the way.",
+        "{path}: {text}",
+        "Rename or drop what has that name and is no table of a sync.",
     ),
 )
 

@@ -67,20 +67,20 @@ RULES = (
     ErrorRule(
         r"not a database|malformed|unsupported file format",
         ConfigError,
-        "{path} is not a SQLite database, or damaged: {said}",
+        "{path} is not a SQLite database, or damaged: {text}",
         "Choose another `path`.",
     ),
-    ErrorRule(r"IntegrityError|DataError|OverflowError|too big", RecordError, "SQLite cannot take a value: {said}"),
+    ErrorRule(r"IntegrityError|DataError|OverflowError|too big", RecordError, "SQLite cannot take a value: {text}"),
     ErrorRule(
         r"unable to open|readonly|disk I/O",
         ConfigError,
-        "{path} cannot be used: {said}",
+        "{path} cannot be used: {text}",
         "Check `path` and the rights of this user.",
     ),
     ErrorRule(
         r"already|use DROP|too many columns",
         ConfigError,
-        "{path}: {said}",
+        "{path}: {text}",
         "Rename what is in the way, or choose fewer fields.",
     ),
     *FILE_RULES,
@@ -123,9 +123,9 @@ class SqliteDialect(Dialect):
         by_affinity = (kind for word, kind in affinities.items() if word in name)
         return KINDS.get(name) or next(by_affinity, type_name)
 
-    def wider(self, one: str, other: str) -> str:
-        wide = types.wider(one, other)
-        return types.TEXT if wide == "BLOB" and one != other else wide
+    def wider(self, left: str, right: str) -> str:
+        wide = types.wider(left, right)
+        return types.TEXT if wide == "BLOB" and left != right else wide
 
     def converted(self, value: str, kind: str, wanted: str) -> str:
         digits = [types.digits(each) for each in (kind, wanted)]

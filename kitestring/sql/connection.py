@@ -80,7 +80,7 @@ class Connection(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go; not an error if it is closed already. Sets `closed`."""
+        """Close the connection, also a second time. Sets `closed`."""
 
     # -- with a default ------------------------------------------------------------------------------------------------
 

@@ -328,11 +328,11 @@ class SqlDestination(Destination):
             old = self._table(connection, stream)
             table = Table(connection, old.schema, self.dialect.staged(old.name), stream, predecessor=old)
         else:
-            table = self._found(connection, stream)
+            table = self._look_up(connection, stream)
         self._tables[key] = table
         return table
 
-    def _found(self, connection: Connection, stream: Stream) -> Table:
+    def _look_up(self, connection: Connection, stream: Stream) -> Table:
         dialect = self.dialect
         schema, name = self._place(stream)
         tables = [

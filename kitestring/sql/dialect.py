@@ -126,8 +126,8 @@ class Dialect(Names):
     def kind(self, type_name: str) -> str:
         return type_name
 
-    def wider(self, one: str, other: str) -> str:
-        return types.wider(one, other)
+    def wider(self, left: str, right: str) -> str:
+        return types.wider(left, right)
 
     def converted(self, value: str, kind: str, wanted: str) -> str:
         return value if kind == wanted else f"CAST({value} AS {self.type_name(wanted)})"

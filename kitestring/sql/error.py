@@ -10,7 +10,7 @@ from kitestring.errors import ConfigError, ConnectorError, KitestringError
 
 
 class ErrorRule(NamedTuple):
-    """`pattern` is looked for in the names of the error's classes and its text. `message` may have `{said}`, its text,
+    """`pattern` is looked for in the names of the error's classes and its text. `message` may have `{text}`, its text,
     and the facts that `translated` is given."""
 
     pattern: str
@@ -27,7 +27,7 @@ FILE_RULES = (
         "Free space, then sync again.",
     ),
     ErrorRule(
-        r"\bOSError\b", ConfigError, "{path} cannot be used: {said}", "Check `path` and the rights of this user."
+        r"\bOSError\b", ConfigError, "{path} cannot be used: {text}", "Check `path` and the rights of this user."
     ),
 )
 """For a database that is a file, behind rules of the vendor's own."""
@@ -35,11 +35,11 @@ FILE_RULES = (
 
 def translated(error: Exception, rules: Sequence[ErrorRule], title: str, **facts: Any) -> KitestringError:
     """The error as the first rule has it that fits; else it is a defect of the connector."""
-    said = " ".join(str(error).split())
-    text = f"{' '.join(kind.__name__ for kind in type(error).__mro__)}: {said}"
+    text = " ".join(str(error).split())
+    described = f"{' '.join(kind.__name__ for kind in type(error).__mro__)}: {text}"
     for rule in rules:
-        if re.search(rule.pattern, text):
-            return rule.kind(rule.message.format(said=said[:300], **facts), hint=rule.hint, said=said)
+        if re.search(rule.pattern, described):
+            return rule.kind(rule.message.format(text=text[:300], **facts), hint=rule.hint, text=text)
     return ConnectorError(
-        f"{title} refused a statement: {said[:300]}", hint="This is a defect of the connector: please report it."
+        f"{title} refused a statement: {text[:300]}", hint="This is a defect of the connector: please report it."
     )

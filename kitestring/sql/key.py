@@ -150,7 +150,7 @@ class Part:
 
     @property
     def is_unknown(self) -> str:
-        """The condition that nobody knows what the key of the row was."""
+        """The condition that it is not known what the key of the row was."""
         assert self.entries is not None
         entry = f"coalesce(kept.{self.dialect.quoted(self.entries[0])}, '')"
         return f"substr({entry}, 1, {len(UNKNOWN)}) = {self.dialect.literal(UNKNOWN)}"

@@ -37,7 +37,7 @@ class Names:
         return "'" + text.replace("'", "''") + "'"
 
     def folded(self, name: str) -> str:
-        """What the vendor goes by when it compares two quoted names: two are one if this is the same."""
+        """The form in which the vendor compares quoted names: two with the same form are one name."""
         return name
 
     def safe(self, name: str) -> str:

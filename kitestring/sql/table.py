@@ -81,7 +81,7 @@ class Table:
     # -- what is there -------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look again: somebody else may have changed the table."""
+        """Read columns and note anew: another program may have changed the table."""
         columns = self.connection.columns(self.schema, self.name)
         if columns == self.columns:
             return

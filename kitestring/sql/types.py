@@ -43,7 +43,7 @@ def column_type(type_: pa.DataType) -> str:
     if is_.is_timestamp(type_):
         return MOMENT if type_.tz else "TIMESTAMP"
     if any(
-        is_one(type_) for is_one in (is_.is_binary, is_.is_large_binary, is_.is_fixed_size_binary, is_.is_binary_view)
+        is_type(type_) for is_type in (is_.is_binary, is_.is_large_binary, is_.is_fixed_size_binary, is_.is_binary_view)
     ):
         return "BLOB"
     tests = (
@@ -55,7 +55,7 @@ def column_type(type_: pa.DataType) -> str:
         (is_.is_duration, "INTERVAL"),
         (is_.is_interval, "INTERVAL"),
     )
-    return next((kind for is_one, kind in tests if is_one(type_)), TEXT)
+    return next((kind for is_type, kind in tests if is_type(type_)), TEXT)
 
 
 def arrow_type(kind: str) -> pa.DataType:
@@ -74,36 +74,36 @@ def arrow_type(kind: str) -> pa.DataType:
     return known.get(kind, pa.string())
 
 
-def wider(one: str, other: str) -> str:
+def wider(left: str, right: str) -> str:
     """The narrowest type that holds the values of both, VARCHAR if there is none.
 
     An integer and a float give DOUBLE: who asks has to look whether the integers are exact in it.
     """
-    if one == other:
-        return one
+    if left == right:
+        return left
     for family in (INTEGERS, FLOATS, TIMES):
-        if one in family and other in family:
-            wide = family[max(family.index(one), family.index(other))]
+        if left in family and right in family:
+            wide = family[max(family.index(left), family.index(right))]
             return "HUGEINT" if wide == "UBIGINT" else signed(wide) if wide in INTEGERS else wide
-    if {one, other} <= {*INTEGERS, *FLOATS}:
+    if {left, right} <= {*INTEGERS, *FLOATS}:
         return "DOUBLE"
-    sizes = [digits(kind) for kind in (one, other)]
+    sizes = [digits(kind) for kind in (left, right)]
     if sizes[0] and sizes[1]:
         whole, scale = (max(place) for place in zip(*sizes, strict=True))
         if whole + scale <= DECIMAL_DIGITS:
             return f"DECIMAL({whole + scale},{scale})"
-    if {one, other} == {"UUID", "BLOB"}:
+    if {left, right} == {"UUID", "BLOB"}:
         return "BLOB"
-    return wider_list(one, other)
+    return wider_list(left, right)
 
 
-def wider_list(one: str, other: str) -> str:
+def wider_list(left: str, right: str) -> str:
     """The same for two lists of integers, of floats, of times, or of nothing; VARCHAR for others."""
-    if not one.endswith("[]") or not other.endswith("[]"):
+    if not left.endswith("[]") or not right.endswith("[]"):
         return TEXT
-    inner = one[:-2], other[:-2]
+    inner = left[:-2], right[:-2]
     if NOTHING in inner:
-        return one if inner[1] == NOTHING else other
+        return left if inner[1] == NOTHING else right
     if any(set(inner) <= set(family) for family in (INTEGERS, FLOATS, TIMES)):
         return f"{wider(*inner)}[]"
     return TEXT

@@ -54,12 +54,12 @@ class PostgresDialect(Dialect):
     def kind(self, type_name: str) -> str:
         return KINDS.get(type_name) or re.sub(r"^numeric(?=\()", "DECIMAL", type_name)
 
-    def wider(self, one: str, other: str) -> str:
+    def wider(self, left: str, right: str) -> str:
         # A user may have made it so: it holds all digits.
-        others = {one, other} - {"numeric"}
-        if "numeric" in (one, other) and all(digits(kind) for kind in others):
+        others = {left, right} - {"numeric"}
+        if "numeric" in (left, right) and all(digits(kind) for kind in others):
             return "numeric"
-        return super().wider(one, other)
+        return super().wider(left, right)
 
     def converted(self, value: str, kind: str, wanted: str) -> str:
         if wanted != TEXT or kind == TEXT:

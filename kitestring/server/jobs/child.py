@@ -127,12 +127,12 @@ def preloads() -> set[str]:
     """The packages that may be imported before a fork: the core's own, and those of the connectors in use."""
     from kitestring import registry
 
-    found = set(WARM)
+    packages = set(WARM)
     for connector in registry.connectors():
         if connector.imported:
             with contextlib.suppress(KitestringError):
-                found.update(connector.load().facts.preload)
-    return found
+                packages.update(connector.load().facts.preload)
+    return packages
 
 
 def is_warm(module: str, packages: Set[str]) -> bool:

@@ -17,7 +17,7 @@ def literal(text: str) -> str:
 
 
 def run(connection: Any, statement: str) -> None:
-    """Carry out a statement whose rows nobody wants."""
+    """Carry out a statement; rows are not fetched."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
 
