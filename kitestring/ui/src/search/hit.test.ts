@@ -10,7 +10,7 @@ test.each([
   ['organization_id == 7 and priority != "low"', 'organization_id == 7 and priority != "low"'],
   ['status=new and more', 'status=new and more'],
   ['{"status": {"not": "new"}}', { status: { not: 'new' } }],
-  ['{"status": ', '{"status": '],
+  ['{"status": ', '{"status":'],
 ])('the filter %j is %j', (said, filter) => {
   expect(filterOf(said)).toEqual(filter);
 });
