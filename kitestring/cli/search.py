@@ -29,7 +29,9 @@ def search(
     destination_config: Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="field=value (repeat a field for several values), or the store's own filter language."),
+        typer.Option(
+            help="field=value (repeat a field for several values), a mapping in JSON, or the store's own language."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many hits.")] = 5,
     threshold: Annotated[

@@ -279,7 +279,7 @@ class DuckdbConnection(Connection):
 
 
 class Duckdb(SqlFile):
-    """Tables of one DuckDB file (see `SqlDestination`)."""
+    """Writes each stream into a table of one DuckDB file."""
 
     facts: ClassVar[Facts] = Facts(
         network="none",

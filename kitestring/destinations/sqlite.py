@@ -270,7 +270,7 @@ class SqliteConnection(NoteTable):
 
 
 class Sqlite(SqlFile):
-    """Tables of one SQLite file (see `SqlDestination`)."""
+    """Writes each stream into a table of one SQLite file."""
 
     facts: ClassVar[Facts] = Facts(
         network="none",

@@ -217,6 +217,14 @@ def test_what_a_user_may_not_do_is_said_with_the_way_out(config: dict[str, Any],
         assert "CREATE EXTENSION vector" in error.value.hint
         with opened(config, **limited) as destination, pytest.raises(ConfigError, match="has no extension `vector`"):
             destination.begin(THINGS)
+        database.run(f"GRANT CREATE ON DATABASE {database.name} TO {user}")
+        with opened(config, **limited) as destination, pytest.raises(ConfigError, match="permission denied to create"):
+            destination.check()
+        database.run(f"REVOKE CREATE ON DATABASE {database.name} FROM {user}")
+        with opened(config) as destination:
+            destination.check()
+        installed = database.run("SELECT 1 AS n FROM pg_extension WHERE extname = 'vector'")
+        assert installed == [], "a check installs nothing"
         database.run("CREATE SCHEMA extensions", "CREATE EXTENSION vector SCHEMA extensions")
         with opened(config, **limited) as destination, pytest.raises(ConfigError, match="may not use the schema ext"):
             destination.check()
@@ -232,6 +240,9 @@ def test_what_a_user_may_not_do_is_said_with_the_way_out(config: dict[str, Any],
             destination.check()
             put(destination, thing(2))
             assert nearest_to(destination, [1, 0, 0]) == ["1", "2"], "without an index, which only the owner may create"
+        database.run(f"ALTER ROLE {user} SET default_transaction_read_only = on")
+        with opened(config, **limited) as destination, pytest.raises(ConfigError, match="only reads"):
+            destination.check()
         with opened(config, username=user, password="wrong") as destination, pytest.raises(AuthError):
             destination.check()
         with opened(config, database="nowhere") as destination, pytest.raises(ConfigError, match="does not exist"):

@@ -504,6 +504,15 @@ def test_check_says_which_right_is_missing_and_creates_nothing(place):
     with pytest.raises(ConfigError, match="may not create tables in the schema") as refused:
         place.destination(**guest, schema=f"{place.schema}_closed").check()
     assert "GRANT USAGE, CREATE ON SCHEMA" in refused.value.hint
+    for right in ("USAGE", "CREATE"):
+        place.run(f"GRANT {right} ON SCHEMA {place.schema}_closed TO guest")
+        with pytest.raises(ConfigError, match="may not create tables in the schema"):
+            place.destination(**guest, schema=f"{place.schema}_closed").check()
+        table = pa.table({"id": [1]})
+        with pytest.raises(ConfigError) as refused:
+            written(place.destination(**guest, schema=f"{place.schema}_closed"), stream_of(table, NEW), table)
+        assert refused.value.message.endswith(f"may not write this: permission denied for schema {place.schema}_closed")
+        place.run(f"REVOKE {right} ON SCHEMA {place.schema}_closed FROM guest")
     place.destination().check()
     assert place.run(f"SELECT 1 AS n FROM pg_namespace WHERE nspname = '{place.schema}'") == []
     with pytest.raises(AuthError):

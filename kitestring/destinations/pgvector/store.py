@@ -134,15 +134,21 @@ class PgvectorStore(Store):
         schema, user = self.indexing.default_schema, self.indexing.place.user
         with self.connection() as connection:
             self._look(connection)
-            may_create, known, schema_there = connection.execute(
-                "SELECT has_database_privilege(current_database(), 'CREATE'),"
-                " EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'vector'),"
-                " to_regnamespace(%s) IS NOT NULL",
+            reads_only, may_create, schema_there = connection.execute(
+                "SELECT current_setting('transaction_read_only') = 'on',"
+                " has_database_privilege(current_database(), 'CREATE'), to_regnamespace(%s) IS NOT NULL",
                 [quoted(schema)],
             ).fetchone() or (False, False, False)
-            if not self.extension and not (may_create and known):
-                raise self._no_extension("it is not installed there" if known else "the server does not have it")
-            if self.extension:
+            if reads_only:
+                raise ConfigError(
+                    f"{self.indexing.place} only reads: it is a standby, or was set so",
+                    hint="Set `host` to the primary.",
+                )
+            if not self.extension:
+                # Who may install an extension differs from host to host; only the attempt tells.
+                with connection.transaction(force_rollback=True):
+                    self._install(connection)
+            else:
                 usage = "SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_extension WHERE extname = 'vector'"
                 if connection.execute(usage).fetchone() == (False,):
                     raise ConfigError(
@@ -161,7 +167,9 @@ class PgvectorStore(Store):
                         hint=f"GRANT {', '.join(rights)} ON {self.name} TO {user}.",
                     )
             elif not (
-                connection.execute("SELECT has_schema_privilege(%s, 'CREATE')", [schema]).fetchone()[0]  # type: ignore[index]
+                connection.execute(
+                    "SELECT has_schema_privilege(%s, 'USAGE') AND has_schema_privilege(%s, 'CREATE')", [schema, schema]
+                ).fetchone()[0]  # type: ignore[index]
                 if schema_there
                 else may_create
             ):
@@ -173,8 +181,20 @@ class PgvectorStore(Store):
     def _no_extension(self, why: str) -> ConfigError:
         return ConfigError(
             f"{self.indexing.place} has no extension `vector`: {why}",
-            hint="Install pgvector on the server, then let an administrator run: CREATE EXTENSION vector;",
+            hint="Install pgvector on the server, then let an administrator run in this database: "
+            "CREATE EXTENSION vector;",
         )
+
+    def _install(self, connection: psycopg.Connection[Any]) -> None:
+        import psycopg
+
+        try:
+            with connection.transaction():
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            raise self._no_extension(str(error).splitlines()[0]) from error
 
     def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
         self._fit(dimension)
@@ -190,16 +210,8 @@ class PgvectorStore(Store):
         return self._created
 
     def _create(self, connection: psycopg.Connection[Any], dimension: int) -> None:
-        import psycopg
-
         if not self.extension:
-            try:
-                with connection.transaction():
-                    connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-            except psycopg.Error as error:
-                if connection.closed:
-                    raise
-                raise self._no_extension(str(error).splitlines()[0]) from error
+            self._install(connection)
         schema = quoted(self.indexing.default_schema)
         if connection.execute("SELECT to_regnamespace(%s) IS NULL", [schema]).fetchone() == (True,):
             connection.execute(f"CREATE SCHEMA {schema}")

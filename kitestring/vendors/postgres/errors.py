@@ -72,7 +72,7 @@ TO_DO: dict[str, tuple[str, str]] = {
 def translated(error: Any, place: Place, writing: bool = False) -> KitestringError:
     """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL cannot take."""
     said = " ".join(str(error).split())
-    message = message_of(error) or after(said, "ERROR:")
+    message = message_of(error) or after(said.partition(" Query was: ")[0], "ERROR:")
     code = getattr(error, "sqlstate", None) or ""
     if code == "42501":
         hint = "GRANT SELECT on the table, and USAGE on its schema, to the user."
@@ -106,11 +106,18 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
 
 
 def message_of(error: Any) -> str:
-    """What the server says, with the detail, in one line; the driver adds the statement and more."""
-    parts = dict(getattr(error, "details", None) or ())
-    texts = [parts.get(f"PG_DIAG_MESSAGE_{name}") for name in ("PRIMARY", "DETAIL")]
-    shown = [bytes(text).decode(errors="replace") for text in texts if text]
+    """What the server says, with the detail, in one line; the drivers add the statement and more."""
+    if diagnosis := getattr(error, "diag", None):  # psycopg
+        shown = [text for text in (diagnosis.message_primary, diagnosis.message_detail) if text]
+    else:  # ADBC
+        parts = {text_of(name): text_of(value) for name, value in getattr(error, "details", None) or ()}
+        shown = [parts[name] for name in ("PG_DIAG_MESSAGE_PRIMARY", "PG_DIAG_MESSAGE_DETAIL") if parts.get(name)]
     return " ".join(": ".join(shown).split())[:300]
+
+
+def text_of(value: Any) -> str:
+    """A name or a value of ADBC's `details`, which are bytes or texts, by the version of its driver manager."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def after(said: str, mark: str) -> str:
