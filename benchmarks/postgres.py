@@ -249,8 +249,8 @@ def to_duckdb(bench: Bench, peers: bool) -> tuple[dict[str, Run], str]:
         import duckdb
 
         with duckdb.connect(str(path), read_only=True) as database:
-            found = database.execute("SELECT count(*), count(DISTINCT id) FROM orders").fetchone()
-        assert found == (bench.rows, bench.rows), found
+            counts = database.execute("SELECT count(*), count(DISTINCT id) FROM orders").fetchone()
+        assert counts == (bench.rows, bench.rows), counts
 
     floor: Command = [sys.executable, "-c", DUCKDB, bench.url("postgres"), path]
     ours = bench.kitestring(["duckdb", {"path": str(path)}])

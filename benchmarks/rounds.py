@@ -53,7 +53,7 @@ Table = dict[str, list[Figures]]
 
 
 def rounds(runs: Mapping[str, Run], count: int, *, server: int | None = None, limit_s: float = 600) -> Table:
-    """The figures of each run, by its name; a run that fails is told and left out. `server` is a server's process."""
+    """The figures of each run, by its name; a run that fails is printed, not counted. `server`: a server's process."""
     table: Table = {name: [] for name in runs}
     width = max(map(len, runs))
     for number in range(count):
@@ -110,8 +110,8 @@ def cpu_of(server: int) -> float:
 def show(title: str, table: Table, floor: str) -> None:
     """Medians of each, and of the ratios to the floor of the same round."""
     width = max(map(len, table))
-    one, five, _ = os.getloadavg()
-    print(f"\n{title}: medians; load average {one:.1f} in the last minute, {five:.1f} in the last five")
+    last, five, _ = os.getloadavg()
+    print(f"\n{title}: medians; load average {last:.1f} in the last minute, {five:.1f} in the last five")
     print(f"{'':{width}} {'s':>8} {'of floor':>9} {'CPU s':>8} {'server':>8} {'of floor':>9} {'peak MB':>8}")
     base = table[floor]
     for name, runs in table.items():
@@ -120,7 +120,10 @@ def show(title: str, table: Table, floor: str) -> None:
             continue
         clock = ratio(runs, base, lambda figures: figures.wall_s)
         cpu = ratio(runs, base, lambda figures: figures.all_cpu_s)
-        middle = [statistics.median(getattr(one, what) for one in runs) for what in ("wall_s", "cpu_s", "server_cpu_s")]
+        middle = [
+            statistics.median(getattr(figures, what) for figures in runs)
+            for what in ("wall_s", "cpu_s", "server_cpu_s")
+        ]
         print(
             f"{name:{width}} {middle[0]:8.2f} {clock:>9} {middle[1]:8.2f} {middle[2]:8.2f} {cpu:>9} "
             f"{max(figures.peak_mb for figures in runs):8.0f}",

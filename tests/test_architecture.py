@@ -233,21 +233,21 @@ def named_in(path: Path, names: set[str]) -> set[str]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and isinstance(node.body[0], ast.Expr)
     } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found: set[str] = set()
+    named: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             text = node.value.replace("https://github.com/kitestring", "").lower().replace("-", "_")
             bare = text.removeprefix("source_").removeprefix("destination_")
-            found |= {bare} & names
+            named |= {bare} & names
             words = set(re.findall(r"[a-z0-9_]+", text))
             words |= {part for word in words for part in word.split("_")} | {word.removeprefix("py") for word in words}
-            found |= (names - ORDINARY) & words
+            named |= (names - ORDINARY) & words
         elif isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             if modules[0] in ("kitestring.sources", "kitestring.destinations") and isinstance(node, ast.ImportFrom):
                 modules = [f"{modules[0]}.{alias.name}" for alias in node.names]
-            found |= {m for m in modules if m.startswith(("kitestring.sources.", "kitestring.destinations."))}
-    return found
+            named |= {m for m in modules if m.startswith(("kitestring.sources.", "kitestring.destinations."))}
+    return named
 
 
 def allowed(module: str, name: str) -> bool:

@@ -77,7 +77,7 @@ class Ledger:
     def _notes_of_others(self) -> Iterator[State]:
         for name in self.states.connections():
             if name != self.connection:
-                with contextlib.suppress(KitestringError):  # a state that is damaged is told to whom it belongs
+                with contextlib.suppress(KitestringError):  # a damaged state is reported by the sync that it belongs to
                     yield self.states.load(name).get(COUNTS, {})
 
     # -- figures -------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Ledger:
         if figures.rejected >= ALL_WRONG and not figures.written + figures.unchanged + figures.deleted:
             raise ConfigError(
                 f"the first {figures.rejected} records of {key} were all rejected: {rejects[-1].reason}",
-                hint="This is rather a setting than bad records: correct it; nothing of the stream was taken.",
+                hint="This looks like a wrong setting, not bad records: correct it. Nothing of the stream was written.",
                 stream=key,
             )
         for reject in rejects[:5]:
@@ -240,7 +240,7 @@ class Ledger:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def lost(self, route: Route) -> int:
-        """How many records the destination has lost since the last sync; told as a suspicion."""
+        """How many records the destination has lost since the last sync; each loss is a suspicion."""
         key = route.read.key
         figures = self.result.streams[key]
         with self._lock:

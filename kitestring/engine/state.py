@@ -22,7 +22,7 @@ class StateStore(Protocol):
     """States by connection and stream key. `save` is durable when it returns.
 
     (One that only passes states on, and does not know when they are durable, has the attribute `durable = False`: the
-    source is told of none of them, see `Source.saved`.)
+    source hears of none of them, see `Source.saved`.)
     """
 
     def load(self, connection: str) -> dict[str, State]:

@@ -208,12 +208,12 @@ class KeepsItsPlace(MemorySource):
     """A state of the read stands in the source."""
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
-        given = self.__dict__.setdefault("given", set())
+        yielded = self.__dict__.setdefault("given", set())
         for item in super().read(partition, states):
             if isinstance(item, dict):
-                if (item["seen"]) in given:
+                if (item["seen"]) in yielded:
                     continue
-                given.add(item["seen"])
+                yielded.add(item["seen"])
             yield item
 
 

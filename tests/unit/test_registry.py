@@ -32,9 +32,9 @@ def test_a_connector_whose_packages_are_missing_says_how_to_install_them_and_sti
     monkeypatch.syspath_prepend(str(tmp_path))
     needy = Connector("needy", "source", module="needy")
     assert needy.spec()["type"] == "object"
-    with pytest.raises(ConfigError, match=r"needs the package no_such_package\.inside") as told:
+    with pytest.raises(ConfigError, match=r"needs the package no_such_package\.inside") as caught:
         needy.build({})
-    assert told.value.hint == "Install it: pip install 'kitestring[needy]'"
+    assert caught.value.hint == "Install it: pip install 'kitestring[needy]'"
 
 
 def test_class_variables_from_before_facts_are_taken_over_with_a_warning() -> None:
@@ -82,9 +82,9 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     assert {"broken", "lacking", "sample"} <= listed
     names = project.schema()["properties"]["sources"]["additionalProperties"]["properties"]["connector"]["examples"]
     assert {"broken", "lacking", "sample"} <= set(names)
-    with pytest.raises(ConnectorError, match="broken cannot be imported: RuntimeError: not today") as told:
+    with pytest.raises(ConnectorError, match="broken cannot be imported: RuntimeError: not today") as caught:
         registry.source("broken", {})
-    assert told.value.hint == "Report it to the authors of others."
+    assert caught.value.hint == "Report it to the authors of others."
     with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as asked:
         registry.source("lacking", {})
     assert asked.value.hint == "Install it: pip install 'a_package_that_nobody_has'"

@@ -304,15 +304,15 @@ class PgvectorStore(Store):
         keys = [ref.key for ref in refs if not ref.former]  # every row notes its namespace
         if self.dimension is None or not keys:
             return {}
-        found: dict[str, list[Stored]] = {}
+        by_key: dict[str, list[Stored]] = {}
         for row in self.rows(
             f"SELECT {WHOLE if whole else LEDGER} FROM unnest(%s::text[]) AS wanted (key)"
             f" JOIN {self.table} AS chunk ON chunk.id > wanted.key || ':' AND chunk.id < wanted.key || ';'",
             keys,
         ):
             stored = stored_of(row)
-            found.setdefault(stored.key, []).append(stored)
-        return found
+            by_key.setdefault(stored.key, []).append(stored)
+        return by_key
 
     def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
         import numpy as np

@@ -183,7 +183,7 @@ class SqlContract(DestinationContract):
                 try:
                     (row,) = self.execute(reader, statement)
                     seen.append((row["n"], row["texts"], str(row["latest"])[:4]))
-                except Exception as error:  # noqa: BLE001 - told below
+                except Exception as error:  # noqa: BLE001 - asserted below
                     errors.append(error)
                     return
 

@@ -44,13 +44,13 @@ class TestMilvusLite(DestinationContract):
         client.load_collection("all")
         name = f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
         rows = client.query("all", filter=f"_ab_stream == {quote(name)}", output_fields=["*"])
-        found: dict[str, Record] = {}
+        records: dict[str, Record] = {}
         for row in sorted(rows, key=lambda row: row["chunk_number"]):
-            record = found.setdefault(
+            record = records.setdefault(
                 row["_ks_key"], {**row, "text": ""} | ({"id": self.key(row)} if "_id" in row else {})
             )
             record["text"] += row["text"]
-        return list(found.values())
+        return list(records.values())
 
     @staticmethod
     def key(row: Record) -> int:

@@ -288,25 +288,25 @@ MILVUS = {"embedding": {"mode": "fake"}, "processing": TEXT}
     ],
 )
 def test_a_native_driver_is_not_sent_to_a_private_address(kind: Any, connector: str, config: dict[str, Any]) -> None:
-    made = registry.connector(kind, connector).build(config)
-    made.confine(lambda option, path: path)
+    instance = registry.connector(kind, connector).build(config)
+    instance.confine(lambda option, path: path)
     with pytest.raises(ConfigError, match=r"not an address of the public internet|global cluster"):
-        EgressPolicy().pin(made)
+        EgressPolicy().pin(instance)
 
 
 def conninfo(config: dict[str, Any], **networks: str) -> dict[str, str]:
     """What libpq is given by a pinned source, read as libpq reads it."""
     import psycopg
 
-    made = registry.connector("source", "postgres").build(config)
-    made.confine(lambda option, path: path)
-    EgressPolicy(networks_of(networks.get("allowed", ""))).pin(made)
-    return {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(made._conninfo({})).items()}
+    instance = registry.connector("source", "postgres").build(config)
+    instance.confine(lambda option, path: path)
+    EgressPolicy(networks_of(networks.get("allowed", ""))).pin(instance)
+    return {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(instance._conninfo({})).items()}
 
 
 def test_postgres_keeps_the_name_for_the_certificate_and_connects_to_the_checked_address() -> None:
-    given = conninfo({"host": "localhost", "password": "p"}, allowed="127.0.0.0/8, ::1/128")
-    assert (given["host"], given["hostaddr"]) == ("localhost", "127.0.0.1")
+    settings = conninfo({"host": "localhost", "password": "p"}, allowed="127.0.0.0/8, ::1/128")
+    assert (settings["host"], settings["hostaddr"]) == ("localhost", "127.0.0.1")
     replicas = conninfo({"url": "postgresql://u:a%40b+c@1.1.1.1:5433,8.8.8.8/shop?target_session_attrs=read-write"})
     assert {name: replicas[name] for name in ("host", "hostaddr", "port", "user", "password", "dbname")} == {
         "host": "1.1.1.1,8.8.8.8",
@@ -323,10 +323,10 @@ def test_no_value_of_a_connection_hides_what_comes_behind_it() -> None:
     for config in ({"host": "1.1.1.1\0", "password": "p"}, {"host": "1.1.1.1", "username": "x\0"}):
         with pytest.raises(ConfigError, match=r"is not known|NUL"):
             conninfo(config)
-    made: Any = registry.connector("source", "postgres").build(
+    instance: Any = registry.connector("source", "postgres").build(
         {"url": "postgresql://1.1.1.1/x?a%20hostaddr%3D127.0.0.1%20b=1"}
     )
-    assert "a url that is none" in made.machine_use()
+    assert "a url that is none" in instance.machine_use()
     quoted = conninfo({"host": "1.1.1.1", "username": "x' hostaddr='127.0.0.1", "password": "\\"})
     assert (quoted["hostaddr"], quoted["user"], quoted["password"]) == ("1.1.1.1", "x' hostaddr='127.0.0.1", "\\")
 
@@ -343,9 +343,11 @@ def test_a_driver_gets_one_address_and_all_addresses_of_a_host_are_checked(monke
     with pytest.raises(ConfigError, match=r"db\.example \(10\.0\.0\.1\)"):
         EgressPolicy().resolve("db.example", 5432)
     answers[:] = ["2606:4700:4700::1111"]
-    made: Any = registry.connector("destination", "milvus").build({"indexing": indexing("http://db.example"), **MILVUS})
+    instance: Any = registry.connector("destination", "milvus").build(
+        {"indexing": indexing("http://db.example"), **MILVUS}
+    )
     with pytest.raises(ConfigError, match="the driver takes no IPv6 address"):
-        EgressPolicy().pin(made)
+        EgressPolicy().pin(instance)
 
 
 def test_two_ends_in_one_process_are_pinned_apart_and_the_environment_counts_for_neither(
@@ -368,11 +370,11 @@ def test_two_ends_in_one_process_are_pinned_apart_and_the_environment_counts_for
 
 def test_a_milvus_is_pinned_and_keeps_its_name(tmp_path: Path) -> None:
     config = {"indexing": indexing("http://localhost"), **MILVUS}
-    made: Any = registry.connector("destination", "milvus").build(config)
-    before = made.place()
-    EgressPolicy(networks_of("127.0.0.0/8, ::1/128")).pin(made)
-    assert made.indexing.address == "127.0.0.1"
-    assert made.place() == before
+    instance: Any = registry.connector("destination", "milvus").build(config)
+    before = instance.place()
+    EgressPolicy(networks_of("127.0.0.0/8, ::1/128")).pin(instance)
+    assert instance.indexing.address == "127.0.0.1"
+    assert instance.place() == before
     lite: Any = registry.connector("destination", "milvus").build({"indexing": indexing(f"{tmp_path}/x.db"), **MILVUS})
     EgressPolicy().pin(lite)
     assert lite.indexing.address is None
@@ -415,15 +417,17 @@ def test_an_embedder_inside_a_destination_is_judged_too(tmp_path: Path) -> None:
 
         facts = Facts(network="native", programs=False)
 
-    made: Any = registry.connector("destination", "milvus").build({"indexing": indexing("http://1.1.1.1"), **MILVUS})
+    instance: Any = registry.connector("destination", "milvus").build(
+        {"indexing": indexing("http://1.1.1.1"), **MILVUS}
+    )
     hardened = Confinement.of(Settings(home=tmp_path, allow_private_hosts=False), new_id(), True)
-    hardened.apply(made, "milvus")
-    made.embedding = Silent()
+    hardened.apply(instance, "milvus")
+    instance.embedding = Silent()
     with pytest.raises(ConfigError, match="fake does not declare"):
-        hardened.apply(made, "milvus")
-    made.embedding = Native()
+        hardened.apply(instance, "milvus")
+    instance.embedding = Native()
     with pytest.raises(ConfigError, match="Native connects by a driver of its own"):
-        EgressPolicy().pin(made)
+        EgressPolicy().pin(instance)
 
 
 def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Context) -> None:
