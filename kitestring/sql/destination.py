@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -18,6 +19,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared, with_json
 from kitestring.sql.key import Part, conditions, typed_fields
 from kitestring.sql.merge import Merge, Merged
+from kitestring.sql.note import Note
 from kitestring.sql.table import Filling, Table
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 
@@ -47,6 +49,8 @@ class SqlDestination(Destination):
     """Connections that are open and not at work: at most as many as there are lanes."""
     _streams: dict[tuple[str, str], Stream] = PrivateAttr(default_factory=dict)
     _tables: dict[tuple[str | None, str, bool], Table] = PrivateAttr(default_factory=dict)
+    _writer: str = PrivateAttr("")
+    """Tells our new copies from those of other syncs."""
 
     # -- what a destination fills in -----------------------------------------------------------------------------------
 
@@ -78,6 +82,7 @@ class SqlDestination(Destination):
     # -- a stream from begin to end ------------------------------------------------------------------------------------
 
     def begin(self, stream: Stream) -> None:
+        self._writer = self._writer or secrets.token_hex(8)
         with self._connection() as connection:
             table = self._table(connection, stream)
             self._claim(table, stream)
@@ -272,7 +277,11 @@ class SqlDestination(Destination):
 
     def abort(self, stream: Stream) -> None:
         with self._connection() as connection:
-            self._drop_staged(connection, stream)
+            table = self._table(connection, stream)
+            note = Note.read(connection.note(table.schema, self.dialect.staged(table.name)))
+            if note is None or note.writer in ("", self._writer):  # else it is that of another sync
+                self._drop_staged(connection, stream)
+        self._forget(stream)
 
     def _drop_staged(self, connection: Connection, stream: Stream) -> None:
         table = self._table(connection, stream)
@@ -320,15 +329,21 @@ class SqlDestination(Destination):
         """The table of a stream as it is now, or the one in which its new copy is staged."""
         key = (stream.namespace, stream.name, staged)
         table = self._tables.get(key)
+        was_there = table is not None and table.exists
         if table is not None:
             table.connection, table.stream = connection, stream
             table.refresh()
-            return table
-        if staged:
+        elif staged:
             old = self._table(connection, stream)
-            table = Table(connection, old.schema, self.dialect.staged(old.name), stream, predecessor=old)
+            staged_name = self.dialect.staged(old.name)
+            table = Table(connection, old.schema, staged_name, stream, predecessor=old, writer=self._writer)
         else:
             table = self._look_up(connection, stream)
+        if staged and (was_there or table.exists) and (table.note is None or table.note.writer != self._writer):
+            raise ConfigError(
+                f"another sync has begun a new copy of {stream.key} in {table.schema}, so this one was given up",
+                hint="Let one sync at a time write a stream.",
+            )
         self._tables[key] = table
         return table
 

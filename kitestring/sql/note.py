@@ -31,6 +31,8 @@ class Note:
     """How many times a new copy took the place of the one before, where Airbyte's columns say so."""
     old: bool = False
     """The table was there before tables had notes."""
+    writer: str = ""
+    """The sync that made the table as a new copy."""
 
     @classmethod
     def of(cls, stream: Stream) -> Note:

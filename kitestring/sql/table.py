@@ -51,11 +51,14 @@ class Table:
         stream: Stream,
         airbyte: bool = False,
         predecessor: Table | None = None,
+        writer: str = "",
     ) -> None:
         self.connection = connection
         self.dialect = connection.dialect
         self.predecessor = predecessor
         """The table whose place this one is to take."""
+        self.writer = writer
+        """The sync that makes it."""
         self.schema = schema
         self.name = name
         self.stream = stream
@@ -83,7 +86,7 @@ class Table:
     def refresh(self) -> None:
         """Read columns and note anew: another program may have changed the table."""
         columns = self.connection.columns(self.schema, self.name)
-        if columns == self.columns:
+        if columns == self.columns and not (columns and self.writer):
             return
         self.columns = columns
         self.comment = self.connection.note(self.schema, self.name) if columns else None
@@ -146,6 +149,7 @@ class Table:
 
     def _new_note(self) -> Note:
         note, before = Note.of(self.stream), self.predecessor
+        note.writer = self.writer
         if self.airbyte and before is not None:
             note.generation = (before.note.generation if before.note else 0) + 1
         return note

@@ -658,3 +658,16 @@ def test_records_without_a_single_value_are_added(place):
         stream = place.sync(records, "append", keys=None)
         assert (stream.status, stream.error) == (Status.succeeded, None)
     assert len(place.rows()) == 4
+
+
+def test_a_destination_that_has_given_up_a_copy_counts_the_next_one_right(place):
+    destination = place.destination()
+    table = pa.table({"id": [1, 2], "v": [1, 2]})
+    stream = stream_of(table, NEW_LATEST)
+    destination.begin(stream)
+    for _ in range(2):
+        destination.write(stream, destination.prepare(stream, Batch("things", table=table)))
+    destination.delete(stream, [(7,)])
+    destination.abort(stream)
+    receipts = written(destination, stream, table, table)
+    assert sum(receipt.replaced for receipt in receipts) == 2

@@ -149,6 +149,10 @@ class Postgres(PostgresConfig, SqlDestination):
 
     # -- a new copy ----------------------------------------------------------------------------------------------------
 
+    def begin(self, stream: Stream) -> None:
+        self._gone.pop(stream.key, None)  # of a copy that was given up
+        super().begin(stream)
+
     def _settle(self, stream: Stream) -> None:
         """Rows of a new copy come whatever their keys; from here on each key has one."""
         if stream.write.replace:

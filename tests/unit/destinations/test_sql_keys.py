@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from sql_syncs import VENDORS, columns, execute, run, synced, table
 
 import kitestring as ks
+from kitestring.batch import Batch
+from kitestring.destinations.duckdb import Duckdb
+from kitestring.destinations.sqlite import Sqlite
 from kitestring.identity import typed
 from kitestring.sql.key import entry
 from kitestring.testing.memory import MemoryDestination, MemorySource
-from kitestring.types import DELETED_AT
+from kitestring.types import DELETED_AT, Stream, Write
 
 MIXED = {"type": "object", "properties": {"id": {"type": ["integer", "string"]}}}
 KEYS: list[Any] = [
@@ -190,3 +193,27 @@ def test_a_record_with_more_columns_than_are_compared_replaces_its_own(path: Pat
     for v in (1, 2):
         synced(path, {"s": [{"id": 1, **row, "v": v}]})
     assert table(path, "SELECT v, c1499 FROM s") == [(2, 1499)]
+
+
+def test_of_two_syncs_that_replace_a_stream_at_once_one_is_given_up(path: Path) -> None:
+    stream = Stream("s", primary_key=(("id",),), write=Write(replace=True, keep="latest", deletes="remove"))
+    first, second = ({".duckdb": Duckdb, ".sqlite": Sqlite}[path.suffix].load({"path": str(path)}) for _ in range(2))
+
+    def write(destination: Any, v: int) -> None:
+        batch = Batch("s", rows=[{"id": v, "v": v}])
+        destination.write(stream, destination.prepare(stream, batch))
+
+    first.begin(stream)
+    write(first, 1)
+    second.begin(stream)
+    with pytest.raises(ks.ConfigError, match="another sync has begun a new copy of s"):
+        write(first, 2)
+    write(second, 3)
+    with pytest.raises(ks.ConfigError, match="another sync has begun a new copy of s"):
+        first.commit(stream)
+    first.abort(stream)
+    write(second, 4)
+    second.commit(stream)
+    first.close()
+    second.close()
+    assert sorted(table(path, "SELECT v FROM s")) == [(3,), (4,)]
