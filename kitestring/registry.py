@@ -74,7 +74,10 @@ class Connector:
                 hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
             ) from error
         if not (isinstance(found, type) and issubclass(found, Source if self.kind == "source" else Destination)):
-            raise ConnectorError(f"the module of {self.kind} {self.name} holds no {self.kind} class of that name")
+            raise ConnectorError(
+                f"the module of {self.kind} {self.name} holds no {self.kind} class of that name",
+                hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
+            )
         connector: type[Source | Destination] = found
         return connector
 

@@ -45,7 +45,7 @@ password: ${PGPASSWORD:-}
 """
 """What `kitestring init` writes for a connector of PostgreSQL."""
 
-NOTHING = {
+NO_ACCOUNT = {
     "passfile": os.devnull,
     "sslcert": f"{os.devnull}/none",
     "gssencmode": "disable",
@@ -249,7 +249,7 @@ class PostgresConfig(Config):
         chosen = {name: value for name, value in settings.items() if value or name == "hostaddr"}
         if self._confined or self._addresses:
             user = chosen.get("user", "postgres")
-            chosen = {"user": user, "dbname": user, **DEFAULTS, **chosen, **NOTHING}
+            chosen = {"user": user, "dbname": user, **DEFAULTS, **chosen, **NO_ACCOUNT}
         if self._addresses:
             chosen["hostaddr"] = ",".join(self._addresses)
         return " ".join(f"{name}={conninfo_value(value)}" for name, value in {**chosen, **files}.items())
