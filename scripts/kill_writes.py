@@ -75,7 +75,7 @@ def events(seed: int, count: int) -> Iterator[dict[str, Any] | Truncate]:
     records are deleted at once, in front of a version."""
     dice = random.Random(seed)
     for version in range(1, count + 1):
-        key, deleted, truncated = dice.randrange(KEYS), dice.random() < 0.2, dice.random() < 0.003
+        key, deleted, truncated = dice.randrange(KEYS), dice.random() < 0.2, dice.random() < 0.01
         moment = f"2026-01-01T00:00:{version % 60:02}Z"
         if truncated:
             yield Truncate(moment)
@@ -429,7 +429,7 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
             pid = start({**order, "count": reached, "die": [moment, after, server]}, folder / "child.log")
             killed = server is not None and ends_first(server, pid)
             if killed:
-                time.sleep(dice.choice([0, 0, 1, 3]))
+                time.sleep(dice.choice([0, 0, 1, 3]) if kills > 10 else 0)
                 while Path(f"/proc/{server}").exists():  # a zombie holds its locks
                     time.sleep(0.02)
                 place.server.start()
