@@ -57,15 +57,24 @@ def init(
             file.write(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Choose another folder.") from error
-    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", re.sub(r"#.*", "", text)))
     typer.echo(f"Wrote {path}. Next:")
-    step = 1
-    if variables:
-        typer.echo(f"  {step}. set {', '.join(variables)} in your environment, or write the values into the file")
-        step += 1
-    for line in ("kitestring check", "kitestring sync --dry-run", "kitestring sync"):
-        typer.echo(f"  {step}. {line}")
-        step += 1
+    steps = [*to_fill_in(text), "kitestring check", "kitestring sync --dry-run", "kitestring sync"]
+    for number, step in enumerate(steps, 1):
+        typer.echo(f"  {number}. {step}")
+
+
+def to_fill_in(text: str) -> list[str]:
+    """What a project file waits for: variables without a value, variables with one, values that are empty."""
+    active = re.sub(r"#.*", "", text)
+    steps = []
+    for pattern, step in (
+        (r"\$\{(\w+)\}", "set {} in your environment, or write the values into the file"),
+        (r"\$\{(\w+):-", "set {} where the defaults do not fit, or write the values into the file"),
+        (r'(?m)^ *(\w+): ""$', "fill in what is empty in the file: {}"),
+    ):
+        if names := dict.fromkeys(re.findall(pattern, active)):
+            steps.append(step.format(", ".join(names)))
+    return steps
 
 
 def written(source: str, destination: str) -> str:
@@ -180,7 +189,8 @@ def sample_value(name: str, form: dict[str, Any]) -> str:
     if form.get("default") is not None:
         return json.dumps(form["default"])
     if form.get("examples"):
-        return json.dumps(form["examples"][0])
+        example = form["examples"][0]
+        return json.dumps([example] if form.get("type") == "array" and not isinstance(example, list) else example)
     if form.get("enum"):
         return json.dumps(form["enum"][0])
     return {"integer": "0", "number": "0", "boolean": "false", "array": "[]", "object": "{}"}.get(

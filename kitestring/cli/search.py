@@ -113,10 +113,15 @@ def place(given: Given, name: str, destination: str, config: list[str] | None) -
         for key, one in file.destinations.items()
         if issubclass(connector("destination", one.connector).load(), Searches)
     ]
-    if len(found) != 1:
+    if not found:
+        raise ConfigError(
+            f"{given.needed.path} has no destination that can be searched by meaning",
+            hint="Sync into a vector store: `kitestring connectors list` shows which there are.",
+        )
+    if len(found) > 1:
         raise ConfigError(
             f"{given.needed.path} has {len(found)} destinations that can be searched by meaning",
-            hint="Name one: kitestring search NAME TEXT.",
+            hint=f"Name one ({', '.join(found)}): kitestring search NAME TEXT.",
         )
     return given.destination(found[0], config)
 

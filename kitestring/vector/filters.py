@@ -174,7 +174,7 @@ def scalar(field: str, value: Any) -> Scalar:
             return stored
     raise ConfigError(
         f"a filter compares with texts, numbers and booleans, {field} is compared with {type(value).__name__}",
-        hint="Correct `where`.",
+        hint="Correct `where`; `and`, `or` and `not` combine conditions.",
         field=field,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -88,3 +89,21 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as asked:
         registry.source("lacking", {})
     assert asked.value.hint == "Install it: pip install 'a_package_that_nobody_has'"
+
+
+def titles(schema: object) -> list[str]:
+    """All titles within a schema, of which a form shows those of fields."""
+    if isinstance(schema, list):
+        return [title for item in schema for title in titles(item)]
+    if not isinstance(schema, dict):
+        return []
+    own = [title for title in [schema.get("title")] if isinstance(title, str)]
+    return own + [title for item in schema.values() for title in titles(item)]
+
+
+@pytest.mark.parametrize("name", ["postgres", "pgvector", "sqlite", "duckdb", "milvus", "files"])
+def test_no_form_of_a_destination_shows_the_name_of_a_class(name: str) -> None:
+    spec = registry.connector("destination", name).load().spec()
+    assert not [
+        title for title in titles(spec["properties"]) if re.search(r"^([A-Z][a-z]+){2,}$|\bCa\b|\bUrl\b", title)
+    ]

@@ -38,7 +38,7 @@ class Pgvector(VectorDestination):
         preload=("psycopg", "numpy"),
         category="vector store",
         proposal=Proposal(config=configuration(INDEXING)),
-        summary="chunks with vectors into a table of PostgreSQL with the extension `vector`",
+        summary="chunks with vectors into a table of PostgreSQL with pgvector",
     )
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")

@@ -76,10 +76,10 @@ class Postgres(PostgresConfig, SqlDestination):
     """Whether tables have the columns `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
     `_airbyte_generation_id`."""
 
-    drop_cascade: bool = option(False, order=9)
+    drop_cascade: bool = option(False, order=9, title="Drop views too", group="advanced")
     """Whether the views on a table that is replaced go with it. Without, such a table is not replaced."""
 
-    connections: int = option(4, ge=1, le=64, order=10)
+    connections: int = option(4, ge=1, le=64, order=10, group="advanced")
     """How many streams are written at the same time, each through a connection of its own."""
 
     _bare: set[tuple[str, str]] = PrivateAttr(default_factory=set)

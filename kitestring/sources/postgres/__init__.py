@@ -88,7 +88,7 @@ class Postgres(PostgresConfig, Source):
     schemas: list[str] = option(default_factory=lambda: ["public"], order=3)
     """The schemas whose tables are streams. Empty for all."""
 
-    connections: int = option(4, ge=1, le=64, order=8)
+    connections: int = option(4, ge=1, le=64, order=8, group="advanced")
     """How many connections read at the same time."""
 
     _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())

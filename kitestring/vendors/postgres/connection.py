@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from kitestring.address import ConnectionUrl, Endpoint, Resolve, endpoints, pinned
 from kitestring.config import Config, option, secret
@@ -38,7 +38,7 @@ NAME = re.compile("[a-z_]+")
 
 PROPOSAL = """\
 host: ${PGHOST:-localhost}
-port: 5432
+port: ${PGPORT:-5432}
 database: ${PGDATABASE:-postgres}
 username: ${PGUSER:-postgres}
 password: ${PGPASSWORD:-}
@@ -84,11 +84,13 @@ def asks_for_no_tunnel(value: Any) -> bool:
 class SslMode(Config):
     """How the connection is encrypted; the certificates are PEM texts."""
 
+    model_config = ConfigDict(title="SSL mode")
+
     mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = option("prefer", order=0)
-    ca_certificate: str | None = secret(None, order=1)
-    client_certificate: str | None = secret(None, order=2)
-    client_key: str | None = secret(None, order=3)
-    client_key_password: str | None = secret(None, order=4)
+    ca_certificate: str | None = secret(None, order=1, title="CA certificate")
+    client_certificate: str | None = secret(None, order=2, title="Client certificate")
+    client_key: str | None = secret(None, order=3, title="Client key")
+    client_key_password: str | None = secret(None, order=4, title="Password of the client key")
 
 
 class PostgresConfig(Config):
@@ -111,8 +113,8 @@ class PostgresConfig(Config):
     database: str = option("postgres", order=2)
     username: str = option("postgres", order=4)
     password: str | None = secret(None, order=5)
-    ssl_mode: SslMode = option(default_factory=SslMode, order=6)
-    url: str | None = secret(None, order=7, title="Connection URL")
+    ssl_mode: SslMode = option(default_factory=SslMode, order=6, title="SSL mode", group="advanced")
+    url: str | None = secret(None, order=7, title="Connection URL", group="advanced")
     """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
 
     _confined: bool = PrivateAttr(default=False)

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from kitestring import registry
-from kitestring.cli.init import snippet, written
+from kitestring.cli.init import sample_value, snippet, written
 from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError
 from kitestring.facts import Proposal
@@ -38,6 +38,21 @@ def test_init_names_the_variables_to_set(run: Run, folder: Path) -> None:
     out = run("init", "new", "--source", "feed", "--destination", "shelf").stdout
     assert "1. set TOKEN" in out
     assert "token: ${TOKEN}" in (folder / "new" / "kitestring.yaml").read_text()
+
+
+def test_init_names_what_has_defaults_and_what_is_empty(run: Run, folder: Path) -> None:
+    output = run("init", "a", "--source", "sample", "--destination", "postgres").stdout
+    assert (
+        "1. set TO_PGHOST, TO_PGPORT, TO_PGDATABASE, TO_PGUSER, TO_PGPASSWORD where the defaults do not fit" in output
+    )
+    assert "2. kitestring check" in output
+    output = run("init", "b", "--source", "sample", "--destination", "shelf").stdout
+    assert "fill in what is empty in the file: folder" in output
+
+
+def test_an_example_of_a_list_is_a_list() -> None:
+    assert sample_value("fields", {"type": "array", "examples": ["text", "title"]}) == '["text"]'
+    assert sample_value("fields", {"type": "array", "examples": [["text"]]}) == '["text"]'
 
 
 def test_init_never_overwrites(run: Run, project: Path) -> None:

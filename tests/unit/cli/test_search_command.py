@@ -50,6 +50,14 @@ def test_an_unknown_place_is_refused_with_the_nearest(synced: Run) -> None:
     assert "did you mean shelf?" in result.stderr
 
 
+def test_a_project_with_nothing_to_search_says_where_to_sync(synced: Run, project: Path) -> None:
+    project.write_text(re.sub("connector: shelf.*", "connector: files", project.read_text()))
+    result = synced("search", "Ana")
+    assert result.exit_code == 2
+    assert "no destination that can be searched by meaning" in result.stderr
+    assert "Sync into a vector store" in result.stderr
+
+
 def test_three_words_are_a_usage_error_that_asks_for_quotes(synced: Run) -> None:
     result = synced("search", "shelf", "late", "parcel")
     assert result.exit_code == 2
