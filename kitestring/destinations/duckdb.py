@@ -88,7 +88,7 @@ RULES = (
     ),
     FILE_RULES[1]._replace(pattern=r"IOException|\bOSError\b|PermissionException|Could not write file"),
     ErrorRule(
-        r"CatalogException",
+        r"CatalogException|(from|into|to) base table|not a base table",
         ConfigError,
         "{path}: {text}",
         "Rename or drop what has that name and is no table of a sync.",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import traceback
 from dataclasses import replace
 from decimal import Decimal
 
@@ -671,3 +672,19 @@ def test_a_destination_that_has_given_up_a_copy_counts_the_next_one_right(place)
     destination.abort(stream)
     receipts = written(destination, stream, table, table)
     assert sum(receipt.replaced for receipt in receipts) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:Sek rit99@127.0.0.1:1/db", "postgresql://me:Sek/rit99@127.0.0.1:1/db",
+        "postgresql://me:Sek%zzrit99@127.0.0.1:1/db", "postgresql://me:12/rit99@127.0.0.1:1/db",
+        "postgresql://me:Sek?rit99@127.0.0.1:1/db", "postgresql://[::1:rit99", "rit99",
+        "host=127.0.0.1 port=1 password=rit99 user=me",
+    ],
+)  # fmt: skip
+def test_no_error_repeats_a_part_of_a_connection_url_that_cannot_be_read(url):
+    with pytest.raises((ConfigError, TransientError)) as error:
+        Postgres.load({"url": url}).check()
+    told = "".join(traceback.format_exception(error.value))
+    assert "rit99" not in f"{told} {error.value.hint} {error.value.fields}"

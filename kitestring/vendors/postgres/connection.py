@@ -14,8 +14,8 @@ from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from kitestring.address import ConnectionUrl, Endpoint, Resolve, endpoints, pinned
 from kitestring.config import Config, option, secret
-from kitestring.errors import ConfigError
-from kitestring.vendors.postgres.errors import Place, translated
+from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.vendors.postgres.errors import NOWHERE, Place, translated
 from kitestring.vendors.postgres.statement import run
 
 CONNECT_TIMEOUT_S = 10
@@ -204,8 +204,14 @@ class PostgresConfig(Config):
         """Where the database is, for messages."""
         if not self.url:
             return Place(self.host, self.port, self.database, self.username)
-        parts = urlsplit(self.url)
-        return Place(parts.hostname or "localhost", parts.port or 5432, parts.path.strip("/"), parts.username or "")
+        try:
+            parts = urlsplit(self.url)
+            host, port, user = parts.hostname or "localhost", parts.port or PORT, parts.username or ""
+        except ValueError:
+            return NOWHERE
+        # Where the signs of a password are not encoded, what stands behind them looks like a path.
+        is_url = "://" in self.url and "@" not in parts.path
+        return Place(host, port, parts.path.strip("/"), user) if is_url else NOWHERE
 
     def connect(self) -> Any:
         """A connection of ADBC's in autocommit mode, with the settings of `SESSION`. Raises what `translated` gives."""
@@ -220,8 +226,24 @@ class PostgresConfig(Config):
         except dbapi.Error as error:
             if connection is not None:
                 close(connection)
-            raise translated(error, self.place, writing=self.writing) from error
+            failure = translated(error, self.place, writing=self.writing)
+            if self.url and not failure.fields.get("code"):
+                raise self._without_url(failure) from None
+            raise failure from error
         return connection
+
+    def _without_url(self, failure: KitestringError) -> KitestringError:
+        """The error without the words of libpq: it repeats pieces of a URL that it reads in another way than was meant,
+        and these may be of the password."""
+        if "said" in failure.fields:  # the message is ours
+            return type(failure)(str(failure), hint=failure.hint)
+        if isinstance(failure, TransientError):
+            return TransientError(f"{self.place} broke off", hint="Try again.")
+        return ConfigError(
+            "the connection URL of PostgreSQL cannot be read",
+            hint="`url` is postgresql://user:password@host:port/database, with parameters of libpq behind a question "
+            "mark. In the user and the password write @ as %40, / as %2F, % as %25 and a space as %20.",
+        )
 
     @contextmanager
     def translated(self) -> Iterator[None]:

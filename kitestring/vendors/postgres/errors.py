@@ -18,7 +18,11 @@ class Place:
     user: str
 
     def __str__(self) -> str:
-        return f"PostgreSQL at {self.host}:{self.port}/{self.database}"
+        return f"PostgreSQL at {self.host}:{self.port}/{self.database}" if self.host else "PostgreSQL at `url`"
+
+
+NOWHERE = Place("", 0, "", "")
+"""That of a URL which cannot be read."""
 
 
 # What libpq says when it cannot connect (it gives no code then), and what the user can do about it.

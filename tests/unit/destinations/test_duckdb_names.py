@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from sql_syncs import columns, run, synced, table, tables
+from sql_syncs import columns, execute, run, synced, table, tables
 
 pytestmark = pytest.mark.slow  # seconds: left to `make test`
 
@@ -150,3 +150,13 @@ def test_a_key_whose_column_makes_room_is_found_as_before(tmp_path: Path) -> Non
     synced(path, {"s": [{"Key": 1, "v": 3, "key": "other"}]}, key=["Key"])
     synced(path, {"s": [{"Key": "1", "v": 4}]}, key=["Key"])
     assert sorted(table(path, "SELECT v FROM s")) == [(3,), (4,)]
+
+
+@pytest.mark.parametrize("mode", ["append", "append_dedup", "soft_delete", "overwrite"])
+def test_a_view_in_the_way_is_named_in_each_way_to_write(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "x.duckdb"
+    synced(path, {"s": [{"id": 1, "v": "x"}]})
+    execute(path, "CREATE VIEW w AS SELECT * FROM s")
+    result = run(path, {"w": [{"id": 1, "v": "y"}]}, mode)
+    assert result.error.hint == "Rename or drop what has that name and is no table of a sync."
+    assert table(path, "SELECT v FROM w") == [("x",)]
