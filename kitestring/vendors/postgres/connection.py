@@ -227,14 +227,15 @@ class PostgresConfig(Config):
             if connection is not None:
                 close(connection)
             failure = translated(error, self.place, writing=self.writing)
-            if self.url and not failure.fields.get("code"):
+            # libpq repeats pieces of a URL that it reads in another way than was meant, as a host `word@host`.
+            was_read = "connection to server" in str(error) and "@" not in str(error)
+            if self.url and not was_read and not failure.fields.get("code"):
                 raise self._without_url(failure) from None
             raise failure from error
         return connection
 
     def _without_url(self, failure: KitestringError) -> KitestringError:
-        """The error without the words of libpq: it repeats pieces of a URL that it reads in another way than was meant,
-        and these may be of the password."""
+        """The error without the words of libpq, which may be of the password."""
         if "said" in failure.fields:  # the message is ours
             return type(failure)(str(failure), hint=failure.hint)
         if isinstance(failure, TransientError):
