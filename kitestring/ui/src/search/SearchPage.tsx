@@ -146,9 +146,9 @@ function Found({ hit }: { hit: Hit }) {
             title
           )}
         </Text>
-        <Group gap={6} wrap="nowrap">
+        <Group gap={6} wrap="nowrap" flex="none">
           {Boolean(hit.stream) && (
-            <Badge variant="default" tt="none" radius="sm">
+            <Badge variant="default" tt="none" radius="sm" maw={140} title={String(hit.stream)}>
               {String(hit.stream)}
             </Badge>
           )}
