@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, field_validator, model_validator
 
 from kitestring.config import option
 from kitestring.errors import TransientError
-from kitestring.vendors.postgres import PostgresConfig, translated
-
-if TYPE_CHECKING:
-    import psycopg
+from kitestring.vendors.postgres import PostgresConfig
 
 
 class Indexing(PostgresConfig):
@@ -60,25 +57,15 @@ class Indexing(PostgresConfig):
             )
         return name
 
-    def open(self) -> psycopg.Connection[Any]:
-        """A connection in autocommit mode."""
-        import psycopg
-
-        with self.translated_psycopg(), self._certificates() as files:
-            connection = psycopg.connect(self._conninfo(files), autocommit=True)
-            connection.prepare_threshold = None  # a pooler in between knows no prepared statements
-            return connection
-
     @contextmanager
     def translated_psycopg(self) -> Iterator[None]:
         import psycopg
 
-        try:
-            yield
-        except psycopg.Error as error:
-            if error.sqlstate == "23505":
+        with super().translated_psycopg():
+            try:
+                yield
+            except psycopg.errors.UniqueViolation as error:
                 raise TransientError(
                     f"{self.place}: another sync writes the same records into {self.collection}",
                     hint="Try again; let one sync write a stream.",
                 ) from error
-            raise translated(error, self.place, writing=True) from error

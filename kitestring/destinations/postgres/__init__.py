@@ -52,8 +52,8 @@ class Postgres(PostgresConfig, SqlDestination):
     facts: ClassVar[Facts] = Facts(
         network="native",
         programs=False,
-        packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
-        preload=("pyarrow", "adbc_driver_manager"),
+        packages=("numpy", "psycopg", "pyarrow"),
+        preload=("numpy", "psycopg", "pyarrow"),
         category="database",
         summary="tables of PostgreSQL",
         proposal=Proposal(config=PROPOSAL.replace("{PG", "{TO_PG")),

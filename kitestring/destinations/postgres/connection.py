@@ -7,9 +7,8 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from decimal import Decimal
 from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,12 @@ from kitestring.sql.connection import Connection
 from kitestring.sql.key import Part, typed_fields
 from kitestring.sql.merge import Merge, Merged, delete_and_insert
 from kitestring.sql.name import OWN
-from kitestring.sql.types import NOTHING, TEXT, digits
+from kitestring.sql.types import NOTHING, TEXT, TIMES
 from kitestring.vendors import postgres
 from kitestring.vendors.postgres import PostgresConfig
 
 if TYPE_CHECKING:
+    import psycopg
     import pyarrow as pa
 
     from kitestring.sql.table import Table
@@ -98,7 +98,7 @@ class PostgresConnection(Connection):
         """The tables and keys that can have no unique index. All connections of a destination share them."""
         self.gone = gone
         """How many rows of each stream's new copy were replaced by later ones, as far as no receipt has said so."""
-        self.server = config.connect()
+        self.server = config.open()
         self._numbers = itertools.count()
         self._waiting: dict[str, pa.Table] = {}
         """What is staged by name, as long as no statement has read it: it may go into its table without."""
@@ -107,30 +107,30 @@ class PostgresConnection(Connection):
         self._grants: dict[str, list[tuple[Any, ...]]] = {}
         """The rights on tables that were dropped, by their references, for those that take their place."""
         with self._translated():
+            for name, value in {**postgres.SESSION, "client_encoding": "'UTF8'"}.items():
+                postgres.run(self.server, f"SET {name} = {value}")
             for name, unsafe, value in (
                 ("synchronous_commit", "off", "on"),
                 ("lock_timeout", "0", f"'{LOCK_TIMEOUT}'"),
             ):
-                if postgres.rows(self.server, f"SELECT current_setting('{name}') AS now")[0]["now"] == unsafe:
+                if first(self.server, f"SELECT current_setting('{name}')") == unsafe:
                     postgres.run(self.server, f"SET {name} = {value}")
-            version = postgres.rows(self.server, "SELECT current_setting('server_version_num')::int AS now")
-        self.version: int = version[0]["now"]
+            self.version: int = first(self.server, "SELECT current_setting('server_version_num')::int")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            with self.config.translated():
+            with self.config.translated_psycopg():
                 yield
         except TransientError:
             self.close()
             raise
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
         self._stage_for(statement)
         with self._translated(), self.server.cursor() as cursor:
-            cursor.execute(statement, list(values) or None)
-            table = cursor.fetch_arrow_table() if cursor.description else None
-        return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table is not None else []
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     def changed(self, statement: str) -> int:
         self._stage_for(statement)
@@ -144,7 +144,7 @@ class PostgresConnection(Connection):
         try:
             with self._translated(), postgres.transaction(self.server):
                 yield
-                number = postgres.rows(self.server, "SELECT pg_current_xact_id()::text AS number")[0]["number"]
+                number = first(self.server, "SELECT pg_current_xact_id()::text")
         except TransientError:
             if not number or not self._was_committed(int(number)):
                 raise
@@ -157,11 +157,10 @@ class PostgresConnection(Connection):
         traces = [f"EXISTS ({trace} AND xmin::text = '{own or number % 2**32}')" for trace, own in self._traces]
         while True:
             try:
-                with self.config.translated(), closing(self.config.connect()) as server:
-                    status = postgres.rows(server, f"SELECT pg_xact_status('{number}') AS status")[0]["status"]
+                with self.config.translated_psycopg(), closing(self.config.open()) as server:
+                    status = first(server, f"SELECT pg_xact_status('{number}')")
                     if status != "in progress":
-                        found = f"SELECT {' OR '.join(traces) or 'false'} AS found"
-                        return bool(status == "committed" and postgres.rows(server, found)[0]["found"])
+                        return status == "committed" and bool(first(server, f"SELECT {' OR '.join(traces) or 'false'}"))
             except RecordError:  # the server has not come to such a number: it has crashed
                 return False
             except TransientError as error:
@@ -175,7 +174,7 @@ class PostgresConnection(Connection):
 
     def close(self) -> None:
         self.closed = True
-        postgres.close(self.server)
+        self.server.close()
 
     # -- staging -------------------------------------------------------------------------------------------------------
 
@@ -202,11 +201,14 @@ class PostgresConnection(Connection):
             kinds = [TEXT if kind == NOTHING else kind for kind in self.kinds(rows)]
             columns = zip(rows.column_names, map(self.dialect.type_name, kinds), strict=True)
             self.rows(f"CREATE TEMPORARY TABLE {name} ({', '.join(map(' '.join, columns))})")
-            self._copy(rows, name, temporary=True)
+            self._copy(rows, reference)
 
-    def _copy(self, rows: pa.Table, table: str, schema: str | None = None, temporary: bool = False) -> None:
-        with self._translated(), self.server.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema, temporary=temporary)
+    def _copy(self, rows: pa.Table, reference: str) -> None:
+        columns = ", ".join(map(self.dialect.quoted, rows.column_names))
+        statement = f"COPY {reference} ({columns}) FROM STDIN (FORMAT binary)"
+        with self._translated(), self.server.cursor() as cursor, cursor.copy(statement) as copy:
+            for piece in postgres.copy_stream(rows):
+                copy.write(piece)
 
     # -- what is there -------------------------------------------------------------------------------------------------
 
@@ -228,18 +230,17 @@ class PostgresConnection(Connection):
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
     def values(self, table: Table, column: str) -> pa.ChunkedArray:
+        """Moments also of years that Python has not."""
         import pyarrow as pa
 
-        name = self.dialect.quoted(column)
-        with self._translated(), self.server.cursor() as cursor:
-            cursor.execute(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
-            values = cursor.fetch_arrow_table().column(0)
-        size = digits(table.columns[column])
-        if size is None:
-            return values
-        # The driver gives a numeric as text.
-        numbers = pa.array([Decimal(value) for value in values.to_pylist()], pa.decimal128(sum(size), size[1]))
-        return pa.chunked_array([numbers])
+        kind, name = table.columns[column], self.dialect.quoted(column)
+        if kind not in TIMES:
+            return super().values(table, column)
+        days = f"{name} - date '1970-01-01'"
+        number = days if kind == "DATE" else f"round(extract(epoch FROM {name}) * 1000000)::bigint"
+        rows = self.rows(f"SELECT DISTINCT {number} FROM {table.reference} WHERE isfinite({name})")  # noqa: S608 - quoted
+        numbers = pa.array([value for (value,) in rows], pa.int32() if kind == "DATE" else pa.int64())
+        return pa.chunked_array([numbers.cast(self.arrow_types(table)[column])])
 
     def dependents(self, schema: str, table: str) -> list[str]:
         """The views and other things that would go with a table."""
@@ -310,7 +311,7 @@ class PostgresConnection(Connection):
         if columns:
             self.rows(alter + ", ".join(f"{column} SET DEFAULT {source}" for column, source in columns.items()))
         rows = self._waiting[merge.incoming].select([place[1] for place in places.values() if place])
-        self._copy(rows.rename_columns(list(places)), merge.table.name, merge.table.schema)
+        self._copy(rows.rename_columns(list(places)), merge.table.reference)
         if columns:
             self.rows(alter + ", ".join(f"{column} DROP DEFAULT" for column in columns))
         return True
@@ -462,6 +463,12 @@ class PostgresConnection(Connection):
         if len(part.path) > 1:
             return self.dialect.inner(part.incoming, part.incoming_kind or part.kind, part.path, part.text)
         return f"coalesce({part.entries[1]}, '\"' || {part.incoming})" if part.entries else part.incoming
+
+
+def first(server: psycopg.Connection[Any], query: str) -> Any:
+    """The value of a query that gives one."""
+    with server.cursor() as cursor:
+        return (cursor.execute(query).fetchone() or (None,))[0]
 
 
 def storable(rows: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import ConfigDict, PrivateAttr, model_validator
@@ -17,6 +17,9 @@ from kitestring.config import Config, option, secret
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.vendors.postgres.errors import NOWHERE, Place, translated
 from kitestring.vendors.postgres.statement import run
+
+if TYPE_CHECKING:
+    import psycopg
 
 CONNECT_TIMEOUT_S = 10
 
@@ -226,13 +229,29 @@ class PostgresConfig(Config):
         except dbapi.Error as error:
             if connection is not None:
                 close(connection)
-            failure = translated(error, self.place, writing=self.writing)
-            # libpq repeats pieces of a URL that it reads in another way than was meant, as a host `word@host`.
-            was_read = "connection to server" in str(error) and "@" not in str(error)
-            if self.url and not was_read and not failure.fields.get("code"):
-                raise self._without_url(failure) from None
-            raise failure from error
+            self._refuse(error)
         return connection
+
+    def open(self) -> psycopg.Connection[Any]:
+        """A connection of psycopg's in autocommit mode, with the settings of the server and the user."""
+        import psycopg
+
+        try:
+            with self._certificates() as files:
+                connection = psycopg.connect(self._conninfo(files), autocommit=True)
+        except psycopg.Error as error:
+            self._refuse(error)
+        connection.prepare_threshold = None  # a pooler in between knows no prepared statements
+        return connection
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        """Raise what a driver says that cannot connect."""
+        failure = translated(error, self.place, writing=self.writing)
+        # libpq repeats pieces of a URL that it reads in another way than was meant, as a host `word@host`.
+        was_read = "connection to server" in str(error) and "@" not in str(error)
+        if self.url and not was_read and not failure.fields.get("code"):
+            raise self._without_url(failure) from None
+        raise failure from error
 
     def _without_url(self, failure: KitestringError) -> KitestringError:
         """The error without the words of libpq, which may be of the password."""
@@ -247,8 +266,18 @@ class PostgresConfig(Config):
         )
 
     @contextmanager
+    def translated_psycopg(self) -> Iterator[None]:
+        """Errors of psycopg inside come out as ours."""
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            raise translated(error, self.place, writing=self.writing) from error
+
+    @contextmanager
     def translated(self) -> Iterator[None]:
-        """Errors of the driver inside come out as ours."""
+        """Errors of ADBC inside come out as ours."""
         import pyarrow as pa
         from adbc_driver_manager import dbapi
 

@@ -55,6 +55,8 @@ LOST = (
     "server closed the connection",
     "terminating connection",
     "connection not open",
+    "the connection is closed",
+    "the connection is lost",
     "no connection to the server",
     "could not receive data",
     "could not send data",

@@ -1,4 +1,4 @@
-"""SQL of PostgreSQL as text: names, literals; and statements on an open ADBC connection."""
+"""SQL of PostgreSQL as text: names, literals; and statements on an open connection of ADBC's or psycopg's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def affected(connection: Any, statement: str) -> int:
 
 
 def rows(connection: Any, query: str) -> list[dict[str, Any]]:
-    """The rows of a short result."""
+    """The rows of a short result of ADBC's."""
     with connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetch_arrow_table().to_pylist())
