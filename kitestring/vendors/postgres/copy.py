@@ -162,7 +162,8 @@ def since_2000(column: pa.Array, dtype: str, day: int) -> np.ndarray[Any, Any]:
 
     first = pc.min(column.view("int64" if dtype == "i8" else "int32")).as_py()
     if first is not None and first < FIRST_DAY * day:
-        raise RecordError("PostgreSQL cannot take a value: a date is before the year 4713 BC")
+        kind = "date" if day == 1 else "timestamp"
+        raise RecordError(f"PostgreSQL cannot take a value: {kind} out of range: it is before the year 4713 BC")
     return (buffer(column, np.dtype(dtype)) - DAYS * day).astype(f">{dtype}")
 
 
