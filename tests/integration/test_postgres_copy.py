@@ -21,7 +21,7 @@ from kitestring.vendors.postgres import copy_stream
 pytestmark = pytest.mark.slow
 
 FIRST_DAY, LAST_DAY = -2_440_588, 2_145_042_905
-FIRST_MOMENT, LAST_MOMENT = FIRST_DAY * 86_400_000_000, 2**63 - 1
+FIRST_MOMENT, LAST_MOMENT = FIRST_DAY * 86_400_000_000, 2**63 - 2
 DAY_S = 86_400
 LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 MICROSECONDS = "(extract(epoch FROM {0}) * 1000000)::numeric"
@@ -56,7 +56,7 @@ def moments(unit, per_second, tz=None):
     factor = per_second / 1_000_000
     low, high = (max(-(2**63) + 1, int(FIRST_MOMENT * factor)), min(2**63 - 1, int(LAST_MOMENT * factor * (1 - 1e-9))))
     read = cut if unit == "ns" else lambda value: value * (1_000_000 // per_second)
-    high = 2**63 - 1 if unit in ("us", "ns") else high
+    high = LAST_MOMENT if unit in ("us", "ns") else high
     kind = "timestamp with time zone" if tz else "timestamp"
     return Case(pa.timestamp(unit, tz), st.integers(low, high), kind, MICROSECONDS, read, pa.int64())
 
