@@ -88,8 +88,10 @@ class Table:
         columns = self.connection.columns(self.schema, self.name)
         if columns == self.columns and not (columns and self.writer):
             return
-        self.columns = columns
         self.comment = self.connection.note(self.schema, self.name) if columns else None
+        if columns and self.comment is None:  # it may have gone in between
+            columns = self.connection.columns(self.schema, self.name)
+        self.columns = columns
         self.note = Note.read(self.comment)
         self.airbyte = self.airbyte or (self.note is not None and self.note.airbyte)
         self._name_fields()

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -462,6 +463,21 @@ def test_a_table_that_no_sync_has_made_and_a_view_are_refused(place):
     assert "was made by no sync" in str(stream.error)
     place.run(f"DROP TABLE {place.schema}.things", f"CREATE VIEW {place.schema}.things AS SELECT 1 AS id")
     assert "is no table" in str(place.sync([{"id": 1}], "append").error)
+
+
+def test_a_table_is_known_as_that_of_its_stream_at_every_moment_of_a_replacement(place):
+    """The server may still replace a table for a sync that was killed, while the next one asks whose it is."""
+    table = pa.table({"id": [1, 2]})
+    stream, destination = stream_of(table, NEW_LATEST), place.destination()
+    written(destination, stream, table)
+    connection = place.destination()._connect()
+    with ThreadPoolExecutor(1) as pool:
+        replacing = pool.submit(lambda: [written(destination, stream, table) for _ in range(100)])
+        while not replacing.done():
+            assert connection.columns(place.schema, stream.name)
+            assert connection.note(place.schema, stream.name) is not None
+        replacing.result()
+    connection.close()
 
 
 def test_a_view_on_a_table_that_would_be_replaced_is_named_and_nothing_is_lost(place):

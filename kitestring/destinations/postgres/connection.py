@@ -57,6 +57,14 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisd
 WHERE n.nspname = {0} AND c.relname = {1} AND c.relkind NOT IN ('i', 'I', 't') ORDER BY a.attnum
 """
 
+# By name, as of one moment: `to_regclass` may find a table whose comment the statement does not see, while another
+# transaction replaces it.
+NOTE = """
+SELECT d.description FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+WHERE n.nspname = {0} AND c.relname = {1}
+"""
+
 # What would go with a table: the views and other things that are made of it.
 DEPENDENTS = """
 SELECT DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
@@ -223,8 +231,8 @@ class PostgresConnection(Connection):
         return {name: self.dialect.kind(type_) for name, type_, _ in rows if name is not None}
 
     def note(self, schema: str, table: str) -> str | None:
-        ((text,),) = self.rows(f"SELECT obj_description({self._regclass(schema, table)}, 'pg_class')")
-        return text if text is None else str(text)
+        rows = self.rows(NOTE.format(self.dialect.literal(schema), self.dialect.literal(table)))
+        return None if not rows or rows[0][0] is None else str(rows[0][0])
 
     def set_note(self, schema: str, table: str, text: str) -> None:
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")

@@ -216,7 +216,8 @@ class SourceContract(Gaps):
             for key, reading in readings.items()
         ]
         result = sync(source, destination, selections)
-        assert result.status in (Status.succeeded, Status.suspicious), result.as_dict()
+        errors = {key: stream.error for key, stream in result.streams.items() if stream.error}
+        assert result.status in (Status.succeeded, Status.suspicious), (result.error, errors)
         for key, reading in readings.items():
             stored = destination.stored.get(key, [])
             assert set(map(canonical, stored)) == set(map(canonical, reading.records)), key
