@@ -10,6 +10,7 @@ import ast
 import copy
 import math
 import re
+import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 _WORD = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|set\s*\(")
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _MISSING = object()
+_SYNTAX_TREES = threading.RLock()
+"""Held while Python's syntax trees are made, which is not safe in threads: where a finalizer lets another thread make
+one in between, CPython 3.11 raises `SystemError` (https://github.com/python/cpython/issues/106905)."""
 KNOWN = frozenset({"config", "parameters"})
 ALIASES = {"stream_interval": "stream_slice", "stream_partition": "stream_slice"}
 DICT_NAMES = frozenset(dir(dict))
@@ -42,7 +46,8 @@ def literal(text: str, types: Types | None = None) -> Any:
     elif not first or (first in "/<{" and text[-1:] != "}") or _ISO.match(text):
         return text
     try:
-        found = ast.literal_eval(text)
+        with _SYNTAX_TREES:
+            found = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
     if (not types and not isinstance(found, complex)) or (types and isinstance(found, types)):
@@ -158,7 +163,8 @@ class Templates:
     def _source(self, text: str, place: str) -> Source:
         source = _SOURCES.get(text)
         if source is None:
-            source = Source(text, place)
+            with _SYNTAX_TREES:  # Jinja reads literals of templates too
+                source = Source(text, place)
             if len(_SOURCES) >= MOST_SOURCES:
                 _SOURCES.clear()
             if len(text) <= LONGEST_KEPT:

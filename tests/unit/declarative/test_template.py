@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -270,3 +273,33 @@ def test_a_text_that_is_looked_up_is_handed_over_as_it_is(text: str) -> None:
         assert Templates({}).compile(template.replace("config", "record"), {}, "here", types=(str,))(
             {"record": config}
         ) == (text)
+
+
+def test_values_are_read_in_threads_while_finalizers_run() -> None:
+    """A finalizer lets other threads go on in the middle of reading a value."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            for _ in range(50):
+                pass
+
+    value = {"a": [1, {"b": "x" * 10}] * 50}
+
+    def read() -> None:
+        for _ in range(150):
+            [Cycle() for _ in range(20)]
+            assert literal(str(value)) == value
+
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-5)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for reading in [pool.submit(read) for _ in range(8)]:
+                reading.result()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)

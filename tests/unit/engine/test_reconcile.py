@@ -231,7 +231,7 @@ def test_a_source_that_breaks_its_contract_is_named() -> None:
         def partitions(self, streams: Any, states: States) -> Any:
             raise IndexError("no plan")
 
-    assert "a batch for somebody_else" in str(sync(Stranger(records={"t": []}), MemoryDestination()).streams["t"].error)
+    assert "a Batch for somebody_else" in str(sync(Stranger(records={"t": []}), MemoryDestination()).streams["t"].error)
     assert "IndexError: no plan" in str(sync(Planless(records={"t": []}), MemoryDestination()).streams["t"].error)
 
 
