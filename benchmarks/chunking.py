@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from kitestring.vector.embedders.fake import Fake
-from kitestring.vector.encoding import cl100k
 from kitestring.vector.html import html_to_text
 from kitestring.vector.processing import Processing
-from kitestring.vector.split import Splitter
+from kitestring.vector.split.splitter import Splitter
+from kitestring.vector.tokenizer import cl100k
 
 WORDS = [
     "the",

@@ -157,7 +157,7 @@ def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> No
     commands = {
         "plain loop": [sys.executable, "-c", PLAIN, str(port), str(size)],
         "kitestring sync": [sys.executable, "-c", OURS, str(path), str(given.records)],
-        "kitestring protocol": [sys.executable, "-m", "kitestring.airbyte.manifest", *read],
+        "kitestring protocol": [sys.executable, "-m", "kitestring.airbyte.manifest_command", *read],
     }
     if given.cdk:
         program = "from airbyte_cdk.cli.source_declarative_manifest import run; run()"

@@ -24,9 +24,9 @@ from urllib.parse import quote
 import urllib3
 from sqlalchemy import insert, text, update
 
+from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
 from kitestring.server.run import Server
-from kitestring.server.scheduler import Scheduler
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connections, destinations, organizations, sources, workspaces

@@ -37,7 +37,7 @@ def spent(command: list[str], folder: str) -> tuple[float, float, float]:
 def commands(path: str, cdk: str) -> dict[str, list[str]]:
     spec = ["spec", "--manifest-path", path]
     found = {
-        "spec, as a module": [sys.executable, "-m", "kitestring.airbyte.manifest", *spec],
+        "spec, as a module": [sys.executable, "-m", "kitestring.airbyte.manifest_command", *spec],
         "spec, as kitestring": [*KITESTRING, "airbyte", "manifest", *spec],
         "kitestring --help": [*KITESTRING, "--help"],
         "no records to JSONL": [

@@ -17,7 +17,7 @@ from kitestring.errors import AuthError, ConfigError, KitestringError, Transient
 from kitestring.http import Session
 from kitestring.http.auth import Auth, Basic, Bearer
 from kitestring.http.message import Response
-from kitestring.http.policy import Raise, Retries, Retry, Return
+from kitestring.http.retry import Raise, Retries, Retry, Return
 from kitestring.json_codec import loads
 
 Kind = Literal["source", "destination", "connection"]

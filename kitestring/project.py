@@ -16,7 +16,7 @@ from kitestring.airbyte.modes import WriteWord
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.library import did_you_mean, home
-from kitestring.mapper import Mapper
+from kitestring.mappers.mapper import Mapper
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection
@@ -357,7 +357,7 @@ class Project:
 
 
 def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A schedule of the file in the words of a server (see `kitestring.server.schedule`), which checks it."""
+    """A schedule of the file in the words of a server, which checks it (`kitestring.server.connections.schedule`)."""
     if isinstance(value, Mapping):
         if "cron" in value:
             return {"type": "cron", "expression": value["cron"], **{k: v for k, v in value.items() if k != "cron"}}

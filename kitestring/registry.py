@@ -28,7 +28,7 @@ from kitestring.facts import Facts
 from kitestring.source import Source
 
 if TYPE_CHECKING:
-    from kitestring.airbyte.installation import Installation
+    from kitestring.airbyte.installed_connectors import Installation
 
 Kind = Literal["source", "destination"]
 ROOT = Path(__file__).parent
@@ -246,12 +246,13 @@ def _custom(kind: Kind, folder: Path | None) -> dict[str, Connector]:
 
 def _installed(kind: Kind, name: str, version: str, known: list[str]) -> Connector:
     """What was installed under this name; `ConfigError` says how to install it, or which name is near."""
-    from kitestring.airbyte import catalog, installation
+    from kitestring.airbyte import connector_index
+    from kitestring.airbyte import installed_connectors as installation
 
     one = installation.installed(kind, name, version)
     if one is not None:
         return Connector(one.entry.name, kind, manifest=one.manifest, installation=one)
-    index = catalog.index()
+    index = connector_index.index()
     entry = index.get(kind, name)
     if entry is not None:
         at = f"@{version}" if version else ""

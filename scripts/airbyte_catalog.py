@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from kitestring.airbyte.catalog import SHIPPED, difference, index, written
-from kitestring.airbyte.remote import Remote
+from kitestring.airbyte.connector_index import SHIPPED, difference, index, written
+from kitestring.airbyte.registry_client import Remote
 
 if __name__ == "__main__":
     before = index().entries

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from kitestring.server.api import own
+from kitestring.server.api import kitestring
 from kitestring.server.app import OWN
 from kitestring.server.settings import Settings
 
@@ -44,7 +44,7 @@ Of the commands that call a server: `KITESTRING_SERVER` (its address), `KITESTRI
 def own_api() -> str:
     """The page of the own API: a table by resource."""
     app = FastAPI()
-    for router in own.ROUTERS:
+    for router in kitestring.ROUTERS:
         app.include_router(router, prefix=OWN)
     roles = roles_of(app)
     tables: dict[str, list[str]] = {}

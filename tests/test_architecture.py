@@ -112,7 +112,7 @@ def test_source_and_destination_are_functions_whoever_imports_the_files() -> Non
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("code", ["import kitestring", "import kitestring.cli.app"])
+@pytest.mark.parametrize("code", ["import kitestring", "import kitestring.cli.main"])
 def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", f"{code}, sys; print(*sys.modules)"], check=True, capture_output=True, text=True
@@ -190,7 +190,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.airbyte.*": ("*", "the part of the program that speaks Airbyte's protocol, and its catalog"),
     "kitestring.cli": ("airbyte", "a group of commands has the name"),
     "kitestring.cli.airbyte": ("*", "its help shows examples; a group of commands has the name"),
-    "kitestring.cli.app": ("*", "the help shows examples; a group of commands has the name"),
+    "kitestring.cli.main": ("*", "the help shows examples; a group of commands has the name"),
     "kitestring.cli.demo": ("*", "the demo is one source and one destination"),
     "kitestring.cli.init": ("*", "what it takes where no connectors are asked for, and examples in its help"),
     "kitestring.cli.server": ("postgres sqlite", STORE),
@@ -200,15 +200,15 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
     "kitestring.declarative.stream": ("files", "a value of a manifest's setting, no connector"),
-    "kitestring.server.api.config.definitions": ("files", "a category"),
-    "kitestring.server.api.config.workspaces": ("airbyte", "a value of Airbyte's API"),
-    "kitestring.server.api.own.connections": ("sample", "an argument: how many records an estimate reads"),
-    "kitestring.server.api.own.server": ("postgres sqlite", STORE),
-    "kitestring.server.jobs.actions": ("sample", "an argument: how many records an estimate reads"),
-    "kitestring.server.jobs.child": ("airbyte files", "packages of the core"),
+    "kitestring.server.api.airbyte_config.definitions": ("files", "a category"),
+    "kitestring.server.api.airbyte_config.workspaces": ("airbyte", "a value of Airbyte's API"),
+    "kitestring.server.api.kitestring.connections": ("sample", "an argument: how many records an estimate reads"),
+    "kitestring.server.api.kitestring.server": ("postgres sqlite", STORE),
+    "kitestring.server.child.actions": ("sample", "an argument: how many records an estimate reads"),
+    "kitestring.server.child.call": ("airbyte files", "packages of the core"),
     "kitestring.server.settings": ("postgres sqlite", STORE),
     "kitestring.server.store.*": ("postgres sqlite", STORE),
-    "kitestring.server.totals": ("sqlite", STORE),
+    "kitestring.server.observability.totals": ("sqlite", STORE),
 }
 """Modules of the core that may name connectors, which ones, and why."""
 

@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from kitestring import registry
-from kitestring.cli.app import GLOBAL_FLAGS, app, in_front
+from kitestring.cli.main import GLOBAL_FLAGS, app, in_front
 from kitestring.errors import ConfigError
 from kitestring.project import Project, expand
 

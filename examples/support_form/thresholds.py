@@ -15,7 +15,7 @@ from kitestring.testing.help_desk import HelpDesk
 from kitestring.vector.embedders.local import Local
 from kitestring.vector.html import clean
 from kitestring.vector.processing import Processing
-from kitestring.vector.split import Splitter
+from kitestring.vector.split.splitter import Splitter
 
 TICKETS = (0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 ARTICLES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from kitestring.airbyte import cdk, environment
-from kitestring.airbyte.process import Local, Process, Program
+from kitestring.airbyte.connector_process import Local, Process, Program
 from kitestring.airbyte.source import AirbyteSource
 from kitestring.config import secrets_in
 from kitestring.declarative.manifest import load, python_classes

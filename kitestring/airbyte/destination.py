@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from pydantic import PrivateAttr
 
 from kitestring.airbyte import modes
+from kitestring.airbyte.connector_process import Process
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.launch import Launch, checked, ended, form, part, proposed
 from kitestring.airbyte.messages import Writer, catalog_body, descriptor
-from kitestring.airbyte.process import Process
+from kitestring.airbyte.program import Launch, checked, ended, form, part, proposed
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import Cancelled, ConnectorError, KitestringError

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from kitestring.airbyte import modes
-from kitestring.airbyte.incoming import write
+from kitestring.airbyte.log_handler import Engine, Told
 from kitestring.airbyte.messages import Writer, catalog_body, read_json
-from kitestring.airbyte.outgoing import read
-from kitestring.airbyte.told import Engine, Told
+from kitestring.airbyte.serve_read import read
+from kitestring.airbyte.serve_write import write
 from kitestring.config import secrets_in
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import PrivateAttr
 
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.launch import Launch, ended, part, proposed
+from kitestring.airbyte.program import Launch, ended, part, proposed
 from kitestring.airbyte.source import Reading
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Protocol
 from pydantic import PrivateAttr
 
 from kitestring.airbyte import modes
+from kitestring.airbyte.batcher import Gather
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.gather import Gather
-from kitestring.airbyte.launch import Launch, checked, ended, form, part, proposed
+from kitestring.airbyte.program import Launch, checked, ended, form, part, proposed
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.facts import Facts
 from kitestring.source import Item, Source

@@ -9,9 +9,9 @@ def main() -> None:
     """The `kitestring` command."""
     if sys.argv[1:3] == ["airbyte", "manifest"]:
         # Platforms start this one anew for every action, and it has a command line of its own: no Typer is loaded.
-        from kitestring.airbyte.manifest import main as manifest
+        from kitestring.airbyte.manifest_command import main as manifest
 
         sys.exit(manifest(sys.argv[3:]))
-    from kitestring.cli.app import app
+    from kitestring.cli.main import app
 
     app(prog_name="kitestring")

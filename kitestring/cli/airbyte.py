@@ -29,7 +29,7 @@ def manifest(ctx: typer.Context) -> None:
     kitestring airbyte manifest spec --manifest-path manifest.yaml
     kitestring airbyte manifest read --manifest-path manifest.yaml --config config.json --catalog catalog.json
     """
-    from kitestring.airbyte.manifest import main
+    from kitestring.airbyte.manifest_command import main
 
     raise typer.Exit(main(ctx.args))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kitestring.cli.ending import FAILED, REFUSED, code_of, given_of, one_line, worst
-from kitestring.cli.given import CONFIG_HELP
+from kitestring.cli.exit_codes import FAILED, REFUSED, code_of, given_of, one_line, worst
+from kitestring.cli.global_options import CONFIG_HELP
 
 if TYPE_CHECKING:
     from kitestring.credentials import CredentialEnd
@@ -130,9 +130,9 @@ def check(
     """
     given = given_of(ctx)
     if given.server:
-        from kitestring.cli import remote
+        from kitestring.cli import server_target
 
-        raise typer.Exit(remote.check(given, names or (), as_json))
+        raise typer.Exit(server_target.check(given, names or (), as_json))
     wanted: list[tuple[Kind, str]] = []
     if names:
         for name in names:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli import installation
+from kitestring.cli import install
 
 if TYPE_CHECKING:
-    from kitestring.airbyte.catalog import Entry
+    from kitestring.airbyte.connector_index import Entry
     from kitestring.facts import Facts
     from kitestring.registry import Connector
 
@@ -52,7 +52,7 @@ def search(
     kitestring connectors search git
     kitestring connectors search google ads
     """
-    from kitestring.airbyte.catalog import found
+    from kitestring.airbyte.connector_index import found
     from kitestring.errors import ConfigError
 
     rows = found(" ".join(words), everything(ctx, kind), lambda row: (row["name"], row["title"]))
@@ -76,7 +76,7 @@ def show(
     kitestring connectors show source-pokeapi
     """
     from kitestring import registry
-    from kitestring.airbyte import catalog
+    from kitestring.airbyte import connector_index
     from kitestring.cli.connector import form_lines, kinds, nearest
     from kitestring.errors import ConfigError
 
@@ -86,7 +86,7 @@ def show(
         try:
             there = [registry.connector(nearest(name), name, own)]
         except ConfigError:
-            entries = [one for kind in kinds("") if (one := catalog.index().get(kind, name))]
+            entries = [one for kind in kinds("") if (one := connector_index.index().get(kind, name))]
             if not entries:
                 raise
             for entry in entries:
@@ -101,22 +101,22 @@ def show(
         typer.echo("\nOptions:\n" + "\n".join(form_lines(each.spec(), "  ")) + "\n")
 
 
-app.command()(installation.install)
-app.command()(installation.update)
-app.command()(installation.remove)
+app.command()(install.install)
+app.command()(install.update)
+app.command()(install.remove)
 
 
 def everything(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
     """Every connector as a row: kind, name, title, status (there, installed, available), from, version, more."""
     from kitestring import registry
-    from kitestring.airbyte import catalog
-    from kitestring.airbyte import installation as installed
+    from kitestring.airbyte import connector_index
+    from kitestring.airbyte import installed_connectors as installed
     from kitestring.cli.connector import kinds
 
     here: dict[tuple[str, str], list[str]] = {}
     for one in installed.installations():
         here.setdefault((one.entry.kind, one.entry.name), []).append(one.entry.version)
-    index = catalog.index()
+    index = connector_index.index()
     for each in kinds(kind):
         for connector in registry.connectors(each, custom(ctx)):
             yield {
@@ -195,7 +195,7 @@ def declared(facts: Facts) -> str:
 
 def custom(ctx: typer.Context) -> Path | None:
     """The folder of the project's own manifests; None without a project."""
-    from kitestring.cli.ending import given_of
+    from kitestring.cli.exit_codes import given_of
 
     file = given_of(ctx).file
     return None if file is None else file.connectors

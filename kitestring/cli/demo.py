@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import SUCCEEDED, given_of, worst
-from kitestring.cli.given import Given
+from kitestring.cli.exit_codes import SUCCEEDED, given_of, worst
+from kitestring.cli.global_options import Given
 
 if TYPE_CHECKING:
     from kitestring.testing.zendesk import ZendeskStandIn

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kitestring.cli.ending import one_line
+from kitestring.cli.exit_codes import one_line
 from kitestring.cli.output import console, count, money, size, span, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kitestring.cli.given import Secrets
+    from kitestring.cli.global_options import Secrets
     from kitestring.engine import Estimate, Progress, Result
 
 EVERY_S = 5.0
@@ -44,7 +44,7 @@ def live(connection: str, progress: Progress, quiet: bool = False) -> Iterator[N
 def on_terminal(connection: str, progress: Progress) -> Iterator[None]:
     from rich.live import Live
 
-    from kitestring.cli.logs import Stderr
+    from kitestring.cli.log_output import Stderr
 
     err = console(err=True)
     shown = Live(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import given_of
+from kitestring.cli.exit_codes import given_of
 
 app = typer.Typer(
     help="""What a server has run and runs.
@@ -81,7 +81,7 @@ def list_(
 def show(ctx: typer.Context, job: Annotated[int, JOB], as_json: Annotated[bool, AS_JSON] = False) -> None:
     """Show a job: its attempts, the figures of its streams, why it failed or is suspicious."""
     from kitestring.cli import display
-    from kitestring.cli.remote import result_of
+    from kitestring.cli.server_target import result_of
 
     with server_of(ctx) as server:
         found = server.job(job)

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from kitestring.declarative.builder import Reading
-    from kitestring.declarative.builder.reading import Exchange
+    from kitestring.declarative.builder.preview import Exchange
 
 app = typer.Typer(help="Write low-code manifests and see what they do.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,7 +40,7 @@ def new(
     """
     import re
 
-    from kitestring.cli.ending import given_of
+    from kitestring.cli.exit_codes import given_of
     from kitestring.declarative.builder import draft
     from kitestring.errors import ConfigError
 
@@ -78,7 +78,7 @@ def validate(
     """
     from dataclasses import asdict
 
-    from kitestring.cli.ending import REFUSED
+    from kitestring.cli.exit_codes import REFUSED
     from kitestring.declarative.builder import validate as defects
 
     answers, wrong = [], False
@@ -116,7 +116,7 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from kitestring.cli.ending import FAILED
+    from kitestring.cli.exit_codes import FAILED
     from kitestring.declarative.builder import examine
     from kitestring.declarative.manifest import load
 
@@ -154,8 +154,8 @@ def trial(
     kitestring manifest test connectors/things.yaml -c api_token='${THINGS_TOKEN}'
     kitestring manifest test connectors/things.yaml things -c @config.json --json
     """
-    from kitestring.cli.ending import FAILED, given_of
-    from kitestring.cli.given import config_of, from_file
+    from kitestring.cli.exit_codes import FAILED, given_of
+    from kitestring.cli.global_options import config_of, from_file
     from kitestring.declarative.builder import read
     from kitestring.declarative.source import DeclarativeSource
     from kitestring.errors import ConfigError
@@ -199,7 +199,7 @@ def format_(
     \b
     kitestring manifest format connectors/things.yaml
     """
-    from kitestring.cli.ending import FAILED
+    from kitestring.cli.exit_codes import FAILED
     from kitestring.declarative.builder import formatted
 
     changed = False
@@ -234,7 +234,7 @@ def resolve(ctx: typer.Context, file: FILE) -> None:
 def path_of(ctx: typer.Context, name: str) -> Path:
     """The file of a manifest, typed as a path or as a connector's name."""
     from kitestring import registry
-    from kitestring.cli.ending import given_of
+    from kitestring.cli.exit_codes import given_of
     from kitestring.errors import ConfigError
 
     given = given_of(ctx)
@@ -256,7 +256,7 @@ def text_of(path: Path) -> str:
 
 def hide(ctx: typer.Context, path: Path, values: dict[str, Any]) -> None:
     """Keep the secrets of the configuration out of whatever is shown."""
-    from kitestring.cli.ending import given_of
+    from kitestring.cli.exit_codes import given_of
     from kitestring.config import secrets_in
     from kitestring.declarative import manifest_spec
 

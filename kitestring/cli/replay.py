@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kitestring.cli.ending import code_of_result, given_of
-from kitestring.cli.given import CONFIG_HELP
+from kitestring.cli.exit_codes import code_of_result, given_of
+from kitestring.cli.global_options import CONFIG_HELP
 from kitestring.cli.sync import by_flags, of_project, stopping, store
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import given_of
-from kitestring.cli.given import CONFIG_HELP, Given
+from kitestring.cli.exit_codes import given_of
+from kitestring.cli.global_options import CONFIG_HELP, Given
 
 if TYPE_CHECKING:
     from kitestring.library import DestinationHandle
@@ -67,10 +67,10 @@ def search(
         "include_deleted": include_deleted,
     }
     if given.server:
-        from kitestring.cli import remote
+        from kitestring.cli import server_target
 
         named = [destination, words[-1]] if destination else words
-        hits = remote.search(given, named, options)
+        hits = server_target.search(given, named, options)
     else:
         with place(given, words[0] if len(words) == 2 else "", destination, destination_config) as handle:
             hits = handle.search(words[-1], **options)
@@ -132,7 +132,7 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
     for word in where:
         match = PAIR.fullmatch(word)
         if word.lstrip().startswith("{"):
-            from kitestring.cli.given import as_object, from_json
+            from kitestring.cli.global_options import as_object, from_json
 
             values = as_object(from_json(word), "--where")
         elif match:

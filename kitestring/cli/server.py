@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import given_of
-from kitestring.cli.needs import needs_server
+from kitestring.cli.exit_codes import given_of
+from kitestring.cli.extras import needs_server
 
 if TYPE_CHECKING:
-    from kitestring.cli.given import Given
+    from kitestring.cli.global_options import Given
     from kitestring.server.settings import Settings
 
 HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine alone.", show_default=False)
@@ -78,10 +78,10 @@ def run(
 
 def load(given: Given, context: Any) -> None:
     """Apply the project file; what cannot be is told, and the server runs nevertheless."""
-    from kitestring.cli.ending import failed
-    from kitestring.cli.plan import SIGNS, InStore
+    from kitestring.cli.config_as_code import SIGNS, InStore
+    from kitestring.cli.exit_codes import failed
     from kitestring.errors import ConfigError, KitestringError
-    from kitestring.server.problem import Problem
+    from kitestring.server.http.problem import Problem
 
     try:
         done = InStore(context, "").apply(given.needed.wanted(), False)
@@ -103,7 +103,7 @@ def is_open(context: Any) -> bool:
 
 def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str:
     """What a start says: where, on what, and who can reach it."""
-    from kitestring.server.pages import DIST, PAGE
+    from kitestring.server.http.web_interface import DIST, PAGE
 
     store = (settings.database_url and "PostgreSQL") or f"SQLite in {settings.home}"
     lines = [f"Kitestring is up at {url}" if url else "The worker is up", f"  store    {store}"]

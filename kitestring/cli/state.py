@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import given_of
+from kitestring.cli.exit_codes import given_of
 from kitestring.cli.sync import STATE, of_project, store
 
 if TYPE_CHECKING:
-    from kitestring.cli.given import Given
+    from kitestring.cli.global_options import Given
     from kitestring.engine import StateStore
     from kitestring.types import State
 

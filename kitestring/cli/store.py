@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kitestring.cli.ending import given_of
-from kitestring.cli.needs import needs_server
+from kitestring.cli.exit_codes import given_of
+from kitestring.cli.extras import needs_server
 
 app = typer.Typer(help="Back up the server's store, and put a copy back.", no_args_is_help=True)
 
@@ -122,14 +122,14 @@ def key_words(home: Path) -> str:
 
 def unopened(ctx: typer.Context) -> int:
     """How many rows of the store have secrets that no key here opens."""
-    from kitestring.server import rotation
+    from kitestring.server.secrets import rekey
+    from kitestring.server.secrets.secret_box import Vault
     from kitestring.server.settings import Settings
     from kitestring.server.store import Store
-    from kitestring.server.vault import Vault
 
     settings = Settings.of(home=given_of(ctx).home.absolute())
     store = Store(settings.store_url)
     try:
-        return rotation.unopened(store, Vault.of(settings.secret_key, settings.home))
+        return rekey.unopened(store, Vault.of(settings.secret_key, settings.home))
     finally:
         store.close()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.ending import CANCELLED, FAILED, code_of_result, failed, given_of, worst
-from kitestring.cli.given import CONFIG_HELP, Given, listed
+from kitestring.cli.exit_codes import CANCELLED, FAILED, code_of_result, failed, given_of, worst
+from kitestring.cli.global_options import CONFIG_HELP, Given, listed
 
 if TYPE_CHECKING:
     from kitestring.engine import Result, Selection, StateStore
@@ -89,9 +89,9 @@ def sync(
     if given.server:
         if flags or state or dry_run:
             raise typer.BadParameter("a server runs connections of its own: give their names, and no flags for ends")
-        from kitestring.cli import remote
+        from kitestring.cli import server_target
 
-        raise typer.Exit(remote.sync(given, connections or (), listed(streams), full_refresh, as_json, quiet))
+        raise typer.Exit(server_target.sync(given, connections or (), listed(streams), full_refresh, as_json, quiet))
     if flags and connections:
         raise typer.BadParameter("give connection names, or --source and --destination, not both")
     if flags:
@@ -180,9 +180,9 @@ def store(given: Given, state: str) -> StateStore:
     from kitestring.library import states_at
 
     if given.server:
-        from kitestring.cli import remote
+        from kitestring.cli import server_target
 
-        return remote.ServerStates(remote.client(given))
+        return server_target.ServerStates(server_target.client(given))
     found = states_at(given.path(state) if state else given.home / "state.sqlite")
     assert found is not None
     return found

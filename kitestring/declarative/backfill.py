@@ -7,9 +7,9 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import Options
 from kitestring.declarative.partition_router import Memory, ParentStreamConfig
 from kitestring.declarative.partition_state import LISTED, asked_for
+from kitestring.declarative.request_option import Options
 from kitestring.declarative.slice import Slice
 
 

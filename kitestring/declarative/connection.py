@@ -177,7 +177,7 @@ class Connection:
 
     def masked(self, text: str) -> str:
         """A text without what must not be shown."""
-        from kitestring.http.mask import Mask
+        from kitestring.redact import Mask
 
         return Mask(self.secrets).text(text)
 

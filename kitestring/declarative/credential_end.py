@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from kitestring import credentials
+from kitestring.declarative.datetime_format import parse_iso
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.moment import parse_iso
 from kitestring.declarative.slice import WHOLE
 from kitestring.errors import KitestringError
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from kitestring.declarative import moment
+from kitestring.declarative import datetime_format
+from kitestring.declarative.datetime_format import DateFormat, Duration, parse_duration
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.listing import LISTED
-from kitestring.declarative.moment import DateFormat, Duration, parse_duration
-from kitestring.declarative.option import Options, RequestOption
+from kitestring.declarative.request_option import Options, RequestOption
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Template
 from kitestring.errors import ConfigError
@@ -210,7 +210,7 @@ class Cursor(Generic[Value]):
                 found = self.parse(value)
             except (ValueError, TypeError, ArithmeticError):
                 continue
-            if isinstance(found, datetime) and found > moment.now():
+            if isinstance(found, datetime) and found > datetime_format.now():
                 continue
             if latest is None or found > latest:
                 latest = found
@@ -220,7 +220,7 @@ class Cursor(Generic[Value]):
         """True for records at or after `lowest` and not after an end that the configuration sets, and for those without
         a cursor value."""
         end: Any = self.end()
-        if isinstance(end, datetime) and end > moment.now() - NOW:
+        if isinstance(end, datetime) and end > datetime_format.now() - NOW:
             end = datetime.max.replace(tzinfo=UTC)  # the end is now: a record of the future is one all the same
         field = self.field
 
@@ -242,7 +242,7 @@ class MinMaxDatetime:
 
     def __init__(self, node: Node, format: str = "", **_: Any) -> None:
         self._node = node
-        self._format = DateFormat(str(node.get("datetime_format") or format or moment.DEFAULT_FORMAT))
+        self._format = DateFormat(str(node.get("datetime_format") or format or datetime_format.DEFAULT_FORMAT))
         self._value = node.needed_text("datetime")
         self._least: Template | None = node.text("min_datetime") if node.get("min_datetime") else None
         self._most: Template | None = node.text("max_datetime") if node.get("max_datetime") else None
@@ -290,7 +290,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
             raise node.wrong("`step` and `cursor_granularity` need each other")
         self._strict = node.flag("is_compare_strictly")
         self.start = self._moment("start_datetime")()
-        self._end = self._moment("end_datetime") if node.get("end_datetime") else moment.now
+        self._end = self._moment("end_datetime") if node.get("end_datetime") else datetime_format.now
         self._clamp: Clamp | None = None
         self._clamp_end: Clamp | None = None
         if node.get("clamping"):
@@ -346,7 +346,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return super().saved(value) if self._like_airbyte else self.written(value)
         except ConfigError:
             try:
-                return moment.parse_iso(str(value))
+                return datetime_format.parse_iso(str(value))
             except ValueError:
                 pass
             raise
@@ -486,7 +486,7 @@ def clamps(node: Node) -> tuple[Clamp, Clamp]:
     if target == "DAY":
         return (lambda v: midnight(v) if midnight(v) == v else midnight(v) + timedelta(days=1)), midnight
     if target == "MONTH":
-        return (lambda v: midnight(v) if v.day == 1 else moment.shifted(midnight(v).replace(day=1), 1)), (
+        return (lambda v: midnight(v) if v.day == 1 else datetime_format.shifted(midnight(v).replace(day=1), 1)), (
             lambda v: midnight(v).replace(day=1)
         )
     weekday = clamping.mapping("target_details").get("weekday")

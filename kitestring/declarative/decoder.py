@@ -177,19 +177,19 @@ class JsonItemsDecoder(Decoder):
         self._encoding = encoding_of(node)
 
     def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
-        from kitestring.declarative import field
+        from kitestring.declarative import path
 
-        found = field.get(load(b"".join(chunks), self._encoding, charset), self._path, [])
+        found = path.get(load(b"".join(chunks), self._encoding, charset), self._path, [])
         yield from found if isinstance(found, list) else []
 
     def doubt(self, response: Any) -> str:
-        from kitestring.declarative import field, shape
+        from kitestring.declarative import empty_page, path
 
         page = load(response.body, self._encoding, charset_of(response.headers))
-        found = field.get(page, self._path)
+        found = path.get(page, self._path)
         if isinstance(found, dict | str | int | float) and found:
             return f"has no list at `{'.'.join(self._path)}`"
-        return shape.doubt([page], self._path, (), False, False)
+        return empty_page.doubt([page], self._path, (), False, False)
 
 
 @keyword("GzipDecoder")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.manifest import hand_down, parse
 from kitestring.declarative.partition_router import Memory

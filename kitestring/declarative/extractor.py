@@ -7,7 +7,8 @@ import logging
 from collections.abc import Collection
 from typing import Any, Protocol
 
-from kitestring.declarative import field, shape
+from kitestring.declarative import empty_page
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError
@@ -67,7 +68,7 @@ class DpathExtractor:
         return found[0] if found else []
 
     def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
-        return shape.doubt(bodies, [part({}) for part in self._path], names, listed, found_before)
+        return empty_page.doubt(bodies, [part({}) for part in self._path], names, listed, found_before)
 
 
 @keyword("CombinedExtractor")

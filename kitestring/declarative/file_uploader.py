@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.extractor import Extractor

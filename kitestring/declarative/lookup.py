@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.errors import AuthError, ConfigError
 

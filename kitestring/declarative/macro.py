@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from kitestring import json_codec
-from kitestring.declarative import moment
-from kitestring.declarative.moment import DateFormat
+from kitestring.declarative import datetime_format
+from kitestring.declarative.datetime_format import DateFormat
 from kitestring.pattern import compiled
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -38,12 +38,12 @@ def filter_(meaning: Callable[..., Any]) -> Callable[..., Any]:
 
 @function
 def now_utc() -> datetime:
-    return moment.now()
+    return datetime_format.now()
 
 
 @function
 def today_utc() -> date:
-    return moment.now().date()
+    return datetime_format.now().date()
 
 
 @function
@@ -65,8 +65,8 @@ def timestamp(dt: Any) -> int | float:
 @function
 def str_to_datetime(s: Any) -> datetime:
     if isinstance(s, date):
-        return moment.as_moment(s)
-    return moment.parse_iso(str(s))
+        return datetime_format.as_moment(s)
+    return datetime_format.parse_iso(str(s))
 
 
 @function
@@ -80,13 +80,13 @@ def min(*args: Any) -> Any:
 
 
 @function
-def day_delta(num_days: int, format: str = moment.DEFAULT_FORMAT) -> str:
-    return (moment.now() + timedelta(days=num_days)).strftime(format)
+def day_delta(num_days: int, format: str = datetime_format.DEFAULT_FORMAT) -> str:
+    return (datetime_format.now() + timedelta(days=num_days)).strftime(format)
 
 
 @function
-def duration(datestring: str) -> moment.Duration:
-    return moment.parse_duration(datestring)
+def duration(datestring: str) -> datetime_format.Duration:
+    return datetime_format.parse_duration(datestring)
 
 
 @function

@@ -11,11 +11,12 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.credentials import CredentialStore
-from kitestring.declarative import field, moment
-from kitestring.declarative.auth import Home, Renewed, Token, digest_of, known_as
+from kitestring.declarative import datetime_format
+from kitestring.declarative import path as field
+from kitestring.declarative.authenticator import Home, Renewed, Token, digest_of, known_as
 from kitestring.declarative.connection import Clock
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import RequestOption
+from kitestring.declarative.request_option import RequestOption
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Raise, Retries, UnreadableError, Verdict
 
@@ -108,7 +109,7 @@ class OAuthAuthenticator(Renewed):
 
     def _left_s(self, expiry: Any) -> float:
         try:
-            return (self._moment(str(expiry)) - moment.now()).total_seconds()
+            return (self._moment(str(expiry)) - datetime_format.now()).total_seconds()
         except ValueError as error:
             raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
 
@@ -169,7 +170,7 @@ class OAuthAuthenticator(Renewed):
         expiry = field.get(kept, self._updater["expiry"])
         seconds = self._left_s(expiry) if expiry else 0.0
         held.text, held.refresh, held.until = str(token), str(refresh), time.monotonic() + seconds
-        held.expires = moment.now() + timedelta(seconds=seconds)
+        held.expires = datetime_format.now() + timedelta(seconds=seconds)
         self._enter(held)
         return held.good
 
@@ -222,7 +223,7 @@ class OAuthAuthenticator(Renewed):
     def _moment(self, text: str) -> datetime:
         if text.isdigit():
             return datetime.fromtimestamp(int(text), UTC)
-        return moment.parse_iso(text)
+        return datetime_format.parse_iso(text)
 
     def fetch(self) -> tuple[str, float | None]:
         endpoint = self._value("token_refresh_endpoint")
@@ -269,7 +270,7 @@ class OAuthAuthenticator(Renewed):
             spent = self.held.refresh or self._refresh_token()
             self.held.spent = None if spent is None else str(spent)
             self.held.refresh = self.held.spent if refresh is None else str(refresh)
-            self.held.expires = moment.now() + timedelta(seconds=seconds)
+            self.held.expires = datetime_format.now() + timedelta(seconds=seconds)
         return str(token), seconds
 
     def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
@@ -311,7 +312,7 @@ class OAuthAuthenticator(Renewed):
             return 3600.0
         try:
             if self._expiry_format:
-                return (self._moment(str(expires)) - moment.now()).total_seconds()
+                return (self._moment(str(expires)) - datetime_format.now()).total_seconds()
             return float(expires)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the token endpoint says the token expires in {expires!r}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.slice import Slice
 from kitestring.types import Record

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import Options, RequestOption, RequestPath
+from kitestring.declarative.request_option import Options, RequestOption, RequestPath
 from kitestring.declarative.requester import Token
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import literal

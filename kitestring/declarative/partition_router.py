@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Protocol
 
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import Options, RequestOption
+from kitestring.declarative.request_option import Options, RequestOption
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.types import State
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.paginator import Turn
 from kitestring.declarative.slice import WHOLE, Slice

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from kitestring import json_codec
 from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, ErrorPolicy
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import WITH_BODY, Options
+from kitestring.declarative.request_option import WITH_BODY, Options
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Context, Template
 from kitestring.errors import ConfigError

@@ -12,11 +12,11 @@ from kitestring.declarative.decoder import JsonDecoder, blank
 from kitestring.declarative.descent import Descent
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.option import Options
 from kitestring.declarative.page_lookup import PageLookup
 from kitestring.declarative.page_size import PageSizeReduction, Smaller
 from kitestring.declarative.paginator import NoPagination, Turn
 from kitestring.declarative.partition_router import router
+from kitestring.declarative.request_option import Options
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kitestring.declarative import moment
+from kitestring.declarative import datetime_format
 from kitestring.declarative.cursor import DatetimeBasedCursor
 from kitestring.declarative.file_uploader import Files
 from kitestring.declarative.keyword import Node, keyword
@@ -34,7 +34,7 @@ class StateDelegatingStream:
             raise node.wrong(f"its streams are called {self.full.name} and {self.partial.name}, not {self.name}")
         text = node.constant("api_retention_period")
         try:
-            self._retention = moment.parse_duration(text) if text else None
+            self._retention = datetime_format.parse_duration(text) if text else None
         except ValueError as error:
             raise node.wrong(str(error), "api_retention_period") from None
         self._by = "full"
@@ -62,7 +62,7 @@ class StateDelegatingStream:
         if self._retention is not None:
             cursor = self.partial.cursor or self.full.cursor
             value = (state.get("state") or state).get(cursor.field) if cursor is not None else None
-            if value is None or cursor.saved(value) < moment.now() - self._retention:
+            if value is None or cursor.saved(value) < datetime_format.now() - self._retention:
                 return "full"
         return "partial"
 

@@ -14,7 +14,7 @@ from kitestring import json_codec
 from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.cursor import KNOWN
 from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
-from kitestring.declarative.highest import Highest, joined, since
+from kitestring.declarative.highest_cursor import Highest, joined, since
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.listing import LISTED, Listing
 from kitestring.declarative.lookup import finder

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kitestring.declarative import field
-from kitestring.declarative.budget import build_matcher
+from kitestring.declarative import path
+from kitestring.declarative.api_budget import build_matcher
+from kitestring.declarative.datetime_format import Months, parse_duration, parse_iso
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.moment import Months, parse_duration, parse_iso
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Request, Response
 
@@ -272,7 +272,7 @@ class RateLimitedMultipleTokenAuthenticator:
             raise ConnectorError(f"the quota {quota.name} cannot be read from the API's answer: {error}") from error
 
     def _at(self, page: Any, quota: TokenQuota, what: str) -> Any:
-        found = field.get(page, quota.paths[what])
+        found = path.get(page, quota.paths[what])
         if found is None:
             raise ConnectorError(
                 f"the API's answer about quotas has no {'.'.join(quota.paths[what])} ({quota.name})",

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
-from kitestring.declarative import field
+from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.types import Record
 

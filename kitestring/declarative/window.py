@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from kitestring.declarative.datetime_format import parse_duration
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.moment import parse_duration
 from kitestring.declarative.slice import Slice
 from kitestring.errors import TransientError
 

@@ -16,9 +16,9 @@ from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.facts import Facts, Proposal
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.error import FILE_RULES, ErrorRule, translated
+from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
-from kitestring.sql.name import ascii_folded
+from kitestring.sql.identifiers import ascii_folded
 from kitestring.sql.types import FLOATS, has_zone, is_nested
 from kitestring.types import Path as FieldPath
 

@@ -12,7 +12,7 @@ from pydantic import field_validator
 from kitestring.config import option, secret
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
-from kitestring.files.cloud import machine_use
+from kitestring.files.cloud_storage import machine_use
 from kitestring.files.destination import FilesDestination
 from kitestring.files.store import LocalStore, RemoteStore, Store
 

@@ -21,10 +21,10 @@ from kitestring.names import mark
 from kitestring.sql import types
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.error import FILE_RULES, ErrorRule, translated
+from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
+from kitestring.sql.identifiers import OWN, ascii_folded
 from kitestring.sql.key import Part
-from kitestring.sql.name import OWN, ascii_folded
 from kitestring.sql.note_table import NoteTable
 from kitestring.sql.rebuild import rebuild
 from kitestring.types import Path as FieldPath

@@ -10,7 +10,6 @@ from typing import Any
 from kitestring.airbyte.modes import WRITES, write_of
 from kitestring.destination import Destination
 from kitestring.engine.baseline import Baseline
-from kitestring.engine.mapped import AsMapped
 from kitestring.engine.progress import Progress
 from kitestring.engine.rejects import Rejects, encoded, entry_of
 from kitestring.engine.result import Result, Status
@@ -18,6 +17,7 @@ from kitestring.engine.selection import Selection
 from kitestring.engine.state import StateStore
 from kitestring.engine.sync import sync
 from kitestring.errors import ConfigError
+from kitestring.mappers.mapped import AsMapped
 from kitestring.source import Item, Source
 from kitestring.types import COUNTS, Catalog, Partition, States, Stream, SyncMode, Write
 

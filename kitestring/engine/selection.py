@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from kitestring.airbyte.modes import WRITES, word_of, write_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
-from kitestring.engine.mapped import AsMapped, Mapped
 from kitestring.errors import ConfigError
+from kitestring.mappers.mapped import AsMapped, Mapped
 from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kitestring.engine.mapping import Plan
+    from kitestring.mappers.compile import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Selection:
     `write_mode` is Airbyte's word (`append`, `overwrite`, `append_dedup`, `overwrite_dedup`, `soft_delete`, …), a
     `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (behind the prefix), ""
     its own. `namespace` "" drops the source's.
-    `mappers` change the records on their way (`kitestring.mapper`), in this order.
+    `mappers` change the records on their way (`kitestring.mappers.mapper`), in this order.
     """
 
     name: str
@@ -125,7 +125,7 @@ def route(stream: Stream, one: Selection, destination: Destination, prefix: str,
     outer = one.namespace if one.namespace is not None else namespace if namespace is not None else stream.namespace
     mapping = None
     if one.mappers:
-        from kitestring.engine.mapping import compiled
+        from kitestring.mappers.compile import compiled
 
         mapping = compiled(read, one.mappers)
     written = replace(

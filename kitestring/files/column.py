@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.errors import SchemaError
-from kitestring.files.key import DATE, FINER, MOMENT
+from kitestring.files.row_key import DATE, FINER, MOMENT
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,8 +18,8 @@ from kitestring.errors import ConfigError
 from kitestring.files.data_file import MANY, DataFiles, Part, file_name
 from kitestring.files.formats import DATA, FORMATS, Format, Packed, format_of
 from kitestring.files.merge import DELETES, MARKS, TRUNCATED, Merge
-from kitestring.files.place import claim, folder, work
 from kitestring.files.store import Store
+from kitestring.files.stream_folder import claim, folder, work
 from kitestring.paths import nested
 from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Record, Stream, Write

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow, identity, json_codec, names
-from kitestring.files.key import FINER, kind_of, type_at
+from kitestring.files.row_key import FINER, kind_of, type_at
 from kitestring.paths import at
 from kitestring.types import Path, Record, Reject, Stream
 

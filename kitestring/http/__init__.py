@@ -1,9 +1,9 @@
 """HTTP for every source and embedder: pooled connections, retries, rate limits, budgets, masked logs."""
 
 from kitestring.http.auth import Auth, Basic, Bearer
-from kitestring.http.budget import Budget, Share, Shared
 from kitestring.http.message import Request, Response, UnreadableError
-from kitestring.http.policy import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
+from kitestring.http.rate_limit import Budget, Share, Shared
+from kitestring.http.retry import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
 from kitestring.http.session import Session
 from kitestring.http.tls import Tls
 

@@ -16,15 +16,15 @@ import urllib3
 from urllib3 import exceptions as broken
 
 from kitestring import __version__
+from kitestring.current_stream import STREAM
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
-from kitestring.http.budget import Budget
-from kitestring.http.connections import Connections, hang_up, probing, remembering
-from kitestring.http.mask import Mask, is_credential
 from kitestring.http.message import Request, Response, UnreadableError, undecodable, whole
-from kitestring.http.policy import Policy, Raise, Retries, Return
+from kitestring.http.open_connections import Connections, hang_up, probing, remembering
+from kitestring.http.rate_limit import Budget
+from kitestring.http.retry import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
-from kitestring.reading import STREAM
+from kitestring.redact import Mask, is_credential
 
 log = logging.getLogger("kitestring.http")
 # At DEBUG urllib3 writes whole addresses, with the credentials in their queries; our own line tells the same without.

@@ -13,10 +13,9 @@ from starlette.exceptions import HTTPException
 
 from kitestring import __version__
 from kitestring.errors import KitestringError
-from kitestring.server.api import config, document, metrics, own
-from kitestring.server.api.config.slash import Slashless
-from kitestring.server.api.document import ProblemBody
-from kitestring.server.api.public import (
+from kitestring.server.api import airbyte_config, document, kitestring, metrics
+from kitestring.server.api.airbyte_config.slash import Slashless
+from kitestring.server.api.airbyte_public import (
     applications,
     connections,
     definitions,
@@ -32,16 +31,17 @@ from kitestring.server.api.public import (
     users,
     workspaces,
 )
-from kitestring.server.auth.credentials import Remembered
-from kitestring.server.auth.gate import Gate
+from kitestring.server.api.document import ProblemBody
+from kitestring.server.auth.authentication import Gate
+from kitestring.server.auth.request_credentials import Remembered
 from kitestring.server.context import Context
-from kitestring.server.logs import Numbered, request_id
-from kitestring.server.metrics import Metrics, Timed
-from kitestring.server.middleware import BodyLimit, Headers, quiet_access_log
+from kitestring.server.http.middleware import BodyLimit, Headers, quiet_access_log
+from kitestring.server.http.problem import Problem, ProblemAnswer, of_error
+from kitestring.server.http.web_interface import Pages
 from kitestring.server.oauth.vendor import vendors
-from kitestring.server.pages import Pages
-from kitestring.server.problem import Problem, ProblemAnswer, of_error
-from kitestring.server.tracing import Traced
+from kitestring.server.observability.metrics import Metrics, Timed
+from kitestring.server.observability.server_log import Numbered, request_id
+from kitestring.server.observability.tracing import Traced
 
 log = logging.getLogger("kitestring.server")
 
@@ -90,9 +90,9 @@ def create_app(context: Context) -> FastAPI:
         ):
             app.include_router(room.router, prefix=prefix, include_in_schema=shown)
         app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
-    for router in config.ROUTERS:
+    for router in airbyte_config.ROUTERS:
         app.include_router(router, prefix=CONFIG)
-    for router in own.ROUTERS:
+    for router in kitestring.ROUTERS:
         app.include_router(router, prefix=OWN)
     app.include_router(metrics.router)
     if context.settings.interface:

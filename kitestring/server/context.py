@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from kitestring.server.jobs import Queue, Runner
+from kitestring.server.observability.tracing import Tracing
+from kitestring.server.secrets.secret_box import Vault
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
-from kitestring.server.tracing import Tracing
-from kitestring.server.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Context:
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Open the store of these settings, brought up to date, and the vault."""
-        from kitestring.server import audit, workspaces
+        from kitestring.server.observability import audit
         from kitestring.server.store.upgrade import upgrade
+        from kitestring.server.workspaces import workspaces
 
         tracing = Tracing.of()
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kitestring.errors import ConfigError
-from kitestring.server import logs
 from kitestring.server.context import Context
+from kitestring.server.observability import server_log
 from kitestring.server.settings import Settings
 
 log = logging.getLogger("kitestring.server")
@@ -48,7 +48,7 @@ class Server:
         """Begin. `ConfigError` where the port is taken, or where a server without users would be open to others."""
         if self.api:
             self._listen()
-        self._stops.append(logs.begin(self.context.settings))
+        self._stops.append(server_log.begin(self.context.settings))
         if self.work:
             self._work()
         log.info("started", extra={"api": self.url if self.api else "", "work": self.work})
@@ -77,8 +77,8 @@ class Server:
         import uvicorn
 
         from kitestring.server.app import create_app
-        from kitestring.server.auth.gate import require_users
-        from kitestring.server.patience import Patient
+        from kitestring.server.auth.authentication import require_users
+        from kitestring.server.http.header_timeout import Patient
 
         settings = self.context.settings
         require_users(self.context)
@@ -102,14 +102,14 @@ class Server:
             thread.join(0.02)
 
     def _work(self) -> None:
-        from kitestring.server import connections, ending, schema_change
-        from kitestring.server.jobs import Worker
-        from kitestring.server.notify import Courier
-        from kitestring.server.scheduler import Scheduler
+        from kitestring.server.connections import connection, schema_change
+        from kitestring.server.connections.scheduler import Scheduler
+        from kitestring.server.jobs import Worker, outcome
+        from kitestring.server.notifications.sender import Courier
 
         context = self.context
-        context.queue.on_end.append(lambda db, job_id, status: ending.ended(context, db, job_id, status))
-        worker = Worker(context, connections.plan_of, changed=schema_change.changed)
+        context.queue.on_end.append(lambda db, job_id, status: outcome.ended(context, db, job_id, status))
+        worker = Worker(context, connection.plan_of, changed=schema_change.changed)
         for one in (worker, Scheduler(context), Courier(context)):
             one.start()
             self._stops.append(one.stop)

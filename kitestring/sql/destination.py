@@ -16,10 +16,10 @@ from kitestring.errors import ConfigError, RecordError
 from kitestring.sql.airbyte_column import airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.incoming import Keys, Prepared, entry_arrays, plain, prepared, with_json
 from kitestring.sql.key import Part, conditions, typed_fields
 from kitestring.sql.merge import Merge, Merged
 from kitestring.sql.note import Note
+from kitestring.sql.prepared_batch import Keys, Prepared, entry_arrays, plain, prepared, with_json
 from kitestring.sql.table import Filling, Table
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kitestring.errors import ConfigError
 from kitestring.sql import types
-from kitestring.sql.name import Names
+from kitestring.sql.identifiers import Names
 from kitestring.types import Path
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kitestring.sql.connection import Connection
-from kitestring.sql.name import OWN
+from kitestring.sql.identifiers import OWN
 
 NOTES = f"{OWN}tables"
 

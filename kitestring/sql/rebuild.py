@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kitestring.sql.name import OWN
+from kitestring.sql.identifiers import OWN
 
 if TYPE_CHECKING:
     from kitestring.sql.connection import Connection

@@ -11,8 +11,8 @@ from kitestring.names import distinct
 from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.identifiers import old_column, size
 from kitestring.sql.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry
-from kitestring.sql.name import old_column, size
 from kitestring.sql.note import Note
 from kitestring.sql.types import EXACT_IN_DOUBLE, INTEGERS, NOTHING, TEXT
 from kitestring.types import Stream

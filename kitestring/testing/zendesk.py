@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 from kitestring.testing.help_desk import HelpDesk, records
 from kitestring.testing.help_desk.objects import seconds_of
-from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, route, serve
+from kitestring.testing.token_endpoint import TokenEndpoint
 from kitestring.testing.zendesk_paging import EXPORT_PAGE, integer
 from kitestring.testing.zendesk_records import Records
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kitestring.types import Receipt
-from kitestring.vector.bill import Bill
 from kitestring.vector.record_key import former_refs_of, refs_of
-from kitestring.vector.run import Run
 from kitestring.vector.store import Ref, Store
-from kitestring.vector.wellformed import well_formed
+from kitestring.vector.stream_writer import Run
+from kitestring.vector.unicode import well_formed
+from kitestring.vector.usage import Bill
 
 Keys = Sequence[tuple[Any, ...]]
 

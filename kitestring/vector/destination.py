@@ -24,17 +24,17 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import dumps
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector import deletion
-from kitestring.vector.bill import Bill
+from kitestring.vector.diff import Draft, Plan, compare, overlay
 from kitestring.vector.embedders import Embedding
 from kitestring.vector.filters import parse
 from kitestring.vector.homonym import refuse_homonyms
 from kitestring.vector.overwrite import apply
-from kitestring.vector.plan import Draft, Plan, compare, overlay
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import stream_id
-from kitestring.vector.run import Prepared, Run
-from kitestring.vector.shadow import Shadow, ShadowRow, shadow_path
+from kitestring.vector.staging import Shadow, ShadowRow, shadow_path
 from kitestring.vector.store import Chunk, Store, Stored
+from kitestring.vector.stream_writer import Prepared, Run
+from kitestring.vector.usage import Bill
 
 if TYPE_CHECKING:
     from kitestring.http import Share

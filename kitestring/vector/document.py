@@ -11,11 +11,11 @@ from kitestring.json_codec import without_surrogates
 from kitestring.paths import at
 from kitestring.types import DELETED_AT, Record, Stream
 from kitestring.vector.digest import canonical, digest
-from kitestring.vector.fieldpath import FieldPath
+from kitestring.vector.field_path import FieldPath
 from kitestring.vector.html import clean
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import former_key, former_text, record_id, record_key, stream_id
-from kitestring.vector.wellformed import well_formed, well_named
+from kitestring.vector.unicode import well_formed, well_named
 
 LONG_TEXT = 60_000
 """Bytes. Where no metadata fields are chosen, what is embedded is metadata too, as with Airbyte, and so repeated in

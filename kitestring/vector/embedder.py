@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kitestring.config import Config
 from kitestring.facts import Facts
-from kitestring.vector.encoding import Encoding, cl100k
+from kitestring.vector.tokenizer import Encoding, cl100k
 
 if TYPE_CHECKING:
     import numpy as np

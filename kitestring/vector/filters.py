@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias, get_args
 
 from kitestring.errors import ConfigError
-from kitestring.vector.wellformed import well_formed
+from kitestring.vector.unicode import well_formed
 
 Scalar: TypeAlias = str | bool | int | float | Decimal
 """What a filter compares with. A text never equals a number, and true is no 1."""

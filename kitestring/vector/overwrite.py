@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from kitestring.errors import TransientError
-from kitestring.vector.shadow import Shadow
+from kitestring.vector.staging import Shadow
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
 log = logging.getLogger("kitestring.vector")

@@ -11,7 +11,7 @@ from typing import Any
 from kitestring.json_codec import dumps, dumps_text, without_surrogates
 from kitestring.json_codec import plain as json_value
 from kitestring.names import distinct
-from kitestring.vector.wellformed import word
+from kitestring.vector.unicode import word
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 OURS = frozenset(

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kitestring.server.pages import DIST, PAGE
+from kitestring.server.http.web_interface import DIST, PAGE
 from tests.browser.chromium import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).parents[2]

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.airtable import CLIENT, SECRET, AirtableStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.airtable import CLIENT, SECRET, AirtableStandIn
 from kitestring.testing.help_desk.objects import BEGIN
 from kitestring.testing.stand_in import Faults, Limit
 

@@ -169,8 +169,8 @@ def test_a_destination_and_an_embedder_of_another_package_need_no_change_here(tm
     code = """
 from pathlib import Path
 from kitestring.server import connectors
-from kitestring.server.confinement import Confinement
-from kitestring.server.egress import EgressPolicy
+from kitestring.server.connectors.confinement import Confinement
+from kitestring.server.child.egress import EgressPolicy
 notebook = connectors.of_type("destination", "notebook")
 print(notebook.category, notebook.docs, notebook.searchable, notebook.icon)
 # What a hardened server asks of it: all that it declares is enough, its local file is not for such a server.

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.asana import AsanaStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.asana import AsanaStandIn
 from kitestring.testing.help_desk.objects import BEGIN
 from kitestring.testing.stand_in import Faults, Limit
 

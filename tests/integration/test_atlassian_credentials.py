@@ -4,21 +4,12 @@ import gc
 
 import pytest
 from reading import read
+from stand_ins.atlassian import CLIENT, CLOUD_ID, EMAIL, FIRST_REFRESH, SCOPED_TOKEN, SECRET, SERVICE_TOKEN, SITE
+from stand_ins.confluence import ConfluenceStandIn
+from stand_ins.jira import JiraStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.atlassian import (
-    CLIENT,
-    CLOUD_ID,
-    EMAIL,
-    FIRST_REFRESH,
-    SCOPED_TOKEN,
-    SECRET,
-    SERVICE_TOKEN,
-    SITE,
-)
-from kitestring.testing.confluence import ConfluenceStandIn
-from kitestring.testing.jira import JiraStandIn
 
 CLIENT_CREDENTIALS = {"auth_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
 CONSENT = {**CLIENT_CREDENTIALS, "auth_type": "oauth2.0", "refresh_token": FIRST_REFRESH}

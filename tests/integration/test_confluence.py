@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.confluence import ConfluenceStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.confluence import ConfluenceStandIn
 from kitestring.testing.stand_in import Faults
 from kitestring.types import DELETED_AT
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stand_ins.openai import OpenAIStandIn
 
 import kitestring as ks
 from kitestring.engine import Result, SqliteStates, Status, sync
 from kitestring.registry import destination as build_destination
 from kitestring.registry import source as build_source
-from kitestring.testing.openai import OpenAIStandIn
 from kitestring.testing.stand_in import Faults
 from kitestring.testing.zendesk import ZendeskStandIn
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.freshdesk import FreshdeskStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.freshdesk import FreshdeskStandIn
 from kitestring.testing.stand_in import Faults, Limit
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "freshdesk.txt"

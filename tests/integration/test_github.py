@@ -4,11 +4,11 @@ from pathlib import Path
 import orjson
 import pytest
 from reading import golden, read
+from stand_ins.github import GitHubStandIn
 
 from kitestring.engine import Selection, sync
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import connector, source
-from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.memory import MemoryDestination
 from kitestring.testing.stand_in import Faults, Limit
 

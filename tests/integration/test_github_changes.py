@@ -2,12 +2,12 @@
 
 import pytest
 from reading import read
+from stand_ins.github import GitHubStandIn
 
 from kitestring.engine import Selection, sync
 from kitestring.engine.state import MemoryStates
 from kitestring.errors import ConfigError
 from kitestring.registry import source
-from kitestring.testing.github import GitHubStandIn
 from kitestring.testing.memory import MemoryDestination
 from kitestring.types import Suspicion
 

@@ -4,10 +4,10 @@ import time
 
 import pytest
 from reading import read
+from stand_ins.github import GitHubStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import connector, source
-from kitestring.testing.github import GitHubStandIn
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 from reading import read
+from stand_ins.github import GitHubStandIn
 
 from kitestring.errors import ConfigError
 from kitestring.registry import source
-from kitestring.testing.github import GitHubStandIn
 
 WEB = {"repositories": ["larkspur/web"]}
 

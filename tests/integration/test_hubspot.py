@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.hubspot import HubSpotStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.hubspot import HubSpotStandIn
 from kitestring.testing.stand_in import Answer, Faults, Limit
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "hubspot.txt"

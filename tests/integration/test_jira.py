@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.jira import JiraStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.jira import JiraStandIn
 from kitestring.testing.stand_in import Faults, Limit
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "jira.txt"

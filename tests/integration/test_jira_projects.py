@@ -2,10 +2,10 @@
 
 import pytest
 from reading import read
+from stand_ins.jira import JiraStandIn
 
 from kitestring.errors import KitestringError
 from kitestring.registry import source
-from kitestring.testing.jira import JiraStandIn
 
 OF_ISSUES = ["issues", "issue_comments", "issue_worklogs", "issue_remote_links", "issue_changelogs"]
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.linear import CLIENT, KEY, SECRET, LinearStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.linear import CLIENT, KEY, SECRET, LinearStandIn
 from kitestring.testing.stand_in import Answer, Faults, Limit
 from kitestring.types import DELETED_AT
 

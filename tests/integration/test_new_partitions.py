@@ -8,14 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from stand_ins.asana import AsanaStandIn
+from stand_ins.github import GitHubStandIn
+from stand_ins.github_repository import Repository
+from stand_ins.gitlab import GitLabStandIn
+from stand_ins.jira import JiraStandIn
+from stand_ins.slack import SlackStandIn
 
 import kitestring
-from kitestring.testing.asana import AsanaStandIn
-from kitestring.testing.github import GitHubStandIn
-from kitestring.testing.github_repository import Repository
-from kitestring.testing.gitlab import GitLabStandIn
-from kitestring.testing.jira import JiraStandIn
-from kitestring.testing.slack import SlackStandIn
 
 DAY = 86_400
 Vendor = tuple[Any, dict[str, tuple[str, Callable[[], list[str]]]], Callable[[], None]]

@@ -33,8 +33,8 @@ def hardened(code: str, *configs: dict[str, Any], **environment: str) -> Any:
     program = f"""
 import json, socket, sys
 from kitestring import registry
-from kitestring.server.confinement import Confinement
-from kitestring.server.egress import EgressPolicy, networks_of
+from kitestring.server.connectors.confinement import Confinement
+from kitestring.server.child.egress import EgressPolicy, networks_of
 
 known = {{"first.example": "127.0.0.1", "second.example": "127.0.0.2"}}
 real = socket.getaddrinfo

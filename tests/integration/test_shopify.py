@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.shopify import CLIENT, SECRET, TOKEN, ShopifyStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.help_desk.objects import BEGIN, iso
-from kitestring.testing.shopify import CLIENT, SECRET, TOKEN, ShopifyStandIn
 from kitestring.testing.stand_in import Faults, Limit
 
 LAST_PRODUCT = iso(BEGIN + 130 * 3000)

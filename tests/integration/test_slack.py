@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.slack import TOKEN, SlackStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.slack import TOKEN, SlackStandIn
 from kitestring.testing.stand_in import Faults
 from kitestring.types import DELETED_AT
 

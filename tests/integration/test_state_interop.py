@@ -29,7 +29,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {
     "airbyte": [CDK, "-c", "from airbyte_cdk.cli.source_declarative_manifest import run; run()"],
-    "kitestring": [sys.executable, "-m", "kitestring.airbyte.manifest"],
+    "kitestring": [sys.executable, "-m", "kitestring.airbyte.manifest_command"],
 }
 SHOPS = [{"id": 1}, {"id": 2}]
 EARLY = [

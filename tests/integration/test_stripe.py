@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from manifest_cases import assert_golden_requests, counted
 from reading import read
+from stand_ins.stripe import COUNTS, DAY, StripeStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.stand_in import Answer, Faults, Limit
-from kitestring.testing.stripe import COUNTS, DAY, StripeStandIn
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "stripe.txt"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stand_ins.openai import OpenAIStandIn
 
 import kitestring as ks
-from kitestring.testing.openai import OpenAIStandIn
 from kitestring.testing.zendesk import ZendeskStandIn
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.server.pages import DIST, PAGE
+from kitestring.server.http.web_interface import DIST, PAGE
 from tests.browser.conftest import Running
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitestring.airbyte.launch import by_name
+from kitestring.airbyte.program import by_name
 from kitestring.config import MASK, masked, secrets_in
 
 

@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import pytest
 
+from kitestring.current_stream import STREAM
 from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError
 from kitestring.http import Basic, Bearer, Budget, Request, Response, Retries, Retry, Return, Session, Tls, told_wait_s
 from kitestring.http.message import UnreadableError
-from kitestring.http.policy import vendor_message
+from kitestring.http.retry import vendor_message
 from kitestring.http.session import backoff_s
-from kitestring.reading import STREAM
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 CERTIFICATE = Path(__file__).parent / "http_certificates" / "loopback.pem"

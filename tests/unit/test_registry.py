@@ -68,7 +68,7 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kitestring import project
-    from kitestring.server import connectors
+    from kitestring.server.connectors import definitions
 
     (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
     (tmp_path / "lacking.py").write_text("import a_package_that_nobody_has")
@@ -77,9 +77,9 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[kitestring.sources]\nbroken = broken:Broken\nlacking = lacking:Lacking\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    connectors._built_in.cache_clear()
-    listed = {definition.type for definition in connectors.built_in("source").values()}
-    connectors._built_in.cache_clear()
+    definitions._built_in.cache_clear()
+    listed = {definition.type for definition in definitions.built_in("source").values()}
+    definitions._built_in.cache_clear()
     assert {"broken", "lacking", "sample"} <= listed
     names = project.schema()["properties"]["sources"]["additionalProperties"]["properties"]["connector"]["examples"]
     assert {"broken", "lacking", "sample"} <= set(names)

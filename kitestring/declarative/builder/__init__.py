@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from kitestring.declarative.builder.doctor import Finding, examine
     from kitestring.declarative.builder.inference import infer_schema
     from kitestring.declarative.builder.layout import formatted
-    from kitestring.declarative.builder.reading import Reading, read
+    from kitestring.declarative.builder.preview import Reading, read
     from kitestring.declarative.builder.resolution import resolved
     from kitestring.declarative.builder.starter import draft
     from kitestring.declarative.builder.validation import Defect, validate

@@ -18,9 +18,9 @@ from kitestring.errors import ConfigError, KitestringError, RecordError, Transie
 from kitestring.identity import is_text
 from kitestring.names import mark
 from kitestring.sql.connection import Connection
+from kitestring.sql.identifiers import OWN
 from kitestring.sql.key import Part, typed_fields
 from kitestring.sql.merge import Merge, Merged, delete_and_insert
-from kitestring.sql.name import OWN
 from kitestring.sql.types import NOTHING, TEXT, TIMES
 from kitestring.vendors import postgres
 from kitestring.vendors.postgres import PostgresConfig

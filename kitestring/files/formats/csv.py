@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
-from kitestring.files import column, key
+from kitestring.files import column, row_key
 from kitestring.files.formats.format import DamageError, Format, Packed, blocks, compressed
 from kitestring.files.packing import by_kind, is_open, sound, table_of
 from kitestring.paths import at
@@ -119,8 +119,11 @@ class Csv(Format):
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
         fields = list(dict.fromkeys(path[0] for path in stream.primary_key))
         cells = dict(zip(fields, self._cells(table, fields), strict=True))
-        return key.readings(
-            [cell_parts(cells[path[0]], path, key.kind_of(stream.schema, path), exact) for path in stream.primary_key]
+        return row_key.readings(
+            [
+                cell_parts(cells[path[0]], path, row_key.kind_of(stream.schema, path), exact)
+                for path in stream.primary_key
+            ]
         )
 
     def values(self, table: pa.Table, name: str) -> list[Any]:
@@ -316,14 +319,17 @@ def cell_parts(cells: Sequence[bytes | None], path: Path, kind: str, exact: bool
     """The texts of one part of the key. What an earlier version has merged stands in quotes, whatever it was."""
     texts = [text_of(cell) for cell in cells]
     if len(path) > 1:
-        return [key.json_parts(texts, path[1:], kind)]
+        return [row_key.json_parts(texts, path[1:], kind)]
     if kind in ("text", "moment", "date", "binary"):
-        return [key.parts(texts, key.declared_part(kind))]
+        return [row_key.parts(texts, row_key.declared_part(kind))]
     quotes = [bool(cell) and cell[:1] == b'"' for cell in cells]  # type: ignore[index]
-    as_is = [key.part_of(text) if quote else key.spelled_part(text) for text, quote in zip(texts, quotes, strict=True)]
-    readings = [key.parts(as_is, lambda text: text)]
+    as_is = [
+        row_key.part_of(text) if quote else row_key.spelled_part(text)
+        for text, quote in zip(texts, quotes, strict=True)
+    ]
+    readings = [row_key.parts(as_is, lambda text: text)]
     if not exact and any(quotes):
-        readings.append(key.parts(texts, key.spelled_part))
+        readings.append(row_key.parts(texts, row_key.spelled_part))
     return readings
 
 

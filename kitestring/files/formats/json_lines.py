@@ -10,7 +10,7 @@ import orjson
 
 from kitestring import arrow, json_codec
 from kitestring.batch import Batch
-from kitestring.files import column, key
+from kitestring.files import column, row_key
 from kitestring.files.formats.format import DamageError, Format, Packed, blocks, compressed
 from kitestring.files.packing import renamed, sound
 from kitestring.paths import at
@@ -88,12 +88,12 @@ class JsonLines(Format):
         rows = [json_codec.loads(text) if text.strip() else {} for text in table.column("line").to_pylist()]
         columns = []
         for path in stream.primary_key:
-            kind, values = key.kind_of(stream.schema, path), [at(row, path) for row in rows]
-            columns.append([key.parts(values, key.declared_part(kind))])
+            kind, values = row_key.kind_of(stream.schema, path), [at(row, path) for row in rows]
+            columns.append([row_key.parts(values, row_key.declared_part(kind))])
             if kind == "number" and not exact and any(isinstance(value, str) for value in values):
-                spelled = [key.spelled_part(v, True) if isinstance(v, str) else key.part_of(v) for v in values]
-                columns[-1].append(key.parts(spelled, lambda text: text))
-        return key.readings(columns)
+                spelled = [row_key.spelled_part(v, True) if isinstance(v, str) else row_key.part_of(v) for v in values]
+                columns[-1].append(row_key.parts(spelled, lambda text: text))
+        return row_key.readings(columns)
 
     def values(self, table: pa.Table, name: str) -> list[Any]:
         field = json_codec.dumps(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
-from kitestring.files import column, key
+from kitestring.files import column, row_key
 from kitestring.files.formats.format import READ_BYTES, DamageError, Format, Packed
 from kitestring.files.packing import by_kind, is_open, sound, table_of
 from kitestring.schema import type_from_json
@@ -122,9 +122,9 @@ class Parquet(Format):
 
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
         json_paths = json_keys(table)
-        return key.readings(
+        return row_key.readings(
             [
-                parts_at(table, path, key.kind_of(stream.schema, path), path in json_paths, exact)
+                parts_at(table, path, row_key.kind_of(stream.schema, path), path in json_paths, exact)
                 for path in stream.primary_key
             ]
         )
@@ -183,22 +183,22 @@ def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool)
 
     if path[0] not in table.column_names:
         return [pa.nulls(table.num_rows, pa.large_string())]
-    values = key.combined(table.column(path[0]))
+    values = row_key.combined(table.column(path[0]))
     if len(path) > 1 and isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     for place, name in enumerate(path[1:], 1):
         if not pa.types.is_struct(values.type):
-            return [key.json_parts(values.to_pylist(), path[place:], kind)]
+            return [row_key.json_parts(values.to_pylist(), path[place:], kind)]
         if values.type.get_field_index(name) < 0:
             return [pa.nulls(table.num_rows, pa.large_string())]
         values = pc.struct_field(values, name)
     if not pa.types.is_string(values.type) or kind == "text":
-        return [key.parts_of(values, kind)]
+        return [row_key.parts_of(values, kind)]
     if is_json:
         loaded = (None if text is None else json_codec.loads(text) for text in values.to_pylist())
-        return [key.parts(loaded, key.declared_part(kind))]
-    as_text = key.parts_of(values, kind)
-    return [as_text] if exact else [as_text, key.parts(values.to_pylist(), key.spelled_part)]
+        return [row_key.parts(loaded, row_key.declared_part(kind))]
+    as_text = row_key.parts_of(values, kind)
+    return [as_text] if exact else [as_text, row_key.parts(values.to_pylist(), row_key.spelled_part)]
 
 
 def storable(table: pa.Table) -> pa.Table:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from kitestring.server.auth.access import needs_credentials
-from kitestring.server.problem import MEDIA_TYPE
+from kitestring.server.http.problem import MEDIA_TYPE
 
 SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

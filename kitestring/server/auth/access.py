@@ -21,11 +21,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Table, select
 
-from kitestring.server.auth.named import Named, named
 from kitestring.server.auth.principal import Principal, Role, forbidden
+from kitestring.server.auth.resources import Named, named
 from kitestring.server.auth.token import refused
 from kitestring.server.context import Context, context_of
-from kitestring.server.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, not_found
 from kitestring.server.store import tables
 
 Here = Annotated[Context, Depends(context_of)]

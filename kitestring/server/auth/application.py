@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
-from kitestring.server.auth.digest import digest, fresh, matches
 from kitestring.server.auth.token import Claim, issued, refused
+from kitestring.server.auth.token_hash import digest, fresh, matches
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import applications, users

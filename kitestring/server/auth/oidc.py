@@ -21,8 +21,8 @@ from urllib.parse import urlencode
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.server.auth import user
-from kitestring.server.auth.digest import fresh
 from kitestring.server.auth.token import refused
+from kitestring.server.auth.token_hash import fresh
 from kitestring.server.context import Context
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import users

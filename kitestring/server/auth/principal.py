@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from kitestring.server.problem import Problem
+from kitestring.server.http.problem import Problem
 
 
 class Role(IntEnum):

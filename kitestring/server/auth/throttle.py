@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.server.context import Context
-from kitestring.server.problem import Problem
+from kitestring.server.http.problem import Problem
 from kitestring.server.store.tables import login_failures
 
 WINDOW_MS = 15 * 60 * 1000

@@ -7,8 +7,8 @@ import hmac
 import time
 from dataclasses import dataclass
 
-from kitestring.server.problem import Problem
-from kitestring.server.vault import Vault
+from kitestring.server.http.problem import Problem
+from kitestring.server.secrets.secret_box import Vault
 
 ISSUER = "kitestring"
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import Row
 
 from kitestring.errors import ConfigError
+from kitestring.server.auth import login_session
 from kitestring.server.auth import password as passwords
-from kitestring.server.auth import session
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import permissions, users, workspaces
@@ -133,14 +133,14 @@ def readers_of(db: Connection, workspace_id: str) -> list[str]:
 def set_password(db: Connection, user_id: str, password: str) -> None:
     """A new password; whoever is logged in with the old one is logged out."""
     db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hashed(password)))
-    session.close_all(db, user_id)
+    login_session.close_all(db, user_id)
 
 
 def disable(db: Connection, user_id: str, disabled: bool = True) -> None:
     """Lock a user out, sessions and tokens at once, or let them in again. The last admin cannot be locked out."""
     if disabled:
         _keep_an_admin(db, user_id)
-        session.close_all(db, user_id)
+        login_session.close_all(db, user_id)
     db.execute(users.update().where(users.c.id == user_id).values(disabled=disabled))
 
 

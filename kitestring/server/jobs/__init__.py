@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kitestring.server.jobs.action_runner import Runner
     from kitestring.server.jobs.queue import Busy, Claim, Lost, Queue
-    from kitestring.server.jobs.runner import Runner
     from kitestring.server.jobs.worker import Worker
 
 __all__ = ["Busy", "Claim", "Lost", "Queue", "Runner", "Worker"]

@@ -16,16 +16,16 @@ from functools import partial
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.child.protocol import error_body, error_of
 from kitestring.server.clock import steady
-from kitestring.server.jobs.channel import error_body, error_of
+from kitestring.server.jobs.action_runner import died
+from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.connection_plan import Plan
+from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.jobs.log import Log
-from kitestring.server.jobs.nest import Nest
-from kitestring.server.jobs.plan import Plan
 from kitestring.server.jobs.process import Child
 from kitestring.server.jobs.queue import Claim, Lost, Queue
-from kitestring.server.jobs.quota import Quotas
-from kitestring.server.jobs.rotation import Keeper
-from kitestring.server.jobs.runner import died
+from kitestring.server.jobs.rate_limits import Quotas
 from kitestring.server.settings import Settings
 
 log = logging.getLogger("kitestring.jobs")

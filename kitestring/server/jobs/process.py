@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.errors import KitestringError
-from kitestring.server.jobs.channel import Pipe, error_body
-from kitestring.server.jobs.nest import Nest
+from kitestring.server.child.protocol import Pipe, error_body
+from kitestring.server.jobs.forkserver import Nest
 
 LINE_BYTES = 1024 * 1024
 

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.server import totals
 from kitestring.server.jobs.figures import brought_to_their_end, delivered, left_by, nbytes_of, reached
+from kitestring.server.observability import totals
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 from kitestring.server.store.tables import attempts, connections, jobs, states

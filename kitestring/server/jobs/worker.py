@@ -18,13 +18,13 @@ from sqlalchemy import delete, insert, update
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.clock import steady
 from kitestring.server.jobs.attempt import Attempt, Outcome, shown
-from kitestring.server.jobs.forward import Forwarder
+from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.connection_plan import Plan, PlanOf
 from kitestring.server.jobs.log import Log, Logs
-from kitestring.server.jobs.plan import Plan, PlanOf
+from kitestring.server.jobs.log_shipper import Forwarder
 from kitestring.server.jobs.queue import Claim, Lost
-from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.rate_limits import Quotas
 from kitestring.server.jobs.retention import clean
-from kitestring.server.jobs.rotation import Keeper
 from kitestring.server.store.tables import workers
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Worker:
                 self._changed.notify_all()
 
     def _outcome(self, attempt: Attempt) -> Outcome:
-        from kitestring.server.jobs.order import ordered
+        from kitestring.server.jobs.request import ordered
 
         claim = attempt.claim
         try:

@@ -21,12 +21,12 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Connection, delete, select
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
-from kitestring.server import actors
-from kitestring.server.audit import acting
-from kitestring.server.auth.digest import digest, fresh
+from kitestring.server.auth.token_hash import digest, fresh
+from kitestring.server.connections import endpoints
 from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
 from kitestring.server.oauth.vendor import Vendor
-from kitestring.server.problem import Problem
+from kitestring.server.observability.audit import acting
 from kitestring.server.settings import LOOPBACK
 from kitestring.server.store.tables import consents, oauth_credentials, workspaces
 
@@ -143,11 +143,11 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
     )
     with acting(str(body["actor"])), context.store.write() as db:
         if body["source_id"]:
-            row = actors.get(db, "source", body["source_id"])
+            row = endpoints.get(db, "source", body["source_id"])
             # The whole object of the credentials is another one: what the old branch of the form held goes.
             config = {**context.vault.open_config(row.config, row.id), **config}
             # The vendor's tokens are no word of an editor's: whoever wrote the rest still counts.
-            actors.change(context, db, "source", row.id, config=config, trusted=row.trusted)
+            endpoints.change(context, db, "source", row.id, config=config, trusted=row.trusted)
             return Ended(body["redirect_url"], source_id=body["source_id"])
         secret_id = fresh()
         kept = {"workspace_id": body["workspace_id"], "connector": vendor.connector, "config": config}

@@ -9,14 +9,14 @@ from urllib.parse import quote
 from pydantic import ConfigDict
 
 from kitestring.config import option, secret
-from kitestring.vector.openai_wire import (
+from kitestring.vector.embedders.openai_wire import (
     MAX_INPUTS,
     MAX_REQUEST_TOKENS,
     MAX_TOKENS,
     embeddings_body,
     embeddings_of,
 )
-from kitestring.vector.remote import Remote
+from kitestring.vector.embedders.remote import Remote
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import ConfigDict, model_validator
 
 from kitestring.config import option, secret
-from kitestring.vector.remote import Remote
+from kitestring.vector.embedders.remote import Remote
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from kitestring.config import option
 from kitestring.errors import ConfigError, RecordError
 from kitestring.facts import Facts
 from kitestring.vector.embedder import Embedder
-from kitestring.vector.fieldpath import FieldPath
+from kitestring.vector.field_path import FieldPath
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import ConfigDict, model_validator
 
 from kitestring.config import option, secret
-from kitestring.vector.openai_wire import (
+from kitestring.vector.embedders.openai_wire import (
     MAX_INPUTS,
     MAX_REQUEST_TOKENS,
     MAX_TOKENS,
     embeddings_body,
     embeddings_of,
 )
-from kitestring.vector.remote import Remote
+from kitestring.vector.embedders.remote import Remote
 
 if TYPE_CHECKING:
     import numpy as np

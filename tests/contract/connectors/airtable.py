@@ -1,7 +1,8 @@
 """Airtable keeps the contract of sources."""
 
+from stand_ins.airtable import AirtableStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.airtable import AirtableStandIn
 
 
 class TestAirtable(ManifestContract):

@@ -1,7 +1,8 @@
 """Asana keeps the contract of sources."""
 
+from stand_ins.asana import AsanaStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.asana import AsanaStandIn
 
 
 class TestAsana(ManifestContract):

@@ -1,7 +1,8 @@
 """Confluence keeps the contract of sources."""
 
+from stand_ins.confluence import ConfluenceStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.confluence import ConfluenceStandIn
 
 
 class TestConfluence(ManifestContract):

@@ -1,7 +1,8 @@
 """Discourse keeps the contract of sources."""
 
+from stand_ins.discourse import DiscourseStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.discourse import DiscourseStandIn
 
 
 class TestDiscourse(ManifestContract):

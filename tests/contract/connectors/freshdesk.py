@@ -1,7 +1,8 @@
 """Freshdesk keeps the contract of sources."""
 
+from stand_ins.freshdesk import FreshdeskStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.freshdesk import FreshdeskStandIn
 
 
 class TestFreshdesk(ManifestContract):

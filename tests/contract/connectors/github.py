@@ -1,7 +1,8 @@
 """GitHub keeps the contract of sources."""
 
+from stand_ins.github import GitHubStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.github import GitHubStandIn
 
 
 class TestGithub(ManifestContract):

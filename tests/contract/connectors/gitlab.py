@@ -1,7 +1,8 @@
 """GitLab keeps the contract of sources."""
 
+from stand_ins.gitlab import GitLabStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.gitlab import GitLabStandIn
 
 
 class TestGitlab(ManifestContract):

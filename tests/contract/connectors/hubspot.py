@@ -1,7 +1,8 @@
 """HubSpot keeps the contract of sources."""
 
+from stand_ins.hubspot import HubSpotStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.hubspot import HubSpotStandIn
 
 
 class TestHubspot(ManifestContract):

@@ -1,7 +1,8 @@
 """Intercom keeps the contract of sources."""
 
+from stand_ins.intercom import IntercomStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.intercom import IntercomStandIn
 
 
 class TestIntercom(ManifestContract):

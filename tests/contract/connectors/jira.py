@@ -1,7 +1,8 @@
 """Jira keeps the contract of sources."""
 
+from stand_ins.jira import JiraStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.jira import JiraStandIn
 
 
 class TestJira(ManifestContract):

@@ -1,7 +1,8 @@
 """Linear keeps the contract of sources."""
 
+from stand_ins.linear import LinearStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.linear import LinearStandIn
 
 
 class TestLinear(ManifestContract):

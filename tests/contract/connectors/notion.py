@@ -1,7 +1,8 @@
 """Notion keeps the contract of sources."""
 
+from stand_ins.notion import NotionStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.notion import NotionStandIn
 
 
 class TestNotion(ManifestContract):

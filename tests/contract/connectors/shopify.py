@@ -1,7 +1,8 @@
 """Shopify keeps the contract of sources."""
 
+from stand_ins.shopify import ShopifyStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.shopify import ShopifyStandIn
 
 
 class TestShopify(ManifestContract):

@@ -1,7 +1,8 @@
 """Slack keeps the contract of sources."""
 
+from stand_ins.slack import SlackStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.slack import SlackStandIn
 
 
 class TestSlack(ManifestContract):

@@ -1,7 +1,8 @@
 """Stripe keeps the contract of sources."""
 
+from stand_ins.stripe import StripeStandIn
+
 from contract.manifest_source import ManifestContract
-from kitestring.testing.stripe import StripeStandIn
 
 
 class TestStripe(ManifestContract):

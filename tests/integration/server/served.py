@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from kitestring.server import workspaces
 from kitestring.server.auth import application, user
 from kitestring.server.context import Context
 from kitestring.server.run import Server
 from kitestring.server.settings import Settings
+from kitestring.server.workspaces import workspaces
 
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
 

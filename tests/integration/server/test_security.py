@@ -14,16 +14,17 @@ import pytest
 from sqlalchemy import select
 
 from kitestring.errors import ConfigError
-from kitestring.server import audit, rotation
 from kitestring.server.auth import throttle, user
 from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
 from kitestring.server.jobs import Runner, Worker
 from kitestring.server.oauth import consent
-from kitestring.server.problem import Problem
+from kitestring.server.observability import audit
+from kitestring.server.secrets import rekey
+from kitestring.server.secrets.secret_box import Vault
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import login_failures, sources
-from kitestring.server.vault import Vault
 from kitestring.testing.stand_in import StandIn, route
 from tests.unit.server.connections import connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
@@ -81,7 +82,7 @@ def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Contex
     ]
     (old,) = shared.vault.keys.values()
     new = Vault([os.urandom(32), old])
-    assert rotation.rotate(shared.store, new)["sources"] == 1
+    assert rekey.rotate(shared.store, new)["sources"] == 1
     with shared.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == acme.source_id)).scalar_one()
         told = user.readers_of(db, acme.workspace_id)

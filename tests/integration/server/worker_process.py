@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "server"))
 from connections import plan_of
 
 from kitestring.server import clock
+from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker, queue
-from kitestring.server.scheduler import Scheduler
 from kitestring.server.settings import Settings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitestring.airbyte.gather import Gather
+from kitestring.airbyte.batcher import Gather
 from kitestring.batch import Batch
 
 STEPS = st.lists(st.sampled_from(["a", "b", "state a", "state b", "shared", "take"]), max_size=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kitestring.airbyte.process import clean_environment
+from kitestring.airbyte.connector_process import clean_environment
 
 
 def test_a_program_sees_none_of_our_variables_and_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 import pytest
 
 from kitestring import engine
-from kitestring.airbyte.incoming import write
+from kitestring.airbyte.log_handler import Told
 from kitestring.airbyte.messages import Writer
-from kitestring.airbyte.outgoing import read
-from kitestring.airbyte.told import Told
+from kitestring.airbyte.serve_read import read
+from kitestring.airbyte.serve_write import write
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError
 from kitestring.source import Item
@@ -376,7 +376,7 @@ def test_what_is_wrong_is_said_in_the_protocol(tmp_path: Path) -> None:
 def test_a_script_is_a_connector_of_its_own(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from kitestring.cli.app import app
+    from kitestring.cli.main import app
 
     done = CliRunner().invoke(app, ["airbyte", "script", "source-sample", str(tmp_path / "bin")])
     assert done.exit_code == 0, done.output

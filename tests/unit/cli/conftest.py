@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner, Result
 
-from kitestring.cli.app import app
+from kitestring.cli.main import app
 
 SHELF = '''
 import json

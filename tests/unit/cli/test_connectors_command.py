@@ -12,7 +12,7 @@ import pytest
 from connector_registry import BREAKING, MANIFEST, Registry, entry
 from typer.testing import Result
 
-from kitestring.airbyte import catalog, installation
+from kitestring.airbyte import connector_index, installed_connectors
 from kitestring.testing.stand_in import Call, Faults, StandIn, route
 
 pytestmark = pytest.mark.slow
@@ -49,8 +49,8 @@ def refused(result: Result) -> str:
 
 
 def test_the_shipped_index_is_small_and_holds_facts_alone() -> None:
-    assert catalog.SHIPPED.stat().st_size < 300_000
-    index = catalog.read(catalog.SHIPPED, 0, False)
+    assert connector_index.SHIPPED.stat().st_size < 300_000
+    index = connector_index.read(connector_index.SHIPPED, 0, False)
     assert len(index.entries) > 600
     assert {one.road for one in index.entries} == {"manifest", "package", "image"}
     pokeapi = index.get("source", "pokeapi")
@@ -104,7 +104,7 @@ def test_an_installed_manifest_runs_by_its_name_and_without_the_registry(run: Ru
 def test_a_manifest_that_was_changed_after_it_was_fetched_is_refused(run: Run, server: Registry) -> None:
     ok(run("connectors", "update"))
     ok(run("connectors", "install", "source-zoo"))
-    one = installation.installed("source", "source-zoo")
+    one = installed_connectors.installed("source", "source-zoo")
     assert one is not None
     (one.folder / "manifest.yaml").write_text(MANIFEST.replace("beasts", "guests"))
     assert "was changed after it was fetched" in refused(run("discover", "source-zoo", "-c", "url=http://127.0.0.1:1"))
@@ -122,8 +122,8 @@ def test_what_is_no_manifest_is_not_installed(run: Run, server: Registry) -> Non
     assert "has no metadata/airbyte/source-zoo/1.4.0/manifest.yaml" in refused(
         run("connectors", "install", "source-zoo")
     )
-    assert list(installation.installations()) == []
-    assert not list(installation.folder().rglob("*.tmp"))
+    assert list(installed_connectors.installations()) == []
+    assert not list(installed_connectors.folder().rglob("*.tmp"))
 
 
 def test_an_entry_of_another_connector_is_not_installed(run: Run, server: Registry) -> None:
@@ -134,7 +134,7 @@ def test_an_entry_of_another_connector_is_not_installed(run: Run, server: Regist
 
 def test_a_registry_that_fails_leaves_the_index_as_it_was(run: Run, server: Registry) -> None:
     ok(run("connectors", "update"))
-    before = (catalog.folder() / catalog.REFRESHED).read_text()
+    before = (connector_index.folder() / connector_index.REFRESHED).read_text()
     for content in (b"<html>", b"[]", b'{"sources": [], "destinations": []}', b'{"sources": [{}], "destinations": []}'):
         server.index = content
         refused(run("connectors", "update"))
@@ -143,12 +143,12 @@ def test_a_registry_that_fails_leaves_the_index_as_it_was(run: Run, server: Regi
     result = run("connectors", "update", "--registry", "http://127.0.0.1:1/files")
     assert result.exit_code == 1
     assert "the connector registry http://127.0.0.1:1/files cannot be read" in result.output
-    assert (catalog.folder() / catalog.REFRESHED).read_text() == before
+    assert (connector_index.folder() / connector_index.REFRESHED).read_text() == before
 
 
 def test_a_damaged_refreshed_index_gives_way_to_the_shipped_one(run: Run, server: Registry) -> None:
-    catalog.folder().mkdir()
-    (catalog.folder() / catalog.REFRESHED).write_text('{"columns": ["name"]')
+    connector_index.folder().mkdir()
+    (connector_index.folder() / connector_index.REFRESHED).write_text('{"columns": ["name"]')
     assert "source-pokeapi" in ok(run("connectors", "search", "pokeapi"))
 
 
@@ -167,7 +167,7 @@ def test_a_refresh_says_what_came_what_went_and_what_breaks(run: Run, server: Re
     assert "gone  source-old" in out
     assert "source-zoo 1.4.0 is now 2.1.0 (installed)" in out
     assert "2.0.0 (until 2027-01-31): The stream animals is now called beasts." in out
-    assert installation.installed("source", "zoo").entry.version == "1.4.0"  # type: ignore[union-attr]
+    assert installed_connectors.installed("source", "zoo").entry.version == "1.4.0"  # type: ignore[union-attr]
 
 
 OTHER = MANIFEST.replace("beasts", "guests")
@@ -219,9 +219,9 @@ def test_a_removed_version_gives_way_to_the_newest_that_is_left(run: Run, server
     server.publish(entry("source-zoo", "1.10.0"))
     ok(run("connectors", "install", "source-zoo@1.10.0"))
     assert "removed source-zoo@1.10.0" in ok(run("connectors", "remove", "source-zoo@1.10.0"))
-    assert installation.installed("source", "zoo").entry.version == "1.4.0"  # type: ignore[union-attr]
+    assert installed_connectors.installed("source", "zoo").entry.version == "1.4.0"  # type: ignore[union-attr]
     ok(run("connectors", "remove", "zoo"))
-    assert list(installation.installations()) == []
+    assert list(installed_connectors.installations()) == []
     assert "source-zoo is not installed" in refused(run("connectors", "remove", "source-zoo"))
 
 
@@ -233,7 +233,7 @@ def test_a_manifest_that_names_a_class_brings_the_file_of_its_classes(run: Run, 
     )
     ok(run("connectors", "update"))
     assert "names Python classes" in ok(run("connectors", "install", "source-zoo"))
-    one = installation.installed("source", "source-zoo")
+    one = installed_connectors.installed("source", "source-zoo")
     assert one is not None
     assert (one.folder / "components.py").read_text() == "print('never run')"
     assert set(one.sha256) == {"manifest.yaml", "components.py"}
@@ -263,7 +263,7 @@ def test_a_package_is_installed_with_its_form_and_removed_with_its_environment(
     assert "licence MIT" in out
     assert "open-source" not in out
     assert "pin (string, secret)" in ok(run("spec", "source-aviary"))
-    one = installation.installed("source", "source-aviary")
+    one = installed_connectors.installed("source", "source-aviary")
     assert one is not None
     assert one.settings == {"package": "airbyte-source-aviary==1.2"}
     assert Path(one.environment).is_dir()
@@ -301,13 +301,13 @@ def test_an_image_needs_a_container_engine(run: Run, server: Registry, monkeypat
     ok(run("connectors", "update"))
     monkeypatch.setenv("PATH", "")
     assert "neither docker nor podman is installed" in refused(run("connectors", "install", "destination-barn"))
-    assert list(installation.installations()) == []
+    assert list(installed_connectors.installations()) == []
 
 
 def test_a_version_that_was_installed_half_is_no_installation(run: Run, server: Registry) -> None:
     ok(run("connectors", "update"))
     ok(run("connectors", "install", "source-zoo"))
-    one = installation.installed("source", "source-zoo")
+    one = installed_connectors.installed("source", "source-zoo")
     assert one is not None
     (one.folder / "installed.json").write_text('{"entry": ')
     assert "kitestring connectors install source-zoo" in refused(run("discover", "source-zoo"))
@@ -318,13 +318,13 @@ def test_a_version_that_was_installed_half_is_no_installation(run: Run, server: 
 def test_two_that_install_the_same_at_once_leave_one_whole_installation(server: Registry) -> None:
     import threading
 
-    from kitestring.airbyte.remote import Remote
+    from kitestring.airbyte.registry_client import Remote
 
-    zoo = catalog.Entry.of(server.entries[0])
+    zoo = connector_index.Entry.of(server.entries[0])
     done: list[str] = []
 
     def work() -> None:
-        done.append(installation.install(zoo, remote=Remote(), force=True).entry.version)
+        done.append(installed_connectors.install(zoo, remote=Remote(), force=True).entry.version)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -332,7 +332,7 @@ def test_two_that_install_the_same_at_once_leave_one_whole_installation(server: 
     for thread in threads:
         thread.join()
     assert done == ["1.4.0"] * 4
-    (one,) = installation.installations()
+    (one,) = installed_connectors.installations()
     one.verify()
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kitestring.cli.display import bill, summary
-from kitestring.cli.ending import code_of, code_of_result, worst
-from kitestring.cli.given import Secrets
+from kitestring.cli.exit_codes import code_of, code_of_result, worst
+from kitestring.cli.global_options import Secrets
 from kitestring.cli.output import money, size, span
 from kitestring.engine import Progress, Result, Status, StreamProgress, StreamResult
 from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError

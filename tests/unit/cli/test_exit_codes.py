@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kitestring import errors
-from kitestring.cli import ending, remote
+from kitestring.cli import exit_codes, server_target
 from kitestring.engine import Result
 from kitestring.engine.result import Status, StreamResult
 
@@ -20,11 +20,11 @@ def test_the_table_of_the_docs_has_every_code_of_the_command_line() -> None:
     rows = re.findall(r"^\| `?([^|`]+)`?.*\| (\d+) \|$", TABLE.read_text(), re.M)
     told = {first.strip(): int(code) for first, code in reversed(rows)}
     assert sorted(int(code) for _, code in rows) == [0, 1, 2, 3, 4, 130]
-    assert told["succeeded"] == ending.SUCCEEDED
-    assert told["failed"] == ending.FAILED
-    assert told["suspicious"] == ending.SUSPICIOUS
-    assert told["(changes)"] == ending.CHANGES
-    assert told["cancelled"] == ending.CANCELLED
+    assert told["succeeded"] == exit_codes.SUCCEEDED
+    assert told["failed"] == exit_codes.FAILED
+    assert told["suspicious"] == exit_codes.SUSPICIOUS
+    assert told["(changes)"] == exit_codes.CHANGES
+    assert told["cancelled"] == exit_codes.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_failure_has_one_code_with_a_server_and_without(kinds: list[str], code
             made[f"s{number}"] = StreamResult(f"s{number}", Status.failed, error=error)
         return made or {"s": StreamResult("s", Status.failed)}
 
-    assert ending.code_of_result(Result("here", streams())) == code
+    assert exit_codes.code_of_result(Result("here", streams())) == code
     bodies: dict[str, Any] = {key: {**one.as_dict()} for key, one in streams().items()}
     job = {
         "status": "failed",
@@ -58,4 +58,4 @@ def test_a_failure_has_one_code_with_a_server_and_without(kinds: list[str], code
         "createdAtMs": 0,
         "endedAtMs": 1,
     }
-    assert ending.code_of_failure(remote.result_of("there", job)) == code
+    assert exit_codes.code_of_failure(server_target.result_of("there", job)) == code

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.cli.app import in_front
-from kitestring.cli.given import Secrets, config_of, listed
+from kitestring.cli.global_options import Secrets, config_of, listed
+from kitestring.cli.main import in_front
 from kitestring.errors import ConfigError
 
 

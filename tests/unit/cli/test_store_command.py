@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kitestring.cli.app import app
-from kitestring.server import workspaces
-from kitestring.server.channels import sealed
+from kitestring.cli.main import app
 from kitestring.server.context import Context
+from kitestring.server.notifications.channels import sealed
 from kitestring.server.settings import Settings
+from kitestring.server.workspaces import workspaces
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kitestring.cli.app import app
+from kitestring.cli.main import app
 
 pytestmark = pytest.mark.slow
 

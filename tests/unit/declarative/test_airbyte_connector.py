@@ -12,7 +12,7 @@ import pytest
 import yaml
 from loopback import Api, cursor, manifest, stream
 
-from kitestring.airbyte.manifest import main
+from kitestring.airbyte.manifest_command import main
 from kitestring.airbyte.messages import configured_streams, line, states_by_stream
 from kitestring.errors import ConfigError
 
@@ -191,7 +191,7 @@ def test_a_configured_catalog_becomes_streams() -> None:
 
 
 @pytest.mark.parametrize(
-    "program", [["-m", "kitestring.airbyte.manifest"], ["-m", "kitestring", "airbyte", "manifest"]]
+    "program", [["-m", "kitestring.airbyte.manifest_command"], ["-m", "kitestring", "airbyte", "manifest"]]
 )
 def test_the_form_of_a_manifest_is_told_without_loading_what_reads_it(tmp_path: Path, program: list[str]) -> None:
     path = tmp_path / "manifest.yaml"

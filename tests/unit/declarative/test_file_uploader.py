@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from loopback import Api, Call, Open, manifest, stream, sync
 
-from kitestring.airbyte.manifest import main
+from kitestring.airbyte.manifest_command import main
 from kitestring.declarative import DeclarativeSource, manifest_spec
 from kitestring.errors import ConfigError
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from case import FOLDER, Case, cases, run, serving
 
-from kitestring.airbyte.manifest import main
+from kitestring.airbyte.manifest_command import main
 
 CASES = cases()
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kitestring.declarative.moment import DateFormat, Months, as_moment, parse_duration, parse_iso
+from kitestring.declarative.datetime_format import DateFormat, Months, as_moment, parse_duration, parse_iso
 
 NOON = datetime(2024, 2, 29, 12, 30, 15, 123456, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from loopback import Api, Open, cursor, stream, sync
 import kitestring as ks
 from kitestring.airbyte.modes import WRITES
 from kitestring.declarative import DeclarativeSource
-from kitestring.declarative.shape import doubt
+from kitestring.declarative.empty_page import doubt
 from kitestring.engine import Result, Selection
 from kitestring.engine import sync as run
 from kitestring.engine.state import MemoryStates, StateStore

@@ -19,8 +19,8 @@ from kitestring.config import masked
 from kitestring.destinations.files import Files
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
-from kitestring.files.place import folder
 from kitestring.files.store import LocalStore
+from kitestring.files.stream_folder import folder
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream
 

@@ -21,8 +21,8 @@ from kitestring.destinations.files import Files
 from kitestring.engine import Selection, Status
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
-from kitestring.files import key as keys
-from kitestring.files.place import folder
+from kitestring.files import row_key as keys
+from kitestring.files.stream_folder import folder
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Stream
 

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kitestring import mapper
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Rejects, Result, Selection, Status, estimate, replay, sync
-from kitestring.engine.mapping import compiled
 from kitestring.errors import ConfigError, RecordError
+from kitestring.mappers import mapper
+from kitestring.mappers.compile import compiled
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import Stream
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kitestring.airbyte.outgoing import Said
+from kitestring.airbyte.serve_read import Said
 from kitestring.batch import Batch
 from kitestring.engine import JsonStates, MemoryStates, Selection, SqliteStates, Status, sync
 from kitestring.errors import ConfigError, ConnectorError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kitestring.server.context import Context
-from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.settings import Settings
 
 

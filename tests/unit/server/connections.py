@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 
 from kitestring.engine import Selection
 from kitestring.server.context import Context
-from kitestring.server.jobs.plan import End, Plan
+from kitestring.server.jobs.connection_plan import End, Plan
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import (
     attempts,

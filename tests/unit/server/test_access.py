@@ -10,10 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection
 
-from kitestring.server.api.own import jobs as job_events
-from kitestring.server.auth import application, session, user
+from kitestring.server.api.kitestring import jobs as job_events
+from kitestring.server.auth import application, login_session, user
 from kitestring.server.auth.access import Editor, Reader
-from kitestring.server.auth.credentials import authenticate
+from kitestring.server.auth.request_credentials import authenticate
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin
@@ -210,7 +210,7 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
             application.delete(db, one.id)
 
     def log_out(db: Connection, email: str) -> None:
-        session.close_all(db, user.by_email(db, email).id)
+        login_session.close_all(db, user.by_email(db, email).id)
 
     for ends, cookie in ((lock_out, False), (take_the_role, False), (remove, False), (delete_the_application, False),
                          (log_out, True)):  # fmt: skip
@@ -220,8 +220,8 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
         if cookie:
             with context.store.write() as db:
                 now = context.store.now_ms(db)
-                opened = session.open_session(db, user.by_email(db, email).id, now, 900)
-            headers = [(b"cookie", f"{session.COOKIE}={opened.cookie}".encode())]
+                opened = login_session.open_session(db, user.by_email(db, email).id, now, 900)
+            headers = [(b"cookie", f"{login_session.COOKIE}={opened.cookie}".encode())]
 
         async def told(headers: list[tuple[bytes, bytes]] = headers, email: str = email, ends: Any = ends) -> list[str]:
             async def nothing() -> Any:

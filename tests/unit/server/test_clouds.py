@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from kitestring.errors import ConfigError
-from kitestring.server.references import look_up
+from kitestring.server.secrets.references import look_up
 from kitestring.testing.stand_in import Answer, StandIn, route
 
 pytest.importorskip("boto3")

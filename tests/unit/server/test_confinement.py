@@ -11,10 +11,12 @@ from kitestring import registry
 from kitestring.config import Config
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
-from kitestring.server import actors, connectors, workspaces
-from kitestring.server.confinement import Confinement, is_relative
+from kitestring.server.connections import endpoints
+from kitestring.server.connectors import definitions
+from kitestring.server.connectors.confinement import Confinement, is_relative
 from kitestring.server.context import Context
 from kitestring.server.settings import Settings
+from kitestring.server.workspaces import workspaces
 
 WORKSPACE = "11111111-2222-3333-4444-555555555555"
 VECTORS = {"embedding": {"mode": "fake"}, "processing": {"chunk_size": 100, "text_fields": ["body"]}}
@@ -257,21 +259,21 @@ def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(conte
 
     def made(trusted: bool) -> str:
         with context.store.write() as db:
-            return actors.create(
+            return endpoints.create(
                 context,
                 db,
                 "destination",
                 workspace_id=workspaces.default(db).id,
                 name="lake",
-                definition=connectors.of_type("destination", "duckdb"),
+                definition=definitions.of_type("destination", "duckdb"),
                 config={"path": "lake.db"},
                 trusted=trusted,
             )
 
     def change(actor_id: str, config: dict[str, Any], trusted: bool) -> bool:
         with context.store.write() as db:
-            actors.change(context, db, "destination", actor_id, config=config, merge=True, trusted=trusted)
-            return bool(actors.end_of(context, db, "destination", actor_id).trusted)
+            endpoints.change(context, db, "destination", actor_id, config=config, merge=True, trusted=trusted)
+            return bool(endpoints.end_of(context, db, "destination", actor_id).trusted)
 
     editors, admins = made(False), made(True)
     # An admin helps an editor: it stays in the workspace's folder, until it asks for more than an editor may.

@@ -11,11 +11,14 @@ from sqlalchemy import select
 
 from kitestring.config import MASK
 from kitestring.errors import ConfigError
-from kitestring.server import actors, connections, connectors, workspaces
+from kitestring.server.connections import connection as connections
+from kitestring.server.connections import endpoints
+from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
 from kitestring.server.jobs import Worker
-from kitestring.server.problem import Problem
 from kitestring.server.store.tables import destinations, jobs, sources
+from kitestring.server.workspaces import workspaces
 
 ZENDESK = {
     "subdomain": "acme",
@@ -24,15 +27,15 @@ ZENDESK = {
 }
 
 
-def made(context: Context, kind: connectors.Kind, type_name: str, config: Mapping[str, Any]) -> str:
+def made(context: Context, kind: definitions.Kind, type_name: str, config: Mapping[str, Any]) -> str:
     with context.store.write() as db:
-        return actors.create(
+        return endpoints.create(
             context,
             db,
             kind,
             workspace_id=workspaces.default(db).id,
             name=type_name,
-            definition=connectors.of_type(kind, type_name),
+            definition=definitions.of_type(kind, type_name),
             config={f"{kind}Type": type_name, **config},
             trusted=True,
         )
@@ -55,22 +58,22 @@ def joined(context: Context, folder: Path, streams: list[dict[str, Any]] | None 
 
 
 def test_a_connector_that_airbyte_has_too_bears_its_id_and_one_of_ours_always_the_same() -> None:
-    known = connectors.of_type("source", "source-zendesk-support")
+    known = definitions.of_type("source", "source-zendesk-support")
     assert (known.id, known.connector) == ("79c1aa37-dae3-42ae-b333-d1c105477715", "zendesk_support")
     assert known.known
-    assert connectors.of_type("destination", "milvus").id == "65de8962-48c9-11ee-be56-0242ac120002"
-    ours = connectors.of_type("source", "sample")
-    assert ours.id == connectors.of_type("source", "sample").id
+    assert definitions.of_type("destination", "milvus").id == "65de8962-48c9-11ee-be56-0242ac120002"
+    ours = definitions.of_type("source", "sample")
+    assert ours.id == definitions.of_type("source", "sample").id
     assert not ours.known
-    foreign = connectors.of_type("source", "pokeapi")
+    foreign = definitions.of_type("source", "pokeapi")
     assert not foreign.native
     with pytest.raises(Problem, match="did you mean zendesk-support"):
-        connectors.of_type("source", "zendesk-suport")
+        definitions.of_type("source", "zendesk-suport")
 
 
 def test_every_definition_has_an_id_and_a_type_of_its_own() -> None:
     for kind in ("source", "destination"):
-        found = list(connectors.built_in(kind).values())
+        found = list(definitions.built_in(kind).values())
         assert len({one.id for one in found}) == len({one.type for one in found}) == len(found)
 
 
@@ -78,8 +81,8 @@ def test_secrets_are_sealed_in_the_store_masked_in_answers_and_open_for_the_work
     source = made(context, "source", "zendesk-support", ZENDESK)
     with context.store.read() as db:
         row = db.execute(select(sources).where(sources.c.id == source)).one()
-        shown = actors.shown(db, "source", row)
-        end = actors.end_of(context, db, "source", source)
+        shown = endpoints.shown(db, "source", row)
+        end = endpoints.end_of(context, db, "source", source)
     assert "a secret of Zendesk" not in str(row)
     assert shown["credentials"] == {"credentials": "api_token", "email": "a@example.com", "api_token": MASK}
     assert shown["sourceType"] == "zendesk-support"
@@ -90,9 +93,9 @@ def test_secrets_are_sealed_in_the_store_masked_in_answers_and_open_for_the_work
 def test_a_masked_secret_that_comes_back_means_the_one_that_is_there(context: Context) -> None:
     source = made(context, "source", "zendesk-support", ZENDESK)
     with context.store.write() as db:
-        shown = actors.shown(db, "source", actors.get(db, "source", source))
-        actors.change(context, db, "source", source, config={**shown, "subdomain": "other"}, trusted=True)
-        end = actors.end_of(context, db, "source", source)
+        shown = endpoints.shown(db, "source", endpoints.get(db, "source", source))
+        endpoints.change(context, db, "source", source, config={**shown, "subdomain": "other"}, trusted=True)
+        end = endpoints.end_of(context, db, "source", source)
     assert end.config["subdomain"] == "other"
     assert end.config["credentials"]["api_token"] == "a secret of Zendesk"
 
@@ -101,7 +104,7 @@ def test_a_wrong_configuration_is_refused_and_nothing_is_kept(context: Context) 
     with pytest.raises(ConfigError, match=r"cont is not a known option \(did you mean count\?\)"):
         made(context, "source", "sample", {"cont": 3})
     with context.store.read() as db:
-        assert not actors.listed(db, "source")
+        assert not endpoints.listed(db, "source")
 
 
 def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context) -> None:

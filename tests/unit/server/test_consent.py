@@ -17,7 +17,8 @@ from sqlalchemy import select
 
 from kitestring import registry
 from kitestring.errors import ConnectorError
-from kitestring.server import actors, connectors
+from kitestring.server.connections import endpoints
+from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.oauth.vendor import Vendor, vendor_of, vendors
 from kitestring.server.store.tables import audit, consents, oauth_credentials
@@ -163,7 +164,7 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
     assert "geheim" not in made.text
     assert "the-client-secret" not in made.text
     with context.store.read() as db:
-        row = actors.get(db, "source", made.json()["sourceId"])
+        row = endpoints.get(db, "source", made.json()["sourceId"])
         assert "geheim" not in str(row.config)
         opened = context.vault.open_config(row.config, row.id)
     flat = {**opened, **{f"credentials.{k}": v for k, v in opened.get("credentials", {}).items()}}
@@ -198,13 +199,13 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
 def github(context: Context, tenant: Tenant) -> str:
     """A source with a personal token."""
     with context.store.write() as db:
-        return actors.create(
+        return endpoints.create(
             context,
             db,
             "source",
             workspace_id=tenant.workspace_id,
             name="gh",
-            definition=connectors.of_type("source", "github"),
+            definition=definitions.of_type("source", "github"),
             config={
                 "repositories": ["a/b"],
                 "credentials": {"option_title": "PAT Credentials", "personal_access_token": "old-geheim"},
@@ -230,7 +231,7 @@ def test_a_source_gets_new_tokens_in_the_browser_that_asked_and_in_no_other(
     assert answer.headers["location"] == f"http://127.0.0.1:8000/sources?source_id={source_id}"
     assert client.get(back).status_code == 400
     with context.store.read() as db:
-        row = actors.get(db, "source", source_id)
+        row = endpoints.get(db, "source", source_id)
         opened = context.vault.open_config(row.config, row.id)
         actor = db.execute(select(audit.c.actor).where(audit.c.resource_id == source_id)).scalars().all()
     assert opened["credentials"] == {

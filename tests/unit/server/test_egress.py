@@ -17,9 +17,9 @@ import pytest
 from kitestring import registry
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
-from kitestring.server.confinement import Confinement
+from kitestring.server.child.egress import EgressPolicy, networks_of
+from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.context import Context
-from kitestring.server.egress import EgressPolicy, networks_of
 from kitestring.server.jobs import Runner
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
@@ -64,7 +64,7 @@ def behind(code: str, **environment: str) -> dict[str, Any]:
     program = f"""
 import json, socket, asyncio, os, ssl, subprocess, threading, urllib.request
 from kitestring.http import Session
-from kitestring.server.egress import EgressPolicy, networks_of
+from kitestring.server.child.egress import EgressPolicy, networks_of
 policy = EgressPolicy(networks_of(os.environ.get("ALLOWED", "")))
 out = {{}}
 def attempt(name, call):

@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select
 from test_connections import joined
 
 from kitestring.server.context import Context
-from kitestring.server.jobs import forward
-from kitestring.server.jobs.forward import Forwarder
+from kitestring.server.jobs import log_shipper
 from kitestring.server.jobs.log import Log, Logs
+from kitestring.server.jobs.log_shipper import Forwarder
 from kitestring.server.store.tables import jobs, log_parts
 
 
@@ -25,7 +25,7 @@ def job(context: Context, tmp_path: Path) -> int:
 def test_what_a_worker_logs_is_read_where_its_files_are_not(
     context: Context, job: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward, "PART_BYTES", 2000)
+    monkeypatch.setattr(log_shipper, "PART_BYTES", 2000)
     there, here = Logs(tmp_path / "worker"), Logs(tmp_path / "api", context.store)
     forwarder = Forwarder(context.store, there)
     forwarder.begin(job, 1)
@@ -58,8 +58,8 @@ def test_what_a_worker_logs_is_read_where_its_files_are_not(
 def test_a_log_is_forwarded_up_to_a_limit_and_of_a_job_that_is_gone_not_at_all(
     context: Context, job: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward, "PART_BYTES", 500)
-    monkeypatch.setattr(forward, "MOST_BYTES", 1500)
+    monkeypatch.setattr(log_shipper, "PART_BYTES", 500)
+    monkeypatch.setattr(log_shipper, "MOST_BYTES", 1500)
     logs = Logs(tmp_path / "worker")
     forwarder = Forwarder(context.store, logs)
     for number in (job, job + 1):

@@ -14,7 +14,7 @@ from connections import attempts_of, connection, ended, enqueue, plan_of, until
 from kitestring.errors import ConfigError
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
-from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.settings import Settings
 
 pytestmark = [
@@ -75,7 +75,7 @@ def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
 def test_what_a_process_had_before_its_limit_does_not_count() -> None:
     program = """
 import threading
-from kitestring.server.jobs.limits import limit
+from kitestring.server.child.limits import limit
 before = bytearray(300 << 20)
 limit({"memory_mb": 100})
 ended = threading.Event()

@@ -159,7 +159,9 @@ def test_an_action_answers_with_its_value_or_its_error(context: Context) -> None
 def test_an_action_that_computes_until_its_time_is_over_is_ended_and_does_not_blame_the_other_side(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kitestring.server.jobs.runner.BUSY_SHARE", 0.02)  # on a machine that has much else to do
+    monkeypatch.setattr(
+        "kitestring.server.jobs.action_runner.BUSY_SHARE", 0.02
+    )  # on a machine that has much else to do
     sample = {"source": {"connector": "sample", "config": {"count": 50_000_000, "yields": "records"}}}
     with pytest.raises(ConnectorError, match=r"computed for .* s and came to no end within 4 s"):
         context.runner.run("read", {**sample, "stream": "users", "limit": 40_000_000}, limit_s=4)
@@ -196,7 +198,7 @@ def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
 def test_the_fork_server_imports_what_the_connectors_in_use_declare() -> None:
     code = (
         "from kitestring import registry\n"
-        "from kitestring.server.jobs.child import is_warm, preloads\n"
+        "from kitestring.server.child.call import is_warm, preloads\n"
         "before = preloads()\n"
         "registry.connector('destination', 'duckdb').load()\n"
         "after = preloads()\n"

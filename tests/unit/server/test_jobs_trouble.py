@@ -16,12 +16,12 @@ from pages import Pages
 from sqlalchemy import insert, select, update
 
 from kitestring.errors import TransientError
-from kitestring.server.api.own.server import listed
+from kitestring.server.api.kitestring.server import listed
 from kitestring.server.context import Context
 from kitestring.server.jobs import Lost, Worker
-from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim
-from kitestring.server.jobs.quota import Quotas
+from kitestring.server.jobs.rate_limits import Quotas
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import jobs, workers

@@ -13,13 +13,14 @@ from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
 from kitestring.config import MASK
-from kitestring.server import actors, connectors
+from kitestring.server.connections import endpoints
+from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
-from kitestring.server.jobs.rotation import LEASE_MS, Keeper, changed
+from kitestring.server.jobs.config_updates import LEASE_MS, Keeper, changed
 from kitestring.server.store.tables import connections, consents, renewals, sources
-from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, route
+from kitestring.testing.token_endpoint import TokenEndpoint
 from kitestring.testing.zendesk import ZendeskStandIn
 from tests.unit.server.tenants import Browser, Tenant, admin
 
@@ -201,13 +202,13 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
         "credentials": {"credentials": "api_token", "email": "me@acme.example", "api_token": "a-secret-token"},
     }
     with context.store.write() as db:
-        source_id = actors.create(
+        source_id = endpoints.create(
             context,
             db,
             "source",
             workspace_id=acme.workspace_id,
             name="support",
-            definition=connectors.of_type("source", "zendesk_support"),
+            definition=definitions.of_type("source", "zendesk_support"),
             config=config,
             trusted=True,
         )
@@ -215,13 +216,13 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
     assert boss.get(url).json() == {"data": []}
     ends = [{"name": "The API token", "at": "2027-04-30T00:00:00+00:00", "hint": "Create an OAuth client."}]
     with context.store.read() as db:
-        end = actors.end_of(context, db, "source", source_id)
+        end = endpoints.end_of(context, db, "source", source_id)
     Keeper(context, source=end).note_ends("source", ends)
     (shown,) = boss.get(url).json()["data"]
     assert (shown["name"], shown["endsAt"][:10], shown["hint"]) == ("The API token", "2027-04-30", ends[0]["hint"])
     assert shown["daysLeft"] == (datetime(2027, 4, 30, tzinfo=UTC) - datetime.now(UTC)).days
     with context.store.write() as db:
-        actors.change(context, db, "source", source_id, trusted=True, config={**config, "subdomain": "other"})
+        endpoints.change(context, db, "source", source_id, trusted=True, config={**config, "subdomain": "other"})
     assert boss.get(url).json() == {"data": []}
     stranger = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
     assert stranger.get(url).status_code in (403, 404)
@@ -252,7 +253,7 @@ class Drafts:
         self.context, self.zendesk = context, zendesk
         self.tenant = Tenant.make(context, "acme")
         self.boss = Browser(context, self.tenant.member("workspace_admin"))
-        self.definition = connectors.of_type("source", "zendesk_support")
+        self.definition = definitions.of_type("source", "zendesk_support")
 
     def config(self) -> dict[str, Any]:
         ended = {"access_token": "ended", "token_expiry_date": "2020-01-01T00:00:00Z"}
@@ -270,7 +271,7 @@ class Drafts:
 
     def save(self, config: dict[str, Any]) -> str:
         with self.context.store.write() as db:
-            return actors.create(
+            return endpoints.create(
                 self.context,
                 db,
                 "source",
@@ -283,11 +284,11 @@ class Drafts:
 
     def change(self, source_id: str, config: dict[str, Any]) -> None:
         with self.context.store.write() as db:
-            actors.change(self.context, db, "source", source_id, trusted=True, config=config)
+            endpoints.change(self.context, db, "source", source_id, trusted=True, config=config)
 
     def credentials(self, source_id: str) -> dict[str, Any]:
         with self.context.store.read() as db:
-            found: dict[str, Any] = dict(actors.end_of(self.context, db, "source", source_id).config["credentials"])
+            found: dict[str, Any] = dict(endpoints.end_of(self.context, db, "source", source_id).config["credentials"])
         return found
 
     def is_good(self, source_id: str) -> bool:
@@ -308,7 +309,7 @@ def test_a_draft_is_saved_with_the_pair_that_its_tests_have_renewed(context: Con
     with context.store.read() as db:
         kept = str(db.execute(select(consents.c.body)).all())
         assert drafts.credentials(source_id)["refresh_token"] not in kept
-        assert actors.end_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
+        assert endpoints.end_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
 
 
 def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Context, zendesk: ZendeskStandIn) -> None:
@@ -320,7 +321,7 @@ def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Conte
     assert drafts.test({**masked, "start_date": "2025-05-05T00:00:00Z"}, source_id) == "succeeded"
     assert drafts.is_good(source_id)
     with context.store.read() as db:  # nobody has saved that
-        assert actors.end_of(context, db, "source", source_id).config["start_date"] == config["start_date"]
+        assert endpoints.end_of(context, db, "source", source_id).config["start_date"] == config["start_date"]
     drafts.change(source_id, masked)
     assert drafts.test(masked, source_id) == "succeeded"
     assert [exchange.status for exchange in zendesk.tokens.exchanges] == [200, 200]  # the form had the old end

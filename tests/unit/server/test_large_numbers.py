@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from kitestring.server.context import Context
-from kitestring.server.jobs.nest import Nest
+from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.settings import Settings
 from tests.unit.server.tenants import Browser, admin
 from tests.unit.server.test_connections import joined

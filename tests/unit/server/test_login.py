@@ -15,10 +15,10 @@ from sqlalchemy import select
 from kitestring.errors import ConfigError
 from kitestring.server.app import create_app
 from kitestring.server.auth import password, throttle, user
-from kitestring.server.auth.gate import require_users
-from kitestring.server.auth.session import COOKIE
+from kitestring.server.auth.authentication import require_users
+from kitestring.server.auth.login_session import COOKIE
 from kitestring.server.context import Context
-from kitestring.server.problem import Problem
+from kitestring.server.http.problem import Problem
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import login_failures
 from tests.unit.server.tenants import PASSWORD, Browser, Tenant, admin

@@ -9,19 +9,19 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from kitestring.server import logs
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
+from kitestring.server.observability import server_log
 from kitestring.server.settings import Settings
 
 
 def lines(home: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (home / "logs" / logs.FILE).read_text().splitlines()]
+    return [json.loads(line) for line in (home / "logs" / server_log.FILE).read_text().splitlines()]
 
 
 def test_what_is_logged_for_a_request_has_its_id_in_a_file_without_secrets(context: Context, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "other", smtp_url="smtp://kite:very-secret@mail.example.com")
-    end = logs.begin(settings)
+    end = server_log.begin(settings)
     app = create_app(context)
 
     @app.get("/api/crash")
@@ -43,4 +43,4 @@ def test_what_is_logged_for_a_request_has_its_id_in_a_file_without_secrets(conte
     assert [one["request_id"] for one in found] == ["from-a-proxy", "from-a-proxy"]
     assert "ZeroDivisionError" in found[1]["traceback"]
     assert "very-secret" not in json.dumps(found)
-    assert (settings.home / "logs" / logs.FILE).stat().st_mode & 0o777 == 0o600
+    assert (settings.home / "logs" / server_log.FILE).stat().st_mode & 0o777 == 0o600

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
-from kitestring.server.middleware import OPEN_BYTES, WithoutQuery
+from kitestring.server.http.middleware import OPEN_BYTES, WithoutQuery
 from kitestring.server.settings import Settings
 from tests.unit.server.tenants import Browser, admin
 

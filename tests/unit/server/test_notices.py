@@ -20,16 +20,20 @@ from test_connections import joined
 
 from kitestring.config import MASK
 from kitestring.errors import ConfigError, KitestringError, SchemaError
-from kitestring.server import channels, ending, notify, rotation, schema_change, workspaces
-from kitestring.server import connections as rooms
 from kitestring.server.app import create_app
-from kitestring.server.connections import Catalog
+from kitestring.server.connections import connection as rooms
+from kitestring.server.connections import schema_change
+from kitestring.server.connections.connection import Catalog
 from kitestring.server.context import Context
-from kitestring.server.notify import Courier, by_email, notice
-from kitestring.server.problem import Problem
+from kitestring.server.http.problem import Problem
+from kitestring.server.jobs import outcome
+from kitestring.server.notifications import channels, sender
+from kitestring.server.notifications.sender import Courier, by_email, notice
+from kitestring.server.secrets import rekey
+from kitestring.server.secrets.secret_box import Vault
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit, connections, jobs, notices
-from kitestring.server.vault import Vault
+from kitestring.server.workspaces import workspaces
 from kitestring.testing.stand_in import StandIn, route
 
 pytestmark = pytest.mark.slow
@@ -238,7 +242,7 @@ def test_an_address_is_sealed_at_rest_and_shown_to_those_alone_who_may_change_it
     assert (answer.status_code, "masked" in answer.text) == (422, True)
     # Another key takes the addresses over as it does the secrets of connectors.
     vault = Vault([b"n" * 32, *context.vault.keys.values()])
-    assert rotation.rotate(context.store, vault)["workspaces"] == 1
+    assert rekey.rotate(context.store, vault)["workspaces"] == 1
     with context.store.read() as db:
         assert (
             channels.opened(Vault([b"n" * 32]), workspaces.get(db, tenant.workspace_id))["success"] == told["success"]
@@ -264,7 +268,7 @@ def failed(context: Context, connection: str, error: dict[str, str], status: str
     with context.store.write() as db:
         job = context.queue.enqueue(db, connection)
         db.execute(update(jobs).where(jobs.c.id == job).values(status=status, error=error, ended_at_ms=1))
-        ending.ended(context, db, job, status)
+        outcome.ended(context, db, job, status)
 
 
 def row_of(context: Context, connection: str) -> Any:
@@ -457,7 +461,7 @@ def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> Non
 )
 def test_a_notice_by_apprise_stays_out_of_the_machine_in_every_mode(context: Context, address: str) -> None:
     with pytest.raises(ConfigError, match=r"own machine|does not know"):
-        notify.try_out(context, "here", "apprise", address, [])
+        sender.try_out(context, "here", "apprise", address, [])
 
 
 def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_path: Path, hooks: Hooks) -> None:
@@ -466,7 +470,7 @@ def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_pa
     place = hooks.url.removeprefix("http://")
     for address in (f"json://{place}/hooks/a?attach={secret}", f"workflows://{place}/a/b/?template={secret}"):
         with contextlib.suppress(KitestringError):
-            notify.try_out(context, "here", "apprise", address, [])
+            sender.try_out(context, "here", "apprise", address, [])
     assert "geheim" not in str([call.body for call in hooks.calls("/hooks/a")])
 
 
@@ -474,7 +478,7 @@ def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_pa
 def test_what_keeps_to_the_network_opens_no_file_and_no_program(tmp_path: Path) -> None:
     program = """
 import os, socket, subprocess, sys, syslog
-from kitestring.server.egress import keep_to_network
+from kitestring.server.child.egress import keep_to_network
 keep_to_network()
 import http.client, json.tool, xml.dom.minidom
 for name, attempt in {

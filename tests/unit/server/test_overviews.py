@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from test_connections import joined
 
-from kitestring.server import connections as rooms
 from kitestring.server.app import create_app
+from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 from kitestring.server.store.tables import connections

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from test_connections import joined, made
 
 from kitestring import registry
-from kitestring.server import connections as rooms
 from kitestring.server.app import create_app
+from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
 

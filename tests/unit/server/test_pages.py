@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from kitestring.server import pages
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
+from kitestring.server.http import web_interface
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "assets" / "index-abc123.js.gz").write_bytes(gzip.compress(SCRIPT))
     (folder / ".digest").write_text("of the sources")
     (tmp_path / "secret.key").write_text("never served")
-    monkeypatch.setattr(pages, "DIST", folder)
+    monkeypatch.setattr(web_interface, "DIST", folder)
     return folder
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.server import middleware, patience
 from kitestring.server.context import Context
+from kitestring.server.http import header_timeout, middleware
 from kitestring.server.run import Server
 from kitestring.server.settings import Settings
 
@@ -22,7 +22,7 @@ TOKEN = b"POST /v1/applications/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     """Where a server listens that has little patience."""
-    monkeypatch.setattr(patience, "HEADERS_S", 1.0)
+    monkeypatch.setattr(header_timeout, "HEADERS_S", 1.0)
     monkeypatch.setattr(middleware, "OPEN_BODY_S", 1.0)
     context = Context.of(Settings(home=tmp_path / "home", port=0))
     server = Server(context, work=False)

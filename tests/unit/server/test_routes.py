@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from kitestring.server.app import create_app
 from kitestring.server.auth import user
 from kitestring.server.auth.access import needs_credentials
-from kitestring.server.auth.named import ELSEWHERE, KINDS, plain
 from kitestring.server.auth.principal import Role
+from kitestring.server.auth.resources import ELSEWHERE, KINDS, plain
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kitestring.errors import ConfigError
-from kitestring.server import schedule
+from kitestring.server.connections import schedule
 
 
 def ms(text: str) -> int:

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select, update
 from test_connections import joined
 
-from kitestring.server import connections as rooms
+from kitestring.server.connections import connection as rooms
+from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
-from kitestring.server.scheduler import Scheduler
 from kitestring.server.store.tables import connections, jobs
 
 HOURLY = {"type": "basic", "every": 1, "unit": "hours"}

@@ -11,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from test_connections import finished, joined
 
-from kitestring.server import connections, export, mappers
+from kitestring.server.config_as_code import export
+from kitestring.server.connections import connection as connections
+from kitestring.server.connections import stream_mappers
 from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
 from kitestring.server.jobs import Worker
-from kitestring.server.problem import Problem
 
 pytestmark = pytest.mark.slow
 
@@ -118,4 +120,4 @@ def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tm
         "method": "SHA-256",
         "fieldNameSuffix": "",
     }
-    assert told["mappers"] == mappers.plain(stream["mappers"], "users")
+    assert told["mappers"] == stream_mappers.plain(stream["mappers"], "users")

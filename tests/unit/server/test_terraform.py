@@ -19,9 +19,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from kitestring.server import workspaces
 from kitestring.server.auth import user
 from kitestring.server.context import Context
+from kitestring.server.workspaces import workspaces
 from tests.unit.server.tenants import Browser, admin
 
 pytestmark = pytest.mark.slow

@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from test_connections import finished, joined
 
-from kitestring.server import connections
 from kitestring.server.app import create_app
+from kitestring.server.connections import connection as connections
 from kitestring.server.context import Context
 from kitestring.server.jobs import Worker
-from kitestring.server.tracing import Tracing
+from kitestring.server.observability.tracing import Tracing
 
 pytestmark = pytest.mark.slow
 

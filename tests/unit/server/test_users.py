@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kitestring.server import audit
 from kitestring.server.context import Context
+from kitestring.server.observability import audit
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import sources, workspaces

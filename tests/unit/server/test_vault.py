@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from kitestring.config import MASK
 from kitestring.errors import ConfigError
-from kitestring.server import references, rotation
 from kitestring.server.context import Context
+from kitestring.server.secrets import references, rekey
+from kitestring.server.secrets.secret_box import Vault, is_sealed, kept, shown
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import oauth_credentials, sources
-from kitestring.server.vault import Vault, is_sealed, kept, shown
 from kitestring.testing.stand_in import Answer, StandIn, route
 from tests.unit.server.tenants import Tenant
 
@@ -112,13 +112,13 @@ def test_another_key_takes_over_everything_that_is_sealed(context: Context) -> N
             )
         )
     home, old = context.settings.home, context.vault.current
-    rotation.new_key_file(home)
+    rekey.new_key_file(home)
     both = Vault.of("", home)
     assert both.current != old
     assert set(both.keys) == {both.current, old}
     changed = {"sources": 1, "destinations": 0, "oauth_credentials": 1, "workspaces": 0}
-    assert rotation.rotate(context.store, both) == changed
-    assert rotation.rotate(context.store, both) == dict.fromkeys(changed, 0)
+    assert rekey.rotate(context.store, both) == changed
+    assert rekey.rotate(context.store, both) == dict.fromkeys(changed, 0)
     alone = Vault([both.keys[both.current]])
     with context.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == tenant.source_id)).scalar_one()

@@ -5,8 +5,8 @@ import pytest
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Retries, Session
-from kitestring.testing.oauth import TokenEndpoint
 from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.token_endpoint import TokenEndpoint
 
 ONCE = Retries(attempts=1)
 CLIENT = {"client_id": "kite", "client_secret": "string"}
@@ -99,7 +99,7 @@ def test_a_kept_refresh_token_works_again():
 
 
 def test_a_code_works_once_and_only_with_its_verifier(vendor):
-    from kitestring.testing.oauth import sha256, urlsafe_b64encode
+    from kitestring.testing.token_endpoint import sha256, urlsafe_b64encode
 
     challenge = urlsafe_b64encode(sha256(b"verifier").digest()).rstrip(b"=").decode()
     code = vendor.tokens.code(challenge=challenge)

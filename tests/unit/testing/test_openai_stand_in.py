@@ -2,10 +2,10 @@ import struct
 from base64 import b64decode
 
 import pytest
+from stand_ins.openai import OpenAIStandIn, TokenLimit, vector_of
 
 from kitestring.errors import AuthError, ConfigError, TransientError
 from kitestring.http import Bearer, Retries, Session
-from kitestring.testing.openai import OpenAIStandIn, TokenLimit, vector_of
 from kitestring.testing.stand_in import Faults, Limit
 
 pytestmark = pytest.mark.slow

@@ -123,7 +123,7 @@ class Answering(Retries):
 
 def test_the_stand_ins_do_not_need_pytest():
     code = (
-        "import sys, kitestring.testing, kitestring.testing.zendesk, kitestring.testing.github, "
-        "kitestring.testing.openai; sys.exit('pytest' in sys.modules)"
+        "import sys, kitestring.testing, kitestring.testing.zendesk, stand_ins.github, "
+        "stand_ins.openai; sys.exit('pytest' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitestring.vector.bill import Bill
+from kitestring.vector.usage import Bill
 
 
 def test_a_model_without_a_known_price_has_no_cost_and_a_free_one_costs_nothing() -> None:

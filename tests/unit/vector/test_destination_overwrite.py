@@ -13,7 +13,7 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Receipt, Stream, Write
-from kitestring.vector.shadow import Shadow, shadow_name
+from kitestring.vector.staging import Shadow, shadow_name
 
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 PARTS = LONG.split("\n\n")

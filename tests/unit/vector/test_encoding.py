@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kitestring.vector.embedders.local import Local
-from kitestring.vector.encoding import Encoding, cl100k
-from kitestring.vector.ruler import Ruler
+from kitestring.vector.split.token_counts import Ruler
+from kitestring.vector.tokenizer import Encoding, cl100k
 
 
 @pytest.fixture(params=["cl100k_base", "wordpiece"])
@@ -83,7 +83,7 @@ def test_a_span_has_as_many_tokens_as_its_text_alone(parts: list[str], data: st.
 def test_a_text_is_measured_in_windows(monkeypatch: pytest.MonkeyPatch, encoding: Encoding) -> None:
     text = "Some words, and more of them. " * 40 + "x" * 300 + " end. " + "漢字" * 100
     whole = Ruler(text, encoding)
-    monkeypatch.setattr("kitestring.vector.ruler.WINDOW", 100)
+    monkeypatch.setattr("kitestring.vector.split.token_counts.WINDOW", 100)
     windowed = Ruler(text, encoding)
     assert windowed.rough, "the long word has no place to cut it"
     for a in range(0, len(text) - 90, 37):

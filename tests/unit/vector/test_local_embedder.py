@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from kitestring.errors import Cancelled, ConfigError
-from kitestring.vector.bert import Shape, read_weights
 from kitestring.vector.embedders.local import Local
+from kitestring.vector.embedders.local.bert import Shape, read_weights
 
 pytestmark = pytest.mark.slow
 

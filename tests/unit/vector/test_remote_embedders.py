@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stand_ins.openai import OpenAIStandIn, TokenLimit
+from stand_ins.openai import vector_of as stand_in_vector
 
 from kitestring.config import Config, one_of
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
-from kitestring.testing.openai import OpenAIStandIn, TokenLimit
-from kitestring.testing.openai import vector_of as stand_in_vector
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
-from kitestring.vector import patience
-from kitestring.vector.allowance import Allowance
-from kitestring.vector.embedders import Embedding
-from kitestring.vector.encoding import cl100k
+from kitestring.vector.embedders import Embedding, retries
+from kitestring.vector.embedders.token_rate import Allowance
+from kitestring.vector.tokenizer import cl100k
 
 pytestmark = pytest.mark.slow
 
@@ -246,7 +245,7 @@ def test_a_server_that_stays_broken_is_given_up_after_more_than_ten_attempts() -
     with Vendors(faults=Faults(server_error=1.0)) as server:
         with pytest.raises(TransientError, match="answered 5"):
             openai(server).embed(["a"])
-        assert len(server.requests) == patience.ATTEMPTS > 10
+        assert len(server.requests) == retries.ATTEMPTS > 10
 
 
 def test_a_wrong_key_is_an_auth_error_that_does_not_show_the_key(vendors: Vendors) -> None:

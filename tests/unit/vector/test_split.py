@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from kitestring.errors import ConfigError
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.embedders.local import Local
-from kitestring.vector.encoding import cl100k
 from kitestring.vector.processing import Processing
-from kitestring.vector.split import Cut, Splitter, joined
+from kitestring.vector.split.splitter import Cut, Splitter, joined
+from kitestring.vector.tokenizer import cl100k
 
 SIGNS = [
     *"abcdefg ABC0123.,;:!?-_#*`<>()[]{}\n\t \r", "  ",

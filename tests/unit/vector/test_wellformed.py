@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kitestring.json_codec import TooDeepError
-from kitestring.vector.wellformed import MAX_LEVELS, well_formed, well_named
+from kitestring.vector.unicode import MAX_LEVELS, well_formed, well_named
 
 
 def test_values_become_those_of_json_and_keep_all_digits() -> None:

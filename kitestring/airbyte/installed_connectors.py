@@ -1,0 +1,293 @@
+"""Installed connectors: files of one version each, kept with their checksums, found again without a network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kitestring.airbyte import connector_index, environment
+from kitestring.airbyte.cdk import METADATA
+from kitestring.airbyte.connector_index import Entry, Kind, order
+from kitestring.airbyte.registry_client import Remote
+from kitestring.errors import ConfigError, KitestringError, TransientError
+
+log = logging.getLogger("kitestring.airbyte")
+
+MANIFEST, COMPONENTS, FACTS, CURRENT = "manifest.yaml", "components.py", "installed.json", "current"
+CUSTOM = re.compile(rb"\bclass_name[\"']?\s*:")
+VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One version of one connector, in its folder. `sha256` is the checksum of each file as it was fetched."""
+
+    entry: Entry
+    folder: Path
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    at: str = ""
+    environment: str = ""
+    python: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> Path | None:
+        """Its manifest, compared with its checksum; None where it is a package or an image."""
+        if self.entry.road != "manifest":
+            return None
+        self.verify()
+        return self.folder / MANIFEST
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the `airbyte` source or destination runs it."""
+        one = self.entry
+        if one.road == "package":
+            return {"package": f"{one.package}=={one.version}", **({"python": self.python} if self.python else {})}
+        return {"image": f"{one.image}:{one.version}"}
+
+    def verify(self) -> None:
+        """`ConfigError` where a file is not what was fetched."""
+        for name, expected in self.sha256.items():
+            try:
+                content = (self.folder / name).read_bytes()
+            except OSError as error:
+                raise self._damaged(f"its file {name} cannot be read: {error.strerror}") from error
+            if sha256(content) != expected:
+                raise self._damaged(f"its file {name} was changed after it was fetched")
+
+    def _damaged(self, fact: str) -> ConfigError:
+        name = f"{self.entry.name}@{self.entry.version}"
+        return ConfigError(
+            f"{name} is installed in {self.folder}, and {fact}",
+            hint=f"Install it anew: kitestring connectors install {name} --force. "
+            "To change a manifest, copy it into the folder `connectors` of your project.",
+            path=str(self.folder),
+        )
+
+
+def folder() -> Path:
+    return connector_index.folder() / "connectors"
+
+
+def installations() -> Iterator[Installation]:
+    """Every installed version, by name, the newest version first."""
+    for place in sorted(folder().glob("*")):
+        versions = [one for one in place.glob("*") if (one / FACTS).is_file()]
+        for one in sorted(versions, key=lambda path: order(path.name), reverse=True):
+            found = at(one)
+            if found is not None:
+                yield found
+
+
+def installed(kind: Kind, name: str, version: str = "") -> Installation | None:
+    """A connector's installation: of this version, or without one of the version that was installed last."""
+    bare = connector_index.plain(name)
+    for wanted in (bare, f"{kind}-{bare}"):
+        place = folder() / wanted
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", wanted) or not place.is_dir():
+            continue
+        if version:
+            number = version
+        else:
+            try:
+                number = (place / CURRENT).read_text("utf-8").strip()
+            except OSError:
+                continue
+        found = at(place / number) if VERSION.match(number) else None
+        if found is not None and found.entry.kind == kind:
+            return found
+    return None
+
+
+def at(place: Path) -> Installation | None:
+    """The installation in a folder; None where there is none, or its facts cannot be read."""
+    try:
+        raw = json.loads((place / FACTS).read_text("utf-8"))
+        entry = dict(raw.pop("entry"))
+        entry["changes"] = tuple(connector_index.Change(**one) for one in entry.get("changes") or ())
+        return Installation(Entry(**entry), place, **raw)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("an installed connector cannot be read", extra={"path": str(place), "error": str(error)})
+        return None
+
+
+def current(entry: Entry) -> str:
+    """The version that is used where none is pinned; an empty text if none is installed."""
+    found = installed(entry.kind, entry.name)
+    return "" if found is None else found.entry.version
+
+
+def facts(entry: Entry, version: str, remote: Remote) -> Entry:
+    """The entry of one version as the registry tells it; what the index says where it tells nothing.
+
+    A package or an image does not come from the registry: where that cannot be reached, the index is enough.
+    """
+    try:
+        found = remote.entry(entry.image, version)
+    except TransientError as error:
+        if entry.road == "manifest":
+            raise
+        log.warning("breaking changes are not known: %s", error.message, extra={"connector": entry.name})
+        found = None
+    if found is not None and (found.kind, found.name) != (entry.kind, entry.name):
+        raise ConfigError(
+            f"the registry {remote.url} tells of {found.kind} {found.name} where {entry.name} is asked for",
+            hint="Check the address of the registry.",
+        )
+    return replace(entry, version=version) if found is None else replace(found, version=version)
+
+
+def install(entry: Entry, *, remote: Remote, python: str = "", force: bool = False) -> Installation:
+    """Fetch this version of a connector and make it the one in use. What is there already is not fetched again.
+
+    `force` fetches again, and takes a file that differs from what was fetched before under the same version. A manifest
+    comes from the registry, a package from PyPI, an image by the container engine when it is run. Raises `ConfigError`
+    for what does not exist or does not fit, `TransientError` where the network fails.
+    """
+    if not VERSION.match(entry.version):
+        raise ConfigError(f"{entry.version!r} is no version", hint="Write NAME@VERSION.")
+    place = folder() / entry.name / entry.version
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with environment.locked(folder() / f".{entry.name}.lock"):
+            return put(place, entry, remote, python, force)
+    except OSError as error:
+        raise ConfigError(
+            f"{entry.name} cannot be kept in {place}: {error.strerror}",
+            hint="Set KITESTRING_HOME to a folder that can be written.",
+        ) from error
+
+
+def put(place: Path, entry: Entry, remote: Remote, python: str, force: bool) -> Installation:
+    before = at(place)
+    if before is not None and not force:
+        before.verify()
+        if entry.road == "package" and not Path(before.environment).is_dir():
+            before = None  # its environment was removed: it is made again
+        else:
+            use(before)
+            return before
+    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    with cleaned(draft):
+        made = fetch(entry, draft, remote, python)
+        (draft / FACTS).write_text(json.dumps(as_values(made), indent=1) + "\n", "utf-8")
+        if place.exists():
+            shutil.rmtree(place)
+        draft.replace(place)
+    done = at(place)
+    assert done is not None
+    use(done)
+    return done
+
+
+def fetch(entry: Entry, draft: Path, remote: Remote, python: str) -> Installation:
+    """Everything of one version into a folder."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if entry.road == "manifest":
+        from kitestring.declarative.manifest import load
+
+        files = {MANIFEST: remote.file(entry.image, entry.version, MANIFEST)}
+        if CUSTOM.search(files[MANIFEST]):
+            files[COMPONENTS] = remote.file(entry.image, entry.version, COMPONENTS)
+            metadata = remote.file(entry.image, entry.version, METADATA, optional=True)
+            if metadata is not None:  # it names the airbyte-cdk that the components are written for
+                files[METADATA] = metadata
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        try:
+            load(draft / MANIFEST)
+        except ConfigError as error:
+            raise ConfigError(
+                f"what {remote.url} gave as the manifest of {entry.name}@{entry.version} is none: {error.message}",
+                hint="Check the address of the registry, and the version.",
+            ) from error
+        sums = {name: sha256(content) for name, content in files.items()}
+        return Installation(entry, draft, sums, remote.url, now)
+    made = Installation(entry, draft, {}, remote.url, now, python=python if entry.road == "package" else "")
+    place = ""
+    if entry.road == "package":
+        place = str(environment.made(made.settings["package"], python))
+    else:
+        from kitestring.airbyte.connector_process import container_engine
+
+        container_engine()
+    return replace(made, environment=place, spec=said(entry, made.settings))
+
+
+def said(entry: Entry, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The form of its configuration, asked of the program once."""
+    from kitestring.airbyte.destination import AirbyteDestination
+    from kitestring.airbyte.source import AirbyteSource
+
+    program: Any = AirbyteSource if entry.kind == "source" else AirbyteDestination
+    built = program.load(settings, entry.name)
+    try:
+        spec = built.spec_of_connector()
+    finally:
+        built.close()
+    form = spec.get("connectionSpecification")
+    return dict(form) if isinstance(form, Mapping) else {}
+
+
+def use(one: Installation) -> None:
+    """Make it the version that is used where none is pinned."""
+    path = one.folder.parent / CURRENT
+    draft = path.with_name(f".{CURRENT}.{os.getpid()}.tmp")
+    draft.write_text(one.entry.version + "\n", "utf-8")
+    draft.replace(path)
+
+
+def remove(one: Installation) -> None:
+    """Delete it. Where it was in use, the newest version that is left is used from now on."""
+    place = one.folder.parent
+    was = current(one.entry)
+    shutil.rmtree(one.folder)
+    if one.environment and Path(one.environment).parent == environment.folder():
+        shutil.rmtree(one.environment, ignore_errors=True)
+    left = [other for other in installations() if other.folder.parent == place]
+    if not left:
+        shutil.rmtree(place)
+    elif was == one.entry.version:
+        use(left[0])
+
+
+def as_values(one: Installation) -> dict[str, Any]:
+    return {
+        "entry": asdict(one.entry),
+        "sha256": dict(one.sha256),
+        "url": one.url,
+        "at": one.at,
+        "environment": one.environment,
+        "python": one.python,
+        "spec": dict(one.spec),
+    }
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextlib.contextmanager
+def cleaned(draft: Path) -> Iterator[None]:
+    """Leave nothing half-made behind."""
+    try:
+        yield
+    except (KitestringError, OSError, KeyboardInterrupt):
+        shutil.rmtree(draft, ignore_errors=True)
+        raise

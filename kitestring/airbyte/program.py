@@ -1,0 +1,364 @@
+"""Which program a foreign connector is, how it is configured, and what one command of it says."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shlex
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr, model_validator
+
+from kitestring.airbyte import environment as environments
+from kitestring.airbyte.connector_process import Container, Local, Process, Program, container_engine
+from kitestring.airbyte.decode import Garbage
+from kitestring.config import MASK, Config, option, secrets_in
+from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
+from kitestring.facts import Facts, Proposal
+
+log = logging.getLogger("kitestring.airbyte")
+
+SECRETIVE = (
+    "[sS]ecret|SECRET|[tT]oken|TOKEN|[pP]assw|PASSW|[pP]assphrase|[pP]wd|[aA]pi_?[kK]ey|API_?KEY|[aA]ccess_?[kK]ey|"
+    "[pP]rivate_?[kK]ey|credentials_|service_account|connection_string|^key$|_key_id$|^dsn$|signature|certificate"
+)
+LEVELS = {"FATAL": 50, "CRITICAL": 50, "ERROR": 40, "WARN": 30, "WARNING": 30, "INFO": 20, "DEBUG": 10, "TRACE": 10}
+
+
+def by_name(depth: int = 4) -> dict[str, Any]:
+    """A schema that finds secrets by the names of their fields: what is secret, only the connector's own form knows."""
+    inner: Any = by_name(depth - 1) if depth else True
+    found: dict[str, Any] = {"patternProperties": {SECRETIVE: {"airbyte_secret": True}}, "additionalProperties": inner}
+    if depth:
+        found["items"] = inner
+    return found
+
+
+class Launch(Config):
+    """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
+
+    facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors", extra="airbyte")
+
+    package: str = option("", order=0, title="Package")
+    """A package of PyPI with its version (`airbyte-source-faker==7.2.1`), installed into an environment of its own."""
+
+    path: str = option("", order=1, title="Path")
+    """A program of this machine."""
+
+    command: list[str] = option(default_factory=list, order=2, title="Command")
+    """A program of this machine with arguments that stand before the protocol's."""
+
+    image: str = option("", order=3, title="Image")
+    """A container image (`airbyte/source-postgres:3.7.0`), run by docker or podman."""
+
+    python: str = option("", order=4, title="Python")
+    """For `package`: another Python than this one (`3.11`, or the path of an interpreter)."""
+
+    executable: str = option("", order=5, title="Executable")
+    """For `package`: which of its programs, where that cannot be told."""
+
+    config: dict[str, Any] = option(default_factory=dict, order=6, title="Configuration", **by_name())
+    """The connector's own configuration."""
+
+    config_file: Path | None = option(None, order=7, title="Configuration file", local_path=True)
+    """A JSON file with the connector's own configuration, instead of `config`. A connector that changes its
+    configuration (a refresh token that is good for one use) changes this file."""
+
+    environment: dict[str, str] = option(default_factory=dict, order=8, title="Environment", airbyte_secret=True)
+    """Environment variables for the program."""
+
+    quiet_s: float = option(3600.0, gt=0, order=9, title="Longest silence")
+    """After so many seconds without a message, and without a wait that it announced, the program counts as hung."""
+
+    _running: set[Process] = PrivateAttr(default_factory=set)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _on_config: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
+    _rotated: dict[str, Any] | None = PrivateAttr(default=None)
+    _hidden: list[str] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _one_program(self) -> Launch:
+        given = [name for name in ("package", "path", "command", "image") if getattr(self, name)]
+        if len(given) != 1:
+            found = f"{' and '.join(given)} are" if given else "none is"
+            raise ValueError(f"one of package, path, command and image says which program it is, {found} given")
+        if self.config and self.config_file:
+            raise ValueError("config and config_file are given, one of them can be")
+        return self
+
+    # -- its configuration ---------------------------------------------------------------------------------------------
+
+    def on_config(self, call: Callable[[dict[str, Any]], None]) -> None:
+        """Have a configuration that the connector changed given to `call`, instead of keeping it in a file."""
+        self._on_config = call
+
+    def configuration(self) -> dict[str, Any]:
+        """The connector's own configuration, with what the connector itself has changed."""
+        if self._rotated is not None:
+            return self._rotated
+        if self.config_file is not None:
+            found = read_object(self.config_file.expanduser())
+            if found is None:
+                raise ConfigError(f"the configuration file {self.config_file} is not there", hint="Check the path.")
+            return found
+        return read_object(self._kept()) or self.config
+
+    def _kept(self) -> Path:
+        """Where a changed configuration is kept when none was given as a file; another `config` is another file."""
+        given = json.dumps([self.package, self.path, self.command, self.image, self.config], sort_keys=True)
+        home = Path(os.environ.get("KITESTRING_HOME") or ".kitestring").expanduser()
+        return home / "configurations" / f"{hashlib.sha256(given.encode()).hexdigest()[:24]}.json"
+
+    def keep(self, config: dict[str, Any]) -> None:
+        """Keep a configuration that the connector changed, before it goes on."""
+        before = self._secrets()
+        self._rotated, self._hidden = config, None
+        self._hidden = sorted({*self._secrets(), *before}, key=len, reverse=True)  # the old ones are secrets still
+        if self._on_config is not None:
+            self._on_config(config)
+            return
+        path = self.config_file.expanduser() if self.config_file is not None else self._kept()
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(config, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise ConfigError(
+                f"the configuration that {self.title} changed cannot be kept in {path}: {error.strerror}",
+                hint="Make the folder writable: the old configuration may no longer be valid.",
+            ) from error
+        log.info("kept a configuration that the connector changed", extra={"connector": self.title, "path": str(path)})
+
+    def hide(self, text: str) -> str:
+        """Without the secrets of the configuration."""
+        for secret in self._secrets():
+            text = text.replace(secret, MASK)
+        return text
+
+    def _secrets(self) -> list[str]:
+        """The secrets of the configuration as it is, longest first."""
+        if self._hidden is None:
+            config: Any = {}
+            with contextlib.suppress(KitestringError):  # whoever needs the configuration says what is wrong with it
+                config = self.configuration()
+            found = {*secrets_in(config, by_name()), *self.environment.values()}
+            self._hidden = sorted((one for one in found if len(one) > 3), key=len, reverse=True)
+        return self._hidden
+
+    # -- its program ---------------------------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """What to call it in a sentence."""
+        return self.package or self.image or self.path or shlex.join(self.command[:2])
+
+    def program_names(self) -> list[str]:
+        """What a list of programs may name it by: `package:…`, `path:…`, `command:…`, `image:…`. Nothing where other
+        options make another program of it."""
+        if self.python or self.executable or self.environment:
+            return []
+        words = {"package": self.package, "path": self.path, "image": self.image, "command": shlex.join(self.command)}
+        return [f"{way}:{word}" for way, word in words.items() if word]
+
+    def program(self) -> Program:
+        """What is to be started; a package is installed first where it is not yet."""
+        if self.image:
+            return Container(container_engine(), self.image)
+        if self.package:
+            place = environments.made(self.package, self.python)
+            return Local([str(environments.script(place, self.package, self.executable))])
+        argv = self.command or [self.path]
+        found = shutil.which(os.path.expanduser(argv[0]))
+        if found is None:
+            raise ConfigError(
+                f"there is no program {argv[0]} that may be executed", hint="Check the path, and its permissions."
+            )
+        return Local([os.path.abspath(found), *argv[1:]])
+
+    def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+        """Start the program; whoever starts it gives it to `released` in the end."""
+        if os.name == "nt":
+            raise ConfigError("foreign connectors need Linux or macOS", hint="Run Kitestring in WSL or a container.")
+        process = Process(
+            self.program(), words, files, environment=self.environment, stdin=stdin, hear=self._hear_stderr
+        )
+        with self._lock:
+            self._running.add(process)
+        return process
+
+    def released(self, process: Process) -> None:
+        """End the program, with all it has started, and forget it."""
+        with self._lock:
+            self._running.discard(process)
+        process.release()
+
+    @contextlib.contextmanager
+    def started(self, words: Sequence[str], files: Mapping[str, Any]) -> Iterator[Process]:
+        """The program while it runs; when the block is left, it has ended."""
+        process = self.start(words, files)
+        try:
+            yield process
+        finally:
+            self.released(process)
+
+    def end_all(self) -> None:
+        """End whatever runs; a thread that reads from it gets `Cancelled`."""
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            process.close()
+
+    def _hear_stderr(self, text: str) -> None:
+        log.info(self.hide(text), extra={"connector": self.title})
+
+    # -- what it says --------------------------------------------------------------------------------------------------
+
+    def answer(self, words: Sequence[str], files: Mapping[str, Any], wanted: str) -> Any:
+        """The body of the one message that a command (`spec`, `check`, `discover`) is run for."""
+        errors: list[KitestringError] = []
+        found: Any = None
+        with self.started(words, files) as process:
+            for messages, _ in process.messages(lambda: self.quiet_s):
+                for message in messages:
+                    if isinstance(message, Garbage):
+                        log.info(self.hide(message.text), extra={"connector": self.title})
+                    elif message.get("type") == wanted.upper():
+                        found = message.get(BODIES[wanted])
+                    else:
+                        error = self.heard(message)
+                        if error is not None:
+                            errors.append(error)
+            if process.stopped:
+                raise Cancelled(f"{self.title} was ended while it was asked for {words[0]}")
+            code = process.code()
+        if found is not None:
+            return found
+        if errors:
+            raise errors[-1]
+        raise self.unexplained(process, f"ended with {ended(code)} and without the answer to {words[0]}")
+
+    def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
+        """Take a message that is the same for every command: log lines, changed configurations. Gives back an error."""
+        match message.get("type"):
+            case "LOG":
+                entry = part(message, "log")
+                level = LEVELS.get(str(entry.get("level")).upper(), 20)
+                text = self.hide(str(entry.get("message")))
+                log.log(level, "%s", text, extra={"connector": self.title})
+                if entry.get("stack_trace"):
+                    log.debug(self.hide(str(entry["stack_trace"])), extra={"connector": self.title})
+            case "CONTROL":
+                body = part(message, "control")
+                config = part(body, "connectorConfig").get("config")
+                if body.get("type") == "CONNECTOR_CONFIG" and isinstance(config, dict):
+                    self.keep(config)
+            case "TRACE":
+                trace = part(message, "trace")
+                if trace.get("type") == "ERROR":
+                    return self.error_of(part(trace, "error"))
+                if trace.get("type") == "ESTIMATE":
+                    log.debug(
+                        "estimate",
+                        extra={
+                            "connector": self.title,
+                            **{f"estimate_{k}": v for k, v in part(trace, "estimate").items()},
+                        },
+                    )
+            case _:
+                log.debug("a message that is not expected here", extra={"type": message.get("type")})
+        return None
+
+    def error_of(self, error: Mapping[str, Any]) -> KitestringError:
+        """A TRACE error as ours: who has to act decides the class."""
+        said = self.hide(str(error.get("message") or error.get("internal_message") or "no reason was given"))
+        fields: dict[str, Any] = {
+            "connector": self.title,
+            "internal_message": self.hide(str(error.get("internal_message") or ""))[:2000],
+            "stack_trace": self.hide(str(error.get("stack_trace") or ""))[-8000:],
+        }
+        match error.get("failure_type"):
+            case "config_error":
+                return ConfigError(f"{self.title}: {said}", hint="Correct the connector's configuration.", **fields)
+            case "transient_error":
+                return TransientError(f"{self.title}: {said}", hint="Try again later.", **fields)
+        return ConnectorError(f"{self.title}: {said}", hint="`--debug` shows what the connector logged.", **fields)
+
+    def unexplained(self, process: Process, what: str) -> ConnectorError:
+        """An end without a word of why; the last lines of standard error stand for it."""
+        last = self.hide(" | ".join(list(process.tail)[-3:]))
+        return ConnectorError(
+            f"{self.title} {what}" + (f"; it said last: {last[-800:]}" if last else ""),
+            hint="`--debug` shows what the connector logged.",
+            stderr=self.hide("\n".join(process.tail)),
+        )
+
+
+BODIES = {"spec": "spec", "connection_status": "connectionStatus", "catalog": "catalog"}
+
+
+def checked(launch: Launch) -> None:
+    """Run `check`; raise what the connector says is wrong."""
+    status = launch.answer(
+        ["check", "--config", "@config.json"], {"config.json": launch.configuration()}, "connection_status"
+    )
+    if not isinstance(status, Mapping) or status.get("status") != "SUCCEEDED":
+        said = launch.hide(str((status or {}).get("message") or "it gave no reason"))
+        raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")
+
+
+def proposed(summary: str, package: str, config: str) -> Facts:
+    """The facts of a kind of foreign connectors, with a package of PyPI and its configuration as an example."""
+    text = f"""\
+# A package of PyPI with its version, installed into an environment of its own.
+# Instead of it: `path`, a program; `command`, one with arguments; `image`, a container image.
+package: {package}
+# The connector's own configuration.
+config: {config}
+"""
+    facts: Facts = replace(Launch.facts, summary=summary, proposal=Proposal(config=text))
+    return facts
+
+
+def form(launch: Launch) -> dict[str, Any]:
+    """The connector's own SPEC message: its form is `connectionSpecification`."""
+    found = launch.answer(["spec"], {}, "spec")
+    if not isinstance(found, dict):
+        raise ConnectorError(f"{launch.title} gave a spec that is no object", hint="Report it to its author.")
+    return found
+
+
+def ended(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def part(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object of this name inside a message; an empty one where there is none."""
+    found = message.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None if there is no file."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the configuration file {path} cannot be read: {error}", hint="Correct the file.") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"the configuration file {path} is no JSON object", hint="Correct the file.")
+    return found

@@ -1,0 +1,163 @@
+"""A source read as an Airbyte connector: a sync of the engine into standard output."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.log_handler import Engine, Told, concluded, stopping
+from kitestring.airbyte.messages import Writer, configured_streams, descriptor
+from kitestring.airbyte.program import part
+from kitestring.batch import Batch
+from kitestring.destination import Destination
+from kitestring.errors import ConfigError
+from kitestring.source import Source
+from kitestring.types import COUNTS, GLOBAL, Receipt, State, Stream
+
+NO_STATE = {"__ab_no_cursor_state_message": True}
+"""What Airbyte's own engine says where a stream has no state."""
+
+
+def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Writer, told: Told) -> int:
+    """Records and states of the configured streams; the exit code."""
+    streams = configured_streams(catalog)
+    selections = [
+        engine.Selection(
+            stream.key,
+            sync_mode=stream.sync_mode.value,
+            write_mode="append",
+            cursor=".".join(stream.cursor) if stream.cursor and not stream.source_defined_cursor else None,
+        )
+        for stream in streams
+    ]
+    output = Output.over(writer)
+    states = Said(writer, streams, state, output)
+    with stopping() as cancel:
+        result = engine.sync(source, output, selections, states=states, connection="read", cancel=cancel)
+    for stream in streams:
+        one = result.streams[stream.key]
+        if one.status in ("succeeded", "suspicious"):
+            states.end(stream)
+            writer.status(stream, "COMPLETE")
+        else:
+            if one.error is not None:
+                writer.error(told.without_secrets(one.error), stream)
+            writer.status(stream, "INCOMPLETE")
+    return concluded(result, writer, told)
+
+
+class Output(Destination):
+    """Writes batches as RECORD messages."""
+
+    batch_rows: ClassVar[int] = 2_000
+    batch_bytes: ClassVar[int] = 4 * 1024 * 1024
+
+    _writer: Writer | None = PrivateAttr(default=None)
+    _counts: dict[str, int] = PrivateAttr(default_factory=dict)
+    _running: set[str] = PrivateAttr(default_factory=set)
+
+    @classmethod
+    def over(cls, writer: Writer) -> Output:
+        made = cls()
+        made._writer = writer
+        return made
+
+    def begin(self, stream: Stream) -> None:
+        assert self._writer is not None
+        self._writer.status(stream, "STARTED")
+
+    def write(self, stream: Stream, batch: Batch) -> Receipt | None:
+        assert self._writer is not None
+        if stream.key not in self._running:
+            self._running.add(stream.key)
+            self._writer.status(stream, "RUNNING")
+        self._writer.records(stream, batch.rows())
+        self._counts[stream.key] = self._counts.get(stream.key, 0) + len(batch)
+        self._writer.flush()
+        return None
+
+    def counted(self, key: str) -> int:
+        """The records of a stream since this was asked last."""
+        return self._counts.pop(key, 0)
+
+
+class Said:
+    """The states of a `read`: loaded from the file that the platform gave, saved by saying them.
+
+    The protocol has no word for a state that the platform has kept, so the source hears of none (`Source.saved`).
+    """
+
+    durable = False
+
+    def __init__(self, writer: Writer, streams: Sequence[Stream], given: Any, output: Output) -> None:
+        self.writer = writer
+        self.streams = {stream.key: stream for stream in streams}
+        self.given = dict(states_of(given, streams))
+        self.output = output
+        self.said: set[str] = set()
+
+    def load(self, connection: str) -> dict[str, State]:
+        return self.given
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        if stream == COUNTS:  # the engine's own note
+            return
+        self.said.add(stream)
+        if stream in self.streams:
+            self.tell(self.streams[stream], state)
+        else:
+            body = {"type": "GLOBAL", "global": {"shared_state": state, "stream_states": []}}
+            self.writer.message("STATE", "state", body)
+
+    def tell(self, stream: Stream, state: State) -> None:
+        body = {"stream_descriptor": descriptor(stream), "stream_state": state}
+        stats = {"recordCount": float(self.output.counted(stream.key))}
+        self.writer.message("STATE", "state", {"type": "STREAM", "stream": body, "sourceStats": stats})
+
+    def end(self, stream: Stream) -> None:
+        """The last word on a complete stream: a state, also where there is none to go on from."""
+        if stream.key not in self.said and GLOBAL not in self.said:
+            self.tell(stream, self.given.get(stream.key) or NO_STATE if stream.incremental else NO_STATE)
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        raise NotImplementedError
+
+    def connections(self) -> list[str]:
+        return []
+
+    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+def states_of(given: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, State]]:
+    """Saved states by our stream keys: from a list of STATE messages, one of them, or a legacy object by name."""
+    keys = {(stream.namespace, stream.name): stream.key for stream in streams}
+
+    def one(body: Mapping[str, Any]) -> Iterator[tuple[str, State]]:
+        name = part(body, "stream_descriptor")
+        key = keys.get((name.get("namespace"), str(name.get("name"))))
+        state = dict(part(body, "stream_state"))
+        if key is not None and state and state != NO_STATE:
+            yield key, state
+
+    for message in given if isinstance(given, list) else [given] if isinstance(given, Mapping) else []:
+        if not isinstance(message, Mapping):
+            raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
+        state = part(message, "state") if message.get("type") == "STATE" else message
+        if "stream" in state and isinstance(state["stream"], Mapping):
+            yield from one(state["stream"])
+        elif isinstance(state.get("global"), Mapping):
+            shared = part(state["global"], "shared_state")
+            if shared:
+                yield GLOBAL, dict(shared)
+            for inner in state["global"].get("stream_states") or ():
+                if isinstance(inner, Mapping):
+                    yield from one(inner)
+        else:
+            legacy = part(state, "data") if "data" in state else state
+            for name, value in legacy.items():
+                if isinstance(value, Mapping) and (None, name) in keys:
+                    yield keys[None, name], dict(value)

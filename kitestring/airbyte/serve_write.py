@@ -1,0 +1,201 @@
+"""A destination written to as an Airbyte connector: a sync of the engine out of standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.connector_process import BLOCK_BYTES, TICK_S
+from kitestring.airbyte.decode import Decoder
+from kitestring.airbyte.log_handler import Engine, Told, concluded, stopping
+from kitestring.airbyte.messages import Writer, configured_streams
+from kitestring.airbyte.program import part
+from kitestring.airbyte.source import Reading
+from kitestring.destination import Destination
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.source import Item, Source
+from kitestring.types import COUNTS, GLOBAL, Catalog, Partition, State, States, Stream, SyncMode, Write
+
+log = logging.getLogger("kitestring.airbyte")
+
+
+def write(destination: Destination, catalog: Any, descriptor: int, engine: Engine, writer: Writer, told: Told) -> int:
+    """Write the records that come in; give each state back once all before it is durable; the exit code."""
+    streams = [replaced(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
+    echo = Echo(writer)
+    source = Input.over(descriptor, streams, echo)
+    selections = [
+        engine.Selection(stream.key, sync_mode=stream.sync_mode.value, write_mode=stream.write) for stream in streams
+    ]
+    with stopping() as cancel:
+        # A platform that says a stream is complete means it, also when it is empty.
+        result = engine.sync(
+            source, destination, selections, states=echo, connection="write", allow_empty=True, cancel=cancel
+        )
+    good = {key for key, one in result.streams.items() if one.status in ("succeeded", "suspicious")}
+    for stream in streams:
+        one = result.streams[stream.key]
+        if one.error is not None:
+            writer.error(told.without_secrets(one.error), stream)
+        log.info(
+            f"{stream.key}: {one.status.value}, {one.read} records read, {one.written} written, "
+            f"{one.unchanged} unchanged, {one.deleted} deleted, {one.rejected} rejected"
+        )
+    # The states that stand behind an overwrite are true since it was put in place.
+    echo.release(good if len(good) < len(streams) else None)
+    return concluded(result, writer, told)
+
+
+def replaced(stream: Stream, raw: Mapping[str, Any]) -> Stream:
+    """A configured stream as it is to be written.
+
+    Generations: with a minimum of 0 (or none) the write mode stands. With the minimum at the stream's own generation,
+    what earlier generations wrote goes once this one is complete: an overwrite, whatever the mode is called.
+    """
+    generation, least = raw.get("generation_id"), raw.get("minimum_generation_id")
+    if least not in (None, 0) and least != generation:
+        raise ConfigError(
+            f"the stream {stream.key} has generation {generation} and minimum generation {least}",
+            hint="The minimum can be 0 or the generation itself.",
+        )
+    overwrite = bool(least) or stream.write.replace
+    return replace(
+        stream,
+        write=Write(overwrite, stream.write.keep, stream.write.deletes),
+        # For the engine: a stream that keeps its place (each state is told), or one that begins anew.
+        sync_mode=SyncMode.full_refresh if overwrite else SyncMode.incremental,
+        sync_modes=(SyncMode.full_refresh, SyncMode.incremental),
+        source_defined_cursor=True,
+    )
+
+
+class Echo:
+    """The states that came in, in their order, until they are given back. As a state store: saved means durable."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.waiting: dict[int, tuple[str, Any]] = {}
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def keep(self, key: str, message: Any) -> State:
+        """Keep a STATE message as it came; the engine carries its number."""
+        with self._lock:
+            self.count += 1
+            self.waiting[self.count] = (key, message)
+            return {"number": self.count}
+
+    def load(self, connection: str) -> dict[str, State]:
+        return {}
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        """All before this state is durable, and with it the earlier states of the same stream."""
+        if stream == COUNTS:  # the engine's own note
+            return
+        number = state["number"]
+        with self._lock:
+            key = self.waiting[number][0] if number in self.waiting else None
+            if key is not None:
+                self._say([n for n, (k, _) in self.waiting.items() if n <= number and k == key])
+
+    def release(self, keys: set[str] | None) -> None:
+        """Give back what is left of these streams; of all, the shared ones among them, for None."""
+        with self._lock:
+            self._say([n for n, (k, _) in self.waiting.items() if keys is None or k in keys])
+
+    def _say(self, numbers: list[int]) -> None:
+        for number in sorted(numbers):
+            _, message = self.waiting.pop(number)
+            self.writer.message("STATE", "state", message)
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        raise NotImplementedError
+
+    def connections(self) -> list[str]:
+        return []
+
+    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+class Input(Source):
+    """Reads the messages that come in on a file descriptor."""
+
+    _descriptor: int = PrivateAttr(default=0)
+    _streams: tuple[Stream, ...] = PrivateAttr(default=())
+    _echo: Echo | None = PrivateAttr(default=None)
+
+    title: ClassVar[str] = "the platform"
+    quiet_s: ClassVar[float] = float("inf")
+
+    @classmethod
+    def over(cls, descriptor: int, streams: Sequence[Stream], echo: Echo) -> Input:
+        made = cls()
+        made._descriptor, made._streams, made._echo = descriptor, tuple(streams), echo
+        return made
+
+    def discover(self) -> Catalog:
+        return Catalog(self._streams)
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        return [list(streams)]
+
+    def concurrency(self) -> int:
+        return 1
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        return [Partition(tuple(streams))]
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        assert self._echo is not None
+        reading = Incoming(self, partition.streams, self._echo)
+        decoder = Decoder()
+        waiting = select.poll()
+        waiting.register(self._descriptor, select.POLLIN | select.POLLHUP)
+        while True:
+            if not waiting.poll(TICK_S * 1000):
+                yield from reading.take([], 0)
+                continue
+            data = os.read(self._descriptor, BLOCK_BYTES)
+            if not data:
+                break
+            yield from reading.take(decoder.feed(data), len(data))
+        yield from reading.take(decoder.end(), 0)
+        yield from reading.gather.take(last=True)
+        yield from reading.verdict(None)
+
+    def hide(self, text: str) -> str:
+        return text
+
+    def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
+        return None
+
+
+class Incoming(Reading):
+    """What a platform says on standard input."""
+
+    def __init__(self, source: Input, streams: Sequence[Stream], echo: Echo) -> None:
+        super().__init__(source, streams)
+        self.echo = echo
+        self.anew = {stream.key for stream in streams if stream.write.replace}
+
+    def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
+        """Keep a state for the echo. What stands behind an overwrite waits for the end: until then it can be undone."""
+        key = self.key_of(part(part(state, "stream"), "stream_descriptor")) if "stream" in state else None
+        number = self.echo.keep(key or GLOBAL, state)
+        if key in self.anew or (key is None and self.anew):
+            return
+        if key is None:
+            self.gather.shared(number)
+        else:
+            self.gather.state(key, number)
+        if self.gather.due:
+            yield from self.gather.take()

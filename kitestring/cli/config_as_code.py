@@ -1,0 +1,265 @@
+"""`kitestring plan`, `apply` and `export`: a server made equal to a project file, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.exit_codes import CHANGES, SUCCEEDED, given_of
+from kitestring.cli.extras import needs_server
+from kitestring.cli.global_options import Given
+from kitestring.cli.state import asked
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+PRUNE = typer.Option("--prune", help="Remove what the file made before and does not hold any more.")
+WORKSPACE = typer.Option(help="The workspace, by name or id. Default: the oldest.", show_default=False)
+AS_JSON = typer.Option("--json", help="As JSON.")
+STATES = typer.Option("--states", help="A JSON file {connection: {stream: state}}, as `state export` writes it.")
+SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": ("~", "yellow"), "delete": ("-", "red")}
+
+
+def plan(
+    ctx: typer.Context,
+    prune: Annotated[bool, PRUNE] = False,
+    states: Annotated[str, STATES] = "",
+    workspace: Annotated[str, WORKSPACE] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Show what `apply` would change, and change nothing. Exit code 4 where there is something to change.
+
+    \b
+    kitestring plan                                    the store of this project's data folder
+    kitestring --server https://kite.example.com plan
+    """
+    given = given_of(ctx)
+    with place(given, workspace) as here:
+        found = here.plan(wanted_of(given, states), prune)
+    show(found, as_json)
+    raise typer.Exit(CHANGES if found else SUCCEEDED)
+
+
+def apply(
+    ctx: typer.Context,
+    prune: Annotated[bool, PRUNE] = False,
+    states: Annotated[str, STATES] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is removed.")] = False,
+    workspace: Annotated[str, WORKSPACE] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Make the server's sources, destinations, connections and schedules equal to kitestring.yaml.
+
+    What the file does not name is left alone, unless the file made it and --prune is given. `kitestring plan` shows the
+    difference first. States stay, unless --states brings others: then a connection goes on from where the file says,
+    and its first run begins there. They have to belong to what its destination holds.
+
+    \b
+    kitestring state export > states.json               what the syncs of this folder go on from …
+    kitestring --server URL apply --states states.json  … and the server after them
+    """
+    given = given_of(ctx)
+    wanted = wanted_of(given, states)
+    with place(given, workspace) as here:
+        if prune:
+            gone = [one for one in here.plan(wanted, prune) if one["action"] == "delete"]
+            if gone:
+                show(gone, False)
+                asked(f"Remove {', '.join(one['name'] for one in gone)} with their history on the server?", yes)
+        done = here.apply(wanted, prune)
+    show(done, as_json)
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    states: Annotated[str, typer.Option("--states", help="And the states of its connections, as JSON, here.")] = "",
+    workspace: Annotated[str, WORKSPACE] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write what a server has as a project file. Secrets are variables: the comment on top names those to set."""
+    from kitestring.errors import ConfigError
+
+    given = given_of(ctx)
+    for name in (file, states):
+        if name and given.path(name).exists() and not force:
+            raise ConfigError(f"{name} is there already", hint="Choose another name, or add --force.")
+    with place(given, workspace) as here:
+        found = here.export(bool(states))
+    if states:
+        write(given, states, json.dumps(found.pop("states", {}), indent=2, sort_keys=True) + "\n")
+    if not file:
+        typer.echo(text_of(found, given.cwd if not file else given.path(file).parent), nl=False)
+        return
+    write(given, file, text_of(found, given.path(file).parent))
+    typer.echo(f"{file} holds {', '.join(f'{len(found[kind])} {kind}' for kind in found)}.")
+
+
+def write(given: Given, file: str, text: str) -> None:
+    from kitestring.errors import ConfigError
+
+    try:
+        given.path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
+
+
+def wanted_of(given: Given, states: str) -> dict[str, Any]:
+    """What the project file asks for, with the states of a file."""
+    from kitestring.errors import ConfigError
+
+    wanted = given.needed.wanted()
+    if not states:
+        return wanted
+    try:
+        told = json.loads(given.path(states).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        raise ConfigError(f"{states} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
+    fits = isinstance(told, dict) and all(
+        isinstance(one, dict) and all(isinstance(state, dict) for state in one.values()) for one in told.values()
+    )
+    if not fits:
+        raise ConfigError(
+            f"{states} holds something else than states",
+            hint='Write {"connection": {"stream": {…}}}, as `kitestring state export` does.',
+        )
+    return {**wanted, "states": told}
+
+
+def text_of(found: Mapping[str, Any], folder: Any) -> str:
+    """A project file as text; low-code sources are written beside it, in `connectors`."""
+    import yaml
+
+    from kitestring.project import VARIABLE
+
+    names = dict(found)
+    for name, one in names["sources"].items():
+        if "manifest" in one:
+            path = folder / "connectors" / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(one.pop("manifest"), sort_keys=False), "utf-8")
+            one["connector"] = f"./connectors/{name}.yaml"
+    body = yaml.safe_dump(names, sort_keys=False, allow_unicode=True, width=120)
+    needed = sorted({match[2] for match in VARIABLE.finditer(body) if not match[1]})
+    head = "# Written by `kitestring export`.\n"
+    if needed:
+        head += f"# Set these variables before it is applied: {', '.join(needed)}\n"
+    return head + "\n" + body
+
+
+def show(changes: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"changes": list(changes)}, indent=2))
+        return
+    if not changes:
+        typer.echo("Nothing to change: the server is as the file says.")
+    for one in changes:
+        sign, color = SIGNS[one["action"]]
+        made = "  (made by hand until now)" if one["action"] == "adopt" else ""
+        typer.echo(typer.style(f"{sign} {one['kind']} {one['name']}", fg=color) + made)
+        for field in one["fields"]:
+            before, after = field["before"], field["after"]
+            if one["action"] == "create":
+                typer.echo(f"    {field['path']}: {json.dumps(after)}")
+            elif before == after:  # two secrets, both masked
+                typer.echo(f"    {field['path']}: another secret")
+            else:
+                typer.echo(f"    {field['path']}: {json.dumps(before)} → {json.dumps(after)}")
+
+
+class OverHttp:
+    """The project's calls of a server."""
+
+    def __init__(self, client: Any, workspace: str) -> None:
+        self.client = client
+        from kitestring.client import OWN
+
+        self.url = f"{OWN}/project"
+        self.workspace = chosen(list(client.listed("workspace")), workspace)
+
+    def plan(self, wanted: Any, prune: bool) -> list[Any]:
+        return list(self._post("plan", wanted, prune))
+
+    def apply(self, wanted: Any, prune: bool) -> list[Any]:
+        return list(self._post("apply", wanted, prune))
+
+    def export(self, states: bool) -> dict[str, Any]:
+        return dict(self.client.call("GET", f"{self.url}/export", workspaceId=self.workspace, states=states))
+
+    def _post(self, verb: str, wanted: Any, prune: bool) -> Any:
+        body = {"workspaceId": self.workspace, "wanted": wanted, "prune": prune}
+        return self.client.call("POST", f"{self.url}/{verb}", body)["changes"]
+
+
+class InStore:
+    """The same on the store of a data folder, without a server."""
+
+    def __init__(self, context: Context, workspace: str) -> None:
+        from kitestring.server.workspaces import workspaces
+
+        self.context = context
+        with context.store.read() as db:
+            rows = workspaces.listed(db)
+        self.workspace = chosen([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
+
+    def plan(self, wanted: Any, prune: bool) -> list[Any]:
+        from kitestring.server.config_as_code import plan as project
+
+        found = project.plan(self.context, self.workspace, project.Wanted.model_validate(wanted), prune=prune)
+        return [one.body() for one in found]
+
+    def apply(self, wanted: Any, prune: bool) -> list[Any]:
+        from kitestring.server.config_as_code import plan as project
+        from kitestring.server.observability import audit
+
+        with audit.acting("kitestring apply"):
+            asked = project.Wanted.model_validate(wanted)
+            # Whoever may write the data folder administers the server.
+            done = project.apply(self.context, self.workspace, asked, trusted=True, prune=prune)
+        return [one.body() for one in done]
+
+    def export(self, states: bool) -> dict[str, Any]:
+        from kitestring.server.config_as_code import export
+
+        return export.export(self.context, self.workspace, states)
+
+
+def chosen(workspaces: Sequence[Mapping[str, Any]], word: str) -> str:
+    """The id of a workspace by name or id, of the first without a word."""
+    from kitestring.errors import ConfigError
+
+    found = [one["workspaceId"] for one in workspaces if not word or word in (one["workspaceId"], one["name"])]
+    if not found:
+        raise ConfigError(
+            f"there is no workspace {word}", hint=f"There are: {', '.join(one['name'] for one in workspaces)}."
+        )
+    return str(found[0])
+
+
+@contextlib.contextmanager
+def place(given: Given, workspace: str) -> Iterator[OverHttp | InStore]:
+    """The server that is named, or the store of the project's data folder."""
+    if given.server:
+        from kitestring.cli import server_target
+
+        with server_target.client(given) as client:
+            yield OverHttp(client, workspace)
+        return
+    needs_server()
+    from kitestring.errors import ConfigError
+    from kitestring.server.context import Context
+    from kitestring.server.http.problem import Problem
+    from kitestring.server.settings import Settings
+
+    context = Context.of(Settings.of(home=given.home.absolute()))
+    try:
+        yield InStore(context, workspace)
+    except Problem as problem:
+        raise ConfigError(problem.detail, hint=problem.hint) from problem
+    finally:
+        context.close()

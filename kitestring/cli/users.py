@@ -1,0 +1,238 @@
+"""`kitestring user` and `kitestring secrets`: who may use a server, and the key of its secrets, in its store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitestring.cli.exit_codes import given_of
+from kitestring.cli.extras import needs_server
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+app = typer.Typer(help="Who may use the server: users, passwords, roles.", no_args_is_help=True)
+secrets = typer.Typer(help="The key that secrets in the server's store are sealed with.", no_args_is_help=True)
+
+EMAIL = typer.Argument(metavar="EMAIL", help="The user's e-mail address.")
+ROLE = typer.Option(
+    help="instance_admin, or workspace_admin, _editor, _runner, _reader, or organization_… the same.",
+    show_default=False,
+)
+WORKSPACE = typer.Option(help="The workspace that the role is for. Default: the first one.", show_default=False)
+ORGANIZATION = typer.Option(help="The organization that the role is for. Default: the first one.", show_default=False)
+STDIN = typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
+
+
+@contextmanager
+def opened(ctx: typer.Context) -> Iterator[Context]:
+    """The store of this machine's settings, under the name by which its changes are noted."""
+    needs_server()
+    from kitestring.server.context import Context
+    from kitestring.server.observability.audit import acting
+    from kitestring.server.settings import Settings
+    from kitestring.server.workspaces import workspaces
+
+    context = Context.of(Settings.of(home=given_of(ctx).home.absolute()))
+    try:
+        workspaces.begin(context.store)
+        with acting("command line"):
+            yield context
+    finally:
+        context.close()
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    email: Annotated[str, EMAIL],
+    name: Annotated[str, typer.Option(help="What they are called.", show_default=False)] = "",
+    role: Annotated[str, ROLE] = "",
+    workspace: Annotated[str, WORKSPACE] = "",
+    organization: Annotated[str, ORGANIZATION] = "",
+    no_password: Annotated[bool, typer.Option("--no-password", help="They log in by OpenID Connect only.")] = False,
+    password_stdin: Annotated[bool, STDIN] = False,
+) -> None:
+    """Add a user. The first one is instance_admin, and from then on the server asks everybody for credentials.
+
+    \b
+    kitestring user add ada@example.com
+    kitestring user add bob@example.com --role workspace_editor
+    kitestring user add eve@example.com --role workspace_reader --no-password
+    """
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        password = None if no_password else password_of(password_stdin)
+        with context.store.write() as db:
+            grants = (granted(db, role, workspace, organization),) if role else ()
+            made = user.add(db, email, password, context.store.now_ms(db), name=name, grants=grants)
+            held = ", ".join(one.permission_type for one in user.permissions_of(db, made)) or "no role yet"
+    typer.echo(f"{email} is a user: {held}")
+
+
+@app.command("list")
+def listed(ctx: typer.Context) -> None:
+    """Show all users with their roles."""
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        with context.store.read() as db:
+            for row in user.everyone(db):
+                roles = [
+                    f"{one.permission_type} {one.workspace_id or one.organization_id or ''}".strip()
+                    for one in user.permissions_of(db, row.id)
+                ]
+                state = " (disabled)" if row.disabled else ""
+                typer.echo(f"{row.email}{state}\t{', '.join(roles) or 'no role'}")
+
+
+@app.command()
+def passwd(ctx: typer.Context, email: Annotated[str, EMAIL], password_stdin: Annotated[bool, STDIN] = False) -> None:
+    """Give a user another password. Ends all their sessions."""
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        with context.store.read() as db:
+            user_id = found(db, email).id
+        password = password_of(password_stdin)
+        with context.store.write() as db:
+            user.set_password(db, user_id, password)
+    typer.echo(f"{email} has another password")
+
+
+@app.command()
+def role(
+    ctx: typer.Context,
+    email: Annotated[str, EMAIL],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role, or none to take it away.")],
+    workspace: Annotated[str, WORKSPACE] = "",
+    organization: Annotated[str, ORGANIZATION] = "",
+) -> None:
+    """Give a user a role in a workspace, in an organization or on the server, or take it away.
+
+    \b
+    kitestring user role bob@example.com workspace_admin
+    kitestring user role bob@example.com instance_admin
+    kitestring user role bob@example.com none --workspace 9f0c2a5e-6f0e-4c8e-9a3c-3f8c0a7a9b11
+    """
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        with context.store.write() as db:
+            row = found(db, email)
+            kind = "organization_member" if organization else "workspace_reader"
+            asked = granted(db, kind if role == "none" else role, workspace, organization)
+            place = (asked.workspace_id, asked.organization_id)
+            held = [one for one in user.permissions_of(db, row.id) if (one.workspace_id, one.organization_id) == place]
+            if role == "none":
+                for one in held:
+                    user.revoke(db, one)
+            elif held:
+                user.regrant(db, held[0], role)
+            else:
+                user.grant(db, row.id, asked)
+    typer.echo(f"{email} has {'no role there' if role == 'none' else role}")
+
+
+@app.command()
+def disable(
+    ctx: typer.Context,
+    email: Annotated[str, EMAIL],
+    again: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
+) -> None:
+    """Lock a user out: sessions and tokens end at once."""
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        with context.store.write() as db:
+            user.disable(db, found(db, email).id, not again)
+    typer.echo(f"{email} is {'let in again' if again else 'locked out'}")
+
+
+@app.command()
+def remove(
+    ctx: typer.Context,
+    email: Annotated[str, EMAIL],
+    even_last: Annotated[
+        bool, typer.Option("--even-last", help="Also the only user: the server is open to this machine again.")
+    ] = False,
+) -> None:
+    """Remove a user with their sessions and applications."""
+    with opened(ctx) as context:
+        from kitestring.server.auth import user
+
+        with context.store.write() as db:
+            user.remove(db, found(db, email).id, even_last=even_last)
+    typer.echo(f"{email} is removed")
+
+
+@secrets.command()
+def rotate(
+    ctx: typer.Context,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="First put a new key in front of those in the file secret.key.")
+    ] = False,
+) -> None:
+    """Seal every secret of the store with the current key.
+
+    With --new-key stop the server first: what runs meanwhile knows the old key only. With KITESTRING_SECRET_KEY put
+    the new key in front of the old one there (a comma between them), restart every process, rotate, take the old key
+    away.
+    """
+    with opened(ctx) as context:
+        from kitestring.server.secrets import rekey
+        from kitestring.server.secrets.secret_box import Vault
+
+        if new_key:
+            if context.settings.secret_key:
+                from kitestring.errors import ConfigError
+
+                raise ConfigError(
+                    "the key comes from KITESTRING_SECRET_KEY, not from a file",
+                    hint="Put the new key in front of the old one there, and rotate without --new-key.",
+                )
+            rekey.new_key_file(context.settings.home)
+        vault = Vault.of(context.settings.secret_key, context.settings.home)
+        changed = rekey.rotate(context.store, vault)
+    typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in changed.items()) + " sealed again")
+    if new_key:
+        typer.echo("Restart every process of the server that runs: it knows the old key only.", err=True)
+
+
+def found(db: Any, email: str) -> Any:
+    """The row of a user. `ConfigError` where there is none."""
+    from kitestring.errors import ConfigError
+    from kitestring.server.auth import user
+
+    row = user.by_email(db, email)
+    if row is None:
+        raise ConfigError(f"there is no user {email}", hint="`kitestring user list` shows which there are.")
+    return row
+
+
+def granted(db: Any, role: str, workspace: str, organization: str) -> Any:
+    """The role as a permission, for the first workspace or organization where none is named."""
+    from kitestring.server.auth.user import Grant
+    from kitestring.server.workspaces import workspaces
+
+    if role.startswith("workspace"):
+        workspace = workspace or str(workspaces.default(db).id)
+        workspaces.get(db, workspace)
+    elif role.startswith("organization"):
+        organization = organization or workspaces.default_organization(db)
+        workspaces.organization(db, organization)
+    asked = Grant(role, workspace or None, organization or None)
+    asked.check()
+    return asked
+
+
+def password_of(stdin: bool) -> str:
+    """Asked for twice, or one line of standard input; never an argument, which every user of the machine can see."""
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,338 @@
+"""A test read: one stream of a manifest, within limits, with every request and what became of its answer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kitestring import json_codec
+from kitestring.config import MASK, secrets_in
+from kitestring.declarative.builder.inference import infer_schema
+from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.retriever import Page as Run
+from kitestring.declarative.source import DeclarativeSource
+from kitestring.declarative.stream import CLOSED
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.redact import Mask, is_credential
+from kitestring.types import Checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kitestring.http import Auth, Request, Response
+
+LARGEST_BODY = 512 * 1024
+"""Characters of a body that an exchange shows."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """An attempt of a request and its answer; bodies are decoded JSON where they are JSON. Secrets are masked."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: Any
+    status: int = 0
+    response_headers: dict[str, str] = field(default_factory=dict)
+    response: Any = None
+    error: str = ""
+    ms: float = 0.0
+
+
+@dataclass(slots=True)
+class ReadPage:
+    """Records of one answer. `attempts`: the tries before it; without an exchange, the answer was kept from before."""
+
+    exchange: Exchange | None
+    records: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[Exchange] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ReadSlice:
+    """A slice: its partition and bounds, its pages, and the stream's state when it was read."""
+
+    partition: dict[str, Any]
+    bounds: dict[str, Any]
+    pages: list[ReadPage] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Log:
+    """A line of the log."""
+
+    level: str
+    message: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a test read found. `limited` names the limits that ended it: slices, pages, records.
+
+    `other` are requests that read no page: tokens, and the parents of a substream. `error` and `hint` say why it ended
+    early; what was read before stands in the slices.
+    """
+
+    stream: str
+    slices: list[ReadSlice] = field(default_factory=list)
+    other: list[Exchange] = field(default_factory=list)
+    logs: list[Log] = field(default_factory=list)
+    schema: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    limited: list[str] = field(default_factory=list)
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [record for part in self.slices for page in part.pages for record in page.records]
+
+    def values(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def read(
+    manifest: str | Mapping[str, Any] | Path,
+    config: Mapping[str, Any],
+    stream: str,
+    *,
+    state: Mapping[str, Any] | None = None,
+    most_slices: int = 5,
+    most_pages: int = 5,
+    most_records: int = 1000,
+    built: Callable[[DeclarativeSource], None] | None = None,
+) -> Reading:
+    """Read a little of one stream: at most so many slices, pages of each slice, and records in all.
+
+    `manifest` is a YAML text, values, or a path. A defect of manifest or configuration that leaves nothing to read is
+    raised as `ConfigError`; what goes wrong in the reading stands in the result. A read gives up soon on an API that
+    asks for long waits. Log lines are those of this thread
+    that the logger `kitestring` lets pass. `built` gets the source before anything is asked of it.
+    """
+    source = opened(manifest, config)
+    if built is not None:
+        built(source)
+    form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
+    mask = Mask(secrets_in(config, form))
+    found = Reading(stream)
+    limits = {"slices": most_slices, "pages": most_pages, "records": most_records}
+    try:
+        component = source.component(stream)
+        watch = Watch(source, component, mask)
+        with listening(found.logs, mask), source.connection.hurried():
+            try:
+                follow(component, dict(state or {}), watch, found, limits)
+            except KitestringError as error:
+                watch.hide()
+                mask.error(error)
+                found.error, found.hint = error.message, error.hint
+                found.other.extend(watch.taken())  # of a parent that failed
+        watch.hide()
+        again(found, watch)
+        keys = [path[0] for path in component.stream().primary_key if len(path) == 1]
+    finally:
+        source.close()
+    found.schema = infer_schema(found.records, keys)
+    return found
+
+
+def opened(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, Any]) -> DeclarativeSource:
+    from pathlib import Path
+
+    from kitestring.declarative.manifest import parse
+
+    if isinstance(manifest, Path):
+        return DeclarativeSource.from_manifest(manifest, config)
+    raw = parse(manifest) if isinstance(manifest, str) else manifest
+    if not isinstance(raw, Mapping):
+        raise ConfigError("the manifest is not an object", hint="It has keys such as version, streams and spec.")
+    return DeclarativeSource.of(raw, config)
+
+
+def follow(component: Any, state: dict[str, Any], watch: Watch, found: Reading, limits: Mapping[str, int]) -> None:
+    memory, left = Memory(), limits["records"]
+    found.state = state
+    pieces = component.pieces(state, memory)
+    while True:
+        piece = next(pieces, None)
+        found.other.extend(watch.taken())
+        if piece is None:
+            break
+        if len(found.slices) == limits["slices"]:
+            found.limited.append("slices")
+            return
+        part = ReadSlice(dict(piece.part.partition), dict(piece.part.cursor_slice))
+        found.slices.append(part)
+        reading = component.read(piece)
+        try:
+            for item in watched(reading, watch, part, found.other, limits["pages"]):
+                if isinstance(item, Checkpoint):
+                    found.state = component.merge(found.state, item.state[CLOSED])
+                if not isinstance(item, Run):
+                    continue
+                page = part.pages[-1]
+                page.records.extend(watch.masked(item.records[:left]))
+                page.rejects.extend({"record": watch.masked(one.record), "reason": one.reason} for one in item.rejects)
+                left -= len(item.records)
+                if left <= 0:
+                    found.limited.append("records")
+                    return
+        except Enough:
+            if "pages" not in found.limited:
+                found.limited.append("pages")
+        finally:
+            reading.close()
+            found.other.extend(watch.flush(part))
+            part.state = watch.masked(dict(found.state))
+    if not found.limited:
+        found.state = component.finish(found.state, memory)
+
+
+def watched(items: Iterator[Any], watch: Watch, part: ReadSlice, other: list[Exchange], most: int) -> Iterator[Any]:
+    """The items of a slice; before each run of records, the page it came in stands at the end of `part.pages`."""
+    watch.most, watch.count = most, 0
+    try:
+        while True:
+            item = next(items, None)
+            if item is None:
+                return
+            other.extend(watch.flush(part))
+            if isinstance(item, Run) and not part.pages:
+                part.pages.append(ReadPage(None))
+            yield item
+    finally:
+        watch.most = 0
+
+
+class Enough(KitestringError):
+    """The limit of pages is reached: private to a test read."""
+
+
+class Watch:
+    """Notes every exchange of a source, masked."""
+
+    def __init__(self, source: DeclarativeSource, component: Any, mask: Mask) -> None:
+        self.most = self.count = 0
+        self._connection, self._mask = source.connection, mask
+        self._requester = getattr(getattr(component, "retriever", None), "requester", None)
+        self._noted: list[tuple[bool, Exchange]] = []
+        self._connection.observe = self.note
+
+    def hide(self) -> None:
+        """Tokens that were got meanwhile are masked too."""
+        self._mask.hide(self._connection.secrets)
+
+    def note(
+        self, request: Request, response: Response | None, error: KitestringError | None, auth: Auth | None
+    ) -> None:
+        self.hide()
+        # A stream with one requester is known by its credentials; of others (jobs, two streams in one) all counts.
+        main = self._requester is None or auth is self._requester.auth
+        done = response is not None and response.status < 400
+        if main and done and self.most:
+            self.count += 1
+            if self.count > self.most:
+                raise Enough("enough pages were read")
+        found = Exchange(
+            request.method,
+            self._mask.url(request.target()),
+            self._mask.headers(request.headers),
+            self.masked(request.form if request.form is not None else shown_body(request.content()), not main),
+        )
+        if response is not None:
+            found.status, found.ms = response.status, round(response.elapsed_s * 1000, 1)
+            found.response_headers = self._mask.headers(dict(response.headers))
+            streamed = response._body is None
+            found.response = "(a stream, not shown)" if streamed else self.masked(shown_body(response.body), not main)
+        if error is not None:
+            found.error = self._mask.text(error.message)
+        self._noted.append((main, found))
+
+    def taken(self) -> list[Exchange]:
+        """All that was noted since the last call."""
+        noted, self._noted = self._noted, []
+        return [one for _, one in noted]
+
+    def flush(self, part: ReadSlice) -> list[Exchange]:
+        """Put what was noted into pages of this slice; gives back what belongs to none."""
+        noted, self._noted = self._noted, []
+        attempts: list[Exchange] = []
+        for main, one in noted:
+            if not main:
+                continue
+            if one.error or one.status >= 400:
+                attempts.append(one)
+                continue
+            part.pages.append(ReadPage(one, attempts=attempts))
+            attempts = []
+        if attempts:  # the answer that ended the slice
+            part.pages.append(ReadPage(attempts[-1], attempts=attempts[:-1]))
+        return [one for main, one in noted if not main]
+
+    def masked(self, value: Any, named: bool = False) -> Any:
+        """A copy of a JSON value with the secrets in its texts masked; `named`: what is called a credential too."""
+        if isinstance(value, str):
+            return self._mask.text(value)
+        if isinstance(value, Mapping):
+            return {
+                str(key): MASK
+                if named and isinstance(one, str) and is_credential(str(key))
+                else self.masked(one, named)
+                for key, one in value.items()
+            }
+        return [self.masked(one, named) for one in value] if isinstance(value, list | tuple) else value
+
+
+def again(found: Reading, watch: Watch) -> None:
+    """Mask once more, now that every token is known: an answer is noted before the token in it is."""
+    pages = [page for part in found.slices for page in part.pages]
+    exchanges = [*found.other, *(one for page in pages for one in [*page.attempts, page.exchange] if one is not None)]
+    for one in exchanges:
+        one.url, one.error = watch.masked(one.url), watch.masked(one.error)
+        one.headers, one.response_headers = watch.masked(one.headers), watch.masked(one.response_headers)
+        one.body, one.response = watch.masked(one.body), watch.masked(one.response)
+    for page in pages:
+        page.records, page.rejects = watch.masked(page.records), watch.masked(page.rejects)
+    for part in found.slices:
+        part.partition, part.bounds, part.state = map(watch.masked, (part.partition, part.bounds, part.state))
+    for log in found.logs:
+        log.message = watch.masked(log.message)
+    found.state = watch.masked(found.state)
+
+
+def shown_body(content: bytes | None) -> Any:
+    """A body as JSON or text, the beginning of it where it is long; None for none."""
+    if not content:
+        return None
+    if len(content) <= LARGEST_BODY:
+        try:
+            return json_codec.loads(content)
+        except json_codec.JsonError:
+            return content.decode("utf-8", "replace")
+    return content[:LARGEST_BODY].decode("utf-8", "replace") + f"… ({len(content):,} bytes in all)"
+
+
+@contextmanager
+def listening(logs: list[Log], mask: Mask) -> Iterator[None]:
+    """Collect this thread's log lines of Kitestring."""
+    thread = threading.get_ident()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                logs.append(Log(record.levelname.lower(), mask.text(record.getMessage())))
+
+    logger, collector = logging.getLogger("kitestring"), Collector(logging.INFO)
+    logger.addHandler(collector)
+    try:
+        yield
+    finally:
+        logger.removeHandler(collector)

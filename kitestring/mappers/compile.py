@@ -1,0 +1,367 @@
+"""Mappers at work: compiled once per stream, then applied to each batch between the source and the destination.
+
+The source, its state and its cursor know the stream as it is read; the destination knows it as mapped. Records keep
+their order. A table stays a table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kitestring import arrow_values
+from kitestring.batch import Batch
+from kitestring.errors import ConfigError, RecordError
+from kitestring.json_codec import dumps_text
+from kitestring.mappers.encryption import encryptor
+from kitestring.mappers.mapped import FILTERED, AsMapped, Mapped
+from kitestring.mappers.mapper import (
+    Aes,
+    Equal,
+    FieldFiltering,
+    FieldRenaming,
+    Hashing,
+    RowFiltering,
+    Rsa,
+    Several,
+    load,
+)
+from kitestring.schema import Schema
+from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT = {"type": ["string", "null"]}
+METHODS = {word: word.replace("-", "").lower() for word in ("MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512")}
+
+Change = Callable[[Record], bool]
+"""Changes a record in place; False leaves it out. `RecordError` where it cannot be done."""
+ChangeTable = Callable[["pa.Table"], "pa.Table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The mappers of a stream. `stream` is the stream as the destination gets it, under its name in the source."""
+
+    stream: Stream
+    changes: tuple[Change, ...]
+    table_changes: tuple[ChangeTable, ...]
+    filters: bool
+
+    def apply(self, batch: Batch, can_delete: bool) -> Mapped:
+        """Map a batch. Does not change what it holds.
+
+        `can_delete`: the destination can remove records by their keys. Where the last version is kept, what a filter
+        leaves out then goes on as the deletion of its key: an earlier version of it may have passed, and would stay.
+        """
+        forget = can_delete and self.filters and self.stream.write.keep == "latest"
+        if batch.is_table and not forget:
+            try:
+                table = batch.table()
+                for change in self.table_changes:
+                    table = change(table)
+                return Mapped(Batch(batch.stream, table=table, nbytes=batch.nbytes), len(batch) - table.num_rows)
+            except RecordError:  # one of them is to blame: find it
+                pass
+        mapped = Mapped(batch)
+        kept: list[Record] = []
+        for row in batch.rows():
+            if isinstance(row, AsMapped):
+                kept.append(row)
+                continue
+            new = dict(row)
+            try:
+                for change in self.changes:
+                    if change(new):
+                        continue
+                    if not forget:
+                        mapped.filtered += 1
+                        break
+                    new[DELETED_AT] = FILTERED
+                else:
+                    kept.append(new)
+            except RecordError as error:
+                mapped.rejected.append(Reject(row, error.message))
+        mapped.batch = Batch(batch.stream, rows=kept, nbytes=batch.nbytes)
+        return mapped
+
+
+def compiled(stream: Stream, mappers: Sequence[Mapping[str, Any]]) -> Plan:
+    """The mappers of a selected stream, in their order. `ConfigError` for what cannot be."""
+    draft = Draft(stream)
+    for number, one in enumerate(load(mappers, stream.key), 1):
+        draft.add(one, f"the mapper {number} of {stream.key} ({one.type})")
+    return Plan(draft.finished(), tuple(draft.changes), tuple(draft.table_changes), draft.filters)
+
+
+class Draft:
+    """A stream while its mappers are compiled, one after the other: each sees what the ones before it have left."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.properties: dict[str, Any] = dict(stream.schema.get("properties") or {})
+        self.required = list(stream.schema.get("required") or ())
+        self.open = not self.properties or bool(stream.schema.get("additionalProperties"))
+        self.key: list[Path] = list(stream.primary_key)
+        self.cursor = stream.cursor
+        self.dedup = stream.write.keep == "latest"
+        self.filters = False
+        self.changes: list[Change] = []
+        self.table_changes: list[ChangeTable] = []
+
+    def add(self, one: Any, what: str) -> None:
+        match one:
+            case Hashing():
+                method = METHODS[one.method]
+                self.replaced(what, one.target_field, one.field_name_suffix, lambda value: hashed(method, value), True)
+            case Aes() | Rsa():
+                encrypt = encryptor(one, self.stream.key)
+                equal = isinstance(one, Aes) and one.mode == "ECB"
+                self.replaced(what, one.target_field, one.field_name_suffix, encrypt, equal)
+            case FieldRenaming():
+                self.renamed(what, one.original_field_name, one.new_field_name)
+            case FieldFiltering():
+                self.dropped(what, one.target_field)
+            case RowFiltering():
+                self.narrowed(what, one)
+
+    def finished(self) -> Stream:
+        schema = {**self.stream.schema, "properties": self.properties}
+        if "required" in schema:
+            schema["required"] = self.required
+        return replace(
+            self.stream,
+            schema=Schema.of(self.stream.schema).changed(schema),
+            primary_key=tuple(self.key),
+            cursor=self.cursor,
+            fields=(),
+        )
+
+    # -- the five ------------------------------------------------------------------------------------------------------
+
+    def replaced(self, what: str, name: str, suffix: str, change: Callable[[bytes], str], equal: bool) -> None:
+        """Put a text that is made of a field in its place. `equal`: the same value always gives the same text."""
+        new = f"{name}{suffix}"
+        self.must_have(what, name)
+        self.must_be_free(what, name, new)
+        nested = [path for path in self.key if path[0] == name and len(path) > 1]
+        if nested:
+            raise ConfigError(
+                f"{what} makes a text of {name}, and {'.'.join(nested[0])} is part of the primary key",
+                hint="Name another primary_key, or map another field.",
+            )
+        if (name,) in self.key and self.dedup and not equal:
+            raise ConfigError(
+                f"{what} makes another text of the primary key {name} each time, and append_dedup has to find the "
+                "record again by it",
+                hint="Hash the field, name another primary_key, or write as append or overwrite.",
+            )
+        self.key = [(new,) if path == (name,) else path for path in self.key]
+        if self.cursor and self.cursor[0] == name:
+            self.cursor = None
+        known = self.properties.get(name)
+        known = known if isinstance(known, Mapping) else {}
+        told = {word: known[word] for word in ("title", "description") if word in known}
+        self.take_place(name, new, {**TEXT, **told})
+
+        def row(record: Record) -> bool:
+            if name in record:
+                value = record.pop(name)
+                if new in record:
+                    raise RecordError(f"the record has a field {new} besides {name}, which is to be called so")
+                record[new] = None if value is None else made(change, name, value)
+            return True
+
+        def table(given: pa.Table) -> pa.Table:
+            import pyarrow as pa
+
+            if name not in given.column_names:
+                return given
+            values = [
+                None if value is None else made(change, name, value) for value in arrow_values.values(given[name])
+            ]
+            at = placed(given, name, new)
+            return given.set_column(at, new, pa.array(values, pa.string()))
+
+        self.changes.append(row)
+        self.table_changes.append(table)
+
+    def renamed(self, what: str, name: str, new: str) -> None:
+        self.must_have(what, name)
+        self.must_be_free(what, name, new)
+        self.key = [(new, *path[1:]) if path[0] == name else path for path in self.key]
+        if self.cursor and self.cursor[0] == name:
+            self.cursor = (new, *self.cursor[1:])
+        self.take_place(name, new, self.properties.get(name))
+
+        def row(record: Record) -> bool:
+            if name in record:
+                if new in record and new != name:
+                    raise RecordError(f"the record has a field {new} besides {name}, which is to be called so")
+                record[new] = record.pop(name)
+            return True
+
+        def table(given: pa.Table) -> pa.Table:
+            if name not in given.column_names:
+                return given
+            at = placed(given, name, new)
+            return given.rename_columns([new if n == at else old for n, old in enumerate(given.column_names)])
+
+        self.changes.append(row)
+        self.table_changes.append(table)
+
+    def dropped(self, what: str, name: str) -> None:
+        self.must_have(what, name)
+        part = next((path for path in self.key if path[0] == name), None)
+        if part and self.dedup:
+            raise ConfigError(
+                f"{what} leaves out {name}, and the stream is written as append_dedup by its primary key "
+                f"{'.'.join(part)}",
+                hint="Keep the field, hash it, or write the stream as append or overwrite.",
+            )
+        if part:
+            self.key = []
+        if self.cursor and self.cursor[0] == name:
+            self.cursor = None
+        self.properties.pop(name, None)
+        self.required = [one for one in self.required if one != name]
+
+        def row(record: Record) -> bool:
+            record.pop(name, None)
+            return True
+
+        def table(given: pa.Table) -> pa.Table:
+            return given.drop_columns([name]) if name in given.column_names else given
+
+        self.changes.append(row)
+        self.table_changes.append(table)
+
+    def narrowed(self, what: str, one: RowFiltering) -> None:
+        names = sorted(names_of(one.conditions))
+        for name in names:
+            self.must_have(what, name)
+        self.filters = True
+        keep = condition(one.conditions)
+        # In append_dedup a deletion goes on whatever else it holds: most have nothing but the key.
+        spared = self.dedup
+
+        def row(record: Record) -> bool:
+            return keep(record) or (spared and record.get(DELETED_AT) is not None)
+
+        def table(given: pa.Table) -> pa.Table:
+            import pyarrow as pa
+
+            wanted = [name for name in (*names, DELETED_AT) if name in given.column_names]
+            rows = arrow_values.rows(given.select(wanted)) if wanted else [{}] * given.num_rows
+            return given.filter(pa.array([row(record) for record in rows], pa.bool_()))
+
+        self.changes.append(row)
+        self.table_changes.append(table)
+
+    # -- what they have in common --------------------------------------------------------------------------------------
+
+    def must_have(self, what: str, name: str) -> None:
+        if name == DELETED_AT:
+            raise ConfigError(
+                f"{what} names {DELETED_AT}, by which a destination learns which records were deleted",
+                hint="Leave that field as it is.",
+            )
+        if name in self.properties or self.open:
+            return
+        near = difflib.get_close_matches(name, self.properties, n=1)
+        whole = {one for one in self.stream.fields if one[0] == name}
+        raise ConfigError(
+            f"{what} names the field {name}, which the stream has not got at that point"
+            + (f"; did you mean {near[0]}?" if near and not whole else ""),
+            hint=f"It has: {', '.join(sorted(self.properties)[:40]) or 'none'}.",
+            stream=self.stream.key,
+        )
+
+    def must_be_free(self, what: str, name: str, new: str) -> None:
+        if new == DELETED_AT or (new != name and new in self.properties):
+            raise ConfigError(
+                f"{what} would call {name} {new}, and the stream has a field {new}",
+                hint="Take another name, or leave that field out first (field-filtering).",
+                stream=self.stream.key,
+            )
+
+    def take_place(self, name: str, new: str, schema: Any) -> None:
+        """Another name and another schema for a field, where it stands."""
+        if name in self.properties:
+            self.properties = {
+                (new if k == name else k): (schema if k == name else v) for k, v in self.properties.items()
+            }
+        self.required = [new if one == name else one for one in self.required]
+
+
+def placed(table: pa.Table, name: str, new: str) -> int:
+    """Where a column stands. `RecordError` where it cannot get its new name: the rows are then looked at one by one."""
+    if new != name and new in table.column_names:
+        raise RecordError(f"the record has a field {new} besides {name}, which is to be called so")
+    at: int = table.column_names.index(name)
+    return at
+
+
+def made(change: Callable[[bytes], str], name: str, value: Any) -> str:
+    try:
+        return change(in_bytes(value))
+    except RecordError as error:
+        raise RecordError(f"the field {name} cannot be mapped: {error.message}") from error
+    except (TypeError, ValueError) as error:  # a lone surrogate, something that is no JSON
+        raise RecordError(
+            f"the field {name} cannot be mapped: {type(value).__name__} cannot be written as text"
+        ) from error
+
+
+def hashed(method: str, value: bytes) -> str:
+    return hashlib.new(method, value, usedforsecurity=False).hexdigest()
+
+
+def in_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else text_of(value).encode()
+
+
+def text_of(value: Any) -> str:
+    """A value as text: texts as they are, numbers and booleans as in JSON, times in ISO 8601, all else as JSON with
+    sorted keys."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict | list):
+        return dumps_text(value, sort_keys=True)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def names_of(one: Equal | Several) -> set[str]:
+    """The fields that a condition looks at."""
+    return (
+        {one.field_name} if isinstance(one, Equal) else {name for inner in one.conditions for name in names_of(inner)}
+    )
+
+
+def condition(one: Equal | Several) -> Callable[[Record], bool]:
+    """A condition as a function of a record."""
+    if isinstance(one, Equal):
+        name, wanted = one.field_name, one.comparison_value
+
+        def equal(record: Record) -> bool:
+            value = record.get(name)
+            return value == wanted if isinstance(value, str) else value is not None and text_of(value) == wanted
+
+        return equal
+    inner = [condition(each) for each in one.conditions]
+    match one.type:
+        case "AND":
+            return lambda record: all(each(record) for each in inner)
+        case "OR":
+            return lambda record: any(each(record) for each in inner)
+    return lambda record: not any(each(record) for each in inner)

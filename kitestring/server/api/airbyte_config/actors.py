@@ -1,0 +1,186 @@
+"""Sources and destinations of Airbyte's Config API: the same routes for both, by kind; and check and discover."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from kitestring.errors import KitestringError
+from kitestring.server.api.airbyte_config import catalog, jobs
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.connections import connection, endpoints
+from kitestring.server.connectors import definitions
+from kitestring.server.connectors.definitions import Kind
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.workspaces import workspaces as spaces
+
+CHECK_S = 120.0
+CATALOGS = uuid.UUID("6b697465-7374-4672-896e-670000000001")
+
+
+class InWorkspace(BaseModel):
+    """What a workspace has."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    workspaceId: UUID
+
+
+class Create(InWorkspace):
+    """A new one. `sourceDefinitionId` or `destinationDefinitionId` names the connector."""
+
+    name: str = Field(min_length=1)
+    connectionConfiguration: dict[str, Any]
+    sourceDefinitionId: UUID | None = None
+    destinationDefinitionId: UUID | None = None
+
+
+class Ref(BaseModel):
+    """One of them: `sourceId` or `destinationId`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sourceId: UUID | None = None
+    destinationId: UUID | None = None
+
+    def of(self, kind: Kind) -> str:
+        found = self.sourceId if kind == "source" else self.destinationId
+        if found is None:
+            raise Problem(400, f"{kind}Id is missing", hint=f"Give the {kind}Id.")
+        return str(found)
+
+
+class Update(Ref):
+    """A whole configuration in the place of the old, and a name."""
+
+    name: str | None = Field(None, min_length=1)
+    connectionConfiguration: dict[str, Any] | None = None
+
+
+class Discover(BaseModel):
+    """A source whose streams are to be found."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sourceId: UUID
+    disable_cache: bool = False
+
+
+def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
+    """A row as the Config API shows it, secrets masked."""
+    definition = endpoints.definition_of(db, kind, row)
+    shown = endpoints.without_type(kind, endpoints.shown(db, kind, row))
+    return {
+        f"{kind}Id": row.id,
+        "name": row.name,
+        f"{kind}Name": definition.name,
+        f"{kind}DefinitionId": row.definition_id,
+        "workspaceId": row.workspace_id,
+        "connectionConfiguration": shown,
+        "createdAt": row.created_at_ms // 1000,
+    }
+
+
+def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
+    with context.store.read() as db:
+        return answer(db, kind, endpoints.get(db, kind, actor_id))
+
+
+def router(kind: Kind) -> APIRouter:
+    """The routes of `/sources/…` or `/destinations/…`."""
+    made = APIRouter(prefix=f"/{kind}s", tags=[f"config: {kind}s"])
+    title = kind.title()
+
+    @made.post("/list", operation_id=f"configList{title}s")
+    def listed(who: Reader, here: Here, body: InWorkspace) -> Any:
+        with here.store.read() as db:
+            rows = endpoints.listed(db, kind, workspace_ids=[str(body.workspaceId)])
+            return {f"{kind}s": [answer(db, kind, row) for row in rows]}
+
+    @made.post("/get", operation_id=f"configGet{title}")
+    def get(who: Reader, here: Here, body: Ref) -> Any:
+        return one(here, kind, body.of(kind))
+
+    @made.post("/create", operation_id=f"configCreate{title}")
+    def create(who: Editor, here: Here, body: Create) -> Any:
+        wanted = body.sourceDefinitionId if kind == "source" else body.destinationDefinitionId
+        if wanted is None:
+            raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
+        with here.store.write() as db:
+            spaces.get(db, str(body.workspaceId))
+            made_id = endpoints.create(
+                here,
+                db,
+                kind,
+                workspace_id=str(body.workspaceId),
+                name=body.name,
+                definition=definitions.get(db, kind, str(wanted)),
+                config=body.connectionConfiguration,
+                trusted=who.instance_admin,
+            )
+        return one(here, kind, made_id)
+
+    @made.post("/update", operation_id=f"configUpdate{title}")
+    def update(who: Editor, here: Here, body: Update) -> Any:
+        with here.store.write() as db:
+            endpoints.change(
+                here,
+                db,
+                kind,
+                body.of(kind),
+                name=body.name,
+                config=body.connectionConfiguration,
+                trusted=who.instance_admin,
+            )
+        return one(here, kind, body.of(kind))
+
+    @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")
+    def delete(who: Editor, here: Here, body: Ref) -> Response:
+        with here.store.write() as db:
+            connection.delete_end(here, db, kind, body.of(kind))
+        return Response(status_code=204)
+
+    @made.post("/check_connection", operation_id=f"configCheck{title}")
+    def check(who: Editor, here: Here, body: Ref) -> Any:
+        """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
+        actor_id = body.of(kind)
+        with here.store.read() as db:
+            end, now = endpoints.end_of(here, db, kind, actor_id), here.store.now_ms(db)
+        try:
+            here.runner.run(
+                "check",
+                {kind: end.body()},
+                limit_s=CHECK_S,
+                keeper=Keeper(here, **{kind: end}),
+            )
+        except KitestringError as error:
+            said = " ".join(part for part in (error.message, error.hint) if part)
+            info = jobs.made_up(f"check_connection_{kind}", now)
+            return {"status": "failed", "message": said, "jobInfo": info}
+        return {"status": "succeeded", "jobInfo": jobs.made_up(f"check_connection_{kind}", now)}
+
+    if kind == "source":
+
+        @made.post("/discover_schema", operation_id="configDiscoverSchema")
+        def discover(who: Editor, here: Here, body: Discover, request: Request) -> Any:
+            """The streams of a source. Calls it where no catalog is kept, or with `disable_cache`."""
+            found = connection.discover(here, str(body.sourceId), fresh=body.disable_cache)
+            with here.store.read() as db:
+                now = here.store.now_ms(db)
+            return {
+                "catalog": catalog.shown(found.body, []),
+                "catalogId": str(uuid.uuid5(CATALOGS, f"{body.sourceId} {found.body}")),
+                "jobInfo": jobs.made_up("discover_schema", now),
+            }
+
+    return made
+
+
+sources, destinations = router("source"), router("destination")

@@ -1,0 +1,215 @@
+"""Jobs of Airbyte's Config API: with their attempts, the figures of each stream and the lines of the logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, func, select
+
+from kitestring.server.api.airbyte_public.jobs import SHOWN, row_of
+from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.resources import canonical
+from kitestring.server.clock import iso
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.jobs.figures import delivered, nbytes_of
+from kitestring.server.jobs.log import Logs
+from kitestring.server.jobs.queue import ENDED
+from kitestring.server.store.tables import attempts, connections, jobs
+
+router = APIRouter(prefix="/jobs", tags=["config: jobs"])
+
+TYPES = {"sync": "sync", "clear": "clear", "refresh": "refresh", "backfill": "refresh"}
+KINDS = {"sync": ["sync"], "clear": ["clear"], "reset_connection": ["clear"], "refresh": ["refresh", "backfill"]}
+ATTEMPTS = {"suspicious": "failed", "cancelled": "failed", "lost": "failed", "incomplete": "failed"}
+"""An attempt is running, failed or succeeded; what was cancelled shows at its job."""
+LINES = 2000
+
+
+class JobId(BaseModel):
+    """A job."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: int = Field(ge=0, lt=2**63)
+
+
+class Rows(BaseModel):
+    """A part of a list."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    pageSize: int = Field(20, ge=1, le=1000)
+    rowOffset: int = Field(0, ge=0, lt=2**31)
+
+
+class JobList(BaseModel):
+    """Which jobs: of the connection `configId`, of these types, newest first; from `includingJobId` on."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    configTypes: list[str] = Field(default_factory=list)
+    configId: str
+    includingJobId: int | None = Field(None, ge=0, lt=2**63)
+    pagination: Rows = Field(default_factory=Rows)
+
+
+def info(context: Context, db: Connection, row: Any, *, logs: bool = True) -> dict[str, Any]:
+    """A job with its attempts."""
+    tries = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number)).all()
+    found = db.execute(select(connections.c.streams).where(connections.c.id == row.connection_id)).scalar()
+    begun = [{"name": one["name"], **space(one.get("namespace"))} for one in found or ()]
+    shown = [attempt(one) for one in tries]
+    job = {
+        "id": row.id,
+        "configType": "reset_connection" if row.options.get("asked") == "reset" else TYPES.get(row.kind, row.kind),
+        "configId": row.connection_id,
+        "createdAt": row.created_at_ms // 1000,
+        "updatedAt": row.updated_at_ms // 1000,
+        "status": SHOWN.get(row.status, row.status),
+        "enabledStreams": begun,
+        "aggregatedStats": {
+            "recordsEmitted": sum(one["totalStats"]["recordsEmitted"] for one in shown),
+            "bytesEmitted": sum(one["totalStats"]["bytesEmitted"] for one in shown),
+            "recordsCommitted": row.records,
+            "bytesCommitted": row.nbytes,
+        },
+        **({"startedAt": row.started_at_ms // 1000} if row.started_at_ms is not None else {}),
+    }
+    kept = Logs(context.settings.home, context.store)
+    return {
+        "job": job,
+        "attempts": [
+            {"attempt": one, "logType": "formatted", "logs": {"logLines": lines(kept, row.id, number.number, logs)}}
+            for one, number in zip(shown, tries, strict=True)
+        ],
+    }
+
+
+def space(namespace: str | None) -> dict[str, str]:
+    return {"namespace": namespace} if namespace else {}
+
+
+def attempt(one: Any) -> dict[str, Any]:
+    """An attempt; `id` counts from 0."""
+    durable = one.durable or {}
+    running = (one.progress or {}).get("streams") or {}
+    figures = {name: value for name, value in (one.streams or running).items() if isinstance(value, dict)}
+    per_stream = [{"streamName": name, "stats": stats(value, durable.get(name))} for name, value in figures.items()]
+    ended = one.ended_at_ms
+    total = {
+        name: sum(each["stats"][name] for each in per_stream)
+        for name in ("recordsEmitted", "bytesEmitted", "recordsCommitted", "bytesCommitted", "recordsRejected")
+    }
+    error = one.error or {}
+    return {
+        "id": one.number - 1,
+        "status": ATTEMPTS.get(one.status, one.status),
+        "createdAt": one.started_at_ms // 1000,
+        "updatedAt": (ended if ended is not None else one.started_at_ms) // 1000,
+        **({"endedAt": ended // 1000} if ended is not None else {}),
+        "bytesSynced": total["bytesCommitted"],
+        "recordsSynced": total["recordsCommitted"],
+        "totalStats": total,
+        "streamStats": per_stream,
+        **(
+            {
+                "failureSummary": {
+                    "failures": [
+                        {
+                            "failureOrigin": "replication",
+                            "failureType": failure(str(error.get("type", ""))),
+                            "externalMessage": " ".join(x for x in (error.get("message"), error.get("hint")) if x),
+                            "timestamp": (ended or one.started_at_ms),
+                        }
+                    ],
+                    "partialSuccess": bool(total["recordsCommitted"]),
+                }
+            }
+            if error
+            else {}
+        ),
+    }
+
+
+def stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, int]:
+    """The figures of a stream in the Config API's words: what was read, and of it what checkpoints cover."""
+    covered = {"stream": durable} if durable else {}
+    return {
+        "recordsEmitted": int(figures.get("read") or 0),
+        "bytesEmitted": int(figures.get("bytes") or 0),
+        "recordsCommitted": delivered(covered),
+        "bytesCommitted": nbytes_of(covered),
+        "recordsRejected": int(figures.get("rejected") or 0),
+    }
+
+
+def failure(type_name: str) -> str:
+    return {"ConfigError": "config_error", "AuthError": "config_error", "TransientError": "transient_error"}.get(
+        type_name, "system_error"
+    )
+
+
+def lines(logs: Logs, job_id: int, number: int, wanted: bool) -> list[str]:
+    """The log of an attempt as lines, where this machine has it."""
+    if not wanted:
+        return []
+    found = logs.read(job_id, number, limit=LINES, level="info")
+    return [
+        f"{iso(int(one.get('at_ms') or 0))} {str(one.get('level', 'info')).upper()} {one.get('message', '')}"
+        for one in found.entries
+    ]
+
+
+def made_up(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
+    """`jobInfo` of what is done at once and is no job here."""
+    return {
+        "id": "00000000-0000-0000-0000-000000000000",
+        "configType": kind,
+        "createdAt": at_ms // 1000,
+        "endedAt": at_ms // 1000,
+        "succeeded": succeeded,
+        "connectorConfigurationUpdated": False,
+        "logs": {"logLines": []},
+    }
+
+
+@router.post("/get", operation_id="configGetJob")
+def get(who: Reader, here: Here, body: JobId) -> Any:
+    with here.store.read() as db:
+        return info(here, db, row_of(db, body.id))
+
+
+@router.post("/get_without_logs", operation_id="configGetJobWithoutLogs")
+def get_without_logs(who: Reader, here: Here, body: JobId) -> Any:
+    with here.store.read() as db:
+        return info(here, db, row_of(db, body.id), logs=False)
+
+
+@router.post("/list", operation_id="configListJobs")
+def listed(who: Reader, here: Here, body: JobList) -> Any:
+    """Newest first, without log lines."""
+    wanted = select(jobs).where(jobs.c.connection_id == canonical(body.configId))
+    kinds = [kind for word in body.configTypes for kind in KINDS.get(word, [])]
+    if body.configTypes:
+        wanted = wanted.where(jobs.c.kind.in_(kinds))
+    if body.includingJobId is not None:
+        wanted = wanted.where(jobs.c.id <= body.includingJobId)
+    with here.store.read() as db:
+        total = db.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
+        part = wanted.order_by(jobs.c.id.desc()).limit(body.pagination.pageSize).offset(body.pagination.rowOffset)
+        rows = db.execute(part).all()
+        return {"jobs": [info(here, db, row, logs=False) for row in rows], "totalJobCount": total}
+
+
+@router.post("/cancel", operation_id="configCancelJob")
+def cancel(who: Runner, here: Here, body: JobId) -> Any:
+    """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
+    with here.store.write() as db:
+        row = row_of(db, body.id)
+        if row.status in ENDED:
+            raise Problem(409, f"job {body.id} has ended: {row.status}", hint="Only a job that has not ended can be.")
+        here.queue.cancel(db, body.id)
+        return info(here, db, row_of(db, body.id), logs=False)

@@ -1,0 +1,188 @@
+"""States of Airbyte's Config API: how far each stream of a connection was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection, insert, select
+
+from kitestring.server.api.exact import ExactRoute, exact
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.connections import connection, endpoints
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.store.tables import states
+from kitestring.types import COUNTS, GLOBAL
+
+router = APIRouter(prefix="/state", tags=["config: state"], route_class=ExactRoute)
+
+
+class Of(BaseModel):
+    """A connection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    connectionId: UUID
+
+
+class Descriptor(BaseModel):
+    """A stream by its name."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    namespace: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}.{self.name}" if self.namespace else self.name
+
+
+class StreamState(BaseModel):
+    """How far one stream was read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    streamDescriptor: Descriptor
+    streamState: dict[str, Any] | None = None
+
+
+class GlobalState(BaseModel):
+    """What the streams share, and what is their own."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sharedState: dict[str, Any] | None = None
+    streamStates: list[StreamState] = []
+
+
+class State(BaseModel):
+    """The whole state of a connection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    stateType: Literal["global", "stream", "legacy", "not_set"]
+    state: dict[str, Any] | None = None
+    streamState: list[StreamState] | None = None
+    globalState: GlobalState | None = None
+
+
+class Replace(Of):
+    """The state that a connection goes on from."""
+
+    connectionState: State
+
+
+def shown(context: Context, db: Connection, connection_id: str) -> dict[str, Any]:
+    """The states of a connection."""
+    row = connection.get(db, connection_id)
+    saved = dict(
+        db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id)).all()
+    )
+    saved.pop(COUNTS, None)
+    names = {
+        Descriptor(**one).key: Descriptor(**one) for one in [*(row.catalog or {}).get("streams", ()), *row.streams]
+    }
+    shared = saved.pop(GLOBAL, None)
+    if shared is not None and wrapped(shared):  # as a connector that runs by Airbyte's protocol has it
+        body = shared["global"]
+        parts = [
+            {"streamDescriptor": one.get("stream_descriptor"), "streamState": one.get("stream_state")}
+            for one in body.get("stream_states") or ()
+        ]
+        told = {"sharedState": body.get("shared_state"), "streamStates": parts}
+        return {"connectionId": connection_id, "stateType": "global", "globalState": told}
+    own = [
+        {"streamDescriptor": names.get(key, Descriptor(name=key)).model_dump(exclude_none=True), "streamState": state}
+        for key, state in sorted(saved.items())
+    ]
+    if shared is not None:
+        told = {"stateType": "global", "globalState": {"sharedState": shared, "streamStates": own}}
+    elif own:
+        told = {"stateType": "stream", "streamState": own}
+    else:
+        told = {"stateType": "not_set"}
+    return {"connectionId": connection_id, **told}
+
+
+def wrapped(state: Mapping[str, Any]) -> bool:
+    """Whether a shared state is a GLOBAL message of Airbyte's protocol, with the streams' own parts in it."""
+    return state.get("type") == "GLOBAL" and isinstance(state.get("global"), Mapping)
+
+
+def keys(given: State, *, foreign: bool) -> dict[str, Mapping[str, Any]]:
+    """A state of a request by the keys of the store. 422 for a legacy one that is not by stream.
+
+    `foreign`: the source runs by Airbyte's protocol, and wants a global state back in one piece.
+    """
+    if given.stateType == "not_set":
+        return {}
+    if given.stateType == "stream":
+        parts = given.streamState or []
+        return {one.streamDescriptor.key: one.streamState for one in parts if one.streamState is not None}
+    if given.stateType == "global":
+        whole = given.globalState or GlobalState()
+        if foreign:
+            inner = [
+                {
+                    "stream_descriptor": one.streamDescriptor.model_dump(exclude_none=True),
+                    "stream_state": one.streamState,
+                }
+                for one in whole.streamStates
+            ]
+            body = {"shared_state": whole.sharedState, "stream_states": inner}
+            return {GLOBAL: {"type": "GLOBAL", "global": body}}
+        found: dict[str, Mapping[str, Any]] = {
+            one.streamDescriptor.key: one.streamState for one in whole.streamStates if one.streamState is not None
+        }
+        return found if whole.sharedState is None else {GLOBAL: whole.sharedState, **found}
+    for name, state in (given.state or {}).items():
+        if not isinstance(state, Mapping):
+            raise Problem(
+                422, f"the legacy state has no object for the stream {name}", hint="Give stateType stream or global."
+            )
+    return dict(given.state or {})
+
+
+def replace(context: Context, db: Connection, connection_id: str, given: State) -> None:
+    """Put a state in the place of the one that is there. The engine's counts go with it: they tell of the old one."""
+    row, now = connection.get(db, connection_id), context.store.now_ms(db)
+    definition = endpoints.definition_of(db, "source", endpoints.get(db, "source", row.source_id))
+    foreign = not definition.native and definition.manifest is None
+    db.execute(states.delete().where(states.c.connection_id == connection_id))
+    for key, state in keys(given, foreign=foreign).items():
+        db.execute(insert(states).values(connection_id=connection_id, stream=key, state=dict(state), saved_at_ms=now))
+
+
+@router.post("/get", operation_id="configGetState")
+def get(who: Reader, here: Here, body: Of) -> Any:
+    with here.store.read() as db:
+        return exact(shown(here, db, str(body.connectionId)))
+
+
+@router.post("/create_or_update_safe", operation_id="configCreateOrUpdateStateSafe")
+def create_or_update_safe(who: Editor, here: Here, body: Replace) -> Any:
+    """Replaces the whole state. 423 while the connection has a job that has not ended."""
+    connection_id = str(body.connectionId)
+    with here.store.write() as db:
+        connection.get(db, connection_id)
+        active = here.queue.active(db, connection_id)
+        if active is not None:
+            raise Problem(
+                423,
+                f"job {active} of this connection has not ended",
+                hint="Wait for its end, or cancel it.",
+                jobId=active,
+            )
+        replace(here, db, connection_id, body.connectionState)
+        return exact(shown(here, db, connection_id))
+
+
+@router.post("/create_or_update", operation_id="configCreateOrUpdateState")
+def create_or_update(who: Editor, here: Here, body: Replace) -> Any:
+    """The same: a state that is replaced under a running sync would be lost, or lose records."""
+    return create_or_update_safe(who, here, body)

@@ -1,0 +1,195 @@
+"""Sources and destinations: the same routes for both, by kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.airbyte_public.shapes import Destination, Destinations, Source, Sources
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.connections import connection, endpoints
+from kitestring.server.connectors.definitions import Kind
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.oauth import consent
+from kitestring.server.workspaces import workspaces as spaces
+
+
+class Create(BaseModel):
+    """A new source or destination: its connector by `definitionId`, or by its type in the configuration."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1)
+    workspaceId: UUID
+    definitionId: UUID | None = None
+    configuration: dict[str, Any]
+    secretId: str | None = None
+    resourceAllocation: dict[str, Any] | None = None
+
+
+class Put(BaseModel):
+    """A name and a whole configuration in the place of the old."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1)
+    configuration: dict[str, Any]
+    resourceAllocation: dict[str, Any] | None = None
+
+
+class Patch(BaseModel):
+    """What is to change; a configuration is laid over the old one."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = Field(None, min_length=1)
+    workspaceId: UUID | None = None
+    configuration: dict[str, Any] | None = None
+    secretId: str | None = None
+    resourceAllocation: dict[str, Any] | None = None
+
+
+def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
+    """A row as the API shows it, secrets masked."""
+    definition = endpoints.definition_of(db, kind, row)
+    return {
+        f"{kind}Id": row.id,
+        "name": row.name,
+        f"{kind}Type": definition.type,
+        "definitionId": row.definition_id,
+        "workspaceId": row.workspace_id,
+        "configuration": endpoints.shown(db, kind, row),
+        "createdAt": row.created_at_ms // 1000,
+    }
+
+
+def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
+    with context.store.read() as db:
+        return answer(db, kind, endpoints.get(db, kind, actor_id))
+
+
+def no_resources(allocation: dict[str, Any] | None) -> None:
+    """422 for memory and processors of one connector: the settings of the server hold for all."""
+    if any((allocation or {}).values()):
+        raise Problem(
+            422,
+            "resourceAllocation cannot be set for one connector",
+            hint="Leave it out; KITESTRING_MEMORY_MB and KITESTRING_CPU_S hold for all.",
+        )
+
+
+def with_consent(
+    here: Context, db: Any, kind: Kind, workspace_id: str, connector: str, config: dict[str, Any], secret_id: str | None
+) -> dict[str, Any]:
+    """The configuration with the credentials that a consent has brought."""
+    if secret_id is None:
+        return config
+    if kind != "source":
+        raise Problem(422, "only a source has a consent", hint="Leave secretId out.")
+    return {**config, **consent.redeem(here, db, secret_id, workspace_id, connector)}
+
+
+def router(kind: Kind) -> APIRouter:
+    """The routes of `/sources` or `/destinations`."""
+    made = APIRouter(prefix=f"/{kind}s", tags=[f"{kind}s"])
+    title = kind.title()
+    in_path: Any = Path(alias=f"{kind}Id")
+    one_model: type[BaseModel] = Source if kind == "source" else Destination
+    told: dict[int | str, dict[str, Any]] = {200: {"model": one_model}}
+    told_list: dict[int | str, dict[str, Any]] = {200: {"model": Sources if kind == "source" else Destinations}}
+
+    @made.get("", operation_id=f"list{title}s", responses=told_list)
+    def listed(
+        request: Request,
+        who: Reader,
+        here: Here,
+        workspaceIds: Ids = None,
+        includeDeleted: bool = False,
+        limit: Limit = 20,
+        offset: Offset = 0,
+    ) -> Any:
+        with here.store.read() as db:
+            rows = endpoints.listed(
+                db,
+                kind,
+                workspace_ids=visible(who.workspaces(), workspaceIds),
+                deleted=includeDeleted,
+                limit=limit,
+                offset=offset,
+            )
+            return page(request, [answer(db, kind, row) for row in rows], limit, offset)
+
+    @made.post("", operation_id=f"create{title}", responses=told)
+    def create(who: Editor, here: Here, body: Create) -> Any:
+        no_resources(body.resourceAllocation)
+        with here.store.write() as db:
+            spaces.get(db, str(body.workspaceId))
+            definition = endpoints.definition_named(
+                db, kind, str(body.definitionId) if body.definitionId else None, body.configuration
+            )
+            if definition.workspace_id not in (None, str(body.workspaceId)):
+                raise Problem(422, "the connector belongs to another workspace", hint="Take one of this workspace.")
+            workspace_id = str(body.workspaceId)
+            config = with_consent(here, db, kind, workspace_id, definition.connector, body.configuration, body.secretId)
+            made_id = endpoints.create(
+                here,
+                db,
+                kind,
+                workspace_id=str(body.workspaceId),
+                name=body.name,
+                definition=definition,
+                config=config,
+                trusted=who.instance_admin,
+            )
+        return one(here, kind, made_id)
+
+    @made.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=told)
+    def get(
+        who: Reader,
+        here: Here,
+        actor_id: UUID = in_path,
+        includeSecretCoordinates: Annotated[bool, Query(description="Ignored: secrets are never shown.")] = False,
+    ) -> Any:
+        return one(here, kind, str(actor_id))
+
+    @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=told)
+    def patch(who: Editor, here: Here, body: Patch, path_id: UUID = in_path) -> Any:
+        actor_id = str(path_id)
+        no_resources(body.resourceAllocation)
+        with here.store.write() as db:
+            row = endpoints.get(db, kind, actor_id)
+            if body.workspaceId is not None and str(body.workspaceId) != row.workspace_id:
+                raise Problem(
+                    422, f"a {kind} does not move to another workspace", hint=f"Create a {kind} there, delete this one."
+                )
+            config = body.configuration
+            if body.secretId is not None:
+                connector = endpoints.definition_of(db, kind, row).connector
+                config = with_consent(here, db, kind, row.workspace_id, connector, config or {}, body.secretId)
+            endpoints.change(
+                here, db, kind, actor_id, name=body.name, config=config, merge=True, trusted=who.instance_admin
+            )
+        return one(here, kind, actor_id)
+
+    @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
+    def put(who: Editor, here: Here, body: Put, path_id: UUID = in_path) -> Any:
+        actor_id = str(path_id)
+        no_resources(body.resourceAllocation)
+        with here.store.write() as db:
+            endpoints.change(
+                here, db, kind, actor_id, name=body.name, config=body.configuration, trusted=who.instance_admin
+            )
+        return one(here, kind, actor_id)
+
+    @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
+    def delete(who: Editor, here: Here, path_id: UUID = in_path) -> Response:
+        with here.store.write() as db:
+            connection.delete_end(here, db, kind, str(path_id))
+        return Response(status_code=204)
+
+    return made

@@ -1,0 +1,149 @@
+"""Applications, and the tokens that programs get for them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.engine import Row
+from starlette.concurrency import run_in_threadpool
+
+from kitestring.config import MASK
+from kitestring.server.auth import application
+from kitestring.server.auth.access import Here, Known, storable
+from kitestring.server.auth.principal import Principal
+from kitestring.server.context import Context, context_of
+from kitestring.server.http.problem import Problem, not_found
+
+router = APIRouter(tags=["applications"])
+token_router = APIRouter(tags=["applications"])
+
+
+class ApplicationCreate(BaseModel):
+    name: str = Field(min_length=1, max_length=200)
+
+
+class ApplicationRead(BaseModel):
+    id: str
+    name: str
+    clientId: str
+    clientSecret: str
+    createdAt: int
+
+
+class ApplicationReadList(BaseModel):
+    applications: list[ApplicationRead]
+
+
+class AccessToken(BaseModel):
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+@token_router.post(
+    "/applications/token",
+    operation_id="createAccessToken",
+    response_model=AccessToken,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["client_id", "client_secret"],
+                        "properties": {
+                            "client_id": {"type": "string"},
+                            "client_secret": {"type": "string"},
+                            "grant_type": {"type": "string", "enum": ["client_credentials"]},
+                        },
+                    }
+                }
+                for kind in ("application/json", "application/x-www-form-urlencoded")
+            },
+        }
+    },
+)
+async def create_access_token(request: Request, context: Annotated[Context, Depends(context_of)]) -> dict[str, Any]:
+    """A short-lived token for a client id and secret: as a form, as JSON, or as user and password of the header."""
+    body = await request.body()
+    storable(body)
+    client_id, client_secret = client_of(request, body)
+    return await run_in_threadpool(application.exchange, context, client_id, client_secret)
+
+
+def client_of(request: Request, body: bytes) -> tuple[str, str]:
+    """Client id and secret, wherever they stand. What the body's type is said to be is not believed: clients differ."""
+    try:
+        given: Any = json.loads(body) if body.lstrip()[:1] == b"{" else dict(parse_qsl(body.decode()))
+    except (ValueError, RecursionError):
+        given = {}
+    scheme, _, word = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic" and not given.get("client_secret"):
+        try:
+            name, _, secret = base64.b64decode(word, validate=True).decode().partition(":")
+            given = {**given, "client_id": name, "client_secret": secret}
+        except (binascii.Error, UnicodeDecodeError):
+            given = {}
+    pair = given.get("client_id"), given.get("client_secret")
+    if not all(isinstance(part, str) and part and "\0" not in part for part in pair):
+        raise Problem(
+            400, "client_id and client_secret are missing", hint="Send both, as a form or as JSON.", title="bad-request"
+        )
+    grant = given.get("grant_type") or given.get("grant-type") or "client_credentials"
+    if grant != "client_credentials":
+        raise Problem(400, "the grant_type is not client_credentials", hint="There is no other.")
+    return str(pair[0]), str(pair[1])
+
+
+@router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
+def list_applications(who: Known, here: Here) -> dict[str, Any]:
+    """One's own. A secret is shown once, when it is made."""
+    with here.store.read() as db:
+        return {"applications": [shown(row) for row in application.listed(db, who.user_id)]}
+
+
+@router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
+def create_application(body: ApplicationCreate, who: Known, here: Here) -> dict[str, Any]:
+    """A client id and a secret that stand for who makes them."""
+    with here.store.write() as db:
+        row, secret = application.create(db, who.user_id, body.name, here.store.now_ms(db))
+        return shown(row, secret)
+
+
+@router.get("/applications/{applicationId}", operation_id="getApplication", response_model=ApplicationRead)
+def get_application(applicationId: str, who: Known, here: Here) -> dict[str, Any]:
+    with here.store.read() as db:
+        return shown(own(application.found(db, applicationId), who, applicationId))
+
+
+@router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
+def delete_application(applicationId: str, who: Known, here: Here) -> dict[str, Any]:
+    """Remove it; its tokens are refused from then on."""
+    with here.store.write() as db:
+        row = own(application.found(db, applicationId), who, applicationId)
+        application.delete(db, row.id)
+        return shown(row)
+
+
+def own(row: Row[Any] | None, who: Principal, application_id: str) -> Row[Any]:
+    """404 for another's application, as for one that is not there."""
+    if row is None or (row.user_id != who.user_id and not who.instance_admin):
+        raise not_found("application", application_id)
+    return row
+
+
+def shown(row: Row[Any], secret: str = MASK) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "clientId": row.id,
+        "clientSecret": secret,
+        "createdAt": row.created_at_ms // 1000,
+    }

@@ -1,0 +1,269 @@
+"""Connections of Airbyte's public API."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.airbyte_public.shapes import Connection, Connections, told
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.connections import connection, endpoints, schedule
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+
+router = APIRouter(prefix="/connections", tags=["connections"])
+
+SyncMode = Literal[
+    "full_refresh_overwrite",
+    "full_refresh_overwrite_deduped",
+    "full_refresh_append",
+    "full_refresh_update",
+    "full_refresh_soft_delete",
+    "incremental_append",
+    "incremental_deduped_history",
+    "incremental_update",
+    "incremental_soft_delete",
+]
+Namespace = Literal["source", "destination", "custom_format"]
+Policy = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
+Status = Literal["active", "inactive", "deprecated"]
+
+
+class Field_(BaseModel):
+    """The path of a field."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fieldPath: list[str] = Field(default_factory=list)
+
+
+class Stream(BaseModel):
+    """A stream of a connection, and how it is moved."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    namespace: str | None = None
+    syncMode: SyncMode | None = None
+    cursorField: list[str] | None = None
+    primaryKey: list[list[str]] | None = None
+    selectedFields: list[Field_] | None = None
+    includeFiles: bool | None = None
+    destinationObjectName: str | None = None
+    mappers: list[dict[str, Any]] | None = None
+
+
+class Streams(BaseModel):
+    """The streams of a connection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    streams: list[Stream] | None = None
+
+
+class Timing(BaseModel):
+    """When a connection runs."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    scheduleType: Literal["manual", "cron", "basic"]
+    cronExpression: str | None = None
+    basicTiming: str | None = None
+
+
+class Tag(BaseModel):
+    """A tag, by its id."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    tagId: UUID
+
+
+class Patch(BaseModel):
+    """What is to change. What is left out stays."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = None
+    configurations: Streams | None = None
+    schedule: Timing | None = None
+    dataResidency: str | None = None
+    namespaceDefinition: Namespace | None = None
+    namespaceFormat: str | None = None
+    prefix: str | None = None
+    nonBreakingSchemaUpdatesBehavior: Policy | None = None
+    status: Status | None = None
+    tags: list[Tag] | None = None
+
+
+class Create(Patch):
+    """A new connection between a source and a destination of one workspace."""
+
+    sourceId: UUID
+    destinationId: UUID
+
+
+def answer(row: Any, tags: list[Any]) -> dict[str, Any]:
+    """A row as the API shows it."""
+    return {
+        "connectionId": row.id,
+        "name": row.name,
+        "sourceId": row.source_id,
+        "destinationId": row.destination_id,
+        "workspaceId": row.workspace_id,
+        "status": row.status,
+        **({"statusReason": row.status_reason} if row.status_reason else {}),
+        "schedule": schedule.to_api(row.schedule),
+        "dataResidency": "auto",
+        "nonBreakingSchemaUpdatesBehavior": row.schema_policy,
+        "namespaceDefinition": row.namespace_definition,
+        **({"namespaceFormat": row.namespace_format} if row.namespace_format is not None else {}),
+        "prefix": row.prefix,
+        "configurations": {"streams": [stream(one) for one in row.streams]},
+        "createdAt": row.created_at_ms // 1000,
+        "tags": [
+            {"tagId": one.id, "workspaceId": one.workspace_id, "name": one.name, "color": one.color} for one in tags
+        ],
+    }
+
+
+def stream(one: dict[str, Any]) -> dict[str, Any]:
+    """A configured stream with every list that clients look for."""
+    none: dict[str, Any] = {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": []}
+    return {**none, "includeFiles": False, **one}
+
+
+def one(context: Context, connection_id: str) -> dict[str, Any]:
+    with context.store.read() as db:
+        row = connection.get(db, connection_id)
+        return answer(row, connection.tags_of(db, [row.id])[row.id])
+
+
+@router.get("", operation_id="listConnections", responses=told(Connections))
+def listed(
+    request: Request,
+    who: Reader,
+    here: Here,
+    workspaceIds: Ids = None,
+    tagIds: Ids = None,
+    includeDeleted: bool = False,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> Any:
+    with here.store.read() as db:
+        rows = connection.listed(
+            db,
+            workspace_ids=visible(who.workspaces(), workspaceIds),
+            tag_ids=tagIds or (),
+            deleted=includeDeleted,
+            limit=limit,
+            offset=offset,
+        )
+        tags = connection.tags_of(db, [row.id for row in rows])
+    return page(request, [answer(row, tags[row.id]) for row in rows], limit, offset)
+
+
+@router.post("", operation_id="createConnection", responses=told(Connection))
+def create(who: Editor, here: Here, body: Create) -> Any:
+    """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
+    movable(body)
+    with here.store.read() as db:
+        endpoints.get(db, "destination", str(body.destinationId))
+    catalog = connection.discover(here, str(body.sourceId))
+    with here.store.write() as db:
+        made = connection.create(
+            here,
+            db,
+            source_id=str(body.sourceId),
+            destination_id=str(body.destinationId),
+            streams=connection.configured(catalog, wanted(body.configurations)),
+            catalog=catalog,
+            name=body.name or "",
+            status=body.status or "active",
+            timing=schedule.from_api(body.schedule.model_dump() if body.schedule else None),
+            namespace_definition=body.namespaceDefinition or "destination",
+            namespace_format=format_of(body),
+            prefix=body.prefix or "",
+            schema_policy=body.nonBreakingSchemaUpdatesBehavior or "ignore",
+            tag_ids=[str(tag.tagId) for tag in body.tags or ()],
+        )
+    return one(here, made)
+
+
+@router.get("/{connectionId}", operation_id="getConnection", responses=told(Connection))
+def get(who: Reader, here: Here, connectionId: UUID) -> Any:
+    return one(here, str(connectionId))
+
+
+@router.patch("/{connectionId}", operation_id="patchConnection", responses=told(Connection))
+def patch(who: Editor, here: Here, connectionId: UUID, body: Patch) -> Any:
+    with here.store.read() as db:
+        row = connection.get(db, str(connectionId))
+    movable(body)
+    if row.status == "locked":
+        raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
+    values: dict[str, Any] = {}
+    if body.configurations is not None and body.configurations.streams is not None:
+        catalog = connection.discover(here, row.source_id)
+        values |= {
+            "streams": connection.configured(catalog, wanted(body.configurations)),
+            "catalog": dict(catalog.body),
+        }
+    if body.schedule is not None:
+        values["schedule"] = schedule.from_api(body.schedule.model_dump())
+    columns = {
+        "name": body.name,
+        "namespace_definition": body.namespaceDefinition,
+        "namespace_format": format_of(body),
+        "prefix": body.prefix,
+        "schema_policy": body.nonBreakingSchemaUpdatesBehavior,
+        "status": body.status,
+    }
+    values |= {name: value for name, value in columns.items() if value is not None}
+    if body.tags is not None:
+        values["tag_ids"] = [str(tag.tagId) for tag in body.tags]
+    with here.store.write() as db:
+        if values.get("status") == "deprecated":
+            connection.delete(here, db, row.id)
+            return {**answer(row, []), "status": "deprecated"}
+        connection.change(here, db, row.id, values)
+    return one(here, row.id)
+
+
+@router.delete("/{connectionId}", status_code=204, operation_id="deleteConnection")
+def delete(who: Editor, here: Here, connectionId: UUID) -> Response:
+    with here.store.write() as db:
+        connection.delete(here, db, str(connectionId))
+    return Response(status_code=204)
+
+
+def wanted(configurations: Streams | None) -> list[dict[str, Any]] | None:
+    """The streams of a request; None where it leaves them to us. An empty list of Airbyte's clients means that too."""
+    if configurations is None or not configurations.streams:
+        return None
+    return [one.model_dump(exclude_none=True) for one in configurations.streams]
+
+
+def movable(body: Patch) -> None:
+    """422 for a region: data stays where the workers are."""
+    if body.dataResidency not in (None, "", "auto"):
+        raise Problem(
+            422,
+            f"the data cannot be kept in {body.dataResidency}: it is moved where the workers run",
+            hint="Leave dataResidency out, or write auto.",
+        )
+
+
+def format_of(body: Patch) -> str | None:
+    """`namespaceFormat`, where it means something. 422 for a custom format without one."""
+    if body.namespaceDefinition == "custom_format" and not body.namespaceFormat:
+        raise Problem(
+            422,
+            "namespaceDefinition is custom_format, and there is no namespaceFormat",
+            hint="Give one, such as raw_${SOURCE_NAMESPACE}.",
+        )
+    return body.namespaceFormat

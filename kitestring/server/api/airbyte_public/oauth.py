@@ -1,0 +1,118 @@
+"""OAuth consents of Airbyte's public API, and the OAuth clients of workspaces and organizations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from kitestring.server.auth.access import Admin, Editor, Here
+from kitestring.server.auth.resources import canonical
+from kitestring.server.http.problem import Problem
+from kitestring.server.oauth import consent
+from kitestring.server.oauth.vendor import Vendor
+
+router = APIRouter(tags=["oauth"])
+
+BROWSER = "kitestring_consent"
+"""The cookie that binds a consent to the browser in which it was begun."""
+
+
+class InitiateOauth(BaseModel):
+    workspaceId: str
+    redirectUrl: str = Field(max_length=2000)
+    sourceType: str | None = None
+    name: str | None = None
+    oAuthInputConfiguration: dict[str, Any] = Field(default_factory=dict)
+    requestedScopes: list[str] | None = Field(default=None, max_length=100)
+
+
+class Consent(BaseModel):
+    consentUrl: str
+
+
+class OAuthCredentials(BaseModel):
+    actorType: Literal["source", "destination"]
+    name: str = Field(min_length=1, max_length=120)
+    configuration: dict[str, Any]
+
+
+@router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=Consent)
+def initiate(body: InitiateOauth, request: Request, who: Editor, here: Here) -> Any:
+    """Begin a consent. Its end comes back to `redirectUrl` with `secret_id`, which makes a source as `secretId`."""
+    url = consent.begin(
+        here,
+        vendor_of(request, body.sourceType or body.name or ""),
+        actor=who.name,
+        workspace_id=canonical(body.workspaceId),
+        redirect_url=body.redirectUrl,
+        config=body.oAuthInputConfiguration,
+        scopes=body.requestedScopes,
+    )
+    return {"consentUrl": url}
+
+
+@router.get("/oauth/callback", operation_id="oauthCallback", response_class=RedirectResponse, status_code=302)
+def callback(request: Request, here: Here) -> Any:
+    """Where the vendor sends the browser back to."""
+    ended = consent.end(here, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, ""))
+    return RedirectResponse(ended.location, 302)
+
+
+@router.put("/workspaces/{workspaceId}/oauthCredentials", operation_id="createOrUpdateWorkspaceOAuthCredentials")
+def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, here: Here) -> Response:
+    """The application that the workspace has registered at a vendor: its consents use this one."""
+    with here.store.write() as db:
+        consent.put_credentials(here, db, canonical(workspaceId), body.actorType, body.name, body.configuration)
+    return Response(status_code=200)
+
+
+@router.delete(
+    "/workspaces/{workspaceId}/oauthCredentials/{actorType}/{name}",
+    operation_id="deleteWorkspaceOAuthCredentials",
+    status_code=204,
+)
+def delete_of_workspace(
+    workspaceId: str, actorType: Literal["source", "destination"], name: str, who: Admin, here: Here
+) -> Response:
+    with here.store.write() as db:
+        consent.delete_credentials(db, canonical(workspaceId), actorType, name)
+    return Response(status_code=204)
+
+
+@router.put(
+    "/organizations/{organizationId}/oauthCredentials", operation_id="createOrUpdateOrganizationOAuthCredentials"
+)
+def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin, here: Here) -> Response:
+    """The application that counts for every workspace of the organization that has none of its own."""
+    with here.store.write() as db:
+        consent.put_credentials(here, db, canonical(organizationId), body.actorType, body.name, body.configuration)
+    return Response(status_code=200)
+
+
+@router.delete(
+    "/organizations/{organizationId}/oauthCredentials/{actorType}/{name}",
+    operation_id="deleteOrganizationOAuthCredentials",
+    status_code=204,
+)
+def delete_of_organization(
+    organizationId: str, actorType: Literal["source", "destination"], name: str, who: Admin, here: Here
+) -> Response:
+    with here.store.write() as db:
+        consent.delete_credentials(db, canonical(organizationId), actorType, name)
+    return Response(status_code=204)
+
+
+def vendor_of(request: Request, name: str) -> Vendor:
+    """The vendor of a source by its type. 422 for one whose consent is not known here."""
+    vendors: dict[str, Vendor] = request.app.state.vendors
+    found = vendors.get(consent.plain(name))
+    if found is None:
+        raise Problem(
+            422,
+            f"there is no OAuth consent for {name or 'a source without a type'}",
+            hint=f"There is for: {', '.join(vendors)}.",
+        )
+    return found

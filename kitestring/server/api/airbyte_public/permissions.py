@@ -1,0 +1,147 @@
+"""Permissions: who may do what in which workspace or organization, in Airbyte's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import Row
+
+from kitestring.server.auth import user
+from kitestring.server.auth.access import Admin, Here, Known, Reader
+from kitestring.server.auth.principal import Role
+from kitestring.server.auth.resources import canonical
+from kitestring.server.auth.token import NOBODY
+from kitestring.server.http.problem import not_found
+from kitestring.server.store.tables import permissions, workspaces
+
+router = APIRouter(tags=["permissions"])
+
+
+class PermissionCreate(BaseModel):
+    permissionType: str
+    userId: str
+    workspaceId: str | None = None
+    organizationId: str | None = None
+
+
+class PermissionUpdate(BaseModel):
+    permissionType: str
+
+
+class PermissionRead(BaseModel):
+    permissionId: str
+    permissionType: str
+    userId: str
+    workspaceId: str | None = None
+    organizationId: str | None = None
+
+
+class PermissionInList(BaseModel):
+    permissionId: str
+    permissionType: str
+    userId: str
+    scopeId: str
+    scope: str
+
+
+class PermissionList(BaseModel):
+    data: list[PermissionInList]
+
+
+@router.get("/permissions", operation_id="listPermissions", response_model=PermissionList)
+def list_permissions(who: Known, here: Here, userId: str | None = None, organizationId: str | None = None) -> Any:
+    """A user's permissions: one's own, or another's as far as one administers what they are for."""
+    user_id = canonical(userId) if userId else who.user_id
+    with here.store.read() as db:
+        rows = user.permissions_of(db, user_id) if user_id else []
+        inside: dict[str, str] = {
+            row.id: row.organization_id
+            for row in db.execute(
+                select(workspaces.c.id, workspaces.c.organization_id).where(
+                    workspaces.c.id.in_([row.workspace_id for row in rows if row.workspace_id])
+                )
+            )
+        }
+    seen = []
+    for row in rows:
+        of = row.organization_id or inside.get(row.workspace_id)
+        if organizationId and of != canonical(organizationId):
+            continue
+        if row.user_id == who.user_id or (
+            who.may(row.workspace_id, Role.admin)
+            if row.workspace_id
+            else who.may_in_organization(row.organization_id or "", Role.admin)
+        ):
+            seen.append(listed(row))
+    return {"data": seen}
+
+
+@router.post("/permissions", operation_id="createPermission", response_model=PermissionRead)
+def create_permission(body: PermissionCreate, who: Admin, here: Here) -> Any:
+    """Give a user a role in a workspace or an organization that one administers."""
+    if not body.workspaceId and not body.organizationId:
+        who.require_instance_admin()
+    made = user.Grant(
+        body.permissionType,
+        canonical(body.workspaceId) if body.workspaceId else None,
+        canonical(body.organizationId) if body.organizationId else None,
+    )
+    with here.store.write() as db:
+        if user.by_id(db, canonical(body.userId)) is None:
+            raise not_found("user", body.userId)
+        user.grant(db, canonical(body.userId), made)
+        return shown(found(db, made.id))
+
+
+@router.get("/permissions/{permissionId}", operation_id="getPermission", response_model=PermissionRead)
+def get_permission(permissionId: str, who: Reader, here: Here) -> Any:
+    with here.store.read() as db:
+        return shown(found(db, permissionId))
+
+
+@router.patch("/permissions/{permissionId}", operation_id="updatePermission", response_model=PermissionRead)
+def update_permission(permissionId: str, body: PermissionUpdate, who: Admin, here: Here) -> Any:
+    """Another role for the same user in the same place."""
+    with here.store.write() as db:
+        user.regrant(db, found(db, permissionId), body.permissionType)
+        return shown(found(db, permissionId))
+
+
+@router.delete("/permissions/{permissionId}", operation_id="deletePermission", status_code=204)
+def delete_permission(permissionId: str, who: Admin, here: Here) -> Response:
+    with here.store.write() as db:
+        user.revoke(db, found(db, permissionId))
+    return Response(status_code=204)
+
+
+def found(db: Connection, permission_id: str) -> Row[Any]:
+    """The row, or 404."""
+    row = db.execute(select(permissions).where(permissions.c.id == canonical(permission_id))).one_or_none()
+    if row is None:
+        raise not_found("permission", permission_id)
+    return row
+
+
+def shown(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "permissionId": row.id,
+        "permissionType": row.permission_type,
+        "userId": row.user_id,
+        "workspaceId": row.workspace_id,
+        "organizationId": row.organization_id,
+    }
+
+
+def listed(row: Row[Any]) -> dict[str, Any]:
+    """The shape that lists have: what it is for as `scope` and `scopeId` (all zeroes for the server)."""
+    scope = "workspace" if row.workspace_id else "organization" if row.organization_id else "none"
+    return {
+        "permissionId": row.id,
+        "permissionType": row.permission_type,
+        "userId": row.user_id,
+        "scopeId": row.workspace_id or row.organization_id or NOBODY,
+        "scope": scope,
+    }

@@ -1,0 +1,62 @@
+"""What the streams of a source are, and how they can be moved: `GET /streams` of Airbyte's public API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from kitestring.airbyte import modes
+from kitestring.server.api.airbyte_public.shapes import StreamProperties, told
+from kitestring.server.auth.access import Here, Reader
+from kitestring.server.connections import connection, endpoints
+from kitestring.server.connectors import definitions
+from kitestring.server.context import Context
+from kitestring.types import Write
+
+router = APIRouter(prefix="/streams", tags=["streams"])
+
+
+@router.get("", operation_id="getStreamProperties", responses=told(StreamProperties))
+def properties(
+    who: Reader, here: Here, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
+) -> Any:
+    """A bare list, one entry a stream. Calls the source where no catalog is kept, or with `ignoreCache`."""
+    catalog = connection.discover(here, str(sourceId), fresh=ignoreCache)
+    writes = written(here, str(destinationId)) if destinationId else None
+    return [
+        {
+            "streamName": one["name"],
+            "streamnamespace": one.get("namespace"),
+            "syncModes": modes_of(one, writes),
+            "defaultCursorField": list(one.get("default_cursor_field") or ()),
+            "sourceDefinedCursorField": bool(one.get("source_defined_cursor")),
+            "sourceDefinedPrimaryKey": [list(path) for path in one.get("source_defined_primary_key") or ()],
+            "propertyFields": list(fields(one.get("json_schema") or {})),
+        }
+        for one in catalog.streams
+    ]
+
+
+def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list[str]:
+    """The sync modes of a stream, as far as its source and the destination go."""
+    can = stream.get("supported_sync_modes") or ["full_refresh"]
+    return [
+        mode.name for mode in modes.MODES.values() if mode.reads in can and (writes is None or mode.write in writes)
+    ]
+
+
+def written(context: Context, destination_id: str) -> frozenset[Write] | None:
+    """How a destination can write; None where nobody can tell before a sync."""
+    with context.store.read() as db:
+        return definitions.writes(endpoints.get(db, "destination", destination_id).connector)
+
+
+def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """The paths of all fields of a JSON Schema, those inside objects too."""
+    for name, inner in (schema.get("properties") or {}).items():
+        yield [*path, name]
+        if isinstance(inner, Mapping) and len(path) < 8:
+            yield from fields(inner, (*path, name))

@@ -1,0 +1,96 @@
+"""Tags of Airbyte's public API: words with a colour, to group connections by."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kitestring.server.api.airbyte_public.page import Ids, visible
+from kitestring.server.api.airbyte_public.shapes import Tag, Tags, told
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import tags
+from kitestring.server.workspaces import workspaces
+
+router = APIRouter(prefix="/tags", tags=["tags"])
+
+
+class Patch(BaseModel):
+    """A name and a colour (`FF8000`)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1, max_length=100)
+    color: str = Field(min_length=1, max_length=16)
+
+
+class Create(Patch):
+    """A new tag of a workspace."""
+
+    workspaceId: UUID
+
+
+def answer(row: Any) -> dict[str, Any]:
+    return {"tagId": row.id, "name": row.name, "color": row.color, "workspaceId": row.workspace_id}
+
+
+def row_of(db: Connection, tag_id: UUID) -> Any:
+    row = db.execute(select(tags).where(tags.c.id == str(tag_id))).one_or_none()
+    if row is None:
+        raise not_found("tag", tag_id)
+    return row
+
+
+@router.get("", operation_id="listTags", responses=told(Tags))
+def listed(who: Reader, here: Here, workspaceIds: Ids = None) -> Any:
+    wanted = select(tags).order_by(tags.c.name, tags.c.id)
+    allowed = visible(who.workspaces(), workspaceIds)
+    if allowed is not None:
+        wanted = wanted.where(tags.c.workspace_id.in_(allowed))
+    with here.store.read() as db:
+        return {"data": [answer(row) for row in db.execute(wanted)]}
+
+
+@router.post("", operation_id="createTag", responses=told(Tag))
+def create(who: Editor, here: Here, body: Create) -> Any:
+    made = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
+    with here.store.write() as db:
+        workspaces.get(db, str(body.workspaceId))
+        kept(db, insert(tags).values(made), body.name)
+    return {"tagId": made["id"], "name": body.name, "color": body.color, "workspaceId": made["workspace_id"]}
+
+
+@router.get("/{tagId}", operation_id="getTag", responses=told(Tag))
+def get(who: Reader, here: Here, tagId: UUID) -> Any:
+    with here.store.read() as db:
+        return answer(row_of(db, tagId))
+
+
+@router.patch("/{tagId}", operation_id="updateTag", responses=told(Tag))
+def change(who: Editor, here: Here, tagId: UUID, body: Patch) -> Any:
+    with here.store.write() as db:
+        row_of(db, tagId)
+        kept(db, update(tags).where(tags.c.id == str(tagId)).values(name=body.name, color=body.color), body.name)
+        return answer(row_of(db, tagId))
+
+
+@router.delete("/{tagId}", status_code=204, operation_id="deleteTag")
+def delete(who: Editor, here: Here, tagId: UUID) -> Response:
+    with here.store.write() as db:
+        row_of(db, tagId)
+        db.execute(tags.delete().where(tags.c.id == str(tagId)))
+    return Response(status_code=204)
+
+
+def kept(db: Connection, statement: Any, name: str) -> None:
+    try:
+        with db.begin_nested():
+            db.execute(statement)
+    except IntegrityError:
+        raise Problem(409, f"the workspace has a tag {name} already", hint="Take another name, or that one.") from None

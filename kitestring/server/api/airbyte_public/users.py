@@ -1,0 +1,60 @@
+"""Users of an organization."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import or_, select
+
+from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.principal import Role
+from kitestring.server.auth.resources import canonical
+from kitestring.server.auth.user import INSTANCE_ADMIN
+from kitestring.server.store.tables import permissions, users, workspaces
+
+router = APIRouter(tags=["users"])
+
+
+class UserRead(BaseModel):
+    name: str
+    id: str
+    email: str
+
+
+class UserList(BaseModel):
+    data: list[UserRead]
+
+
+@router.get("/users", operation_id="listUsersWithinAnOrganization", response_model=UserList)
+def list_users(
+    organizationId: str,
+    who: Reader,
+    here: Here,
+    ids: Annotated[list[str] | None, Query()] = None,
+    emails: Annotated[list[str] | None, Query()] = None,
+) -> Any:
+    """Those with a permission in the organization or in one of its workspaces; needs to be its reader."""
+    organization_id = canonical(organizationId)
+    who.require_organization(organization_id, Role.reader)
+    inside = select(workspaces.c.id).where(workspaces.c.organization_id == organization_id)
+    asked = (
+        select(users)
+        .join(permissions, permissions.c.user_id == users.c.id)
+        .where(
+            or_(
+                permissions.c.organization_id == organization_id,
+                permissions.c.workspace_id.in_(inside),
+                permissions.c.permission_type == INSTANCE_ADMIN,
+            )
+        )
+        .distinct()
+        .order_by(users.c.email)
+    )
+    if ids:
+        asked = asked.where(users.c.id.in_([canonical(one) for one in ids]))
+    if emails:
+        asked = asked.where(users.c.email.in_([one.strip().lower() for one in emails]))
+    with here.store.read() as db:
+        return {"data": [{"name": row.name, "id": row.id, "email": row.email} for row in db.execute(asked)]}

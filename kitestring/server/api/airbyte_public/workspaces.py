@@ -1,0 +1,154 @@
+"""Workspaces of Airbyte's public API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
+from kitestring.server.api.airbyte_public.shapes import Workspace, Workspaces, told
+from kitestring.server.auth.access import Admin, Here, Reader
+from kitestring.server.auth.principal import Principal, Role
+from kitestring.server.context import Context
+from kitestring.server.notifications import channels
+from kitestring.server.store.store import new_id
+from kitestring.server.workspaces import deletion, workspaces
+
+router = APIRouter(prefix="/workspaces", tags=["workspaces"])
+
+EVENTS = tuple(name for name in channels.EVENTS if name != "suspicious")
+"""Those of Airbyte, which every answer has."""
+
+
+class Channel(BaseModel):
+    """One way to be told of an event."""
+
+    model_config = ConfigDict(extra="allow")
+
+    enabled: bool | None = None
+    url: str | None = None
+
+
+class Notification(BaseModel):
+    """How to be told of one event."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: Channel | None = None
+    webhook: Channel | None = None
+    apprise: Channel | None = None
+    """Not of Airbyte: `urls`, of any service that apprise speaks."""
+
+
+class Notifications(BaseModel):
+    """By event, whom to tell."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    failure: Notification | None = None
+    success: Notification | None = None
+    connectionUpdate: Notification | None = None
+    connectionUpdateActionRequired: Notification | None = None
+    syncDisabled: Notification | None = None
+    syncDisabledWarning: Notification | None = None
+    suspicious: Notification | None = None
+    """Not of Airbyte: without it, what is suspicious is told where failures are."""
+
+
+class Create(BaseModel):
+    """A new workspace."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1)
+    organizationId: UUID | None = None
+    notifications: Notifications | None = None
+    regionId: UUID | None = None
+
+
+class Patch(BaseModel):
+    """What is to change."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = Field(None, min_length=1)
+    notifications: Notifications | None = None
+    regionId: UUID | None = None
+
+
+def answer(context: Context, who: Principal, row: Any) -> dict[str, Any]:
+    """A workspace. Addresses of its notifications are for those who may change them."""
+    knows = who.may(row.id, Role.admin) or who.may_in_organization(row.organization_id, Role.admin)
+    told = channels.opened(context.vault, row) if knows else channels.masked(row)
+    return {
+        "workspaceId": row.id,
+        "name": row.name,
+        "dataResidency": "auto",
+        "notifications": {**{name: {} for name in EVENTS}, **told},
+    }
+
+
+def asked(body: Create | Patch) -> dict[str, Any]:
+    return body.notifications.model_dump(exclude_none=True) if body.notifications else {}
+
+
+@router.get("", operation_id="listWorkspaces", responses=told(Workspaces))
+def listed(
+    request: Request,
+    who: Reader,
+    here: Here,
+    workspaceIds: Ids = None,
+    includeDeleted: bool = False,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> Any:
+    with here.store.read() as db:
+        rows = workspaces.listed(
+            db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
+        )
+    return page(request, [answer(here, who, row) for row in rows], limit, offset)
+
+
+@router.post("", operation_id="createWorkspace", responses=told(Workspace))
+def create(who: Admin, here: Here, body: Create) -> Any:
+    with here.store.write() as db:
+        organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
+        who.require_organization(organization_id, Role.editor)
+        made = new_id()
+        workspaces.create(
+            db,
+            body.name,
+            here.store.now_ms(db),
+            organization_id=organization_id,
+            workspace_id=made,
+            notifications=channels.sealed(here.vault, made, asked(body), {}),
+        )
+        row = workspaces.get(db, made)
+        return answer(here, who, row)
+
+
+@router.get("/{workspaceId}", operation_id="getWorkspace", responses=told(Workspace))
+def get(who: Reader, here: Here, workspaceId: UUID) -> Any:
+    with here.store.read() as db:
+        return answer(here, who, workspaces.get(db, str(workspaceId)))
+
+
+@router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=told(Workspace))
+def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
+    with here.store.write() as db:
+        row = workspaces.get(db, str(workspaceId))
+        values: dict[str, Any] = {} if body.name is None else {"name": body.name}
+        if body.notifications is not None:
+            values["notifications"] = channels.sealed(here.vault, row.id, asked(body), row.notifications)
+        workspaces.change(db, row.id, values)
+        return answer(here, who, workspaces.get(db, row.id))
+
+
+@router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
+def delete(who: Admin, here: Here, workspaceId: UUID) -> Response:
+    with here.store.write() as db:
+        deletion.delete(here, db, str(workspaceId))
+    return Response(status_code=204)

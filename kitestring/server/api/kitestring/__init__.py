@@ -1,0 +1,42 @@
+"""Kitestring's own API, at /api/kitestring/v1: what Airbyte's has no word for. One file per resource."""
+
+from kitestring.server.api.kitestring import (
+    audit,
+    builder,
+    checks,
+    connections,
+    connectors,
+    consents,
+    credentials,
+    jobs,
+    notifications,
+    overviews,
+    project,
+    search,
+    server,
+    session,
+    users,
+)
+
+ROUTERS = tuple(
+    room.router
+    for room in (
+        *(
+            session,
+            users,
+            audit,
+            server,
+            connectors,
+            checks,
+            credentials,
+            connections,
+            jobs,
+            search,
+            builder,
+            consents,
+            project,
+        ),
+        *(notifications, overviews),
+    )
+)
+"""All of it, for `app.py`."""

@@ -1,0 +1,79 @@
+"""The audit log: who changed what, and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from kitestring.server.auth.access import Admin, Here
+from kitestring.server.auth.principal import Role
+from kitestring.server.auth.resources import canonical
+from kitestring.server.clock import iso
+from kitestring.server.store.tables import audit
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+
+class Entry(BaseModel):
+    id: int
+    at: str
+    actor: str
+    action: str
+    kind: str
+    resourceId: str
+    workspaceId: str | None
+    changes: dict[str, list[Any]]
+    """By field: before and after; secrets are masked."""
+
+
+class Entries(BaseModel):
+    data: list[Entry]
+    next: int | None
+    """What `before` has to be for the entries that are older than these; null: there are none."""
+
+
+@router.get("", operation_id="listAudit", response_model=Entries)
+def list_audit(
+    who: Admin,
+    here: Here,
+    workspaceId: str | None = None,
+    kind: str | None = None,
+    resourceId: str | None = None,
+    actor: str | None = None,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Any:
+    """Newest first: those of the workspaces that one administers; an admin of the server sees all."""
+    wanted = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
+    seen = who.workspaces(Role.admin)
+    if seen is not None:
+        wanted = wanted.where(audit.c.workspace_id.in_(seen))
+    if workspaceId:
+        wanted = wanted.where(audit.c.workspace_id == canonical(workspaceId))
+    for column, value in ((audit.c.kind, kind), (audit.c.resource_id, resourceId), (audit.c.actor, actor)):
+        if value:
+            wanted = wanted.where(column == value)
+    if before:
+        wanted = wanted.where(audit.c.id < before)
+    with here.store.read() as db:
+        rows = list(db.execute(wanted))
+    page = rows[:limit]
+    return {
+        "data": [
+            {
+                "id": row.id,
+                "at": iso(row.at_ms),
+                "actor": row.actor,
+                "action": row.action,
+                "kind": row.kind,
+                "resourceId": row.resource_id,
+                "workspaceId": row.workspace_id,
+                "changes": row.changes,
+            }
+            for row in page
+        ],
+        "next": page[-1].id if len(rows) > limit else None,
+    }

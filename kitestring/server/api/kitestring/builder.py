@@ -1,0 +1,87 @@
+"""What a builder of low-code sources calls: resolve, validate, read a little, infer a schema.
+
+A manifest that somebody gives is resolved and read in a child process, within limits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth.access import Editor, Here
+from kitestring.server.jobs.config_updates import DraftKeeper
+from kitestring.server.jobs.connection_plan import End
+
+router = APIRouter(prefix="/builder", tags=["builder"])
+
+
+class Manifest(Body):
+    """A manifest, as YAML text or as values."""
+
+    workspaceId: UUID
+    manifest: str | dict[str, Any]
+
+
+class Validation(Manifest):
+    """With a configuration, where the manifest computes with one."""
+
+    configuration: dict[str, Any] | None = None
+
+
+class Reading(Manifest):
+    """Which stream to read, and how much of it."""
+
+    configuration: dict[str, Any] = Field(default_factory=dict)
+    stream: str
+    state: dict[str, Any] | None = None
+    slices: int = Field(5, ge=1, le=100)
+    pages: int = Field(5, ge=1, le=100)
+    records: int = Field(1000, ge=1, le=10_000)
+
+
+class Records(Body):
+    """Records to infer a schema from."""
+
+    workspaceId: UUID
+    records: list[dict[str, Any]] = Field(max_length=10_000)
+
+
+@router.post("/resolve", operation_id="resolveManifest")
+def resolve(who: Editor, here: Here, body: Manifest) -> Any:
+    """The manifest written out: references replaced, parameters handed down."""
+    return here.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
+
+
+@router.post("/validate", operation_id="validateManifest")
+def validate(who: Editor, here: Here, body: Validation) -> Any:
+    """The defects of a manifest with line, column, path, message and hint; none if it can be run."""
+    request = {"manifest": body.manifest, "config": body.configuration}
+    return {"defects": here.runner.run("manifest_validate", request, limit_s=30.0)}
+
+
+@router.post("/read", operation_id="readManifest")
+def read(who: Editor, here: Here, body: Reading) -> Any:
+    """A little of one stream: pages with request, response and records, the state, a schema, the log."""
+    request = {
+        "manifest": body.manifest,
+        "config": body.configuration,
+        "workspace_id": str(body.workspaceId),
+        "trusted": who.instance_admin,
+        "stream": body.stream,
+        "state": body.state,
+        "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},
+    }
+    draft = End("", body.configuration, workspace_id=str(body.workspaceId))
+    return here.runner.run("manifest_read", request, limit_s=120.0, keeper=DraftKeeper(here, "source", draft, {}))
+
+
+@router.post("/infer", operation_id="inferSchema")
+def infer(who: Editor, here: Here, body: Records) -> Any:
+    """A JSON Schema that all the records fit."""
+    from kitestring.declarative.builder.inference import infer_schema
+
+    return {"schema": infer_schema(body.records)}

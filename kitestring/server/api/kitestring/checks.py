@@ -1,0 +1,117 @@
+"""Tests of a source or a destination, kept ones and drafts: connected to in a child process, nothing is changed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from kitestring.errors import KitestringError
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth.access import Editor, Here, Runner
+from kitestring.server.connections import connection, endpoints
+from kitestring.server.connectors import definitions
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.jobs.config_updates import DraftKeeper, Keeper
+from kitestring.server.jobs.connection_plan import End
+from kitestring.server.secrets import secret_box
+from kitestring.server.workspaces import workspaces
+
+router = APIRouter(tags=["checks"])
+CHECK_S = 60.0
+
+
+class Draft(Body):
+    """A configuration that is not kept yet. With `sourceId` or `destinationId`, masked secrets are that one's."""
+
+    kind: Literal["source", "destination"]
+    workspaceId: UUID
+    definitionId: UUID | None = None
+    sourceId: UUID | None = None
+    destinationId: UUID | None = None
+    configuration: dict[str, Any] = Field(default_factory=dict)
+
+
+class Checked(BaseModel):
+    """How a test ended; `hint` is the next action."""
+
+    status: Literal["succeeded", "failed"]
+    message: str = ""
+    hint: str = ""
+
+
+@router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=Checked)
+def check_source(who: Runner, here: Here, sourceId: UUID) -> Any:
+    """Whether a source can be reached and read."""
+    return checked(here, "source", str(sourceId))
+
+
+@router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=Checked)
+def check_destination(who: Runner, here: Here, destinationId: UUID) -> Any:
+    """Whether a destination can be reached and written."""
+    return checked(here, "destination", str(destinationId))
+
+
+@router.post("/check", operation_id="checkDraft", response_model=Checked)
+def check_draft(who: Editor, here: Here, body: Draft) -> Any:
+    """The same of a configuration that is not kept yet."""
+    trusted = who.instance_admin
+    with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
+        definition = endpoints.definition_named(
+            db, body.kind, str(body.definitionId) if body.definitionId else None, body.configuration
+        )
+        config = endpoints.without_type(body.kind, body.configuration)
+        kept = body.sourceId if body.kind == "source" else body.destinationId
+        if kept is not None:
+            row = endpoints.get(db, body.kind, str(kept))
+            if row.workspace_id != str(body.workspaceId):
+                raise Problem(422, f"the {body.kind} is in another workspace", hint="Name its workspace.")
+            config = secret_box.kept(config, here.vault.open_config(row.config, row.id))
+    try:
+        endpoints.accept(here, definition, config, str(body.workspaceId), trusted)
+    except KitestringError as error:
+        return {"status": "failed", "message": error.message, "hint": error.hint}
+    end = End(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
+    spec = definitions.spec_of(definition)
+    return tried(here, body.kind, end, DraftKeeper(here, body.kind, end, spec, str(kept) if kept else ""))
+
+
+@router.post("/sources/{sourceId}/discover", operation_id="discoverSource")
+def discover(who: Runner, here: Here, sourceId: UUID, fresh: bool = True) -> Any:
+    """The streams that a source has now, as a catalog of Airbyte's protocol; `fresh=false` takes the last one kept."""
+    return connection.discover(here, str(sourceId), fresh=fresh).body
+
+
+class Sample(Body):
+    """Which records to read."""
+
+    stream: str
+    limit: int = Field(20, ge=1, le=1000)
+
+
+@router.post("/sources/{sourceId}/read", operation_id="readSource")
+def read(who: Editor, here: Here, sourceId: UUID, body: Sample) -> Any:
+    """The first records of a stream: `{"records": […], "rejected": […]}`."""
+    with here.store.read() as db:
+        end = endpoints.end_of(here, db, "source", str(sourceId))
+    request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
+    return here.runner.run("read", request, keeper=Keeper(here, source=end))
+
+
+def checked(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
+    """The test of a kept source or destination."""
+    with context.store.read() as db:
+        end = endpoints.end_of(context, db, kind, actor_id)
+    return tried(context, kind, end, Keeper(context, **{kind: end}))
+
+
+def tried(context: Context, kind: definitions.Kind, end: End, keeper: Keeper) -> dict[str, str]:
+    try:
+        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keeper=keeper)
+    except KitestringError as error:
+        return {"status": "failed", "message": error.message, "hint": error.hint}
+    return {"status": "succeeded", "message": "", "hint": ""}

@@ -1,0 +1,43 @@
+"""A test of a channel for notifications."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+from sqlalchemy import select
+
+from kitestring.errors import KitestringError
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.checks import Checked
+from kitestring.server.auth.access import Admin, Here
+from kitestring.server.http.problem import Problem
+from kitestring.server.notifications import sender
+from kitestring.server.store.tables import workspaces
+
+router = APIRouter(tags=["notifications"])
+
+
+class Receiver(Body):
+    """Where to: the `url` of a webhook or of apprise, or whom `to` by e-mail."""
+
+    workspaceId: UUID
+    way: Literal["webhook", "email", "apprise"]
+    url: str = ""
+    to: list[str] = Field(default_factory=list, max_length=10)
+
+
+@router.post("/notifications/test", operation_id="testNotification", response_model=Checked)
+def test(who: Admin, here: Here, body: Receiver) -> Any:
+    """Send a test notice by a channel, kept or not, and say how that went."""
+    if body.way != "email" and not body.url:
+        raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")
+    with here.store.read() as db:
+        name = db.execute(select(workspaces.c.name).where(workspaces.c.id == str(body.workspaceId))).scalar_one()
+    try:
+        sender.try_out(here, name, body.way, body.url, body.to)
+    except KitestringError as error:
+        return {"status": "failed", "message": error.message, "hint": error.hint}
+    return {"status": "succeeded"}

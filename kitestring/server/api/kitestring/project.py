@@ -1,0 +1,60 @@
+"""Configuration as code over the API: the difference to a project file, making it so, and a file of what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.principal import Principal, Role
+from kitestring.server.config_as_code import export
+from kitestring.server.config_as_code import plan as project
+from kitestring.server.workspaces import workspaces
+
+router = APIRouter(prefix="/project", tags=["project"])
+
+
+class Asked(Body):
+    """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
+
+    workspaceId: UUID
+    wanted: project.Wanted
+    prune: bool = False
+
+
+def _may(who: Principal, body: Asked) -> None:
+    """Whom a workspace tells of its jobs is its admins' to say."""
+    if body.wanted.notifications:
+        who.require(str(body.workspaceId), Role.admin)
+
+
+@router.post("/plan", operation_id="planProject")
+def plan(who: Editor, here: Here, body: Asked) -> Any:
+    """What would be done; nothing is changed. Of notifications an admin alone is told."""
+    _may(who, body)
+    with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
+    found = project.plan(here, str(body.workspaceId), body.wanted, prune=body.prune)
+    return {"changes": [one.body() for one in found]}
+
+
+@router.post("/apply", operation_id="applyProject")
+def apply(who: Editor, here: Here, body: Asked) -> Any:
+    """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
+    _may(who, body)
+    with here.store.read() as db:
+        workspaces.get(db, str(body.workspaceId))
+    done = project.apply(here, str(body.workspaceId), body.wanted, trusted=who.instance_admin, prune=body.prune)
+    return {"changes": [one.body() for one in done]}
+
+
+@router.get("/export", operation_id="exportProject")
+def exported(who: Reader, here: Here, workspaceId: UUID, states: bool = False) -> Any:
+    """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
+    connection goes on from."""
+    with here.store.read() as db:
+        workspaces.get(db, str(workspaceId))
+    return export.export(here, str(workspaceId), states)

@@ -1,0 +1,35 @@
+"""Search over a synced collection, by meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth.access import Here, Reader
+from kitestring.server.connections import endpoints
+
+router = APIRouter(tags=["search"])
+
+
+class Question(Body):
+    """What to look for: `where` is a filter, as field and value or in the store's own language."""
+
+    text: str = Field(min_length=1, max_length=100_000)
+    where: dict[str, Any] | str | None = None
+    limit: int = Field(10, ge=1, le=1000)
+    threshold: float | None = None
+    hybrid: bool | None = None
+    stream: str | None = None
+    includeDeleted: bool = False
+
+
+@router.post("/destinations/{destinationId}/search", operation_id="searchDestination")
+def search(who: Reader, here: Here, destinationId: UUID, body: Question) -> Any:
+    """The nearest chunks, best first, found with the embedder that filled the collection."""
+    with here.store.read() as db:
+        end = endpoints.end_of(here, db, "destination", str(destinationId))
+    return {"data": here.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}

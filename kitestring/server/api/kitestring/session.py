@@ -1,0 +1,139 @@
+"""Logging in and out of the web interface, and who one is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth import login_session, oidc, user
+from kitestring.server.auth.access import Here, Known, body_of
+from kitestring.server.auth.password import LONGEST
+from kitestring.server.auth.principal import Principal
+from kitestring.server.auth.request_credentials import address_of, login
+from kitestring.server.context import Context
+from kitestring.server.observability import audit
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+
+class Login(Body):
+    email: str = Field(max_length=320)
+    password: str = Field(max_length=LONGEST)
+
+
+class RoleIn(BaseModel):
+    id: str
+    role: str
+
+
+class SessionRead(BaseModel):
+    name: str
+    userId: str | None
+    instanceAdmin: bool
+    workspaces: list[RoleIn]
+    organizations: list[RoleIn]
+    csrfToken: str | None = None
+
+
+class Ways(BaseModel):
+    open: bool
+    """No user is configured: everything may be done without logging in."""
+    password: bool
+    oidc: str | None
+    """What the button says, where a login by OIDC is set up."""
+
+
+@router.get("/ways", operation_id="getLoginWays", response_model=Ways)
+def get_ways(here: Here) -> Any:
+    """How one can log in here. Asks for no credentials."""
+    with here.store.read() as db:
+        configured = user.configured(db)
+    oidc_name = here.settings.oidc_name if here.settings.oidc_issuer and here.settings.oidc_client_id else None
+    return Ways(open=not configured and here.settings.loopback, password=configured, oidc=oidc_name)
+
+
+@router.post("/login", operation_id="login", response_model=SessionRead)
+def log_in(body: Login, request: Request, response: Response, here: Here, _: Annotated[Any, Depends(body_of)]) -> Any:
+    """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
+    user_id = login(here, body.email, body.password, address_of(request))
+    return begin(here, request, response, user_id)
+
+
+@router.get("/oidc", operation_id="beginOidcLogin", response_class=RedirectResponse, status_code=302)
+def begin_oidc(request: Request, here: Here, back: str = "/") -> Any:
+    """Go to the issuer to log in; `back` is the page of this server to end on."""
+    place, cookie = oidc.begin(here, back)
+    answer = RedirectResponse(place, 302)
+    answer.set_cookie(
+        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=secure(here, request), httponly=True
+    )
+    return answer
+
+
+@router.get("/oidc/callback", operation_id="endOidcLogin", response_class=RedirectResponse, status_code=302)
+def end_oidc(request: Request, here: Here) -> Any:
+    """Where the issuer sends the browser back to: begins a session."""
+    user_id, back = oidc.end(here, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
+    answer = RedirectResponse(back, 302)
+    begin(here, request, answer, user_id)
+    answer.delete_cookie(oidc.COOKIE, path=oidc.CALLBACK)
+    return answer
+
+
+@router.get("", operation_id="getSession", response_model=SessionRead)
+def get_session(request: Request, who: Known) -> Any:
+    """Who one is, and the CSRF token of one's session."""
+    return shown(who, request.cookies.get(login_session.COOKIE))
+
+
+@router.post("/logout", operation_id="logout", status_code=204)
+def log_out(request: Request, who: Known, here: Here) -> Response:
+    """End the session of the cookie."""
+    cookie = request.cookies.get(login_session.COOKIE)
+    if cookie:
+        with here.store.write() as db:
+            login_session.close_session(db, cookie)
+    answer = Response(status_code=204)
+    answer.delete_cookie(login_session.COOKIE, path="/")
+    return answer
+
+
+def begin(here: Context, request: Request, response: Response, user_id: str) -> SessionRead:
+    """Open a session for a user who has shown who they are."""
+    with here.store.write() as db:
+        now = here.store.now_ms(db)
+        opened = login_session.open_session(db, user_id, now, here.settings.session_s)
+        row = user.by_id(db, user_id)
+        assert row is not None
+        audit.note(db, here.store, actor=row.email, action="login", kind="user", resource_id=user_id)
+        who = user.principal(db, row)
+    response.set_cookie(
+        login_session.COOKIE,
+        opened.cookie,
+        max_age=here.settings.session_s,
+        path="/",
+        secure=secure(here, request),
+        httponly=True,
+        samesite="lax",
+    )
+    return shown(who, opened.cookie)
+
+
+def secure(here: Context, request: Request) -> bool:
+    """Whether a cookie goes over https only."""
+    return request.url.scheme == "https" or here.settings.public_url.startswith("https://")
+
+
+def shown(who: Principal, cookie: str | None) -> SessionRead:
+    return SessionRead(
+        name=who.name,
+        userId=who.user_id,
+        instanceAdmin=who.instance_admin,
+        workspaces=[RoleIn(id=key, role=role.name) for key, role in who.roles.items()],
+        organizations=[RoleIn(id=key, role=role.name) for key, role in who.organizations.items()],
+        csrfToken=login_session.csrf_of(cookie) if cookie else None,
+    )

@@ -1,0 +1,142 @@
+"""Users of the server: made, changed and removed by its admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from kitestring.server.api.kitestring.body import Body
+from kitestring.server.auth import user
+from kitestring.server.auth.access import Here, InstanceAdmin, Known
+from kitestring.server.auth.password import LONGEST
+from kitestring.server.auth.request_credentials import verify
+from kitestring.server.auth.resources import canonical
+from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.store.tables import users
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+class GrantBody(Body):
+    permissionType: str
+    workspaceId: str | None = None
+    organizationId: str | None = None
+
+
+class UserCreate(Body):
+    email: str = Field(max_length=320)
+    password: str | None = Field(default=None, max_length=LONGEST)
+    name: str = Field(default="", max_length=200)
+    permissions: list[GrantBody] = Field(default_factory=list, max_length=100)
+
+
+class UserChange(Body):
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    password: str | None = Field(default=None, max_length=LONGEST)
+    disabled: bool | None = None
+
+
+class PasswordChange(Body):
+    old: str = Field(max_length=LONGEST)
+    new: str = Field(max_length=LONGEST)
+
+
+class UserShown(BaseModel):
+    userId: str
+    email: str
+    name: str
+    disabled: bool
+    hasPassword: bool
+    createdAtMs: int
+    permissions: list[dict[str, Any]]
+
+
+class UsersShown(BaseModel):
+    data: list[UserShown]
+
+
+@router.get("", operation_id="listAllUsers", response_model=UsersShown)
+def list_users(who: InstanceAdmin, here: Here) -> Any:
+    """All users of this server, with their roles."""
+    with here.store.read() as db:
+        return {"data": [shown(db, row) for row in user.everyone(db)]}
+
+
+@router.post("", operation_id="createUser", response_model=UserShown)
+def create_user(body: UserCreate, who: InstanceAdmin, here: Here) -> Any:
+    """The first one is an admin of the server, and from then on it asks everybody for credentials."""
+    grants = tuple(user.Grant(g.permissionType, g.workspaceId, g.organizationId) for g in body.permissions)
+    with here.store.write() as db:
+        made = user.add(db, body.email, body.password, here.store.now_ms(db), name=body.name, grants=grants)
+        return shown(db, found(db, made))
+
+
+@router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
+def change_own_password(body: PasswordChange, who: Known, here: Here) -> Response:
+    """Needs the old one, and ends all one's sessions."""
+    if who.user_id is None:
+        raise Problem(422, "nobody is logged in", hint="Add a user first.")
+    verify(here, who.user_id, body.old)
+    with here.store.write() as db:
+        user.set_password(db, who.user_id, body.new)
+    return Response(status_code=204)
+
+
+@router.get("/{userId}", operation_id="getUser", response_model=UserShown)
+def get_user(userId: str, who: InstanceAdmin, here: Here) -> Any:
+    """A user, with their roles."""
+    with here.store.read() as db:
+        return shown(db, found(db, userId))
+
+
+@router.patch("/{userId}", operation_id="updateUser", response_model=UserShown)
+def update_user(userId: str, body: UserChange, who: InstanceAdmin, here: Here) -> Any:
+    """Disabling a user ends their sessions and tokens at once; so does a new password with the sessions."""
+    with here.store.write() as db:
+        row = found(db, userId)
+        if body.name is not None:
+            db.execute(users.update().where(users.c.id == row.id).values(name=body.name))
+        if body.password is not None:
+            user.set_password(db, row.id, body.password)
+        if body.disabled is not None:
+            user.disable(db, row.id, body.disabled)
+        return shown(db, found(db, userId))
+
+
+@router.delete("/{userId}", operation_id="deleteUser", status_code=204)
+def delete_user(userId: str, who: InstanceAdmin, here: Here) -> Response:
+    """Remove a user with their sessions and applications. The last admin of the server stays."""
+    with here.store.write() as db:
+        user.remove(db, found(db, userId).id)
+    return Response(status_code=204)
+
+
+def found(db: Connection, user_id: str) -> Row[Any]:
+    row = user.by_id(db, canonical(user_id))
+    if row is None:
+        raise not_found("user", user_id)
+    return row
+
+
+def shown(db: Connection, row: Row[Any]) -> dict[str, Any]:
+    return {
+        "userId": row.id,
+        "email": row.email,
+        "name": row.name,
+        "disabled": row.disabled,
+        "hasPassword": row.password_hash is not None,
+        "createdAtMs": row.created_at_ms,
+        "permissions": [
+            {
+                "permissionId": one.id,
+                "permissionType": one.permission_type,
+                "workspaceId": one.workspace_id,
+                "organizationId": one.organization_id,
+            }
+            for one in user.permissions_of(db, row.id)
+        ],
+    }

@@ -1,5 +1,0 @@
-"""Destinations of Airbyte's public API."""
-
-from kitestring.server.api.public import actors
-
-router = actors.router("destination")

@@ -1,5 +1,0 @@
-"""Sources of Airbyte's public API."""
-
-from kitestring.server.api.public import actors
-
-router = actors.router("source")

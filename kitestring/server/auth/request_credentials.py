@@ -1,0 +1,180 @@
+"""Who asks: a request's credentials turned into a `Principal`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import time
+
+from fastapi import Request
+from sqlalchemy import select
+
+from kitestring.server.auth import login_session, password, throttle, user
+from kitestring.server.auth.application import exchange
+from kitestring.server.auth.principal import Principal
+from kitestring.server.auth.token import claimed, refused
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.store.tables import applications, users
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+ANYBODY = "anybody"
+REMEMBERED_S = 60.0
+
+
+def authenticate(context: Context, request: Request) -> Principal:
+    """The principal of a request's credentials: a bearer token, a user and password, or the cookie of a session.
+
+    Without any: `anybody`, an admin, while no user is configured and only this machine reaches the server; else 401.
+    Wrong credentials are 401 always.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return of_token(context, given.strip())
+    if scheme.lower() == "basic":
+        return of_basic(context, given.strip(), address_of(request), request.app.state.remembered)
+    if scheme:
+        raise refused(f"{scheme} is no way to authenticate here")
+    cookie = request.cookies.get(login_session.COOKIE)
+    if cookie:
+        found = of_cookie(context, cookie, request)
+        if found is not None:
+            return found
+    with context.store.read() as db:
+        if context.settings.loopback and not user.configured(db):
+            return Principal(ANYBODY, instance_admin=True)
+    raise refused("the request has no credentials")
+
+
+def of_token(context: Context, token: str) -> Principal:
+    """Whom the application acts for. The store is asked each time: what was removed or disabled ends at once."""
+    claim = claimed(context.vault, token)
+    with context.store.read() as db:
+        row = db.execute(select(applications).where(applications.c.id == claim.application_id)).one_or_none()
+        if row is None or row.user_id != claim.user_id:
+            raise refused("the application of this token is gone")
+        if row.user_id is None:
+            if user.configured(db) or not context.settings.loopback:
+                raise refused("this application was made before the server had users, and belongs to none of them")
+            return Principal(row.name, instance_admin=True)
+        owner = user.by_id(db, row.user_id)
+        if owner is None or owner.disabled:
+            raise refused("the user of this token is disabled")
+        return user.principal(db, owner, f"{owner.email} ({row.name})")
+
+
+def of_basic(context: Context, given: str, address: str, remembered: Remembered) -> Principal:
+    """User and password, or client id and secret, in a header."""
+    try:
+        name, colon, word = base64.b64decode(given, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        name = colon = word = ""
+    if not colon or "\0" in name:  # PostgreSQL takes no NUL, not even to look for it
+        raise refused("the credentials are not user:password in base64")
+    if "@" not in name:
+        return of_token(context, str(exchange(context, name, word)["access_token"]))
+    found = login(context, name, word, address, remembered)
+    with context.store.read() as db:
+        owner = user.by_id(db, found)
+        if owner is None:
+            raise refused("the user is gone")
+        return user.principal(db, owner)
+
+
+def of_cookie(context: Context, cookie: str, request: Request) -> Principal | None:
+    """The user of a session; None for a cookie of none. A call that changes something must show the CSRF token too."""
+    with context.store.read() as db:
+        user_id = login_session.user_of(db, cookie, context.store.now_ms(db))
+        owner = user.by_id(db, user_id) if user_id else None
+        if owner is None or owner.disabled:
+            return None
+        found = user.principal(db, owner)
+    if request.method not in SAFE and not login_session.csrf_matches(
+        request.headers.get(login_session.CSRF_HEADER, ""), cookie
+    ):
+        raise Problem(
+            403,
+            "the request carries a session's cookie and not its CSRF token",
+            hint=f"Send csrfToken of /api/kitestring/v1/session as {login_session.CSRF_HEADER}.",
+        )
+    return found
+
+
+def standing(context: Context, request: Request, who: Principal) -> Principal | None:
+    """Who a request that was let in some time ago comes from by now; None where they would not be let in any more.
+
+    For answers that go on for hours. That a token has expired meanwhile ends none of them; that the user, the session
+    or the token's application is gone or locked out does.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    with context.store.read() as db:
+        if scheme.lower() == "bearer":
+            claim = claimed(context.vault, given.strip(), expired=True)
+            if db.execute(select(applications.c.id).where(applications.c.id == claim.application_id)).first() is None:
+                return None
+        if who.user_id is None:
+            return None if user.configured(db) else who
+        cookie = request.cookies.get(login_session.COOKIE, "")
+        if not scheme and login_session.user_of(db, cookie, context.store.now_ms(db)) != who.user_id:
+            return None
+        owner = user.by_id(db, who.user_id)
+        return None if owner is None or owner.disabled else user.principal(db, owner, who.name)
+
+
+class Remembered:
+    """Passwords that were right a moment ago, as a keyed hash: a client that sends one with each call does not pay
+    for argon2 each time. The stored hash goes in, so that a changed password is another entry."""
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._until: dict[str, float] = {}
+
+    def name(self, stored: str, word: str) -> str:
+        return hashlib.blake2b(f"{stored}\0{word}".encode(), key=self._key).hexdigest()
+
+    def has(self, name: str) -> bool:
+        return self._until.get(name, 0.0) > time.monotonic()
+
+    def add(self, name: str) -> None:
+        if len(self._until) > 1000:
+            self._until.clear()
+        self._until[name] = time.monotonic() + REMEMBERED_S
+
+
+def login(context: Context, email: str, word: str, address: str, remembered: Remembered | None = None) -> str:
+    """The id of the user with this password. 401 for a wrong one, 429 after too many."""
+    with context.store.read() as db:
+        row = user.by_email(db, email)
+    stored = row.password_hash if row is not None and not row.disabled else None
+    if remembered and stored and row is not None and remembered.has(remembered.name(stored, word)):
+        throttle.check(context, address, email)
+        return str(row.id)
+    throttle.begin(context, address, email)
+    if not password.verified(word, stored) or row is None or stored is None:
+        raise refused("the user or the password is wrong")
+    if remembered:
+        remembered.add(remembered.name(stored, word))
+    if password.outdated(stored):
+        with context.store.write() as db:
+            again = password.hashed(word) if len(word) >= password.SHORTEST else stored
+            db.execute(users.update().where(users.c.id == row.id).values(password_hash=again))
+    throttle.succeeded(context, address, email)
+    return str(row.id)
+
+
+def verify(context: Context, user_id: str, word: str) -> None:
+    """401 where this is not the user's password; counted as a login is."""
+    with context.store.read() as db:
+        row = user.by_id(db, user_id)
+    account, address = row.email if row else user_id, f"of {user_id}"
+    throttle.begin(context, address, account)
+    if not password.verified(word, row.password_hash if row else None):
+        raise refused("the password is wrong")
+    throttle.succeeded(context, address, account)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else "local"

@@ -1,0 +1,75 @@
+"""The child's side of renewed credentials: the parent keeps them, and says which process may renew now."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.credentials import LONGEST_WAIT_S
+from kitestring.errors import Cancelled, TransientError
+
+if TYPE_CHECKING:
+    from kitestring.server.child.call import Told
+
+POLL_S = 0.2
+AGAIN_S = 15.0
+"""How often the parent hears that the renewal goes on: a fraction of its lease (`rotation.py`)."""
+
+
+class ActorCredentials:
+    """A `CredentialStore` for the source or destination that this process runs.
+
+    `keep` takes a whole new configuration; `opened` looks up the references in one that the parent gives.
+    """
+
+    def __init__(
+        self,
+        told: Told,
+        end: str,
+        keep: Callable[[Mapping[str, Any]], None],
+        opened: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        self._told, self._end, self._keep, self._opened = told, end, keep, opened
+
+    def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        self._keep(config)
+
+    @contextlib.contextmanager
+    def renewing(self, key: str) -> Iterator[Mapping[str, Any] | None]:
+        holder = secrets.token_hex(16)
+        config = self._granted(holder)
+        over = threading.Event()
+        going_on = threading.Thread(target=self._go_on, args=(holder, over), daemon=True)
+        going_on.start()
+        try:
+            yield None if config is None else self._opened(config)
+        finally:
+            over.set()
+            going_on.join()  # a word that it goes on must not come behind the one that it is over
+            self._ask(holder, over=True)
+
+    def _ask(self, holder: str, over: bool = False) -> dict[str, Any]:
+        return self._told.up.ask("renewal", end=self._end, holder=holder, over=over)
+
+    def _granted(self, holder: str) -> Mapping[str, Any] | None:
+        """Wait for the turn of this process; the configuration as it is kept then."""
+        waited_until = time.monotonic() + LONGEST_WAIT_S
+        while not (answer := self._ask(holder))["granted"]:
+            if self._told.cancel.is_set():
+                raise Cancelled("asked to stop while another process renewed the credentials")
+            if time.monotonic() > waited_until:
+                raise TransientError(
+                    f"another job has been renewing the credentials of this {self._end} for {LONGEST_WAIT_S:.0f} s",
+                    hint="Look at the other jobs of it.",
+                )
+            time.sleep(POLL_S)
+        config: Mapping[str, Any] | None = answer["config"]
+        return config
+
+    def _go_on(self, holder: str, over: threading.Event) -> None:
+        while not over.wait(AGAIN_S):
+            self._ask(holder)

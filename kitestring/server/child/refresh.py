@@ -1,0 +1,279 @@
+"""Clear, refresh and backfill in a child process: what is forgotten, emptied or read a second time, and how safely."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from kitestring.airbyte.modes import WRITES, word_of
+from kitestring.batch import Batch
+from kitestring.destination import Destination
+from kitestring.engine import MemoryStates, Selection
+from kitestring.engine.baseline import Baseline
+from kitestring.engine.selection import Route, routes
+from kitestring.errors import ConfigError
+from kitestring.paths import at
+from kitestring.server.child.actions import selections
+from kitestring.server.child.sync import catalog_of, copied, ends, kept, key_in
+from kitestring.source import Item, Source, declared_streams
+from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, Write
+
+if TYPE_CHECKING:
+    from kitestring.server.child.call import Told
+    from kitestring.server.child.protocol import Upward
+
+log = logging.getLogger("kitestring.jobs")
+
+
+class Nothing(Source):
+    """A source whose streams are all empty."""
+
+    catalog: Catalog
+
+    def discover(self) -> Catalog:
+        return self.catalog
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        return iter(())
+
+
+def clear(told: Told) -> Any:
+    """Empty `options.streams` (without it all) at the destination, and forget their states first.
+
+    In this order, since the other would leave a state without its data when it is cut off between the two.
+    """
+    given = told.request
+    with ends(told) as (source, destination):
+        catalog = accepted(given) or source.discover()
+        chosen = named(given, catalog, every(told, catalog))
+        if WRITES["overwrite"] not in destination.writes:
+            raise ConfigError(
+                f"{type(destination).__name__} cannot be emptied: it only takes records",
+                hint="Empty it by its own means, and refresh the streams.",
+            )
+        emptied = tuple(as_full_refresh(catalog, one) for one in chosen)
+        wanted = [replace(one, sync_mode="full_refresh", write_mode="overwrite", cursor=None) for one in chosen]
+        told.up.ask("forget", streams=None if not streams_of(given) else [stream.key for stream in emptied])
+        nothing = Nothing(catalog=Catalog(emptied))
+        return copied(told, nothing, destination, nothing.catalog, wanted, MemoryStates(), allow_empty=True)
+
+
+def refresh(told: Told) -> Any:
+    """Read `options.streams` (without it all) from the beginning. `options.mode`:
+
+    `truncate` (the default): the new copy replaces the old in one step when it is complete; until then, and when it
+    fails, the old stands. `merge`: the records are written over the old ones, and what the source no longer has stays.
+    An incremental stream is read as a full refresh for the one, and its state stays as it was: all that has changed
+    since that state is then read once more, so that nothing between the two is missed. For the other its state is
+    forgotten, and this job's later attempts go on from what the earlier ones saved.
+    """
+    given = told.request
+    truncate = (given.get("options") or {}).get("mode", "truncate") != "merge"
+    with ends(told) as (source, destination):
+        catalog, all_chosen = catalog_of(told, source)
+        chosen = named(given, catalog, all_chosen if all_chosen is not None else every(told, catalog))
+        wanted, forgotten = [], []
+        for one, route in zip(chosen, routed(given, catalog, chosen, destination), strict=True):
+            way = again(one, route, destination, truncate)
+            wanted.append(way)
+            if way.sync_mode == "incremental":
+                forgotten.append(route.read.key)
+        states = given.get("states") or {}
+        if forgotten:
+            states = told.up.ask("forget", streams=forgotten)["states"]
+        return copied(told, source, destination, catalog, wanted, kept(told, states))
+
+
+def again(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
+    """How a stream is read from the beginning."""
+    read = route.read
+    # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
+    copy = Write(True, read.write.keep, read.write.deletes)
+    # Records that are marked as deleted are at the destination alone: a new copy would lose them.
+    replaces = truncate and read.write.deletes != "mark" and copy in destination.writes
+    if not read.incremental:
+        return replace(one, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
+    if read.write.keep == "all":
+        raise ConfigError(
+            f"the stream {read.key} only adds records: reading it again would store each a second time",
+            hint="Clear the stream, then sync.",
+            stream=read.key,
+        )
+    if replaces and SyncMode.full_refresh in read.sync_modes:
+        return replace(one, sync_mode="full_refresh", write_mode=copy)
+    if truncate:
+        log.warning("what the source no longer has stays: it cannot be read as a whole", extra={"stream": read.key})
+    return replace(one, sync_mode="incremental", write_mode=read.write)
+
+
+def backfill(told: Told) -> Any:
+    """Read `options.stream` once more from the cursor value `options.from` on, up to `options.to` where it is given.
+
+    The records are written over the old ones by their key; nothing is removed, and the saved state stays as it is.
+    """
+    given = told.request
+    options = given.get("options") or {}
+    start, end = options.get("from"), options.get("to")
+    with ends(told) as (source, destination):
+        catalog, all_chosen = catalog_of(told, source)
+        chosen = named(
+            {**given, "options": {"streams": [options.get("stream")]}},
+            catalog,
+            all_chosen if all_chosen is not None else every(told, catalog),
+        )
+        (one,), (route,) = chosen, routed(given, catalog, chosen, destination)
+        read = route.read
+        if not read.incremental or read.write.keep != "latest" or start is None:
+            raise ConfigError(
+                f"a window of the stream {read.key} cannot be read again: it is read as {read.sync_mode.value} and "
+                f"written as {word_of(read.write)}" + ("" if start is not None else ", and no `from` is given"),
+                hint="A window needs a `from`, and a stream that is read as incremental and written as append_dedup. "
+                "Refresh the stream instead.",
+                stream=read.key,
+            )
+        states = WindowStates(told.up)
+        state = state_from(source, read, (given.get("states") or {}).get(read.key, {}), start)
+        states.save(str(given["connection"]), read.key, state)
+        window = Window.over(source, read, end)
+        result = copied(told, window, destination, catalog, [one], states)
+        baseline = Baseline((given.get("states") or {}).get(COUNTS, {}), list)
+        if any(figures["deleted"] for figures in result["streams"].values()) and baseline.deleted([read.key]):
+            told.up.ask("save", states={COUNTS: baseline.state()}, figures={})
+        return result
+
+
+class WindowStates(MemoryStates):
+    """The states of a window that is read again, kept nowhere: a later attempt begins at its start. So its figures
+    count when it has come to its end."""
+
+    durable = False
+
+    def __init__(self, up: Upward) -> None:
+        super().__init__()
+        self._up = up
+
+    def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
+        for stream, state in states.items():
+            self.save(connection, stream, state)
+        ended = {stream: one for stream, one in figures.items() if one["status"] != "running"}
+        if ended:
+            self._up.ask("save", states={}, figures=ended)
+
+
+def state_from(source: Source, stream: Stream, state: State, start: Any) -> State:
+    """The state of a stream that has come to `start`, where the form of its states is known."""
+    cursor = (stream.cursor or ("",))[-1]
+    plain = isinstance(state.get("cursor"), str | int | float)
+    if plain or (not state and stream.name in declared_streams(type(source))):
+        return {"cursor": start}
+    if list(state) == [cursor] or (not state and type(source).__name__ == "DeclarativeSource"):
+        return {cursor: start}
+    raise ConfigError(
+        f"the stream {stream.key} cannot be read from a given moment: its state has a form of its own "
+        f"({', '.join(sorted(state)) or 'none is saved yet'})",
+        hint="Refresh the stream instead.",
+        stream=stream.key,
+    )
+
+
+class Window(Source):
+    """A source of which one stream ends at a cursor value."""
+
+    _inner: Source = PrivateAttr()
+    _cursor: tuple[str, ...] = PrivateAttr()
+    _end: Any = PrivateAttr()
+
+    @classmethod
+    def over(cls, inner: Source, stream: Stream, end: Any) -> Window:
+        window = cls()
+        window._inner, window._cursor, window._end = inner, stream.cursor or (), end
+        return window
+
+    def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
+        return self._inner.partitions(streams, states)
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        return self._inner.groups(streams)
+
+    def merge(self, stream: str, state: State, checkpoint: State) -> State:
+        return self._inner.merge(stream, state, checkpoint)
+
+    def finish(self, stream: Stream, state: State) -> State:
+        return self._inner.finish(stream, state)
+
+    def concurrency(self) -> int:
+        return self._inner.concurrency()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def read(self, partition: Partition, states: States) -> Iterator[Item]:
+        for item in self._inner.read(partition, states):
+            if isinstance(item, Batch):
+                yield Batch(item.stream, rows=[row for row in item.rows() if self._inside(row)], nbytes=item.nbytes)
+            elif not isinstance(item, dict) or self._inside(item):
+                yield item
+
+    def _inside(self, row: Mapping[str, Any]) -> bool:
+        value = at(row, self._cursor) if self._cursor else None
+        if self._end is None or value is None:
+            return True
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value <= float(self._end)
+        return str(value) <= str(self._end)
+
+
+def streams_of(given: Mapping[str, Any]) -> list[str]:
+    return [str(one) for one in (given.get("options") or {}).get("streams") or ()]
+
+
+def accepted(given: Mapping[str, Any]) -> Catalog | None:
+    """The catalog of the plan, so that a source that is gone need not be asked what it had."""
+    from kitestring.airbyte.source import stream_of
+
+    body = given.get("catalog")
+    return Catalog(tuple(stream_of(one, "the source") for one in body["streams"])) if body else None
+
+
+def every(told: Told, catalog: Catalog) -> list[Selection]:
+    """The streams of the connection."""
+    return selections(told, told.request) or [Selection(stream.key) for stream in catalog]
+
+
+def named(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
+    """Of these streams those that the options name. `ConfigError` for a name that is none of them."""
+    wanted = streams_of(given)
+    if not wanted:
+        return list(chosen)
+    by_key = {key_in(catalog, one): one for one in chosen}
+    by_name = {one.name: one for one in chosen}
+    found = []
+    for name in wanted:
+        one = by_key.get(name) or by_name.get(name) or by_key.get(key_in(catalog, Selection(name)))
+        if one is None:
+            raise ConfigError(
+                f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(by_key))}.", stream=name
+            )
+        found.append(one)
+    return found
+
+
+def routed(
+    given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection], destination: Destination
+) -> list[Route]:
+    """The routes of these selections, in their order."""
+    return routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
+
+
+def as_full_refresh(catalog: Catalog, one: Selection) -> Stream:
+    """A stream as it is emptied. One that the source no longer has can be emptied too."""
+    stream = catalog.get(one.name) or Stream(one.name)
+    modes = tuple(dict.fromkeys((*stream.sync_modes, SyncMode.full_refresh)))
+    return replace(stream, sync_modes=modes, sync_mode=SyncMode.full_refresh)
+
+
+ACTIONS: dict[str, Callable[[Told], Any]] = {"clear": clear, "refresh": refresh, "backfill": backfill}

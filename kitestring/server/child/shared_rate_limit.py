@@ -1,0 +1,85 @@
+"""The child's side of shared budgets: calls are taken from the parent in lots, as large as they are used up at once."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.config import secrets_in
+
+if TYPE_CHECKING:
+    from kitestring.server.child.protocol import Upward
+
+MOST_S = 1.0
+"""How long a lot can be used at most; never longer than a twentieth of the window, which `quota.py` reckons with."""
+
+
+class Lot:
+    """A budget of one key. Threads take from it in the order of asking.
+
+    What was taken and not used within a moment is given up: it was counted for that moment, not for a later one. So a
+    lot doubles as long as each is used up, and a slow reader, which needs no lots, is back at one.
+    """
+
+    def __init__(
+        self, take: Callable[[str, float], float], key_of: Callable[[str], str], calls: float, per_s: float
+    ) -> None:
+        self._take = take
+        self._key_of = key_of
+        self._most = max(1.0, calls / 20)
+        self._held_s = min(MOST_S, per_s / 20)
+        self._lock = threading.Lock()
+        self._kept: dict[str, list[float]] = {}  # by key: what is left, from when, the size of the last lot
+
+    def reserve(self, amount: float = 1.0, host: str = "") -> float:
+        """Take so much; returns the seconds to wait before using it."""
+        key = self._key_of(host)
+        with self._lock:
+            now = time.monotonic()
+            left, start, size = self._kept.get(key, (0.0, 0.0, 0.5))
+            if left > 0 and now > start + self._held_s:
+                left, size = 0.0, 0.5
+            if left < amount:
+                size = min(size * 2, self._most)
+                taken = max(size, amount)
+                start = now + self._take(key, taken)
+                left = taken
+            self._kept[key] = [left - amount, start, size]
+            return max(0.0, start - now)
+
+
+def sharing(
+    up: Upward, connector: str, config: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Callable[[str, float, float], Lot]:
+    """The shared budgets of a connector: for `kitestring.http.Share`.
+
+    An account is told by the host, where that is the customer's own (`example.zendesk.com`), else by the credentials.
+    """
+    account = hashlib.sha256("\n".join(sorted(secrets_in(config, spec))).encode()).hexdigest()[:12]
+    words = {one.lower() for one in texts(config) if len(one) > 2}
+
+    def share(name: str, calls: float, per_s: float) -> Lot:
+        def key_of(host: str) -> str:
+            if not host:
+                return name
+            own = any(word in host.lower() or host.lower() in word for word in words)
+            return f"{connector}:{host}{'' if own else ':' + account}:{name}"[:200]
+
+        def take(key: str, amount: float) -> float:
+            return float(up.ask("quota", key=key, calls=calls, per_s=per_s, amount=amount)["wait_s"])
+
+        return Lot(take, key_of, calls, per_s)
+
+    return share
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in a configuration."""
+    if isinstance(node, str):
+        yield node
+    inner: Iterable[Any] = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+    for one in inner:
+        yield from texts(one)

@@ -1,0 +1,227 @@
+"""A sync in a child process: the engine as it is, its states sent to the parent and acknowledged one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kitestring.destination import Destination
+from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
+from kitestring.engine.selection import routes
+from kitestring.json_codec import dumps, loads
+from kitestring.source import Source
+from kitestring.types import COUNTS, Catalog, State
+
+if TYPE_CHECKING:
+    from kitestring.server.child.call import Told
+    from kitestring.server.child.protocol import Upward
+
+PULSE_S = 1.0
+
+
+class ParentStates:
+    """States that the parent keeps, each durable when `save` returns. The queue has locked the connection already.
+
+    `notes` are what the engine has noted of other connections to the same destination.
+    """
+
+    def __init__(self, up: Upward, states: Mapping[str, State], notes: Mapping[str, State]) -> None:
+        self._up = up
+        self._states = dict(states)
+        self._notes = dict(notes)
+
+    def load(self, connection: str) -> dict[str, State]:
+        return {COUNTS: self._notes[connection]} if connection in self._notes else dict(self._states)
+
+    def save(self, connection: str, stream: str, state: State) -> None:
+        self.save_all(connection, {stream: state}, {})
+
+    def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the parent keep these states and what they cover, in one transaction."""
+        self._up.ask("save", states=states, figures=figures)
+
+    def clear(self, connection: str, stream: str | None = None) -> None:
+        self._up.ask("save", states=dict.fromkeys([stream] if stream is not None else self._states), figures={})
+
+    def connections(self) -> list[str]:
+        return sorted(self._notes)
+
+    @contextlib.contextmanager
+    def lock(self, connection: str) -> Iterator[None]:
+        yield
+
+
+class Waits(logging.Handler):
+    """Hears which pauses were announced: whoever waits on purpose logs `seconds` or `wait_s` (HTTP's Retry-After,
+    budgets of calls and tokens, a destination that is not ready) or `until` (epoch seconds: an Airbyte connector)."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.until = 0.0
+        self.reason = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        seconds = getattr(record, "seconds", None) or getattr(record, "wait_s", None)
+        until = getattr(record, "until", None)
+        if seconds is None and isinstance(until, int | float):
+            seconds = until - time.time()
+        if isinstance(seconds, int | float) and seconds > 0 and time.monotonic() + seconds > self.until:
+            self.until = time.monotonic() + float(seconds)
+            self.reason = str(getattr(record, "reason", "") or record.getMessage())[:200]
+
+    @property
+    def now(self) -> dict[str, Any] | None:
+        """The wait that goes on: `{"seconds", "reason"}`."""
+        left = self.until - time.monotonic()
+        return {"seconds": round(left, 1), "reason": self.reason} if left > 0 else None
+
+
+@contextlib.contextmanager
+def pulse(told: Told, progress: Progress) -> Iterator[None]:
+    """Tell the parent every second how far the sync is, and what it waits for."""
+    waits, ended = Waits(), threading.Event()
+    ours = logging.getLogger("kitestring")
+    ours.addHandler(waits)
+    if ours.level > logging.INFO:  # what is said of waits has to be heard, whatever is shown
+        for handler in logging.getLogger().handlers:
+            handler.setLevel(ours.level)
+        ours.setLevel(logging.INFO)
+
+    def tell() -> None:
+        told.up.send("progress", progress={**progress.snapshot(), "waiting": waits.now})
+
+    def beat() -> None:
+        while not ended.wait(PULSE_S):
+            with contextlib.suppress(OSError, RuntimeError):
+                tell()
+
+    thread = threading.Thread(target=beat, name="kitestring-pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(5.0)
+        ours.removeHandler(waits)
+        with contextlib.suppress(OSError):
+            tell()
+
+
+@contextlib.contextmanager
+def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
+    """Both ends of the request; the engine closes them, and where it was not reached, this does."""
+    from kitestring.server.child.actions import built, note_ends
+
+    source, _ = built(told, "source", told.request["source"])
+    try:
+        note_ends(told, "source", source)
+        destination, _ = built(told, "destination", told.request["destination"])
+        try:
+            quiet_s = getattr(source, "quiet_s", None)
+            if isinstance(quiet_s, int | float):  # a foreign program may be silent for so long
+                told.up.send("patience", seconds=quiet_s)
+            yield source, destination
+        finally:
+            with contextlib.suppress(Exception):
+                destination.close()
+    finally:
+        with contextlib.suppress(Exception):
+            source.close()
+
+
+def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | None]:
+    """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
+    from kitestring.airbyte.messages import catalog_body
+    from kitestring.server.child.actions import selections
+    from kitestring.server.jobs.request import digest
+
+    catalog, chosen = source.discover(), selections(told, told.request)
+    if told.request.get("watched"):
+        body = catalog_body(catalog)
+        if digest(plain(body)) != told.request.get("catalog_digest"):
+            answer = told.up.ask("catalog", catalog=body)
+            if answer.get("streams") is not None:
+                chosen = selections(told, answer)
+    return catalog, chosen or None
+
+
+def plain(body: Any) -> Any:
+    """As it is after a journey as JSON."""
+    return loads(dumps(body))
+
+
+def copied(
+    told: Told,
+    source: Source,
+    destination: Destination,
+    catalog: Catalog,
+    chosen: Sequence[Selection] | None,
+    states: StateStore,
+    *,
+    allow_empty: bool = False,
+) -> dict[str, Any]:
+    """Run the engine with what the request says; its result as JSON."""
+    given, progress = told.request, Progress()
+    with pulse(told, progress):
+        result = sync(
+            source,
+            destination,
+            chosen,
+            states=states,
+            connection=str(given["connection"]),
+            rejects=Rejects(given["rejects"]) if given.get("rejects") else None,
+            max_rejects=int(given.get("max_rejects", 1000)),
+            prefix=str(given.get("prefix") or ""),
+            namespace=given.get("namespace"),
+            allow_empty=allow_empty or bool(given.get("allow_empty")),
+            progress=progress,
+            cancel=told.cancel,
+            catalog=catalog,
+        )
+    return ended(result, told.request.get("limits") or {})
+
+
+def run(told: Told) -> Any:
+    """Sync all streams; those of a full refresh that an earlier attempt of this job has brought to their end are left
+    out. (An incremental stream has its state, and streams that share one are read together.)"""
+    given = told.request
+    with ends(told) as (source, destination):
+        catalog, chosen = catalog_of(told, source)
+        done = given.get("done") or {}
+        if done:
+            found = routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
+            over = {route.read.key for route in found if not route.read.incremental and route.read.key in done}
+            wanted = chosen if chosen is not None else [Selection(stream.key) for stream in catalog]
+            chosen = [one for one in wanted if key_in(catalog, one) not in over]
+            if not chosen:
+                return {"status": "succeeded", "streams": {}, "errors": []}
+        return copied(told, source, destination, catalog, chosen, kept(told, given.get("states") or {}))
+
+
+def kept(told: Told, states: Mapping[str, State]) -> ParentStates:
+    """The states of a job's connection, which the parent keeps."""
+    return ParentStates(told.up, states, told.request.get("notes") or {})
+
+
+def key_in(catalog: Catalog, one: Selection) -> str:
+    """The key of the stream that a selection names."""
+    stream = catalog.get(one.name)
+    return stream.key if stream is not None else one.name
+
+
+def ended(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
+    from kitestring.server.child.limits import judged
+    from kitestring.server.child.protocol import error_body
+
+    errors = [one.error for one in result.streams.values() if one.error is not None]
+    if result.error is not None:
+        errors.insert(0, result.error)
+    return {**result.as_dict(), "errors": [error_body(judged(one, limits)) for one in errors]}
+
+
+ACTIONS: dict[str, Callable[[Told], Any]] = {"sync": run}

@@ -1,0 +1,1 @@
+"""Configuration as code: plan and apply a project file, export a workspace."""

@@ -1,0 +1,489 @@
+"""Configuration as code: what a project file asks for, beside what the server has; the difference, and making it so.
+
+A name in the file is the identity. What the file manages is marked with its name (`origin`), and what somebody made by
+hand is left alone: a resource of the same name that was made by hand is adopted, and told as such. Only what the file
+has managed before is removed, and only when that is asked for. Applying may stop half-way; applying again goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, insert, select, update
+
+from kitestring.airbyte import modes
+from kitestring.airbyte.modes import WriteWord
+from kitestring.config import MASK, secrets_in
+from kitestring.errors import ConfigError
+from kitestring.mappers.mapper import to_api
+from kitestring.server.connections import connection as connections
+from kitestring.server.connections import endpoints, schedule, states
+from kitestring.server.connectors import definitions as connectors
+from kitestring.server.connectors.definitions import Definition, Kind
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.notifications import channels
+from kitestring.server.notifications.channels import Event
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import connections as connections_table
+from kitestring.server.store.tables import definitions, destinations, sources
+from kitestring.server.workspaces import workspaces
+
+KINDS: tuple[Kind, ...] = ("source", "destination")
+WORDS = {"create": "+", "update": "~", "adopt": "~", "delete": "-"}
+
+
+class End(BaseModel):
+    """A source or a destination of a project file, its variables filled in. `manifest`: a low-code source by values."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connector: str
+    version: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    manifest: dict[str, Any] | None = None
+
+
+class Stream(BaseModel):
+    """A stream of a connection, as a project file has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    sync_mode: Literal["full_refresh", "incremental"] | None = None
+    write_mode: WriteWord | None = None
+    primary_key: list[str] | None = None
+    cursor: str | None = None
+    fields: list[str] | None = None
+    alias: str | None = None
+    mappers: list[dict[str, Any]] | None = None
+
+
+class Link(BaseModel):
+    """A connection of a project file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str
+    destination: str
+    streams: list[Stream] | None = None
+    prefix: str = ""
+    namespace: str | None = None
+    max_rejects: int = 1000
+    allow_empty: bool = False
+    schedule: dict[str, Any] = Field(default_factory=lambda: {"type": "manual"})
+    schema_policy: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] = "ignore"
+    paused: bool = False
+
+
+class Wanted(BaseModel):
+    """All that a project file asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: dict[str, End] = Field(default_factory=dict)
+    destinations: dict[str, End] = Field(default_factory=dict)
+    connections: dict[str, Link] = Field(default_factory=dict)
+    notifications: dict[Event, channels.Receivers] = Field(default_factory=dict)
+    states: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    """By connection and stream. A connection that is named has these states afterwards and no others."""
+
+    def ends(self, kind: Kind) -> dict[str, End]:
+        return self.sources if kind == "source" else self.destinations
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do. `fields` are (path, before, after); secrets are masked."""
+
+    action: Literal["create", "update", "adopt", "delete"]
+    kind: Literal["source", "destination", "connection", "state", "notification"]
+    name: str
+    fields: list[tuple[str, Any, Any]] = field(default_factory=list)
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "action": self.action,
+            "kind": self.kind,
+            "name": self.name,
+            "fields": [{"path": path, "before": before, "after": after} for path, before, after in self.fields],
+        }
+
+
+def plan(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = False) -> list[Change]:
+    """What would be done, in the order of doing. `ConfigError` where the file itself cannot be."""
+    with context.store.read() as db:
+        return list(changes(context, db, workspace_id, wanted, prune))
+
+
+def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted, prune: bool) -> Iterator[Change]:
+    for name, link in wanted.connections.items():
+        for word, named, known in (
+            ("source", link.source, wanted.sources),
+            ("destination", link.destination, wanted.destinations),
+        ):
+            if named not in known:
+                raise ConfigError(
+                    f"the connection {name} names the {word} {named}, which the file has not got",
+                    hint=f"It has: {', '.join(known) or 'none'}.",
+                )
+    for name in wanted.states:
+        if name not in wanted.connections:
+            raise ConfigError(
+                f"there are states of the connection {name}, which the file has not got",
+                hint=f"It has: {', '.join(wanted.connections) or 'none'}.",
+            )
+    for kind in KINDS:
+        there = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id]))
+        for name, end in wanted.ends(kind).items():
+            yield from of_end(context, db, workspace_id, kind, name, end, there.get(name))
+    there = by_name(connections.listed(db, workspace_ids=[workspace_id]))
+    for name, link in wanted.connections.items():
+        yield from of_link(context, db, name, link, there.get(name))
+    for name, asked in wanted.states.items():
+        yield from of_states(db, name, asked, there.get(name))
+    yield from of_notifications(context, workspaces.get(db, workspace_id), wanted)
+    if not prune:
+        return
+    for name, row in there.items():
+        if row.origin and name not in wanted.connections:
+            yield Change("delete", "connection", name)
+    for kind in KINDS:
+        for name, row in by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])).items():
+            if row.origin and name not in wanted.ends(kind):
+                yield Change("delete", kind, name)
+
+
+def by_name(rows: Sequence[Any]) -> dict[str, Any]:
+    """Rows by name; of several with one name the one that a file manages, else the oldest."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.name not in found or (row.origin and not found[row.name].origin):
+            found[row.name] = row
+    return found
+
+
+def of_end(
+    context: Context, db: Connection, workspace_id: str, kind: Kind, name: str, end: End, row: Any
+) -> Iterator[Change]:
+    definition = definition_of(db, workspace_id, kind, name, end)
+    form = connectors.spec_of(definition)
+    hidden = set(secrets_in(end.config, form))
+    if row is None:
+        shown = [(path, None, masked(value, hidden)) for path, value in flat(end.config)]
+        yield Change("create", kind, name, [("connector", None, end.connector), *shown])
+        return
+    before = context.vault.open_config(row.config, row.id)
+    hidden |= set(secrets_in(before, form))
+    fields = difference(before, end.config, hidden)
+    old = connectors.get(db, kind, row.definition_id)
+    if old.id != definition.id:
+        fields.insert(0, ("connector", old.type, definition.type))
+    if end.manifest is not None and old.manifest != end.manifest:
+        fields.append(("manifest", "the old one", "another one"))
+    if fields or not row.origin:
+        yield Change("update" if row.origin else "adopt", kind, name, fields)
+
+
+def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -> Iterator[Change]:
+    asked = link.model_dump(mode="json")
+    asked["schedule"] = schedule.parsed(link.schedule)
+    if row is None:
+        said = link.model_dump(mode="json", exclude_defaults=True)
+        yield Change("create", "connection", name, [(path, None, value) for path, value in flat(said)])
+        return
+    source, destination = (
+        endpoints.get(db, kind, row.source_id if kind == "source" else row.destination_id).name for kind in KINDS
+    )
+    kept = dict(row.options.get("project") or {})
+    there = {
+        **{key: kept.get(key) for key in asked},
+        "source": source,
+        "destination": destination,
+        "prefix": row.prefix,
+        "schedule": dict(row.schedule),
+        "schema_policy": row.schema_policy,
+        "paused": row.status != "active",
+    }
+    fields = difference(there, asked, set())
+    if fields or not row.origin:
+        yield Change("update" if row.origin else "adopt", "connection", name, fields)
+
+
+def of_states(db: Connection, name: str, asked: Mapping[str, Any], row: Any) -> Iterator[Change]:
+    before = states.of(db, row.id) if row is not None else {}
+    fields = [
+        (stream or "(shared)", before.get(stream), asked.get(stream))
+        for stream in sorted({*before, *asked})
+        if before.get(stream) != asked.get(stream)
+    ]
+    if fields:
+        yield Change("update" if before else "create", "state", name, fields)
+
+
+def of_notifications(context: Context, row: Any, wanted: Wanted) -> Iterator[Change]:
+    """The events that the file names. What it does not name is left alone: a workspace's events have no origin."""
+    there = channels.opened(context.vault, row)
+    for event, receivers in wanted.notifications.items():
+        before, after = there.get(event) or {}, receivers.channels()
+        hidden = {*secrets_in({event: before}, channels.FORM), *secrets_in({event: after}, channels.FORM)}
+        fields = difference(before, after, hidden)
+        if fields:
+            yield Change("update" if before else "create", "notification", event, fields)
+
+
+def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: End) -> Definition:
+    """The connector of an end; a manifest of the file is a custom one of the source's name."""
+    if end.manifest is None:
+        word = f"{end.connector}@{end.version}" if end.version else end.connector
+        bare = connectors.of_type(kind, end.connector)
+        return bare if not end.version or bare.native else Definition(**{**vars_of(bare), "connector": word})
+    for one in connectors.custom(db, kind, workspace_id):
+        if one.name == f"{name} (project)" and one.manifest is not None:
+            return Definition(**{**vars_of(one), "manifest": end.manifest})
+    return Definition("", kind, f"{name} (project)", "", name, "", "1", manifest=end.manifest)
+
+
+def vars_of(definition: Definition) -> dict[str, Any]:
+    return {name: getattr(definition, name) for name in Definition.__dataclass_fields__}
+
+
+def apply(context: Context, workspace_id: str, wanted: Wanted, *, trusted: bool, prune: bool = False) -> list[Change]:
+    """Make it so; what was done. Discovers the sources of connections that are new or changed.
+
+    `trusted`: an instance's admin asks for it.
+    """
+    done = plan(context, workspace_id, wanted, prune=prune)
+    for change in done:
+        if change.kind in KINDS and change.action != "delete":
+            put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name], trusted)
+    for change in done:
+        if change.kind == "connection" and change.action != "delete":
+            put_link(
+                context, workspace_id, change.name, wanted.connections[change.name], wanted.states.get(change.name)
+            )
+    for change in done:
+        if change.kind == "state":
+            with context.store.write() as db:
+                row = by_name(connections.listed(db, workspace_ids=[workspace_id]))[change.name]
+                put_states(context, db, row.id, wanted.states[change.name])
+    if any(change.kind == "notification" for change in done):
+        put_notifications(context, workspace_id, wanted)
+    for change in done:
+        if change.action == "delete":
+            remove(context, workspace_id, change)
+    return done
+
+
+def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End, trusted: bool) -> None:
+    table = sources if kind == "source" else destinations
+    with context.store.write() as db:
+        asked = definition_of(db, workspace_id, kind, name, end)
+        definition = kept_definition(context, db, workspace_id, asked, trusted)
+        row = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])).get(name)
+        if row is None:
+            endpoints.create(
+                context,
+                db,
+                kind,
+                workspace_id=workspace_id,
+                name=name,
+                definition=definition,
+                config=end.config,
+                trusted=trusted,
+                origin=name,
+            )
+            return
+        endpoints.change(context, db, kind, row.id, config=end.config, definition=definition, trusted=trusted)
+        db.execute(update(table).where(table.c.id == row.id).values(origin=name))
+
+
+def kept_definition(
+    context: Context, db: Connection, workspace_id: str, definition: Definition, trusted: bool
+) -> Definition:
+    """A manifest of the file as a row of the store: made, or brought up to date."""
+    if definition.manifest is None:
+        return definition
+    manifest = connectors.checked_manifest(definition.manifest)
+    if definition.id:
+        row = db.execute(select(definitions).where(definitions.c.id == definition.id)).one()
+        if row.manifest != manifest:
+            values = {"manifest": manifest, "version": row.version + 1}
+            db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
+            if not trusted:
+                endpoints.distrust(db, row.id)
+        return definition
+    made = new_id()
+    db.execute(
+        insert(definitions).values(
+            id=made,
+            workspace_id=workspace_id,
+            kind=definition.kind,
+            name=definition.name,
+            manifest=manifest,
+            version=1,
+            created_at_ms=context.store.now_ms(db),
+        )
+    )
+    return connectors.get(db, definition.kind, made)
+
+
+def put_states(context: Context, db: Connection, connection_id: str, asked: Mapping[str, Any]) -> None:
+    """Give a connection these states and no others."""
+    before = states.of(db, connection_id)
+    if before == asked:
+        return
+    states.put(context, db, connection_id, asked)
+    states.forget(context, db, connection_id, set(before) - set(asked))
+
+
+def put_link(context: Context, workspace_id: str, name: str, link: Link, asked: Mapping[str, Any] | None) -> None:
+    """Make or change a connection. Its states come with it: nothing may start it before they are there."""
+    with context.store.read() as db:
+        ends = {kind: by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])) for kind in KINDS}
+        row = by_name(connections.listed(db, workspace_ids=[workspace_id])).get(name)
+    source, destination = ends["source"][link.source], ends["destination"][link.destination]
+    catalog = connections.discover(context, source.id)
+    streams = connections.configured(catalog, [asked_stream(catalog, one) for one in streams_of(catalog, link)])
+    namespace = {
+        "namespace_definition": "source" if link.namespace is None else "custom_format",
+        "namespace_format": link.namespace,
+    }
+    options = {
+        "max_rejects": link.max_rejects,
+        "allow_empty": link.allow_empty,
+        "project": link.model_dump(mode="json"),
+    }
+    status = "inactive" if link.paused else "active"
+    with context.store.write() as db:
+        if row is None:
+            made = connections.create(
+                context,
+                db,
+                source_id=source.id,
+                destination_id=destination.id,
+                streams=streams,
+                catalog=catalog,
+                name=name,
+                status=status,
+                timing=link.schedule,
+                prefix=link.prefix,
+                schema_policy=link.schema_policy,
+                options=options,
+                origin=name,
+                **namespace,  # type: ignore[arg-type]
+            )
+            put_states(context, db, made, asked or {})
+            return
+        values: dict[str, Any] = {
+            "source_id": source.id,
+            "destination_id": destination.id,
+            "streams": streams,
+            "catalog": dict(catalog.body),
+            "prefix": link.prefix,
+            "schema_policy": link.schema_policy,
+            "options": {**row.options, **options},
+            "origin": name,
+            **namespace,
+        }
+        if row.schedule != schedule.parsed(link.schedule):
+            values["schedule"] = link.schedule
+        if (row.status == "active") is link.paused:
+            values["status"] = status
+        connections.change(context, db, row.id, values)
+        if asked is not None:
+            put_states(context, db, row.id, asked)
+
+
+def put_notifications(context: Context, workspace_id: str, wanted: Wanted) -> None:
+    asked: dict[str, Any] = {event: receivers.channels() for event, receivers in wanted.notifications.items()}
+    with context.store.write() as db:
+        row = workspaces.get(db, workspace_id)
+        told = channels.sealed(context.vault, workspace_id, asked, row.notifications)
+        workspaces.change(db, workspace_id, {"notifications": {event: one for event, one in told.items() if one}})
+
+
+def streams_of(catalog: connections.Catalog, link: Link) -> list[Stream]:
+    """The streams that a connection names; all of the catalog where it names none."""
+    if link.streams is not None:
+        return link.streams
+    return [Stream(name=connections.key_of(one)) for one in catalog.streams]
+
+
+def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
+    """A stream of the file as the API has it; what it leaves open is chosen as by `kitestring sync`."""
+    found = next((s for s in catalog.streams if one.name in (connections.key_of(s), s["name"])), None)
+    if found is None:
+        return {"name": one.name}  # refused with the nearest name
+    can = found.get("supported_sync_modes") or ["full_refresh"]
+    reads = one.sync_mode or ("incremental" if "incremental" in can else "full_refresh")
+    keyed = one.primary_key or found.get("source_defined_primary_key")
+    writes = one.write_mode or ("append_dedup" if keyed else "overwrite" if reads == "full_refresh" else "append")
+    mode = modes.mode_of(reads, writes)
+    if mode is None:
+        raise ConfigError(
+            f"the stream {one.name} cannot be read as {reads} and written as {writes}",
+            hint="An overwrite needs a full refresh.",
+        )
+    made: dict[str, Any] = {"name": found["name"], "namespace": found.get("namespace"), "syncMode": mode.name}
+    if one.primary_key:
+        made["primaryKey"] = [key.split(".") for key in one.primary_key]
+    if one.cursor:
+        made["cursorField"] = one.cursor.split(".")
+    if one.fields:
+        made["selectedFields"] = [{"fieldPath": path.split(".")} for path in one.fields]
+    if one.alias:
+        made["destinationObjectName"] = one.alias
+    if one.mappers:
+        made["mappers"] = to_api(one.mappers)
+    return made
+
+
+def remove(context: Context, workspace_id: str, change: Change) -> None:
+    with context.store.write() as db:
+        if change.kind == "connection":
+            rows = connections.listed(db, workspace_ids=[workspace_id])
+            connections.delete(context, db, by_name(rows)[change.name].id)
+            return
+        kind: Kind = "source" if change.kind == "source" else "destination"
+        row = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id]))[change.name]
+        used = connections_table.c.source_id if kind == "source" else connections_table.c.destination_id
+        by_hand = db.execute(
+            select(connections_table.c.name).where(used == row.id, connections_table.c.deleted_at_ms.is_(None)).limit(1)
+        ).scalar()
+        if by_hand is not None:
+            raise Problem(
+                409,
+                f"the {change.kind} {change.name} is no longer in the file, and the connection {by_hand} uses it",
+                hint="Delete that connection first, or put it back into the file.",
+            )
+        endpoints.delete(context, db, kind, row.id)
+
+
+def flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a configuration with their paths."""
+    if isinstance(values, Mapping) and values:
+        for key, value in values.items():
+            yield from flat(value, f"{path}.{key}" if path else str(key))
+    elif values is not None and path:
+        yield path, values
+
+
+def difference(before: Any, after: Any, hidden: set[str]) -> list[tuple[str, Any, Any]]:
+    old, new = dict(flat(before)), dict(flat(after))
+    return [
+        (path, masked(old.get(path), hidden), masked(new.get(path), hidden))
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
+    ]
+
+
+def masked(value: Any, hidden: set[str]) -> Any:
+    if isinstance(value, list):
+        return [masked(one, hidden) for one in value]
+    if isinstance(value, Mapping):
+        return {key: masked(one, hidden) for key, one in value.items()}
+    return MASK if value is not None and not isinstance(value, bool) and str(value) in hidden else value

@@ -1,0 +1,1 @@
+"""Connections: their sources and destinations, streams, schedules, states and schema changes."""

@@ -1,0 +1,409 @@
+"""Connections: a source, a destination, the streams between them, a schedule.
+
+Streams are kept as Airbyte's API has them (`StreamConfiguration`); `plan_of` makes the engine's selections of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from kitestring.airbyte import modes
+from kitestring.engine.selection import Selection
+from kitestring.errors import ConfigError
+from kitestring.server.connections import endpoints, schedule, stream_mappers
+from kitestring.server.connectors import definitions
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.connection_plan import Plan
+from kitestring.server.jobs.queue import Busy
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
+from kitestring.types import SyncMode
+
+POLICIES = ("ignore", "disable_connection", "propagate_columns", "propagate_fully")
+NAMESPACES = ("source", "destination", "custom_format")
+DISCOVER_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The streams of a source as they were discovered: the body of a CATALOG message of Airbyte's protocol."""
+
+    body: Mapping[str, Any]
+
+    @property
+    def streams(self) -> list[Mapping[str, Any]]:
+        return list(self.body.get("streams") or ())
+
+    def get(self, name: str, namespace: str | None = None) -> Mapping[str, Any] | None:
+        """The stream of this name; without a namespace, the only one that bears it."""
+        found = [one for one in self.streams if one["name"] == name]
+        exact = [one for one in found if (one.get("namespace") or None) == (namespace or None)]
+        return exact[0] if exact else found[0] if len(found) == 1 and not namespace else None
+
+
+def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalog:
+    """The catalog of a source: the one that is kept for its configuration, or (`fresh`, or none kept) a new one.
+
+    Calls the source, in a child process: not inside a transaction.
+    """
+    with context.store.read() as db:
+        row = endpoints.get(db, "source", source_id)
+        definition = endpoints.definition_of(db, "source", row)
+        mark = definitions.fingerprint(definition, row.config)
+        kept = db.execute(select(discoveries).where(discoveries.c.source_id == source_id)).one_or_none()
+        end = endpoints.end_of(context, db, "source", source_id)
+    if kept is not None and kept.config_hash == mark and not fresh:
+        return Catalog(kept.catalog)
+    body = context.runner.run(
+        "discover",
+        {"source": end.body()},
+        limit_s=DISCOVER_S,
+        keeper=Keeper(context, source=end),
+    )
+    with context.store.write() as db:
+        db.execute(discoveries.delete().where(discoveries.c.source_id == source_id))
+        db.execute(
+            insert(discoveries).values(
+                source_id=source_id, config_hash=mark, catalog=body, at_ms=context.store.now_ms(db)
+            )
+        )
+    return Catalog(body)
+
+
+def configured(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """The streams of a request, checked against the catalog and completed; all of the catalog where it names none.
+
+    `Problem` 422 names what cannot be.
+    """
+    if streams is None:
+        streams = [{"name": one["name"], "namespace": one.get("namespace")} for one in catalog.streams]
+    done: list[dict[str, Any]] = []
+    for one in streams:
+        made = configured_stream(catalog, one)
+        if any((made["name"], made.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
+            raise Problem(422, f"the stream {made['name']} stands twice in configurations", hint="Keep one of the two.")
+        written = made.get("namespace"), made.get("destinationObjectName") or made["name"]
+        for other in done:
+            if written == (other.get("namespace"), other.get("destinationObjectName") or other["name"]):
+                raise Problem(
+                    422,
+                    f"the streams {other['name']} and {made['name']} would both be written as {written[1]}",
+                    hint="Give one of them another destinationObjectName.",
+                )
+        done.append(made)
+    return done
+
+
+def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+    """One stream of a request, with what it leaves open chosen from the catalog."""
+    name, namespace = str(one["name"]), one.get("namespace")
+    stream = catalog.get(name, namespace)
+    if stream is None:
+        names = sorted(str(other["name"]) for other in catalog.streams)
+        import difflib
+
+        near = difflib.get_close_matches(name, names, n=1)
+        raise Problem(
+            422,
+            f"the source has no stream {name}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"It has: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
+        )
+    mode = one.get("syncMode") or modes.DEFAULT
+    if mode not in modes.MODES:
+        raise Problem(
+            422, f"the sync mode {mode} of {name} is not supported", hint=f"Take one of {', '.join(modes.MODES)}."
+        )
+    reads = modes.MODES[mode].reads
+    can = stream.get("supported_sync_modes") or ["full_refresh"]
+    if reads not in can:
+        raise Problem(
+            422,
+            f"the sync mode {mode} reads {name} as {reads}, and its source can only {' or '.join(can)}",
+            hint=f"Take one of {', '.join(other.name for other in modes.MODES.values() if other.reads in can)}.",
+        )
+    if one.get("includeFiles"):
+        raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
+    renamed = one.get("destinationObjectName")
+    cursor = one.get("cursorField") or (stream.get("default_cursor_field") if reads == "incremental" else None)
+    if reads == "incremental" and not cursor and not stream.get("source_defined_cursor") and len(can) > 1:
+        raise Problem(
+            422, f"{name} is read incrementally by no field", hint='Name its cursorField, such as ["updated_at"].'
+        )
+    key = one.get("primaryKey") or stream.get("source_defined_primary_key")
+    if modes.MODES[mode].needs_key and not key:
+        raise Problem(
+            422,
+            f"the sync mode {mode} needs a primary key, and {name} has none",
+            hint='Name its primaryKey, such as [["id"]].',
+        )
+    made: dict[str, Any] = {"name": name, "syncMode": mode}
+    if renamed:
+        made["destinationObjectName"] = renamed
+    if stream.get("namespace"):
+        made["namespace"] = stream["namespace"]
+    if cursor:
+        made["cursorField"] = list(cursor)
+    if key:
+        made["primaryKey"] = [list(path) for path in key]
+    fields = [list(field["fieldPath"]) for field in one.get("selectedFields") or () if field.get("fieldPath")]
+    if fields:
+        known = set((stream.get("json_schema") or {}).get("properties") or {})
+        for field in fields:
+            if known and field[0] not in known:
+                raise Problem(
+                    422, f"{name} has no field {'.'.join(field)}", hint=f"It has: {', '.join(sorted(known)[:50])}."
+                )
+        made["selectedFields"] = [{"fieldPath": field} for field in fields]
+    if one.get("mappers"):
+        made["mappers"] = stream_mappers.accepted(one["mappers"], stream, made, modes.MODES[mode].writes)
+    return made
+
+
+def create(
+    context: Context,
+    db: Connection,
+    *,
+    source_id: str,
+    destination_id: str,
+    streams: Sequence[Mapping[str, Any]],
+    catalog: Catalog,
+    name: str = "",
+    status: str = "active",
+    timing: Mapping[str, Any] | None = None,
+    namespace_definition: str = "destination",
+    namespace_format: str | None = None,
+    prefix: str = "",
+    schema_policy: str = "ignore",
+    tag_ids: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    origin: str = "",
+) -> str:
+    """A new connection; its id. `streams` as `configured` makes them; `timing` as `schedule.py` has it."""
+    source, destination = endpoints.get(db, "source", source_id), endpoints.get(db, "destination", destination_id)
+    if source.workspace_id != destination.workspace_id:
+        raise Problem(
+            422,
+            "the source and the destination are in different workspaces",
+            hint="Take a destination of the source's workspace.",
+        )
+    made, now, form = new_id(), context.store.now_ms(db), schedule.parsed(timing or schedule.MANUAL)
+    db.execute(
+        insert(connections).values(
+            id=made,
+            workspace_id=source.workspace_id,
+            name=name or f"{source.name} → {destination.name}",
+            source_id=source_id,
+            destination_id=destination_id,
+            status=status,
+            schedule=form,
+            next_run_at_ms=schedule.next_ms(form, now, made) if status == "active" else None,
+            namespace_definition=namespace_definition,
+            namespace_format=namespace_format,
+            prefix=prefix,
+            schema_policy=schema_policy,
+            streams=[dict(one) for one in streams],
+            catalog=dict(catalog.body),
+            options=dict(options or {}),
+            origin=origin,
+            created_at_ms=now,
+            updated_at_ms=now,
+        )
+    )
+    tag(db, made, source.workspace_id, tag_ids)
+    check_plan(context, db, made)
+    return made
+
+
+def change(context: Context, db: Connection, connection_id: str, values: Mapping[str, Any]) -> None:
+    """Change columns of a connection; `tag_ids` among them replaces its tags."""
+    row = get(db, connection_id)
+    columns = {key: value for key, value in values.items() if key != "tag_ids"}
+    if columns:
+        now = columns["updated_at_ms"] = context.store.now_ms(db)
+        if "schedule" in columns or "status" in columns:
+            form = columns["schedule"] = schedule.parsed(columns.get("schedule", row.schedule))
+            active = columns.get("status", row.status) == "active"
+            columns["next_run_at_ms"] = schedule.next_ms(form, now, connection_id) if active else None
+            if active and row.status != "active":
+                columns |= {"status_reason": "", "failures": 0}
+        db.execute(update(connections).where(connections.c.id == connection_id).values(**columns))
+    if "tag_ids" in values:
+        tag(db, connection_id, row.workspace_id, values["tag_ids"])
+    check_plan(context, db, connection_id)
+
+
+def delete(context: Context, db: Connection, connection_id: str) -> None:
+    """Delete a connection: it is not run again, its history stays. Its job, if there is one, is cancelled."""
+    get(db, connection_id)
+    now = context.store.now_ms(db)
+    active = context.queue.active(db, connection_id)
+    if active is not None:
+        context.queue.cancel(db, active)
+    db.execute(states.delete().where(states.c.connection_id == connection_id))
+    db.execute(
+        update(connections)
+        .where(connections.c.id == connection_id)
+        .values(deleted_at_ms=now, status="deprecated", next_run_at_ms=None, updated_at_ms=now)
+    )
+
+
+def start(
+    context: Context, db: Connection, connection_id: str, kind: str = "sync", options: Mapping[str, Any] | None = None
+) -> int:
+    """A new job, asked for by one of Airbyte's clients; its id. 409 while the connection has one that has not ended.
+
+    Also for a sync of a connection that is not active, as Airbyte answers: clients take it for "enable it first".
+    """
+    row = get(db, connection_id)
+    if kind == "sync" and row.status != "active":
+        why = f": {row.status_reason}" if row.status_reason else ""
+        raise Problem(409, f"the connection {connection_id} is {row.status}{why}", hint="Set its status to active.")
+    try:
+        return context.queue.enqueue(db, connection_id, kind, cause="api", options=options)
+    except Busy as busy:
+        raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
+
+
+def delete_end(context: Context, db: Connection, kind: definitions.Kind, actor_id: str) -> None:
+    """Delete a source or a destination, and the connections that use it."""
+    column = connections.c.source_id if kind == "source" else connections.c.destination_id
+    used = select(connections.c.id).where(column == actor_id, connections.c.deleted_at_ms.is_(None))
+    for connection_id in db.execute(used).scalars().all():
+        delete(context, db, connection_id)
+    endpoints.delete(context, db, kind, actor_id)
+
+
+def get(db: Connection, connection_id: str) -> Any:
+    """A connection's row. 404 without one, or when it was deleted."""
+    row = db.execute(
+        select(connections).where(connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise not_found("connection", connection_id)
+    return row
+
+
+def listed(
+    db: Connection,
+    *,
+    workspace_ids: Sequence[str] | None = None,
+    tag_ids: Sequence[str] = (),
+    deleted: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Any]:
+    """Rows, oldest first; `tag_ids` asks for one of these tags."""
+    wanted = select(connections).order_by(connections.c.created_at_ms, connections.c.id).limit(limit).offset(offset)
+    if workspace_ids is not None:
+        wanted = wanted.where(connections.c.workspace_id.in_(workspace_ids))
+    if tag_ids:
+        tagged = select(connection_tags.c.connection_id).where(connection_tags.c.tag_id.in_(tag_ids))
+        wanted = wanted.where(connections.c.id.in_(tagged))
+    if not deleted:
+        wanted = wanted.where(connections.c.deleted_at_ms.is_(None))
+    return list(db.execute(wanted))
+
+
+def tag(db: Connection, connection_id: str, workspace_id: str, tag_ids: Sequence[str]) -> None:
+    """Give a connection these tags and no others. 422 for one of another workspace."""
+    known = set(db.execute(select(tags.c.id).where(tags.c.workspace_id == workspace_id)).scalars())
+    for one in tag_ids:
+        if one not in known:
+            raise Problem(422, f"the workspace has no tag {one}", hint="List its tags.")
+    db.execute(connection_tags.delete().where(connection_tags.c.connection_id == connection_id))
+    for one in dict.fromkeys(tag_ids):
+        db.execute(insert(connection_tags).values(connection_id=connection_id, tag_id=one))
+
+
+def tags_of(db: Connection, connection_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """The tags of several connections, by connection, in the order of their names."""
+    found: dict[str, list[Any]] = {one: [] for one in connection_ids}
+    rows = db.execute(
+        select(connection_tags.c.connection_id, tags)
+        .join(tags, tags.c.id == connection_tags.c.tag_id)
+        .where(connection_tags.c.connection_id.in_(list(connection_ids)))
+        .order_by(tags.c.name)
+    )
+    for row in rows:
+        found[row.connection_id].append(row)
+    return found
+
+
+def plan_of(context: Context, connection_id: str) -> Plan:
+    """The connection as a worker runs it. `ConfigError` when it cannot be run as it stands."""
+    try:
+        with context.store.read() as db:
+            return plan(context, db, connection_id)
+    except Problem as problem:
+        raise ConfigError(problem.detail, hint=problem.hint) from problem
+
+
+def plan(context: Context, db: Connection, connection_id: str) -> Plan:
+    """The same in the caller's transaction."""
+    row = get(db, connection_id)
+    return Plan(
+        connection_id,
+        row.workspace_id,
+        endpoints.end_of(context, db, "source", row.source_id),
+        endpoints.end_of(context, db, "destination", row.destination_id),
+        tuple(selection(one, row.namespace_definition, row.namespace_format) for one in row.streams),
+        prefix=row.prefix,
+        namespace=None,
+        max_rejects=int(row.options.get("max_rejects", 1000)),
+        allow_empty=bool(row.options.get("allow_empty", False)),
+        catalog=row.catalog,
+        schema_policy=row.schema_policy,
+    )
+
+
+def check_plan(context: Context, db: Connection, connection_id: str) -> None:
+    """422 where a destination cannot write the way a stream asks it to."""
+    found = plan(context, db, connection_id)
+    if not found.selections:
+        raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
+    writes = definitions.writes(found.destination.connector)
+    for one in found.selections:
+        if writes is not None and modes.write_of(one.write_mode or "append") not in writes:
+            can = [word for word, write in modes.WRITES.items() if write in writes]
+            raise Problem(
+                422,
+                f"the destination {found.destination.connector} cannot {one.write_mode}, as the stream {one.name} asks",
+                hint=f"It can: {', '.join(can)}.",
+            )
+
+
+def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Selection:
+    """A configured stream as the engine takes it."""
+    mode = modes.MODES[one.get("syncMode") or modes.DEFAULT]
+    cursor = one.get("cursorField")
+    return Selection(
+        name=key_of(one),
+        sync_mode=mode.reads,
+        write_mode=mode.writes,
+        primary_key=[".".join(path) for path in one["primaryKey"]] if one.get("primaryKey") else None,
+        cursor=".".join(cursor) if cursor and mode.reads is SyncMode.incremental else None,
+        fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
+        namespace=written_namespace(definition, form, one.get("namespace")),
+        alias=str(one.get("destinationObjectName") or ""),
+        mappers=stream_mappers.plain(one.get("mappers"), str(one["name"])),
+    )
+
+
+def key_of(one: Mapping[str, Any]) -> str:
+    """The key of a configured stream, as states and jobs name it: `namespace.name`, or the name."""
+    return f"{one['namespace']}.{one['name']}" if one.get("namespace") else str(one["name"])
+
+
+def written_namespace(definition: str, form: str | None, namespace: str | None) -> str | None:
+    """The namespace at the destination: None keeps the source's, "" is the destination's own."""
+    if definition == "source":
+        return None
+    if definition == "destination":
+        return ""
+    return (form or "").replace("${SOURCE_NAMESPACE}", namespace or "")

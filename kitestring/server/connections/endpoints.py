@@ -1,0 +1,268 @@
+"""Sources and destinations: a connector with a configuration, whose secrets are sealed in the store.
+
+Airbyte's word for either is actor. Every function takes the kind, and the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from kitestring.errors import ConfigError
+from kitestring.server.connectors import definitions, draft_credentials
+from kitestring.server.connectors.confinement import Confinement, is_relative
+from kitestring.server.connectors.definitions import Definition, Kind
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.jobs.connection_plan import End
+from kitestring.server.secrets import secret_box
+from kitestring.server.store.store import new_id
+from kitestring.server.store.tables import destinations, discoveries, sources
+
+TABLES: dict[Kind, Table] = {"source": sources, "destination": destinations}
+
+
+def get(db: Connection, kind: Kind, actor_id: str) -> Any:
+    """The row of a source or a destination. 404 without one, or when it was deleted."""
+    table = TABLES[kind]
+    row = db.execute(select(table).where(table.c.id == actor_id, table.c.deleted_at_ms.is_(None))).one_or_none()
+    if row is None:
+        raise not_found(kind, actor_id)
+    return row
+
+
+def listed(
+    db: Connection,
+    kind: Kind,
+    *,
+    workspace_ids: Sequence[str] | None = None,
+    deleted: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Any]:
+    """Rows, oldest first; `workspace_ids` None are all there are."""
+    table = TABLES[kind]
+    wanted = select(table).order_by(table.c.created_at_ms, table.c.id).limit(limit).offset(offset)
+    if workspace_ids is not None:
+        wanted = wanted.where(table.c.workspace_id.in_(workspace_ids))
+    if not deleted:
+        wanted = wanted.where(table.c.deleted_at_ms.is_(None))
+    return list(db.execute(wanted))
+
+
+def create(
+    context: Context,
+    db: Connection,
+    kind: Kind,
+    *,
+    workspace_id: str,
+    name: str,
+    definition: Definition,
+    config: Mapping[str, Any],
+    trusted: bool,
+    origin: str = "",
+) -> str:
+    """A new source or destination; its id. `ConfigError` names every wrong option.
+
+    `trusted`: an instance's admin asks for it, so that it may use the machine (see `confinement.py`).
+    """
+    made, now = new_id(), context.store.now_ms(db)
+    plain = without_type(kind, config)
+    plain = draft_credentials.renewed(context, db, workspace_id, plain, definitions.spec_of(definition))
+    accept(context, definition, plain, workspace_id, trusted)
+    db.execute(
+        insert(TABLES[kind]).values(
+            id=made,
+            workspace_id=workspace_id,
+            name=name,
+            definition_id=definition.id,
+            connector=definition.connector,
+            config=context.vault.seal_config(plain, definitions.spec_of(definition), made),
+            trusted=trusted,
+            origin=origin,
+            created_at_ms=now,
+            updated_at_ms=now,
+        )
+    )
+    return made
+
+
+def change(
+    context: Context,
+    db: Connection,
+    kind: Kind,
+    actor_id: str,
+    *,
+    trusted: bool,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    merge: bool = False,
+    definition: Definition | None = None,
+) -> None:
+    """Another name, another configuration, another connector. A masked secret means the one that is there.
+
+    `merge` lays the configuration over the old one, object by object (a PATCH); otherwise it takes its place (a PUT).
+    `trusted`: an instance's admin asks for it. What an admin wrote and another changes is the other's afterwards.
+    """
+    row = get(db, kind, actor_id)
+    values: dict[str, Any] = {"updated_at_ms": context.store.now_ms(db)}
+    if name is not None:
+        values["name"] = name
+    if config is not None or definition is not None:
+        definition = definition or definition_of(db, kind, row)
+        before = context.vault.open_config(row.config, actor_id)
+        after = secret_box.kept(without_type(kind, config or before), before)
+        plain = merged(before, after) if merge else after
+        plain = draft_credentials.renewed(context, db, row.workspace_id, plain, definitions.spec_of(definition))
+        trusted = trust(context, row, definition, before, plain, trusted)
+        accept(context, definition, plain, row.workspace_id, trusted)
+        values |= {
+            "trusted": trusted,
+            "config": context.vault.seal_config(plain, definitions.spec_of(definition), actor_id),
+            "definition_id": definition.id,
+            "connector": definition.connector,
+            "credential_ends": None,
+        }
+        if kind == "source":
+            db.execute(discoveries.delete().where(discoveries.c.source_id == actor_id))
+    table = TABLES[kind]
+    db.execute(update(table).where(table.c.id == actor_id).values(**values))
+
+
+def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
+    """Delete a source or destination that no connection uses: see `connections.delete_end`."""
+    get(db, kind, actor_id)
+    table, now = TABLES[kind], context.store.now_ms(db)
+    db.execute(update(table).where(table.c.id == actor_id).values(deleted_at_ms=now, updated_at_ms=now))
+
+
+def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
+    """The definition of a row."""
+    return definitions.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None)
+
+
+def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:
+    """A source or destination as it is run: with its secrets open. Never shown."""
+    row = get(db, kind, actor_id)
+    definition = definition_of(db, kind, row)
+    config = context.vault.open_config(row.config, row.id)
+    return End(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
+
+
+def trust(
+    context: Context,
+    row: Any,
+    definition: Definition,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    by_admin: bool,
+) -> bool:
+    """Whether a configuration is an admin's after a change.
+
+    A relative path means the workspace's folder in one that is not, and the server's folder in one that is. So an admin
+    who changes somebody's takes it over only where it asks for more than it may; and who is no admin cannot take over
+    one whose relative paths stay: what was written so far would be left behind without a word.
+    """
+    if row.trusted and after == before and definition.id == row.definition_id:
+        return True
+    if by_admin:
+        return bool(row.trusted) or not fits(context, definition, after, row.workspace_id)
+    if row.trusted and definition.id == row.definition_id:
+        kept = sorted(relative_places(definition, before) & relative_places(definition, after))
+        if kept:
+            option, path = kept[0]
+            raise ConfigError(
+                f"{option} is {path}, which an instance_admin wrote: it is of the server's folder, and would mean the "
+                "workspace's own from now on",
+                hint=f"Have an instance_admin make this change, or give another {option}.",
+            )
+    return False
+
+
+def fits(context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str) -> bool:
+    """Whether anybody may write a configuration."""
+    try:
+        accept(context, definition, config, workspace_id, trusted=False)
+    except ConfigError:
+        return False
+    return True
+
+
+def relative_places(definition: Definition, config: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The options of a configuration that name a place by a relative path, and that path."""
+    found: set[tuple[str, str]] = set()
+
+    def seen(option: str, path: str) -> str:
+        if is_relative(path.removeprefix("file://")):
+            found.add((option, path))
+        return path
+
+    with contextlib.suppress(ConfigError):  # a connector that is gone, or was never one, names none
+        built = definitions.build(definition, config, Confinement(trusted=True))
+        built.confine(seen)
+        built.close()
+    return found
+
+
+def distrust(db: Connection, definition_id: str) -> None:
+    """A connector was changed by somebody who is no instance_admin: what is made with it is theirs from now on."""
+    for table in TABLES.values():
+        db.execute(update(table).where(table.c.definition_id == definition_id).values(trusted=False))
+
+
+def shown(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
+    """The configuration for an answer: secrets masked; with the type by which Airbyte's clients know its class."""
+    definition = definition_of(db, kind, row)
+    masked = secret_box.shown(row.config, spec_or_none(definition))
+    # Airbyte's SDK refuses a destination without its type, and a source with a type that it does not know.
+    if kind == "destination" or definition.known:
+        masked = {f"{kind}Type": definition.type, **masked}
+    return masked
+
+
+def spec_or_none(definition: Definition) -> dict[str, Any]:
+    """The form, or an empty one while the connector is not installed: sealed secrets are masked without it too."""
+    with contextlib.suppress(Exception):
+        return definitions.spec_of(definition)
+    return {}
+
+
+def definition_named(db: Connection, kind: Kind, definition_id: str | None, config: Mapping[str, Any]) -> Definition:
+    """What a request to create names: an id, or a type in the configuration. 422 where it names neither."""
+    if definition_id:
+        return definitions.get(db, kind, definition_id)
+    word = config.get(f"{kind}Type")
+    if not isinstance(word, str) or not word:
+        raise Problem(
+            422,
+            f"the request names no connector: it has neither definitionId nor configuration.{kind}Type",
+            hint="Give one of the two.",
+        )
+    return definitions.of_type(kind, word)
+
+
+def accept(
+    context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str, trusted: bool
+) -> None:
+    """`ConfigError` where the connector does not take a configuration, or the one who writes it may not use what it
+    asks for. Nothing is connected."""
+    built = definitions.build(definition, config, Confinement.of(context.settings, workspace_id, trusted))
+    with contextlib.suppress(Exception):
+        built.close()
+
+
+def without_type(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without the type that Airbyte's clients put into it."""
+    return {k: v for k, v in config.items() if k != f"{kind}Type"}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two configurations, the second laid over the first, object by object."""
+    out = dict(below)
+    for key, value in above.items():
+        old = out.get(key)
+        out[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out

@@ -1,0 +1,247 @@
+"""Changes of a source's schema, seen before a sync: what they are, and what the connection's policy makes of them.
+
+    ignore               go on with the fields that were there; new ones stay out
+    propagate_columns    take new fields of the chosen streams
+    propagate_fully      take new fields and new streams, drop streams that are gone
+    disable_connection   pause, and ask
+
+A change that breaks (the primary key or the cursor of a chosen stream is gone, or a chosen stream itself) always pauses
+and asks. The names are those of `nonBreakingSchemaUpdatesBehavior` in Airbyte's API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from kitestring.airbyte import modes
+from kitestring.engine.selection import Selection
+from kitestring.errors import SchemaError
+from kitestring.server.connections import connection as rooms
+from kitestring.server.connections.connection import Catalog, key_of
+from kitestring.server.context import Context
+from kitestring.server.http.problem import Problem
+from kitestring.server.jobs.connection_plan import Plan
+from kitestring.server.jobs.outcome import pause
+from kitestring.server.notifications.sender import notice
+from kitestring.server.store.tables import connections
+
+
+@dataclass
+class Changes:
+    """What two catalogs differ in. `breaking` are sentences; the others name streams, and fields as `stream.field`."""
+
+    new_streams: list[str] = field(default_factory=list)
+    gone_streams: list[str] = field(default_factory=list)
+    new_fields: list[str] = field(default_factory=list)
+    gone_fields: list[str] = field(default_factory=list)
+    other_types: list[str] = field(default_factory=list)
+    breaking: list[str] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        return any((self.new_streams, self.gone_streams, self.new_fields, self.gone_fields, self.other_types))
+
+    def body(self) -> dict[str, list[str]]:
+        return {
+            "newStreams": self.new_streams,
+            "goneStreams": self.gone_streams,
+            "newFields": self.new_fields,
+            "goneFields": self.gone_fields,
+            "otherTypes": self.other_types,
+            "breaking": self.breaking,
+        }
+
+    def sentence(self) -> str:
+        """In a line: what came, what went."""
+        parts = [
+            f"{word}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+            for word, names in (
+                ("new streams", self.new_streams),
+                ("streams that are gone", self.gone_streams),
+                ("new fields", self.new_fields),
+                ("fields that are gone", self.gone_fields),
+                ("fields of another type", self.other_types),
+            )
+            if names
+        ]
+        return "; ".join(self.breaking + parts)
+
+
+def between(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]) -> Changes:
+    """What has changed; of streams that are not chosen only that they came or went."""
+    old = {key_of(one): one for one in before.streams}
+    new = {key_of(one): one for one in after.streams}
+    found = Changes(
+        new_streams=[key for key in new if key not in old], gone_streams=[key for key in old if key not in new]
+    )
+    for one in chosen:
+        key = key_of(one)
+        if key not in new:
+            found.breaking.append(f"the stream {key} is gone")
+            continue
+        was, now = fields_of(old.get(key, {})), fields_of(new[key])
+        found.new_fields += [f"{key}.{name}" for name in now if name not in was]
+        found.gone_fields += [f"{key}.{name}" for name in was if name not in now]
+        found.other_types += [f"{key}.{name}" for name in now if name in was and now[name] != was[name]]
+        if now:
+            for path in one.get("primaryKey") or ():
+                if path and path[0] not in now:
+                    found.breaking.append(f"the primary key {'.'.join(path)} of {key} is gone")
+            cursor = one.get("cursorField") or ()
+            if cursor and cursor[0] not in now and str(one.get("syncMode", "")).startswith("incremental"):
+                found.breaking.append(f"the cursor {'.'.join(cursor)} of {key} is gone")
+    return found
+
+
+def fields_of(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a stream with their types, null left out."""
+    found = {}
+    for name, schema in ((stream.get("json_schema") or {}).get("properties") or {}).items():
+        kind = schema.get("type") if isinstance(schema, Mapping) else None
+        kinds = sorted({*kind} - {"null"}) if isinstance(kind, list) else [kind]
+        found[name] = (tuple(map(str, kinds)), schema.get("format") if isinstance(schema, Mapping) else None)
+    return found
+
+
+def changed(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
+    """What a worker asks before a sync where the source's catalog is another: the plan to go on with.
+
+    `SchemaError` where the connection is paused and somebody has to decide.
+    """
+    with context.store.write() as db:
+        row = rooms.get(db, plan.connection_id)
+        after, now = Catalog(body), context.store.now_ms(db)
+        before = Catalog(row.catalog or {"streams": []})
+        found = between(before, after, row.streams)
+        gone = [key for key in (key_of(one) for one in row.streams) if key in found.gone_streams]
+        asks = found.breaking
+        if row.schema_policy == "propagate_fully" and len(gone) == len(asks) < len(row.streams):
+            asks = []
+        if asks or (row.schema_policy == "disable_connection" and found.any):
+            hold(db, row, found, after, now)
+        else:
+            return go_on(context, db, row, plan, found, after, now)
+    raise SchemaError(
+        f"the schema of the source has changed: {found.sentence()}",
+        hint="The connection is paused. Accept the change, or correct the source; then activate the connection again.",
+    )
+
+
+def hold(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> None:
+    """Keep the change for somebody to decide on, pause, and tell."""
+    db.execute(
+        update(connections)
+        .where(connections.c.id == row.id)
+        .values(pending_changes={"changes": found.body(), "catalog": dict(after.body)}, updated_at_ms=now)
+    )
+    facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
+    sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
+    hint = "Accept the change, or correct the source; then activate the connection again."
+    notice(db, row.workspace_id, "connectionUpdateActionRequired", sentence, now, hint=hint, **facts)
+    pause(db, row, f"the schema of the source has changed: {found.sentence()}", now, by_hand=True)
+
+
+def go_on(
+    context: Context, db: Connection, row: Any, plan: Plan, found: Changes, after: Catalog, now: int
+) -> Plan | None:
+    """Follow the policy where nothing breaks; the plan of this sync, None for the one it has."""
+    if row.schema_policy == "ignore":
+        return without_new_fields(plan, found, Catalog(row.catalog or {"streams": []}))
+    streams = list(row.streams)
+    if row.schema_policy == "propagate_fully":
+        streams = [one for one in streams if key_of(one) not in found.gone_streams]
+        streams += [taken(after, key) for key in found.new_streams]
+    if found.any:
+        values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "updated_at_ms": now}
+        db.execute(update(connections).where(connections.c.id == row.id).values(**values))
+        facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
+        sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
+        notice(db, row.workspace_id, "connectionUpdate", sentence, now, hint="The change was taken over.", **facts)
+    return rooms.plan(context, db, row.id) if streams != list(row.streams) else None
+
+
+def taken(catalog: Catalog, key: str) -> dict[str, Any]:
+    """A new stream, incremental and without duplicates where it can be."""
+    stream = next(one for one in catalog.streams if key_of(one) == key)
+    wanted = {"name": stream["name"], "namespace": stream.get("namespace")}
+    for mode in ("incremental_deduped_history", "incremental_append", modes.DEFAULT):
+        try:
+            return rooms.configured_stream(catalog, {**wanted, "syncMode": mode})
+        except Problem:
+            continue
+    return rooms.configured_stream(catalog, wanted)
+
+
+def without_new_fields(plan: Plan, found: Changes, before: Catalog) -> Plan | None:
+    """The plan with the fields that were there, where a stream has new ones and takes all."""
+    grown = {name.rpartition(".")[0] for name in found.new_fields}
+    if not grown:
+        return None
+    known = {key_of(one): list(fields_of(one)) for one in before.streams}
+
+    def narrowed(one: Selection) -> Selection:
+        fields = known.get(one.name)
+        return replace(one, fields=fields) if one.name in grown and not one.fields and fields else one
+
+    return replace(plan, selections=tuple(map(narrowed, plan.selections)))
+
+
+def accept(context: Context, db: Connection, connection_id: str) -> None:
+    """Take over the change that waits, and activate the connection. 409 without one, 422 where a stream cannot."""
+    row = rooms.get(db, connection_id)
+    if not row.pending_changes:
+        raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to accept.")
+    catalog = Catalog(row.pending_changes["catalog"])
+    streams = [again(catalog, one) for one in row.streams if catalog.get(one["name"], one.get("namespace"))]
+    rooms.change(
+        context,
+        db,
+        connection_id,
+        {"catalog": dict(catalog.body), "streams": streams, "pending_changes": None, "status": "active"},
+    )
+
+
+def dismiss(context: Context, db: Connection, connection_id: str) -> None:
+    """Go on with the streams and fields as they were chosen, and activate the connection. 409 without a change that
+    waits, or with one that breaks: nothing can go on without its key, its cursor or the stream itself."""
+    row = rooms.get(db, connection_id)
+    if not row.pending_changes:
+        raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to dismiss.")
+    if row.pending_changes["changes"]["breaking"]:
+        raise Problem(
+            409,
+            f"the change of {row.name} breaks it: {'; '.join(row.pending_changes['changes']['breaking'])}",
+            hint="Accept it, or choose other streams.",
+        )
+    before, after = Catalog(row.catalog or {"streams": []}), Catalog(row.pending_changes["catalog"])
+    streams = [confined(before, after, one) for one in row.streams]
+    values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "status": "active"}
+    rooms.change(context, db, connection_id, values)
+
+
+def confined(before: Catalog, after: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+    """A chosen stream without the fields that are new: those that were there and still are, by name."""
+    was = fields_of(before.get(one["name"], one.get("namespace")) or {})
+    now = fields_of(after.get(one["name"], one.get("namespace")) or {})
+    if one.get("selectedFields") or not was or set(now) <= set(was):
+        return again(after, one)
+    return again(after, {**one, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
+
+
+def again(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+    """A chosen stream, with a key, a cursor and fields that are still there."""
+    stream = catalog.get(one["name"], one.get("namespace"))
+    known = fields_of(stream or {})
+    kept = dict(one)
+    if known:
+        if any(path and path[0] not in known for path in one.get("primaryKey") or ()):
+            kept.pop("primaryKey")
+        if (one.get("cursorField") or [""])[0] not in {"", *known}:
+            kept.pop("cursorField")
+        if one.get("selectedFields"):
+            kept["selectedFields"] = [f for f in one["selectedFields"] if f["fieldPath"][0] in known]
+    return rooms.configured_stream(catalog, kept)

@@ -1,0 +1,66 @@
+"""Mappers of a connection's streams: checked when they are set, kept as the API has them, opened in the child process.
+
+The key of an encryption is never kept: what stands in its place is a reference (see `references.py`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kitestring.airbyte.modes import WRITES
+from kitestring.engine import Selection
+from kitestring.errors import ConfigError
+from kitestring.mappers import mapper
+from kitestring.server.http.problem import Problem
+from kitestring.server.secrets.secret_box import is_reference
+
+SOME_KEY = "00" * 16
+
+
+def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[str, Any], writes: str) -> list[Any]:
+    """The mappers of a request, as they are kept: each with an id. `stream` is the catalog's body of the stream,
+    `chosen` its configuration so far. `Problem` 422 for what cannot be."""
+    from kitestring.airbyte.source import stream_of
+    from kitestring.mappers.compile import compiled
+
+    name = str(stream["name"])
+    try:
+        plain = mapper.from_api(given, name)
+        for one in plain:
+            if one.get("algorithm") == "AES" and not is_reference(one.get("key")):
+                raise ConfigError(
+                    f"the key of a mapper of {name} is to be kept, and keys are not kept with a connection",
+                    hint="Give a reference to it, such as ${env:KITESTRING_CONFIG_KEY}.",
+                )
+        read = replace(stream_of(stream, "the source"), write=WRITES[writes], fields=())
+        if chosen.get("primaryKey"):
+            read = replace(read, primary_key=tuple(map(tuple, chosen["primaryKey"])))
+        compiled(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])
+        # With what was left out: clients of Airbyte's API decode no mapper without it.
+        plain = [one.model_dump(exclude_none=True) for one in mapper.load(plain, name)]
+    except ConfigError as error:
+        raise Problem(422, error.message, hint=error.hint) from error
+    ids = [str(one.get("id") or uuid.uuid4()) for one in given]
+    return [{"id": one, **told} for one, told in zip(ids, mapper.to_api(plain), strict=True)]
+
+
+def plain(kept: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
+    """Mappers as they are kept in the spelling of a project file."""
+    return mapper.from_api(kept or (), stream)
+
+
+def opened(given: Mapping[str, Any], references: Iterable[str]) -> tuple[Selection, set[str]]:
+    """A stream of a job's request as the engine takes it, its references looked up; and the secrets in it."""
+    from kitestring.server.secrets.references import look_up
+
+    secrets: set[str] = set()
+    found: list[dict[str, Any]] = []
+    for one in given.get("mappers") or ():
+        if is_reference(one.get("key")):
+            one = {**one, "key": look_up(one["key"], references)}
+            secrets.add(one["key"])
+        found.append(dict(one))
+    return Selection(**{**given, "mappers": found}), secrets

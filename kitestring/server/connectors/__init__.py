@@ -1,0 +1,1 @@
+"""The connectors a workspace can use, and what they may use of the machine."""

@@ -1,0 +1,201 @@
+"""What a connector may use of the server's machine: the one place where it is decided, for every way to a connector.
+
+An instance's admin administers the machine, so that a configuration that an admin wrote may start programs and name
+any file. Whoever else wrote it (`trusted` false) gets a folder of the workspace below the data folder, by relative
+names, and what the operator lists: `KITESTRING_PROGRAMS`, `KITESTRING_LOCAL_PATHS`. What counts is who wrote the
+configuration, not who runs it: what an admin has set up goes on by its schedule. A hardened server keeps all of it from
+everybody.
+
+A connector is built, which starts and opens nothing, then judged by what it declares (`facts`, `local_path`,
+`machine_use`), and only then used: when its configuration is written, and again in the process in which it runs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitestring.config import Config
+from kitestring.errors import ConfigError
+from kitestring.facts import Facts
+from kitestring.server.secrets.references import fits
+
+if TYPE_CHECKING:
+    from kitestring.registry import Connector
+    from kitestring.server.settings import Settings
+
+ADMIN = "instance_admin"
+DECLARE = 'Its author declares them in its class: facts = Facts(network="python", programs=False), as it is.'
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What one configuration may use. `folder`: of the workspace; None where none is known, and then no file may be."""
+
+    trusted: bool = False
+    folder: Path | None = None
+    programs: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    hardened: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, workspace_id: str, trusted: bool) -> Confinement:
+        """For a configuration in a workspace."""
+        return cls.from_request(limits_of(settings), {"workspace_id": workspace_id, "trusted": trusted})
+
+    @classmethod
+    def from_request(cls, limits: Mapping[str, Any] | None, end: Mapping[str, Any]) -> Confinement:
+        """From what a child process is told. What is missing allows nothing."""
+        limits = limits or {}
+        workspace_id, home = end.get("workspace_id"), limits.get("home")
+        known = isinstance(workspace_id, str) and re.fullmatch(r"[0-9a-fA-F-]{1,36}", workspace_id) and home
+        return cls(
+            trusted=end.get("trusted") is True,
+            folder=Path(str(home)) / "workspaces" / str(workspace_id) if known else None,
+            programs=tuple(limits.get("programs") or ()),
+            paths=tuple(limits.get("local_paths") or ()),
+            hardened=limits.get("hardened") is not False,
+        )
+
+    def build(self, found: Connector | None, manifest: Mapping[str, Any] | None, config: Mapping[str, Any]) -> Any:
+        """A connector, or a low-code source of a manifest's values, that uses no more than it may. `ConfigError` where
+        its configuration asks for more, or is none."""
+        if manifest is not None or found is None:
+            from kitestring.declarative import DeclarativeSource
+
+            made: Any = DeclarativeSource.of(manifest or {}, config)
+            self.apply(made, "the manifest")
+            return made
+        made = found.build(config)
+        own = []
+        if found.installation is not None:
+            own = [found.name, f"{found.name}@{found.installation.entry.version}"]
+        elif found.entry_point is not None:
+            own = [found.name]
+        self.apply(made, found.name, own)
+        return made
+
+    def apply(self, connector: Any, shown: str, names: Iterable[str] = ()) -> None:
+        """Confine a connector that was just built; `ConfigError` where it asks for what it may not use.
+
+        `names`: what the operator may list it by, where it has a name of its own.
+        """
+        if self.trusted and not self.hardened:
+            return
+        for part in connector.parts() if isinstance(connector, Config) else [connector]:
+            self._check_facts(part, *((shown, names) if part is connector else name_of(part)))
+        if isinstance(connector, Config):
+            use = connector.machine_use()
+            if use is not None:
+                raise local(f"the configuration uses {use}", self.hardened)
+            connector.confine(self.place)
+
+    def _check_facts(self, part: Any, shown: str, names: Iterable[str]) -> None:
+        """Refuse a connector, or one inside it, for what it declares or leaves out. What is left out counts as the
+        worst: it runs programs, and reaches any address."""
+        facts = getattr(part, "facts", None) or Facts()
+        left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
+        if self.hardened and left_out:
+            raise ConfigError(
+                f"{shown} does not declare its {' and '.join(left_out)}, and this server runs no connector that it "
+                "cannot keep to public addresses",
+                hint=DECLARE,
+            )
+        if facts.programs is not False:
+            self._check_program(shown, [*names, *getattr(part, "program_names", list)()], facts.programs)
+
+    def _check_program(self, shown: str, names: list[str], declared: bool | None) -> None:
+        if self.hardened:
+            raise ConfigError(
+                f"{shown} runs as a program of its own, which this server could not keep from private addresses",
+                hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
+            )
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.programs):
+            what = "runs a program on the server" if declared else "does not declare whether it runs programs"
+            raise ConfigError(
+                f"{shown} {what}, and the configuration was written by somebody who is not {ADMIN}",
+                hint=f"Have an {ADMIN} save it, or have the operator list it in KITESTRING_PROGRAMS."
+                + ("" if declared else f" {DECLARE}"),
+            )
+
+    def place(self, option: str, path: str) -> str:
+        """The path that stands for an option's: below the workspace's folder, or one of the operator's list."""
+        if self.hardened:
+            raise local(path, True)
+        if self._listed(path):
+            return os.path.realpath(path)
+        bare = path.removeprefix("file://")
+        if not is_relative(bare):
+            raise ConfigError(
+                f"{option} is {path}, and the configuration was written by somebody who is not {ADMIN}: it may name "
+                "files of the workspace's own folder only",
+                hint="Write a relative name without `..`, as data/warehouse.db. For another place have an "
+                f"{ADMIN} save it, or have the operator list it in KITESTRING_LOCAL_PATHS.",
+            )
+        if self.folder is None:
+            raise ConfigError(f"{option} is {path}, and no workspace is named", hint="Name the workspace.")
+        place = self.folder.absolute()
+        for part in [one for one in bare.split("/") if one not in ("", ".")]:
+            place = place / part
+            if place.is_symlink():
+                raise ConfigError(f"{option} leads over a link, {path}", hint="Choose a name without links.")
+        return str(place)
+
+    def _listed(self, path: str) -> bool:
+        """Whether the operator lets everybody use a path: the file itself counts, neither `..` nor a link."""
+        if not path.startswith("/"):
+            return False
+        real = os.path.realpath(path)
+        return any(fits("file", real, f"file:{pattern}") for pattern in self.paths)
+
+
+def name_of(part: Any) -> tuple[str, list[str]]:
+    """A connector inside another, for messages and for the operator's list: an embedder by its `mode`."""
+    name = str(getattr(part, "mode", type(part).__name__))
+    return name, [name]
+
+
+def is_relative(path: str) -> bool:
+    """Whether a path stays below where it begins, by its name alone."""
+    parts = path.split("/")
+    return bool(
+        path
+        and not path.startswith(("/", "~"))
+        and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path)
+        and "\\" not in path
+        and ".." not in parts
+        and not any(ord(sign) < 32 for sign in path)
+        and any(part not in ("", ".") for part in parts)
+    )
+
+
+def limits_of(settings: Settings) -> dict[str, Any]:
+    """What of the settings a child process is told. It comes last in its request, so that no request undoes it."""
+    return {
+        "home": str(settings.home.absolute()),
+        "programs": words_of(settings.programs),
+        "local_paths": words_of(settings.local_paths),
+        "hardened": not settings.allow_private_hosts,
+    }
+
+
+def words_of(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def local(what: str, hardened: bool) -> ConfigError:
+    """The refusal of something of the machine that is neither a program nor a file in the workspace's folder."""
+    if hardened:
+        return ConfigError(
+            f"{what or 'the path'} is of the server's own machine, and this server keeps connectors away from that",
+            hint="Use an address of the public internet, for files an object store: s3://bucket/folder.",
+        )
+    return ConfigError(
+        f"{what}, and it was written by somebody who is not {ADMIN}",
+        hint=f"Give credentials and addresses of your own, or have an {ADMIN} save it.",
+    )

@@ -1,0 +1,232 @@
+"""Definitions: the connectors that a workspace can choose from, by the ids that Airbyte's clients know.
+
+A connector of ours that Airbyte has too bears Airbyte's id; another of ours has one made of its name, always the same.
+Airbyte's other public connectors stand in the catalog with their own ids. Custom ones are rows of the store.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from kitestring import __version__, registry
+from kitestring.airbyte import connector_index
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.facts import Facts
+from kitestring.server.connectors.confinement import Confinement
+from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.store.tables import definitions
+from kitestring.types import Write
+
+Kind = Literal["source", "destination"]
+OURS = uuid.UUID("6b697465-7374-4672-896e-670000000000")
+DOCS = "https://github.com/kitestring/kitestring/tree/main/docs/reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A connector. `connector` is its name in the registry; a custom low-code source has its `manifest` instead.
+
+    `type` is the short name in configurations (`sourceType`, `destinationType`): `zendesk-support`.
+    `known`: Airbyte's clients know this type, so that a configuration may name it to them.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    connector: str
+    type: str
+    repository: str
+    version: str
+    docs: str = ""
+    native: bool = False
+    searchable: bool = False
+    category: str = ""
+    summary: str = ""
+    icon: str = field(default="", repr=False)
+    """An address, or the text of an SVG."""
+    known: bool = False
+    workspace_id: str | None = None
+    manifest: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def built_in(kind: Kind) -> dict[str, Definition]:
+    """Ours and the catalog's, by id, ours first."""
+    return dict(_built_in(kind, connector_index.index()))
+
+
+@lru_cache(maxsize=8)
+def _built_in(kind: Kind, index: connector_index.Index) -> dict[str, Definition]:
+    by_id: dict[str, Definition] = {}
+    for connector in registry.connectors(kind):
+        entry = index.get(kind, connector.name)
+        kebab = connector.name.replace("_", "-")
+        try:
+            facts, icon = connector.facts(), connector.icon()
+        except KitestringError:  # its packages are missing, or it is broken: it is listed, and says so when it is used
+            facts, icon = Facts(), ""
+        own_id = str(uuid.uuid5(OURS, f"{kind}/{connector.name}"))
+        definition = Definition(
+            id=entry.id if entry is not None and entry.id else own_id,
+            kind=kind,
+            name=entry.title if entry is not None else connector.name.replace("_", " ").title(),
+            connector=connector.name,
+            type=kebab,
+            repository=entry.image if entry is not None else f"kitestring/{kind}-{kebab}",
+            version=__version__,
+            docs=facts.docs or f"{DOCS}/{kind}s/{connector.name}.md",
+            native=True,
+            searchable=facts.searchable,
+            category=facts.category,
+            summary=facts.summary,
+            icon=icon,
+            known=entry is not None,
+        )
+        by_id[definition.id] = definition
+    taken = {definition.repository for definition in by_id.values()}
+    for entry in index.entries:
+        if entry.kind == kind and entry.id and entry.id not in by_id and entry.image not in taken:
+            by_id[entry.id] = Definition(
+                id=entry.id,
+                kind=kind,
+                name=entry.title,
+                connector=entry.name,
+                type=entry.name.removeprefix(f"{kind}-"),
+                repository=entry.image,
+                version=entry.version,
+                docs=entry.docs,
+                known=True,
+            )
+    return by_id
+
+
+def custom(db: Connection, kind: Kind, workspace_id: str | None = None) -> Iterator[Definition]:
+    """The custom connectors of a workspace (of all, without one), oldest first."""
+    wanted = select(definitions).where(definitions.c.kind == kind, definitions.c.deleted_at_ms.is_(None))
+    if workspace_id is not None:
+        wanted = wanted.where(definitions.c.workspace_id == workspace_id)
+    for row in db.execute(wanted.order_by(definitions.c.created_at_ms, definitions.c.id)):
+        yield of_row(row)
+
+
+def of_row(row: Any) -> Definition:
+    """A row of the table as a definition."""
+    bare = (row.docker_repository or "").rpartition("/")[2]
+    return Definition(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        connector="" if row.manifest is not None else f"{bare}@{row.docker_image_tag}",
+        type=bare.removeprefix(f"{row.kind}-") or row.id,
+        repository=row.docker_repository or "",
+        version=row.docker_image_tag or str(row.version),
+        docs=row.documentation_url or "",
+        workspace_id=row.workspace_id,
+        manifest=row.manifest,
+    )
+
+
+def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False) -> Definition:
+    """The definition of this id. 404 without one; `deleted` takes one that was deleted too, to show its actors."""
+    found = built_in(kind).get(definition_id)
+    if found is not None:
+        return found
+    wanted = select(definitions).where(definitions.c.id == definition_id, definitions.c.kind == kind)
+    if not deleted:
+        wanted = wanted.where(definitions.c.deleted_at_ms.is_(None))
+    row = db.execute(wanted).one_or_none()
+    if row is None:
+        raise not_found(f"{kind} definition", definition_id)
+    return of_row(row)
+
+
+def of_type(kind: Kind, name: str) -> Definition:
+    """The connector that a configuration names: `zendesk-support`, `zendesk_support`, `source-zendesk-support`. 400."""
+    wanted = name.strip().removeprefix("airbyte/").removeprefix(f"{kind}-").replace("_", "-").lower()
+    for one in built_in(kind).values():
+        if one.type == wanted:
+            return one
+    import difflib
+
+    near = difflib.get_close_matches(wanted, [one.type for one in built_in(kind).values()], n=1)
+    raise Problem(
+        400,
+        f"there is no {kind} of the type {name}" + (f"; did you mean {near[0]}?" if near else ""),
+        hint=f"Give the definitionId, or one of the types that the list of {kind} definitions shows.",
+        title="value-not-found",
+    )
+
+
+def spec_of(definition: Definition) -> dict[str, Any]:
+    """The form of a definition's configuration. `ConfigError` while an installable connector is not installed."""
+    if definition.manifest is not None:
+        return copy.deepcopy(_manifest_spec(json.dumps(definition.manifest, sort_keys=True)))
+    found = registry.connector(definition.kind, definition.connector, files=False)
+    if found.installation is None and found.manifest is None:
+        return copy.deepcopy(_native_spec(definition.kind, definition.connector))
+    return found.spec()
+
+
+@lru_cache(maxsize=64)
+def _native_spec(kind: Kind, name: str) -> dict[str, Any]:
+    return registry.connector(kind, name).spec()
+
+
+@lru_cache(maxsize=64)
+def _manifest_spec(manifest: str) -> dict[str, Any]:
+    from kitestring.declarative.source import form_of
+
+    return form_of(json.loads(manifest))
+
+
+def build(definition: Definition, config: Mapping[str, Any], confinement: Confinement) -> Any:
+    """The connector with a configuration, to see whether it takes it. `ConfigError` names every wrong option, and what
+    of the machine it may not use."""
+    named = None
+    if definition.manifest is None:
+        named = registry.connector(definition.kind, definition.connector, files=False)
+    return confinement.build(named, definition.manifest, config)
+
+
+def writes(connector: str) -> frozenset[Write] | None:
+    """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
+    found = registry.connector("destination", connector, files=False)
+    known: Any = None if found.installation is not None else getattr(found.load(), "writes", None)
+    return known if isinstance(known, frozenset) else None
+
+
+def checked_manifest(manifest: Any) -> dict[str, Any]:
+    """A manifest that somebody gives for a custom source. 422 where it is none; code of its own is refused."""
+    from kitestring.declarative import DeclarativeSource
+    from kitestring.declarative.manifest import python_classes, resolve
+
+    if not isinstance(manifest, Mapping) or manifest.get("type") not in ("DeclarativeSource", None):
+        raise Problem(422, "the manifest is no DeclarativeSource", hint="Give the manifest as a JSON object.")
+    values = dict(manifest)
+    try:
+        # Resolved, since a reference may stand in the place of a class.
+        resolved = resolve(copy.deepcopy(values))
+        if any(True for _ in python_classes(resolved)):
+            raise Problem(
+                422,
+                "the manifest names Python classes, and a manifest given over the API runs no code",
+                hint="Replace the custom components, or install the connector on the server.",
+            )
+        DeclarativeSource.of(values, {}) if not (values.get("spec") or {}).get("connection_specification") else None
+    except ConfigError as error:
+        raise Problem(422, error.message, hint=error.hint) from error
+    return values
+
+
+def fingerprint(definition: Definition, config: Mapping[str, Any]) -> str:
+    """A text that is another one when connector or configuration are (sealed secrets count as they stand)."""
+    raw = json.dumps([definition.id, definition.version, definition.manifest, config], sort_keys=True, default=str)
+    return hashlib.sha256(raw.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""HTTP beneath the API: middleware, problem answers, the web interface."""

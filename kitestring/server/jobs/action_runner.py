@@ -1,0 +1,156 @@
+"""Runs one action of a connector in a child process and waits for its answer: what the API asks for at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kitestring.errors import ConnectorError, KitestringError, TransientError
+from kitestring.server.child.protocol import error_of
+from kitestring.server.connectors.confinement import limits_of
+from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.process import Child
+from kitestring.server.secrets.references import patterns_of
+from kitestring.server.settings import Settings
+
+LIMIT_S = 120.0
+GRACE_S = 3.0
+AT_ONCE = 8
+TAIL_LINES = 20
+BUSY_SHARE = 0.25
+"""An action that took so much of its time from a processor was not waiting for the other side."""
+
+
+class Runner:
+    """Actions in children of one nest, at most so many at the same time. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, nest: Nest | None = None, *, at_once: int = AT_ONCE) -> None:
+        self.settings = settings
+        self.nest = nest or Nest()
+        self._slots = threading.BoundedSemaphore(at_once)
+
+    def run(
+        self,
+        action: str,
+        request: Mapping[str, Any],
+        *,
+        limit_s: float = LIMIT_S,
+        keeper: Keeper | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Any:
+        """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
+
+        `request` holds `source` and `destination` as `End.body` makes them, and the action's own words. Raises the
+        error that the action ended with; `TransientError` when it took longer than `limit_s` or all slots are taken.
+        """
+        deadline = time.monotonic() + limit_s
+        if not self._slots.acquire(timeout=limit_s):
+            raise TransientError(
+                f"{action} found no free slot within {limit_s:g} s: others are running",
+                hint="Try again.",
+                retry_after_s=5,
+            )
+        try:
+            return self._run(action, request, deadline, limit_s, keeper, cancel)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        self.nest.close()
+
+    def _run(
+        self,
+        action: str,
+        request: Mapping[str, Any],
+        deadline: float,
+        limit_s: float,
+        keeper: Keeper | None,
+        cancel: threading.Event | None,
+    ) -> Any:
+        outcome: dict[str, Any] = {}
+        tail: list[bytes] = []
+
+        def hear(message: dict[str, Any]) -> Mapping[str, Any] | None:
+            if message["kind"] in ("result", "error"):
+                outcome.update(message)
+            elif message["kind"] == "config" and keeper is not None:
+                keeper.keep(message["end"], message["config"], message["spec"])
+            elif message["kind"] == "credential_ends" and keeper is not None:
+                keeper.note_ends(message["end"], message["ends"])
+            elif message["kind"] == "renewal":
+                return keeper.renewal(message) if keeper is not None else {"granted": True, "config": None}
+            return None
+
+        def write(line: bytes) -> None:
+            tail.append(line)
+            del tail[:-TAIL_LINES]
+
+        limits = {"memory_mb": self.settings.memory_mb, "cpu_s": self.settings.cpu_s}
+        hardening = {
+            "allow_private_hosts": self.settings.allow_private_hosts,
+            "allowed_networks": self.settings.allowed_networks,
+            "references": patterns_of(self.settings),
+            "machine": limits_of(self.settings),
+        }
+        # What hardens comes last: no request undoes it.
+        told = {"action": action, "limits": limits, **request, **hardening}
+        child = Child(self.nest, told, hear, write, limit_s + 60.0)
+        late = stopped = False
+        busy_s = 0.0
+        while not child.wait(0.2):
+            late = time.monotonic() > deadline
+            stopped = cancel is not None and cancel.is_set()
+            if late or stopped:
+                busy_s = child.cpu_s
+                child.cancel()
+                if not child.wait(GRACE_S):
+                    child.kill()
+                    child.wait(GRACE_S)
+                break
+        child.heard()
+        if outcome.get("kind") == "result":
+            return outcome["value"]
+        if outcome.get("kind") == "error" and not late:
+            raise error_of(outcome["error"])
+        if late and busy_s > limit_s * BUSY_SHARE:
+            raise ConnectorError(
+                f"{action} computed for {busy_s:.0f} s and came to no end within {limit_s:g} s",
+                hint="It did not wait for the other side: a template, a mapper or the code of the connector takes too "
+                "long.",
+            )
+        if late or stopped:
+            raise TransientError(
+                f"{action} did not answer within {limit_s:g} s" if late else f"{action} was stopped",
+                hint="The other side is slow or does not answer: try again.",
+            )
+        raise child.broken or died(child.status, self.settings)
+
+
+def died(status: int | None, settings: Settings) -> KitestringError:
+    """What the end of a child that said nothing means, and what to do."""
+    if status == -9:
+        limit = f" (it may take {settings.memory_mb} MB)" if settings.memory_mb else ""
+        return ConnectorError(
+            f"the system killed the process with signal 9, most likely because the machine had no memory left{limit}",
+            hint="Give the worker more memory, run fewer jobs at once (KITESTRING_WORKERS), or set "
+            "KITESTRING_MEMORY_MB so that one sync cannot take all.",
+            signal=9,
+        )
+    if status in (-24, -30):  # SIGXCPU, on Linux and macOS
+        return ConnectorError(
+            f"the process took more than the {settings.cpu_s} s of processor time that it may take",
+            hint="Raise KITESTRING_CPU_S, or sync fewer streams at once.",
+            signal=-status,
+        )
+    if status is not None and status < 0:
+        return ConnectorError(
+            f"the process was ended by signal {-status}",
+            hint="This is a defect of a native library of the connector, or somebody ended it: its log says more.",
+            signal=-status,
+        )
+    return ConnectorError(
+        f"the process ended with exit code {status} and without a result", hint="Its log says more.", code=status
+    )

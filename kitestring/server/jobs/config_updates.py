@@ -1,0 +1,169 @@
+"""Keeps what connectors change in their configurations (a refresh token that is good once), sealed.
+
+One process at a time renews the credentials of a source or destination.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kitestring.declarative import path
+from kitestring.server.connectors import draft_credentials
+from kitestring.server.jobs.connection_plan import End
+from kitestring.server.store.tables import destinations, renewals, sources
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+
+log = logging.getLogger("kitestring.jobs")
+
+LEASE_MS = 60_000
+"""How long a renewal is another's after its holder was last heard of."""
+
+
+class Keeper:
+    """Keeps the configurations of the ends that a child process runs. Those without an id are kept nowhere."""
+
+    def __init__(self, context: Context, **ends: End) -> None:
+        self._context = context
+        self._ends = {name: end for name, end in ends.items() if end.id}
+        self._granted: dict[str, Mapping[str, Any]] = {}
+        """The configurations as they were kept when a renewal began, open."""
+
+    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Put what changed of a configuration into its row, in one transaction; the rest stays as it stands there.
+
+        Also for a claim that is no longer ours: the old token is spent either way. What somebody changed while the
+        renewal was under way stays: new credentials are not replaced with a token of the old ones.
+        """
+        if end not in self._ends:
+            return
+        context, opened = self._context, self._ends[end]
+        table = sources if end == "source" else destinations
+        with context.store.write() as db:
+            row = table.c.id == opened.id
+            stored = db.execute(select(table.c.config).where(row).with_for_update()).scalar_one_or_none()
+            if stored is None:
+                return
+            granted = self._granted.pop(end, None)
+            if granted is not None and collide(
+                opened.config, config, granted, context.vault.open_config(stored, opened.id)
+            ):
+                log.warning(
+                    "a renewed credential was not kept: somebody changed the credentials meanwhile",
+                    extra={"end": end, "actor": opened.id},
+                )
+                return
+            sealed = context.vault.seal_config(changed(stored, opened.config, config), spec, opened.id)
+            db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
+        log.info("kept a configuration that its connector changed", extra={"end": end, "actor": opened.id})
+
+    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+        """Keep when the credentials of an end run out, as its connector told."""
+        if end not in self._ends:
+            return
+        table = sources if end == "source" else destinations
+        with self._context.store.write() as db:
+            row = table.c.id == self._ends[end].id
+            db.execute(update(table).where(row).values(credential_ends=list(ends)))
+
+    def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """A child that wants to renew the credentials of an end, goes on renewing, or has done so (`over`).
+
+        The answer: `granted`, and then the configuration as it is kept now (None: it is kept nowhere).
+        """
+        end = self._ends.get(str(message["end"]))
+        if end is None:
+            return {"granted": True, "config": None}
+        holder, store = str(message["holder"]), self._context.store
+        table = sources if message["end"] == "source" else destinations
+        with store.write() as db:
+            now = store.now_ms(db)
+            mine = (renewals.c.actor_id == end.id) & (renewals.c.holder == holder)
+            if message.get("over"):
+                db.execute(delete(renewals).where(mine))
+                return {"granted": False}
+            free = (renewals.c.actor_id == end.id) & ((renewals.c.holder == holder) | (renewals.c.until_ms < now))
+            values = {"holder": holder, "until_ms": now + LEASE_MS}
+            if not db.execute(update(renewals).where(free).values(**values)).rowcount:
+                try:
+                    with db.begin_nested():
+                        db.execute(insert(renewals).values(actor_id=end.id, **values))
+                except IntegrityError:  # another renews
+                    return {"granted": False}
+            stored = db.execute(select(table.c.config).where(table.c.id == end.id)).scalar_one_or_none()
+        if stored is None:
+            return {"granted": True, "config": None}
+        config = self._granted[str(message["end"])] = self._context.vault.open_config(stored, end.id)
+        return {"granted": True, "config": config}
+
+
+class DraftKeeper(Keeper):
+    """Keeps what a test of a draft renews until the draft is saved; where its pair is that of a kept source or
+    destination (`actor_id`), there too."""
+
+    def __init__(self, context: Context, kind: str, draft: End, spec: Mapping[str, Any], actor_id: str = "") -> None:
+        super().__init__(context, **{kind: replace(draft, id=actor_id)})
+        self._draft, self._spec = draft, spec
+
+    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        opened = self._draft
+        draft_credentials.remember(self._context, opened.workspace_id, opened.config, config, spec)
+        spent = draft_credentials.spent_secrets(opened.config, config, spec)
+        if all(path.get(self._row(end), place) == value for place, value in spent.items()):
+            super().keep(end, config, spec)
+
+    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+        """A draft may have other credentials than what is kept."""
+
+    def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        answer, draft = super().renewal(message), self._draft
+        if not answer["granted"]:
+            return answer
+        row = answer["config"] or {}
+        secrets = draft_credentials.secrets_of(draft.config, self._spec)
+        if all(path.get(row, place) == value for place, value in secrets.items()):
+            return answer
+        with self._context.store.read() as db:
+            config = draft_credentials.renewed(self._context, db, draft.workspace_id, draft.config, self._spec)
+        return {**answer, "config": config}
+
+    def _row(self, end: str) -> dict[str, Any]:
+        """The configuration that is kept, open; empty where there is none."""
+        if end not in self._ends:
+            return {}
+        table, actor_id = sources if end == "source" else destinations, self._ends[end].id
+        with self._context.store.read() as db:
+            stored = db.execute(select(table.c.config).where(table.c.id == actor_id)).scalar_one_or_none()
+        return {} if stored is None else self._context.vault.open_config(stored, actor_id)
+
+
+def changed(stored: Any, opened: Any, new: Any) -> Any:
+    """`stored`, with what differs between `opened` and `new`: sealed texts and references that did not change stay, and
+    what somebody else has added, changed or removed meanwhile."""
+    if new == opened:
+        return stored
+    if isinstance(new, Mapping) and isinstance(opened, Mapping) and isinstance(stored, Mapping):
+        merged = {key: value for key, value in stored.items() if key in new or key not in opened}
+        for key, value in new.items():
+            if key not in opened or value != opened[key]:
+                merged[key] = changed(stored.get(key), opened.get(key), value)
+        return merged
+    return new
+
+
+def collide(opened: Any, new: Any, before: Any, after: Any) -> bool:
+    """Whether a value that differs between `opened` and `new` differs between `before` and `after` too."""
+    if new == opened or before == after:
+        return False
+    levels = (opened, new, before, after)
+    if all(isinstance(level, Mapping) for level in levels):
+        keys = {key for level in levels for key in level}
+        return any(collide(*(level.get(key) for level in levels)) for key in keys)
+    return True

@@ -1,0 +1,361 @@
+"""A warm process from which child processes are forked, so that a child starts in milliseconds.
+
+Starting Python and importing the engine takes half a second of a processor. The nest has done that once; it has one
+thread of its own and no connection to anything, so a fork of it is safe. It learns: what a child had to import besides
+(`child.WARM`), it imports too. It hears orders on a socket (three descriptors come with each), and tells when a child
+has ended. When the process that made it goes, it goes, and the system then kills the
+children (PR_SET_PDEATHSIG). What a killed child leaves behind falls to the nest, which ends it too.
+
+    python -m kitestring.server.jobs.forkserver DESCRIPTOR
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kitestring.errors import TransientError
+from kitestring.server.clock import steady
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+START_S = 60.0
+
+
+class Hatched:
+    """A child process: `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
+
+    def __init__(self, nest: Nest, number: int, line: socket.socket) -> None:
+        self._nest = nest
+        self.number = number
+        self.line = line
+        self.pid = 0
+        self.status: int | None = None
+        self.started = threading.Event()
+        self.ended = threading.Event()
+
+    def lease(self, seconds: float) -> None:
+        """Have the nest end it after so many seconds, unless this is called again before: also when the process that
+        asked for it is stopped, and can end nothing."""
+        if not self.ended.is_set():
+            self._nest.order({"do": "lease", "number": self.number, "seconds": seconds})
+
+    def kill(self, sign: int = signal.SIGKILL) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        if not self.ended.is_set():
+            self._nest.order({"do": "kill", "number": self.number, "signal": int(sign)})
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for its end; False when it did not come within this time."""
+        return self.ended.wait(timeout_s)
+
+
+class Nest:
+    """The end that asks. Started with its first child, and again when it has died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._children: dict[int, Hatched] = {}
+        self._number = 0
+        self._learned: set[str] = set()
+        self._closed = False
+
+    def warm(self) -> None:
+        """Start it now rather than with the first child."""
+        with self._lock:
+            self._start()
+
+    def hatch(self, stdin: int, stdout: int, stderr: int, lease_s: float) -> Hatched:
+        """Fork a child with these descriptors, which are closed here, for so many seconds at first.
+
+        `TransientError` when none can be made.
+        """
+        try:
+            with self._lock:
+                for again in (False, True):
+                    self._start()
+                    assert self._socket is not None
+                    self._number += 1
+                    child = self._children[self._number] = Hatched(self, self._number, self._socket)
+                    order = frame({"do": "hatch", "number": child.number, "seconds": lease_s})
+                    try:
+                        socket.send_fds(self._socket, [order], [stdin, stdout, stderr])
+                        break
+                    except OSError as error:
+                        del self._children[child.number]
+                        self._drop()
+                        if again:
+                            raise TransientError(
+                                f"no child process can be started: {error}", hint="Look at the machine's memory."
+                            ) from error
+        finally:
+            for one in (stdin, stdout, stderr):
+                os.close(one)
+        child.started.wait(START_S)
+        if not child.started.is_set() or child.pid <= 0:
+            raise TransientError("no child process can be started", hint="Look at the machine's memory and processes.")
+        return child
+
+    def order(self, message: dict[str, Any]) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.sendall(frame(message))
+
+    def learn(self, modules: list[str]) -> None:
+        """Import these in the nest, so that the next child that needs them has them."""
+        new = [one for one in modules if one not in self._learned]
+        if new:
+            self._learned.update(new)
+            self.order({"do": "import", "modules": new})
+
+    def close(self) -> None:
+        """End it, and with it every child."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def _drop(self) -> None:
+        process, self._process = self._process, None
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket = None
+        if process is not None:
+            try:
+                process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self) -> None:
+        if self._closed:
+            raise TransientError("the server is stopping", hint="Start it again.")
+        if self._socket is not None and self._process is not None and self._process.poll() is None:
+            return
+        self._drop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "kitestring.server.jobs.forkserver", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends its children in order
+            )
+        self._socket = ours
+        self._learned = set()
+        threading.Thread(target=self._listen, args=(ours,), name="kitestring-nest", daemon=True).start()
+
+    def _listen(self, ours: socket.socket) -> None:
+        try:
+            with ours, ours.makefile("rb") as lines:
+                for line in lines:
+                    told = orjson.loads(line)
+                    child = self._children.get(told["number"])
+                    if child is None:
+                        continue
+                    if "pid" in told:
+                        child.pid = told["pid"]
+                        child.started.set()
+                    else:
+                        self._children.pop(child.number, None)
+                        child.status = told["status"]
+                        child.ended.set()
+        except OSError:
+            pass
+        for child in list(self._children.values()):  # the nest is gone: the system has killed what was in it
+            if child.line is ours:
+                self._children.pop(child.number, None)
+                child.status = -signal.SIGKILL
+                child.started.set()
+                child.ended.set()
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    return orjson.dumps(message) + b"\n"
+
+
+# -- inside the nest ---------------------------------------------------------------------------------------------------
+
+
+def brood(line: int, hatch: Callable[[], int]) -> None:
+    """Fork a child for each order, which runs `hatch`, until the other end closes."""
+    orders = socket.socket(fileno=line)
+    wake, woken = socket.socketpair()
+    for one in (wake, woken):
+        one.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its socket does
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    children: dict[int, int] = {}
+    leases = Leases(children)
+    rest = b""
+    given: list[int] = []
+    with selectors.DefaultSelector() as selector:
+        selector.register(orders, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is wake:
+                    with contextlib.suppress(BlockingIOError):
+                        wake.recv(4096)
+                    reap(orders, children)
+                    continue
+                block, descriptors, _, _ = socket.recv_fds(orders, 65536, 253)
+                if not block:
+                    os._exit(0)
+                given += descriptors
+                *lines, rest = (rest + block).split(b"\n")
+                for text in lines:
+                    order = orjson.loads(text)
+                    if order["do"] == "hatch":
+                        mine, given = given[:3], given[3:]
+                        pid = fork([orders, wake, woken], mine, given, hatch)
+                        if pid > 0:
+                            children[pid] = order["number"]
+                            leases.until(order["number"], order["seconds"])
+                        for descriptor in mine:
+                            os.close(descriptor)
+                        tell(orders, {"number": order["number"], "pid": pid})
+                    elif order["do"] == "lease":
+                        leases.until(order["number"], order["seconds"])
+                    elif order["do"] == "import":
+                        for name in order["modules"]:
+                            with contextlib.suppress(Exception):
+                                importlib.import_module(name)
+                    else:
+                        for pid, number in children.items():
+                            if number == order["number"]:
+                                with contextlib.suppress(ProcessLookupError):
+                                    os.kill(pid, order["signal"])
+
+
+class Leases:
+    """Until when each child may live. A timer of the system's, so that it holds during a long import too."""
+
+    def __init__(self, children: dict[int, int]) -> None:
+        self._children = children
+        self._until: dict[int, float] = {}
+        signal.signal(signal.SIGALRM, lambda *_: self.end())
+
+    def until(self, number: int, seconds: float) -> None:
+        self._until[number] = steady() + seconds
+        self.end()
+
+    def end(self) -> None:
+        """End those whose time is over, and set the timer for the next."""
+        now = steady()
+        running = {number: pid for pid, number in self._children.items()}
+        self._until = {number: end for number, end in self._until.items() if number in running}
+        for number, end in self._until.items():
+            if end <= now:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(running[number], signal.SIGKILL)
+        coming = [end - now for end in self._until.values() if end > now]
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, min(coming)) if coming else 0.0)
+
+
+def fork(sockets: list[socket.socket], mine: list[int], others: list[int], hatch: Callable[[], int]) -> int:
+    """The child's process id, 0 where there can be none; in the child it does not return."""
+    nest = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        return 0
+    if pid:
+        return pid
+    code = 70
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a timer is not inherited
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != nest:
+            os._exit(70)
+        os.setsid()
+        for number, descriptor in enumerate(mine):
+            os.dup2(descriptor, number)
+        for one in sockets:
+            one.close()
+        for descriptor in {*mine, *others} - {0, 1, 2}:
+            os.close(descriptor)
+        code = hatch()
+    except BaseException:  # noqa: BLE001 - the end of a process; its reason goes to the log
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def reap(orders: socket.socket, children: dict[int, int]) -> None:
+    """Tell of every child that has ended, and end what it left behind."""
+    while True:
+        try:
+            pid, raw = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        number = children.pop(pid, None)
+        clear_orphans(children)
+        if number is not None:
+            tell(orders, {"number": number, "status": os.waitstatus_to_exitcode(raw)})
+
+
+def clear_orphans(children: dict[int, int]) -> None:
+    """What a child had started and did not end is ours now: kill it."""
+    try:
+        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()
+    except OSError:  # another system
+        return
+    for word in found:
+        if int(word) not in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(word), signal.SIGKILL)
+
+
+def tell(orders: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        orders.sendall(frame(message))
+    except OSError:  # whoever asked is gone
+        os._exit(0)
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux's prctl; elsewhere nothing, and a child ends when its input does."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def main() -> None:
+    from kitestring.server.child import call as child
+
+    child.prepare()
+    brood(int(sys.argv[1]), child.main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What the end of a job means for its connection: failures are counted, a connection that only fails is paused.
+
+Called in the transaction that ends the job, so that neither can be without the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from kitestring.server.context import Context
+from kitestring.server.notifications.sender import notice
+from kitestring.server.store.tables import connections, jobs
+
+AT_ONCE = ("AuthError",)
+"""Errors after which no later run can do better until somebody changes something."""
+
+
+def ended(context: Context, db: Connection, job_id: int, status: str) -> None:
+    """Note the end of a job: `Queue.on_end`."""
+    job = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
+    row = db.execute(select(connections).where(connections.c.id == job.connection_id)).one_or_none()
+    if row is None or row.deleted_at_ms is not None or status == "cancelled":
+        return
+    now = context.store.now_ms(db)
+    facts = {"job_id": job_id, "connection_id": row.id, "connection": row.name, "kind": job.kind, "status": status}
+    if status != "failed":
+        failures: dict[str, Any] = {"failures": 0} if status == "succeeded" else {}
+        if failures:
+            db.execute(update(connections).where(connections.c.id == row.id).values(**failures))
+        event = "success" if status == "succeeded" else "suspicious"
+        sentence = f"{job.kind} of {row.name} (job {job_id}): {status}, {job.records} records."
+        notice(db, row.workspace_id, event, sentence, now, **facts)
+        return
+    error = job.error or {}
+    said = str(error.get("message") or "no reason was given").rstrip(".")
+    count = row.failures + 1
+    db.execute(update(connections).where(connections.c.id == row.id).values(failures=count))
+    sentence = f"{job.kind} of {row.name} (job {job_id}) failed: {said}."
+    notice(db, row.workspace_id, "failure", sentence, now, hint=str(error.get("hint") or ""), **facts)
+    most = context.settings.pause_after
+    if error.get("type") in AT_ONCE:
+        pause(db, row, f"the credentials were refused: {said}", now)
+    elif most and count >= most:
+        pause(db, row, f"{count} jobs failed in a row, the last one: {said}", now)
+    elif most and count == (most + 1) // 2:
+        notice(
+            db,
+            row.workspace_id,
+            "syncDisabledWarning",
+            f"{row.name} has failed {count} times in a row; after {most} it is paused.",
+            now,
+            **facts,
+        )
+
+
+def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = False) -> None:
+    """Pause a scheduled connection, and tell; `by_hand`: one that is run by hand only too."""
+    if row.status != "active" or (row.schedule.get("type") == "manual" and not by_hand):
+        return
+    db.execute(
+        update(connections)
+        .where(connections.c.id == row.id)
+        .values(status="inactive", status_reason=reason, next_run_at_ms=None, updated_at_ms=now)
+    )
+    notice(
+        db,
+        row.workspace_id,
+        "syncDisabled",
+        f"{row.name} was paused: {reason}.",
+        now,
+        hint="Correct the cause, then activate the connection again.",
+        connection_id=row.id,
+        connection=row.name,
+    )

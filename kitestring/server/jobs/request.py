@@ -1,0 +1,49 @@
+"""The request that a child gets for a job: what to do, with what, and within which limits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitestring.json_codec import dumps
+from kitestring.server.connectors.confinement import limits_of
+from kitestring.server.secrets.references import patterns_of
+
+if TYPE_CHECKING:
+    from kitestring.server.context import Context
+    from kitestring.server.jobs.connection_plan import Plan
+    from kitestring.server.jobs.log import Log
+    from kitestring.server.jobs.queue import Claim
+
+
+def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bool) -> dict[str, Any]:
+    """The request of a claim. `watched`: the source's catalog is to be shown before anything is read."""
+    settings = context.settings
+    return {
+        "action": claim.kind,
+        **plan.body(),
+        "options": dict(claim.options),
+        "states": context.queue.states(claim.connection_id),
+        "notes": context.queue.notes_beside(claim.connection_id),
+        "done": context.queue.done(claim.job_id),
+        "catalog": plan.catalog,
+        "watched": watched,
+        "shared": True,
+        "catalog_digest": digest(plan.catalog),
+        "rejects": str(settings.home / "rejects"),
+        "limits": {"memory_mb": settings.memory_mb, "cpu_s": settings.cpu_s},
+        "log_level": settings.log_level,
+        "allow_private_hosts": settings.allow_private_hosts,
+        "allowed_networks": settings.allowed_networks,
+        "references": patterns_of(settings),
+        "machine": limits_of(settings),
+    }
+
+
+def digest(catalog: Mapping[str, Any] | None) -> str:
+    """A catalog by a hash; the order of the streams and of their fields counts for nothing."""
+    if catalog is None:
+        return ""
+    streams = sorted(catalog.get("streams") or (), key=lambda one: (one.get("namespace") or "", one.get("name") or ""))
+    return hashlib.sha256(dumps(streams, sort_keys=True)).hexdigest()

@@ -1,0 +1,1 @@
+"""Notifications: channels of a workspace, and sending."""

@@ -1,0 +1,130 @@
+"""Whom a workspace tells of what, by event, in the shape of Airbyte's API and one way beyond it:
+
+    {"failure": {"webhook": {"enabled": true, "url": "https://hooks.slack.com/…"},
+                 "email": {"enabled": true, "to": ["ops@example.com"]},
+                 "apprise": {"enabled": true, "urls": ["tgram://…"]}}}
+
+Who knows the address of a webhook can write to it, and one of apprise has a password in it: addresses are sealed at
+rest as the secrets of connectors are, and shown to those alone who may change them. `${env:…}` and its kind may stand
+in the place of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from kitestring.server.secrets.secret_box import Vault, is_reference, kept, shown
+
+EVENTS = {
+    "failure": "A job failed",
+    "success": "A job succeeded",
+    "suspicious": "A job ended suspicious",
+    "connectionUpdate": "The schema of a source changed",
+    "connectionUpdateActionRequired": "The schema of a source changed, and somebody has to decide",
+    "syncDisabled": "A connection was paused",
+    "syncDisabledWarning": "A connection will be paused soon",
+}
+Event = Literal[
+    "failure",
+    "success",
+    "suspicious",
+    "connectionUpdate",
+    "connectionUpdateActionRequired",
+    "syncDisabled",
+    "syncDisabledWarning",
+]
+INSTEAD = {"suspicious": "failure"}
+"""Airbyte's clients know no `suspicious`: where it has no channel of its own, it takes that of a failure."""
+WAYS = ("webhook", "email", "apprise")
+
+_ADDRESS = {"airbyte_secret": True}
+FORM = {
+    "additionalProperties": {
+        "properties": {
+            "webhook": {"properties": {"url": _ADDRESS}},
+            "apprise": {"properties": {"urls": {"items": _ADDRESS}}},
+        }
+    }
+}
+"""Where the secrets of a workspace's notifications stand, in the words of a connector's form."""
+
+
+class Receivers(BaseModel):
+    """Whom to tell of one event, as a project file has it. `email: []` is all who may see the workspace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    webhook: str | None = None
+    email: list[str] | None = None
+    apprise: list[str] | None = None
+
+    def channels(self) -> dict[str, Any]:
+        """The same in the shape of the API."""
+        out: dict[str, Any] = {}
+        if self.webhook:
+            out["webhook"] = {"enabled": True, "url": self.webhook}
+        if self.email is not None:
+            out["email"] = {"enabled": True, **({"to": self.email} if self.email else {})}
+        if self.apprise:
+            out["apprise"] = {"enabled": True, "urls": self.apprise}
+        return out
+
+
+def in_file(notifications: Mapping[str, Any]) -> dict[str, Any]:
+    """Notifications of the API as a project file has them, what is switched off left out."""
+    out: dict[str, Any] = {}
+    for event in EVENTS:
+        ways = {way: one for way, one in (notifications.get(event) or {}).items() if way in WAYS and one.get("enabled")}
+        if ways:
+            places = {"webhook": "url", "email": "to", "apprise": "urls"}
+            out[event] = {way: one.get(places[way]) or [] for way, one in ways.items()}
+    return out
+
+
+def sealed(vault: Vault, workspace_id: str, asked: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What a workspace is to be told of, for the store: the events that are asked for, the others as before.
+
+    Where an address is masked, the one before stays. `ConfigError` for a mask without one.
+    """
+    merged = {**before, **{event: kept(one, before.get(event) or {}) for event, one in asked.items()}}
+    return vault.seal_config(merged, FORM, workspace_id)
+
+
+def opened(vault: Vault, row: Any) -> dict[str, Any]:
+    """The channels of a workspace's row with their addresses. References stay."""
+    return vault.open_config(row.notifications, row.id)
+
+
+def masked(row: Any) -> dict[str, Any]:
+    """The channels of a workspace's row for those who may not know their addresses."""
+    return shown(row.notifications, FORM)
+
+
+def chosen(notifications: Mapping[str, Any], event: str) -> dict[str, Any]:
+    """The channels of an event, by way."""
+    return notifications.get(event) or notifications.get(INSTEAD.get(event, "")) or {}
+
+
+def enabled(channels: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The channels that are switched on: a way, and which of its addresses."""
+    for way in WAYS:
+        one = channels.get(way) or {}
+        if one.get("enabled"):
+            yield from ((way, number) for number in range(len(addresses(way, one))))
+
+
+def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
+    """Where a channel leads. E-mail without receivers goes to all who may see the workspace: one notice, no address."""
+    if way == "webhook":
+        return [one["url"]] if one.get("url") else []
+    return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
+
+
+def looked_up(address: str, patterns: list[str]) -> str:
+    """An address, or the one that a reference stands for (see `references.py`)."""
+    from kitestring.server.secrets.references import look_up
+
+    return look_up(address, patterns) if is_reference(address) else address

@@ -1,0 +1,1 @@
+"""Logs, metrics, traces, totals and the audit log of a server."""

@@ -1,0 +1,147 @@
+"""Metrics for Prometheus at `/metrics`: read from the store when asked for, so that every process tells the same.
+
+kitestring_jobs{status}                       jobs that have not ended
+kitestring_queue_age_seconds                  how long the oldest job that is due has waited
+kitestring_jobs_ended_total{kind,status}      jobs that have ended, ever; attempts_total{status} likewise
+kitestring_records_total{count}               what became of their records; bytes_total, figures_total{figure}
+kitestring_job_seconds, _job_wait_seconds     histograms: how long jobs took, and waited
+kitestring_schedule_lag_seconds               how late the connection is that is due the longest
+kitestring_connections{status}
+kitestring_workers, kitestring_worker_slots   seen within the last minute
+kitestring_api_seconds{method,path,status}    requests that this process has answered, by route
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from sqlalchemy import Connection, func, select
+
+from kitestring.server.context import Context
+from kitestring.server.jobs.queue import ACTIVE
+from kitestring.server.jobs.worker import SEEN_MS
+from kitestring.server.observability import totals
+from kitestring.server.observability.tracing import template
+from kitestring.server.store.tables import connections, jobs, workers
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class StoreMetrics:
+    """What the store knows, collected anew at each look."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def collect(self) -> Iterable[Metric]:
+        with self.context.store.read() as db:
+            now = self.context.store.now_ms(db)
+            return [*of_jobs(db, now), *of_totals(db), *of_connections(db, now), *of_workers(db, now)]
+
+
+def gauge(name: str, said: str, values: Iterable[tuple[list[str], float]], labels: tuple[str, ...] = ()) -> Metric:
+    made = GaugeMetricFamily(f"kitestring_{name}", said, labels=labels)
+    for label, value in values:
+        made.add_metric(label, value)
+    return made
+
+
+def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
+    active = select(jobs.c.status, func.count()).where(jobs.c.status.in_(ACTIVE)).group_by(jobs.c.status)
+    counts = dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in db.execute(active)}
+    yield gauge("jobs", "Jobs that have not ended.", (([k], v) for k, v in counts.items()), ("status",))
+    oldest = db.execute(
+        select(func.min(jobs.c.run_after_ms)).where(jobs.c.status.in_(("pending", "incomplete")))
+    ).scalar()
+    waited = max(0, now - oldest) / 1000 if oldest is not None else 0.0
+    yield gauge("queue_age_seconds", "How long the oldest job that is due has waited.", [([], waited)])
+
+
+def of_totals(db: Connection) -> Iterator[Metric]:
+    """What the ended jobs come to. They never fall: what happened in an hour is `increase(…[1h])`."""
+    there = totals.found(db)
+    for name, said, labels in (
+        ("jobs_ended", "Jobs that have ended.", ("kind", "status")),
+        ("attempts", "Attempts of jobs that have ended.", ("status",)),
+        ("records", "Records of jobs that have ended, by what became of them.", ("count",)),
+        ("bytes", "Bytes that they read.", ()),
+        ("figures", "What they did beyond records: chunks embedded, tokens, cost_usd, …", ("figure",)),
+    ):
+        counter = CounterMetricFamily(f"kitestring_{name}", said, labels=labels)
+        for values, value in totals.labelled(there, name):
+            counter.add_metric(values, value)
+        yield counter
+    for name, said, labels in (
+        ("job_seconds", "From the beginning of a job to its end.", ("kind",)),
+        ("job_wait_seconds", "From asking for a job to the beginning of its first attempt.", ()),
+    ):
+        histogram = HistogramMetricFamily(f"kitestring_{name}", said, labels=labels)
+        for values, buckets, sum_ in totals.histograms(there, name):
+            histogram.add_metric(values, buckets, sum_)
+        yield histogram
+
+
+def of_connections(db: Connection, now: int) -> Iterator[Metric]:
+    every = select(connections.c.status, func.count()).where(connections.c.deleted_at_ms.is_(None))
+    rows = db.execute(every.group_by(connections.c.status))
+    yield gauge("connections", "Connections.", (([row[0]], row[1]) for row in rows), ("status",))
+    due = db.execute(select(func.min(connections.c.next_run_at_ms))).scalar()
+    late = max(0, now - due) / 1000 if due is not None else 0.0
+    yield gauge("schedule_lag_seconds", "How late the connection is that is due the longest.", [([], late)])
+
+
+def of_workers(db: Connection, now: int) -> Iterator[Metric]:
+    seen = workers.c.seen_at_ms >= now - SEEN_MS
+    count, slots = db.execute(select(func.count(), func.sum(workers.c.slots)).where(seen)).one()
+    yield gauge("workers", "Workers seen within the last minute.", [([], count)])
+    yield gauge("worker_slots", "Jobs that they can run at the same time.", [([], slots or 0)])
+
+
+class Metrics:
+    """The metrics of a process: a middleware counts its requests, `text` is what Prometheus reads."""
+
+    def __init__(self, context: Context) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(StoreMetrics(context))
+        self.requests = Histogram(
+            "kitestring_api_seconds",
+            "Requests answered, by route.",
+            ["method", "path", "status"],
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+
+    def text(self) -> bytes:
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+
+class Timed:
+    """ASGI middleware that measures requests by the template of their route: an id makes no series of its own."""
+
+    def __init__(self, app: Any, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        finally:
+            taken = time.perf_counter() - began
+            self.metrics.requests.labels(scope["method"], template(scope), str(status)).observe(taken)

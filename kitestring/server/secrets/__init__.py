@@ -1,0 +1,1 @@
+"""Secrets: encryption at rest, references to secrets that are kept elsewhere, key rotation."""

@@ -1,0 +1,1 @@
+"""Splits texts into chunks that fit the embedding model."""

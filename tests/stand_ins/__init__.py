@@ -1,0 +1,1 @@
+"""Vendors' APIs as their documentation describes them, over HTTP."""

@@ -1,0 +1,172 @@
+"""A stand-in for Airtable: bases, their tables, records and comments, with paging, limits, refusals and OAuth.
+
+For people: `python -m stand_ins.airtable --port 8080` prints its address; the token is pat-larkspur, the
+OAuth client larkspur-app with the secret larkspur-secret. Facts: airtable.com/developers/web/api (list bases, get base
+schema, list records and comments, rate limits, errors, OAuth reference), read 2026-11.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any, ClassVar
+
+from kitestring.testing.help_desk.objects import BEGIN, iso
+from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.token_endpoint import TokenEndpoint
+
+Json = dict[str, Any]
+
+TOKEN = "pat-larkspur"
+CLIENT, SECRET = "larkspur-app", "larkspur-secret"
+FORMULA = re.compile(r"OR\(IS_AFTER\(LAST_MODIFIED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\), "
+                     r"IS_AFTER\(CREATED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\)\)")  # fmt: skip
+
+
+class AirtableStandIn(StandIn):
+    """Airtable on 127.0.0.1. `expire` is how many places in lists it forgets; `forbidden` names pieces of paths."""
+
+    name: ClassVar[str] = "Airtable stand-in"
+
+    def __init__(
+        self,
+        *,
+        expire: int = 0,
+        forbidden: tuple[str, ...] = (),
+        port: int = 0,
+        faults: Faults | None = None,
+        limits: tuple[Limit, ...] = (),
+    ) -> None:
+        super().__init__(port=port, faults=faults, limits=limits)
+        self.expire, self.forbidden = expire, forbidden
+        self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=3600, client_in=("header",), sent_as=("form",))
+        self.bases = {"appLarkspur": "Larkspur HQ", "appSales": "Sales"}
+        self.tables = {
+            "appLarkspur": [
+                self._table("tblProblems", "Known problems", Title="singleLineText", Notes="richText", Votes="number",
+                            Open="checkbox", Tags="multipleSelects", Files="multipleAttachments", Score="formula"),
+                self._table("tblPeople", "People", Name="singleLineText", id="autoNumber", Asked="dateTime"),
+            ],
+            "appSales": [
+                self._table("tblPeople2", "People", Name="singleLineText"),
+                self._table("tblTasks", "Tasks", Task="singleLineText", Last="lastModifiedTime"),
+            ],
+        }  # fmt: skip
+        told = problems()
+        self.records: dict[str, list[Json]] = {
+            "tblProblems": [
+                {"Title": told[n % 60].title, "Notes": told[n % 60].cause, "Votes": n, "Open": True, "Tags": ["a"]}
+                for n in range(230)
+            ],
+            "tblPeople": [{"Name": FIRST_NAMES[n], "id": n} for n in range(20)],
+            "tblPeople2": [{"Name": FIRST_NAMES[n]} for n in range(5)],
+            "tblTasks": [
+                {"Task": f"Call {FIRST_NAMES[n % 30]}", "Last": self._time(BEGIN + n * 3600)} for n in range(140)
+            ],
+        }
+        self.comments: dict[str, list[Json]] = {
+            f"tblProblems/rec{n:05}": [self._comment(n, i) for i in range(120 if n == 3 else 1)] for n in (1, 3, 150)
+        }
+
+    @property
+    def config(self) -> Json:
+        """A configuration of the source `airtable` that reads this server."""
+        return {"credentials": {"api_key": TOKEN}, "base_url": self.url, "auth_url": self.url,
+                "calls_per_second": 60_000}  # fmt: skip
+
+    def change(self, table: str, index: int, at: int, **fields: Any) -> None:
+        """A record of a table with the field Last changes."""
+        self.records[table][index].update(fields, Last=self._time(at))
+
+    # The vendor's manners
+
+    def authorize(self, call: Call) -> Answer | None:
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if call.path == "/oauth2/v1/token":
+            return None
+        if token != TOKEN and not self.tokens.allows(token):
+            return Answer(401, {"error": {"type": "AUTHENTICATION_REQUIRED", "message": "Authentication required"}})
+        if any(piece in call.path for piece in self.forbidden):
+            return Answer(403, {"error": {"type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "message": "Forbidden"}})
+        return None
+
+    def refuse(self, status: int, message: str) -> Answer:
+        if status == 429:
+            return Answer(429, {"errors": [{"error": "RATE_LIMIT_REACHED", "message": message}]})
+        return Answer(status, {"error": "NOT_FOUND"} if status == 404 else {"error": {"type": message}})
+
+    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
+        return {}
+
+    @route("POST", "/oauth2/v1/token")
+    def token(self, call: Call) -> Any:
+        return self.tokens.answer(call)
+
+    @route("GET", "/v0/meta/bases")
+    def base_list(self, call: Call) -> Any:
+        """One base a page, to have pages."""
+        rows = [{"id": key, "name": name, "permissionLevel": "read"} for key, name in self.bases.items()]
+        begin = int(call.param("offset", "0"))
+        return {"bases": rows[begin : begin + 1], **({"offset": str(begin + 1)} if begin + 1 < len(rows) else {})}
+
+    @route("GET", "/v0/meta/bases/{base}/tables")
+    def table_list(self, call: Call, base: str) -> Any:
+        return {"tables": self.tables[base]} if base in self.tables else self.refuse(404, "")
+
+    @route("GET", "/v0/{base}/{table}")
+    def record_list(self, call: Call, base: str, table: str) -> Any:
+        if all(one["id"] != table for one in self.tables.get(base, ())):
+            return self.refuse(404, "")
+        size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "itr/0").removeprefix("itr/"))
+        if begin and self.expire:
+            self.expire -= 1
+            return self.refuse(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
+        since = FORMULA.fullmatch(call.param("filterByFormula", ""))
+        if since is None and "filterByFormula" in call.params:
+            return self.refuse(422, "INVALID_FILTER_BY_FORMULA")
+        metadata, end = "commentCount" in call.params.get("recordMetadata[]", []), begin + size
+        rows = [
+            (f"rec{n:05}", row)
+            for n, row in enumerate(self.records[table])
+            if since is None or max(row.get("Last", ""), iso(BEGIN)) > since[1]
+        ]
+        shown = [
+            {"id": key, "createdTime": iso(BEGIN), "fields": row,
+             **({"commentCount": len(self.comments.get(f"{table}/{key}", ()))} if metadata else {})}
+            for key, row in rows[begin:end]
+        ]  # fmt: skip
+        return {"records": shown, **({"offset": f"itr/{end}"} if end < len(rows) else {})}
+
+    @route("GET", "/v0/{base}/{table}/{record}/comments")
+    def comment_list(self, call: Call, base: str, table: str, record: str) -> Any:
+        size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "0"))
+        rows = self.comments.get(f"{table}/{record}", [])
+        more = str(begin + size) if begin + size < len(rows) else None
+        return {"comments": rows[begin : begin + size], "offset": more}
+
+    def _time(self, moment: int) -> str:
+        return iso(moment).replace("Z", ".000Z")
+
+    def _comment(self, n: int, i: int) -> Json:
+        return {"id": f"com{n:05}{i:05}", "text": "Seen again today.", "createdTime": iso(BEGIN),
+                "author": {"id": "usr1", "email": "ada@northwind.example", "name": "Ada"}}  # fmt: skip
+
+    def _table(self, key: str, title: str, **fields: str) -> Json:
+        shown: list[Json] = [
+            {"id": f"fld{i}", "name": name, "type": kind} for i, (name, kind) in enumerate(fields.items())
+        ]
+        for one in shown:
+            if one["type"] == "lastModifiedTime":
+                one["options"] = {"isValid": True, "referencedFieldIds": None, "result": {"type": "dateTime"}}
+        return {"id": key, "name": title, "primaryFieldId": "fld0", "fields": shown, "views": []}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stand_ins.airtable", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(AirtableStandIn(port=parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()
