@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from kitestring.server.jobs import Queue, Runner
+from kitestring.server.jobs.action_runner import Runner
+from kitestring.server.jobs.queue import Queue
 from kitestring.server.observability.tracing import Tracing
 from kitestring.server.secrets.secret_box import Vault
 from kitestring.server.settings import Settings

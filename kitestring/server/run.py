@@ -104,7 +104,8 @@ class Server:
     def _work(self) -> None:
         from kitestring.server.connections import connection, schema_change
         from kitestring.server.connections.scheduler import Scheduler
-        from kitestring.server.jobs import Worker, outcome
+        from kitestring.server.jobs import outcome
+        from kitestring.server.jobs.worker import Worker
         from kitestring.server.notifications.sender import Courier
 
         context = self.context

@@ -134,7 +134,7 @@ def test_a_sync_of_a_hardened_server_copies_from_one_server_to_the_other(
     servers: tuple[Database, Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kitestring.server.context import Context
-    from kitestring.server.jobs import Worker
+    from kitestring.server.jobs.worker import Worker
     from kitestring.server.settings import Settings
     from tests.unit.server.connections import attempts_of, connection, ended, enqueue, plan_of
 

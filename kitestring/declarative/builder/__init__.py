@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 PLACES = {
     "Defect": "validation",
     "Finding": "doctor",
-    "Reading": "reading",
+    "Reading": "preview",
     "draft": "starter",
     "examine": "doctor",
     "formatted": "layout",
     "infer_schema": "inference",
-    "read": "reading",
+    "read": "preview",
     "resolved": "resolution",
     "validate": "validation",
 }

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.connections import schedule
 from kitestring.server.context import Context
-from kitestring.server.jobs import Busy
+from kitestring.server.jobs.queue import Busy
 from kitestring.server.polling import Round
 from kitestring.server.store.tables import connections
 

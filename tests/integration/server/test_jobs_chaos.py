@@ -27,7 +27,7 @@ from guarded import installed, written  # noqa: E402
 from kitestring.errors import TransientError  # noqa: E402
 from kitestring.server.connections.scheduler import Scheduler  # noqa: E402
 from kitestring.server.context import Context  # noqa: E402
-from kitestring.server.jobs import Worker  # noqa: E402
+from kitestring.server.jobs.worker import Worker  # noqa: E402
 from kitestring.server.settings import Settings  # noqa: E402
 from kitestring.server.store.tables import connections, jobs  # noqa: E402
 

@@ -17,7 +17,8 @@ from kitestring.errors import ConfigError
 from kitestring.server.auth import throttle, user
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs import Runner, Worker
+from kitestring.server.jobs.action_runner import Runner
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.oauth import consent
 from kitestring.server.observability import audit
 from kitestring.server.secrets import rekey

@@ -19,7 +19,8 @@ from connections import plan_of
 from kitestring.server import clock
 from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker, queue
+from kitestring.server.jobs import queue
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 
 

@@ -16,7 +16,7 @@ from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import destinations, jobs, sources
 from kitestring.server.workspaces import workspaces
 

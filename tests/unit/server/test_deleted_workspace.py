@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from kitestring.server.connections import connection as connections
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.store import tables
 from kitestring.server.workspaces import deletion
 from tests.unit.server.connections import connection, plan_of

@@ -20,7 +20,7 @@ from kitestring.facts import Facts
 from kitestring.server.child.egress import EgressPolicy, networks_of
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.context import Context
-from kitestring.server.jobs import Runner
+from kitestring.server.jobs.action_runner import Runner
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
 from kitestring.source import Source

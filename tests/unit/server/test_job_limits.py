@@ -13,8 +13,8 @@ from connections import attempts_of, connection, ended, enqueue, plan_of, until
 
 from kitestring.errors import ConfigError
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
 from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 
 pytestmark = [

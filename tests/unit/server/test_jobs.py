@@ -15,8 +15,8 @@ from connections import attempts_of, connection, ended, enqueue, job, lines, pla
 
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
 from kitestring.server.jobs.log import Log, Logs
+from kitestring.server.jobs.worker import Worker
 
 pytestmark = pytest.mark.slow
 

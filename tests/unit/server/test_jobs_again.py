@@ -13,8 +13,8 @@ from connections import attempts_of, connection, ended, enqueue, plan_of
 from sqlalchemy import insert, select, update
 
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
 from kitestring.server.jobs.queue import without
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections, sources, states
 from kitestring.types import COUNTS
 

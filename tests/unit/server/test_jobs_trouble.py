@@ -18,11 +18,10 @@ from sqlalchemy import insert, select, update
 from kitestring.errors import TransientError
 from kitestring.server.api.kitestring.server import listed
 from kitestring.server.context import Context
-from kitestring.server.jobs import Lost, Worker
 from kitestring.server.jobs.forkserver import Nest
-from kitestring.server.jobs.queue import LOST_IN_ROW, Claim
+from kitestring.server.jobs.queue import LOST_IN_ROW, Claim, Lost
 from kitestring.server.jobs.rate_limits import Quotas
-from kitestring.server.jobs.worker import SEEN_MS
+from kitestring.server.jobs.worker import SEEN_MS, Worker
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import jobs, workers
 from kitestring.testing.stand_in import Answer

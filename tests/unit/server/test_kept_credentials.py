@@ -16,8 +16,8 @@ from kitestring.config import MASK
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
 from kitestring.server.jobs.config_updates import LEASE_MS, Keeper, changed
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections, consents, renewals, sources
 from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint

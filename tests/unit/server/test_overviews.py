@@ -13,7 +13,7 @@ from test_connections import joined
 from kitestring.server.app import create_app
 from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from kitestring import registry
 from kitestring.server.app import create_app
 from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from kitestring.server.connections import connection as connections
 from kitestring.server.connections import stream_mappers
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 
 pytestmark = pytest.mark.slow
 

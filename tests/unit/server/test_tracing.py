@@ -17,7 +17,7 @@ from test_connections import finished, joined
 from kitestring.server.app import create_app
 from kitestring.server.connections import connection as connections
 from kitestring.server.context import Context
-from kitestring.server.jobs import Worker
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.observability.tracing import Tracing
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ from kitestring.server.auth.access import Editor, Here, Reader, Runner
 from kitestring.server.connections import connection, schema_change, states
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs import Busy
 from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.queue import Busy
 
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
 
