@@ -109,7 +109,7 @@ def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, 
         try:
             fitted.append(None if value is None else fit(value))
         except Misfit as misfit:
-            reasons.setdefault(n, f"field {name}: {shown(value)} does not fit {misfit}")
+            reasons.setdefault(n, f"field {name}: {excerpt(value)} does not fit {misfit}")
             fitted.append(None)
     array = pa.array(fitted, storage)
     return array if storage is type_ else pa.ExtensionArray.from_storage(type_, array)
@@ -379,7 +379,7 @@ def text(value: Any) -> str:
         raise Misfit(f"a text: {error}") from None
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value with its type, short, for a reason."""
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
     kind = kinds.get(type(value), type(value).__name__)

@@ -25,7 +25,7 @@ def is_credential(name: str) -> bool:
     return CREDENTIAL.search(name) is not None or name.lower() in ("accesstoken", "clientsecret", "set-cookie")
 
 
-class Mask:
+class Redactor:
     """Replaces what must not be shown."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

@@ -129,7 +129,7 @@ class Watermark:
         place = self._place(value)
         if place is None or place[0] != (self._kind or place[0]):
             if value is not None:
-                self._doubt(f"the cursor value {shown(value)} is none that an incremental read can go on from")
+                self._doubt(f"the cursor value {excerpt(value)} is none that an incremental read can go on from")
             return self._is_new(record, None)
         self._kind, position = place
         if self._start is not None and position < self._start:
@@ -137,7 +137,7 @@ class Watermark:
         if self._kind == "moment" and position > self._now:
             if position - self._now > AHEAD:
                 self._doubt(
-                    f"the cursor value {shown(value)} lies in the future (it is {self._now:%Y-%m-%d %H:%M} UTC): the "
+                    f"the cursor value {excerpt(value)} lies in the future (it is {self._now:%Y-%m-%d %H:%M} UTC): the "
                     "record is written, and comes again with every sync until then"
                 )
             return self._is_new(record, position)
@@ -182,8 +182,8 @@ class Watermark:
             self._at_start += 1
             if self._at_start > self._many:
                 self._doubt(
-                    f"{self._many:,} records of the cursor value {shown(self.since)} were written, now there are more,"
-                    " and which of them are late cannot be told: refresh the stream"
+                    f"{self._many:,} records of the cursor value {excerpt(self.since)} were written, now there are more"
+                    ", and which of them are late cannot be told: refresh the stream"
                 )
             return False
         if self._known[digest] > 0:
@@ -250,6 +250,6 @@ def digest_of(record: Any, keys: Sequence[Path], position: Any) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

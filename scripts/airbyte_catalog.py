@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from kitestring.airbyte.connector_index import SHIPPED, difference, index, written
-from kitestring.airbyte.registry_client import Remote
+from kitestring.airbyte.connector_index import SHIPPED, difference, index, index_text
+from kitestring.airbyte.registry_client import RegistryClient
 
 if __name__ == "__main__":
     before = index().entries
-    entries = [replace(one, changes=()) for one in Remote(sys.argv[1] if len(sys.argv) > 1 else "").entries()]
-    SHIPPED.write_text(written(entries), "utf-8")
+    entries = [replace(one, changes=()) for one in RegistryClient(sys.argv[1] if len(sys.argv) > 1 else "").entries()]
+    SHIPPED.write_text(index_text(entries), "utf-8")
     found = difference(before, entries)
     sys.stdout.write(
         f"{len(entries)} connectors, {SHIPPED.stat().st_size:,} bytes: "

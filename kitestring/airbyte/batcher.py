@@ -15,7 +15,7 @@ SHARED_EVERY_S = 2.0
 SHARED_EVERY_ROWS = 10_000
 
 
-class Gather:
+class Batcher:
     """Rows by stream key until they are worth a batch. A state is given on behind the rows it covers, before others.
 
     Of the states that come while rows gather, the last stands for all. A state that several streams share makes the

@@ -33,7 +33,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """What is known of one connector. `version` is the newest one that was published when the index was made."""
 
     name: str
@@ -101,17 +101,17 @@ class Entry:
         return sorted(between, key=lambda one: order(one.version))
 
 
-COLUMNS = [one.name for one in fields(Entry)]
+COLUMNS = [one.name for one in fields(IndexEntry)]
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class ConnectorIndex:
     """All entries, sources first, by name; `refreshed` where it is newer than the shipped one."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[IndexEntry, ...]
     refreshed: bool = False
 
-    def get(self, kind: Kind, name: str) -> Entry | None:
+    def get(self, kind: Kind, name: str) -> IndexEntry | None:
         """The entry of this name, with or without its kind in front, dashes or underscores."""
         wanted = plain(name)
         for one in self.entries:
@@ -122,12 +122,12 @@ class Index:
     def names(self, kind: Kind) -> list[str]:
         return [one.name for one in self.entries if one.kind == kind]
 
-    def search(self, text: str) -> list[Entry]:
+    def search(self, text: str) -> list[IndexEntry]:
         """Entries that hold every word of the text in name, title or package, the best first; near ones if none do."""
-        return found(text, self.entries, lambda one: (one.name, f"{one.title} {one.package}"))
+        return search_entries(text, self.entries, lambda one: (one.name, f"{one.title} {one.package}"))
 
 
-def found(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
+def search_entries(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
     """Those whose facts `(name, more words)` hold every word of the text; where none do, those with a near name."""
     words = plain(text).replace("-", " ").split()
     if not words:
@@ -184,7 +184,7 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "kitestring"
 
 
-def index() -> Index:
+def index() -> ConnectorIndex:
     """The refreshed index, or the shipped one. A refreshed one that cannot be read is passed over with a warning."""
     path = folder() / REFRESHED
     try:
@@ -202,7 +202,7 @@ def index() -> Index:
 
 
 @lru_cache(maxsize=4)
-def read(path: Path, stamp: int, refreshed: bool) -> Index:
+def read(path: Path, stamp: int, refreshed: bool) -> ConnectorIndex:
     """An index file; `stamp` is its time, so that one that has changed is read again."""
     raw = json.loads(path.read_text("utf-8"))
     columns = raw["columns"]
@@ -210,11 +210,11 @@ def read(path: Path, stamp: int, refreshed: bool) -> Index:
     for row in raw["connectors"]:
         values = dict(zip(columns, row, strict=True))
         values["changes"] = tuple(Change(**one) for one in values.get("changes") or ())
-        entries.append(Entry(**values))
-    return Index(tuple(entries), refreshed)
+        entries.append(IndexEntry(**values))
+    return ConnectorIndex(tuple(entries), refreshed)
 
 
-def written(entries: Sequence[Entry]) -> str:
+def index_text(entries: Sequence[IndexEntry]) -> str:
     """The text of an index file: one connector a line, so that a difference can be read."""
     rows = []
     for one in sorted(entries, key=lambda one: (one.kind != "source", one.name)):
@@ -223,13 +223,13 @@ def written(entries: Sequence[Entry]) -> str:
     return f'{{"columns":{json.dumps(COLUMNS)},"connectors":[\n' + ",\n".join(rows) + "\n]}\n"
 
 
-def keep(entries: Sequence[Entry]) -> Path:
+def save(entries: Sequence[IndexEntry]) -> Path:
     """Make these entries the refreshed index."""
     path = folder() / REFRESHED
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(written(entries), "utf-8")
+        draft.write_text(index_text(entries), "utf-8")
         draft.replace(path)
     except OSError as error:
         raise ConfigError(
@@ -239,10 +239,10 @@ def keep(entries: Sequence[Entry]) -> Path:
     return path
 
 
-def entries_of(registry: Any) -> list[Entry]:
+def entries_of(registry: Any) -> list[IndexEntry]:
     """The entries of a registry file: `{"sources": […], "destinations": […]}`. `ConfigError` where it is none."""
     lists = [part_list(registry, "sources"), part_list(registry, "destinations")]
-    entries = [Entry.of(values) for values in lists[0] + lists[1] if not values.get("tombstone")]
+    entries = [IndexEntry.of(values) for values in lists[0] + lists[1] if not values.get("tombstone")]
     if not entries:
         raise ConfigError(
             "the registry lists no connector", hint="Check that the address is that of a connector registry."
@@ -263,18 +263,18 @@ def part_list(registry: Any, name: str) -> list[Mapping[str, Any]]:
 class Difference:
     """What a refresh changed: entries that came, that went, and pairs (old, new) of another version."""
 
-    added: tuple[Entry, ...]
-    removed: tuple[Entry, ...]
-    changed: tuple[tuple[Entry, Entry], ...]
+    added: tuple[IndexEntry, ...]
+    removed: tuple[IndexEntry, ...]
+    changed: tuple[tuple[IndexEntry, IndexEntry], ...]
 
-    def breaking(self) -> Iterator[tuple[Entry, Change]]:
+    def breaking(self) -> Iterator[tuple[IndexEntry, Change]]:
         """Changes that ask something of the users of what was the newest version before."""
         for old, new in self.changed:
             for change in new.breaking(old.version, new.version):
                 yield new, change
 
 
-def difference(old: Iterable[Entry], new: Iterable[Entry]) -> Difference:
+def difference(old: Iterable[IndexEntry], new: Iterable[IndexEntry]) -> Difference:
     before = {(one.kind, one.image): one for one in old}
     after = {(one.kind, one.image): one for one in new}
     return Difference(

@@ -83,7 +83,7 @@ class CustomCodeSource(AirbyteSource):
         """The CDK's Python with the program that runs a manifest in it; installed first where it is not yet."""
         if not self.package:
             return super().program()
-        return Local([str(environment.made(self.package, self.python) / "bin" / "python"), "-c", cdk.RUN])
+        return Local([str(environment.ensure(self.package, self.python) / "bin" / "python"), "-c", cdk.RUN])
 
     def spec_of_connector(self) -> dict[str, Any]:
         return {"connectionSpecification": self._form}

@@ -41,16 +41,16 @@ class Decoder:
         block = b"".join((*self._rest, data[:end])) if self._rest else data[:end]
         self._rest = [data[end + 1 :]] if end + 1 < len(data) else []
         self._waiting = len(data) - end - 1
-        return decoded(block)
+        return decode_lines(block)
 
     def end(self) -> list[Any]:
         """What a last line without a line feed holds."""
         block = b"".join(self._rest)
         self._rest, self._waiting = [], 0
-        return decoded(block) if block.strip() else []
+        return decode_lines(block) if block.strip() else []
 
 
-def decoded(block: bytes) -> list[Any]:
+def decode_lines(block: bytes) -> list[Any]:
     # A line feed never stands inside JSON text, so the lines of a block are one JSON array: one call for all of them.
     try:
         found: list[Any] = loads(b"[%b]" % block.replace(b"\n", b","))
@@ -58,10 +58,10 @@ def decoded(block: bytes) -> list[Any]:
             return [m if type(m) is dict else Garbage(str(m)[:2000], False) for m in found]
     except JsonError:
         pass
-    return [one(line) for line in block.split(b"\n") if line.strip()]
+    return [decode_line(line) for line in block.split(b"\n") if line.strip()]
 
 
-def one(line: bytes) -> dict[str, Any] | Garbage:
+def decode_line(line: bytes) -> dict[str, Any] | Garbage:
     try:
         found = loads(line)
     except JsonError:

@@ -16,7 +16,7 @@ from kitestring.airbyte import modes
 from kitestring.airbyte.connector_process import Process
 from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.messages import Writer, catalog_body, descriptor
-from kitestring.airbyte.program import Launch, checked, ended, form, part, proposed
+from kitestring.airbyte.program import ProgramConfig, exit_text, fetch_spec, part, program_facts, run_check
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
@@ -28,14 +28,14 @@ log = logging.getLogger("kitestring.airbyte")
 MARK = "kitestring"
 
 
-class AirbyteDestination(Launch, Destination):
+class AirbyteDestination(ProgramConfig, Destination):
     """Writes to an Airbyte destination connector: a Python package, a program, or a container image.
 
     Each stream has a process of its own, so that its commit is the end of that process: only then has the connector
     said that all is stored. A batch is durable when the connector has given back the state sent behind it.
     """
 
-    facts: ClassVar[Facts] = proposed(
+    facts: ClassVar[Facts] = program_facts(
         "any Airbyte destination connector: a Python package, a program, an image",
         "airbyte-destination-pgvector==0.1.13",
         "{}",
@@ -58,10 +58,10 @@ class AirbyteDestination(Launch, Destination):
 
     def spec_of_connector(self) -> dict[str, Any]:
         """The connector's own SPEC message."""
-        return form(self)
+        return fetch_spec(self)
 
     def check(self) -> None:
-        checked(self)
+        run_check(self)
 
     def begin(self, stream: Stream) -> None:
         self.abort(stream)
@@ -103,7 +103,7 @@ class AirbyteDestination(Launch, Destination):
 class Writing:
     """One stream on its way into a connector's process, which starts with the first batch."""
 
-    def __init__(self, launch: Launch, stream: Stream) -> None:
+    def __init__(self, launch: ProgramConfig, stream: Stream) -> None:
         self.launch = launch
         self.stream = stream
         # Rows of earlier generations go when this one is complete; a later overwrite has a later number.
@@ -164,7 +164,9 @@ class Writing:
             if self.error is not None:
                 raise self.error
             if code:
-                raise self.launch.unexplained(self.process, f"ended with {ended(code)} at the end of {self.stream.key}")
+                raise self.launch.unexplained(
+                    self.process, f"ended with {exit_text(code)} at the end of {self.stream.key}"
+                )
         finally:
             self.stop()
 
@@ -241,7 +243,7 @@ class Writing:
             return error
         if cancelled:
             return Cancelled(f"{self.launch.title} was ended")
-        return self.launch.unexplained(process, f"ended with {ended(code)} {when}")
+        return self.launch.unexplained(process, f"ended with {exit_text(code)} {when}")
 
     def listen(self) -> None:
         """In its own thread: take what the process says, so that it can always write."""

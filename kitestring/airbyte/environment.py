@@ -39,7 +39,7 @@ def folder() -> Path:
     return Path(cache).expanduser().absolute() / "kitestring" / "envs"
 
 
-def made(requirement: str, python: str = "") -> Path:
+def ensure(requirement: str, python: str = "") -> Path:
     """The environment of a package (`airbyte-source-faker==7.2.1`), installed when it is not there yet.
 
     Safe against others who want the same at the same time. An environment never changes once it is made; a requirement

@@ -17,8 +17,8 @@ from typing import Any
 
 from kitestring.airbyte import connector_index, environment
 from kitestring.airbyte.cdk import METADATA
-from kitestring.airbyte.connector_index import Entry, Kind, order
-from kitestring.airbyte.registry_client import Remote
+from kitestring.airbyte.connector_index import IndexEntry, Kind, order
+from kitestring.airbyte.registry_client import RegistryClient
 from kitestring.errors import ConfigError, KitestringError, TransientError
 
 log = logging.getLogger("kitestring.airbyte")
@@ -32,7 +32,7 @@ VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
 class Installation:
     """One version of one connector, in its folder. `sha256` is the checksum of each file as it was fetched."""
 
-    entry: Entry
+    entry: IndexEntry
     folder: Path
     sha256: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
@@ -117,7 +117,7 @@ def at(place: Path) -> Installation | None:
         raw = json.loads((place / FACTS).read_text("utf-8"))
         entry = dict(raw.pop("entry"))
         entry["changes"] = tuple(connector_index.Change(**one) for one in entry.get("changes") or ())
-        return Installation(Entry(**entry), place, **raw)
+        return Installation(IndexEntry(**entry), place, **raw)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -125,19 +125,19 @@ def at(place: Path) -> Installation | None:
         return None
 
 
-def current(entry: Entry) -> str:
+def current(entry: IndexEntry) -> str:
     """The version that is used where none is pinned; an empty text if none is installed."""
     found = installed(entry.kind, entry.name)
     return "" if found is None else found.entry.version
 
 
-def facts(entry: Entry, version: str, remote: Remote) -> Entry:
+def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEntry:
     """The entry of one version as the registry tells it; what the index says where it tells nothing.
 
     A package or an image does not come from the registry: where that cannot be reached, the index is enough.
     """
     try:
-        found = remote.entry(entry.image, version)
+        found = registry.entry(entry.image, version)
     except TransientError as error:
         if entry.road == "manifest":
             raise
@@ -145,13 +145,13 @@ def facts(entry: Entry, version: str, remote: Remote) -> Entry:
         found = None
     if found is not None and (found.kind, found.name) != (entry.kind, entry.name):
         raise ConfigError(
-            f"the registry {remote.url} tells of {found.kind} {found.name} where {entry.name} is asked for",
+            f"the registry {registry.url} tells of {found.kind} {found.name} where {entry.name} is asked for",
             hint="Check the address of the registry.",
         )
     return replace(entry, version=version) if found is None else replace(found, version=version)
 
 
-def install(entry: Entry, *, remote: Remote, python: str = "", force: bool = False) -> Installation:
+def install(entry: IndexEntry, *, registry: RegistryClient, python: str = "", force: bool = False) -> Installation:
     """Fetch this version of a connector and make it the one in use. What is there already is not fetched again.
 
     `force` fetches again, and takes a file that differs from what was fetched before under the same version. A manifest
@@ -164,7 +164,7 @@ def install(entry: Entry, *, remote: Remote, python: str = "", force: bool = Fal
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with environment.locked(folder() / f".{entry.name}.lock"):
-            return put(place, entry, remote, python, force)
+            return install_into(place, entry, registry, python, force)
     except OSError as error:
         raise ConfigError(
             f"{entry.name} cannot be kept in {place}: {error.strerror}",
@@ -172,7 +172,7 @@ def install(entry: Entry, *, remote: Remote, python: str = "", force: bool = Fal
         ) from error
 
 
-def put(place: Path, entry: Entry, remote: Remote, python: str, force: bool) -> Installation:
+def install_into(place: Path, entry: IndexEntry, registry: RegistryClient, python: str, force: bool) -> Installation:
     before = at(place)
     if before is not None and not force:
         before.verify()
@@ -185,7 +185,7 @@ def put(place: Path, entry: Entry, remote: Remote, python: str, force: bool) -> 
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     with cleaned(draft):
-        made = fetch(entry, draft, remote, python)
+        made = fetch(entry, draft, registry, python)
         (draft / FACTS).write_text(json.dumps(as_values(made), indent=1) + "\n", "utf-8")
         if place.exists():
             shutil.rmtree(place)
@@ -196,16 +196,16 @@ def put(place: Path, entry: Entry, remote: Remote, python: str, force: bool) -> 
     return done
 
 
-def fetch(entry: Entry, draft: Path, remote: Remote, python: str) -> Installation:
+def fetch(entry: IndexEntry, draft: Path, registry: RegistryClient, python: str) -> Installation:
     """Everything of one version into a folder."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if entry.road == "manifest":
         from kitestring.declarative.manifest import load
 
-        files = {MANIFEST: remote.file(entry.image, entry.version, MANIFEST)}
+        files = {MANIFEST: registry.file(entry.image, entry.version, MANIFEST)}
         if CUSTOM.search(files[MANIFEST]):
-            files[COMPONENTS] = remote.file(entry.image, entry.version, COMPONENTS)
-            metadata = remote.file(entry.image, entry.version, METADATA, optional=True)
+            files[COMPONENTS] = registry.file(entry.image, entry.version, COMPONENTS)
+            metadata = registry.file(entry.image, entry.version, METADATA, optional=True)
             if metadata is not None:  # it names the airbyte-cdk that the components are written for
                 files[METADATA] = metadata
         for name, content in files.items():
@@ -214,23 +214,23 @@ def fetch(entry: Entry, draft: Path, remote: Remote, python: str) -> Installatio
             load(draft / MANIFEST)
         except ConfigError as error:
             raise ConfigError(
-                f"what {remote.url} gave as the manifest of {entry.name}@{entry.version} is none: {error.message}",
+                f"what {registry.url} gave as the manifest of {entry.name}@{entry.version} is none: {error.message}",
                 hint="Check the address of the registry, and the version.",
             ) from error
         sums = {name: sha256(content) for name, content in files.items()}
-        return Installation(entry, draft, sums, remote.url, now)
-    made = Installation(entry, draft, {}, remote.url, now, python=python if entry.road == "package" else "")
+        return Installation(entry, draft, sums, registry.url, now)
+    made = Installation(entry, draft, {}, registry.url, now, python=python if entry.road == "package" else "")
     place = ""
     if entry.road == "package":
-        place = str(environment.made(made.settings["package"], python))
+        place = str(environment.ensure(made.settings["package"], python))
     else:
         from kitestring.airbyte.connector_process import container_engine
 
         container_engine()
-    return replace(made, environment=place, spec=said(entry, made.settings))
+    return replace(made, environment=place, spec=fetch_spec(entry, made.settings))
 
 
-def said(entry: Entry, settings: Mapping[str, Any]) -> dict[str, Any]:
+def fetch_spec(entry: IndexEntry, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The form of its configuration, asked of the program once."""
     from kitestring.airbyte.destination import AirbyteDestination
     from kitestring.airbyte.source import AirbyteSource

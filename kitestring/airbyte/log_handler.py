@@ -23,7 +23,7 @@ class Engine(Protocol):
     Selection: Callable[..., Any]
 
 
-class Told(logging.Handler):
+class ProtocolLogHandler(logging.Handler):
     """Log entries as LOG messages, without the secrets of the configuration."""
 
     def __init__(self, writer: Writer) -> None:
@@ -62,7 +62,7 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def concluded(result: Any, writer: Writer, told: Told) -> int:
+def conclude(result: Any, writer: Writer, told: ProtocolLogHandler) -> int:
     """What is left to say of a sync that has ended, and its exit code: 0 for nothing but green."""
     if result.error is not None:
         writer.error(told.without_secrets(result.error))

@@ -42,7 +42,7 @@ def by_name(depth: int = 4) -> dict[str, Any]:
     return found
 
 
-class Launch(Config):
+class ProgramConfig(Config):
     """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
 
     facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors", extra="airbyte")
@@ -85,7 +85,7 @@ class Launch(Config):
     _hidden: list[str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
-    def _one_program(self) -> Launch:
+    def _one_program(self) -> ProgramConfig:
         given = [name for name in ("package", "path", "command", "image") if getattr(self, name)]
         if len(given) != 1:
             found = f"{' and '.join(given)} are" if given else "none is"
@@ -179,7 +179,7 @@ class Launch(Config):
         if self.image:
             return Container(container_engine(), self.image)
         if self.package:
-            place = environments.made(self.package, self.python)
+            place = environments.ensure(self.package, self.python)
             return Local([str(environments.script(place, self.package, self.executable))])
         argv = self.command or [self.path]
         found = shutil.which(os.path.expanduser(argv[0]))
@@ -249,7 +249,7 @@ class Launch(Config):
             return found
         if errors:
             raise errors[-1]
-        raise self.unexplained(process, f"ended with {ended(code)} and without the answer to {words[0]}")
+        raise self.unexplained(process, f"ended with {exit_text(code)} and without the answer to {words[0]}")
 
     def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
         """Take a message that is the same for every command: log lines, changed configurations. Gives back an error."""
@@ -310,7 +310,7 @@ class Launch(Config):
 BODIES = {"spec": "spec", "connection_status": "connectionStatus", "catalog": "catalog"}
 
 
-def checked(launch: Launch) -> None:
+def run_check(launch: ProgramConfig) -> None:
     """Run `check`; raise what the connector says is wrong."""
     status = launch.answer(
         ["check", "--config", "@config.json"], {"config.json": launch.configuration()}, "connection_status"
@@ -320,7 +320,7 @@ def checked(launch: Launch) -> None:
         raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")
 
 
-def proposed(summary: str, package: str, config: str) -> Facts:
+def program_facts(summary: str, package: str, config: str) -> Facts:
     """The facts of a kind of foreign connectors, with a package of PyPI and its configuration as an example."""
     text = f"""\
 # A package of PyPI with its version, installed into an environment of its own.
@@ -329,11 +329,11 @@ package: {package}
 # The connector's own configuration.
 config: {config}
 """
-    facts: Facts = replace(Launch.facts, summary=summary, proposal=Proposal(config=text))
+    facts: Facts = replace(ProgramConfig.facts, summary=summary, proposal=Proposal(config=text))
     return facts
 
 
-def form(launch: Launch) -> dict[str, Any]:
+def fetch_spec(launch: ProgramConfig) -> dict[str, Any]:
     """The connector's own SPEC message: its form is `connectionSpecification`."""
     found = launch.answer(["spec"], {}, "spec")
     if not isinstance(found, dict):
@@ -341,7 +341,7 @@ def form(launch: Launch) -> dict[str, Any]:
     return found
 
 
-def ended(code: int) -> str:
+def exit_text(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 

@@ -7,7 +7,7 @@ from typing import Any, overload
 from urllib.parse import quote
 
 from kitestring import json_codec
-from kitestring.airbyte.connector_index import Entry, entries_of
+from kitestring.airbyte.connector_index import IndexEntry, entries_of
 from kitestring.errors import AuthError, ConfigError, TransientError
 
 PUBLIC = "https://connectors.airbyte.com/files"
@@ -16,7 +16,7 @@ INDEX = "registries/v0/oss_registry.json"
 LARGEST_INDEX, LARGEST_FILE = 256 * 1024 * 1024, 16 * 1024 * 1024
 
 
-class Remote:
+class RegistryClient:
     """Fetches from a registry. `url` is that of its `files`; by default KITESTRING_REGISTRY_URL or Airbyte's own.
 
     `metadata/IMAGE/VERSION/` holds what was published of one version: `oss.json` with its facts, `manifest.yaml`, and
@@ -26,13 +26,13 @@ class Remote:
     def __init__(self, url: str = "") -> None:
         self.url = (url or os.environ.get(VARIABLE) or PUBLIC).rstrip("/")
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[IndexEntry]:
         """Every connector of the registry."""
         found = self._get(INDEX, LARGEST_INDEX)
         assert found is not None
         return entries_of(decoded(found, f"{self.url}/{INDEX}"))
 
-    def entry(self, image: str, version: str) -> Entry | None:
+    def entry(self, image: str, version: str) -> IndexEntry | None:
         """The facts of one version; None where the registry does not have them. `version` may be `latest`."""
         path = f"{published(image, version)}/oss.json"
         found = self._get(path, LARGEST_FILE, optional=True)
@@ -41,7 +41,7 @@ class Remote:
         values = decoded(found, f"{self.url}/{path}")
         if not isinstance(values, dict):
             raise ConfigError(f"{self.url}/{path} is no entry of a registry", hint="Check the address.")
-        return Entry.of(values)
+        return IndexEntry.of(values)
 
     @overload
     def file(self, image: str, version: str, name: str) -> bytes: ...

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from kitestring.airbyte import modes
-from kitestring.airbyte.log_handler import Engine, Told
+from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler
 from kitestring.airbyte.messages import Writer, catalog_body, read_json
 from kitestring.airbyte.serve_read import read
 from kitestring.airbyte.serve_write import write
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a vendor's library prints goes to standard error
     writer = Writer(own)
-    told = Told(writer)
+    told = ProtocolLogHandler(writer)
     logger = logging.getLogger("kitestring")
     logger.handlers, logger.propagate = [told], False
     logger.setLevel(logging.DEBUG if asked.debug else logging.INFO)
@@ -87,7 +87,11 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def run(
-    asked: argparse.Namespace, find: Callable[[str, str], Connector], engine: Engine, writer: Writer, told: Told
+    asked: argparse.Namespace,
+    find: Callable[[str, str], Connector],
+    engine: Engine,
+    writer: Writer,
+    told: ProtocolLogHandler,
 ) -> int:
     connector = chosen(asked.connector, asked.command, find)
     if asked.command == "spec":
@@ -156,7 +160,7 @@ def spec_body(connector: Connector) -> dict[str, Any]:
     return body
 
 
-def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told: Told) -> int:
+def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told: ProtocolLogHandler) -> int:
     try:
         built = connector.build(config)
         try:

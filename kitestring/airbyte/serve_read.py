@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from kitestring.airbyte.log_handler import Engine, Told, concluded, stopping
+from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stopping
 from kitestring.airbyte.messages import Writer, configured_streams, descriptor
 from kitestring.airbyte.program import part
 from kitestring.batch import Batch
@@ -21,7 +21,7 @@ NO_STATE = {"__ab_no_cursor_state_message": True}
 """What Airbyte's own engine says where a stream has no state."""
 
 
-def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Writer, told: Told) -> int:
+def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Writer, told: ProtocolLogHandler) -> int:
     """Records and states of the configured streams; the exit code."""
     streams = configured_streams(catalog)
     selections = [
@@ -34,7 +34,7 @@ def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Write
         for stream in streams
     ]
     output = Output.over(writer)
-    states = Said(writer, streams, state, output)
+    states = ProtocolStates(writer, streams, state, output)
     with stopping() as cancel:
         result = engine.sync(source, output, selections, states=states, connection="read", cancel=cancel)
     for stream in streams:
@@ -46,7 +46,7 @@ def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Write
             if one.error is not None:
                 writer.error(told.without_secrets(one.error), stream)
             writer.status(stream, "INCOMPLETE")
-    return concluded(result, writer, told)
+    return conclude(result, writer, told)
 
 
 class Output(Destination):
@@ -84,7 +84,7 @@ class Output(Destination):
         return self._counts.pop(key, 0)
 
 
-class Said:
+class ProtocolStates:
     """The states of a `read`: loaded from the file that the platform gave, saved by saying them.
 
     The protocol has no word for a state that the platform has kept, so the source hears of none (`Source.saved`).

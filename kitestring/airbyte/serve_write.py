@@ -15,7 +15,7 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.connector_process import BLOCK_BYTES, TICK_S
 from kitestring.airbyte.decode import Decoder
-from kitestring.airbyte.log_handler import Engine, Told, concluded, stopping
+from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stopping
 from kitestring.airbyte.messages import Writer, configured_streams
 from kitestring.airbyte.program import part
 from kitestring.airbyte.source import Reading
@@ -27,7 +27,9 @@ from kitestring.types import COUNTS, GLOBAL, Catalog, Partition, State, States, 
 log = logging.getLogger("kitestring.airbyte")
 
 
-def write(destination: Destination, catalog: Any, descriptor: int, engine: Engine, writer: Writer, told: Told) -> int:
+def write(
+    destination: Destination, catalog: Any, descriptor: int, engine: Engine, writer: Writer, told: ProtocolLogHandler
+) -> int:
     """Write the records that come in; give each state back once all before it is durable; the exit code."""
     streams = [replaced(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
     echo = Echo(writer)
@@ -51,7 +53,7 @@ def write(destination: Destination, catalog: Any, descriptor: int, engine: Engin
         )
     # The states that stand behind an overwrite are true since it was put in place.
     echo.release(good if len(good) < len(streams) else None)
-    return concluded(result, writer, told)
+    return conclude(result, writer, told)
 
 
 def replaced(stream: Stream, raw: Mapping[str, Any]) -> Stream:

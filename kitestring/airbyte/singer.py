@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import PrivateAttr
 
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.program import Launch, ended, part, proposed
+from kitestring.airbyte.program import ProgramConfig, exit_text, part, program_facts
 from kitestring.airbyte.source import Reading
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
@@ -24,14 +24,14 @@ log = logging.getLogger("kitestring.airbyte")
 METHODS = {SyncMode.full_refresh: "FULL_TABLE", SyncMode.incremental: "INCREMENTAL"}
 
 
-class SingerSource(Launch, Source):
+class SingerSource(ProgramConfig, Source):
     """Reads from a Singer tap: a Python package, a program, or a container image.
 
     One process reads all streams. A tap has one state for all of them; it is kept as it is, and given back without the
     bookmarks of the streams that are read in full.
     """
 
-    facts: ClassVar[Facts] = proposed("any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
+    facts: ClassVar[Facts] = program_facts("any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
     """How the tap wants its catalog; old taps say `--properties`."""
@@ -49,7 +49,7 @@ class SingerSource(Launch, Source):
                 raise Cancelled(f"{self.title} was ended")
             code = process.code()
         if code:
-            why = self.unexplained(process, f"ended with {ended(code)} when it was asked for its streams")
+            why = self.unexplained(process, f"ended with {exit_text(code)} when it was asked for its streams")
             raise ConfigError(why.message, hint="Check the tap's configuration.", **why.fields)
         body = document(output)
         if body is None:
@@ -101,7 +101,7 @@ class SingerSource(Launch, Source):
             if process.stopped:
                 raise Cancelled(f"{self.title} was ended")
             if code:
-                raise self.unexplained(process, f"ended with {ended(code)}")
+                raise self.unexplained(process, f"ended with {exit_text(code)}")
 
     def close(self) -> None:
         self.end_all()
@@ -111,7 +111,7 @@ class SingerSource(Launch, Source):
 class SingerReading(Reading):
     """What a tap says in one run."""
 
-    def __init__(self, launch: Launch, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, launch: ProgramConfig, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(launch, streams)
         # A record names its stream by its id or by its name: taps differ.
         self.lists = {s.name: self.gather.rows[s.key] for s in streams}

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Protocol
 from pydantic import PrivateAttr
 
 from kitestring.airbyte import modes
-from kitestring.airbyte.batcher import Gather
+from kitestring.airbyte.batcher import Batcher
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.program import Launch, checked, ended, form, part, proposed
+from kitestring.airbyte.program import ProgramConfig, exit_text, fetch_spec, part, program_facts, run_check
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.facts import Facts
 from kitestring.source import Item, Source
@@ -24,14 +24,14 @@ RATE_LIMIT_S = 6 * 3600.0
 """How long a connector may be silent that says it is rate limited, and not until when."""
 
 
-class AirbyteSource(Launch, Source):
+class AirbyteSource(ProgramConfig, Source):
     """Reads from an Airbyte source connector: a Python package, a program, or a container image.
 
     One process reads all streams. Its states are kept as they are: those of a stream under the stream, a global or a
     legacy state under the key of what is shared.
     """
 
-    facts: ClassVar[Facts] = proposed(
+    facts: ClassVar[Facts] = program_facts(
         "any Airbyte source connector: a Python package, a program, an image",
         "airbyte-source-faker==7.2.1",
         "{count: 1000}",
@@ -41,10 +41,10 @@ class AirbyteSource(Launch, Source):
 
     def spec_of_connector(self) -> dict[str, Any]:
         """The connector's own SPEC message."""
-        return form(self)
+        return fetch_spec(self)
 
     def check(self) -> None:
-        checked(self)
+        run_check(self)
 
     def discover(self) -> Catalog:
         words = ["discover", "--config", "@config.json"]
@@ -95,7 +95,7 @@ class AirbyteSource(Launch, Source):
             code = process.code()
             why = None
             if code:
-                why = self.unexplained(process, f"ended with {ended(code)}")
+                why = self.unexplained(process, f"ended with {exit_text(code)}")
             elif not reading.heard:
                 why = self.unexplained(process, "ended without a single message")
             yield from reading.verdict(why)
@@ -125,7 +125,7 @@ class Reading:
     def __init__(self, launch: Speaker, streams: Sequence[Stream]) -> None:
         self.launch = launch
         self.streams = {stream.key: stream for stream in streams}
-        self.gather = Gather(self.streams)
+        self.gather = Batcher(self.streams)
         self.rows = {(stream.namespace, stream.name): self.gather.rows[stream.key] for stream in streams}
         self.keys = {(stream.namespace, stream.name): stream.key for stream in streams}
         self.statuses: dict[str, str] = {}

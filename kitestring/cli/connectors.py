@@ -12,7 +12,7 @@ import typer
 from kitestring.cli import install
 
 if TYPE_CHECKING:
-    from kitestring.airbyte.connector_index import Entry
+    from kitestring.airbyte.connector_index import IndexEntry
     from kitestring.facts import Facts
     from kitestring.registry import Connector
 
@@ -52,10 +52,10 @@ def search(
     kitestring connectors search git
     kitestring connectors search google ads
     """
-    from kitestring.airbyte.connector_index import found
+    from kitestring.airbyte.connector_index import search_entries
     from kitestring.errors import ConfigError
 
-    rows = found(" ".join(words), everything(ctx, kind), lambda row: (row["name"], row["title"]))
+    rows = search_entries(" ".join(words), everything(ctx, kind), lambda row: (row["name"], row["title"]))
     if not rows and not as_json:
         raise ConfigError(
             f"no connector has a name like {' '.join(words)}",
@@ -172,7 +172,7 @@ def shown(rows: list[dict[str, Any]], as_json: bool) -> None:
     )
 
 
-def facts(entry: Entry) -> list[str]:
+def facts(entry: IndexEntry) -> list[str]:
     """What the index knows of a connector, as lines."""
     how = {
         "manifest": "a manifest, run natively",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kitestring.airbyte.connector_index import Change, Entry, Kind
-    from kitestring.airbyte.registry_client import Remote
+    from kitestring.airbyte.connector_index import Change, IndexEntry, Kind
+    from kitestring.airbyte.registry_client import RegistryClient
 
 REGISTRY = Annotated[
     str,
@@ -41,9 +41,9 @@ def install(
     from dataclasses import replace
 
     from kitestring.airbyte import installed_connectors
-    from kitestring.airbyte.registry_client import Remote
+    from kitestring.airbyte.registry_client import RegistryClient
 
-    remote = Remote(registry)
+    remote = RegistryClient(registry)
     for name in names:
         entry, version = named(name)
         wanted = replace(entry, version=version or entry.version)
@@ -52,7 +52,7 @@ def install(
         if known is None or force:
             wanted = installed_connectors.facts(entry, wanted.version, remote)
             warned(wanted, before)
-        done = installed_connectors.install(wanted, remote=remote, python=python, force=force)
+        done = installed_connectors.install(wanted, registry=remote, python=python, force=force)
         told(done.entry, "is there already" if known is not None and not force else "installed")
         if installed_connectors.COMPONENTS in done.sha256:
             typer.echo("  its manifest names Python classes: their file is kept beside it, nothing of it was run")
@@ -81,18 +81,18 @@ def update(
     kitestring connectors update source-pokeapi
     """
     from kitestring.airbyte import connector_index
-    from kitestring.airbyte.registry_client import Remote
+    from kitestring.airbyte.registry_client import RegistryClient
 
-    remote = Remote(registry)
+    remote = RegistryClient(registry)
     before = connector_index.index()
     entries = remote.entries()
-    connector_index.keep(entries)
+    connector_index.save(entries)
     summary(connector_index.difference(before.entries, entries), len(entries))
     for name in names or ():
         upgrade(ctx, name, remote, yes)
 
 
-def upgrade(ctx: typer.Context, name: str, remote: Remote, yes: bool) -> None:
+def upgrade(ctx: typer.Context, name: str, remote: RegistryClient, yes: bool) -> None:
     """One connector to the newest version of the index, and the pins of the project file with it."""
     from kitestring.airbyte import installed_connectors
     from kitestring.cli.exit_codes import given_of
@@ -119,7 +119,7 @@ def upgrade(ctx: typer.Context, name: str, remote: Remote, yes: bool) -> None:
                 f"{entry.name} stays at {', '.join(sorted(old))}: the way to {wanted.version} has breaking changes",
                 hint=f"When you are ready for them: kitestring connectors update {name} --yes",
             )
-    done = installed_connectors.install(wanted, remote=remote)
+    done = installed_connectors.install(wanted, registry=remote)
     told(done.entry, "upgraded" if [wanted.version] != old else "is at its newest version")
     project = given_of(ctx).file
     for kind, source, pin in pins:
@@ -160,7 +160,7 @@ def remove(
             typer.echo(f"removed {one.entry.name}@{one.entry.version}")
 
 
-def named(name: str) -> tuple[Entry, str]:
+def named(name: str) -> tuple[IndexEntry, str]:
     """The entry of a name in the index, or of an installation, and the version that stands behind the @."""
     from kitestring import registry
     from kitestring.airbyte import connector_index, installed_connectors
@@ -185,7 +185,7 @@ def named(name: str) -> tuple[Entry, str]:
     raise AssertionError
 
 
-def pinned(ctx: typer.Context, entry: Entry) -> list[tuple[Kind, str, str]] | None:
+def pinned(ctx: typer.Context, entry: IndexEntry) -> list[tuple[Kind, str, str]] | None:
     """Kind, name and version of what the project file pins; None without a project file."""
     from kitestring.cli.exit_codes import given_of
 
@@ -193,13 +193,13 @@ def pinned(ctx: typer.Context, entry: Entry) -> list[tuple[Kind, str, str]] | No
     return None if project is None else project.pins(entry.name)
 
 
-def told(entry: Entry, what: str) -> None:
+def told(entry: IndexEntry, what: str) -> None:
     typer.echo(f"{entry.name}@{entry.version} {what} ({entry.title}, licence {entry.licence or 'unknown'})")
     if entry.licence and entry.licence.lower() not in ("mit", "apache-2.0"):
         typer.echo(f"  {entry.licence} is not an open-source licence: read it before you offer this to others")
 
 
-def warned(wanted: Entry, before: str) -> None:
+def warned(wanted: IndexEntry, before: str) -> None:
     """Say what an installation of a newer version breaks; it is asked for by name, so it is not held up."""
     if before:
         for change in wanted.breaking(before, wanted.version):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kitestring.declarative.datetime_format import Months, parse_duration
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.http import Budget, Request, Response, told_wait_s
+from kitestring.http import Budget, Request, Response, requested_wait_s
 from kitestring.pattern import PatternError, compiled
 
 
@@ -44,7 +44,7 @@ class HTTPAPIBudget:
             return None, None
         if response.status not in self._refused:
             return None, seconds
-        return 0, told_wait_s(response.headers) if seconds is None else seconds
+        return 0, requested_wait_s(response.headers) if seconds is None else seconds
 
 
 class CallRatePolicy:

@@ -40,14 +40,14 @@ class Answer:
         self.elapsed_s = response.elapsed_s
 
     @property
-    def shown(self) -> str:
+    def request_line(self) -> str:
         """Method and address for a message, without the query."""
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def json(self) -> Any:
         from kitestring.http.message import page_of
 
-        return page_of(self.body, self.headers, f"{self.shown} answered {self.status}", self.status)
+        return page_of(self.body, self.headers, f"{self.request_line} answered {self.status}", self.status)
 
     @property
     def text(self) -> str:
@@ -177,9 +177,9 @@ class Connection:
 
     def masked(self, text: str) -> str:
         """A text without what must not be shown."""
-        from kitestring.redact import Mask
+        from kitestring.redact import Redactor
 
-        return Mask(self.secrets).text(text)
+        return Redactor(self.secrets).text(text)
 
     def moved(self, url: str, home: str) -> str:
         """`url` at the configured `base_url`, where it belongs to the host of `home`."""

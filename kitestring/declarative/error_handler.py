@@ -13,7 +13,7 @@ from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.template import Failed
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
-from kitestring.http import Raise, Response, Retry, Return, Verdict, told_wait_s, vendor_message
+from kitestring.http import Raise, Response, Retry, Return, Verdict, requested_wait_s, vendor_message
 from kitestring.pattern import Pattern, PatternError, compiled
 
 
@@ -209,7 +209,7 @@ class ErrorPolicy:
         limited = resolution.action == Actions.RATE_LIMITED
         told = wait_s
         if told is None:
-            told, asked = told_wait_s(response.headers), True
+            told, asked = requested_wait_s(response.headers), True
         if limited and asked and told and self.handler.max_retries:
             return Retry(told, "rate limit", counts=False)
         if attempt <= self.handler.max_retries:
@@ -218,7 +218,7 @@ class ErrorPolicy:
         said = resolution.message or vendor_message(response)
         return Raise(
             TransientError(
-                f"{response.shown} answered {response.status} at attempt {attempt}: {said}",
+                f"{response.request_line} answered {response.status} at attempt {attempt}: {said}",
                 hint="Try again later.",
                 retry_after_s=told,
                 status=response.status,
@@ -237,7 +237,7 @@ class ErrorPolicy:
 def failure(response: Response, resolution: Resolution) -> KitestringError:
     """The error for a response that ends the stream."""
     status, kind = response.status, resolution.failure
-    said = f"{response.shown} answered {status}: {resolution.message or vendor_message(response)}"
+    said = f"{response.request_line} answered {status}: {resolution.message or vendor_message(response)}"
     if kind == "system_error" and status < 400:
         return ConnectorError(said, hint="The API does not answer as the manifest expects it to.", status=status)
     if kind == "transient_error":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.paths import at
 from kitestring.types import Path, Record
-from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, shown
+from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, excerpt
 
 if TYPE_CHECKING:
     from kitestring.declarative.cursor import Cursor
@@ -100,7 +100,7 @@ class Highest:
             return self._cursor.parse(value)
         except (ValueError, TypeError, ArithmeticError):
             field = self._cursor.field
-            self._doubt(f"the cursor value {shown(value)} of {field} is none that the manifest's formats read")
+            self._doubt(f"the cursor value {excerpt(value)} of {field} is none that the manifest's formats read")
             return None
 
     def _place(self, value: Any) -> Any:
@@ -109,7 +109,7 @@ class Highest:
         if isinstance(place, datetime) and place > (most := self._most()):
             if place - most > AHEAD:
                 self._doubt(
-                    f"the cursor value {shown(value)} of {self._cursor.field} lies in the future, by more than "
+                    f"the cursor value {excerpt(value)} of {self._cursor.field} lies in the future, by more than "
                     f"{AHEAD.days * 24} hours: the record is written, and comes again with every sync until then"
                 )
             return None

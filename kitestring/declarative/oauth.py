@@ -282,7 +282,7 @@ class OAuthAuthenticator(Renewed):
                 page = None
             if isinstance(page, Mapping):
                 if response.status in self._refused_by and page.get(self._refusal_key) in self._refusals:
-                    refused = f"{response.shown} refused the refresh token ({page[self._refusal_key]})"
+                    refused = f"{response.request_line} refused the refresh token ({page[self._refusal_key]})"
                     return Raise(AuthError(refused, hint="Authorise this source again.", status=response.status))
                 refusal = refusal_of(response, page)
                 if refusal is not None:
@@ -356,7 +356,7 @@ def refusal_of(response: Any, page: Mapping[str, Any]) -> AuthError | None:
     reason, hint = REFUSALS[code]
     detail = page.get("error_description")
     more = f": {detail}" if isinstance(detail, str) and detail else ""
-    return AuthError(f"{response.shown} {reason} ({code}{more})", hint=hint, status=response.status)
+    return AuthError(f"{response.request_line} {reason} ({code}{more})", hint=hint, status=response.status)
 
 
 def refusal(answer: Any) -> str:

@@ -169,7 +169,7 @@ class HttpRequester:
                 log.warning(
                     "stream %s: nothing is read from %s (status %d): %s",
                     self.name,
-                    response.shown,
+                    response.request_line,
                     response.status,
                     (found.message and self.connection.renamed(found.message, self.home()))
                     or "the manifest ignores this answer",

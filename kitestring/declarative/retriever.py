@@ -342,7 +342,7 @@ class SimpleRetriever:
         return reason
 
     def _about(self, response: Any, reason: str) -> str:
-        text: str = self.node.setting.connection.masked(f"the answer of {response.shown} {reason}")
+        text: str = self.node.setting.connection.masked(f"the answer of {response.request_line} {reason}")
         return text
 
     def _told(self, response: Any, reason: str) -> str:

@@ -126,10 +126,10 @@ class RateLimitedMultipleTokenAuthenticator:
         token = getattr(self._sent, "token", None)
         with self._lock:
             if token in self._tokens and len(self._tokens) > 1:
-                self._leave_out(token, f"{response.shown} answered {response.status}")
+                self._leave_out(token, f"{response.request_line} answered {response.status}")
             return token is not None and token not in self._tokens
 
-    def learn(self, request: Request, response: Response) -> bool:
+    def observe(self, request: Request, response: Response) -> bool:
         """Take the server's word about the quota. True: this token is spent and another is not, so waiting is idle."""
         quota = self._quota_of(request)
         token = next((one for one in self._tokens if request.headers.get(self._header) == self._shown(one)), None)

@@ -29,7 +29,7 @@ class Abilities:
 
 
 @dataclass(slots=True)
-class Settled:
+class DeduplicatedBatch:
     """A batch made ready: what to write, which keys to delete or mark behind it, and what fell out of it."""
 
     batch: Batch
@@ -46,7 +46,7 @@ class Settled:
     """Keys of records that a mapper has left out, and no source deleted: they are to go too."""
 
 
-def settle(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
+def deduplicate(stream: Stream, batch: Batch, abilities: Abilities) -> DeduplicatedBatch:
     """Sort a batch for the way it is written.
 
     Where all versions are kept, all is taken as it is; a new copy leaves deleted records out if it is to. Where the
@@ -54,22 +54,22 @@ def settle(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
     """
     write = stream.write
     if write.keep == "all" and write.deletes == "keep":
-        return Settled(batch)
+        return DeduplicatedBatch(batch)
     if batch.is_table:
-        settled = settle_table(stream, batch)
+        settled = deduplicate_table(stream, batch)
         if settled is not None:
             return settled
     if write.keep == "latest":
-        return settle_rows(stream, batch, abilities)
+        return deduplicate_rows(stream, batch, abilities)
     rows = batch.rows()
     kept = [row for row in rows if row.get(DELETED_AT) is None]
     if len(kept) == len(rows):
-        return Settled(batch)
-    return Settled(Batch(batch.stream, rows=kept, nbytes=batch.nbytes), dropped=len(rows) - len(kept))
+        return DeduplicatedBatch(batch)
+    return DeduplicatedBatch(Batch(batch.stream, rows=kept, nbytes=batch.nbytes), dropped=len(rows) - len(kept))
 
 
-def settle_rows(stream: Stream, batch: Batch, abilities: Abilities) -> Settled:
-    settled = Settled(batch)
+def deduplicate_rows(stream: Stream, batch: Batch, abilities: Abilities) -> DeduplicatedBatch:
+    settled = DeduplicatedBatch(batch)
     last: dict[Identity, Record] = {}
     deleted: dict[Identity, Record] = {}
     identity_of = identifier(stream.primary_key, stream.schema)
@@ -122,7 +122,7 @@ def no_key(identity: Identity, paths: Sequence[Path]) -> str:
     return ""
 
 
-def settle_table(stream: Stream, batch: Batch) -> Settled | None:
+def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
     """The same for an Arrow table without leaving Arrow; None where its rows have to be looked at one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -131,22 +131,22 @@ def settle_table(stream: Stream, batch: Batch) -> Settled | None:
     marked = DELETED_AT in table.column_names and table[DELETED_AT].null_count < table.num_rows
     if stream.write.keep == "all":
         if not marked:
-            return Settled(batch)
+            return DeduplicatedBatch(batch)
         kept = table.filter(pc.is_null(table[DELETED_AT]))
-        return Settled(Batch(batch.stream, table=kept), dropped=table.num_rows - kept.num_rows)
+        return DeduplicatedBatch(Batch(batch.stream, table=kept), dropped=table.num_rows - kept.num_rows)
     names = [path[0] for path in stream.primary_key if len(path) == 1]
     if marked or len(names) != len(stream.primary_key) or any(name not in table.column_names for name in names):
         return None
     if any(table[name].null_count or pa.types.is_nested(table[name].type) for name in names):
         return None
     if len(names) == 1 and distinct([table[names[0]]]):
-        return Settled(batch)
+        return DeduplicatedBatch(batch)
     keys = table.select(names).append_column("__row__", pa.array(range(table.num_rows), pa.int64()))
     try:
         last = keys.group_by(names).aggregate([("__row__", "max")])["__row___max"]
     except pa.ArrowNotImplementedError:  # a key type that Arrow cannot group by
         return None
     if len(last) == table.num_rows:
-        return Settled(batch)
+        return DeduplicatedBatch(batch)
     kept = table.take(last.combine_chunks().sort())
-    return Settled(Batch(batch.stream, table=kept), superseded=table.num_rows - kept.num_rows)
+    return DeduplicatedBatch(Batch(batch.stream, table=kept), superseded=table.num_rows - kept.num_rows)

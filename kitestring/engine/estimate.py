@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitestring.destination import Destination, Estimates
-from kitestring.engine.dedup import Abilities, settle
+from kitestring.engine.dedup import Abilities, deduplicate
 from kitestring.engine.reader import Ended, Read, Reader
 from kitestring.engine.selection import Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
@@ -85,7 +85,7 @@ def estimate(
                     break
                 continue
             abilities = Abilities.of(destination)
-            settled = settle(route.written, route.mapped(item.batch, abilities.deletes).batch, abilities)
+            settled = deduplicate(route.written, route.mapped(item.batch, abilities.deletes).batch, abilities)
             one.read += len(item.batch)
             one.nbytes += item.batch.nbytes
             one.deleted += len(settled.deletes) + sum(map(len, settled.marks)) + settled.dropped

@@ -77,7 +77,7 @@ def replay(
             hint=f"Remove its lines from {rejects.path(connection)}.",
         )
     replayed = Replayed(catalog=Catalog(tuple(declared)), records=records)
-    again = Again()
+    again = ReplayRejects()
     result = sync(
         replayed, destination, chosen, states=None, connection=connection, rejects=again, max_rejects=len(entries) + 1,
         prefix=prefix, namespace=namespace, progress=progress, cancel=cancel,
@@ -93,7 +93,7 @@ def replay(
     return result
 
 
-class Again(Rejects):
+class ReplayRejects(Rejects):
     """Rejects of a replay, held until it is known how the replay ended."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from kitestring import arrow_values
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
-from kitestring.engine.dedup import Abilities, Settled, settle
+from kitestring.engine.dedup import Abilities, DeduplicatedBatch, deduplicate
 from kitestring.engine.lanes import Lanes
 from kitestring.engine.pending import Step
 from kitestring.engine.selection import Route
@@ -63,7 +63,7 @@ class Writer:
     def push(self, step: Step) -> None:
         if step.batch is not None:
             self._batches += 1
-            step.future = self._pool.submit(self._settle_and_prepare, self.routes[step.stream], step.batch)
+            step.future = self._pool.submit(self._deduplicate_and_prepare, self.routes[step.stream], step.batch)
         self.steps.append(step)
         if self._lanes is not None:
             self._lanes.push(step)
@@ -136,7 +136,7 @@ class Writer:
         self._delete(route, step, settled)
         step.last = last_record(step.batch)
 
-    def _delete(self, route: Route, step: Step, settled: Settled) -> None:
+    def _delete(self, route: Route, step: Step, settled: DeduplicatedBatch) -> None:
         """Carry out the deletions of a batch, behind its records."""
         destination, stream = self.destination, route.written
         if settled.deletes or settled.marks or settled.forgotten:
@@ -171,12 +171,14 @@ class Writer:
 
     # -- in the threads ------------------------------------------------------------------------------------------------
 
-    def _settle_and_prepare(self, route: Route, batch: Batch) -> tuple[Settled, list[tuple[Batch, Batch]], int]:
+    def _deduplicate_and_prepare(
+        self, route: Route, batch: Batch
+    ) -> tuple[DeduplicatedBatch, list[tuple[Batch, Batch]], int]:
         """Map and sort the batch, then prepare it: pairs of a batch as it was and as prepared (one pair, if no record
         is bad), and how many records the mappers have left out."""
         abilities = Abilities.of(self.destination)
         mapped = route.mapped(batch, abilities.deletes)
-        settled = settle(route.written, mapped.batch, abilities)
+        settled = deduplicate(route.written, mapped.batch, abilities)
         prepared: list[tuple[Batch, Batch]] = []
         if len(settled.batch):
             self._prepare(route, settled.batch, settled.rejected, prepared)

@@ -3,7 +3,7 @@
 from kitestring.http.auth import Auth, Basic, Bearer
 from kitestring.http.message import Request, Response, UnreadableError
 from kitestring.http.rate_limit import Budget, Share, Shared
-from kitestring.http.retry import Policy, Raise, Retries, Retry, Return, Verdict, told_wait_s, vendor_message
+from kitestring.http.retry import Policy, Raise, Retries, Retry, Return, Verdict, requested_wait_s, vendor_message
 from kitestring.http.session import Session
 from kitestring.http.tls import Tls
 
@@ -25,6 +25,6 @@ __all__ = [
     "Tls",
     "UnreadableError",
     "Verdict",
-    "told_wait_s",
+    "requested_wait_s",
     "vendor_message",
 ]

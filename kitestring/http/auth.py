@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Auth(Protocol):
     """Puts credentials on every attempt. Strings in an attribute `secrets` are masked in logs and errors.
 
-    A method `learn(request, response) -> bool`, where there is one, sees every response; True says that other
+    A method `observe(request, response) -> bool`, where there is one, sees every response; True says that other
     credentials will be used from now on, so that the next attempt need not wait.
     """
 

@@ -119,7 +119,7 @@ class Response:
     @property
     def body(self) -> bytes:
         if self._body is None:
-            self._body = within(self.chunks(), self.shown)
+            self._body = within(self.chunks(), self.request_line)
         return self._body
 
     @property
@@ -130,7 +130,7 @@ class Response:
     def json(self) -> Any:
         """The decoded body, decoded once. `UnreadableError` for a page that is no JSON."""
         if self._json is _UNREAD:
-            self._json = page_of(self.body, self.headers, f"{self.shown} answered {self.status}", self.status)
+            self._json = page_of(self.body, self.headers, f"{self.request_line} answered {self.status}", self.status)
         return self._json
 
     def chunks(self, size: int = 65536) -> Iterator[bytes]:
@@ -144,9 +144,9 @@ class Response:
         try:
             yield from self._raw.stream(size, decode_content=True)
         except urllib3.exceptions.DecodeError as error:
-            raise undecodable(self.shown, self.headers) from error
+            raise undecodable(self.request_line, self.headers) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise TransientError(f"{self.shown} broke off while its answer was read: {error}") from error
+            raise TransientError(f"{self.request_line} broke off while its answer was read: {error}") from error
         finally:
             self.close()
 
@@ -157,12 +157,12 @@ class Response:
         self._raw.release_conn()
 
     @property
-    def shown(self) -> str:
+    def request_line(self) -> str:
         """Method and address for a message: the query is left out, credentials like to stand in it."""
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def __repr__(self) -> str:
-        return f"<Response {self.status} {self.shown}>"
+        return f"<Response {self.status} {self.request_line}>"
 
 
 def charset_of(headers: Mapping[str, str]) -> str:

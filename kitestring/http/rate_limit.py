@@ -66,7 +66,7 @@ class Budget:
             self._moments.extend([moment] * weight)
             return moment - now
 
-    def learn(self, response: Response) -> None:
+    def update(self, response: Response) -> None:
         """Take the server's word: nothing left closes the budget until the reset; fewer calls left are taken away."""
         if self.read is None:
             return

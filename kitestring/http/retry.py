@@ -76,7 +76,7 @@ class Retries:
         limited = is_rate_limit(response)
         if not limited and status not in (408, 425) and status < 500:
             return Raise(refusal(response))
-        told = told_wait_s(response.headers)
+        told = requested_wait_s(response.headers)
         reason = "rate limit" if limited else f"status {status}"
         if limited and told and told <= self.longest_wait_s and self.attempts > 1:
             return Retry(told, reason, counts=False)
@@ -85,7 +85,7 @@ class Retries:
         asked = f", asking to wait {told:.0f} s" if told else ""
         return Raise(
             TransientError(
-                f"{response.shown} answered {status} at attempt {attempt}{asked}: {vendor_message(response)}",
+                f"{response.request_line} answered {status} at attempt {attempt}{asked}: {vendor_message(response)}",
                 hint="Try again later; fewer calls at a time may help." if limited else "Try again later.",
                 retry_after_s=told,
                 status=status,
@@ -104,7 +104,7 @@ class Retries:
 
 def refusal(response: Response) -> KitestringError:
     """The error for a 4xx that trying again cannot mend."""
-    said = f"{response.shown} answered {response.status}: {vendor_message(response)}"
+    said = f"{response.request_line} answered {response.status}: {vendor_message(response)}"
     if response.status == 401:
         return AuthError(said, hint="Check the credentials.", status=401)
     if response.status == 403:
@@ -128,7 +128,7 @@ _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-rema
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def told_wait_s(headers: Mapping[str, str]) -> float | None:
+def requested_wait_s(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait, or None if it names none.
 
     Retry-After in seconds or as a date (measured against the server's own Date header, so that clocks may differ);

@@ -24,7 +24,7 @@ from kitestring.http.open_connections import Connections, hang_up, probing, reme
 from kitestring.http.rate_limit import Budget
 from kitestring.http.retry import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
-from kitestring.redact import Mask, is_credential
+from kitestring.redact import Redactor, is_credential
 
 log = logging.getLogger("kitestring.http")
 # At DEBUG urllib3 writes whole addresses, with the credentials in their queries; our own line tells the same without.
@@ -84,7 +84,7 @@ class Session:
         self._pool_size = pool_size
         self._observe = observe
         self._keep_alive = keep_alive
-        self._mask = Mask(secrets)
+        self._mask = Redactor(secrets)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
@@ -128,7 +128,7 @@ class Session:
         url = self._absolute(url)
         attempt, waited_s, refreshed, reread = 1, 0.0, False, False
         began = time.monotonic()
-        learn = getattr(auth, "learn", None)
+        observe = getattr(auth, "observe", None)
         while True:
             request = Request(
                 method,
@@ -153,7 +153,7 @@ class Session:
                 reread = True
                 self._wait(REREAD_S, failure.message, request, began)
                 continue
-            elsewhere = response is not None and learn is not None and learn(request, response)
+            elsewhere = response is not None and observe is not None and observe(request, response)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
                 refreshed = True
                 if auth.refresh(response):
@@ -324,7 +324,7 @@ class Session:
             )
         response = Response(request.method, target, raw, elapsed_s, content_of)
         for budget in governing:
-            budget.learn(response)
+            budget.update(response)
         return response
 
     def _wait(self, seconds: float, reason: str, request: Request, began: float) -> None:

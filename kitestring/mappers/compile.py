@@ -173,7 +173,7 @@ class Draft:
                 value = record.pop(name)
                 if new in record:
                     raise RecordError(f"the record has a field {new} besides {name}, which is to be called so")
-                record[new] = None if value is None else made(change, name, value)
+                record[new] = None if value is None else changed_text(change, name, value)
             return True
 
         def table(given: pa.Table) -> pa.Table:
@@ -182,7 +182,8 @@ class Draft:
             if name not in given.column_names:
                 return given
             values = [
-                None if value is None else made(change, name, value) for value in arrow_values.values(given[name])
+                None if value is None else changed_text(change, name, value)
+                for value in arrow_values.values(given[name])
             ]
             at = placed(given, name, new)
             return given.set_column(at, new, pa.array(values, pa.string()))
@@ -306,7 +307,7 @@ def placed(table: pa.Table, name: str, new: str) -> int:
     return at
 
 
-def made(change: Callable[[bytes], str], name: str, value: Any) -> str:
+def changed_text(change: Callable[[bytes], str], name: str, value: Any) -> str:
     try:
         return change(in_bytes(value))
     except RecordError as error:

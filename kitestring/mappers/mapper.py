@@ -154,7 +154,7 @@ def load(values: Any, stream: str) -> list[Any]:
     and never shows a value."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise ConfigError(f"the mappers of {stream} are not a list", hint="Write a list of mappers.")
-    return [one(value, number, stream) for number, value in enumerate(values, 1)]
+    return [parse_mapper(value, number, stream) for number, value in enumerate(values, 1)]
 
 
 def is_deep(node: Any, most: int = DEEPEST) -> bool:
@@ -163,7 +163,7 @@ def is_deep(node: Any, most: int = DEEPEST) -> bool:
     return any(most == 0 or is_deep(one, most - 1) for one in inner)
 
 
-def one(value: Any, number: int, stream: str) -> Any:
+def parse_mapper(value: Any, number: int, stream: str) -> Any:
     if is_deep(value):
         raise ConfigError(
             f"the mapper {number} of {stream} is nested more than {DEEPEST} levels deep",
@@ -201,7 +201,7 @@ def from_api(given: Any, stream: str) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for number, value in enumerate(given, 1):
         if is_deep(value):
-            one(value, number, stream)
+            parse_mapper(value, number, stream)
         settings = value.get("mapperConfiguration") if isinstance(value, Mapping) else None
         if not isinstance(settings, Mapping):
             raise ConfigError(

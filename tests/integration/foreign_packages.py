@@ -22,7 +22,7 @@ def installed(requirement: str, home: Path) -> str:
     before = os.environ.get("KITESTRING_HOME")
     os.environ["KITESTRING_HOME"] = str(home)
     try:
-        environment.made(requirement)
+        environment.ensure(requirement)
     except TransientError as error:
         pytest.skip(f"PyPI cannot be reached: {error}")
     finally:

@@ -166,7 +166,7 @@ def test_pyairbyte_reads_our_sample_and_writes_to_our_milvus(
     pytest.importorskip("milvus_lite")
     requirement = installed("airbyte==0.71.3", home)
     monkeypatch.setenv("KITESTRING_HOME", str(home))
-    python = environment.made(requirement) / "bin" / "python"
+    python = environment.ensure(requirement) / "bin" / "python"
     for name in ("source-sample", "destination-milvus"):
         kitestring(home, tmp_path, "airbyte", "script", name, "bin")
     (tmp_path / "use.py").write_text(PYAIRBYTE)

@@ -15,7 +15,19 @@ import pytest
 
 from kitestring.current_stream import STREAM
 from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError
-from kitestring.http import Basic, Bearer, Budget, Request, Response, Retries, Retry, Return, Session, Tls, told_wait_s
+from kitestring.http import (
+    Basic,
+    Bearer,
+    Budget,
+    Request,
+    Response,
+    Retries,
+    Retry,
+    Return,
+    Session,
+    Tls,
+    requested_wait_s,
+)
 from kitestring.http.message import UnreadableError
 from kitestring.http.retry import vendor_message
 from kitestring.http.session import backoff_s
@@ -151,7 +163,7 @@ def test_who_signs_may_learn_from_the_answer_that_no_wait_is_needed(api, session
         def refresh(self, response):
             return False
 
-        def learn(self, request, response):
+        def observe(self, request, response):
             if response.status != 429:
                 return False
             self.tokens = self.tokens[1:]
@@ -271,19 +283,21 @@ def test_retry_after_as_a_date_counts_from_the_servers_clock():
         "date": format_datetime(server_now, usegmt=True),
         "retry-after": format_datetime(server_now + timedelta(seconds=90), usegmt=True),
     }
-    assert told_wait_s(headers) == 90
+    assert requested_wait_s(headers) == 90
 
 
 def test_rate_limit_resets_are_epochs_or_seconds_and_only_count_when_nothing_remains():
     now = int(time.time())
-    assert told_wait_s({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(now + 30)}) == pytest.approx(31, abs=1.5)
-    assert told_wait_s({"x-ratelimit-reset": str((now + 30) * 1000)}) == pytest.approx(31, abs=1.5)
-    assert told_wait_s({"ratelimit-remaining": "0", "ratelimit-reset": "42"}) == 42
-    assert told_wait_s({"ratelimit": "limit=100, remaining=0, reset=7"}) == 7
-    assert told_wait_s({"ratelimit": '"default";r=0;t=9'}) == 9
-    assert told_wait_s({"x-ratelimit-remaining": "12", "x-ratelimit-reset": str(now + 30)}) is None
-    assert told_wait_s({"retry-after": "soon"}) is None
-    assert told_wait_s({}) is None
+    assert requested_wait_s({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(now + 30)}) == pytest.approx(
+        31, abs=1.5
+    )
+    assert requested_wait_s({"x-ratelimit-reset": str((now + 30) * 1000)}) == pytest.approx(31, abs=1.5)
+    assert requested_wait_s({"ratelimit-remaining": "0", "ratelimit-reset": "42"}) == 42
+    assert requested_wait_s({"ratelimit": "limit=100, remaining=0, reset=7"}) == 7
+    assert requested_wait_s({"ratelimit": '"default";r=0;t=9'}) == 9
+    assert requested_wait_s({"x-ratelimit-remaining": "12", "x-ratelimit-reset": str(now + 30)}) is None
+    assert requested_wait_s({"retry-after": "soon"}) is None
+    assert requested_wait_s({}) is None
 
 
 def test_a_rate_limit_is_not_held_against_the_attempts(api, session):
@@ -445,21 +459,21 @@ def told(response):
 
 def test_the_server_can_take_calls_away_but_give_none():
     budget = Budget(10, 60.0, read=told)
-    budget.learn(Said(None, None))
-    budget.learn(Said(2, None))
+    budget.update(Said(None, None))
+    budget.update(Said(2, None))
     assert [budget.reserve() for _ in range(2)] == [0, 0]
     assert budget.reserve() > 50
     other = Budget(2, 60.0, read=told)
-    other.learn(Said(100, 5.0))
+    other.update(Said(100, 5.0))
     assert [other.reserve() for _ in range(2)] == [0, 0]
     assert other.reserve() > 50
 
 
 def test_nothing_left_closes_a_budget_until_the_reset():
     budget = Budget(10, 60.0, read=told)
-    budget.learn(Said(0, 5.0))
+    budget.update(Said(0, 5.0))
     assert 4.5 < budget.reserve() <= 5.0
-    budget.learn(Said(0, 2.0))
+    budget.update(Said(0, 2.0))
     assert 4.5 < budget.reserve() <= 5.0
 
 

@@ -17,7 +17,7 @@ from kitestring.declarative.retriever import Page as Run
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.redact import Mask, is_credential
+from kitestring.redact import Redactor, is_credential
 from kitestring.types import Checkpoint
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def read(
     if built is not None:
         built(source)
     form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
-    mask = Mask(secrets_in(config, form))
+    mask = Redactor(secrets_in(config, form))
     found = Reading(stream)
     limits = {"slices": most_slices, "pages": most_pages, "records": most_records}
     try:
@@ -219,7 +219,7 @@ class Enough(KitestringError):
 class Watch:
     """Notes every exchange of a source, masked."""
 
-    def __init__(self, source: DeclarativeSource, component: Any, mask: Mask) -> None:
+    def __init__(self, source: DeclarativeSource, component: Any, mask: Redactor) -> None:
         self.most = self.count = 0
         self._connection, self._mask = source.connection, mask
         self._requester = getattr(getattr(component, "retriever", None), "requester", None)
@@ -321,7 +321,7 @@ def shown_body(content: bytes | None) -> Any:
 
 
 @contextmanager
-def listening(logs: list[Log], mask: Mask) -> Iterator[None]:
+def listening(logs: list[Log], mask: Redactor) -> Iterator[None]:
     """Collect this thread's log lines of Kitestring."""
     thread = threading.get_ident()
 

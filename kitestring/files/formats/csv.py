@@ -378,7 +378,7 @@ def tellable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record
             kept.append(row)
         else:
             field = ".".join(path)
-            reason = f"the primary key field {field}: {arrow.shown(value)} cannot be told from a text in CSV"
+            reason = f"the primary key field {field}: {arrow.excerpt(value)} cannot be told from a text in CSV"
             rejects.append(Reject(row, reason))
     return kept, rejects
 

@@ -125,7 +125,7 @@ class JsonLines(Format):
                 except json_codec.JsonError as error:
                     raise DamageError(f"line {number:,}: {error}") from None
                 if not isinstance(row, dict):
-                    raise DamageError(f"line {number:,}: a JSON object is wanted, there is {arrow.shown(row)}")
+                    raise DamageError(f"line {number:,}: a JSON object is wanted, there is {arrow.excerpt(row)}")
                 rows.append(row)
             if rows:
                 yield records, rows

@@ -64,7 +64,7 @@ def built_in(kind: Kind) -> dict[str, Definition]:
 
 
 @lru_cache(maxsize=8)
-def _built_in(kind: Kind, index: connector_index.Index) -> dict[str, Definition]:
+def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, Definition]:
     by_id: dict[str, Definition] = {}
     for connector in registry.connectors(kind):
         entry = index.get(kind, connector.name)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring import arrow_values
 from kitestring.arrow_values import DAY_S, EPOCH_DAY, ticks_of
 from kitestring.types import Checkpoint, Path, Record, State
-from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, shown
+from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, excerpt
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -240,7 +240,7 @@ class SortedWatermark:
         self._at_start += count
         if self._at_start > self._many:
             self._doubt(
-                f"{self._many:,} rows of the cursor value {shown(self.since)} were written, now there are more, and "
+                f"{self._many:,} rows of the cursor value {excerpt(self.since)} were written, now there are more, and "
                 "which of them are late cannot be told: refresh the stream"
             )
 
@@ -334,10 +334,10 @@ class SortedWatermark:
         if self._digests:
             self.stuck = True
             self._doubt(
-                f"the state stands at {shown(self.since)}, behind which no later row is found: refresh the stream"
+                f"the state stands at {excerpt(self.since)}, behind which no later row is found: refresh the stream"
             )
         else:
-            log.warning("the state is none to go on from: all is read again", extra={"cursor": shown(self.since)})
+            log.warning("the state is none to go on from: all is read again", extra={"cursor": excerpt(self.since)})
         self.since = self._start = None
 
     def _doubt_behind(self, column: pa.Array, stop: int) -> None:
@@ -347,10 +347,10 @@ class SortedWatermark:
         value = arrow_values.values(column.slice(len(column) - 1))[0]
         position = self.position_of(value)
         if position is None:
-            self._doubt(f"the cursor value {shown(value)} is none that an incremental read can go on from")
+            self._doubt(f"the cursor value {excerpt(value)} is none that an incremental read can go on from")
         elif position > self._far:
             self._doubt(
-                f"the cursor value {shown(value)} lies in the future of the server's clock: the rows are written, and "
+                f"the cursor value {excerpt(value)} lies in the future of the server's clock: the rows are written and "
                 "come again with every sync until then"
             )
 

@@ -274,18 +274,20 @@ class Remote(Embedder):
             found = self.vectors(response.body)
         except ValueError as error:
             raise TransientError(
-                f"{response.shown} answered with something that is no JSON: {response.body[:120]!r}",
+                f"{response.request_line} answered with something that is no JSON: {response.body[:120]!r}",
                 hint="Check the address; if it is right, try again later.",
             ) from error
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ConfigError(
-                f"{response.shown} answered with JSON without vectors: {response.body[:120]!r}",
+                f"{response.request_line} answered with JSON without vectors: {response.body[:120]!r}",
                 hint="Check the address: another kind of server answers there.",
             ) from error
         if len(found) != count:
-            raise TransientError(f"{response.shown} answered with {len(found)} vectors for {count} texts")
+            raise TransientError(f"{response.request_line} answered with {len(found)} vectors for {count} texts")
         if not all(np.isfinite(vector).all() for vector in found):
-            raise TransientError(f"{response.shown} answered with a vector that holds a number that is not finite")
+            raise TransientError(
+                f"{response.request_line} answered with a vector that holds a number that is not finite"
+            )
         return found
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ class Patience(Retries):
             if code(response.body) == "insufficient_quota":
                 return Raise(
                     ConfigError(
-                        f"{response.shown} answered 429: the account has no credit left",
+                        f"{response.request_line} answered 429: the account has no credit left",
                         hint="Add credit to the account, or use another key.",
                         status=429,
                     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitestring.airbyte.batcher import Gather
+from kitestring.airbyte.batcher import Batcher
 from kitestring.batch import Batch
 
 STEPS = st.lists(st.sampled_from(["a", "b", "state a", "state b", "shared", "take"]), max_size=60)
@@ -13,7 +13,7 @@ STEPS = st.lists(st.sampled_from(["a", "b", "state a", "state b", "shared", "tak
 
 @given(STEPS)
 def test_checkpoints_stand_behind_what_they_cover_and_before_all_else_that_they_can(steps: list[str]) -> None:
-    gather = Gather(["a", "b"])
+    gather = Batcher(["a", "b"])
     gather._shared_rows = 10**9  # every shared state is due
     read = {"a": 0, "b": 0}
     given_on = {"a": 0, "b": 0}
@@ -55,7 +55,7 @@ def test_checkpoints_stand_behind_what_they_cover_and_before_all_else_that_they_
 
 
 def test_shared_states_are_given_on_every_few_seconds_and_at_the_end() -> None:
-    gather = Gather(["a"])
+    gather = Batcher(["a"])
     given_on = []
     for number in range(50):
         gather.rows["a"].append({"n": number})

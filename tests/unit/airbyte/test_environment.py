@@ -40,7 +40,7 @@ def requirement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_package_is_installed_and_its_program_found(requirement: str) -> None:
-    place = environment.made(requirement)
+    place = environment.ensure(requirement)
     assert environment.script(place, requirement).name == "source-tiny"
     assert environment.script(place, requirement, "tiny-tool").name == "tiny-tool"
     with pytest.raises(ConfigError, match=r"no program other; it installs source-tiny, tiny-tool"):
@@ -51,10 +51,10 @@ def test_a_package_is_installed_and_its_program_found(requirement: str) -> None:
 
 
 def test_two_processes_and_two_threads_that_want_the_same_package_install_it_once(requirement: str) -> None:
-    code = f"from kitestring.airbyte import environment; print(environment.made({requirement!r}))"
+    code = f"from kitestring.airbyte import environment; print(environment.ensure({requirement!r}))"
     others = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     places: list[str] = []
-    threads = [threading.Thread(target=lambda: places.append(str(environment.made(requirement)))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: places.append(str(environment.ensure(requirement)))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -66,26 +66,26 @@ def test_two_processes_and_two_threads_that_want_the_same_package_install_it_onc
 
 
 def test_an_environment_that_was_not_finished_is_made_again(requirement: str) -> None:
-    place = environment.made(requirement)
+    place = environment.ensure(requirement)
     (place / environment.MARK).unlink()
     (place / "bin" / "source-tiny").unlink()
-    assert environment.made(requirement) == place
+    assert environment.ensure(requirement) == place
     assert (place / "bin" / "source-tiny").is_file()
 
 
 def test_an_environment_that_is_there_is_not_touched(requirement: str) -> None:
-    place = environment.made(requirement)
+    place = environment.ensure(requirement)
     (place / "mine").touch()
-    assert (environment.made(requirement) / "mine").exists()
+    assert (environment.ensure(requirement) / "mine").exists()
 
 
 def test_a_package_that_cannot_be_installed_leaves_nothing_behind(requirement: str, tmp_path: Path) -> None:
     missing = f"source-none @ {(tmp_path / 'source_none-1-py3-none-any.whl').as_uri()}"
     with pytest.raises(ConfigError, match="cannot be installed"):
-        environment.made(missing)
+        environment.ensure(missing)
     assert [p.name for p in environment.folder().iterdir() if p.is_dir()] == []
     with pytest.raises(ConfigError, match="cannot be installed"):
-        environment.made(requirement, "no-such-python")
+        environment.ensure(requirement, "no-such-python")
 
 
 def test_what_is_no_requirement_is_refused() -> None:

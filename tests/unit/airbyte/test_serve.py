@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from kitestring import engine
-from kitestring.airbyte.log_handler import Told
+from kitestring.airbyte.log_handler import ProtocolLogHandler
 from kitestring.airbyte.messages import Writer
 from kitestring.airbyte.serve_read import read
 from kitestring.airbyte.serve_write import write
@@ -71,7 +71,7 @@ class Served:
 
         def serve() -> None:
             try:
-                self.code = write(destination, configuration, descriptor, engine, writer, Told(writer))
+                self.code = write(destination, configuration, descriptor, engine, writer, ProtocolLogHandler(writer))
             finally:
                 os.close(descriptor)
 
@@ -235,7 +235,7 @@ def test_a_generation_between_is_refused() -> None:
     entry = configured("a", "incremental", "append", generation_id=3, minimum_generation_id=2)
     writer = Writer(io.BytesIO())
     with pytest.raises(ConfigError, match="generation 3 and minimum generation 2"):
-        write(MemoryDestination(), catalog(entry), 0, engine, writer, Told(writer))
+        write(MemoryDestination(), catalog(entry), 0, engine, writer, ProtocolLogHandler(writer))
 
 
 def test_deletions_are_carried_out() -> None:
@@ -249,7 +249,7 @@ def test_deletions_are_carried_out() -> None:
 def reading(source: Any, configuration: dict[str, Any], given: Any = None) -> tuple[int, list[dict[str, Any]]]:
     out = io.BytesIO()
     writer = Writer(out)
-    code = read(source, configuration, given, engine, writer, Told(writer))
+    code = read(source, configuration, given, engine, writer, ProtocolLogHandler(writer))
     return code, [json.loads(line) for line in out.getvalue().splitlines()]
 
 

@@ -318,13 +318,13 @@ def test_a_version_that_was_installed_half_is_no_installation(run: Run, server: 
 def test_two_that_install_the_same_at_once_leave_one_whole_installation(server: Registry) -> None:
     import threading
 
-    from kitestring.airbyte.registry_client import Remote
+    from kitestring.airbyte.registry_client import RegistryClient
 
-    zoo = connector_index.Entry.of(server.entries[0])
+    zoo = connector_index.IndexEntry.of(server.entries[0])
     done: list[str] = []
 
     def work() -> None:
-        done.append(installed_connectors.install(zoo, remote=Remote(), force=True).entry.version)
+        done.append(installed_connectors.install(zoo, registry=RegistryClient(), force=True).entry.version)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

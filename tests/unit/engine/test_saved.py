@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kitestring.airbyte.serve_read import Said
+from kitestring.airbyte.serve_read import ProtocolStates
 from kitestring.batch import Batch
 from kitestring.engine import JsonStates, MemoryStates, Selection, SqliteStates, Status, sync
 from kitestring.errors import ConfigError, ConnectorError
@@ -145,7 +145,7 @@ def test_states_that_are_kept_nowhere_are_not_confirmed(tmp_path: Path) -> None:
     calls: Calls = []
     assert sync(people(calls), MemoryDestination(), ["people"]).ok
     assert calls == []
-    assert not Said.durable
+    assert not ProtocolStates.durable
     for states in (SqliteStates(tmp_path / "states.sqlite"), JsonStates(tmp_path / "states.json")):
         assert sync(people(calls), MemoryDestination(), ["people"], states=states).ok
         assert calls[-1][1]["people"] == states.load("default")["people"]

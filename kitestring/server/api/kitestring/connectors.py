@@ -77,14 +77,14 @@ def get(who: Reader, here: Here, kind: Kind, definitionId: str) -> Any:
 def install(who: InstanceAdmin, here: Here, kind: Kind, definitionId: str) -> Any:
     """Install a public connector of Airbyte's: its manifest from the registry, or its package from PyPI."""
     from kitestring.airbyte import connector_index, installed_connectors
-    from kitestring.airbyte.registry_client import Remote
+    from kitestring.airbyte.registry_client import RegistryClient
 
     with here.store.read() as db:
         one = definition(db, kind, definitionId)
     entry = connector_index.index().get(kind, one.connector)
     if one.native or entry is None:
         raise Problem(422, f"{one.name} comes with Kitestring", hint="There is nothing to install.")
-    installed_connectors.install(entry, remote=Remote())
+    installed_connectors.install(entry, registry=RegistryClient())
     return {**shown(one), "spec": definitions.spec_of(one)}
 
 
