@@ -205,7 +205,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.server.api.kitestring.connections": ("sample", "an argument: how many records an estimate reads"),
     "kitestring.server.api.kitestring.server": ("postgres sqlite", STORE),
     "kitestring.server.child.actions": ("sample", "an argument: how many records an estimate reads"),
-    "kitestring.server.child.call": ("airbyte files", "packages of the core"),
+    "kitestring.server.child.preload": ("airbyte files", "packages of the core"),
     "kitestring.server.settings": ("postgres sqlite", STORE),
     "kitestring.server.store.*": ("postgres sqlite", STORE),
     "kitestring.server.observability.totals": ("sqlite", STORE),

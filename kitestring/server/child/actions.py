@@ -3,83 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitestring.config import secrets_in
-from kitestring.credentials import RenewsCredentials, TellsCredentialEnds
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import ConfigError
+from kitestring.server.child.call import Told
+from kitestring.server.child.connector_setup import built, named, note_ends, selections
 from kitestring.server.child.credential_store import ActorCredentials
 from kitestring.server.child.egress import keep_to_network
 from kitestring.server.connectors.confinement import Confinement
-from kitestring.server.secrets.references import looked_up, put_back
-from kitestring.server.secrets.secret_box import is_reference
-
-if TYPE_CHECKING:
-    from kitestring.engine import Selection
-    from kitestring.registry import Connector
-    from kitestring.server.child.call import Told
-
-
-log = logging.getLogger("kitestring.jobs")
-
-SOON_DAYS = 30
-"""So many days before a credential ends each job's log says so."""
-
-
-def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built.
-
-    Here references to secrets are looked up, and what the connector may use of the machine is decided.
-    """
-    manifest = dict(end["manifest"]) if end.get("manifest") is not None else None
-    if manifest is not None:
-        connector = None
-        spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
-    else:
-        connector = named(kind, str(end["connector"]))
-        spec = connector.spec()
-    given = dict(end.get("config") or {})
-    told.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
-    egress = told.egress
-    with egress.trusted() if egress else contextlib.nullcontext():
-        config, referred = looked_up(given, spec, told.request.get("references") or ())
-    told.hide({value for _, value in referred.values()})
-    made: Any = Confinement.from_request(told.request.get("machine"), end).build(connector, manifest, config)
-    if egress:
-        egress.pin(made)
-
-    def keep(whole: Mapping[str, Any]) -> None:
-        told.hide(set(secrets_in(whole, spec)))
-        told.up.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
-
-    if isinstance(made, RenewsCredentials):
-
-        def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-            told.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
-            with egress.trusted() if egress else contextlib.nullcontext():
-                return looked_up(stored, spec, told.request.get("references") or ())[0]
-
-        made.keep_credentials(ActorCredentials(told, kind, lambda new: keep({**config, **new}), opened))
-    elif hasattr(made, "on_config"):
-        # Airbyte's generic connector holds the configuration of the program in its own.
-        inner = (
-            "config" if isinstance(config.get("config"), Mapping) and "config" in (spec.get("properties") or {}) else ""
-        )
-        made.on_config(lambda new: keep({**config, inner: dict(new)} if inner else {**config, **new}))
-    if told.request.get("shared") and hasattr(made, "share"):
-        from kitestring.server.child.shared_rate_limit import sharing
-
-        made.share(sharing(told.up, str(end.get("connector")), config, spec))
-    return made, spec
-
-
-def named(kind: str, name: str) -> Connector:
-    """A connector by its name; a name is never a path here."""
-    from kitestring import registry
-
-    return registry.connector("source" if kind == "source" else "destination", name, files=False)
 
 
 @contextlib.contextmanager
@@ -109,25 +42,6 @@ def check(told: Told) -> Any:
         one.check()
         note_ends(told, kind_of(told), one)
     return {}
-
-
-def note_ends(told: Told, end: str, connector: Any) -> None:
-    """Tell the parent when credentials end, and the log when that is soon."""
-    if not isinstance(connector, TellsCredentialEnds):
-        return
-    try:
-        ends = connector.credential_ends()
-    except KitestringError as error:
-        log.warning("when the credentials end cannot be told: %s", error.message)
-        return
-    told.up.send(
-        "credential_ends",
-        end=end,
-        ends=[{"name": one.name, "at": one.at.isoformat(), "hint": one.hint} for one in ends],
-    )
-    for one in ends:
-        if one.days_left < SOON_DAYS:
-            log.warning("%s", one)
 
 
 def discover(told: Told) -> Any:
@@ -172,15 +86,6 @@ def search(told: Told) -> Any:
             stream=given.get("stream"),
             **({"include_deleted": True} if given.get("includeDeleted") else {}),
         )
-
-
-def selections(told: Told, given: Mapping[str, Any]) -> list[Selection]:
-    """The streams of a request; the keys of their mappers are looked up, and hidden from the log."""
-    from kitestring.server.connections.stream_mappers import opened
-
-    found = [opened(one, told.request.get("references") or ()) for one in given.get("streams") or ()]
-    told.hide({secret for _, secrets in found for secret in secrets})
-    return [selection for selection, _ in found]
 
 
 def estimate(told: Told) -> Any:
@@ -254,7 +159,7 @@ def manifest_read(told: Told) -> Any:
 def notify(told: Told) -> Any:
     """Send a notification by a webhook or by apprise: here, so that a hardened server keeps it off its network too."""
     from kitestring.server.notifications.channels import looked_up
-    from kitestring.server.notifications.sender import by_apprise, by_webhook
+    from kitestring.server.notifications.delivery import by_apprise, by_webhook
 
     given = told.request
     with told.egress.trusted() if told.egress else contextlib.nullcontext():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import PrivateAttr
 
@@ -17,14 +17,12 @@ from kitestring.engine.baseline import Baseline
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
 from kitestring.paths import at
-from kitestring.server.child.actions import selections
+from kitestring.server.child.call import Told
+from kitestring.server.child.connector_setup import selections
+from kitestring.server.child.protocol import Upward
 from kitestring.server.child.sync import catalog_of, copied, ends, kept, key_in
 from kitestring.source import Item, Source, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, Write
-
-if TYPE_CHECKING:
-    from kitestring.server.child.call import Told
-    from kitestring.server.child.protocol import Upward
 
 log = logging.getLogger("kitestring.jobs")
 

@@ -7,18 +7,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitestring.destination import Destination
 from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
 from kitestring.engine.selection import routes
 from kitestring.json_codec import dumps, loads
+from kitestring.server.child.call import Told
+from kitestring.server.child.catalog_digest import digest
+from kitestring.server.child.connector_setup import built, note_ends, selections
+from kitestring.server.child.limits import judged
+from kitestring.server.child.protocol import Upward, error_body
 from kitestring.source import Source
 from kitestring.types import COUNTS, Catalog, State
-
-if TYPE_CHECKING:
-    from kitestring.server.child.call import Told
-    from kitestring.server.child.protocol import Upward
 
 PULSE_S = 1.0
 
@@ -114,8 +115,6 @@ def pulse(told: Told, progress: Progress) -> Iterator[None]:
 @contextlib.contextmanager
 def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
     """Both ends of the request; the engine closes them, and where it was not reached, this does."""
-    from kitestring.server.child.actions import built, note_ends
-
     source, _ = built(told, "source", told.request["source"])
     try:
         note_ends(told, "source", source)
@@ -136,8 +135,6 @@ def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
 def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | None]:
     """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
     from kitestring.airbyte.messages import catalog_body
-    from kitestring.server.child.actions import selections
-    from kitestring.server.jobs.request import digest
 
     catalog, chosen = source.discover(), selections(told, told.request)
     if told.request.get("watched"):
@@ -215,9 +212,6 @@ def key_in(catalog: Catalog, one: Selection) -> str:
 
 def ended(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
-    from kitestring.server.child.limits import judged
-    from kitestring.server.child.protocol import error_body
-
     errors = [one.error for one in result.streams.values() if one.error is not None]
     if result.error is not None:
         errors.insert(0, result.error)

@@ -6,12 +6,11 @@ The key of an encryption is never kept: what stands in its place is a reference 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from kitestring.airbyte.modes import WRITES
-from kitestring.engine import Selection
 from kitestring.errors import ConfigError
 from kitestring.mappers import mapper
 from kitestring.server.http.problem import Problem
@@ -50,17 +49,3 @@ def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
 def plain(kept: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
     """Mappers as they are kept in the spelling of a project file."""
     return mapper.from_api(kept or (), stream)
-
-
-def opened(given: Mapping[str, Any], references: Iterable[str]) -> tuple[Selection, set[str]]:
-    """A stream of a job's request as the engine takes it, its references looked up; and the secrets in it."""
-    from kitestring.server.secrets.references import look_up
-
-    secrets: set[str] = set()
-    found: list[dict[str, Any]] = []
-    for one in given.get("mappers") or ():
-        if is_reference(one.get("key")):
-            one = {**one, "key": look_up(one["key"], references)}
-            secrets.add(one["key"])
-        found.append(dict(one))
-    return Selection(**{**given, "mappers": found}), secrets

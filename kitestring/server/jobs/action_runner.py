@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_of
 from kitestring.server.connectors.confinement import limits_of
-from kitestring.server.jobs.config_updates import Keeper
 from kitestring.server.jobs.forkserver import Nest
 from kitestring.server.jobs.process import Child
 from kitestring.server.secrets.references import patterns_of
@@ -22,6 +21,16 @@ AT_ONCE = 8
 TAIL_LINES = 20
 BUSY_SHARE = 0.25
 """An action that took so much of its time from a processor was not waiting for the other side."""
+
+
+class Keeper(Protocol):
+    """Keeps what a connector changes in its configuration: `config_updates.Keeper` in the store."""
+
+    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None: ...
+
+    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 class Runner:

@@ -2,7 +2,7 @@
 
 Starting Python and importing the engine takes half a second of a processor. The nest has done that once; it has one
 thread of its own and no connection to anything, so a fork of it is safe. It learns: what a child had to import besides
-(`child.WARM`), it imports too. It hears orders on a socket (three descriptors come with each), and tells when a child
+(`preload.WARM`), it imports too. It hears orders on a socket (three descriptors come with each), and tells when a child
 has ended. When the process that made it goes, it goes, and the system then kills the
 children (PR_SET_PDEATHSIG). What a killed child leaves behind falls to the nest, which ends it too.
 
@@ -351,10 +351,10 @@ def prctl(option: int, value: int) -> None:
 
 
 def main() -> None:
-    from kitestring.server.child import call as child
+    from kitestring.server.child import dispatch, preload
 
-    child.prepare()
-    brood(int(sys.argv[1]), child.main)
+    preload.prepare()
+    brood(int(sys.argv[1]), dispatch.main)
 
 
 if __name__ == "__main__":

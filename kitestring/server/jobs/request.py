@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kitestring.json_codec import dumps
+from kitestring.server.child.catalog_digest import digest
 from kitestring.server.connectors.confinement import limits_of
 from kitestring.server.secrets.references import patterns_of
 
@@ -39,11 +37,3 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         "references": patterns_of(settings),
         "machine": limits_of(settings),
     }
-
-
-def digest(catalog: Mapping[str, Any] | None) -> str:
-    """A catalog by a hash; the order of the streams and of their fields counts for nothing."""
-    if catalog is None:
-        return ""
-    streams = sorted(catalog.get("streams") or (), key=lambda one: (one.get("namespace") or "", one.get("name") or ""))
-    return hashlib.sha256(dumps(streams, sort_keys=True)).hexdigest()

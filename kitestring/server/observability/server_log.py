@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kitestring.server.child.call import Lines
+from kitestring.server.child.log_format import Lines
 from kitestring.server.jobs.log import Log
 from kitestring.server.settings import Settings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from kitestring.server.child.catalog_digest import digest
 from kitestring.server.child.sync import plain
-from kitestring.server.jobs.request import digest
 
 
 def test_a_catalog_with_any_number_has_a_digest_that_survives_json() -> None:

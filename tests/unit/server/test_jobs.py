@@ -198,7 +198,7 @@ def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
 def test_the_fork_server_imports_what_the_connectors_in_use_declare() -> None:
     code = (
         "from kitestring import registry\n"
-        "from kitestring.server.child.call import is_warm, preloads\n"
+        "from kitestring.server.child.preload import is_warm, preloads\n"
         "before = preloads()\n"
         "registry.connector('destination', 'duckdb').load()\n"
         "after = preloads()\n"

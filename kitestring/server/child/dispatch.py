@@ -1,0 +1,98 @@
+"""Serves one request in a job's process and answers over the channel. It has no access to the store.
+
+The request says the `action` (see `actions.py`, `sync.py`, `refresh.py`), the limits, the log's level, and the rest by
+action.
+Standard output is the channel's alone: what a connector prints goes to standard error, which is the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.server.child.call import Told
+from kitestring.server.child.limits import judged, limit, out_of_memory
+from kitestring.server.child.log_format import Lines
+from kitestring.server.child.preload import is_warm, preloads, prepare
+from kitestring.server.child.protocol import Pipe, Upward, error_body
+
+UNHEARD = 70
+"""The exit code of a child whose parent is gone."""
+
+
+def main() -> int:
+    """Serve the request on standard input; the exit code."""
+    channel = Pipe(os.dup(0), os.dup(1))
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    cancel = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancel.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to answer
+    # Without the parent nobody renews the lease, so that another may begin at any moment: stop at once.
+    up = Upward(channel, on_cancel=cancel.set, on_end=lambda: os._exit(UNHEARD))
+    request = up.request()
+    limits = request.get("limits") or {}
+    limit(limits)
+    told = Told(request, up, cancel)
+    before = set(sys.modules)
+    with logged(told, str(request.get("log_level") or "info")):
+        try:
+            up.send("result", value=run(told))
+        except KitestringError as error:
+            up.send("error", error=told.masked(error_body(judged(error, limits))))
+        except MemoryError:
+            up.send("error", error=error_body(out_of_memory(limits)))
+        except Exception as error:
+            logging.getLogger("kitestring.jobs").exception("a job crashed")
+            found = ConnectorError(
+                f"{request.get('action')} failed: {type(error).__name__}: {error}",
+                hint="This is a defect: please report it, with the log of the attempt.",
+            )
+            up.send("error", error=told.masked(error_body(found)))
+    with contextlib.suppress(OSError):
+        new = [module for module in list(sys.modules) if module not in before]
+        packages = preloads() if new else set()
+        up.send("used", modules=[module for module in new if is_warm(module, packages)])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
+    os._exit(0)
+
+
+def run(told: Told) -> Any:
+    from kitestring.server.child import actions, refresh, sync
+
+    action = str(told.request.get("action"))
+    found = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
+    if found is None:
+        raise ConnectorError(f"a child process was asked for {action}, which it does not know")
+    if told.cancel.is_set():
+        raise Cancelled("asked to stop before it began")
+    return found(told)
+
+
+@contextlib.contextmanager
+def logged(told: Told, level: str) -> Iterator[None]:
+    """Send the log of everything to standard error while the request is served."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    root, ours = logging.getLogger(), logging.getLogger("kitestring")
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    ours.setLevel(level.upper())
+    yield
+
+
+if __name__ == "__main__":
+    prepare()
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Modules that the fork server imports once for all its children."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Set
+
+from kitestring.errors import KitestringError
+
+WARM = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
+"""Packages of the core that take long to import and may be imported before a fork: these start no thread that a fork
+could not bear (Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of
+ours, and what the connectors in use declare (`Facts.preload`)."""
+OURS = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
+
+
+def prepare() -> None:
+    """Import what nearly every request needs, once for all children (see `nest.py`); nothing that starts a thread."""
+    import kitestring.declarative
+    import kitestring.engine
+    import kitestring.http
+    import kitestring.library
+    import kitestring.registry
+    import kitestring.server.child.actions
+    import kitestring.server.child.refresh
+    import kitestring.server.child.sync  # noqa: F401
+
+
+def preloads() -> set[str]:
+    """The packages that may be imported before a fork: the core's own, and those of the connectors in use."""
+    from kitestring import registry
+
+    packages = set(WARM)
+    for connector in registry.connectors():
+        if connector.imported:
+            with contextlib.suppress(KitestringError):
+                packages.update(connector.load().facts.preload)
+    return packages
+
+
+def is_warm(module: str, packages: Set[str]) -> bool:
+    """Whether the fork server may import this module: the packages themselves, the modules of Arrow, and ours."""
+    package, _, rest = module.partition(".")
+    if package == "kitestring":
+        return rest.split(".")[0] in OURS
+    arrow = package == "pyarrow" in packages and not rest.startswith("_") and "." not in rest
+    return module in packages or arrow
