@@ -31,10 +31,10 @@ def name_of(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def imports() -> dict[str, set[str]]:
-    """Who imports whom when modules are loaded and when functions run; imports for type checkers alone are left out."""
+    """Who imports whom: when modules are loaded, when functions run, and for type checkers alone."""
     import grimp
 
-    graph = grimp.build_graph("kitestring", exclude_type_checking_imports=True, cache_dir=None)
+    graph = grimp.build_graph("kitestring", exclude_type_checking_imports=False, cache_dir=None)
     return {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
 
 

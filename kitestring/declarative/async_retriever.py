@@ -11,9 +11,9 @@ from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.page import Page
 from kitestring.declarative.paginator import Headers
 from kitestring.declarative.partition_router import router
-from kitestring.declarative.retriever import Page
 from kitestring.declarative.selector import Wanted
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError, TransientError

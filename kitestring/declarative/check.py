@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import Memory
-from kitestring.declarative.retriever import Page
 from kitestring.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from kitestring.errors import ConnectorError
 from kitestring.types import Record
 
 if TYPE_CHECKING:
-    from kitestring.declarative.retriever import Page
+    from kitestring.declarative.page import Page
 
 log = logging.getLogger("kitestring.declarative")
 

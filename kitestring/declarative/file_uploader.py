@@ -17,7 +17,7 @@ from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.extractor import Extractor
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.retriever import Page
+from kitestring.declarative.page import Page
 from kitestring.declarative.slice import Slice
 from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
 from kitestring.types import Record, Reject

@@ -7,14 +7,11 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kitestring import json_codec
 from kitestring.paths import at
 from kitestring.types import Path, Record
-
-if TYPE_CHECKING:
-    from kitestring.declarative.cursor import Cursor
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -23,6 +20,15 @@ LISTED = "kitestring_listed"
 SIZE = 6
 """Bytes of a digest."""
 MOST_LISTED = 100_000
+
+
+class TimeCursor(Protocol):
+    """What a listing needs of a stream's cursor: its field, and whether a record is at or after a value."""
+
+    @property
+    def field(self) -> str: ...
+
+    def judge(self, lowest: Any) -> Callable[[Record], bool]: ...
 
 
 class Listing:
@@ -37,7 +43,7 @@ class Listing:
         self,
         name: str,
         keys: Sequence[Path],
-        cursor: Cursor[Any],
+        cursor: TimeCursor,
         state: Mapping[str, Any],
         settled: Any,
         read_before: bool = True,

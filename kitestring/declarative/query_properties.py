@@ -8,6 +8,7 @@ from typing import Any
 
 from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.page import Page
 from kitestring.declarative.paginator import Turn
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.errors import ConfigError
@@ -141,8 +142,6 @@ class QueryProperties:
             turn = Turn(response, body, extracted, 0, None, value, part)
         if turn is None:
             raise ConfigError(f"manifest, {self._node.path}: there is no property to ask for")
-        from kitestring.declarative.retriever import Page
-
         records = [*loose, *merged.values()]
         turn.selected, turn.last = len(records), records[-1] if records else None
         yield Page(records, rejects, size, doubt)

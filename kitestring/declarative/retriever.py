@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder, blank
 from kitestring.declarative.descent import Descent
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.page import Page
 from kitestring.declarative.page_lookup import PageLookup
 from kitestring.declarative.page_size import PageSizeReduction, Smaller
 from kitestring.declarative.paginator import NoPagination, Turn
@@ -24,23 +24,9 @@ from kitestring.declarative.window import PaginationReset, RequestWindowSplittin
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.http import UnreadableError, vendor_message
 from kitestring.http.session import REREAD_S
-from kitestring.types import Record, Reject
+from kitestring.types import Reject
 
 log = logging.getLogger("kitestring.declarative")
-
-
-@dataclass(slots=True)
-class Page:
-    """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in.
-
-    `doubt`: why it may be wrong that nothing was found in the page. `ignored`: the manifest ignores this answer.
-    """
-
-    records: list[Record]
-    rejects: list[Reject]
-    nbytes: int
-    doubt: str = ""
-    ignored: bool = False
 
 
 MOST_CONFIRMED = 3

@@ -20,8 +20,8 @@ from kitestring.declarative.cursor import AIRBYTE
 from kitestring.declarative.file_uploader import LIMIT_MB, Files
 from kitestring.declarative.keyword import Node, Setting, build, keyword
 from kitestring.declarative.manifest import load, python_classes, resolve
+from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import Memory
-from kitestring.declarative.retriever import Page
 from kitestring.declarative.spec import Spec, violations
 from kitestring.declarative.stream import CLOSED, NOTHING, Piece
 from kitestring.declarative.stream_group import groups

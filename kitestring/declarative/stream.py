@@ -19,6 +19,7 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.listing import LISTED, Listing
 from kitestring.declarative.lookup import finder
 from kitestring.declarative.overlap import Overlap
+from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
 from kitestring.declarative.partition_state import (
     MOST_PARTITIONS,
@@ -33,7 +34,7 @@ from kitestring.declarative.partition_state import (
     partition_key,
     summary,
 )
-from kitestring.declarative.retriever import Page, SimpleRetriever
+from kitestring.declarative.retriever import SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.declarative.state_migration import PartitionFromWholeStateMigration

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from kitestring.sql.table import Table
+    from kitestring.sql.stored_table import StoredTable
 
 T = TypeVar("T")
 log = logging.getLogger("kitestring.duckdb")
@@ -239,12 +239,12 @@ class DuckdbConnection(Connection):
         with self.staged(rows.schema.empty_table().rename_columns(places)) as incoming:
             return [kind for _, kind, *_ in self.rows(f"DESCRIBE {incoming}")]
 
-    def arrow_types(self, table: Table) -> dict[str, pa.DataType]:
+    def arrow_types(self, table: StoredTable) -> dict[str, pa.DataType]:
         with self.translated():
             schema = self.db.sql(f"SELECT * FROM {table.reference} LIMIT 0").to_arrow_table().schema  # noqa: S608 - quoted
         return {field.name: field.type for field in schema}
 
-    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+    def values(self, table: StoredTable, column: str) -> pa.ChunkedArray:
         name = self.dialect.quoted(column)
         query = f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL"  # noqa: S608 - quoted
         with self.translated():

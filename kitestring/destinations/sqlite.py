@@ -33,7 +33,7 @@ from kitestring.types import Stream
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kitestring.sql.table import Table
+    from kitestring.sql.stored_table import StoredTable
 
 INDEX = f"{OWN}index_"
 INCOMING = f"temp.{OWN}incoming"
@@ -246,7 +246,7 @@ class SqliteConnection(NoteTable):
         """A file is one schema. From here on it is written: a check alone changes nothing in it."""
         self.rows("PRAGMA journal_mode = WAL")
 
-    def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
+    def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
         super().grow(table, added, {})
         table.columns |= added
         if widened:
@@ -254,7 +254,7 @@ class SqliteConnection(NoteTable):
             rows = self.rows(f"SELECT sql FROM main.sqlite_master WHERE {own}", [table.name])  # noqa: S608 - ours
             rebuild(self, table, widened, [statement for (statement,) in rows])
 
-    def index(self, table: Table, parts: Sequence[Part]) -> None:
+    def index(self, table: StoredTable, parts: Sequence[Part]) -> None:
         if not all(is_simple(part.path) for part in parts):
             return
         keys = ", ".join(part.key(alias="") for part in parts)

@@ -11,7 +11,6 @@ from kitestring.sql.types import MOMENT, TEXT
 
 if TYPE_CHECKING:
     from kitestring.sql.dialect import Dialect
-    from kitestring.sql.table import Table
 
 AIRBYTE_COLUMNS: Mapping[str, str] = {
     "_airbyte_raw_id": TEXT,
@@ -22,9 +21,8 @@ AIRBYTE_COLUMNS: Mapping[str, str] = {
 """Their kinds (https://docs.airbyte.com/platform/understanding-airbyte/airbyte-metadata-fields)."""
 
 
-def airbyte_values(dialect: Dialect, table: Table) -> dict[str, str]:
+def airbyte_values(dialect: Dialect, generation: int) -> dict[str, str]:
     """The expressions that fill them. A generation is a copy: its number grows with each replacement."""
-    generation = table.note.generation if table.note else 0
     moment = dialect.literal(dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"))
     return {
         "_airbyte_raw_id": dialect.random_id,

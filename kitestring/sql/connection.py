@@ -17,7 +17,7 @@ from kitestring.sql.types import arrow_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kitestring.sql.table import Table
+    from kitestring.sql.stored_table import StoredTable
 
 
 class Connection(ABC):
@@ -106,11 +106,11 @@ class Connection(ABC):
         """The kinds of the columns that rows of plain types get."""
         return [self.dialect.kind_of(field.type) for field in rows.schema]
 
-    def arrow_types(self, table: Table) -> dict[str, pa.DataType]:
+    def arrow_types(self, table: StoredTable) -> dict[str, pa.DataType]:
         """The Arrow type in which values of each column are built, to be compared with what is there."""
         return {column: arrow_type(kind) for column, kind in table.columns.items()}
 
-    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+    def values(self, table: StoredTable, column: str) -> pa.ChunkedArray:
         """The distinct values of a column, nulls aside, as records have them. (For a key column whose values come to be
         of several kinds: rare.)"""
         import pyarrow as pa
@@ -124,12 +124,12 @@ class Connection(ABC):
     def create_schema(self, schema: str) -> None:
         self.rows(f"CREATE SCHEMA IF NOT EXISTS {self.reference(schema)}")
 
-    def create(self, table: Table, columns: Mapping[str, str]) -> None:
+    def create(self, table: StoredTable, columns: Mapping[str, str]) -> None:
         """Create a table with columns of these kinds. In a transaction with its note."""
         spelled = (f"{self.dialect.quoted(name)} {self.dialect.type_name(kind)}" for name, kind in columns.items())
         self.rows(f"CREATE TABLE {table.reference} ({', '.join(spelled)})")
 
-    def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
+    def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
         """Add columns of these kinds, and make columns of the kinds in `table.columns` those of a wider kind, with the
         values that `Dialect.converted` gives. Need not be one transaction: each change alone leaves the table right.
         (`rebuild` is for a vendor that cannot.)"""
@@ -142,7 +142,7 @@ class Connection(ABC):
             change = f"ALTER COLUMN {name} SET DATA TYPE {dialect.type_name(kind)} USING {using}"
             self.rows(f"ALTER TABLE {table.reference} {change}")
 
-    def rename_columns(self, table: Table, names: Mapping[str, str]) -> None:
+    def rename_columns(self, table: StoredTable, names: Mapping[str, str]) -> None:
         """Rename columns, all or none."""
         quoted = self.dialect.quoted
         with self.transaction():
@@ -157,7 +157,7 @@ class Connection(ABC):
         """Drop a table, if it is there, and its note. In a transaction or not."""
         self.rows(f"DROP TABLE IF EXISTS {self.reference(schema, table)}")
 
-    def index(self, table: Table, parts: Sequence[Part]) -> None:
+    def index(self, table: StoredTable, parts: Sequence[Part]) -> None:
         """Called before rows are looked for by these parts of a key (`Part.key` gives the expressions): make that fast,
         where the vendor needs an index for it. Nothing by default."""
 

@@ -162,7 +162,8 @@ class SqlDestination(Destination):
         if stream.write.keep == "latest":
             parts = [part_of(table, path, filled, entries, rows) for path in stream.primary_key]
             connection.index(table, parts)
-        fresh = airbyte_values(self.dialect, table) if table.airbyte else {}
+        generation = table.note.generation if table.note else 0
+        fresh = airbyte_values(self.dialect, generation) if table.airbyte else {}
         mark = self._mark_column(stream, table)
         with connection.staged(columns_of(staged)) as incoming, connection.transaction():
             return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(ready)))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions
-
-if TYPE_CHECKING:
-    from kitestring.sql.connection import Connection
-    from kitestring.sql.table import Table
+from kitestring.sql.stored_table import StoredTable
 
 MOST_COMPARED = 900
 """Of a table with more columns rows are replaced by themselves: SQLite compares 1,000 of two tables at most."""
@@ -29,7 +27,7 @@ class Merge:
     its mark.
     """
 
-    table: Table
+    table: StoredTable
     incoming: str
     values: Mapping[str, str]
     fresh: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +46,18 @@ class Merged:
     unchanged: int = 0
 
 
-def delete_and_insert(connection: Connection, merge: Merge) -> Merged:
+class Statements(Protocol):
+    """What a merge needs of a `Connection`: to run statements."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]: ...
+
+    def changed(self, statement: str) -> int: ...
+
+
+def delete_and_insert(connection: Statements, merge: Merge) -> Merged:
     """The merge in standard SQL: delete what is replaced, insert all."""
     dialect, reference = connection.dialect, merge.table.reference
     quoted = dialect.quoted
@@ -73,7 +82,7 @@ def delete_and_insert(connection: Connection, merge: Merge) -> Merged:
     return Merged(replaced, unchanged)
 
 
-def _unchanged(connection: Connection, merge: Merge, matches: Sequence[str]) -> str:
+def _unchanged(connection: Statements, merge: Merge, matches: Sequence[str]) -> str:
     """A query for the staged rows whose key has one row in the table, with the same values in all columns."""
     dialect, table = connection.dialect, merge.table
     same = [

@@ -9,12 +9,12 @@ from kitestring.sql.identifiers import OWN
 
 if TYPE_CHECKING:
     from kitestring.sql.connection import Connection
-    from kitestring.sql.table import Table
+    from kitestring.sql.stored_table import StoredTable
 
 GROWN = f"{OWN}grown_"
 
 
-def rebuild(connection: Connection, table: Table, widened: Mapping[str, str], after: Sequence[str] = ()) -> None:
+def rebuild(connection: Connection, table: StoredTable, widened: Mapping[str, str], after: Sequence[str] = ()) -> None:
     """Copy a table into one whose columns have the wider kinds, which takes its name, in one transaction; then carry
     out the statements `after`: those of its indexes and triggers. The note stays where it is."""
     dialect = connection.dialect

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitestring import arrow_values
 from kitestring.identity import is_text
 from kitestring.names import distinct
-from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import old_column, size
 from kitestring.sql.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry
 from kitestring.sql.note import Note
+from kitestring.sql.stored_table import SEVERAL, StoredTable
 from kitestring.sql.types import EXACT_IN_DOUBLE, INTEGERS, NOTHING, TEXT
 from kitestring.types import Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SEVERAL = "several"
-"""As the kind of a key column: its values are of several kinds, and a column of its own says which."""
 
 
 class Filling(NamedTuple):
@@ -37,11 +34,13 @@ class Filling(NamedTuple):
         return self.dialect.converted(self.source, self.kind, self.wanted)
 
 
-class Table:
+class Table(StoredTable):
     """A table, or its absence. What it knows of the database is read by `refresh`.
 
     `airbyte`: it is to have Airbyte's columns; one that has them keeps them.
     """
+
+    predecessor: Table | None
 
     def __init__(
         self,
@@ -53,33 +52,11 @@ class Table:
         predecessor: Table | None = None,
         writer: str = "",
     ) -> None:
+        super().__init__(
+            connection.dialect, connection.reference(schema, name), schema, name, stream, airbyte, predecessor, writer
+        )
         self.connection = connection
-        self.dialect = connection.dialect
-        self.predecessor = predecessor
-        """The table whose place this one is to take."""
-        self.writer = writer
-        """The sync that makes it."""
-        self.schema = schema
-        self.name = name
-        self.stream = stream
-        self.airbyte: bool = airbyte or (predecessor is not None and predecessor.airbyte)
-        self.reference = connection.reference(schema, name)
-        self.columns: dict[str, str] = {}
-        """The kind of each column, in order; none if the table is absent."""
-        self.fields: dict[str, str] = {}
-        """The column of each field."""
-        self.comment: str | None = None
-        self.note: Note | None = None
         self.refresh()
-
-    @property
-    def exists(self) -> bool:
-        return bool(self.columns)
-
-    @property
-    def own(self) -> Mapping[str, str]:
-        """The columns, with their kinds, that it has beside those of the fields."""
-        return AIRBYTE_COLUMNS if self.airbyte else {}
 
     # -- what is there -------------------------------------------------------------------------------------------------
 
@@ -262,14 +239,6 @@ class Table:
         self._name_fields()
 
     # -- keys of several kinds -----------------------------------------------------------------------------------------
-
-    def has_entries(self, column: str) -> bool:
-        return (
-            self.note is not None
-            and self.note.kinds.get(column) == SEVERAL
-            and self.columns.get(column) == TEXT
-            and self.dialect.key_column(column) in self.columns
-        )
 
     def _track(self, note: Note, column: str, present: str | None, kinds: set[str]) -> None:
         """Keep account of what the values of a key are whose column is, or becomes, text."""

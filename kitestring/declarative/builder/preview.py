@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kitestring import json_codec
 from kitestring.config import MASK, secrets_in
 from kitestring.declarative.builder.inference import infer_schema
+from kitestring.declarative.page import Page as Run
 from kitestring.declarative.partition_router import Memory
-from kitestring.declarative.retriever import Page as Run
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
 from kitestring.errors import ConfigError, KitestringError

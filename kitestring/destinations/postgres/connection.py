@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
-    from kitestring.sql.table import Table
+    from kitestring.sql.stored_table import StoredTable
 
 log = logging.getLogger("kitestring.postgres")
 
@@ -237,7 +237,7 @@ class PostgresConnection(Connection):
     def set_note(self, schema: str, table: str, text: str) -> None:
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
-    def values(self, table: Table, column: str) -> pa.ChunkedArray:
+    def values(self, table: StoredTable, column: str) -> pa.ChunkedArray:
         """Moments also of years that Python has not."""
         import pyarrow as pa
 
@@ -268,7 +268,7 @@ class PostgresConnection(Connection):
         if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {self.dialect.literal(schema)}"):  # noqa: S608 - quoted
             super().create_schema(schema)
 
-    def grow(self, table: Table, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
+    def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
         self.settle_ahead(table)  # a table that is written anew no longer tells which of its rows are later
         super().grow(table, added, widened)
 
@@ -324,19 +324,19 @@ class PostgresConnection(Connection):
             self.rows(alter + ", ".join(f"{column} DROP DEFAULT" for column in columns))
         return True
 
-    def _is_loose(self, table: Table) -> bool:
+    def _is_loose(self, table: StoredTable) -> bool:
         """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key
         that of the later transaction counts."""
         return table.predecessor is not None and not self._has_index(table) and not self._is_bare(table)
 
-    def settle_ahead(self, table: Table) -> None:
+    def settle_ahead(self, table: StoredTable) -> None:
         """Settle a new copy whose records are told apart by their keys, in a transaction of its own."""
         if table.predecessor is not None and table.exists and table.stream.write.keep == "latest":
             with self.transaction():
                 gone = self.settle(table)
             self.gone[table.stream.key] += gone
 
-    def settle(self, table: Table) -> int:
+    def settle(self, table: StoredTable) -> int:
         """Leave only the last row of each key in a new copy, and make the index that finds rows by their keys. In a
         transaction. Returns how many rows are gone."""
         if self._is_bare(table) or self._has_index(table):
@@ -378,7 +378,7 @@ class PostgresConnection(Connection):
         self.rows("RELEASE SAVEPOINT step")
         return None
 
-    def _key(self, table: Table) -> list[str]:
+    def _key(self, table: StoredTable) -> list[str]:
         """The primary key as expressions over the table, by which its index is made."""
         dialect, stream = self.dialect, table.stream
         key = []
@@ -392,22 +392,22 @@ class PostgresConnection(Connection):
             key.append(name)
         return key
 
-    def _is_bare(self, table: Table) -> bool:
+    def _is_bare(self, table: StoredTable) -> bool:
         return (table.reference, ", ".join(self._key(table))) in self.bare
 
-    def _leave_bare(self, table: Table) -> None:
+    def _leave_bare(self, table: StoredTable) -> None:
         log.info("a table has no unique index, so that merging reads all of it", extra={"table": table.reference})
         self._drop_indexes(table)
         self.bare.add((table.reference, ", ".join(self._key(table))))
 
-    def _indexes(self, table: Table) -> list[str]:
+    def _indexes(self, table: StoredTable) -> list[str]:
         query = f"""
             SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
             WHERE i.indrelid = {self._regclass(table.schema, table.name)} AND i.indisvalid
               AND starts_with(c.relname, {self.dialect.literal(UNIQUE)})"""  # noqa: S608 - quoted
         return [name for (name,) in self.rows(query)]
 
-    def _has_index(self, table: Table) -> bool:
+    def _has_index(self, table: StoredTable) -> bool:
         """Whether the table has the index of its key; those of other keys go."""
         names = self._indexes(table)
         own = f"{UNIQUE}{mark(', '.join(self._key(table)))}_"
@@ -415,7 +415,7 @@ class PostgresConnection(Connection):
             self._drop_indexes(table)
         return any(name.startswith(own) for name in names)
 
-    def _drop_indexes(self, table: Table) -> None:
+    def _drop_indexes(self, table: StoredTable) -> None:
         for name in self._indexes(table):
             self.rows(f"DROP INDEX {self.reference(table.schema, name)}")
 
