@@ -1,1 +1,1 @@
-"""What connector authors test with: contract suites, connectors in memory, and stand-ins of vendors' APIs."""
+"""Test tools for connector authors: contract suites, connectors in memory, and the base of stand-ins for APIs."""

@@ -13,13 +13,11 @@ A stand-in owns one, answers its token address with it, and asks it in `authoriz
 
 from __future__ import annotations
 
-import argparse
-import sys
 import threading
 import time
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -28,7 +26,7 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from kitestring.testing.stand_in import Answer, Call, serve
+from kitestring.testing.stand_in import Answer, Call
 
 Rotation = Literal["ends_pair", "ends_refresh", "kept", "none"]
 GRANTS = ("client_credentials", "authorization_code", "refresh_token")
@@ -256,17 +254,3 @@ class TokenEndpoint:
 
 def _refused(status: int, error: str, description: str) -> Answer:
     return Answer(status, {"error": error, "error_description": description})
-
-
-def serve_with_tokens(stand_in: Callable[..., Any], name: str, description: str | None) -> None:
-    """Run a stand-in with an attribute `tokens` from the command line; writes down a client and a refresh token."""
-    parser = argparse.ArgumentParser(prog=f"python -m kitestring.testing.{name}", description=description)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--lifetime", type=float, default=3600, help="seconds that an access token of OAuth lives")
-    options = parser.parse_args()
-    server = stand_in(port=options.port)
-    server.tokens.lifetime_s = options.lifetime
-    pair = server.tokens.granted()
-    secret = server.tokens.clients[pair.client]
-    sys.stderr.write(f"OAuth: client {pair.client}, secret {secret}, refresh token {pair.refresh_token}\n")
-    serve(server)

@@ -44,6 +44,7 @@ def test_the_wheel_brings_the_interface_and_serves_it(tmp_path: Path) -> None:
     assert "kitestring/ui/dist/index.html" in inside
     # Neither its sources nor what built it.
     assert all(name.startswith("kitestring/ui/dist/") for name in inside)
+    assert not any(name.startswith(("tests/", "stand_ins/")) for name in names)
     assert wheel.stat().st_size < 4_000_000
     # What is served has to come from there, not from this copy of the sources.
     index = place / "kitestring" / "ui" / "dist" / "index.html"
@@ -63,7 +64,12 @@ def test_the_wheel_brings_the_interface_and_serves_it(tmp_path: Path) -> None:
 def test_the_source_distribution_brings_the_built_interface_and_its_sources(tmp_path: Path) -> None:
     with tarfile.open(build(tmp_path, "sdist")) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
-    assert {"kitestring/ui/dist/index.html", "kitestring/ui/src/main.tsx", "scripts/interface.py"} <= names
+    assert {
+        "kitestring/ui/dist/index.html",
+        "kitestring/ui/src/main.tsx",
+        "scripts/interface.py",
+        "tests/stand_ins/asana.py",
+    } <= names
     assert not any("node_modules" in name for name in names)
 
 

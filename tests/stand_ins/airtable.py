@@ -7,14 +7,14 @@ schema, list records and comments, rate limits, errors, OAuth reference), read 2
 
 from __future__ import annotations
 
-import argparse
 import re
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 
@@ -162,11 +162,5 @@ class AirtableStandIn(StandIn):
         return {"id": key, "name": title, "primaryFieldId": "fld0", "fields": shown, "views": []}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.airtable", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(AirtableStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(AirtableStandIn)

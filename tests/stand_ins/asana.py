@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
-from kitestring.testing.token_endpoint import TokenEndpoint, serve_with_tokens
+from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run_with_tokens
 
 Json = dict[str, Any]
 Tree = dict[str, Any]
@@ -286,4 +287,4 @@ def iso_ms(seconds: int) -> str:
 
 
 if __name__ == "__main__":
-    serve_with_tokens(AsanaStandIn, "asana", __doc__)
+    run_with_tokens(AsanaStandIn)

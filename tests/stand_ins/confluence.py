@@ -5,15 +5,15 @@ Facts: developer.atlassian.com/cloud/confluence/rest/v2 (cursor paging by relati
 
 from __future__ import annotations
 
-import argparse
 from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, route, serve
+from kitestring.testing.stand_in import Answer, Call, route
 from stand_ins.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 COLLECTIONS = (
@@ -188,13 +188,5 @@ def place_of(cursor: str) -> int:
     return int(b64decode(cursor, validate=True).decode("latin-1").partition(">")[2])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stand_ins.confluence", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(ConfluenceStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(ConfluenceStandIn)

@@ -7,12 +7,12 @@ activity, refusals), read 2026-11.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 KEY = "discourse-key"
@@ -143,11 +143,5 @@ class DiscourseStandIn(StandIn):
         return Answer(200, rows[start : start + self.page])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.discourse", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(DiscourseStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(DiscourseStandIn)

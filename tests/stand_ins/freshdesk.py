@@ -6,14 +6,14 @@ developers.freshdesk.com/api, read 2026-11.
 
 from __future__ import annotations
 
-import argparse
 from base64 import b64encode
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, END, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 
@@ -238,11 +238,5 @@ def _level(level: int, kind: str, number: int) -> Json:
 NAMED = ("companies", "groups", "roles", "products")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.freshdesk", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(FreshdeskStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(FreshdeskStandIn)

@@ -7,7 +7,6 @@ in `github_graphql.py`, who may call in `github_access.py`. The app is Iv23liLar
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import orjson
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from stand_ins.command_line import argument_parser
 from stand_ins.github_access import CLIENT_ID, INSTALLATION, Access
 from stand_ins.github_graphql import root
 from stand_ins.github_query import execute
@@ -358,8 +358,7 @@ def _place(row: Json, field: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.github", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser = argument_parser()
     parser.add_argument("--private-key", type=Path, help="write the key of a GitHub App to this file")
     arguments = parser.parse_args()
     server = GitHubStandIn(port=arguments.port)

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
 from kitestring.testing.stand_in import Answer, Call, StandIn, route
-from kitestring.testing.token_endpoint import TokenEndpoint, serve_with_tokens
+from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run_with_tokens
 
 Json = dict[str, Any]
 TOKEN = "glpat-larkspur"
@@ -361,4 +362,4 @@ def place_of(row: Json) -> str:
 
 
 if __name__ == "__main__":
-    serve_with_tokens(GitLabStandIn, "gitlab", __doc__)
+    run_with_tokens(GitLabStandIn)

@@ -7,14 +7,14 @@ forms v3), read 2026-11.
 
 from __future__ import annotations
 
-import argparse
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 
@@ -367,11 +367,5 @@ def iso_ms(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.hubspot", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(HubSpotStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(HubSpotStandIn)

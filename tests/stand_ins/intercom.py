@@ -6,13 +6,13 @@ developers.intercom.com, version 2.11, read 2026-11.
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, ORGANIZATIONS, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 
@@ -226,11 +226,5 @@ class IntercomStandIn(StandIn):
                             body="<p>We look into it.</p>", author={"type": "admin", "id": "1"})  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.intercom", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(IntercomStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(IntercomStandIn)

@@ -6,7 +6,6 @@ credentials), read 2026-11.
 
 from __future__ import annotations
 
-import argparse
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso, seconds_of
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, route, serve
+from kitestring.testing.stand_in import Answer, Call, route
 from stand_ins.atlassian import CLOUD_ID, EMAIL, SITE, AtlassianStandIn
+from stand_ins.command_line import run
 from stand_ins.jira_configuration import LABELS, LISTS, PERMISSIONS
 
 Json = dict[str, Any]
@@ -312,11 +312,5 @@ def moment(issue: Json) -> int:
     return seconds_of(issue["fields"]["updated"].replace(".000+0000", "Z"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.jira", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(JiraStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(JiraStandIn)

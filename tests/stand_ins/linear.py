@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
 from kitestring.testing.stand_in import Answer, Call, StandIn, route
-from kitestring.testing.token_endpoint import TokenEndpoint, serve_with_tokens
+from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run_with_tokens
 
 Json = dict[str, Any]
 KEY = "lin_api_larkspur"
@@ -159,4 +160,4 @@ def selected(query: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    serve_with_tokens(LinearStandIn, "linear", __doc__)
+    run_with_tokens(LinearStandIn)

@@ -7,14 +7,13 @@ of the trash), read 2026-11.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import Any, ClassVar, Literal
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
 from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run_rotating
 
 Json = dict[str, Any]
 TOKEN = "ntn_larkspur"
@@ -264,17 +263,5 @@ class NotionStandIn(StandIn):
         return {"object": "list", "results": rows[start:end], "next_cursor": following, "has_more": more}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.notion", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--rotating", action="store_true", help="tokens are renewed; the first pair is written down")
-    arguments = parser.parse_args()
-    server = NotionStandIn(port=arguments.port, rotating=arguments.rotating)
-    if arguments.rotating:
-        pair = server.tokens.granted()
-        sys.stdout.write(f"access_token: {pair.access_token}\nrefresh_token: {pair.refresh_token}\n")
-    serve(server)
-
-
 if __name__ == "__main__":
-    main()
+    run_rotating(NotionStandIn)

@@ -6,7 +6,6 @@ Facts: platform.openai.com/docs/api-reference/embeddings and /guides/rate-limits
 
 from __future__ import annotations
 
-import argparse
 import re
 import threading
 import time
@@ -20,6 +19,7 @@ from math import ceil, log1p, sqrt
 from typing import Any, ClassVar
 
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from stand_ins.command_line import argument_parser
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 MAX_INPUTS = 2048
@@ -211,8 +211,7 @@ def _base64(vector: array[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.openai", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser = argument_parser()
     parser.add_argument("--dimension", type=int, default=1536, help="of models that are not OpenAI's")
     given = parser.parse_args()
     serve(OpenAIStandIn(dimension=given.dimension, port=given.port))

@@ -7,15 +7,15 @@ large. Facts: shopify.dev/docs/api and shopify.dev/docs/apps/build/authenticatio
 
 from __future__ import annotations
 
-import argparse
 import re
 from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run
 from stand_ins.graphql import Query, Selection, cost, selected
 
 Json = dict[str, Any]
@@ -315,11 +315,5 @@ def _error(message: str, code: str) -> Json:
 _PROBLEMS = problems()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.shopify", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(ShopifyStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(ShopifyStandIn)

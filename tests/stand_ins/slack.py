@@ -6,16 +6,15 @@ docs.slack.dev/authentication/using-token-rotation (12 hours, a refresh token th
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from kitestring.testing.help_desk.objects import BEGIN
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, StandIn, route
 from kitestring.testing.token_endpoint import TokenEndpoint
+from stand_ins.command_line import run_rotating
 
 Json = dict[str, Any]
 TOKEN = "xoxb-larkspur"
@@ -213,17 +212,5 @@ class SlackStandIn(StandIn):
         return {"ok": True, key: rows[start:end], "has_more": more, "response_metadata": {"next_cursor": following}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.slack", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--rotating", action="store_true", help="tokens are renewed; the first pair is written down")
-    arguments = parser.parse_args()
-    server = SlackStandIn(port=arguments.port, rotating=arguments.rotating)
-    if arguments.rotating:
-        pair = server.tokens.granted()
-        sys.stdout.write(f"access_token: {pair.access_token}\nrefresh_token: {pair.refresh_token}\n")
-    serve(server)
-
-
 if __name__ == "__main__":
-    main()
+    run_rotating(SlackStandIn)

@@ -6,13 +6,13 @@ docs.stripe.com/api (pagination, errors, events, objects) and docs.stripe.com/ra
 
 from __future__ import annotations
 
-import argparse
 import time
 from copy import deepcopy
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.texts import FIRST_NAMES
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from stand_ins.command_line import run
 
 Json = dict[str, Any]
 
@@ -259,11 +259,5 @@ class StripeStandIn(StandIn):
         return row if kind in ("events", "balance_transactions") else {**row, "livemode": False, "metadata": {}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stand_ins.stripe", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    serve(StripeStandIn(port=parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    run(StripeStandIn)

@@ -2,6 +2,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from kitestring.http import Retries, Session, UnreadableError
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 ONCE = Retries(attempts=1)
+TESTS = Path(__file__).parents[2]
 
 
 class Weather(StandIn):
@@ -100,16 +102,19 @@ def test_a_closed_server_hangs_up_and_can_start_again():
         _ = weather.url
 
 
-@pytest.mark.parametrize("name", ["zendesk", "github", "openai"])
-def test_a_stand_in_can_be_started_by_hand(name):
-    command = [sys.executable, "-m", f"kitestring.testing.{name}", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize(
+    "module",
+    ["kitestring.testing.zendesk", "stand_ins.github", "stand_ins.openai", "stand_ins.slack", "stand_ins.asana"],
+)
+def test_a_stand_in_can_be_started_by_hand(module):
+    command = [sys.executable, "-m", module, "--port", "0"]
+    with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
         with Session(base_url=url, policy=Answering(), proxy="") as session:
             assert session.request("GET", "/nowhere").status in (401, 404)
         process.send_signal(signal.SIGINT)
-        assert "1 requests" in process.communicate(timeout=10)[1]
+        assert "1 requests" in process.communicate()[1]
 
 
 class Answering(Retries):
@@ -126,4 +131,4 @@ def test_the_stand_ins_do_not_need_pytest():
         "import sys, kitestring.testing, kitestring.testing.zendesk, stand_ins.github, "
         "stand_ins.openai; sys.exit('pytest' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=TESTS, check=False).returncode == 0
