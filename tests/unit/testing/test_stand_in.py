@@ -104,17 +104,20 @@ def test_a_closed_server_hangs_up_and_can_start_again():
 
 @pytest.mark.parametrize(
     "module",
-    ["kitestring.testing.zendesk", "stand_ins.github", "stand_ins.openai", "stand_ins.slack", "stand_ins.asana"],
+    ["kitestring.testing.zendesk", "stand_ins.github", "stand_ins.openai", "stand_ins.notion", "stand_ins.asana"],
 )
 def test_a_stand_in_can_be_started_by_hand(module):
     command = [sys.executable, "-m", module, "--port", "0"]
     with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-        with Session(base_url=url, policy=Answering(), proxy="") as session:
-            assert session.request("GET", "/nowhere").status in (401, 404)
-        process.send_signal(signal.SIGINT)
-        assert "1 requests" in process.communicate()[1]
+        try:
+            url = process.stdout.readline().strip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+            with Session(base_url=url, policy=Answering(), proxy="") as session:
+                assert session.request("GET", "/nowhere").status in (401, 404)
+            process.send_signal(signal.SIGINT)
+            assert "1 requests" in process.communicate()[1]
+        finally:
+            process.kill()
 
 
 class Answering(Retries):
