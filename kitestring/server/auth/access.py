@@ -1,7 +1,7 @@
 """The one place where it is decided whether a request may pass: each route names the role it needs.
 
     @router.get("/sources/{sourceId}")
-    def get_source(sourceId: str, who: Reader, here: Here) -> …
+    def get_source(sourceId: str, who: Reader, context: ServerContext) -> …
 
 The workspaces are those of the resources that the request names, in its path, its query or its body (see `named.py`);
 the role is needed in each. A request that names none (a list) passes with the role in any workspace, and its handler
@@ -28,7 +28,7 @@ from kitestring.server.context import Context, context_of
 from kitestring.server.http.problem import Problem, not_found
 from kitestring.server.store import tables
 
-Here = Annotated[Context, Depends(context_of)]
+ServerContext = Annotated[Context, Depends(context_of)]
 
 OPEN = frozenset(
     {
@@ -237,4 +237,15 @@ def _check_permission(db: Connection, who: Principal, role: Role, thing: Named) 
         who.require_instance_admin()
 
 
-__all__ = ["Admin", "Editor", "Here", "InstanceAdmin", "Known", "Reader", "Runner", "access", "check", "forbidden"]
+__all__ = [
+    "Admin",
+    "Editor",
+    "InstanceAdmin",
+    "Known",
+    "Reader",
+    "Runner",
+    "ServerContext",
+    "access",
+    "check",
+    "forbidden",
+]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kitestring.errors import KitestringError
 from kitestring.server.api.airbyte_config import catalog, jobs
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Kind
@@ -99,24 +99,24 @@ def router(kind: Kind) -> APIRouter:
     title = kind.title()
 
     @made.post("/list", operation_id=f"configList{title}s")
-    def listed(who: Reader, here: Here, body: InWorkspace) -> Any:
-        with here.store.read() as db:
+    def listed(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
+        with context.store.read() as db:
             rows = endpoints.listed(db, kind, workspace_ids=[str(body.workspaceId)])
             return {f"{kind}s": [answer(db, kind, row) for row in rows]}
 
     @made.post("/get", operation_id=f"configGet{title}")
-    def get(who: Reader, here: Here, body: Ref) -> Any:
-        return one(here, kind, body.of(kind))
+    def get(who: Reader, context: ServerContext, body: Ref) -> Any:
+        return one(context, kind, body.of(kind))
 
     @made.post("/create", operation_id=f"configCreate{title}")
-    def create(who: Editor, here: Here, body: Create) -> Any:
+    def create(who: Editor, context: ServerContext, body: Create) -> Any:
         wanted = body.sourceDefinitionId if kind == "source" else body.destinationDefinitionId
         if wanted is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
-        with here.store.write() as db:
+        with context.store.write() as db:
             spaces.get(db, str(body.workspaceId))
             made_id = endpoints.create(
-                here,
+                context,
                 db,
                 kind,
                 workspace_id=str(body.workspaceId),
@@ -125,13 +125,13 @@ def router(kind: Kind) -> APIRouter:
                 config=body.connectionConfiguration,
                 trusted=who.instance_admin,
             )
-        return one(here, kind, made_id)
+        return one(context, kind, made_id)
 
     @made.post("/update", operation_id=f"configUpdate{title}")
-    def update(who: Editor, here: Here, body: Update) -> Any:
-        with here.store.write() as db:
+    def update(who: Editor, context: ServerContext, body: Update) -> Any:
+        with context.store.write() as db:
             endpoints.change(
-                here,
+                context,
                 db,
                 kind,
                 body.of(kind),
@@ -139,26 +139,26 @@ def router(kind: Kind) -> APIRouter:
                 config=body.connectionConfiguration,
                 trusted=who.instance_admin,
             )
-        return one(here, kind, body.of(kind))
+        return one(context, kind, body.of(kind))
 
     @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")
-    def delete(who: Editor, here: Here, body: Ref) -> Response:
-        with here.store.write() as db:
-            connection.delete_end(here, db, kind, body.of(kind))
+    def delete(who: Editor, context: ServerContext, body: Ref) -> Response:
+        with context.store.write() as db:
+            connection.delete_end(context, db, kind, body.of(kind))
         return Response(status_code=204)
 
     @made.post("/check_connection", operation_id=f"configCheck{title}")
-    def check(who: Editor, here: Here, body: Ref) -> Any:
+    def check(who: Editor, context: ServerContext, body: Ref) -> Any:
         """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
         actor_id = body.of(kind)
-        with here.store.read() as db:
-            end, now = endpoints.end_of(here, db, kind, actor_id), here.store.now_ms(db)
+        with context.store.read() as db:
+            end, now = endpoints.end_of(context, db, kind, actor_id), context.store.now_ms(db)
         try:
-            here.runner.run(
+            context.runner.run(
                 "check",
                 {kind: end.body()},
                 limit_s=CHECK_S,
-                keeper=Keeper(here, **{kind: end}),
+                keeper=Keeper(context, **{kind: end}),
             )
         except KitestringError as error:
             said = " ".join(part for part in (error.message, error.hint) if part)
@@ -169,11 +169,11 @@ def router(kind: Kind) -> APIRouter:
     if kind == "source":
 
         @made.post("/discover_schema", operation_id="configDiscoverSchema")
-        def discover(who: Editor, here: Here, body: Discover, request: Request) -> Any:
+        def discover(who: Editor, context: ServerContext, body: Discover, request: Request) -> Any:
             """The streams of a source. Calls it where no catalog is kept, or with `disable_cache`."""
-            found = connection.discover(here, str(body.sourceId), fresh=body.disable_cache)
-            with here.store.read() as db:
-                now = here.store.now_ms(db)
+            found = connection.discover(context, str(body.sourceId), fresh=body.disable_cache)
+            with context.store.read() as db:
+                now = context.store.now_ms(db)
             return {
                 "catalog": catalog.shown(found.body, []),
                 "catalogId": str(uuid.uuid5(CATALOGS, f"{body.sourceId} {found.body}")),

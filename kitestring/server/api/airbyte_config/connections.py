@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from kitestring.server.api.airbyte_config import catalog, jobs
 from kitestring.server.api.airbyte_public.jobs import row_of
-from kitestring.server.auth.access import Editor, Here, Reader, Runner
+from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
 from kitestring.server.connections import connection, endpoints, schedule
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -190,29 +190,29 @@ def one(context: Context, connection_id: str, body: Any = None) -> dict[str, Any
 
 
 @router.post("/connections/get", operation_id="configGetConnection")
-def get(who: Reader, here: Here, body: Of) -> Any:
-    return one(here, str(body.connectionId))
+def get(who: Reader, context: ServerContext, body: Of) -> Any:
+    return one(context, str(body.connectionId))
 
 
 @router.post("/connections/list", operation_id="configListConnections")
-def listed(who: Reader, here: Here, body: InWorkspace) -> Any:
+def listed(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
     """All connections of a workspace."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = connection.listed(db, workspace_ids=[str(body.workspaceId)])
-        return {"connections": [answer(here, db, row) for row in rows]}
+        return {"connections": [answer(context, db, row) for row in rows]}
 
 
 @router.post("/connections/create", operation_id="configCreateConnection")
-def create(who: Editor, here: Here, body: Create) -> Any:
+def create(who: Editor, context: ServerContext, body: Create) -> Any:
     """Discovers the source where no catalog of it is kept. Without `syncCatalog` all streams are taken."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
     values = body.values()
-    found = connection.discover(here, str(body.sourceId))
+    found = connection.discover(context, str(body.sourceId))
     streams = catalog.wanted(body.syncCatalog.model_dump(), found) if body.syncCatalog else None
-    with here.store.write() as db:
+    with context.store.write() as db:
         made = connection.create(
-            here,
+            context,
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
@@ -221,33 +221,33 @@ def create(who: Editor, here: Here, body: Create) -> Any:
             timing=values.pop("schedule", None),
             **values,
         )
-    return one(here, made)
+    return one(context, made)
 
 
 @router.post("/connections/update", operation_id="configUpdateConnection")
-def update(who: Editor, here: Here, body: Update) -> Any:
+def update(who: Editor, context: ServerContext, body: Update) -> Any:
     """Nothing is cleared or read again: what the streams lose stays at the destination."""
     connection_id, values = str(body.connectionId), body.values()
-    with here.store.read() as db:
+    with context.store.read() as db:
         row = connection.get(db, connection_id)
     if row.status == "locked":
         raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
     if body.syncCatalog is not None:
-        found = connection.discover(here, row.source_id)
+        found = connection.discover(context, row.source_id)
         values |= {"streams": catalog.wanted(body.syncCatalog.model_dump(), found), "catalog": dict(found.body)}
-    with here.store.write() as db:
+    with context.store.write() as db:
         if values.get("status") == "deprecated":
-            shown = {**answer(here, db, row), "status": "deprecated"}
-            connection.delete(here, db, row.id)
+            shown = {**answer(context, db, row), "status": "deprecated"}
+            connection.delete(context, db, row.id)
             return shown
-        connection.change(here, db, row.id, values)
-    return one(here, row.id)
+        connection.change(context, db, row.id, values)
+    return one(context, row.id)
 
 
 @router.post("/connections/delete", status_code=204, operation_id="configDeleteConnection")
-def delete(who: Editor, here: Here, body: Of) -> Response:
-    with here.store.write() as db:
-        connection.delete(here, db, str(body.connectionId))
+def delete(who: Editor, context: ServerContext, body: Of) -> Response:
+    with context.store.write() as db:
+        connection.delete(context, db, str(body.connectionId))
     return Response(status_code=204)
 
 
@@ -259,19 +259,19 @@ def started(context: Context, connection_id: str, kind: str, asked: str = "") ->
 
 
 @router.post("/connections/sync", operation_id="configSyncConnection")
-def sync(who: Runner, here: Here, body: Of) -> Any:
-    return started(here, str(body.connectionId), "sync")
+def sync(who: Runner, context: ServerContext, body: Of) -> Any:
+    return started(context, str(body.connectionId), "sync")
 
 
 @router.post("/connections/reset", operation_id="configResetConnection")
-def reset(who: Editor, here: Here, body: Of) -> Any:
+def reset(who: Editor, context: ServerContext, body: Of) -> Any:
     """Empty all streams at the destination and forget how far they were read."""
-    return started(here, str(body.connectionId), "clear", "reset")
+    return started(context, str(body.connectionId), "clear", "reset")
 
 
 @router.post("/connections/clear", operation_id="configClearConnection")
-def clear(who: Editor, here: Here, body: Of) -> Any:
-    return started(here, str(body.connectionId), "clear")
+def clear(who: Editor, context: ServerContext, body: Of) -> Any:
+    return started(context, str(body.connectionId), "clear")
 
 
 # -- as the web interface asks -----------------------------------------------------------------------------------------
@@ -290,16 +290,16 @@ def full(context: Context, connection_id: str, body: Any = None) -> dict[str, An
 
 
 @router.post("/web_backend/connections/get", operation_id="configWebBackendGetConnection")
-def web_get(who: Reader, here: Here, body: Get) -> Any:
+def web_get(who: Reader, context: ServerContext, body: Get) -> Any:
     if not body.withRefreshedCatalog:
-        return full(here, str(body.connectionId))
-    with here.store.read() as db:
+        return full(context, str(body.connectionId))
+    with context.store.read() as db:
         source_id = connection.get(db, str(body.connectionId)).source_id
-    return full(here, str(body.connectionId), connection.discover(here, source_id, fresh=True).body)
+    return full(context, str(body.connectionId), connection.discover(context, source_id, fresh=True).body)
 
 
 @router.post("/web_backend/connections/update", operation_id="configWebBackendUpdateConnection")
-def web_update(who: Editor, here: Here, body: Update) -> Any:
+def web_update(who: Editor, context: ServerContext, body: Update) -> Any:
     """The same as `connections/update`, whatever `skipReset` says: nothing is cleared by a change."""
-    update(who, here, body)
-    return full(here, str(body.connectionId))
+    update(who, context, body)
+    return full(context, str(body.connectionId))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from kitestring.airbyte.modes import WRITES
 from kitestring.server.api.airbyte_config import jobs
 from kitestring.server.api.airbyte_public.definitions import every
-from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.http.problem import Problem
@@ -76,25 +76,25 @@ def router(kind: Kind) -> APIRouter:
     title = kind.title()
 
     @made.post(f"/{kind}_definitions/list", operation_id=f"configList{title}Definitions")
-    def listed(who: Reader, here: Here, body: InWorkspace | None = None) -> Any:
-        with here.store.read() as db:
+    def listed(who: Reader, context: ServerContext, body: InWorkspace | None = None) -> Any:
+        with context.store.read() as db:
             workspace_id = str(body.workspaceId) if body and body.workspaceId else None
             return {f"{kind}Definitions": [answer(one) for one in every(db, kind, workspace_id)]}
 
     @made.post(f"/{kind}_definitions/list_for_workspace", operation_id=f"configList{title}DefinitionsForWorkspace")
-    def listed_for(who: Reader, here: Here, body: InWorkspace) -> Any:
-        return listed(who, here, body)
+    def listed_for(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
+        return listed(who, context, body)
 
     @made.post(f"/{kind}_definitions/get", operation_id=f"configGet{title}Definition")
-    def get(who: Reader, here: Here, body: Ref) -> Any:
-        with here.store.read() as db:
+    def get(who: Reader, context: ServerContext, body: Ref) -> Any:
+        with context.store.read() as db:
             return answer(definitions.get(db, kind, body.of(kind)))
 
     @made.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
-    def specification(who: Reader, here: Here, body: Ref) -> Any:
+    def specification(who: Reader, context: ServerContext, body: Ref) -> Any:
         """The JSON Schema of a configuration. 422 while an installable connector is not installed."""
-        with here.store.read() as db:
-            one, now = definitions.get(db, kind, body.of(kind)), here.store.now_ms(db)
+        with context.store.read() as db:
+            one, now = definitions.get(db, kind, body.of(kind)), context.store.now_ms(db)
         told: dict[str, Any] = {
             f"{kind}DefinitionId": one.id,
             "documentationUrl": one.docs or None,

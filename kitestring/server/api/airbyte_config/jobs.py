@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
 from kitestring.server.api.airbyte_public.jobs import SHOWN, row_of
-from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.clock import iso
 from kitestring.server.context import Context
@@ -177,19 +177,19 @@ def made_up(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
 
 
 @router.post("/get", operation_id="configGetJob")
-def get(who: Reader, here: Here, body: JobId) -> Any:
-    with here.store.read() as db:
-        return info(here, db, row_of(db, body.id))
+def get(who: Reader, context: ServerContext, body: JobId) -> Any:
+    with context.store.read() as db:
+        return info(context, db, row_of(db, body.id))
 
 
 @router.post("/get_without_logs", operation_id="configGetJobWithoutLogs")
-def get_without_logs(who: Reader, here: Here, body: JobId) -> Any:
-    with here.store.read() as db:
-        return info(here, db, row_of(db, body.id), logs=False)
+def get_without_logs(who: Reader, context: ServerContext, body: JobId) -> Any:
+    with context.store.read() as db:
+        return info(context, db, row_of(db, body.id), logs=False)
 
 
 @router.post("/list", operation_id="configListJobs")
-def listed(who: Reader, here: Here, body: JobList) -> Any:
+def listed(who: Reader, context: ServerContext, body: JobList) -> Any:
     """Newest first, without log lines."""
     wanted = select(jobs).where(jobs.c.connection_id == canonical(body.configId))
     kinds = [kind for word in body.configTypes for kind in KINDS.get(word, [])]
@@ -197,19 +197,19 @@ def listed(who: Reader, here: Here, body: JobList) -> Any:
         wanted = wanted.where(jobs.c.kind.in_(kinds))
     if body.includingJobId is not None:
         wanted = wanted.where(jobs.c.id <= body.includingJobId)
-    with here.store.read() as db:
+    with context.store.read() as db:
         total = db.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
         part = wanted.order_by(jobs.c.id.desc()).limit(body.pagination.pageSize).offset(body.pagination.rowOffset)
         rows = db.execute(part).all()
-        return {"jobs": [info(here, db, row, logs=False) for row in rows], "totalJobCount": total}
+        return {"jobs": [info(context, db, row, logs=False) for row in rows], "totalJobCount": total}
 
 
 @router.post("/cancel", operation_id="configCancelJob")
-def cancel(who: Runner, here: Here, body: JobId) -> Any:
+def cancel(who: Runner, context: ServerContext, body: JobId) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = row_of(db, body.id)
         if row.status in ENDED:
             raise Problem(409, f"job {body.id} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        here.queue.cancel(db, body.id)
-        return info(here, db, row_of(db, body.id), logs=False)
+        context.queue.cancel(db, body.id)
+        return info(context, db, row_of(db, body.id), logs=False)

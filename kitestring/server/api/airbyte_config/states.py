@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, insert, select
 
 from kitestring.server.api.exact import ExactRoute, exact
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -159,18 +159,18 @@ def replace(context: Context, db: Connection, connection_id: str, given: State) 
 
 
 @router.post("/get", operation_id="configGetState")
-def get(who: Reader, here: Here, body: Of) -> Any:
-    with here.store.read() as db:
-        return exact(shown(here, db, str(body.connectionId)))
+def get(who: Reader, context: ServerContext, body: Of) -> Any:
+    with context.store.read() as db:
+        return exact(shown(context, db, str(body.connectionId)))
 
 
 @router.post("/create_or_update_safe", operation_id="configCreateOrUpdateStateSafe")
-def create_or_update_safe(who: Editor, here: Here, body: Replace) -> Any:
+def create_or_update_safe(who: Editor, context: ServerContext, body: Replace) -> Any:
     """Replaces the whole state. 423 while the connection has a job that has not ended."""
     connection_id = str(body.connectionId)
-    with here.store.write() as db:
+    with context.store.write() as db:
         connection.get(db, connection_id)
-        active = here.queue.active(db, connection_id)
+        active = context.queue.active(db, connection_id)
         if active is not None:
             raise Problem(
                 423,
@@ -178,11 +178,11 @@ def create_or_update_safe(who: Editor, here: Here, body: Replace) -> Any:
                 hint="Wait for its end, or cancel it.",
                 jobId=active,
             )
-        replace(here, db, connection_id, body.connectionState)
-        return exact(shown(here, db, connection_id))
+        replace(context, db, connection_id, body.connectionState)
+        return exact(shown(context, db, connection_id))
 
 
 @router.post("/create_or_update", operation_id="configCreateOrUpdateState")
-def create_or_update(who: Editor, here: Here, body: Replace) -> Any:
+def create_or_update(who: Editor, context: ServerContext, body: Replace) -> Any:
     """The same: a state that is replaced under a running sync would be lost, or lose records."""
-    return create_or_update_safe(who, here, body)
+    return create_or_update_safe(who, context, body)

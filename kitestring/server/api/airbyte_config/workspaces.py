@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from kitestring.server.api.airbyte_config.jobs import Rows
 from kitestring.server.auth import user
-from kitestring.server.auth.access import Here, Known, Reader
+from kitestring.server.auth.access import Known, Reader, ServerContext
 from kitestring.server.auth.principal import Principal
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token import NOBODY
@@ -128,21 +128,21 @@ def health() -> Any:
 
 
 @router.post("/workspaces/list", operation_id="configListWorkspaces")
-def listed(who: Reader, here: Here) -> Any:
+def listed(who: Reader, context: ServerContext) -> Any:
     """The workspaces that whoever asks can see."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         return {"workspaces": [answer(row) for row in workspaces.listed(db, ids=who.workspaces())]}
 
 
 @router.post("/workspaces/get", operation_id="configGetWorkspace")
-def get(who: Reader, here: Here, body: Of) -> Any:
-    with here.store.read() as db:
+def get(who: Reader, context: ServerContext, body: Of) -> Any:
+    with context.store.read() as db:
         return answer(workspaces.get(db, str(body.workspaceId)))
 
 
 @router.post("/workspaces/get_by_connection_id", operation_id="configGetWorkspaceByConnection")
-def of_connection(who: Reader, here: Here, body: OfConnection) -> Any:
-    with here.store.read() as db:
+def of_connection(who: Reader, context: ServerContext, body: OfConnection) -> Any:
+    with context.store.read() as db:
         found = db.execute(
             select(connections.c.workspace_id).where(connections.c.id == str(body.connectionId))
         ).scalar_one()
@@ -150,29 +150,29 @@ def of_connection(who: Reader, here: Here, body: OfConnection) -> Any:
 
 
 @router.post("/workspaces/list_by_organization_id", operation_id="configListWorkspacesInOrganization")
-def in_organization(who: Reader, here: Here, body: PartOfOrganization) -> Any:
+def in_organization(who: Reader, context: ServerContext, body: PartOfOrganization) -> Any:
     """Those of them that whoever asks can see."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = workspaces.listed(db, ids=who.workspaces(), organization_id=str(body.organizationId))
     return {"workspaces": [answer(row) for row in held(rows, body)]}
 
 
 @router.post("/workspaces/get_organization_info", operation_id="configGetOrganizationOfWorkspace")
-def organization_of(who: Reader, here: Here, body: Of) -> Any:
-    with here.store.read() as db:
+def organization_of(who: Reader, context: ServerContext, body: Of) -> Any:
+    with context.store.read() as db:
         row = workspaces.get(db, str(body.workspaceId))
         return organization(workspaces.organization(db, row.organization_id))
 
 
 @router.post("/organizations/get_organization_info", operation_id="configGetOrganizationInfo")
 @router.post("/organizations/get", operation_id="configGetOrganization")
-def get_organization(who: Reader, here: Here, body: Organization) -> Any:
-    with here.store.read() as db:
+def get_organization(who: Reader, context: ServerContext, body: Organization) -> Any:
+    with context.store.read() as db:
         return organization(workspaces.organization(db, str(body.organizationId)))
 
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
-def organizations_of(who: Known, here: Here, body: PartOfUser) -> Any:
+def organizations_of(who: Known, context: ServerContext, body: PartOfUser) -> Any:
     """One's own."""
     myself(who, body.userId)
     wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
@@ -180,7 +180,7 @@ def organizations_of(who: Known, here: Here, body: PartOfUser) -> Any:
     if allowed is not None:
         seen = select(table.c.organization_id).where(table.c.id.in_(allowed))
         wanted = wanted.where(organizations.c.id.in_(seen) | organizations.c.id.in_(list(who.organizations)))
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = list(db.execute(wanted))
     return {"organizations": [organization(row) for row in held(rows, body)]}
 
@@ -196,8 +196,8 @@ def myself(who: Principal, user_id: str) -> str:
     return own
 
 
-def shown(here: Here, who: Principal, user_id: str) -> dict[str, Any]:
-    with here.store.read() as db:
+def shown(context: ServerContext, who: Principal, user_id: str) -> dict[str, Any]:
+    with context.store.read() as db:
         row = user.by_id(db, user_id)
         seen = workspaces.listed(db, ids=who.workspaces(), limit=1)
     if row is None and user_id != NOBODY:
@@ -214,31 +214,31 @@ def shown(here: Here, who: Principal, user_id: str) -> dict[str, Any]:
 
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
-def by_login(who: Known, here: Here, body: OfLogin) -> Any:
+def by_login(who: Known, context: ServerContext, body: OfLogin) -> Any:
     """Oneself."""
-    return shown(here, who, myself(who, body.authUserId))
+    return shown(context, who, myself(who, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
-def get_user(who: Known, here: Here, body: OfUser) -> Any:
+def get_user(who: Known, context: ServerContext, body: OfUser) -> Any:
     """Oneself."""
-    return shown(here, who, myself(who, body.userId))
+    return shown(context, who, myself(who, body.userId))
 
 
 @router.post("/users/update", operation_id="configUpdateUser")
-def update_user(who: Known, here: Here, body: UserUpdate) -> Any:
+def update_user(who: Known, context: ServerContext, body: UserUpdate) -> Any:
     """422 for another default workspace: a user's is the oldest that they can see."""
-    told = shown(here, who, myself(who, body.userId))
+    told = shown(context, who, myself(who, body.userId))
     if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != told["defaultWorkspaceId"]:
         raise Problem(422, "a user's default workspace cannot be chosen", hint="Name the workspace in each call.")
     return told
 
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
-def permissions_of(who: Known, here: Here, body: OfUser) -> Any:
+def permissions_of(who: Known, context: ServerContext, body: OfUser) -> Any:
     """One's own."""
     own = myself(who, body.userId)
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = user.permissions_of(db, own)
     if not rows and who.instance_admin:
         return {"permissions": [{"permissionId": NOBODY, "permissionType": "instance_admin", "userId": own}]}
@@ -257,6 +257,6 @@ def permissions_of(who: Known, here: Here, body: OfUser) -> Any:
 
 
 @router.post("/operations/list", operation_id="configListOperations")
-def operations(who: Reader, here: Here) -> Any:
+def operations(who: Reader, context: ServerContext) -> Any:
     """There are none."""
     return {"operations": []}

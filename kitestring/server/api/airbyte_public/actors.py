@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.shapes import Destination, Destinations, Source, Sources
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
@@ -84,14 +84,20 @@ def no_resources(allocation: dict[str, Any] | None) -> None:
 
 
 def with_consent(
-    here: Context, db: Any, kind: Kind, workspace_id: str, connector: str, config: dict[str, Any], secret_id: str | None
+    context: Context,
+    db: Any,
+    kind: Kind,
+    workspace_id: str,
+    connector: str,
+    config: dict[str, Any],
+    secret_id: str | None,
 ) -> dict[str, Any]:
     """The configuration with the credentials that a consent has brought."""
     if secret_id is None:
         return config
     if kind != "source":
         raise Problem(422, "only a source has a consent", hint="Leave secretId out.")
-    return {**config, **consent.redeem(here, db, secret_id, workspace_id, connector)}
+    return {**config, **consent.redeem(context, db, secret_id, workspace_id, connector)}
 
 
 def router(kind: Kind) -> APIRouter:
@@ -107,13 +113,13 @@ def router(kind: Kind) -> APIRouter:
     def listed(
         request: Request,
         who: Reader,
-        here: Here,
+        context: ServerContext,
         workspaceIds: Ids = None,
         includeDeleted: bool = False,
         limit: Limit = 20,
         offset: Offset = 0,
     ) -> Any:
-        with here.store.read() as db:
+        with context.store.read() as db:
             rows = endpoints.listed(
                 db,
                 kind,
@@ -125,9 +131,9 @@ def router(kind: Kind) -> APIRouter:
             return page(request, [answer(db, kind, row) for row in rows], limit, offset)
 
     @made.post("", operation_id=f"create{title}", responses=told)
-    def create(who: Editor, here: Here, body: Create) -> Any:
+    def create(who: Editor, context: ServerContext, body: Create) -> Any:
         no_resources(body.resourceAllocation)
-        with here.store.write() as db:
+        with context.store.write() as db:
             spaces.get(db, str(body.workspaceId))
             definition = endpoints.definition_named(
                 db, kind, str(body.definitionId) if body.definitionId else None, body.configuration
@@ -135,9 +141,11 @@ def router(kind: Kind) -> APIRouter:
             if definition.workspace_id not in (None, str(body.workspaceId)):
                 raise Problem(422, "the connector belongs to another workspace", hint="Take one of this workspace.")
             workspace_id = str(body.workspaceId)
-            config = with_consent(here, db, kind, workspace_id, definition.connector, body.configuration, body.secretId)
+            config = with_consent(
+                context, db, kind, workspace_id, definition.connector, body.configuration, body.secretId
+            )
             made_id = endpoints.create(
-                here,
+                context,
                 db,
                 kind,
                 workspace_id=str(body.workspaceId),
@@ -146,22 +154,22 @@ def router(kind: Kind) -> APIRouter:
                 config=config,
                 trusted=who.instance_admin,
             )
-        return one(here, kind, made_id)
+        return one(context, kind, made_id)
 
     @made.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=told)
     def get(
         who: Reader,
-        here: Here,
+        context: ServerContext,
         actor_id: UUID = in_path,
         includeSecretCoordinates: Annotated[bool, Query(description="Ignored: secrets are never shown.")] = False,
     ) -> Any:
-        return one(here, kind, str(actor_id))
+        return one(context, kind, str(actor_id))
 
     @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=told)
-    def patch(who: Editor, here: Here, body: Patch, path_id: UUID = in_path) -> Any:
+    def patch(who: Editor, context: ServerContext, body: Patch, path_id: UUID = in_path) -> Any:
         actor_id = str(path_id)
         no_resources(body.resourceAllocation)
-        with here.store.write() as db:
+        with context.store.write() as db:
             row = endpoints.get(db, kind, actor_id)
             if body.workspaceId is not None and str(body.workspaceId) != row.workspace_id:
                 raise Problem(
@@ -170,26 +178,26 @@ def router(kind: Kind) -> APIRouter:
             config = body.configuration
             if body.secretId is not None:
                 connector = endpoints.definition_of(db, kind, row).connector
-                config = with_consent(here, db, kind, row.workspace_id, connector, config or {}, body.secretId)
+                config = with_consent(context, db, kind, row.workspace_id, connector, config or {}, body.secretId)
             endpoints.change(
-                here, db, kind, actor_id, name=body.name, config=config, merge=True, trusted=who.instance_admin
+                context, db, kind, actor_id, name=body.name, config=config, merge=True, trusted=who.instance_admin
             )
-        return one(here, kind, actor_id)
+        return one(context, kind, actor_id)
 
     @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
-    def put(who: Editor, here: Here, body: Put, path_id: UUID = in_path) -> Any:
+    def put(who: Editor, context: ServerContext, body: Put, path_id: UUID = in_path) -> Any:
         actor_id = str(path_id)
         no_resources(body.resourceAllocation)
-        with here.store.write() as db:
+        with context.store.write() as db:
             endpoints.change(
-                here, db, kind, actor_id, name=body.name, config=body.configuration, trusted=who.instance_admin
+                context, db, kind, actor_id, name=body.name, config=body.configuration, trusted=who.instance_admin
             )
-        return one(here, kind, actor_id)
+        return one(context, kind, actor_id)
 
     @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
-    def delete(who: Editor, here: Here, path_id: UUID = in_path) -> Response:
-        with here.store.write() as db:
-            connection.delete_end(here, db, kind, str(path_id))
+    def delete(who: Editor, context: ServerContext, path_id: UUID = in_path) -> Response:
+        with context.store.write() as db:
+            connection.delete_end(context, db, kind, str(path_id))
         return Response(status_code=204)
 
     return made

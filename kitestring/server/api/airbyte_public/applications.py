@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from kitestring.config import MASK
 from kitestring.server.auth import application
-from kitestring.server.auth.access import Here, Known, storable
+from kitestring.server.auth.access import Known, ServerContext, storable
 from kitestring.server.auth.principal import Principal
 from kitestring.server.context import Context, context_of
 from kitestring.server.http.problem import Problem, not_found
@@ -103,30 +103,30 @@ def client_of(request: Request, body: bytes) -> tuple[str, str]:
 
 
 @router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
-def list_applications(who: Known, here: Here) -> dict[str, Any]:
+def list_applications(who: Known, context: ServerContext) -> dict[str, Any]:
     """One's own. A secret is shown once, when it is made."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         return {"applications": [shown(row) for row in application.listed(db, who.user_id)]}
 
 
 @router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
-def create_application(body: ApplicationCreate, who: Known, here: Here) -> dict[str, Any]:
+def create_application(body: ApplicationCreate, who: Known, context: ServerContext) -> dict[str, Any]:
     """A client id and a secret that stand for who makes them."""
-    with here.store.write() as db:
-        row, secret = application.create(db, who.user_id, body.name, here.store.now_ms(db))
+    with context.store.write() as db:
+        row, secret = application.create(db, who.user_id, body.name, context.store.now_ms(db))
         return shown(row, secret)
 
 
 @router.get("/applications/{applicationId}", operation_id="getApplication", response_model=ApplicationRead)
-def get_application(applicationId: str, who: Known, here: Here) -> dict[str, Any]:
-    with here.store.read() as db:
+def get_application(applicationId: str, who: Known, context: ServerContext) -> dict[str, Any]:
+    with context.store.read() as db:
         return shown(own(application.found(db, applicationId), who, applicationId))
 
 
 @router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
-def delete_application(applicationId: str, who: Known, here: Here) -> dict[str, Any]:
+def delete_application(applicationId: str, who: Known, context: ServerContext) -> dict[str, Any]:
     """Remove it; its tokens are refused from then on."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = own(application.found(db, applicationId), who, applicationId)
         application.delete(db, row.id)
         return shown(row)

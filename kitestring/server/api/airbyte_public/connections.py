@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.shapes import Connection, Connections, told
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints, schedule
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -147,14 +147,14 @@ def one(context: Context, connection_id: str) -> dict[str, Any]:
 def listed(
     request: Request,
     who: Reader,
-    here: Here,
+    context: ServerContext,
     workspaceIds: Ids = None,
     tagIds: Ids = None,
     includeDeleted: bool = False,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> Any:
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = connection.listed(
             db,
             workspace_ids=visible(who.workspaces(), workspaceIds),
@@ -168,15 +168,15 @@ def listed(
 
 
 @router.post("", operation_id="createConnection", responses=told(Connection))
-def create(who: Editor, here: Here, body: Create) -> Any:
+def create(who: Editor, context: ServerContext, body: Create) -> Any:
     """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
     movable(body)
-    with here.store.read() as db:
+    with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
-    catalog = connection.discover(here, str(body.sourceId))
-    with here.store.write() as db:
+    catalog = connection.discover(context, str(body.sourceId))
+    with context.store.write() as db:
         made = connection.create(
-            here,
+            context,
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
@@ -191,24 +191,24 @@ def create(who: Editor, here: Here, body: Create) -> Any:
             schema_policy=body.nonBreakingSchemaUpdatesBehavior or "ignore",
             tag_ids=[str(tag.tagId) for tag in body.tags or ()],
         )
-    return one(here, made)
+    return one(context, made)
 
 
 @router.get("/{connectionId}", operation_id="getConnection", responses=told(Connection))
-def get(who: Reader, here: Here, connectionId: UUID) -> Any:
-    return one(here, str(connectionId))
+def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
+    return one(context, str(connectionId))
 
 
 @router.patch("/{connectionId}", operation_id="patchConnection", responses=told(Connection))
-def patch(who: Editor, here: Here, connectionId: UUID, body: Patch) -> Any:
-    with here.store.read() as db:
+def patch(who: Editor, context: ServerContext, connectionId: UUID, body: Patch) -> Any:
+    with context.store.read() as db:
         row = connection.get(db, str(connectionId))
     movable(body)
     if row.status == "locked":
         raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
     values: dict[str, Any] = {}
     if body.configurations is not None and body.configurations.streams is not None:
-        catalog = connection.discover(here, row.source_id)
+        catalog = connection.discover(context, row.source_id)
         values |= {
             "streams": connection.configured(catalog, wanted(body.configurations)),
             "catalog": dict(catalog.body),
@@ -226,18 +226,18 @@ def patch(who: Editor, here: Here, connectionId: UUID, body: Patch) -> Any:
     values |= {name: value for name, value in columns.items() if value is not None}
     if body.tags is not None:
         values["tag_ids"] = [str(tag.tagId) for tag in body.tags]
-    with here.store.write() as db:
+    with context.store.write() as db:
         if values.get("status") == "deprecated":
-            connection.delete(here, db, row.id)
+            connection.delete(context, db, row.id)
             return {**answer(row, []), "status": "deprecated"}
-        connection.change(here, db, row.id, values)
-    return one(here, row.id)
+        connection.change(context, db, row.id, values)
+    return one(context, row.id)
 
 
 @router.delete("/{connectionId}", status_code=204, operation_id="deleteConnection")
-def delete(who: Editor, here: Here, connectionId: UUID) -> Response:
-    with here.store.write() as db:
-        connection.delete(here, db, str(connectionId))
+def delete(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
+    with context.store.write() as db:
+        connection.delete(context, db, str(connectionId))
     return Response(status_code=204)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.server.api.airbyte_public import shapes
 from kitestring.server.api.airbyte_public.shapes import ConnectorDefinitions, Definitions, LowCode, LowCodes, told
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions as connectors
 from kitestring.server.connectors.definitions import Definition, Kind
@@ -112,16 +112,16 @@ def routes(kind: Kind) -> None:
     where, title = f"/workspaces/{{workspaceId}}/definitions/{kind}s", kind.title()
 
     @router.get(where, operation_id=f"list{title}Definitions", responses=told(Definitions))
-    def listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
-        with here.store.read() as db:
+    def listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+        with context.store.read() as db:
             workspaces.get(db, str(workspaceId))
             data = [answer(one) for one in every(db, kind, str(workspaceId))]
         return {"data": data, "next": "", "previous": ""}
 
     @router.post(where, operation_id=f"create{title}Definition", responses=told(shapes.Definition))
-    def create(who: Editor, here: Here, workspaceId: UUID, body: Create) -> Any:
+    def create(who: Editor, context: ServerContext, workspaceId: UUID, body: Create) -> Any:
         made = new_id()
-        with here.store.write() as db:
+        with context.store.write() as db:
             workspaces.get(db, str(workspaceId))
             db.execute(
                 insert(definitions).values(
@@ -133,18 +133,18 @@ def routes(kind: Kind) -> None:
                     docker_image_tag=body.dockerImageTag,
                     documentation_url=body.documentationUrl,
                     version=1,
-                    created_at_ms=here.store.now_ms(db),
+                    created_at_ms=context.store.now_ms(db),
                 )
             )
-        return one(here, kind, made)
+        return one(context, kind, made)
 
     @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition", responses=told(shapes.Definition))
-    def get(who: Reader, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
-        return one(here, kind, str(definitionId), str(workspaceId))
+    def get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+        return one(context, kind, str(definitionId), str(workspaceId))
 
     @router.put(f"{where}/{{definitionId}}", operation_id=f"update{title}Definition", responses=told(shapes.Definition))
-    def change(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID, body: Update) -> Any:
-        with here.store.write() as db:
+    def change(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: Update) -> Any:
+        with context.store.write() as db:
             row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             db.execute(
                 update(definitions)
@@ -153,18 +153,18 @@ def routes(kind: Kind) -> None:
             )
             if not who.instance_admin:
                 endpoints.distrust(db, row.id)
-        return one(here, kind, str(definitionId))
+        return one(context, kind, str(definitionId))
 
     @router.delete(
         f"{where}/{{definitionId}}", operation_id=f"delete{title}Definition", responses=told(shapes.Definition)
     )
-    def delete(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
-        with here.store.write() as db:
+    def delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+        with context.store.write() as db:
             row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             unused(db, kind, row.id)
             shown = answer(connectors.of_row(row))
             marked = update(definitions).where(definitions.c.id == row.id)
-            db.execute(marked.values(deleted_at_ms=here.store.now_ms(db)))
+            db.execute(marked.values(deleted_at_ms=context.store.now_ms(db)))
         return shown
 
 
@@ -184,10 +184,14 @@ routes("destination")
 
 @router.get("/connector_definitions", operation_id="listConnectorDefinitions", responses=told(ConnectorDefinitions))
 def listed(
-    who: Reader, here: Here, request: Request, type: Literal["source", "destination"], workspaceId: UUID | None = None
+    who: Reader,
+    context: ServerContext,
+    request: Request,
+    type: Literal["source", "destination"],
+    workspaceId: UUID | None = None,
 ) -> Any:
     """All connectors of a kind, in short."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         found = every(db, type, str(workspaceId) if workspaceId else None)
     return {
         "data": [
@@ -205,8 +209,8 @@ def shown(row: Any) -> dict[str, Any]:
 
 
 @low_code.get("", operation_id="listDeclarativeSourceDefinitions", responses=told(LowCodes))
-def low_code_listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
-    with here.store.read() as db:
+def low_code_listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+    with context.store.read() as db:
         workspaces.get(db, str(workspaceId))
         wanted = select(definitions).where(
             definitions.c.workspace_id == str(workspaceId),
@@ -218,9 +222,9 @@ def low_code_listed(who: Reader, here: Here, workspaceId: UUID) -> Any:
 
 
 @low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_create(who: Editor, here: Here, workspaceId: UUID, body: CreateManifest) -> Any:
+def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body: CreateManifest) -> Any:
     manifest, made = connectors.checked_manifest(body.manifest), new_id()
-    with here.store.write() as db:
+    with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
         db.execute(
             insert(definitions).values(
@@ -230,22 +234,22 @@ def low_code_create(who: Editor, here: Here, workspaceId: UUID, body: CreateMani
                 name=body.name,
                 manifest=manifest,
                 version=1,
-                created_at_ms=here.store.now_ms(db),
+                created_at_ms=context.store.now_ms(db),
             )
         )
         return shown(own(db, str(workspaceId), made, "source", manifest=True))
 
 
 @low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_get(who: Reader, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
-    with here.store.read() as db:
+def low_code_get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+    with context.store.read() as db:
         return shown(own(db, str(workspaceId), str(definitionId), "source", manifest=True))
 
 
 @low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_change(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID, body: Manifest) -> Any:
+def low_code_change(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: Manifest) -> Any:
     manifest = connectors.checked_manifest(body.manifest)
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         db.execute(
             update(definitions).where(definitions.c.id == row.id).values(manifest=manifest, version=row.version + 1)
@@ -256,10 +260,10 @@ def low_code_change(who: Editor, here: Here, workspaceId: UUID, definitionId: UU
 
 
 @low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_delete(who: Editor, here: Here, workspaceId: UUID, definitionId: UUID) -> Any:
-    with here.store.write() as db:
+def low_code_delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+    with context.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         unused(db, "source", row.id)
         gone = update(definitions).where(definitions.c.id == row.id)
-        db.execute(gone.values(deleted_at_ms=here.store.now_ms(db)))
+        db.execute(gone.values(deleted_at_ms=context.store.now_ms(db)))
         return shown(row)

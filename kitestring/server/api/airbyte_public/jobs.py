@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, ordered, page, visible
 from kitestring.server.api.airbyte_public.shapes import Job, Jobs, told
-from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.connections import connection
@@ -68,7 +68,7 @@ def row_of(db: Connection, job_id: int) -> Any:
 def listed(
     request: Request,
     who: Reader,
-    here: Here,
+    context: ServerContext,
     connectionId: UUID | None = None,
     limit: Limit = 20,
     offset: Offset = 0,
@@ -109,14 +109,14 @@ def listed(
     if createdAtStart is not None:  # ids and times of creation grow together, but for a few at the same moment
         since = select(jobs.c.id).where(jobs.c.created_at_ms >= ms_of(createdAtStart))
         wanted = wanted.where(jobs.c.id >= since.order_by(jobs.c.created_at_ms).limit(1).scalar_subquery() - TOGETHER)
-    with here.store.read() as db:
+    with context.store.read() as db:
         # The ids first: a page far behind then walks over entries of an index instead of whole rows.
         rows = list(db.execute(select(jobs).where(jobs.c.id.in_(wanted)).order_by(*order)))
     return page(request, [answer(row) for row in rows], limit, offset)
 
 
 @router.post("", operation_id="createJob", responses=told(Job))
-def create(who: Runner, here: Here, body: Create) -> Any:
+def create(who: Runner, context: ServerContext, body: Create) -> Any:
     """409 while the connection has a job that has not ended. To clear is an editor's: it removes data."""
     if body.jobType == "refresh":
         raise Problem(
@@ -124,26 +124,26 @@ def create(who: Runner, here: Here, body: Create) -> Any:
         )
     kind = "clear" if body.jobType == "reset" else body.jobType
     options = {"asked": body.jobType} if body.jobType != kind else {}
-    with here.store.write() as db:
+    with context.store.write() as db:
         if kind == "clear":
             who.require(connection.get(db, str(body.connectionId)).workspace_id, Role.editor)
-        return answer(row_of(db, connection.start(here, db, str(body.connectionId), kind, options)))
+        return answer(row_of(db, connection.start(context, db, str(body.connectionId), kind, options)))
 
 
 @router.get("/{jobId}", operation_id="getJob", responses=told(Job))
-def get(who: Reader, here: Here, jobId: int) -> Any:
-    with here.store.read() as db:
+def get(who: Reader, context: ServerContext, jobId: int) -> Any:
+    with context.store.read() as db:
         return answer(row_of(db, jobId))
 
 
 @router.delete("/{jobId}", operation_id="cancelJob", responses=told(Job))
-def cancel(who: Runner, here: Here, jobId: int) -> Any:
+def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = row_of(db, jobId)
         if row.status in ENDED:
             raise Problem(409, f"job {jobId} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        here.queue.cancel(db, jobId)
+        context.queue.cancel(db, jobId)
         return answer(row_of(db, jobId))
 
 

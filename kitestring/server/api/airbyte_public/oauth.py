@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from kitestring.server.auth.access import Admin, Editor, Here
+from kitestring.server.auth.access import Admin, Editor, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
@@ -40,10 +40,10 @@ class OAuthCredentials(BaseModel):
 
 
 @router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=Consent)
-def initiate(body: InitiateOauth, request: Request, who: Editor, here: Here) -> Any:
+def initiate(body: InitiateOauth, request: Request, who: Editor, context: ServerContext) -> Any:
     """Begin a consent. Its end comes back to `redirectUrl` with `secret_id`, which makes a source as `secretId`."""
     url = consent.begin(
-        here,
+        context,
         vendor_of(request, body.sourceType or body.name or ""),
         actor=who.name,
         workspace_id=canonical(body.workspaceId),
@@ -55,17 +55,19 @@ def initiate(body: InitiateOauth, request: Request, who: Editor, here: Here) -> 
 
 
 @router.get("/oauth/callback", operation_id="oauthCallback", response_class=RedirectResponse, status_code=302)
-def callback(request: Request, here: Here) -> Any:
+def callback(request: Request, context: ServerContext) -> Any:
     """Where the vendor sends the browser back to."""
-    ended = consent.end(here, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, ""))
+    ended = consent.end(
+        context, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, "")
+    )
     return RedirectResponse(ended.location, 302)
 
 
 @router.put("/workspaces/{workspaceId}/oauthCredentials", operation_id="createOrUpdateWorkspaceOAuthCredentials")
-def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, here: Here) -> Response:
+def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, context: ServerContext) -> Response:
     """The application that the workspace has registered at a vendor: its consents use this one."""
-    with here.store.write() as db:
-        consent.put_credentials(here, db, canonical(workspaceId), body.actorType, body.name, body.configuration)
+    with context.store.write() as db:
+        consent.put_credentials(context, db, canonical(workspaceId), body.actorType, body.name, body.configuration)
     return Response(status_code=200)
 
 
@@ -75,9 +77,9 @@ def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, here:
     status_code=204,
 )
 def delete_of_workspace(
-    workspaceId: str, actorType: Literal["source", "destination"], name: str, who: Admin, here: Here
+    workspaceId: str, actorType: Literal["source", "destination"], name: str, who: Admin, context: ServerContext
 ) -> Response:
-    with here.store.write() as db:
+    with context.store.write() as db:
         consent.delete_credentials(db, canonical(workspaceId), actorType, name)
     return Response(status_code=204)
 
@@ -85,10 +87,10 @@ def delete_of_workspace(
 @router.put(
     "/organizations/{organizationId}/oauthCredentials", operation_id="createOrUpdateOrganizationOAuthCredentials"
 )
-def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin, here: Here) -> Response:
+def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin, context: ServerContext) -> Response:
     """The application that counts for every workspace of the organization that has none of its own."""
-    with here.store.write() as db:
-        consent.put_credentials(here, db, canonical(organizationId), body.actorType, body.name, body.configuration)
+    with context.store.write() as db:
+        consent.put_credentials(context, db, canonical(organizationId), body.actorType, body.name, body.configuration)
     return Response(status_code=200)
 
 
@@ -98,9 +100,9 @@ def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin,
     status_code=204,
 )
 def delete_of_organization(
-    organizationId: str, actorType: Literal["source", "destination"], name: str, who: Admin, here: Here
+    organizationId: str, actorType: Literal["source", "destination"], name: str, who: Admin, context: ServerContext
 ) -> Response:
-    with here.store.write() as db:
+    with context.store.write() as db:
         consent.delete_credentials(db, canonical(organizationId), actorType, name)
     return Response(status_code=204)
 

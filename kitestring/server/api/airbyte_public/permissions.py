@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from kitestring.server.auth import user
-from kitestring.server.auth.access import Admin, Here, Known, Reader
+from kitestring.server.auth.access import Admin, Known, Reader, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token import NOBODY
@@ -52,10 +52,12 @@ class PermissionList(BaseModel):
 
 
 @router.get("/permissions", operation_id="listPermissions", response_model=PermissionList)
-def list_permissions(who: Known, here: Here, userId: str | None = None, organizationId: str | None = None) -> Any:
+def list_permissions(
+    who: Known, context: ServerContext, userId: str | None = None, organizationId: str | None = None
+) -> Any:
     """A user's permissions: one's own, or another's as far as one administers what they are for."""
     user_id = canonical(userId) if userId else who.user_id
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = user.permissions_of(db, user_id) if user_id else []
         inside: dict[str, str] = {
             row.id: row.organization_id
@@ -80,7 +82,7 @@ def list_permissions(who: Known, here: Here, userId: str | None = None, organiza
 
 
 @router.post("/permissions", operation_id="createPermission", response_model=PermissionRead)
-def create_permission(body: PermissionCreate, who: Admin, here: Here) -> Any:
+def create_permission(body: PermissionCreate, who: Admin, context: ServerContext) -> Any:
     """Give a user a role in a workspace or an organization that one administers."""
     if not body.workspaceId and not body.organizationId:
         who.require_instance_admin()
@@ -89,7 +91,7 @@ def create_permission(body: PermissionCreate, who: Admin, here: Here) -> Any:
         canonical(body.workspaceId) if body.workspaceId else None,
         canonical(body.organizationId) if body.organizationId else None,
     )
-    with here.store.write() as db:
+    with context.store.write() as db:
         if user.by_id(db, canonical(body.userId)) is None:
             raise not_found("user", body.userId)
         user.grant(db, canonical(body.userId), made)
@@ -97,22 +99,22 @@ def create_permission(body: PermissionCreate, who: Admin, here: Here) -> Any:
 
 
 @router.get("/permissions/{permissionId}", operation_id="getPermission", response_model=PermissionRead)
-def get_permission(permissionId: str, who: Reader, here: Here) -> Any:
-    with here.store.read() as db:
+def get_permission(permissionId: str, who: Reader, context: ServerContext) -> Any:
+    with context.store.read() as db:
         return shown(found(db, permissionId))
 
 
 @router.patch("/permissions/{permissionId}", operation_id="updatePermission", response_model=PermissionRead)
-def update_permission(permissionId: str, body: PermissionUpdate, who: Admin, here: Here) -> Any:
+def update_permission(permissionId: str, body: PermissionUpdate, who: Admin, context: ServerContext) -> Any:
     """Another role for the same user in the same place."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         user.regrant(db, found(db, permissionId), body.permissionType)
         return shown(found(db, permissionId))
 
 
 @router.delete("/permissions/{permissionId}", operation_id="deletePermission", status_code=204)
-def delete_permission(permissionId: str, who: Admin, here: Here) -> Response:
-    with here.store.write() as db:
+def delete_permission(permissionId: str, who: Admin, context: ServerContext) -> Response:
+    with context.store.write() as db:
         user.revoke(db, found(db, permissionId))
     return Response(status_code=204)
 

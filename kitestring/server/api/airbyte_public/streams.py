@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from kitestring.airbyte import modes
 from kitestring.server.api.airbyte_public.shapes import StreamProperties, told
-from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
@@ -21,11 +21,11 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 @router.get("", operation_id="getStreamProperties", responses=told(StreamProperties))
 def properties(
-    who: Reader, here: Here, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
+    who: Reader, context: ServerContext, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
 ) -> Any:
     """A bare list, one entry a stream. Calls the source where no catalog is kept, or with `ignoreCache`."""
-    catalog = connection.discover(here, str(sourceId), fresh=ignoreCache)
-    writes = written(here, str(destinationId)) if destinationId else None
+    catalog = connection.discover(context, str(sourceId), fresh=ignoreCache)
+    writes = written(context, str(destinationId)) if destinationId else None
     return [
         {
             "streamName": one["name"],

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.airbyte_public.shapes import Tag, Tags, told
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.http.problem import Problem, not_found
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import tags
@@ -48,41 +48,41 @@ def row_of(db: Connection, tag_id: UUID) -> Any:
 
 
 @router.get("", operation_id="listTags", responses=told(Tags))
-def listed(who: Reader, here: Here, workspaceIds: Ids = None) -> Any:
+def listed(who: Reader, context: ServerContext, workspaceIds: Ids = None) -> Any:
     wanted = select(tags).order_by(tags.c.name, tags.c.id)
     allowed = visible(who.workspaces(), workspaceIds)
     if allowed is not None:
         wanted = wanted.where(tags.c.workspace_id.in_(allowed))
-    with here.store.read() as db:
+    with context.store.read() as db:
         return {"data": [answer(row) for row in db.execute(wanted)]}
 
 
 @router.post("", operation_id="createTag", responses=told(Tag))
-def create(who: Editor, here: Here, body: Create) -> Any:
+def create(who: Editor, context: ServerContext, body: Create) -> Any:
     made = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
-    with here.store.write() as db:
+    with context.store.write() as db:
         workspaces.get(db, str(body.workspaceId))
         kept(db, insert(tags).values(made), body.name)
     return {"tagId": made["id"], "name": body.name, "color": body.color, "workspaceId": made["workspace_id"]}
 
 
 @router.get("/{tagId}", operation_id="getTag", responses=told(Tag))
-def get(who: Reader, here: Here, tagId: UUID) -> Any:
-    with here.store.read() as db:
+def get(who: Reader, context: ServerContext, tagId: UUID) -> Any:
+    with context.store.read() as db:
         return answer(row_of(db, tagId))
 
 
 @router.patch("/{tagId}", operation_id="updateTag", responses=told(Tag))
-def change(who: Editor, here: Here, tagId: UUID, body: Patch) -> Any:
-    with here.store.write() as db:
+def change(who: Editor, context: ServerContext, tagId: UUID, body: Patch) -> Any:
+    with context.store.write() as db:
         row_of(db, tagId)
         kept(db, update(tags).where(tags.c.id == str(tagId)).values(name=body.name, color=body.color), body.name)
         return answer(row_of(db, tagId))
 
 
 @router.delete("/{tagId}", status_code=204, operation_id="deleteTag")
-def delete(who: Editor, here: Here, tagId: UUID) -> Response:
-    with here.store.write() as db:
+def delete(who: Editor, context: ServerContext, tagId: UUID) -> Response:
+    with context.store.write() as db:
         row_of(db, tagId)
         db.execute(tags.delete().where(tags.c.id == str(tagId)))
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy import or_, select
 
-from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.user import INSTANCE_ADMIN
@@ -31,7 +31,7 @@ class UserList(BaseModel):
 def list_users(
     organizationId: str,
     who: Reader,
-    here: Here,
+    context: ServerContext,
     ids: Annotated[list[str] | None, Query()] = None,
     emails: Annotated[list[str] | None, Query()] = None,
 ) -> Any:
@@ -56,5 +56,5 @@ def list_users(
         asked = asked.where(users.c.id.in_([canonical(one) for one in ids]))
     if emails:
         asked = asked.where(users.c.email.in_([one.strip().lower() for one in emails]))
-    with here.store.read() as db:
+    with context.store.read() as db:
         return {"data": [{"name": row.name, "id": row.id, "email": row.email} for row in db.execute(asked)]}

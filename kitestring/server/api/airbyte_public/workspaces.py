@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.shapes import Workspace, Workspaces, told
-from kitestring.server.auth.access import Admin, Here, Reader
+from kitestring.server.auth.access import Admin, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.context import Context
 from kitestring.server.notifications import channels
@@ -99,56 +99,56 @@ def asked(body: Create | Patch) -> dict[str, Any]:
 def listed(
     request: Request,
     who: Reader,
-    here: Here,
+    context: ServerContext,
     workspaceIds: Ids = None,
     includeDeleted: bool = False,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> Any:
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = workspaces.listed(
             db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
         )
-    return page(request, [answer(here, who, row) for row in rows], limit, offset)
+    return page(request, [answer(context, who, row) for row in rows], limit, offset)
 
 
 @router.post("", operation_id="createWorkspace", responses=told(Workspace))
-def create(who: Admin, here: Here, body: Create) -> Any:
-    with here.store.write() as db:
+def create(who: Admin, context: ServerContext, body: Create) -> Any:
+    with context.store.write() as db:
         organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
         who.require_organization(organization_id, Role.editor)
         made = new_id()
         workspaces.create(
             db,
             body.name,
-            here.store.now_ms(db),
+            context.store.now_ms(db),
             organization_id=organization_id,
             workspace_id=made,
-            notifications=channels.sealed(here.vault, made, asked(body), {}),
+            notifications=channels.sealed(context.vault, made, asked(body), {}),
         )
         row = workspaces.get(db, made)
-        return answer(here, who, row)
+        return answer(context, who, row)
 
 
 @router.get("/{workspaceId}", operation_id="getWorkspace", responses=told(Workspace))
-def get(who: Reader, here: Here, workspaceId: UUID) -> Any:
-    with here.store.read() as db:
-        return answer(here, who, workspaces.get(db, str(workspaceId)))
+def get(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+    with context.store.read() as db:
+        return answer(context, who, workspaces.get(db, str(workspaceId)))
 
 
 @router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=told(Workspace))
-def update(who: Admin, here: Here, workspaceId: UUID, body: Patch) -> Any:
-    with here.store.write() as db:
+def update(who: Admin, context: ServerContext, workspaceId: UUID, body: Patch) -> Any:
+    with context.store.write() as db:
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = channels.sealed(here.vault, row.id, asked(body), row.notifications)
+            values["notifications"] = channels.sealed(context.vault, row.id, asked(body), row.notifications)
         workspaces.change(db, row.id, values)
-        return answer(here, who, workspaces.get(db, row.id))
+        return answer(context, who, workspaces.get(db, row.id))
 
 
 @router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
-def delete(who: Admin, here: Here, workspaceId: UUID) -> Response:
-    with here.store.write() as db:
-        deletion.delete(here, db, str(workspaceId))
+def delete(who: Admin, context: ServerContext, workspaceId: UUID) -> Response:
+    with context.store.write() as db:
+        deletion.delete(context, db, str(workspaceId))
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from kitestring.server.auth.access import Admin, Here
+from kitestring.server.auth.access import Admin, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.clock import iso
@@ -38,7 +38,7 @@ class Entries(BaseModel):
 @router.get("", operation_id="listAudit", response_model=Entries)
 def list_audit(
     who: Admin,
-    here: Here,
+    context: ServerContext,
     workspaceId: str | None = None,
     kind: str | None = None,
     resourceId: str | None = None,
@@ -58,7 +58,7 @@ def list_audit(
             wanted = wanted.where(column == value)
     if before:
         wanted = wanted.where(audit.c.id < before)
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = list(db.execute(wanted))
     page = rows[:limit]
     return {

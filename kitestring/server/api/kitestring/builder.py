@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.auth.access import Editor, Here
+from kitestring.server.auth.access import Editor, ServerContext
 from kitestring.server.jobs.config_updates import DraftKeeper
 from kitestring.server.jobs.connection_plan import End
 
@@ -51,20 +51,20 @@ class Records(Body):
 
 
 @router.post("/resolve", operation_id="resolveManifest")
-def resolve(who: Editor, here: Here, body: Manifest) -> Any:
+def resolve(who: Editor, context: ServerContext, body: Manifest) -> Any:
     """The manifest written out: references replaced, parameters handed down."""
-    return here.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
+    return context.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
 
 
 @router.post("/validate", operation_id="validateManifest")
-def validate(who: Editor, here: Here, body: Validation) -> Any:
+def validate(who: Editor, context: ServerContext, body: Validation) -> Any:
     """The defects of a manifest with line, column, path, message and hint; none if it can be run."""
     request = {"manifest": body.manifest, "config": body.configuration}
-    return {"defects": here.runner.run("manifest_validate", request, limit_s=30.0)}
+    return {"defects": context.runner.run("manifest_validate", request, limit_s=30.0)}
 
 
 @router.post("/read", operation_id="readManifest")
-def read(who: Editor, here: Here, body: Reading) -> Any:
+def read(who: Editor, context: ServerContext, body: Reading) -> Any:
     """A little of one stream: pages with request, response and records, the state, a schema, the log."""
     request = {
         "manifest": body.manifest,
@@ -76,11 +76,11 @@ def read(who: Editor, here: Here, body: Reading) -> Any:
         "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},
     }
     draft = End("", body.configuration, workspace_id=str(body.workspaceId))
-    return here.runner.run("manifest_read", request, limit_s=120.0, keeper=DraftKeeper(here, "source", draft, {}))
+    return context.runner.run("manifest_read", request, limit_s=120.0, keeper=DraftKeeper(context, "source", draft, {}))
 
 
 @router.post("/infer", operation_id="inferSchema")
-def infer(who: Editor, here: Here, body: Records) -> Any:
+def infer(who: Editor, context: ServerContext, body: Records) -> Any:
     """A JSON Schema that all the records fit."""
     from kitestring.declarative.builder.inference import infer_schema
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.errors import KitestringError
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.auth.access import Editor, Here, Runner
+from kitestring.server.auth.access import Editor, Runner, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
@@ -44,22 +44,22 @@ class Checked(BaseModel):
 
 
 @router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=Checked)
-def check_source(who: Runner, here: Here, sourceId: UUID) -> Any:
+def check_source(who: Runner, context: ServerContext, sourceId: UUID) -> Any:
     """Whether a source can be reached and read."""
-    return checked(here, "source", str(sourceId))
+    return checked(context, "source", str(sourceId))
 
 
 @router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=Checked)
-def check_destination(who: Runner, here: Here, destinationId: UUID) -> Any:
+def check_destination(who: Runner, context: ServerContext, destinationId: UUID) -> Any:
     """Whether a destination can be reached and written."""
-    return checked(here, "destination", str(destinationId))
+    return checked(context, "destination", str(destinationId))
 
 
 @router.post("/check", operation_id="checkDraft", response_model=Checked)
-def check_draft(who: Editor, here: Here, body: Draft) -> Any:
+def check_draft(who: Editor, context: ServerContext, body: Draft) -> Any:
     """The same of a configuration that is not kept yet."""
     trusted = who.instance_admin
-    with here.store.read() as db:
+    with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
         definition = endpoints.definition_named(
             db, body.kind, str(body.definitionId) if body.definitionId else None, body.configuration
@@ -70,20 +70,20 @@ def check_draft(who: Editor, here: Here, body: Draft) -> Any:
             row = endpoints.get(db, body.kind, str(kept))
             if row.workspace_id != str(body.workspaceId):
                 raise Problem(422, f"the {body.kind} is in another workspace", hint="Name its workspace.")
-            config = secret_box.kept(config, here.vault.open_config(row.config, row.id))
+            config = secret_box.kept(config, context.vault.open_config(row.config, row.id))
     try:
-        endpoints.accept(here, definition, config, str(body.workspaceId), trusted)
+        endpoints.accept(context, definition, config, str(body.workspaceId), trusted)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     end = End(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
     spec = definitions.spec_of(definition)
-    return tried(here, body.kind, end, DraftKeeper(here, body.kind, end, spec, str(kept) if kept else ""))
+    return tried(context, body.kind, end, DraftKeeper(context, body.kind, end, spec, str(kept) if kept else ""))
 
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource")
-def discover(who: Runner, here: Here, sourceId: UUID, fresh: bool = True) -> Any:
+def discover(who: Runner, context: ServerContext, sourceId: UUID, fresh: bool = True) -> Any:
     """The streams that a source has now, as a catalog of Airbyte's protocol; `fresh=false` takes the last one kept."""
-    return connection.discover(here, str(sourceId), fresh=fresh).body
+    return connection.discover(context, str(sourceId), fresh=fresh).body
 
 
 class Sample(Body):
@@ -94,12 +94,12 @@ class Sample(Body):
 
 
 @router.post("/sources/{sourceId}/read", operation_id="readSource")
-def read(who: Editor, here: Here, sourceId: UUID, body: Sample) -> Any:
+def read(who: Editor, context: ServerContext, sourceId: UUID, body: Sample) -> Any:
     """The first records of a stream: `{"records": […], "rejected": […]}`."""
-    with here.store.read() as db:
-        end = endpoints.end_of(here, db, "source", str(sourceId))
+    with context.store.read() as db:
+        end = endpoints.end_of(context, db, "source", str(sourceId))
     request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
-    return here.runner.run("read", request, keeper=Keeper(here, source=end))
+    return context.runner.run("read", request, keeper=Keeper(context, source=end))
 
 
 def checked(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.jobs import answer, row_of
-from kitestring.server.auth.access import Editor, Here, Reader, Runner
+from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
 from kitestring.server.connections import connection, schema_change, states
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -48,96 +48,98 @@ class States(Body):
 
 
 @router.post("/sync", operation_id="syncConnection", status_code=202)
-def sync(who: Runner, here: Here, connectionId: UUID) -> Any:
+def sync(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Copy what is new, now."""
-    return begun(here, str(connectionId), "sync", {})
+    return begun(context, str(connectionId), "sync", {})
 
 
 @router.post("/refresh", operation_id="refreshConnection", status_code=202)
-def refresh(who: Runner, here: Here, connectionId: UUID, body: Refresh) -> Any:
+def refresh(who: Runner, context: ServerContext, connectionId: UUID, body: Refresh) -> Any:
     """Read streams from the beginning. What is there stays until the new is whole."""
-    return begun(here, str(connectionId), "refresh", {**wanted(here, connectionId, body.streams), "mode": body.mode})
+    return begun(
+        context, str(connectionId), "refresh", {**wanted(context, connectionId, body.streams), "mode": body.mode}
+    )
 
 
 @router.post("/clear", operation_id="clearConnection", status_code=202)
-def clear(who: Editor, here: Here, connectionId: UUID, body: Streams) -> Any:
+def clear(who: Editor, context: ServerContext, connectionId: UUID, body: Streams) -> Any:
     """Remove what the streams have at the destination, and their states. There is no way back but a sync."""
-    return begun(here, str(connectionId), "clear", wanted(here, connectionId, body.streams))
+    return begun(context, str(connectionId), "clear", wanted(context, connectionId, body.streams))
 
 
 @router.post("/backfill", operation_id="backfillConnection", status_code=202)
-def backfill(who: Runner, here: Here, connectionId: UUID, body: Window) -> Any:
+def backfill(who: Runner, context: ServerContext, connectionId: UUID, body: Window) -> Any:
     """Read a window of a stream once more; its state stays as it is."""
     options = {"stream": body.stream, "from": body.from_, "to": body.to}
-    wanted(here, connectionId, [body.stream])
-    return begun(here, str(connectionId), "backfill", options)
+    wanted(context, connectionId, [body.stream])
+    return begun(context, str(connectionId), "backfill", options)
 
 
 @router.get("/state", operation_id="getState")
-def get_state(who: Reader, here: Here, connectionId: UUID) -> Any:
+def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """What each stream goes on from."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         connection.get(db, str(connectionId))
         return exact({"states": states.of(db, str(connectionId))})
 
 
 @router.put("/state", operation_id="putState")
-def put_state(who: Editor, here: Here, connectionId: UUID, body: States) -> Any:
+def put_state(who: Editor, context: ServerContext, connectionId: UUID, body: States) -> Any:
     """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
-    with here.store.write() as db:
-        states.put(here, db, str(connectionId), body.states)
-    return get_state(who, here, connectionId)
+    with context.store.write() as db:
+        states.put(context, db, str(connectionId), body.states)
+    return get_state(who, context, connectionId)
 
 
 @router.delete("/state", operation_id="resetState", status_code=204)
-def reset_state(who: Editor, here: Here, connectionId: UUID, stream: str | None = None) -> Response:
+def reset_state(who: Editor, context: ServerContext, connectionId: UUID, stream: str | None = None) -> Response:
     """Forget the state of a stream (of all, without one): the next sync reads it from the beginning."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         connection.get(db, str(connectionId))
-        states.forget(here, db, str(connectionId), None if stream is None else [stream])
+        states.forget(context, db, str(connectionId), None if stream is None else [stream])
     return Response(status_code=204)
 
 
 @router.post("/diff", operation_id="diffConnection")
-def diff(who: Runner, here: Here, connectionId: UUID) -> Any:
+def diff(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Ask the source for its streams: in what they differ from those that the connection knows. Nothing is changed."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         row = connection.get(db, str(connectionId))
-    found = connection.discover(here, row.source_id, fresh=True)
+    found = connection.discover(context, row.source_id, fresh=True)
     return schema_change.between(connection.Catalog(row.catalog), found, row.streams).body()
 
 
 @router.get("/changes", operation_id="getSchemaChanges")
-def changes(who: Reader, here: Here, connectionId: UUID) -> Any:
+def changes(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """The changes of the source's schema that wait for an answer; null without any."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         waiting = connection.get(db, str(connectionId)).pending_changes
     return {"changes": waiting["changes"] if waiting else None}
 
 
 @router.post("/changes/accept", operation_id="acceptSchemaChanges", status_code=204)
-def accept(who: Editor, here: Here, connectionId: UUID) -> Response:
+def accept(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
     """Take over the changes that wait, and activate the connection. 409 without any."""
-    with here.store.write() as db:
-        schema_change.accept(here, db, str(connectionId))
+    with context.store.write() as db:
+        schema_change.accept(context, db, str(connectionId))
     return Response(status_code=204)
 
 
 @router.post("/changes/dismiss", operation_id="dismissSchemaChanges", status_code=204)
-def dismiss(who: Editor, here: Here, connectionId: UUID) -> Response:
+def dismiss(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
     """Go on with the fields as they were, and activate the connection. 409 where that cannot be."""
-    with here.store.write() as db:
-        schema_change.dismiss(here, db, str(connectionId))
+    with context.store.write() as db:
+        schema_change.dismiss(context, db, str(connectionId))
     return Response(status_code=204)
 
 
 @router.post("/estimate", operation_id="estimateConnection")
-def estimate(who: Runner, here: Here, connectionId: UUID, sample: int = 1000) -> Any:
+def estimate(who: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
-    plan = connection.plan_of(here, str(connectionId))
-    request = {**plan.body(), "states": here.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
-    keeper = Keeper(here, source=plan.source, destination=plan.destination)
-    return here.runner.run("estimate", request, limit_s=300.0, keeper=keeper)
+    plan = connection.plan_of(context, str(connectionId))
+    request = {**plan.body(), "states": context.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
+    keeper = Keeper(context, source=plan.source, destination=plan.destination)
+    return context.runner.run("estimate", request, limit_s=300.0, keeper=keeper)
 
 
 def begun(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:

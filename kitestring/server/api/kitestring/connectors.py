@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Query
 
-from kitestring.server.auth.access import Here, InstanceAdmin, Reader
+from kitestring.server.auth.access import InstanceAdmin, Reader, ServerContext
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition
 from kitestring.server.http.problem import Problem, not_found
@@ -42,7 +42,7 @@ def installed(definition: Definition) -> bool:
 @router.get("", operation_id="listConnectors")
 def listed(
     who: Reader,
-    here: Here,
+    context: ServerContext,
     kind: Kind | None = None,
     search: str = Query("", description="Words that the name, the type or the image holds."),
     native: bool | None = None,
@@ -51,7 +51,7 @@ def listed(
     """All connectors, those of Kitestring first; with `workspaceId` also the custom ones of a workspace."""
     kinds: list[Kind] = [kind] if kind else ["source", "destination"]
     found: list[Definition] = []
-    with here.store.read() as db:
+    with context.store.read() as db:
         for one in kinds:
             found += definitions.built_in(one).values()
             found += definitions.custom(db, one, workspaceId) if workspaceId else []
@@ -66,20 +66,20 @@ def listed(
 
 
 @router.get("/{kind}/{definitionId}", operation_id="getConnector")
-def get(who: Reader, here: Here, kind: Kind, definitionId: str) -> Any:
+def get(who: Reader, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """A connector with the form of its configuration (`spec`: a JSON Schema). By id, or by type (`zendesk-support`)."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         one = definition(db, kind, definitionId)
     return {**shown(one), "spec": definitions.spec_of(one)}
 
 
 @router.post("/{kind}/{definitionId}/install", operation_id="installConnector")
-def install(who: InstanceAdmin, here: Here, kind: Kind, definitionId: str) -> Any:
+def install(who: InstanceAdmin, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """Install a public connector of Airbyte's: its manifest from the registry, or its package from PyPI."""
     from kitestring.airbyte import connector_index, installed_connectors
     from kitestring.airbyte.registry_client import RegistryClient
 
-    with here.store.read() as db:
+    with context.store.read() as db:
         one = definition(db, kind, definitionId)
     entry = connector_index.index().get(kind, one.connector)
     if one.native or entry is None:

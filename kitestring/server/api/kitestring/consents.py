@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.server.api.airbyte_public.oauth import BROWSER, Consent, vendor_of
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.auth.access import Editor, Here, Known
+from kitestring.server.auth.access import Editor, Known, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token_hash import fresh
 from kitestring.server.connections import endpoints
@@ -36,30 +36,30 @@ class Consents(BaseModel):
 
 
 @router.get("", operation_id="listConsentVendors", response_model=Consents)
-def list_vendors(request: Request, who: Known, here: Here) -> Any:
+def list_vendors(request: Request, who: Known, context: ServerContext) -> Any:
     """The sources that can be given access by a consent, and the options that it needs beforehand."""
     return {
         "data": [{"connector": one.connector, "needs": list(one.inputs)} for one in request.app.state.vendors.values()],
-        "redirectUri": f"{here.settings.url}{consent.CALLBACK}",
+        "redirectUri": f"{context.settings.url}{consent.CALLBACK}",
     }
 
 
 @router.post("", operation_id="beginConsent", response_model=Consent)
-def begin(body: Begin, request: Request, response: Response, who: Editor, here: Here) -> Any:
+def begin(body: Begin, request: Request, response: Response, who: Editor, context: ServerContext) -> Any:
     """The address to open. Only the browser that asked for it can come back from there."""
     config, connector, workspace_id = body.configuration, body.connector, body.workspaceId
     source_id = canonical(body.sourceId) if body.sourceId else None
     if source_id:
-        with here.store.read() as db:
+        with context.store.read() as db:
             row = endpoints.get(db, "source", source_id)
             definition = endpoints.definition_of(db, "source", row)
             connector, workspace_id = definition.connector, row.workspace_id
-            config = {**here.vault.open_config(row.config, row.id), **config}
+            config = {**context.vault.open_config(row.config, row.id), **config}
     if not connector or not workspace_id:
         raise Problem(422, "the request names neither a source nor a workspace and a connector", hint="Name one.")
     browser = request.cookies.get(BROWSER) or fresh()
     url = consent.begin(
-        here,
+        context,
         vendor_of(request, connector),
         actor=who.name,
         workspace_id=canonical(workspace_id),
@@ -73,7 +73,7 @@ def begin(body: Begin, request: Request, response: Response, who: Editor, here: 
         browser,
         max_age=3600,
         path="/",
-        secure=request.url.scheme == "https" or here.settings.public_url.startswith("https://"),
+        secure=request.url.scheme == "https" or context.settings.public_url.startswith("https://"),
         httponly=True,
         samesite="lax",
     )

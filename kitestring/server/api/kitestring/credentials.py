@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import endpoints
 
 router = APIRouter(tags=["credentials"])
@@ -31,9 +31,9 @@ class CredentialEnds(BaseModel):
 
 
 @router.get("/sources/{sourceId}/credentials", operation_id="listSourceCredentialEnds", response_model=CredentialEnds)
-def listed(who: Reader, here: Here, sourceId: UUID) -> Any:
+def listed(who: Reader, context: ServerContext, sourceId: UUID) -> Any:
     """When the credentials of a source end, the next one first."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         ends = endpoints.get(db, "source", str(sourceId)).credential_ends or []
     now = datetime.now(UTC)
     return {

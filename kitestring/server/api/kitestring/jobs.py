@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection, select
 
 from kitestring.server.api.airbyte_public.page import Ids, visible
-from kitestring.server.auth.access import Here, Reader, Runner
+from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.auth.request_credentials import standing
 from kitestring.server.clock import steady
@@ -88,7 +88,7 @@ def whole(db: Connection, job_id: int) -> dict[str, Any]:
 @router.get("", operation_id="listJobsWhole")
 def listed(
     who: Reader,
-    here: Here,
+    context: ServerContext,
     workspaceIds: Ids = None,
     connectionId: str | None = None,
     status: Annotated[list[str] | None, Query()] = None,
@@ -110,7 +110,7 @@ def listed(
             wanted = wanted.where(IS_ACTIVE).order_by(None).order_by((jobs.c.id + 0).desc())
     if before is not None:
         wanted = wanted.where(jobs.c.id < min(before, 2**63 - 1))
-    with here.store.read() as db:
+    with context.store.read() as db:
         rows = list(db.execute(wanted))
         ids = {row.connection_id for row in rows}
         found = db.execute(select(connections.c.id, connections.c.name).where(connections.c.id.in_(ids)))
@@ -119,26 +119,26 @@ def listed(
 
 
 @router.get("/{jobId}", operation_id="getJobWhole")
-def get(who: Reader, here: Here, jobId: int) -> Any:
-    with here.store.read() as db:
+def get(who: Reader, context: ServerContext, jobId: int) -> Any:
+    with context.store.read() as db:
         return whole(db, jobId)
 
 
 @router.post("/{jobId}/cancel", operation_id="cancelJobWhole")
-def cancel(who: Runner, here: Here, jobId: int) -> Any:
+def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = row_of(db, jobId)
         if row.status in ENDED:
             raise Problem(409, f"job {jobId} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        here.queue.cancel(db, jobId)
+        context.queue.cancel(db, jobId)
         return whole(db, jobId)
 
 
 @router.get("/{jobId}/attempts/{number}/log", operation_id="getJobLog")
 def log(
     who: Reader,
-    here: Here,
+    context: ServerContext,
     jobId: int,
     number: int,
     place: Annotated[int, Query(ge=0, description="Where to read on: `place` of the last answer.")] = 0,
@@ -147,18 +147,20 @@ def log(
     text: str = "",
 ) -> Any:
     """Entries of an attempt's log, oldest first; what another machine logs comes seconds later."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         row = row_of(db, jobId)
     if not 0 < number <= row.attempts:
         raise Problem(404, f"job {jobId} has no attempt {number}", hint=f"It has had {row.attempts} so far.")
-    part = Logs(here.settings.home, here.store).read(jobId, number, place=place, limit=limit, level=level, text=text)
+    part = Logs(context.settings.home, context.store).read(
+        jobId, number, place=place, limit=limit, level=level, text=text
+    )
     return {"entries": part.entries, "place": part.place, "more": part.more}
 
 
 @router.get("/{jobId}/events", operation_id="getJobEvents")
 async def events(
     who: Reader,
-    here: Here,
+    context: ServerContext,
     request: Request,
     jobId: int,
     level: Level = "info",
@@ -169,9 +171,9 @@ async def events(
     The stream ends with the job, or when whoever reads it may not any more. A reader that comes again with
     `Last-Event-ID` gets the entries that it has not seen.
     """
-    await asyncio.to_thread(existing, here, jobId)
+    await asyncio.to_thread(existing, context, jobId)
     return StreamingResponse(
-        told(here, request, who, jobId, level, last_event_id or ""),
+        told(context, request, who, jobId, level, last_event_id or ""),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

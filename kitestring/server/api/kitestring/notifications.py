@@ -12,7 +12,7 @@ from sqlalchemy import select
 from kitestring.errors import KitestringError
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.checks import Checked
-from kitestring.server.auth.access import Admin, Here
+from kitestring.server.auth.access import Admin, ServerContext
 from kitestring.server.http.problem import Problem
 from kitestring.server.notifications import sender
 from kitestring.server.store.tables import workspaces
@@ -30,14 +30,14 @@ class Receiver(Body):
 
 
 @router.post("/notifications/test", operation_id="testNotification", response_model=Checked)
-def test(who: Admin, here: Here, body: Receiver) -> Any:
+def test(who: Admin, context: ServerContext, body: Receiver) -> Any:
     """Send a test notice by a channel, kept or not, and say how that went."""
     if body.way != "email" and not body.url:
         raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")
-    with here.store.read() as db:
+    with context.store.read() as db:
         name = db.execute(select(workspaces.c.name).where(workspaces.c.id == str(body.workspaceId))).scalar_one()
     try:
-        sender.try_out(here, name, body.way, body.url, body.to)
+        sender.try_out(context, name, body.way, body.url, body.to)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded"}

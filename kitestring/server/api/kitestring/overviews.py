@@ -14,7 +14,7 @@ from kitestring.server.api.airbyte_public.connections import Timing
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.jobs import answer as job_answer
-from kitestring.server.auth.access import Here, Known, Reader
+from kitestring.server.auth.access import Known, Reader, ServerContext
 from kitestring.server.clock import now_ms
 from kitestring.server.connections import connection as rooms
 from kitestring.server.connections import schedule
@@ -55,7 +55,7 @@ class Preview(BaseModel):
 @router.get("/connections", operation_id="listConnectionOverviews", response_model=Overviews)
 def listed(
     who: Reader,
-    here: Here,
+    context: ServerContext,
     workspaceIds: Ids = None,
     text: Annotated[str, Query(max_length=200, description="In the name of the connection or of an end.")] = "",
     condition: Annotated[Condition | None, Query(description="Of the connection, or of its last job.")] = None,
@@ -79,7 +79,7 @@ def listed(
     if condition is not None:
         wanted = conditioned(wanted, condition)
     page = wanted.order_by(func.lower(connections.c.name), connections.c.id).limit(limit).offset(offset)
-    with here.store.read() as db:
+    with context.store.read() as db:
         total = db.execute(wanted.with_only_columns(func.count(), maintain_column_froms=True)).scalar_one()
         rows = list(db.execute(page))
         last = last_jobs(db, [row.id for row in rows])
@@ -87,10 +87,10 @@ def listed(
 
 
 @router.get("/connections/{connectionId}", operation_id="getConnectionOverview")
-def get(who: Reader, here: Here, connectionId: UUID) -> Any:
+def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """A connection with all that its page shows: streams with their last figures, changes that wait, settings."""
     key = str(connectionId)
-    with here.store.read() as db:
+    with context.store.read() as db:
         rooms.get(db, key)
         row = db.execute(joined().where(connections.c.id == key)).one()
         whole = db.execute(select(connections).where(connections.c.id == key)).one()
@@ -113,7 +113,7 @@ def get(who: Reader, here: Here, connectionId: UUID) -> Any:
 
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=Preview)
-def preview(who: Known, here: Here, body: Planned) -> Any:
+def preview(who: Known, context: ServerContext, body: Planned) -> Any:
     """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     found: list[int] = []

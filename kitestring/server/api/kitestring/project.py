@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.auth.access import Editor, Here, Reader
+from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.config_as_code import export
 from kitestring.server.config_as_code import plan as project
@@ -32,29 +32,29 @@ def _may(who: Principal, body: Asked) -> None:
 
 
 @router.post("/plan", operation_id="planProject")
-def plan(who: Editor, here: Here, body: Asked) -> Any:
+def plan(who: Editor, context: ServerContext, body: Asked) -> Any:
     """What would be done; nothing is changed. Of notifications an admin alone is told."""
     _may(who, body)
-    with here.store.read() as db:
+    with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    found = project.plan(here, str(body.workspaceId), body.wanted, prune=body.prune)
+    found = project.plan(context, str(body.workspaceId), body.wanted, prune=body.prune)
     return {"changes": [one.body() for one in found]}
 
 
 @router.post("/apply", operation_id="applyProject")
-def apply(who: Editor, here: Here, body: Asked) -> Any:
+def apply(who: Editor, context: ServerContext, body: Asked) -> Any:
     """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
     _may(who, body)
-    with here.store.read() as db:
+    with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    done = project.apply(here, str(body.workspaceId), body.wanted, trusted=who.instance_admin, prune=body.prune)
+    done = project.apply(context, str(body.workspaceId), body.wanted, trusted=who.instance_admin, prune=body.prune)
     return {"changes": [one.body() for one in done]}
 
 
 @router.get("/export", operation_id="exportProject")
-def exported(who: Reader, here: Here, workspaceId: UUID, states: bool = False) -> Any:
+def exported(who: Reader, context: ServerContext, workspaceId: UUID, states: bool = False) -> Any:
     """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
     connection goes on from."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         workspaces.get(db, str(workspaceId))
-    return export.export(here, str(workspaceId), states)
+    return export.export(context, str(workspaceId), states)

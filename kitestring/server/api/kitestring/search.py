@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.auth.access import Here, Reader
+from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import endpoints
 
 router = APIRouter(tags=["search"])
@@ -28,8 +28,8 @@ class Question(Body):
 
 
 @router.post("/destinations/{destinationId}/search", operation_id="searchDestination")
-def search(who: Reader, here: Here, destinationId: UUID, body: Question) -> Any:
+def search(who: Reader, context: ServerContext, destinationId: UUID, body: Question) -> Any:
     """The nearest chunks, best first, found with the embedder that filled the collection."""
-    with here.store.read() as db:
-        end = endpoints.end_of(here, db, "destination", str(destinationId))
-    return {"data": here.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}
+    with context.store.read() as db:
+        end = endpoints.end_of(context, db, "destination", str(destinationId))
+    return {"data": context.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from kitestring import __version__
-from kitestring.server.auth.access import Here, InstanceAdmin
+from kitestring.server.auth.access import InstanceAdmin, ServerContext
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.store.tables import workers
 
@@ -17,13 +17,13 @@ PRIVATE = frozenset({"secret_key", "database_url", "home"})
 
 
 @router.get("/settings", operation_id="getSettings")
-def settings(who: InstanceAdmin, here: Here) -> Any:
+def settings(who: InstanceAdmin, context: ServerContext) -> Any:
     """Every setting that is no secret, by name; each is the variable KITESTRING_ + its name in capitals."""
-    shown = here.settings.model_dump(mode="json")
-    form = type(here.settings).spec()["properties"]
+    shown = context.settings.model_dump(mode="json")
+    form = type(context.settings).spec()["properties"]
     return {
         "version": __version__,
-        "store": "sqlite" if here.store.sqlite else "postgresql",
+        "store": "sqlite" if context.store.sqlite else "postgresql",
         "settings": {
             name: value
             for name, value in shown.items()
@@ -33,10 +33,10 @@ def settings(who: InstanceAdmin, here: Here) -> Any:
 
 
 @router.get("/workers", operation_id="listWorkers")
-def listed(who: InstanceAdmin, here: Here) -> Any:
+def listed(who: InstanceAdmin, context: ServerContext) -> Any:
     """The workers that were seen within the last minute."""
-    with here.store.read() as db:
-        now = here.store.now_ms(db)
+    with context.store.read() as db:
+        now = context.store.now_ms(db)
         alive = workers.c.seen_at_ms >= now - SEEN_MS
         rows = list(db.execute(select(workers).where(alive).order_by(workers.c.started_at_ms)))
     return {

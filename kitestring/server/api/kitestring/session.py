@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.auth import login_session, oidc, user
-from kitestring.server.auth.access import Here, Known, body_of
+from kitestring.server.auth.access import Known, ServerContext, body_of
 from kitestring.server.auth.password import LONGEST
 from kitestring.server.auth.principal import Principal
 from kitestring.server.auth.request_credentials import address_of, login
@@ -48,38 +48,40 @@ class Ways(BaseModel):
 
 
 @router.get("/ways", operation_id="getLoginWays", response_model=Ways)
-def get_ways(here: Here) -> Any:
+def get_ways(context: ServerContext) -> Any:
     """How one can log in here. Asks for no credentials."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         configured = user.configured(db)
-    oidc_name = here.settings.oidc_name if here.settings.oidc_issuer and here.settings.oidc_client_id else None
-    return Ways(open=not configured and here.settings.loopback, password=configured, oidc=oidc_name)
+    oidc_name = context.settings.oidc_name if context.settings.oidc_issuer and context.settings.oidc_client_id else None
+    return Ways(open=not configured and context.settings.loopback, password=configured, oidc=oidc_name)
 
 
 @router.post("/login", operation_id="login", response_model=SessionRead)
-def log_in(body: Login, request: Request, response: Response, here: Here, _: Annotated[Any, Depends(body_of)]) -> Any:
+def log_in(
+    body: Login, request: Request, response: Response, context: ServerContext, _: Annotated[Any, Depends(body_of)]
+) -> Any:
     """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
-    user_id = login(here, body.email, body.password, address_of(request))
-    return begin(here, request, response, user_id)
+    user_id = login(context, body.email, body.password, address_of(request))
+    return begin(context, request, response, user_id)
 
 
 @router.get("/oidc", operation_id="beginOidcLogin", response_class=RedirectResponse, status_code=302)
-def begin_oidc(request: Request, here: Here, back: str = "/") -> Any:
+def begin_oidc(request: Request, context: ServerContext, back: str = "/") -> Any:
     """Go to the issuer to log in; `back` is the page of this server to end on."""
-    place, cookie = oidc.begin(here, back)
+    place, cookie = oidc.begin(context, back)
     answer = RedirectResponse(place, 302)
     answer.set_cookie(
-        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=secure(here, request), httponly=True
+        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=secure(context, request), httponly=True
     )
     return answer
 
 
 @router.get("/oidc/callback", operation_id="endOidcLogin", response_class=RedirectResponse, status_code=302)
-def end_oidc(request: Request, here: Here) -> Any:
+def end_oidc(request: Request, context: ServerContext) -> Any:
     """Where the issuer sends the browser back to: begins a session."""
-    user_id, back = oidc.end(here, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
+    user_id, back = oidc.end(context, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
     answer = RedirectResponse(back, 302)
-    begin(here, request, answer, user_id)
+    begin(context, request, answer, user_id)
     answer.delete_cookie(oidc.COOKIE, path=oidc.CALLBACK)
     return answer
 
@@ -91,41 +93,41 @@ def get_session(request: Request, who: Known) -> Any:
 
 
 @router.post("/logout", operation_id="logout", status_code=204)
-def log_out(request: Request, who: Known, here: Here) -> Response:
+def log_out(request: Request, who: Known, context: ServerContext) -> Response:
     """End the session of the cookie."""
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
-        with here.store.write() as db:
+        with context.store.write() as db:
             login_session.close_session(db, cookie)
     answer = Response(status_code=204)
     answer.delete_cookie(login_session.COOKIE, path="/")
     return answer
 
 
-def begin(here: Context, request: Request, response: Response, user_id: str) -> SessionRead:
+def begin(context: Context, request: Request, response: Response, user_id: str) -> SessionRead:
     """Open a session for a user who has shown who they are."""
-    with here.store.write() as db:
-        now = here.store.now_ms(db)
-        opened = login_session.open_session(db, user_id, now, here.settings.session_s)
+    with context.store.write() as db:
+        now = context.store.now_ms(db)
+        opened = login_session.open_session(db, user_id, now, context.settings.session_s)
         row = user.by_id(db, user_id)
         assert row is not None
-        audit.note(db, here.store, actor=row.email, action="login", kind="user", resource_id=user_id)
+        audit.note(db, context.store, actor=row.email, action="login", kind="user", resource_id=user_id)
         who = user.principal(db, row)
     response.set_cookie(
         login_session.COOKIE,
         opened.cookie,
-        max_age=here.settings.session_s,
+        max_age=context.settings.session_s,
         path="/",
-        secure=secure(here, request),
+        secure=secure(context, request),
         httponly=True,
         samesite="lax",
     )
     return shown(who, opened.cookie)
 
 
-def secure(here: Context, request: Request) -> bool:
+def secure(context: Context, request: Request) -> bool:
     """Whether a cookie goes over https only."""
-    return request.url.scheme == "https" or here.settings.public_url.startswith("https://")
+    return request.url.scheme == "https" or context.settings.public_url.startswith("https://")
 
 
 def shown(who: Principal, cookie: str | None) -> SessionRead:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.auth import user
-from kitestring.server.auth.access import Here, InstanceAdmin, Known
+from kitestring.server.auth.access import InstanceAdmin, Known, ServerContext
 from kitestring.server.auth.password import LONGEST
 from kitestring.server.auth.request_credentials import verify
 from kitestring.server.auth.resources import canonical
@@ -60,43 +60,43 @@ class UsersShown(BaseModel):
 
 
 @router.get("", operation_id="listAllUsers", response_model=UsersShown)
-def list_users(who: InstanceAdmin, here: Here) -> Any:
+def list_users(who: InstanceAdmin, context: ServerContext) -> Any:
     """All users of this server, with their roles."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         return {"data": [shown(db, row) for row in user.everyone(db)]}
 
 
 @router.post("", operation_id="createUser", response_model=UserShown)
-def create_user(body: UserCreate, who: InstanceAdmin, here: Here) -> Any:
+def create_user(body: UserCreate, who: InstanceAdmin, context: ServerContext) -> Any:
     """The first one is an admin of the server, and from then on it asks everybody for credentials."""
     grants = tuple(user.Grant(g.permissionType, g.workspaceId, g.organizationId) for g in body.permissions)
-    with here.store.write() as db:
-        made = user.add(db, body.email, body.password, here.store.now_ms(db), name=body.name, grants=grants)
+    with context.store.write() as db:
+        made = user.add(db, body.email, body.password, context.store.now_ms(db), name=body.name, grants=grants)
         return shown(db, found(db, made))
 
 
 @router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
-def change_own_password(body: PasswordChange, who: Known, here: Here) -> Response:
+def change_own_password(body: PasswordChange, who: Known, context: ServerContext) -> Response:
     """Needs the old one, and ends all one's sessions."""
     if who.user_id is None:
         raise Problem(422, "nobody is logged in", hint="Add a user first.")
-    verify(here, who.user_id, body.old)
-    with here.store.write() as db:
+    verify(context, who.user_id, body.old)
+    with context.store.write() as db:
         user.set_password(db, who.user_id, body.new)
     return Response(status_code=204)
 
 
 @router.get("/{userId}", operation_id="getUser", response_model=UserShown)
-def get_user(userId: str, who: InstanceAdmin, here: Here) -> Any:
+def get_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Any:
     """A user, with their roles."""
-    with here.store.read() as db:
+    with context.store.read() as db:
         return shown(db, found(db, userId))
 
 
 @router.patch("/{userId}", operation_id="updateUser", response_model=UserShown)
-def update_user(userId: str, body: UserChange, who: InstanceAdmin, here: Here) -> Any:
+def update_user(userId: str, body: UserChange, who: InstanceAdmin, context: ServerContext) -> Any:
     """Disabling a user ends their sessions and tokens at once; so does a new password with the sessions."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         row = found(db, userId)
         if body.name is not None:
             db.execute(users.update().where(users.c.id == row.id).values(name=body.name))
@@ -108,9 +108,9 @@ def update_user(userId: str, body: UserChange, who: InstanceAdmin, here: Here) -
 
 
 @router.delete("/{userId}", operation_id="deleteUser", status_code=204)
-def delete_user(userId: str, who: InstanceAdmin, here: Here) -> Response:
+def delete_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Response:
     """Remove a user with their sessions and applications. The last admin of the server stays."""
-    with here.store.write() as db:
+    with context.store.write() as db:
         user.remove(db, found(db, userId).id)
     return Response(status_code=204)
 
