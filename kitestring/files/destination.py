@@ -77,11 +77,11 @@ class FilesDestination(Destination):
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """Encodes and compresses ahead; what is left to write are bytes."""
-        return Ready(batch.stream, self.new_format().pack(stream, batch))
+        return PackedBatch(batch.stream, self.new_format().pack(stream, batch))
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
-        ready = batch if isinstance(batch, Ready) else self.prepare(stream, batch)
-        assert isinstance(ready, Ready)
+        ready = batch if isinstance(batch, PackedBatch) else self.prepare(stream, batch)
+        assert isinstance(ready, PackedBatch)
         packed = ready.packed
         if not ready.names:  # a batch that is written again has them
             ready.names = [self._next_name(stream, packed.exact) for _ in packed.files]
@@ -328,7 +328,7 @@ class FilesDestination(Destination):
         store.swap(shadow, folder(stream), replaced)
 
 
-class Ready(Batch):
+class PackedBatch(Batch):
     """A batch as the bytes of files, the names that they got, and the records that have no place in them."""
 
     __slots__ = ("names", "packed")

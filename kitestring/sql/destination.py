@@ -19,7 +19,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions, typed_fields
 from kitestring.sql.merge import Merge, Merged
 from kitestring.sql.note import Note
-from kitestring.sql.prepared_batch import Keys, Prepared, entry_arrays, plain, prepared, with_json
+from kitestring.sql.prepared_batch import Keys, PreparedBatch, entry_arrays, plain, prepare_batch, with_json
 from kitestring.sql.table import Filling, Table
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 
@@ -125,7 +125,7 @@ class SqlDestination(Destination):
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """The batch as an Arrow table of types that the database has."""
-        return prepared(self.dialect, stream, batch)
+        return prepare_batch(self.dialect, stream, batch)
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
         import pyarrow as pa
@@ -135,7 +135,7 @@ class SqlDestination(Destination):
         return receipt
 
     def _write(self, stream: Stream, batch: Batch) -> Receipt:
-        ready = batch if isinstance(batch, Prepared) else prepared(self.dialect, stream, batch)
+        ready = batch if isinstance(batch, PreparedBatch) else prepare_batch(self.dialect, stream, batch)
         merged = Merged()
         if len(ready):
             with self._connection() as connection:
@@ -147,7 +147,7 @@ class SqlDestination(Destination):
             replaced=ready.doubles + merged.replaced,
         )
 
-    def _put(self, connection: Connection, stream: Stream, ready: Prepared) -> Merged:
+    def _put(self, connection: Connection, stream: Stream, ready: PreparedBatch) -> Merged:
         """Insert a batch in the place of what has its keys."""
         table, rows = self._written(connection, stream), ready.table()
         typed = typed_fields(stream)

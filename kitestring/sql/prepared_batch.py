@@ -26,7 +26,7 @@ NESTED = ({"object"}, {"array"}, {"object", "array"})
 """Types of JSON Schema whose values are no text."""
 
 
-class Prepared(Batch):
+class PreparedBatch(Batch):
     """A batch as Arrow: the records that have no place in it, how many are there in a later version, and the values of
     keys whose column is text."""
 
@@ -41,7 +41,7 @@ class Prepared(Batch):
         self.keys = keys
 
 
-def prepared(dialect: Dialect, stream: Stream, batch: Batch) -> Prepared:
+def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBatch:
     table, rejects = (batch.table(), []) if batch.is_table else arrow.from_rows(batch.rows(), stream.schema)
     names = table.column_names
     if len(set(names)) < len(names):
@@ -60,7 +60,7 @@ def prepared(dialect: Dialect, stream: Stream, batch: Batch) -> Prepared:
         table = table.take(last)
         values = {name: [column[n] for n in last.to_pylist()] for name, column in values.items()}
     keys = {name: KeyValues(column) for name, column in values.items()}
-    return Prepared(batch.stream, plain(dialect, table), rejects, doubles, keys)
+    return PreparedBatch(batch.stream, plain(dialect, table), rejects, doubles, keys)
 
 
 def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
@@ -290,7 +290,7 @@ class Misfit:
     """In the place of a value that a column cannot hold."""
 
 
-def entry_arrays(table: Table, ready: Prepared, fields: Iterable[str]) -> dict[str, pa.Array]:
+def entry_arrays(table: Table, ready: PreparedBatch, fields: Iterable[str]) -> dict[str, pa.Array]:
     """The entries of the key columns (see `key`) of a batch, by field, for columns that have them."""
     import pyarrow as pa
 

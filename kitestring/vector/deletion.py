@@ -9,65 +9,65 @@ from typing import Any
 from kitestring.types import Receipt
 from kitestring.vector.record_key import former_refs_of, refs_of
 from kitestring.vector.store import Ref, Store
-from kitestring.vector.stream_writer import Run
+from kitestring.vector.stream_writer import StreamWriter
 from kitestring.vector.unicode import well_formed
-from kitestring.vector.usage import Bill
+from kitestring.vector.usage import Usage
 
 Keys = Sequence[tuple[Any, ...]]
 
 
-def delete(store: Store, run: Run, keys: Keys) -> Receipt:
+def delete(store: Store, writer: StreamWriter, keys: Keys) -> Receipt:
     """Remove the records with these primary keys."""
-    refs = refs_of(run.stream, keys)
-    if run.shadow is not None:
-        deleted = run.shadow.discard([ref.key for ref in refs])
+    refs = refs_of(writer.stream, keys)
+    if writer.staging is not None:
+        deleted = writer.staging.discard([ref.key for ref in refs])
         return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
     try:
-        stored = store.find([*refs, *former_refs_of(run.stream, keys)])
+        stored = store.find([*refs, *former_refs_of(writer.stream, keys)])
         chunks = [chunk for chunks in stored.values() for chunk in chunks]
         store.delete(chunks)
     finally:
-        run.note([ref.key for ref in refs])
+        writer.note_written([ref.key for ref in refs])
     deleted = min(len(stored), len(keys))
-    return Receipt(deleted=deleted, unchanged=len(keys) - deleted, figures=Bill(deleted=len(chunks)).figures())
+    return Receipt(deleted=deleted, unchanged=len(keys) - deleted, figures=Usage(deleted=len(chunks)).figures())
 
 
-def mark(store: Store, run: Run, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
+def mark(store: Store, writer: StreamWriter, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
     """Mark the records with these primary keys as deleted at these times."""
     deleted = 0
     times: dict[str, list[tuple[Any, ...]]] = {}
     for key, deleted_at in keys.items():
         times.setdefault(str(well_formed(deleted_at)), []).append(key)
-    for deleted_at, together in times.items():
-        refs = refs_of(run.stream, together)
-        if run.shadow is not None:
-            deleted += run.shadow.mark([ref.key for ref in refs], deleted_at)
+    for deleted_at, group in times.items():
+        refs = refs_of(writer.stream, group)
+        if writer.staging is not None:
+            deleted += writer.staging.mark([ref.key for ref in refs], deleted_at)
             continue
         try:
-            live = mark_live(store, [*refs, *former_refs_of(run.stream, together)], deleted_at)
+            live = mark_live(store, [*refs, *former_refs_of(writer.stream, group)], deleted_at)
         finally:
-            run.note([ref.key for ref in refs])
-        deleted += min(live, len(together))
+            writer.note_written([ref.key for ref in refs])
+        deleted += min(live, len(group))
     return Receipt(deleted=deleted, unchanged=len(keys) - deleted)
 
 
-def truncate(store: Store, run: Run, deleted_at: str) -> Receipt | None:
+def truncate(store: Store, writer: StreamWriter, deleted_at: str) -> Receipt | None:
     """Delete every record of a stream, or mark all that have no mark. What a stream of another namespace wrote under
     the same name is not touched. No receipt where the store cannot count its records."""
-    marks = run.stream.write.deletes == "mark"
-    if run.shadow is not None:
-        return Receipt(deleted=run.shadow.mark_all(deleted_at) if marks else run.shadow.empty())
-    before = store.count(run.name)
+    marks = writer.stream.write.deletes == "mark"
+    if writer.staging is not None:
+        return Receipt(deleted=writer.staging.mark_all(deleted_at) if marks else writer.staging.empty())
+    before = store.count(writer.name)
     try:
-        for page in store.scan(run.name):
-            chunks = [chunk for chunk in page if chunk.namespace in (None, run.namespace)]
+        for page in store.scan(writer.name):
+            chunks = [chunk for chunk in page if chunk.namespace in (None, writer.namespace)]
             if marks:
-                mark_live(store, refs_by_key(run.name, chunks), deleted_at)
+                mark_live(store, refs_by_key(writer.name, chunks), deleted_at)
             elif chunks:
                 store.delete(chunks)
     finally:
-        run.note_all()
-    after = store.count(run.name)
+        writer.note_all_written()
+    after = store.count(writer.name)
     return None if before is None or after is None else Receipt(deleted=before - after)
 
 

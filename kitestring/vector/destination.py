@@ -24,17 +24,17 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import dumps
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector import deletion
-from kitestring.vector.diff import Draft, Plan, compare, overlay
+from kitestring.vector.diff import ChunkDiff, ChunkedRecord, compare, overlay
 from kitestring.vector.embedders import Embedding
 from kitestring.vector.filters import parse
-from kitestring.vector.homonym import refuse_homonyms
-from kitestring.vector.overwrite import apply
+from kitestring.vector.name_clash import refuse_name_clashes
+from kitestring.vector.overwrite import apply_overwrite
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import stream_id
-from kitestring.vector.staging import Shadow, ShadowRow, shadow_path
+from kitestring.vector.staging import StagedRow, StagingFile, staging_path
 from kitestring.vector.store import Chunk, Store, Stored
-from kitestring.vector.stream_writer import Prepared, Run
-from kitestring.vector.usage import Bill
+from kitestring.vector.stream_writer import EmbeddedBatch, StreamWriter
+from kitestring.vector.usage import Usage
 
 if TYPE_CHECKING:
     from kitestring.http import Share
@@ -76,12 +76,12 @@ class VectorDestination(Destination):
         group="advanced",
     )
 
-    _runs: dict[str, Run] = PrivateAttr(default_factory=dict)
+    _writers: dict[str, StreamWriter] = PrivateAttr(default_factory=dict)
     _estimated: int = PrivateAttr(default=0)
-    _objected: bool = PrivateAttr(default=False)
+    _size_warned: bool = PrivateAttr(default=False)
     _schemas: list[Mapping[str, Any]] = PrivateAttr(default_factory=list)
     _unwritten: set[str] = PrivateAttr(default_factory=set)
-    _opened: Store | None = PrivateAttr(default=None)
+    _connected: Store | None = PrivateAttr(default=None)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class VectorDestination(Destination):
         """What tells this collection from every other one (address, database, name); no secrets."""
         raise NotImplementedError
 
-    def default_shadow_folder(self) -> Path:
+    def default_staging_folder(self) -> Path:
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kitestring"
         return state if writable(state) else Path(tempfile.gettempdir()) / "kitestring"
 
@@ -106,99 +106,99 @@ class VectorDestination(Destination):
     def check(self) -> None:
         self.embedding.check()
         self.store.check(self.embedding.dimension)
-        self._object(0)
+        self._warn_of_size(0)
 
     def expect(self, streams: Sequence[Stream]) -> None:
         self._schemas = [stream.schema for stream in streams]
         self._unwritten = {stream.key for stream in streams}
 
     def begin(self, stream: Stream) -> None:
-        run = Run(stream, self.processing, self.embedding, self.omit_raw_text)
-        twin = next((r for k, r in self._runs.items() if r.name == run.name and k != stream.key), None)
-        if twin is not None:
+        writer = StreamWriter(stream, self.processing, self.embedding, self.omit_raw_text)
+        same_named = next((r for k, r in self._writers.items() if r.name == writer.name and k != stream.key), None)
+        if same_named is not None:
             raise ConfigError(
-                f"the streams {twin.stream.key} and {stream.key} would both be stored as {run.name}",
+                f"the streams {same_named.stream.key} and {stream.key} would both be stored as {writer.name}",
                 hint="Give one of them a prefix or another namespace.",
-                streams=[twin.stream.key, stream.key],
+                streams=[same_named.stream.key, stream.key],
             )
         schemas = self._schemas or [stream.schema]
         created = self.store.ensure(self.embedding.dimension, not stream.incremental, schemas)
         if not created:
-            refuse_homonyms(self.store, stream)
+            refuse_name_clashes(self.store, stream)
             if stream.incremental:
-                self._same_model(run)
-        path = self._shadow_path(stream)
-        overwrite, finished = stream.write.replace, False
+                self._check_model(writer)
+        path = self._staging_path(stream)
+        overwrite, applied = stream.write.replace, False
         if overwrite or path.exists():
-            shadow = Shadow(path)
+            staging = StagingFile(path)
             try:
-                if shadow.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
+                if staging.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
                     log.info("finishing an overwrite that was interrupted", extra={"stream": stream.key})
-                    apply(self.store, run.name, run.namespace, shadow)
-                    finished = True
+                    apply_overwrite(self.store, writer.name, writer.namespace, staging)
+                    applied = True
                 if overwrite:
-                    shadow.clear()
-                    run.shadow = shadow
+                    staging.clear()
+                    writer.staging = staging
                 else:
-                    shadow.remove()
+                    staging.remove()
             except BaseException:
-                shadow.close()
+                staging.close()
                 raise
-        if created and not finished and stream.key not in self._runs:
-            run.written = set()
-        self._runs[stream.key] = run
+        if created and not applied and stream.key not in self._writers:
+            writer.written = set()
+        self._writers[stream.key] = writer
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
-        run = self._run(stream)
-        prepared = Prepared(batch, run.recent.now())
-        drafts, prepared.rejected, prepared.superseded = run.drafts(batch.rows())
+        writer = self._writer_of(stream)
+        prepared = EmbeddedBatch(batch, writer.recent_writes.now())
+        records, prepared.rejected, prepared.superseded = writer.chunk_records(batch.rows())
         if not stream.write.appends:
-            written = run.written
-            prepared.stored = self._stored([d for d in drafts if written is None or d.key in written])
-        replaces = self._replaces(run)
-        prepared.plans = [compare(d, prepared.stored.get(d.key, ()), replaces) for d in drafts]
-        self._fetch_vectors(run, prepared, prepared.plans)
+            written = writer.written
+            prepared.stored = self._find_stored([d for d in records if written is None or d.key in written])
+        replaces = self._replaces(writer)
+        prepared.diffs = [compare(d, prepared.stored.get(d.key, ()), replaces) for d in records]
+        self._fetch_vectors(writer, prepared, prepared.diffs)
         return prepared
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
-        run = self._run(stream)
-        prepared = batch if isinstance(batch, Prepared) else self.prepare(stream, batch)
-        assert isinstance(prepared, Prepared)
-        return self._collect(run, prepared) if run.shadow is not None else self._replace(run, prepared)
+        writer = self._writer_of(stream)
+        prepared = batch if isinstance(batch, EmbeddedBatch) else self.prepare(stream, batch)
+        assert isinstance(prepared, EmbeddedBatch)
+        return self._stage(writer, prepared) if writer.staging is not None else self._apply_changes(writer, prepared)
 
     def commit(self, stream: Stream) -> None:
-        run = self._runs.get(stream.key)
-        if run is not None and run.shadow is not None:
-            run.shadow.seal()
-            apply(self.store, run.name, run.namespace, run.shadow)
-            run.shadow.remove()
-            run.shadow = None
+        writer = self._writers.get(stream.key)
+        if writer is not None and writer.staging is not None:
+            writer.staging.seal()
+            apply_overwrite(self.store, writer.name, writer.namespace, writer.staging)
+            writer.staging.remove()
+            writer.staging = None
         self._unwritten.discard(stream.key)
         if not self._unwritten:
             self.store.finish()
 
     def abort(self, stream: Stream) -> None:
-        run = self._runs.get(stream.key)
-        if run is not None and run.shadow is not None:
+        writer = self._writers.get(stream.key)
+        if writer is not None and writer.staging is not None:
             # What is sealed is complete: it stays, and the next begin applies the rest of it.
-            if run.shadow.sealed:
-                run.shadow.close()
+            if writer.staging.sealed:
+                writer.staging.close()
             else:
-                run.shadow.remove()
-            run.shadow = None
+                writer.staging.remove()
+            writer.staging = None
         if stream.key in self._unwritten:  # the others are not kept waiting
             self._unwritten.discard(stream.key)
-            if not self._unwritten and self._opened is not None:
+            if not self._unwritten and self._connected is not None:
                 with contextlib.suppress(KitestringError):  # the next sync comes by again
-                    self._opened.finish()
+                    self._connected.finish()
 
     def close(self) -> None:
         with self._lock:
-            for run in self._runs.values():
-                if run.shadow is not None:
-                    run.shadow.close()
-            self._runs.clear()
-            store, self._opened = self._opened, None
+            for writer in self._writers.values():
+                if writer.staging is not None:
+                    writer.staging.close()
+            self._writers.clear()
+            store, self._connected = self._connected, None
         if store is not None:
             store.close()
         self.embedding.close()
@@ -206,40 +206,40 @@ class VectorDestination(Destination):
     # -- abilities -----------------------------------------------------------------------------------------------------
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        return deletion.delete(self.store, self._run(stream), keys)
+        return deletion.delete(self.store, self._writer_of(stream), keys)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
-        return deletion.mark(self.store, self._run(stream), keys)
+        return deletion.mark(self.store, self._writer_of(stream), keys)
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt | None:
-        return deletion.truncate(self.store, self._run(stream), deleted_at)
+        return deletion.truncate(self.store, self._writer_of(stream), deleted_at)
 
     def count(self, stream: Stream) -> int | None:
-        run = self._runs.get(stream.key)
-        if run is not None and not run.countable:
+        writer = self._writers.get(stream.key)
+        if writer is not None and not writer.countable:
             return None
         return self.store.count(stream_id(stream))
 
     def estimate(self, stream: Stream, batch: Batch) -> Mapping[str, float]:
-        run = self._run(stream)
-        drafts, _, _ = run.drafts(batch.rows())
-        stored = {} if stream.write.appends else self._stored(drafts)
-        replaces = self._replaces(run)
-        plans = [compare(d, stored.get(d.key, ()), replaces) for d in drafts]
-        new = {plan.draft.digests[n]: plan.draft.texts[n] for plan in plans for n in plan.embed}
-        tokens = 0 if run.reads_records else sum(map(run.splitter.tokens, new.values()))
-        bill = Bill(self.embedding.usd_per_million_tokens, tokens=tokens)
-        nbytes = sum(nbytes_of(plan, self.embedding.dimension) for plan in plans if not plan.unchanged)
+        writer = self._writer_of(stream)
+        records, _, _ = writer.chunk_records(batch.rows())
+        stored = {} if stream.write.appends else self._find_stored(records)
+        replaces = self._replaces(writer)
+        diffs = [compare(d, stored.get(d.key, ()), replaces) for d in records]
+        new = {diff.chunked.digests[n]: diff.chunked.texts[n] for diff in diffs for n in diff.embed}
+        tokens = 0 if writer.reads_records else sum(map(writer.splitter.tokens, new.values()))
+        usage = Usage(self.embedding.usd_per_million_tokens, tokens=tokens)
+        nbytes = sum(nbytes_of(diff, self.embedding.dimension) for diff in diffs if not diff.unchanged)
         self._estimated += nbytes
-        self._object(self._estimated)
+        self._warn_of_size(self._estimated)
         return {
-            "records": len(drafts),
-            "unchanged": sum(plan.unchanged for plan in plans),
-            "chunks": sum(len(draft.texts) for draft in drafts),
+            "records": len(records),
+            "unchanged": sum(diff.unchanged for diff in diffs),
+            "chunks": sum(len(chunked.texts) for chunked in records),
             "chunks_embedded": len(new),
             "stored_mb": nbytes / 1e6,
-            "tokens": bill.tokens,
-            **bill.cost(),
+            "tokens": usage.tokens,
+            **usage.cost(),
         }
 
     def search(
@@ -279,196 +279,200 @@ class VectorDestination(Destination):
     def store(self) -> Store:
         """The store, connected on first use."""
         with self._lock:
-            if self._opened is None:
-                self._opened = self.connect()
-            return self._opened
+            if self._connected is None:
+                self._connected = self.connect()
+            return self._connected
 
-    def _object(self, nbytes: int) -> None:
+    def _warn_of_size(self, nbytes: int) -> None:
         """Say once what speaks against so many bytes more."""
-        objection = None if self._objected else self.store.objection(nbytes)
+        objection = None if self._size_warned else self.store.capacity_warning(nbytes)
         if objection is not None:
             log.warning(objection)
-            self._objected = True
+            self._size_warned = True
 
-    def _same_model(self, run: Run) -> None:
+    def _check_model(self, writer: StreamWriter) -> None:
         """An incremental stream brings only changes: beside vectors of another model no search would find them."""
-        sample = next(iter(self.store.sample(run.name)), None)
-        if sample is not None and sample.digest and not sample.digest.startswith(run.model):
+        sample = next(iter(self.store.sample(writer.name)), None)
+        if sample is not None and sample.digest and not sample.digest.startswith(writer.model):
             raise ConfigError(
-                f"the vectors of {run.name} were made by another model than {self.embedding.model_name}",
+                f"the vectors of {writer.name} were made by another model than {self.embedding.model_name}",
                 hint="Choose that model again, sync the stream once as full refresh, or name another collection.",
-                stream=run.stream.key,
+                stream=writer.stream.key,
             )
 
-    def _stored(self, drafts: Sequence[Draft]) -> dict[str, list[Stored]]:
+    def _find_stored(self, records: Sequence[ChunkedRecord]) -> dict[str, list[Stored]]:
         """What the store holds of these records. What an earlier version stored under another key is to be replaced."""
-        stored = self.store.find([draft.ref for draft in drafts])
-        keys = {draft.key for draft in drafts}  # what another record of the batch is stored under is that one's
+        stored = self.store.find([chunked.ref for chunked in records])
+        keys = {chunked.key for chunked in records}  # what another record of the batch is stored under is that one's
         former = {
-            ref.key: (draft, ref)
-            for draft in drafts
-            if draft.key not in stored and (ref := draft.former_ref) is not None and ref.key not in keys
+            ref.key: (chunked, ref)
+            for chunked in records
+            if chunked.key not in stored and (ref := chunked.former_ref) is not None and ref.key not in keys
         }
         if former:
             for key, chunks in self.store.find([ref for _, ref in former.values()]).items():
-                draft = former[key][0]
-                stored[draft.key] = [Stored(chunk.row, draft.key, None, chunk.digest) for chunk in chunks]
+                chunked = former[key][0]
+                stored[chunked.key] = [Stored(chunk.row, chunked.key, None, chunk.digest) for chunk in chunks]
         return stored
 
-    def _run(self, stream: Stream) -> Run:
+    def _writer_of(self, stream: Stream) -> StreamWriter:
         with self._lock:
-            if stream.key not in self._runs:  # a dry run, or a deletion outside a sync
-                self._runs[stream.key] = Run(stream, self.processing, self.embedding, self.omit_raw_text)
-            return self._runs[stream.key]
+            if stream.key not in self._writers:  # a dry run, or a deletion outside a sync
+                self._writers[stream.key] = StreamWriter(stream, self.processing, self.embedding, self.omit_raw_text)
+            return self._writers[stream.key]
 
-    def _replaces(self, run: Run) -> bool:
+    def _replaces(self, writer: StreamWriter) -> bool:
         """A shadow replaces by identity, whatever the store does when it is applied."""
-        return self.store.replaces or run.stream.write.replace
+        return self.store.replaces or writer.stream.write.replace
 
-    def _shadow_path(self, stream: Stream) -> Path:
-        folder = Path(self.shadow_folder).expanduser() if self.shadow_folder else self.default_shadow_folder()
-        return shadow_path(folder, self.place(), stream)
+    def _staging_path(self, stream: Stream) -> Path:
+        folder = Path(self.shadow_folder).expanduser() if self.shadow_folder else self.default_staging_folder()
+        return staging_path(folder, self.place(), stream)
 
-    def _fetch_vectors(self, run: Run, prepared: Prepared, plans: Iterable[Plan]) -> None:
+    def _fetch_vectors(self, writer: StreamWriter, prepared: EmbeddedBatch, diffs: Iterable[ChunkDiff]) -> None:
         """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once."""
-        have = prepared.vectors
+        by_digest = prepared.vectors
         reuse: dict[str, Stored] = {}
-        new: dict[str, tuple[Draft, str]] = {}
-        for plan in plans:
-            for number, chunk in plan.reuse.items():
-                reuse.setdefault(plan.draft.digests[number], chunk)
+        new: dict[str, tuple[ChunkedRecord, str]] = {}
+        for diff in diffs:
+            for number, chunk in diff.reuse.items():
+                reuse.setdefault(diff.chunked.digests[number], chunk)
         if reuse:
-            shadowed = [chunk.row for chunk in reuse.values() if isinstance(chunk.row, ShadowRow)]
-            there = [chunk for chunk in reuse.values() if not isinstance(chunk.row, ShadowRow)]
-            found: dict[Any, Vector] = self.store.vectors(there)
-            if shadowed and run.shadow is not None:
-                found.update(run.shadow.vectors(shadowed))
-            have.update({digest: found[chunk.row] for digest, chunk in reuse.items() if chunk.row in found})
-        for plan in plans:
-            gone = [n for n in plan.reuse if plan.draft.digests[n] not in have]
-            for number in gone:
-                del plan.reuse[number]
-            plan.embed.extend(gone)
-            for number in plan.embed:
-                digest = plan.draft.digests[number]
-                if digest not in have:
-                    new[digest] = (plan.draft, plan.draft.texts[number])
+            staged_rows = [chunk.row for chunk in reuse.values() if isinstance(chunk.row, StagedRow)]
+            in_store = [chunk for chunk in reuse.values() if not isinstance(chunk.row, StagedRow)]
+            by_row: dict[Any, Vector] = self.store.vectors(in_store)
+            if staged_rows and writer.staging is not None:
+                by_row.update(writer.staging.vectors(staged_rows))
+            by_digest.update({digest: by_row[chunk.row] for digest, chunk in reuse.items() if chunk.row in by_row})
+        for diff in diffs:
+            missing = [n for n in diff.reuse if diff.chunked.digests[n] not in by_digest]
+            for number in missing:
+                del diff.reuse[number]
+            diff.embed.extend(missing)
+            for number in diff.embed:
+                digest = diff.chunked.digests[number]
+                if digest not in by_digest:
+                    new[digest] = (diff.chunked, diff.chunked.texts[number])
         if new:
             texts = [text for _, text in new.values()]
-            vectors = self.embedding.embed_records([draft.record for draft, _ in new.values()], texts)
-            have.update(zip(new, vectors, strict=True))
+            vectors = self.embedding.embed_records([chunked.record for chunked, _ in new.values()], texts)
+            by_digest.update(zip(new, vectors, strict=True))
             prepared.embedded += len(new)
-            if not run.reads_records:
-                prepared.tokens += sum(map(run.splitter.tokens, texts))
+            if not writer.reads_records:
+                prepared.tokens += sum(map(writer.splitter.tokens, texts))
 
-    def _replace(self, run: Run, prepared: Prepared) -> Receipt:
+    def _apply_changes(self, writer: StreamWriter, prepared: EmbeddedBatch) -> Receipt:
         """Write into the store: first the new chunks, then the removal of what they replace."""
-        outdated = run.recent.since(prepared.since)
-        if prepared.tried or outdated is None:
-            outdated = frozenset(plan.draft.key for plan in prepared.plans)
+        outdated = writer.recent_writes.since(prepared.since)
+        if prepared.attempted or outdated is None:
+            outdated = frozenset(diff.chunked.key for diff in prepared.diffs)
         if outdated:
-            self._compare_again(run, prepared, outdated)
-        chunks = chunks_of(prepared.plans, prepared.vectors, self.omit_raw_text)
-        stale = [chunk for plan in prepared.plans for chunk in plan.stale]
-        prepared.tried = True
+            self._recompare(writer, prepared, outdated)
+        chunks = chunks_of(prepared.diffs, prepared.vectors, self.omit_raw_text)
+        stale = [chunk for diff in prepared.diffs for chunk in diff.stale]
+        prepared.attempted = True
         try:
             cut = self.store.upsert(chunks) if chunks else 0
             if stale:
                 self.store.delete(stale)
         finally:
-            run.note([plan.draft.key for plan in prepared.plans if not plan.unchanged])
-        return self._receipt(run, prepared, chunks, len(stale), cut)
+            writer.note_written([diff.chunked.key for diff in prepared.diffs if not diff.unchanged])
+        return self._receipt(writer, prepared, chunks, len(stale), cut)
 
-    def _compare_again(self, run: Run, prepared: Prepared, keys: frozenset[str]) -> None:
+    def _recompare(self, writer: StreamWriter, prepared: EmbeddedBatch, keys: frozenset[str]) -> None:
         """Records of this batch were written after it was compared: compare them with what is stored now."""
-        drafts = [p.draft for p in prepared.plans if p.draft.key in keys or p.draft.document.former_key in keys]
-        if not drafts:
+        records = [p.chunked for p in prepared.diffs if p.chunked.key in keys or p.chunked.document.former_key in keys]
+        if not records:
             return
-        stored = self._stored(drafts)
+        stored = self._find_stored(records)
         replaces = self.store.replaces
-        fresh = {d.key: compare(d, stored.get(d.key, ()), replaces) for d in drafts}
-        prepared.plans = [fresh.get(plan.draft.key, plan) for plan in prepared.plans]
-        self._fetch_vectors(run, prepared, list(fresh.values()))
+        fresh = {d.key: compare(d, stored.get(d.key, ()), replaces) for d in records}
+        prepared.diffs = [fresh.get(diff.chunked.key, diff) for diff in prepared.diffs]
+        self._fetch_vectors(writer, prepared, list(fresh.values()))
 
-    def _collect(self, run: Run, prepared: Prepared) -> Receipt:
+    def _stage(self, writer: StreamWriter, prepared: EmbeddedBatch) -> Receipt:
         """Write into the shadow: what differs from the old generation, and which records are in the new one."""
-        shadow = run.shadow
-        assert shadow is not None
-        keys = [plan.draft.key for plan in prepared.plans]
-        twice = shadow.seen(keys)
-        if twice:
-            run.countable = run.countable and prepared.tried
-            waiting = shadow.stored(list(twice))
-            again = {
-                plan.draft.key: compare(
-                    plan.draft, overlay(prepared.stored.get(plan.draft.key, ()), waiting.get(plan.draft.key, ())), True
+        staging = writer.staging
+        assert staging is not None
+        keys = [diff.chunked.key for diff in prepared.diffs]
+        repeated = staging.chunk_counts(keys)
+        if repeated:
+            writer.countable = writer.countable and prepared.attempted
+            staged = staging.stored(list(repeated))
+            recompared = {
+                diff.chunked.key: compare(
+                    diff.chunked,
+                    overlay(prepared.stored.get(diff.chunked.key, ()), staged.get(diff.chunked.key, ())),
+                    True,
                 )
-                for plan in prepared.plans
-                if plan.draft.key in twice
+                for diff in prepared.diffs
+                if diff.chunked.key in repeated
             }
-            prepared.plans = [again.get(plan.draft.key, plan) for plan in prepared.plans]
-            self._fetch_vectors(run, prepared, list(again.values()))
-        prepared.tried = True
-        chunks = chunks_of(prepared.plans, prepared.vectors, self.omit_raw_text)
-        shadow.add(chunks, [(plan.draft.key, len(plan.draft.texts)) for plan in prepared.plans])
-        return self._receipt(run, prepared, chunks, sum(len(plan.stale) for plan in prepared.plans))
+            prepared.diffs = [recompared.get(diff.chunked.key, diff) for diff in prepared.diffs]
+            self._fetch_vectors(writer, prepared, list(recompared.values()))
+        prepared.attempted = True
+        chunks = chunks_of(prepared.diffs, prepared.vectors, self.omit_raw_text)
+        staging.add(chunks, [(diff.chunked.key, len(diff.chunked.texts)) for diff in prepared.diffs])
+        return self._receipt(writer, prepared, chunks, sum(len(diff.stale) for diff in prepared.diffs))
 
-    def _receipt(self, run: Run, prepared: Prepared, chunks: Sequence[Chunk], deleted: int, cut: int = 0) -> Receipt:
-        empty = sum(1 for plan in prepared.plans if not plan.draft.texts)
+    def _receipt(
+        self, writer: StreamWriter, prepared: EmbeddedBatch, chunks: Sequence[Chunk], deleted: int, cut: int = 0
+    ) -> Receipt:
+        empty = sum(1 for diff in prepared.diffs if not diff.chunked.texts)
         if empty or prepared.superseded:
-            run.countable = False
-        unchanged = sum(plan.unchanged for plan in prepared.plans)
-        total = sum(len(plan.draft.texts) for plan in prepared.plans)
-        bill = Bill(
+            writer.countable = False
+        unchanged = sum(diff.unchanged for diff in prepared.diffs)
+        total = sum(len(diff.chunked.texts) for diff in prepared.diffs)
+        usage = Usage(
             self.embedding.usd_per_million_tokens,
             embedded=prepared.embedded,
-            reused=total - sum(len(plan.embed) for plan in prepared.plans),
+            reused=total - sum(len(diff.embed) for diff in prepared.diffs),
             written=len(chunks),
             deleted=deleted,
             tokens=prepared.tokens,
         )
         return Receipt(
-            written=len(prepared.plans) - unchanged + prepared.superseded,
+            written=len(prepared.diffs) - unchanged + prepared.superseded,
             unchanged=unchanged,
             rejected=prepared.rejected,
-            figures=bill.figures() | ({"values_cut": cut} if cut else {}),
+            figures=usage.figures() | ({"values_cut": cut} if cut else {}),
         )
 
 
-def chunks_of(plans: Iterable[Plan], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
+def chunks_of(diffs: Iterable[ChunkDiff], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
     """The chunks that these plans write, with their texts or without."""
     chunks = []
-    for plan in plans:
-        draft = plan.draft
-        for number in sorted([*plan.embed, *plan.reuse]):
-            digest = draft.digests[number]
+    for diff in diffs:
+        chunked = diff.chunked
+        for number in sorted([*diff.embed, *diff.reuse]):
+            digest = chunked.digests[number]
             chunks.append(
                 Chunk(
-                    draft.key,
+                    chunked.key,
                     number,
-                    draft.stream,
-                    draft.document.record_id,
-                    "" if omit_text else draft.texts[number],
+                    chunked.stream,
+                    chunked.document.record_id,
+                    "" if omit_text else chunked.texts[number],
                     vectors[digest],
                     digest,
-                    draft.metadata_digest,
-                    draft.document.metadata,
-                    draft.namespace,
+                    chunked.metadata_digest,
+                    chunked.document.metadata,
+                    chunked.namespace,
                 )
             )
     return chunks
 
 
-def nbytes_of(plan: Plan, dimension: int) -> int:
+def nbytes_of(diff: ChunkDiff, dimension: int) -> int:
     """About what the chunks of a record take in a store."""
-    draft = plan.draft
-    metadata = len(dumps(draft.document.metadata))
-    return sum(4 * dimension + len(text.encode()) + metadata for text in draft.texts)
+    chunked = diff.chunked
+    metadata = len(dumps(chunked.document.metadata))
+    return sum(4 * dimension + len(text.encode()) + metadata for text in chunked.texts)
 
 
 def writable(folder: Path) -> bool:
     """Whether this folder is there, or could be made, and takes files."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    return there.is_dir() and os.access(there, os.W_OK)
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    return nearest.is_dir() and os.access(nearest, os.W_OK)

@@ -11,7 +11,7 @@ from kitestring.vector.store import Ref, Stored
 
 
 @dataclass(slots=True)
-class Draft:
+class ChunkedRecord:
     """A record as it should be stored: its document, cut into chunks, without vectors.
 
     `key` is the document's, or a fresh one in `append`, where every record stands beside the ones before it.
@@ -38,10 +38,10 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Plan:
+class ChunkDiff:
     """The work for one record: chunk numbers to embed, numbers to write again with a stored vector, rows to remove."""
 
-    draft: Draft
+    chunked: ChunkedRecord
     embed: list[int] = field(default_factory=list)
     reuse: dict[int, Stored] = field(default_factory=dict)
     stale: list[Stored] = field(default_factory=list)
@@ -51,33 +51,35 @@ class Plan:
         return not (self.embed or self.reuse or self.stale)
 
 
-def compare(draft: Draft, stored: Iterable[Stored], replaces: bool) -> Plan:
+def compare(chunked: ChunkedRecord, stored: Iterable[Stored], replaces: bool) -> ChunkDiff:
     """The plan for a record. `replaces`: writing a number removes the row that had it.
 
     A chunk is left alone where digest and metadata digest are both the same. Where only the metadata differ, or the
     same text stood at another number of this record, its vector is used again.
     """
-    plan = Plan(draft)
+    diff = ChunkDiff(chunked)
     at: dict[int, list[Stored]] = {}
     by_digest: dict[str, Stored] = {}
     for chunk in stored:
-        if chunk.number is None or chunk.number >= len(draft.digests):
-            plan.stale.append(chunk)
+        if chunk.number is None or chunk.number >= len(chunked.digests):
+            diff.stale.append(chunk)
         else:
             at.setdefault(chunk.number, []).append(chunk)
         if chunk.digest:
             by_digest.setdefault(chunk.digest, chunk)
-    for number, digest in enumerate(draft.digests):
-        there = at.get(number, ())
-        same = next((s for s in there if s.digest == digest and s.metadata_digest == draft.metadata_digest), None)
-        if same is None:
+    for number, digest in enumerate(chunked.digests):
+        at_number = at.get(number, ())
+        identical = next(
+            (s for s in at_number if s.digest == digest and s.metadata_digest == chunked.metadata_digest), None
+        )
+        if identical is None:
             if digest in by_digest:
-                plan.reuse[number] = by_digest[digest]
+                diff.reuse[number] = by_digest[digest]
             else:
-                plan.embed.append(number)
+                diff.embed.append(number)
         if not replaces:
-            plan.stale.extend(s for s in there if s is not same)
-    return plan
+            diff.stale.extend(s for s in at_number if s is not identical)
+    return diff
 
 
 def overlay(below: Sequence[Stored], above: Sequence[Stored]) -> list[Stored]:

@@ -54,7 +54,7 @@ class Document:
     cut: int = 0
 
 
-class Documents:
+class DocumentBuilder:
     """Turns the records of one stream into documents."""
 
     def __init__(self, processing: Processing, stream: Stream, omit_text: bool = False) -> None:
@@ -64,7 +64,7 @@ class Documents:
         self.stream_id = stream_id(stream)
         self.text_paths = [FieldPath.parse(text) for text in processing.text_fields]
         self.metadata_paths = [FieldPath.parse(text) for text in processing.metadata_fields]
-        self.renamed = {mapping.from_field: mapping.to_field for mapping in processing.field_name_mappings}
+        self.aliases = {mapping.from_field: mapping.to_field for mapping in processing.field_name_mappings}
         self.url_path = FieldPath.parse(processing.url_field) if processing.url_field else None
         self.updated_path = FieldPath.parse(processing.updated_at_field) if processing.updated_at_field else None
         self._check_schema()
@@ -73,20 +73,20 @@ class Documents:
         declared = self.stream.schema.get("properties")
         if not self.text_paths or not isinstance(declared, Mapping) or not declared:
             return
-        known = {path[0] for path in (*self.stream.primary_key, self.stream.cursor or ()) if path} | {DELETED_AT}
-        if self.stream.schema.get("additionalProperties") is True and len(set(declared) - known) < 3:
+        key_fields = {path[0] for path in (*self.stream.primary_key, self.stream.cursor or ()) if path} | {DELETED_AT}
+        if self.stream.schema.get("additionalProperties") is True and len(set(declared) - key_fields) < 3:
             return  # an open schema that names little more than the keys says nothing about the texts
         if not any(path.possible(self.stream.schema) for path in self.text_paths):
             names = ", ".join(path.text for path in self.text_paths)
             raise ConfigError(
                 f"none of the text fields ({names}) is in the stream {self.stream.key}, whose fields are "
-                + shortened(sorted(declared)),
+                + listed(sorted(declared)),
                 hint="Correct processing.text_fields, or leave the stream out of this connection.",
                 stream=self.stream.key,
                 text_fields=[path.text for path in self.text_paths],
             )
 
-    def of(self, record: Record) -> Document:
+    def build(self, record: Record) -> Document:
         """The record's document. `RecordError` when it has none of the text fields, or not all of its primary key;
         `TooDeepError` or `RecursionError` when it is nested too deeply."""
         key, former_key, name = self._identity(record)
@@ -123,19 +123,19 @@ class Documents:
         return *content_keys(self.stream, record), name
 
     def _text(self, record: Record) -> str:
-        fields = well_named(self._selected(record, self.text_paths).items(), self.renamed)
+        fields = well_named(self._selected(record, self.text_paths).items(), self.aliases)
         if not fields:
             names = ", ".join(path.text for path in self.text_paths) or "any field"
             raise RecordError(
-                f"the record has none of the text fields ({names}); it has {shortened(sorted(map(str, record)))}",
+                f"the record has none of the text fields ({names}); it has {listed(sorted(map(str, record)))}",
                 hint="Correct processing.text_fields.",
                 text_fields=[path.text for path in self.text_paths],
             )
         if self.processing.html:
-            fields = {name: cleaned(value) for name, value in fields.items()}
+            fields = {name: clean_html(value) for name, value in fields.items()}
         if self.processing.field_names:
             return without_surrogates(labelled(fields))
-        parts = (plain(value) for value in fields.values())
+        parts = (text_in(value) for value in fields.values())
         return without_surrogates("\n\n".join(part for part in parts if part))
 
     def _metadata(self, record: Record) -> tuple[dict[str, Any], int]:
@@ -153,7 +153,7 @@ class Documents:
                     cut += 1
         if record.get(DELETED_AT) is not None:
             fields.setdefault(DELETED_AT, record[DELETED_AT])
-        named = well_named(fields.items(), self.renamed, OURS)
+        named = well_named(fields.items(), self.aliases, OURS)
         return {name: well_formed(value) for name, value in named.items()}, cut
 
     def _too_long(self, record: Record, name: str, value: str) -> bool:
@@ -166,11 +166,11 @@ class Documents:
         """The fields that are not embedded; where all are, those that are no long texts."""
         if not self.text_paths:
             return {k: v for k, v in record.items() if not (isinstance(v, str) and len(v) > BEGINNING)}
-        kept = dict(record)
+        fields = dict(record)
         for path in self.text_paths:
             for place in path.matches(record):
-                kept = without(kept, place)
-        return kept
+                fields = without_path(fields, place)
+        return fields
 
     def _selected(self, record: Record, paths: list[FieldPath]) -> dict[str, Any]:
         if not paths:
@@ -205,16 +205,16 @@ def first_text(values: list[Any]) -> str | None:
     return next((without_surrogates(str(value)) for value in values if value is not None), None)
 
 
-def plain(value: Any) -> str:
+def text_in(value: Any) -> str:
     """The words in a value: texts and numbers without the names around them; null, true and false say nothing."""
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return "\n".join(part for part in map(plain, value.values()) if part)
+        return "\n".join(part for part in map(text_in, value.values()) if part)
     if isinstance(value, list | tuple):
-        return "\n".join(part for part in map(plain, value) if part)
+        return "\n".join(part for part in map(text_in, value) if part)
     return str(value)
 
 
@@ -233,36 +233,36 @@ def labelled_value(value: Any) -> str:
     return str(value)
 
 
-def cleaned(value: Any) -> Any:
+def clean_html(value: Any) -> Any:
     """A value with every HTML text inside it turned into clean text."""
     if isinstance(value, str):
         return clean(without_surrogates(value))
     if isinstance(value, Mapping):
-        return {name: cleaned(inner) for name, inner in value.items()}
+        return {name: clean_html(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [cleaned(inner) for inner in value]
+        return [clean_html(inner) for inner in value]
     return value
 
 
-def without(fields: dict[str, Any], place: Sequence[str | int]) -> dict[str, Any]:
+def without_path(fields: dict[str, Any], place: Sequence[str | int]) -> dict[str, Any]:
     """A copy without the value at `place`; only what is on the way is copied. An item of a list stays, as null."""
     first, rest = place[0], place[1:]
     if not rest:
         return {name: value for name, value in fields.items() if name != first}
-    return {**fields, str(first): pruned(fields[str(first)], rest)}
+    return {**fields, str(first): prune(fields[str(first)], rest)}
 
 
-def pruned(node: Any, place: Sequence[str | int]) -> Any:
+def prune(node: Any, place: Sequence[str | int]) -> Any:
     if isinstance(node, dict):
-        return without(node, place)
+        return without_path(node, place)
     number = int(place[0])
     return [
-        (pruned(item, place[1:]) if len(place) > 1 else None) if position == number else item
+        (prune(item, place[1:]) if len(place) > 1 else None) if position == number else item
         for position, item in enumerate(node)
     ]
 
 
-def shortened(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12) -> str:
     """A list of names for a message."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 

@@ -75,8 +75,8 @@ def pattern(part: str) -> re.Pattern[str]:
 def possible(schema: Mapping[str, Any], parts: tuple[str, ...]) -> bool:
     if not parts:
         return True
-    for word in ("anyOf", "oneOf", "allOf"):
-        branches = [branch for branch in schema.get(word, ()) if isinstance(branch, Mapping)]
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        branches = [branch for branch in schema.get(keyword, ()) if isinstance(branch, Mapping)]
         if branches:
             return any(possible(branch, parts) for branch in branches)
     part, rest = parts[0], parts[1:]

@@ -97,47 +97,47 @@ def conditions(where: Mapping[str, Any], level: int) -> Filter:
     if level > MOST_LEVELS:
         raise ConfigError(f"the filter is nested more than {MOST_LEVELS} levels deep", hint="Make `where` flatter.")
     parts: list[Filter] = []
-    for name, wanted in where.items():
+    for name, value in where.items():
         if not isinstance(name, str):
             raise ConfigError(f"a filter names fields by texts, not by {type(name).__name__}", hint="Correct `where`.")
-        word = plain_word(name)
-        if word in LISTS and is_list(wanted) and any(isinstance(item, Mapping) for item in wanted):
-            if not all(isinstance(item, Mapping) for item in wanted):
+        keyword = operator_name(name)
+        if keyword in LISTS and is_list(value) and any(isinstance(item, Mapping) for item in value):
+            if not all(isinstance(item, Mapping) for item in value):
                 raise ConfigError(
                     f"`{name}` takes a list of mappings, and some items are none", hint="Correct `where`."
                 )
-            inner = tuple(conditions(item, level + 1) for item in wanted)
-            parts.append(And(inner) if word == "and" else Or(inner))
-        elif word == "not" and isinstance(wanted, Mapping) and not speaks_of_field(wanted):
-            parts.append(Not(conditions(wanted, level + 1)))
+            inner = tuple(conditions(item, level + 1) for item in value)
+            parts.append(And(inner) if keyword == "and" else Or(inner))
+        elif keyword == "not" and isinstance(value, Mapping) and not is_comparison(value):
+            parts.append(Not(conditions(value, level + 1)))
         else:
-            parts.append(of_field(well_formed(name), wanted, level))
+            parts.append(field_filter(well_formed(name), value, level))
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def of_field(field: str, wanted: Any, level: int) -> Filter:
+def field_filter(field: str, condition: Any, level: int) -> Filter:
     """What one field is to be."""
-    if not isinstance(wanted, Mapping):
-        return one_of(field, wanted)
+    if not isinstance(condition, Mapping):
+        return equals_any(field, condition)
     if level > MOST_LEVELS:
         raise ConfigError(f"the filter is nested more than {MOST_LEVELS} levels deep", hint="Make `where` flatter.")
-    parts = tuple(comparison(field, str(word), value, level) for word, value in wanted.items())
+    parts = tuple(comparison(field, str(keyword), value, level) for keyword, value in condition.items())
     return parts[0] if len(parts) == 1 else And(parts)
 
 
-def comparison(field: str, word: str, value: Any, level: int) -> Filter:
-    name = plain_word(word)
+def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
+    name = operator_name(keyword)
     if name in ("eq", "in"):
         if name == "in" and not is_list(value):
             raise ConfigError(f"`in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
-        return one_of(field, value)
+        return equals_any(field, value)
     if name in ("ne", "not_in"):
         if name == "not_in" and not is_list(value):
             raise ConfigError(f"`not_in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
-        equal = one_of(field, value)
+        equal = equals_any(field, value)
         return Exists(field) if equal == Not(Exists(field)) else And((Exists(field), Not(equal)))
     if name == "not":
-        return Not(of_field(field, value, level + 1))
+        return Not(field_filter(field, value, level + 1))
     if name == "exists":
         if not isinstance(value, bool):
             raise ConfigError(f"`exists` is true or false, for {field} it is {value!r}", hint="Correct `where`.")
@@ -147,18 +147,18 @@ def comparison(field: str, word: str, value: Any, level: int) -> Filter:
     if name in get_args(Order):
         bound = scalar(field, value)
         if isinstance(bound, bool):
-            raise ConfigError(f"{field} is to be {word} {value}, and true and false have no order", hint="Use eq.")
+            raise ConfigError(f"{field} is to be {keyword} {value}, and true and false have no order", hint="Use eq.")
         return Bound(field, name, bound)  # type: ignore[arg-type]
     near = difflib.get_close_matches(name, OPERATORS, n=1)
     raise ConfigError(
-        f"{word} is not a comparison" + (f"; did you mean {near[0]}?" if near else ""),
+        f"{keyword} is not a comparison" + (f"; did you mean {near[0]}?" if near else ""),
         hint=f"Use one of {', '.join(OPERATORS)}.",
         field=field,
     )
 
 
-def one_of(field: str, wanted: Any) -> Filter:
-    values = list(wanted) if is_list(wanted) else [wanted]
+def equals_any(field: str, operand: Any) -> Filter:
+    values = list(operand) if is_list(operand) else [operand]
     known = OneOf(field, tuple(scalar(field, value) for value in values if value is not None))
     if len(known.values) == len(values):
         return known
@@ -193,9 +193,9 @@ def matches(tree: Filter, fields: Mapping[str, Any]) -> bool:
         case Exists():
             return value is not None
         case OneOf(_, values):
-            return any(equal(value, wanted) for wanted in values)
-        case Contains(_, wanted):
-            return isinstance(value, list | tuple) and any(equal(item, wanted) for item in value)
+            return any(equal(value, operand) for operand in values)
+        case Contains(_, operand):
+            return isinstance(value, list | tuple) and any(equal(item, operand) for item in value)
         case Bound(_, order, bound):
             if isinstance(value, bool) or isinstance(value, str) != isinstance(bound, str):
                 return False
@@ -204,25 +204,25 @@ def matches(tree: Filter, fields: Mapping[str, Any]) -> bool:
             return bool(COMPARE[order](value, bound))
 
 
-def equal(value: Any, wanted: Scalar) -> bool:
+def equal(value: Any, operand: Scalar) -> bool:
     kinds = (str, bool, (int, float, Decimal))
-    kind = next((kind for kind in kinds if isinstance(wanted, kind)), ())
-    return isinstance(value, kind) and isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
+    kind = next((kind for kind in kinds if isinstance(operand, kind)), ())
+    return isinstance(value, kind) and isinstance(value, bool) == isinstance(operand, bool) and value == operand
 
 
-def plain_word(word: str) -> str:
-    word = word.removeprefix("$")
-    return OTHER_SPELLINGS.get(word, word)
+def operator_name(keyword: str) -> str:
+    keyword = keyword.removeprefix("$")
+    return OTHER_SPELLINGS.get(keyword, keyword)
 
 
-def speaks_of_field(wanted: Mapping[str, Any], level: int = 1) -> bool:
+def is_comparison(condition: Mapping[str, Any], level: int = 1) -> bool:
     """Whether a mapping holds comparisons of a field, rather than conditions: a field may bear the name `not`."""
-    if not wanted or level > MOST_LEVELS:
+    if not condition or level > MOST_LEVELS:
         return False
-    for word, value in wanted.items():
-        if not isinstance(word, str) or plain_word(word) not in OPERATORS:
+    for keyword, value in condition.items():
+        if not isinstance(keyword, str) or operator_name(keyword) not in OPERATORS:
             return False
-        if plain_word(word) == "not" and isinstance(value, Mapping) and not speaks_of_field(value, level + 1):
+        if operator_name(keyword) == "not" and isinstance(value, Mapping) and not is_comparison(value, level + 1):
             return False
     return True
 

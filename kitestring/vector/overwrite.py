@@ -8,38 +8,38 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from kitestring.errors import TransientError
-from kitestring.vector.staging import Shadow
+from kitestring.vector.staging import StagingFile
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
 log = logging.getLogger("kitestring.vector")
 T = TypeVar("T")
-TRIES = 5
+MOST_ATTEMPTS = 5
 
 
-def apply(store: Store, stream: str, namespace: str, shadow: Shadow) -> None:
+def apply_overwrite(store: Store, stream: str, namespace: str, staging: StagingFile) -> None:
     """New and changed chunks, then marks, then the removal of what is not in the new generation. Every step can be
     repeated. What a stream of another namespace wrote under the same name is not touched."""
     written = removed = 0
-    for page in shadow.chunks():
-        todo: Sequence[Chunk] = page
-        old: list[Stored] = []
+    for page in staging.chunks():
+        new_chunks: Sequence[Chunk] = page
+        outdated: list[Stored] = []
         if not store.replaces:
-            todo, old = unmatched(page, patiently(lambda page=page: store.find(refs_of(page))))  # type: ignore[misc]
-        patiently(lambda todo=todo: store.upsert(todo))  # type: ignore[misc]
-        if old:
-            patiently(lambda old=old: store.delete(old))  # type: ignore[misc]
-        written += len(todo)
-    marks = shadow.marks()
+            new_chunks, outdated = changed_chunks(page, retry_transient(lambda page=page: store.find(refs_of(page))))  # type: ignore[misc]
+        retry_transient(lambda new_chunks=new_chunks: store.upsert(new_chunks))  # type: ignore[misc]
+        if outdated:
+            retry_transient(lambda outdated=outdated: store.delete(outdated))  # type: ignore[misc]
+        written += len(new_chunks)
+    marks = staging.marks()
     for deleted_at, refs in by_time(marks, stream):
         chunks = [c for stored in store.find(refs).values() for c in stored if not c.marked]
-        patiently(lambda chunks=chunks, deleted_at=deleted_at: store.mark(chunks, deleted_at))  # type: ignore[misc]
+        retry_transient(lambda chunks=chunks, deleted_at=deleted_at: store.mark(chunks, deleted_at))  # type: ignore[misc]
     for page_of_rows in store.scan(stream):
         rows = [row for row in page_of_rows if row.namespace in (None, namespace)]
-        counts = shadow.seen(list({row.key for row in rows}))
-        gone = [row for row in rows if row.number is None or row.number >= counts.get(row.key, 0)]
-        if gone:
-            patiently(lambda gone=gone: store.delete(gone))  # type: ignore[misc]
-        removed += len(gone)
+        counts = staging.chunk_counts(list({row.key for row in rows}))
+        obsolete = [row for row in rows if row.number is None or row.number >= counts.get(row.key, 0)]
+        if obsolete:
+            retry_transient(lambda obsolete=obsolete: store.delete(obsolete))  # type: ignore[misc]
+        removed += len(obsolete)
     log.info("overwrite applied", extra={"stream": stream, "chunks_written": written, "chunks_deleted": removed})
 
 
@@ -59,22 +59,24 @@ def refs_of(chunks: Iterable[Chunk]) -> list[Ref]:
     return list(most.values())
 
 
-def unmatched(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
+def changed_chunks(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
     """Those of `chunks` that are not stored exactly as they are, and the stored rows that stand in the place of any."""
-    todo: list[Chunk] = []
-    old: list[Stored] = []
+    new_chunks: list[Chunk] = []
+    outdated: list[Stored] = []
     for chunk in chunks:
-        there = [s for s in stored.get(chunk.key, ()) if s.number == chunk.number]
-        exact = next((s for s in there if (s.digest, s.metadata_digest) == (chunk.digest, chunk.metadata_digest)), None)
-        if exact is None:
-            todo.append(chunk)
-        old.extend(s for s in there if s is not exact)
-    return todo, old
+        matches = [s for s in stored.get(chunk.key, ()) if s.number == chunk.number]
+        identical = next(
+            (s for s in matches if (s.digest, s.metadata_digest) == (chunk.digest, chunk.metadata_digest)), None
+        )
+        if identical is None:
+            new_chunks.append(chunk)
+        outdated.extend(s for s in matches if s is not identical)
+    return new_chunks, outdated
 
 
-def patiently(call: Callable[[], T]) -> T:
+def retry_transient(call: Callable[[], T]) -> T:
     """Call again after a `TransientError`, with growing waits: an overwrite that was begun should be finished."""
-    for attempt in range(1, TRIES):
+    for attempt in range(1, MOST_ATTEMPTS):
         try:
             return call()
         except TransientError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from kitestring.json_codec import dumps, dumps_text, without_surrogates
 from kitestring.json_codec import plain as json_value
 from kitestring.names import distinct
-from kitestring.vector.unicode import word
+from kitestring.vector.unicode import non_finite_text
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 OURS = frozenset(
@@ -22,14 +22,14 @@ OURS = frozenset(
 FILTERED = ("_ab_stream", "_ab_record_id", "chunk_number")
 """Those of them that a filter and a hit mean by these names; every other name is that of a field of the record."""
 
-OF_HITS = ("id", "distance", "text", "stream", "record_id")
+HIT_FIELDS = ("id", "distance", "text", "stream", "record_id")
 """What a hit says besides the record's metadata."""
 
 
 def hit(row: Any, distance: float, text: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A chunk as a search gives it. `fields`: the record's metadata, `_ab_stream` and `_ab_record_id`."""
     # A field of the record keeps its value beside what a hit says (`id`, where the collection's key is not `id`).
-    ours = [name for name in OF_HITS if name in fields]
+    ours = [name for name in HIT_FIELDS if name in fields]
     if ours:
         names = distinct(fields, lambda name: f"_{name}" if name in ours else name)
         fields = {names[name]: value for name, value in fields.items()}
@@ -44,14 +44,14 @@ def hit(row: Any, distance: float, text: str | None, fields: Mapping[str, Any]) 
     }
 
 
-def free_name(name: str, taken: Collection[str | None]) -> str:
+def free_name(name: str, reserved: Collection[str | None]) -> str:
     """The name with `_` in front where it would fall on a field of ours."""
-    while name in taken or (name in OURS and name not in ("_ab_stream", "_ab_record_id")):
+    while name in reserved or (name in OURS and name not in ("_ab_stream", "_ab_record_id")):
         name = f"_{name}"
     return name
 
 
-def plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """A value for JSON of 64-bit numbers: what is no whole one of these and no exact float is a text of all digits."""
     if value is None or value is True or value is False:
         return value
@@ -60,58 +60,58 @@ def plain(value: Any) -> Any:
     if isinstance(value, int):
         return int(value) if INT64_MIN <= value <= INT64_MAX else dumps_text(value)
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else word(value)
+        return float(value) if math.isfinite(value) else non_finite_text(value)
     if isinstance(value, Decimal):
-        return plain_decimal(value)
+        return json_safe_decimal(value)
     if isinstance(value, Mapping):
-        return {plain(str(name)): plain(inner) for name, inner in value.items()}
+        return {json_safe(str(name)): json_safe(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner) for inner in value]
-    return plain(json_value(value))
+        return [json_safe(inner) for inner in value]
+    return json_safe(json_value(value))
 
 
-def plain_decimal(value: Decimal) -> float | int | str:
+def json_safe_decimal(value: Decimal) -> float | int | str:
     if not value.is_finite():
-        return word(value)
+        return non_finite_text(value)
     number = float(value)
     if math.isfinite(number) and Decimal(repr(number)) == value:
         return number
     return int(value) if INT64_MIN <= value <= INT64_MAX and value == int(value) else str(value)
 
 
-def cut(text: str, room: int) -> str:
+def truncate_text(text: str, limit: int) -> str:
     """At most `room` bytes of UTF-8, between characters."""
-    if len(text) * 4 <= room or (len(text) <= room and text.isascii()):
+    if len(text) * 4 <= limit or (len(text) <= limit and text.isascii()):
         return text
     data = text.encode()
-    return text if len(data) <= room else data[:room].decode("utf-8", "ignore")
+    return text if len(data) <= limit else data[:limit].decode("utf-8", "ignore")
 
 
-def small(values: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
+def fit_values(values: dict[str, Any], limit: int) -> tuple[dict[str, Any], int]:
     """At most `room` bytes of JSON, and how many values were cut or left out for that. Every value gets a fair share:
     small ones stay whole, what is larger than its share becomes a text of that size."""
-    if len(dumps(values)) <= room:
+    if len(dumps(values)) <= limit:
         return values, 0
     sizes = {name: len(dumps({name: value})) for name, value in values.items()}
-    kept: dict[str, Any] = {}
-    left, changed = room - 2, 0
+    fitted: dict[str, Any] = {}
+    remaining, changed = limit - 2, 0
     # Ours first, then the smallest.
     order = sorted(
         sizes, key=lambda name: (not name.startswith(("_ks_", "_ab_")) and name != "chunk_number", sizes[name])
     )
     for position, name in enumerate(order):
-        value, size, share = values[name], sizes[name], left // (len(order) - position)
+        value, size, share = values[name], sizes[name], remaining // (len(order) - position)
         if size > share:
             changed += 1
             text = value if isinstance(value, str) else dumps_text(value)
             size, most = share + 1, share
             while size > share and most > 0:  # escapes take more room than they show
-                text = cut(text, most)
+                text = truncate_text(text, most)
                 size = len(dumps({name: text}))
                 most = min(most, len(text.encode())) - max(1, size - share)
             if size > share:
                 continue  # not even its name fits
             value = text
-        kept[name] = value
-        left -= size
-    return kept, changed
+        fitted[name] = value
+        remaining -= size
+    return fitted, changed

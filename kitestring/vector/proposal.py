@@ -16,7 +16,7 @@ embedding:
 """
 
 
-def configuration(store: str) -> str:
+def proposed_config(store: str) -> str:
     """A configuration to begin with. `store`: what the store itself is told, YAML with comments; `{collection}` in it
     stands for the name to write to."""
     return SHARED + store

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 
-class Recent:
+class RecentWrites:
     """The keys of the last `depth` writes, numbered.
 
     `prepare` notes `now()` before it reads the store and compares; `write` asks which keys were written `since` then,
@@ -24,11 +24,11 @@ class Recent:
 
     def add(self, keys: Iterable[str]) -> None:
         """Note a write. Called when the write is durable, or may be in part."""
-        found = frozenset(keys)
-        if found:
+        written = frozenset(keys)
+        if written:
             with self._lock:
                 self._number += 1
-                self._writes.append((self._number, found))
+                self._writes.append((self._number, written))
 
     def add_all(self) -> None:
         """Note that any record may have been touched: nothing can be said of what was before."""

@@ -15,7 +15,7 @@ from kitestring.types import Stream
 from kitestring.vector.digest import digest
 from kitestring.vector.store import Ref
 
-NOT_FOUND = "__not_found__"
+MISSING_VALUE = "__not_found__"
 """What stands in `_ab_record_id` for a primary key field that a record lacks (Airbyte's word)."""
 
 PLAIN_DIGITS = 40
@@ -32,7 +32,7 @@ def stream_id(stream: Stream) -> str:
 
 def record_id(stream: Stream, values: Sequence[Any]) -> str:
     """Airbyte's `_ab_record_id`: `{_ab_stream}_{value}_{value}`; `values` are the primary key's in its order."""
-    return "_".join([stream_id(stream), *(NOT_FOUND if value is None else str(value) for value in values)])
+    return "_".join([stream_id(stream), *(MISSING_VALUE if value is None else str(value) for value in values)])
 
 
 def record_key(stream: Stream, values: Sequence[Any]) -> str:

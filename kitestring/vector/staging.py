@@ -35,13 +35,13 @@ PARAMETERS = 900
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowRow:
+class StagedRow:
     """The name of a chunk that waits in a shadow: no row of a store equals it."""
 
     number: int
 
 
-class Shadow:
+class StagingFile:
     """The new generation of one stream. One process holds it at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -103,18 +103,18 @@ class Shadow:
 
     def discard(self, keys: Sequence[str]) -> int:
         """Take these records out of the new generation again. Returns how many were in it."""
-        seen = self.seen(keys)
+        counts = self.chunk_counts(keys)
         with self._writing():
             for table in ("chunk", "seen", "mark"):
-                self._db.executemany(f"delete from {table} where key = ?", [(key,) for key in seen])  # noqa: S608
-        return len(seen)
+                self._db.executemany(f"delete from {table} where key = ?", [(key,) for key in counts])  # noqa: S608
+        return len(counts)
 
     def mark(self, keys: Sequence[str], deleted_at: str) -> int:
         """These records are deleted, and stay in the new generation with a mark. Returns how many had none so far."""
-        seen = self.seen(keys)
+        counts = self.chunk_counts(keys)
         with self._writing():
             before = self._db.execute("select count(*) from mark").fetchone()[0]
-            self._db.executemany("insert or ignore into mark values (?,?)", [(key, deleted_at) for key in seen])
+            self._db.executemany("insert or ignore into mark values (?,?)", [(key, deleted_at) for key in counts])
             return int(self._db.execute("select count(*) from mark").fetchone()[0] - before)
 
     def marks(self) -> dict[str, tuple[str, int]]:
@@ -129,32 +129,32 @@ class Shadow:
 
     def stored(self, keys: Sequence[str]) -> dict[str, list[Stored]]:
         """The chunks that wait here for these records; `row` is a `ShadowRow`, good for `vectors`."""
-        found: dict[str, list[Stored]] = {}
+        chunks: dict[str, list[Stored]] = {}
         if self.batches:
             for part, marks in self._parts(keys):
                 for rowid, key, number, digest, metadata_digest in self._db.execute(
                     f"select rowid, key, number, digest, metadata_digest from chunk where key in ({marks})",  # noqa: S608
                     part,
                 ):
-                    found.setdefault(key, []).append(Stored(ShadowRow(rowid), key, number, digest, metadata_digest))
-        return found
+                    chunks.setdefault(key, []).append(Stored(StagedRow(rowid), key, number, digest, metadata_digest))
+        return chunks
 
-    def seen(self, keys: Sequence[str]) -> dict[str, int]:
+    def chunk_counts(self, keys: Sequence[str]) -> dict[str, int]:
         """How many chunks each of these records has in the new generation; absent: the record is not in it."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for part, marks in self._parts(keys):
-            found.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))  # noqa: S608
-        return found
+            counts.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))  # noqa: S608
+        return counts
 
-    def vectors(self, rows: Sequence[ShadowRow]) -> dict[ShadowRow, Any]:
+    def vectors(self, rows: Sequence[StagedRow]) -> dict[StagedRow, Any]:
         import numpy as np
 
-        found: dict[ShadowRow, Any] = {}
+        vectors: dict[StagedRow, Any] = {}
         for part, marks in self._parts([row.number for row in rows]):
             query = f"select rowid, vector from chunk where rowid in ({marks})"  # noqa: S608
             for rowid, vector in self._db.execute(query, part):
-                found[ShadowRow(rowid)] = np.frombuffer(vector, dtype=np.float32)
-        return found
+                vectors[StagedRow(rowid)] = np.frombuffer(vector, dtype=np.float32)
+        return vectors
 
     def chunks(self, page: int = 1_000) -> Iterator[list[Chunk]]:
         """Everything that has to be written, in pages."""
@@ -223,34 +223,34 @@ class Shadow:
 class Transaction:
     """All of it or nothing; SQLite's errors become ours."""
 
-    def __init__(self, shadow: Shadow) -> None:
-        self._shadow = shadow
+    def __init__(self, staging: StagingFile) -> None:
+        self._staging = staging
 
     def __enter__(self) -> None:
-        self._shadow._db.execute("begin")
+        self._staging._db.execute("begin")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            self._shadow._db.execute("rollback" if kind else "commit")
-        except sqlite3.Error as failed:
-            raise self._shadow._error(failed) from failed
+            self._staging._db.execute("rollback" if kind else "commit")
+        except sqlite3.Error as database_error:
+            raise self._staging._error(database_error) from database_error
         if isinstance(error, sqlite3.Error):
-            raise self._shadow._error(error) from error
+            raise self._staging._error(error) from error
 
 
-def shadow_path(folder: Path, place: str, stream: Stream) -> Path:
+def staging_path(folder: Path, place: str, stream: Stream) -> Path:
     """Where an overwrite of this stream waits. A dot may be part of a namespace or a name, or stand between the two."""
     dotted = stream.key.count(".") > bool(stream.namespace)
     key = f"{stream.namespace or ''}\0{stream.name}" if dotted else stream.key
-    path, former = folder / shadow_name(place, key), folder / shadow_name(place, stream.key)
+    path, former = folder / staging_file_name(place, key), folder / staging_file_name(place, stream.key)
     if dotted and former.exists() and not path.exists():  # of an earlier version: whose is it?
-        shadow = Shadow(former)
-        ours = shadow.holds(stream_id(stream))
-        shadow.close()
+        staging = StagingFile(former)
+        ours = staging.holds(stream_id(stream))
+        staging.close()
         if ours:
             former.rename(path)
     return path
 
 
-def shadow_name(place: str, key: str) -> str:
+def staging_file_name(place: str, key: str) -> str:
     return hashlib.blake2b(f"{place}\0{key}".encode(), digest_size=8).hexdigest() + ".shadow"

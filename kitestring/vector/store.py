@@ -174,7 +174,7 @@ class Store(ABC):
         with closing(self._pages(stream)) as pages:
             return list(islice((chunk for page in pages for chunk in page), most))
 
-    def foreign(self, stream: str, namespace: str) -> str | None:
+    def other_namespace(self, stream: str, namespace: str) -> str | None:
         """The namespace of any chunk with this `_ab_stream` that has another one than this; None if there is none."""
         with closing(self._pages(stream)) as pages:
             namespaces = (chunk.namespace for page in pages for chunk in page)
@@ -189,7 +189,7 @@ class Store(ABC):
     def finish(self) -> None:
         """All streams of a sync were written: build what makes searches fast. May be called at any time."""
 
-    def objection(self, nbytes: int) -> str | None:
+    def capacity_warning(self, nbytes: int) -> str | None:
         """What speaks against so many bytes more in this store, in a sentence; None where nothing does."""
         return None
 
@@ -200,12 +200,12 @@ class Store(ABC):
         yield from self.scan(stream)
 
     def _whole(self, chunks: Sequence[Stored]) -> list[Stored]:
-        most: dict[str, Ref] = {}
+        refs: dict[str, Ref] = {}
         for chunk in chunks:
             count = (chunk.number or 0) + 1
-            if chunk.key not in most or most[chunk.key].count < count:
-                most[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
-        return [stored for found in self.find(list(most.values()), whole=True).values() for stored in found]
+            if chunk.key not in refs or refs[chunk.key].count < count:
+                refs[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
+        return [stored for found in self.find(list(refs.values()), whole=True).values() for stored in found]
 
 
 def marked(chunk: Chunk, deleted_at: str) -> Chunk:

@@ -10,14 +10,14 @@ from kitestring.batch import Batch
 from kitestring.errors import RecordError
 from kitestring.json_codec import TooDeepError
 from kitestring.types import Record, Reject, Stream
-from kitestring.vector.diff import Draft, Plan
+from kitestring.vector.diff import ChunkDiff, ChunkedRecord
 from kitestring.vector.digest import digest, metadata_digest, text_digest
-from kitestring.vector.document import Documents
+from kitestring.vector.document import DocumentBuilder
 from kitestring.vector.embedder import Embedder
 from kitestring.vector.processing import Processing
-from kitestring.vector.recent_writes import Recent
+from kitestring.vector.recent_writes import RecentWrites
 from kitestring.vector.split.splitter import Splitter
-from kitestring.vector.staging import Shadow
+from kitestring.vector.staging import StagingFile
 from kitestring.vector.store import Stored
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_KEYS = 100_000
 """So many keys of a fresh collection are kept in memory (about 15 MB); after that the store is asked."""
 
 
-class Prepared(Batch):
+class EmbeddedBatch(Batch):
     """A batch that was chunked, compared and embedded.
 
     `since` is the write it was compared after, `stored` what it was compared with, `vectors` the vectors of its changed
@@ -35,37 +35,37 @@ class Prepared(Batch):
     batch replaces, `tried` whether a write of it was begun.
     """
 
-    __slots__ = ("embedded", "plans", "rejected", "since", "stored", "superseded", "tokens", "tried", "vectors")
+    __slots__ = ("attempted", "diffs", "embedded", "rejected", "since", "stored", "superseded", "tokens", "vectors")
 
     def __init__(self, batch: Batch, since: int) -> None:
         super().__init__(batch.stream, rows=batch.rows(), nbytes=batch.nbytes)
         self.since = since
-        self.plans: list[Plan] = []
+        self.diffs: list[ChunkDiff] = []
         self.stored: dict[str, list[Stored]] = {}
         self.vectors: dict[str, Vector] = {}
         self.rejected: list[Reject] = []
         self.superseded = 0
         self.embedded = 0
         self.tokens = 0
-        self.tried = False
+        self.attempted = False
 
 
-class Run:
+class StreamWriter:
     """What the destination keeps for a stream from `begin` to `commit` or `abort`."""
 
     def __init__(self, stream: Stream, processing: Processing, embedder: Embedder, omit_text: bool) -> None:
         self.stream = stream
-        self.documents = Documents(processing, stream, omit_text)
+        self.documents = DocumentBuilder(processing, stream, omit_text)
         self.splitter = Splitter(processing, embedder)
         self.embedder = embedder
         self.omit_text = omit_text
         self.model = digest("model", embedder.model_name)[:8]
         """What a chunk's digest begins with, so that one stored chunk tells by which model it was made."""
-        self.recent = Recent()
+        self.recent_writes = RecentWrites()
         self.written: set[str] | None = None
         """The keys written in this run, while the collection is known to hold nothing else: what is not among them need
         not be looked up. None: anything may be stored."""
-        self.shadow: Shadow | None = None
+        self.staging: StagingFile | None = None
         self.countable = True
         """False once a record was written that a count of the store does not show (no text, or the same key twice)."""
         self.reads_records = type(embedder).embed_records is not Embedder.embed_records
@@ -80,26 +80,26 @@ class Run:
     def namespace(self) -> str:
         return self.stream.namespace or ""
 
-    def note(self, keys: Collection[str]) -> None:
+    def note_written(self, keys: Collection[str]) -> None:
         """These records were written, or may have been in part."""
         if self.written is not None:
             self.written.update(keys)
             if len(self.written) > MOST_KEYS:
                 self.written = None
-        self.recent.add(keys)
+        self.recent_writes.add(keys)
 
-    def note_all(self) -> None:
+    def note_all_written(self) -> None:
         """Any record may have been written."""
-        self.recent.add_all()
+        self.recent_writes.add_all()
 
-    def drafts(self, rows: Sequence[Record]) -> tuple[list[Draft], list[Reject], int]:
+    def chunk_records(self, rows: Sequence[Record]) -> tuple[list[ChunkedRecord], list[Reject], int]:
         """The records as they should be stored, one per key, with its last version; those that cannot be; how many of
         the rows a later one replaces."""
-        drafts: dict[str, Draft] = {}
+        by_key: dict[str, ChunkedRecord] = {}
         rejected: list[Reject] = []
         for row in rows:
             try:
-                draft = self.draft(row)
+                chunked = self.chunk_record(row)
             except RecordError as error:
                 rejected.append(Reject(row, error.message))
                 continue
@@ -108,12 +108,12 @@ class Run:
                     Reject(row, "the record is nested more deeply than its text or metadata can hold (1,000 levels)")
                 )
                 continue
-            drafts.pop(draft.key, None)  # the last version stands where it arrived
-            drafts[draft.key] = draft
-        return list(drafts.values()), rejected, len(rows) - len(rejected) - len(drafts)
+            by_key.pop(chunked.key, None)  # the last version stands where it arrived
+            by_key[chunked.key] = chunked
+        return list(by_key.values()), rejected, len(rows) - len(rejected) - len(by_key)
 
-    def draft(self, record: Record) -> Draft:
-        document = self.documents.of(record)
+    def chunk_record(self, record: Record) -> ChunkedRecord:
+        document = self.documents.build(record)
         texts = self.splitter.split(document.text)
         if document.url is not None and document.metadata.get("url") != document.url:
             document.metadata.setdefault("source_url", document.url)
@@ -122,7 +122,7 @@ class Run:
             chunking += self.embedder.embed_records([record], texts[:1])[0].tobytes().hex()
         if self.stream.write.appends:  # every record stands by itself, however often its key comes
             document.key, document.former_key = uuid.uuid4().hex, None
-        return Draft(
+        return ChunkedRecord(
             document.key,
             self.name,
             record,

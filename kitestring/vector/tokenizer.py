@@ -78,8 +78,8 @@ class Cl100k(Encoding):
         # Tokens are bytes here: a character's number is the count of leading bytes before it.
         leading = (np.frombuffer(text.encode(), dtype=np.uint8) & 0xC0) != 0x80
         characters = np.cumsum(leading) - 1
-        found: NDArray[np.int64] = characters[begins]
-        return found
+        positions: NDArray[np.int64] = characters[begins]
+        return positions
 
 
 class WordPiece(Encoding):

@@ -25,9 +25,9 @@ def well_formed(value: Any, level: int = 0) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else word(value)
+        return value if math.isfinite(value) else non_finite_text(value)
     if isinstance(value, Decimal):
-        return value if value.is_finite() else word(value)
+        return value if value.is_finite() else non_finite_text(value)
     if isinstance(value, Mapping):
         if level >= MAX_LEVELS:
             return dumps_text(value)
@@ -37,21 +37,21 @@ def well_formed(value: Any, level: int = 0) -> Any:
     return well_formed(plain(value), level)
 
 
-def word(value: float | Decimal) -> str:
+def non_finite_text(value: float | Decimal) -> str:
     """The text for what is no number."""
     is_nan = value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
     return "NaN" if is_nan else "Infinity" if value > 0 else "-Infinity"
 
 
 def well_named(
-    items: Iterable[tuple[Any, Any]], renamed: Mapping[str, str] = NONE_RENAMED, reserved: Collection[str] = ()
+    items: Iterable[tuple[Any, Any]], aliases: Mapping[str, str] = NONE_RENAMED, reserved: Collection[str] = ()
 ) -> dict[str, Any]:
     """Fields under names that are texts without lone surrogates, or under new names, and all of them: of names that
     fall together, or are `reserved`, one is marked (`names.py`)."""
     fields = list(items)
-    if all(type(name) is str and name.isascii() and name not in renamed and name not in reserved for name, _ in fields):
+    if all(type(name) is str and name.isascii() and name not in aliases and name not in reserved for name, _ in fields):
         return dict(fields)
-    forms = {original(name): without_surrogates(str(renamed.get(name, name))) for name, _ in fields}
+    forms = {original(name): without_surrogates(str(aliases.get(name, name))) for name, _ in fields}
     names = distinct(forms, forms.__getitem__, reserved=reserved)
     return {names[original(name)]: inner for name, inner in fields}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Bill:
+class Usage:
     """Chunks by what happened to them, and the tokens that were paid for (`usd_per_million`: None if unknown)."""
 
     usd_per_million: float | None = None

@@ -112,9 +112,9 @@ def test_whose_rows_they_are_is_known_without_a_mark(existing: Milvus) -> None:
 
 def test_an_overwrite_that_was_cut_off_is_finished(existing: Milvus) -> None:
     copy = stream("copy", "id", "overwrite_dedup", "integer")
-    folder = existing.default_shadow_folder()
+    folder = existing.default_staging_folder()
     (left,) = folder.glob("*.shadow")  # its name holds the path where the collection was made
-    left.rename(existing._shadow_path(copy))
+    left.rename(existing._staging_path(copy))
     existing.begin(stream("copy", "id", kind="integer"))
     assert texts(existing, "copy") == ["new", "stays"]
     assert not list(folder.glob("*.shadow")) if folder.exists() else True

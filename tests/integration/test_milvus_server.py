@@ -141,4 +141,4 @@ def test_the_shadow_of_a_server_lies_in_the_users_state_folder(tmp_path: Path, m
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     one = {k: v for k, v in config_of("http://127.0.0.1:1", "things").items() if k != "shadow_folder"}
     with opened(one) as destination:
-        assert destination.default_shadow_folder() == tmp_path / "kitestring"
+        assert destination.default_staging_folder() == tmp_path / "kitestring"

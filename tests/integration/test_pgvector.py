@@ -307,7 +307,7 @@ def test_two_syncs_that_write_one_record_at_once_try_again(config: dict[str, Any
                 errors.append(error)
 
         with first.store._durably() as connection:  # type: ignore[attr-defined]
-            key = batch.plans[0].draft.key  # type: ignore[attr-defined]
+            key = batch.diffs[0].chunked.key  # type: ignore[attr-defined]
             connection.execute(
                 "INSERT INTO chunks SELECT %s, stream, namespace, record_id, chunk_number, text, metadata, digest,"
                 " metadata_digest, embedding FROM chunks",

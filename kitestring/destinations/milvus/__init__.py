@@ -12,7 +12,7 @@ from kitestring.config import option
 from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.facts import Facts, Proposal
 from kitestring.vector.destination import VectorDestination
-from kitestring.vector.proposal import configuration
+from kitestring.vector.proposal import proposed_config
 from kitestring.vector.store import Store
 
 INDEXING = """\
@@ -41,7 +41,7 @@ class Milvus(VectorDestination):
         preload=("pymilvus", "numpy", "pandas", "pyarrow"),
         category="vector store",
         summary="chunks with vectors into Milvus Lite, a Milvus server or Zilliz Cloud",
-        proposal=Proposal(config=configuration(INDEXING)),
+        proposal=Proposal(config=proposed_config(INDEXING)),
     )
 
     indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
@@ -68,13 +68,13 @@ class Milvus(VectorDestination):
             return f"{lite_path(indexing)}\0{indexing.db}\0{indexing.collection}"
         return f"{indexing.host.rstrip('/')}\0{indexing.db}\0{indexing.collection}"
 
-    def default_shadow_folder(self) -> Path:
+    def default_staging_folder(self) -> Path:
         if self.indexing.lite:
             from kitestring.destinations.milvus.connection import lite_path
 
             path = lite_path(self.indexing)
             return path.with_name(f"{path.name}.shadow")
-        return super().default_shadow_folder()
+        return super().default_staging_folder()
 
 
 __all__ = ["Milvus"]

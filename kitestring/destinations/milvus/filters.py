@@ -15,7 +15,7 @@ from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps_text, without_surrogates
 from kitestring.names import marked
 from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Leaf, Not, OneOf, Or
-from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, plain
+from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, json_safe
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 KEYWORDS = frozenset(
@@ -35,7 +35,7 @@ def quote(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
-        value = plain(value)
+        value = json_safe(value)
     if isinstance(value, str):
         return f'"{without_surrogates(value).translate(ESCAPES)}"'
     return dumps_text(value)
@@ -119,7 +119,7 @@ def positive(tree: Filter, layout: Layout, known: frozenset[str] = frozenset()) 
             return present(stored, layout)
         case OneOf(stored, values):
             kinds: dict[type, list[Any]] = {}
-            for value in map(plain, values):  # a list has values of one type
+            for value in map(json_safe, values):  # a list has values of one type
                 kinds.setdefault(float if type(value) is int else type(value), []).append(value)
             texts = [
                 among(stored, same) if len(same) > 1 else f"{stored} == {quote(same[0])}" for same in kinds.values()

@@ -9,7 +9,7 @@ from typing import Any
 
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, MAX_VARCHAR, Field
 from kitestring.json_codec import JsonError, dumps_text, loads
-from kitestring.vector.payload import INT64_MAX, INT64_MIN, cut, plain, small
+from kitestring.vector.payload import INT64_MAX, INT64_MIN, fit_values, json_safe, truncate_text
 
 DYNAMIC_ROOM = MAX_DYNAMIC - 1_024
 INTEGERS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
@@ -34,9 +34,9 @@ def typed(value: Any, field: Field) -> Any:
     if value is None:
         return None
     if kind == "VARCHAR":
-        value = plain(value)
+        value = json_safe(value)
         text = value if isinstance(value, str) else None if value is None else dumps_text(value)
-        return None if text is None else cut(text, field.room or MAX_VARCHAR)
+        return None if text is None else truncate_text(text, field.room or MAX_VARCHAR)
     if kind in INTEGERS:
         return whole(value, INTEGERS[kind])
     if kind in ("FLOAT", "DOUBLE"):
@@ -44,7 +44,7 @@ def typed(value: Any, field: Field) -> Any:
     if kind == "BOOL":
         return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
     if kind == "JSON":
-        return small({"": plain(value)}, DYNAMIC_ROOM)[0].get("")
+        return fit_values({"": json_safe(value)}, DYNAMIC_ROOM)[0].get("")
     if kind == "ARRAY":
         items: Iterable[Any] = value if isinstance(value, list | tuple | set) else [value]
         element = Field(field.name, field.element, MAX_VARCHAR if field.element == "VARCHAR" else 0)
@@ -60,10 +60,10 @@ def is_whole(value: Any, stored: Any, field: Field) -> bool:
     if stored is None:
         return False
     if field.type == "VARCHAR":
-        value = plain(value)
+        value = json_safe(value)
         return bool(stored == (value if isinstance(value, str) else dumps_text(value)))
     if field.type == "JSON":
-        return bool(stored == plain(value))
+        return bool(stored == json_safe(value))
     if field.type == "ARRAY":
         return len(stored) == (len(value) if isinstance(value, list | tuple | set) else 1)
     return True
@@ -90,7 +90,7 @@ def real(value: Any, kind: str) -> float | None:
         return None
     if not math.isfinite(number) or (kind == "FLOAT" and abs(number) >= 3.4e38):
         return None
-    exact = value == number if isinstance(value, int) else not isinstance(value, Decimal) or plain(value) == number
+    exact = value == number if isinstance(value, int) else not isinstance(value, Decimal) or json_safe(value) == number
     return number if exact or kind == "FLOAT" else None
 
 

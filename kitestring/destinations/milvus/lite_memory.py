@@ -44,7 +44,7 @@ def fit_existing(path: Path, collection: str) -> None:
         fit_segments(max(1, sum(rows[:4]) // 4), sum(rows))
 
 
-def objection(path: Path, nbytes: int) -> str | None:
+def capacity_warning(path: Path, nbytes: int) -> str | None:
     """A sentence where a Lite directory has more data than are good in one process, with so many bytes more."""
     held = nbytes + sum(file.stat().st_size for file in path.glob("**/data/*.parquet"))
     if held < ADVISED_NBYTES:

@@ -17,7 +17,7 @@ from kitestring.destinations.milvus.layout import MAX_VARCHAR, Layout
 from kitestring.json_codec import dumps, dumps_text
 from kitestring.names import marked
 from kitestring.types import DELETED_AT
-from kitestring.vector.payload import cut, plain, small
+from kitestring.vector.payload import fit_values, json_safe, truncate_text
 from kitestring.vector.store import MARKED, Chunk
 
 NAMINGS = 1_000
@@ -67,7 +67,7 @@ class Rows:
             if self.text_field is None:
                 row[layout.text] = fitted(None, text)
             else:
-                row[layout.text] = cut(chunk.text, text.room or MAX_VARCHAR)
+                row[layout.text] = truncate_text(chunk.text, text.room or MAX_VARCHAR)
                 self.cut += row[layout.text] != chunk.text
         if not layout.auto_id:
             row[layout.primary.name] = layout.row_id(chunk.key, chunk.number)
@@ -124,7 +124,7 @@ class Rows:
                     values[marked(field.name, field.name)] = value
         more = {}
         if self.layout.dynamic and values:
-            more, lost = small({name: plain(value) for name, value in values.items()}, room)
+            more, lost = fit_values({name: json_safe(value) for name, value in values.items()}, room)
             self.cut += lost
         self._last = (metadata, room, columns, more)
         return columns, more
@@ -148,11 +148,11 @@ class Rows:
     def _dynamic_text(self, text: str, room: int) -> tuple[str, int]:
         """The text where it has no column, and the bytes left for metadata beside it in the dynamic field."""
         whole = text
-        text = cut(text, MAX_VARCHAR)
+        text = truncate_text(text, MAX_VARCHAR)
         most = room - 4_096
         size = len(dumps(text))
         if size > most:  # escapes take room too
-            text = cut(text, most * most // size)
+            text = truncate_text(text, most * most // size)
             size = len(dumps(text))
         self.cut += text != whole
         return text, room - size

@@ -363,7 +363,7 @@ class MilvusStore(Store):
             )
             return [self._stored(row) for row in rows]
 
-    def foreign(self, stream: str, namespace: str) -> str | None:
+    def other_namespace(self, stream: str, namespace: str) -> str | None:
         layout = self._layout
         if layout is None or not (layout.keeps("_ab_stream") and layout.keeps("_ks_namespace")):
             return None
@@ -490,8 +490,8 @@ class MilvusStore(Store):
             self._load()
             return search.nearest(vector, text, conditions, limit, threshold, include_deleted)
 
-    def objection(self, nbytes: int) -> str | None:
-        return lite_memory.objection(lite_path(self.indexing), nbytes) if self.indexing.lite else None
+    def capacity_warning(self, nbytes: int) -> str | None:
+        return lite_memory.capacity_warning(lite_path(self.indexing), nbytes) if self.indexing.lite else None
 
     def close(self) -> None:
         self._drop_sender()

@@ -12,7 +12,7 @@ from kitestring.config import option
 from kitestring.destinations.pgvector.indexing import Indexing
 from kitestring.facts import Facts, Proposal
 from kitestring.vector.destination import VectorDestination
-from kitestring.vector.proposal import configuration
+from kitestring.vector.proposal import proposed_config
 from kitestring.vector.store import Store
 from kitestring.vendors.postgres import PROPOSAL
 
@@ -37,7 +37,7 @@ class Pgvector(VectorDestination):
         packages=("psycopg", "numpy"),
         preload=("psycopg", "numpy"),
         category="vector store",
-        proposal=Proposal(config=configuration(INDEXING)),
+        proposal=Proposal(config=proposed_config(INDEXING)),
         summary="chunks with vectors into a table of PostgreSQL with pgvector",
     )
 

@@ -78,7 +78,7 @@ def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
         kept = cleaned(kept)
         data = dumps(kept)
     if len(data) > METADATA_ROOM:
-        kept, lost = payload.small(kept, METADATA_ROOM)
+        kept, lost = payload.fit_values(kept, METADATA_ROOM)
         data = dumps(kept)
     return data, lost
 

@@ -339,7 +339,7 @@ class PgvectorStore(Store):
             last = page[-1][0]
             yield [stored_of(row) for row in page]
 
-    def foreign(self, stream: str, namespace: str) -> str | None:
+    def other_namespace(self, stream: str, namespace: str) -> str | None:
         query = f"SELECT namespace FROM {self.table} WHERE stream = %s AND namespace <> %s LIMIT 1"
         rows = self.rows(query, clean(stream), clean(namespace)) if self.dimension is not None else []
         return rows[0][0] if rows else None

@@ -139,7 +139,7 @@ def compressed(data: Any, compression: str) -> Any:
     return sink.getvalue()
 
 
-class Lent:
+class UnclosedFile:
     """A file for Arrow, which would close it behind its last byte."""
 
     closed = False
@@ -155,5 +155,7 @@ def blocks(file: BinaryIO, compression: str) -> Iterator[bytes]:
     """The bytes of such a file, some at a time."""
     import pyarrow as pa
 
-    stream = file if compression == "none" else pa.CompressedInputStream(pa.PythonFile(Lent(file), "r"), compression)
+    stream = (
+        file if compression == "none" else pa.CompressedInputStream(pa.PythonFile(UnclosedFile(file), "r"), compression)
+    )
     return iter(functools.partial(stream.read, READ_BYTES), b"")

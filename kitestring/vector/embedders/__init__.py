@@ -36,36 +36,36 @@ class Kinds:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._found: tuple[type[Embedder], ...] | None = None
-        self._looking = False
+        self._classes: tuple[type[Embedder], ...] | None = None
+        self._loading = False
 
     def all(self) -> tuple[type[Embedder], ...]:
         """Ours, then those of other packages by name. One that cannot be used is left out with a warning: what does not
         use it goes on. `Importing` where one of them asks while it is imported itself."""
         with self._lock:
-            if self._found is None:
-                if self._looking:
+            if self._classes is None:
+                if self._loading:
                     raise Importing
-                self._looking = True
+                self._loading = True
                 try:
-                    self._found = (*OURS, *self._others())
+                    self._classes = (*OURS, *self._third_party())
                 finally:
-                    self._looking = False
-            return self._found
+                    self._loading = False
+            return self._classes
 
-    def _others(self) -> list[type[Embedder]]:
-        taken = {mode_of(embedder) for embedder in OURS}
-        others = []
+    def _third_party(self) -> list[type[Embedder]]:
+        modes = {mode_of(embedder) for embedder in OURS}
+        classes = []
         for entry in sorted(entry_points(group="kitestring.embedders"), key=lambda entry: entry.name):
             embedder = loaded(entry)
             if embedder is None:
                 continue
-            if mode_of(embedder) != entry.name or entry.name in taken:
+            if mode_of(embedder) != entry.name or entry.name in modes:
                 log.warning("the embedder %s is left out: its mode is %s", entry.name, mode_of(embedder) or "missing")
                 continue
-            taken.add(entry.name)
-            others.append(embedder)
-        return others
+            modes.add(entry.name)
+            classes.append(embedder)
+        return classes
 
 
 def loaded(entry: EntryPoint) -> type[Embedder] | None:

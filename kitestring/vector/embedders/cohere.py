@@ -28,25 +28,25 @@ Model = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelFacts:
     """`tokens`: the most a text may have. `usd`: list price of a million tokens, where it is public."""
 
     dimensions: int
     tokens: int
     usd: float | None = None
-    others: tuple[int, ...] = ()
+    shorter_dimensions: tuple[int, ...] = ()
 
 
 # https://docs.cohere.com/docs/models and https://cohere.com/pricing, as of November 2025.
 MODELS = {
-    "embed-english-light-v2.0": Facts(1024, 512, 0.10),
-    "embed-english-v2.0": Facts(4096, 512, 0.10),
-    "embed-multilingual-v2.0": Facts(768, 256, 0.10),
-    "embed-english-v3.0": Facts(1024, 512, 0.10),
-    "embed-english-light-v3.0": Facts(384, 512, 0.10),
-    "embed-multilingual-v3.0": Facts(1024, 512, 0.10),
-    "embed-multilingual-light-v3.0": Facts(384, 512, 0.10),
-    "embed-v4.0": Facts(1536, 128_000, 0.12, (256, 512, 1024, 1536)),
+    "embed-english-light-v2.0": ModelFacts(1024, 512, 0.10),
+    "embed-english-v2.0": ModelFacts(4096, 512, 0.10),
+    "embed-multilingual-v2.0": ModelFacts(768, 256, 0.10),
+    "embed-english-v3.0": ModelFacts(1024, 512, 0.10),
+    "embed-english-light-v3.0": ModelFacts(384, 512, 0.10),
+    "embed-multilingual-v3.0": ModelFacts(1024, 512, 0.10),
+    "embed-multilingual-light-v3.0": ModelFacts(384, 512, 0.10),
+    "embed-v4.0": ModelFacts(1536, 128_000, 0.12, (256, 512, 1024, 1536)),
 }
 
 
@@ -76,7 +76,7 @@ class Cohere(Remote):
     @model_validator(mode="after")
     def _dimensions_fit(self) -> Self:
         facts = MODELS[self.model]
-        allowed = facts.others or (facts.dimensions,)
+        allowed = facts.shorter_dimensions or (facts.dimensions,)
         if self.dimensions is not None and self.dimensions not in allowed:
             raise ValueError(f"{self.model} makes {' or '.join(map(str, allowed))} dimensions, not {self.dimensions}")
         return self
@@ -119,5 +119,5 @@ class Cohere(Remote):
         import numpy as np
         import orjson
 
-        found = orjson.loads(body)["embeddings"]  # float32 keeps no digit that orjson would lose
-        return list(np.asarray(found["float"] if isinstance(found, dict) else found, dtype=np.float32))
+        embeddings = orjson.loads(body)["embeddings"]  # float32 keeps no digit that orjson would lose
+        return list(np.asarray(embeddings["float"] if isinstance(embeddings, dict) else embeddings, dtype=np.float32))

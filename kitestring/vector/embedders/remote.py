@@ -20,7 +20,7 @@ from kitestring.errors import Cancelled, ConfigError, TransientError
 from kitestring.facts import Facts
 from kitestring.json_codec import without_surrogates
 from kitestring.vector.embedder import Embedder
-from kitestring.vector.embedders.token_rate import Allowance
+from kitestring.vector.embedders.token_rate import TokenRateLimit
 from kitestring.vector.tokenizer import Encoding
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class Remote(Embedder):
     )  # fmt: skip
 
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _open: Line | None = PrivateAttr(default=None)
-    _most: int | None = PrivateAttr(default=None)
+    _pool: RequestPool | None = PrivateAttr(default=None)
+    _most_texts: int | None = PrivateAttr(default=None)
 
     @abstractmethod
     def request(self, texts: Sequence[str], query: bool) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -106,38 +106,40 @@ class Remote(Embedder):
         return None
 
     @cached_property
-    def _budgets(self) -> tuple[list[Budget], Allowance | None]:
+    def _budgets(self) -> tuple[list[Budget], TokenRateLimit | None]:
         """They outlive `close`, since the server remembers too."""
         from kitestring.http import Budget
 
         calls = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
-        return calls, Allowance(self.tokens_per_minute) if self.tokens_per_minute else None
+        return calls, TokenRateLimit(self.tokens_per_minute) if self.tokens_per_minute else None
 
     def share(self, share: Share) -> None:
         calls, tokens = self._budgets
         account = hashlib.sha256("\n".join(sorted(self.secrets())).encode()).hexdigest()[:12]
         name = f"{type(self).__name__.lower()}:{account}:{self.model_name}"
-        for one in calls:
-            one.shared = share(f"{name}:calls", one.calls, one.per_s)
+        for budget in calls:
+            budget.shared = share(f"{name}:calls", budget.calls, budget.per_s)
         if tokens is not None:
             tokens.shared = share(f"{name}:tokens", tokens.tokens, tokens.window_s)
 
-    def _line(self) -> Line:
+    def _connected_pool(self) -> RequestPool:
         from kitestring.http import Session
-        from kitestring.vector.embedders.retries import Patience
+        from kitestring.vector.embedders.retries import EmbeddingRetries
 
         with self._lock:
-            if self._open is None:
+            if self._pool is None:
                 calls, tokens = self._budgets
                 session = Session(
-                    policy=Patience(),
+                    policy=EmbeddingRetries(),
                     budgets=calls,
                     timeout_s=120.0,
                     pool_size=self.concurrency,
                     secrets=self.secrets(),
                 )
-                self._open = Line(session, ThreadPoolExecutor(self.concurrency, "embed"), tokens, self.model_name)
-            return self._open
+                self._pool = RequestPool(
+                    session, ThreadPoolExecutor(self.concurrency, "embed"), tokens, self.model_name
+                )
+            return self._pool
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._embed(texts)
@@ -147,9 +149,9 @@ class Remote(Embedder):
         return vector
 
     def check(self) -> None:
-        from kitestring.vector.embedders.retries import Patience
+        from kitestring.vector.embedders.retries import EmbeddingRetries
 
-        self._embed(["test"], policy=Patience(attempts=2))
+        self._embed(["test"], policy=EmbeddingRetries(attempts=2))
 
     def _embed(self, texts: Sequence[str], *, query: bool = False, policy: Policy | None = None) -> NDArray[np.float32]:
         import numpy as np
@@ -157,29 +159,29 @@ class Remote(Embedder):
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return out
-        line = self._line()
-        sizes, texts = self._measured(texts)
+        pool = self._connected_pool()
+        sizes, texts = self._measure(texts)
         futures = {}
-        for begin, end in self._batches(sizes):
-            job = line.submit(self._fetch, Ask(line, query, policy), texts[begin:end], sizes[begin:end])
-            futures[job] = (begin, end)
+        for begin, end in self._request_spans(sizes):
+            future = pool.submit(self._fetch, EmbeddingCall(pool, query, policy), texts[begin:end], sizes[begin:end])
+            futures[future] = (begin, end)
         pending: set[Future[Any]] = set(futures)
         try:
             while pending:
-                done, waiting = wait({*pending, line.stopped}, return_when=FIRST_COMPLETED)
-                if line.stopped in done:
-                    raise line.cancelled()
-                pending = waiting - {line.stopped}
-                for job in done:
-                    begin, end = futures[job]
-                    out[begin:end] = job.result()
+                done, waiting = wait({*pending, pool.stopped}, return_when=FIRST_COMPLETED)
+                if pool.stopped in done:
+                    raise pool.cancelled()
+                pending = waiting - {pool.stopped}
+                for future in done:
+                    begin, end = futures[future]
+                    out[begin:end] = future.result()
         except BaseException:
-            for job in pending:
-                job.cancel()
+            for future in pending:
+                future.cancel()
             raise
         return out
 
-    def _measured(self, texts: Sequence[str]) -> tuple[list[int], list[str]]:
+    def _measure(self, texts: Sequence[str]) -> tuple[list[int], list[str]]:
         """Tokens of each text (its bytes, an upper bound, where nothing depends on the count); too long texts cut."""
         encoding = self.tokens()
         sizes, out, cut, lost = [], [], 0, 0
@@ -203,9 +205,9 @@ class Remote(Embedder):
             )
         return sizes, out
 
-    def _batches(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    def _request_spans(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
         """Runs of texts that fill a request."""
-        most, limit = self._most or self.max_inputs, self.max_request_tokens
+        most, limit = self._most_texts or self.max_inputs, self.max_request_tokens
         runs, begin, total = [], 0, 0
         for number, size in enumerate(sizes):
             if number > begin and (number - begin >= most or (limit is not None and total + size > limit)):
@@ -215,63 +217,63 @@ class Remote(Embedder):
         runs.append((begin, len(sizes)))
         return runs
 
-    def _fetch(self, ask: Ask, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
+    def _fetch(self, call: EmbeddingCall, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
         """The vectors of one request's texts, in several requests if the server takes fewer at a time."""
         import numpy as np
 
-        if self._most is not None and len(texts) > self._most:
-            return self._halves(ask, texts, sizes)
-        ask.line.spend(sum(sizes))
-        found: list[NDArray[np.float32]] = []
+        if self._most_texts is not None and len(texts) > self._most_texts:
+            return self._halves(call, texts, sizes)
+        call.pool.spend(sum(sizes))
+        vectors: list[NDArray[np.float32]] = []
 
         def read(response: Response) -> None:
-            found[:] = self._read(response, len(texts))
+            vectors[:] = self._read(response, len(texts))
 
-        address, headers, body = self.request(texts, ask.query)
+        address, headers, body = self.request(texts, call.query)
         try:
-            ask.line.session.request("POST", address, headers=headers, json=body, policy=ask.policy, verify=read)
+            call.pool.session.request("POST", address, headers=headers, json=body, policy=call.policy, verify=read)
         except ConfigError as error:
-            refused = refusal_of(error)
-            if refused is None or (len(texts) == 1 and (refused == "many" or len(texts[0]) < SHORT)):
+            refusal = refusal_of(error)
+            if refusal is None or (len(texts) == 1 and (refusal == "many" or len(texts[0]) < SHORT)):
                 raise
-        if not found:
+        if not vectors:
             if len(texts) == 1:
-                return self._fetch(ask, [self._without_end(texts[0])], sizes)
-            if refused == "many":
-                self._most = min(self._most or len(texts), (len(texts) + 1) // 2)
-                log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most})
-            return self._halves(ask, texts, sizes)
-        wrong = next((len(vector) for vector in found if len(vector) != self.dimension), None)
+                return self._fetch(call, [self._shortened(texts[0])], sizes)
+            if refusal == "many":
+                self._most_texts = min(self._most_texts or len(texts), (len(texts) + 1) // 2)
+                log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most_texts})
+            return self._halves(call, texts, sizes)
+        wrong = next((len(vector) for vector in vectors if len(vector) != self.dimension), None)
         if wrong is not None:
             raise ConfigError(
                 f"{self.model_name} answers with {wrong} dimensions, the configuration says {self.dimension}",
                 hint=f"Set the embedder's dimensions to {wrong}, or choose a model that makes {self.dimension}.",
                 dimension=wrong,
             )
-        return np.stack(found)
+        return np.stack(vectors)
 
-    def _halves(self, ask: Ask, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
+    def _halves(self, call: EmbeddingCall, texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.float32]:
         import numpy as np
 
         middle = len(texts) // 2
         halves = [(texts[:middle], sizes[:middle]), (texts[middle:], sizes[middle:])]
-        return np.concatenate([self._fetch(ask, part, counts) for part, counts in halves])
+        return np.concatenate([self._fetch(call, part, counts) for part, counts in halves])
 
-    def _without_end(self, text: str) -> str:
+    def _shortened(self, text: str) -> str:
         """A text that the server counts more tokens in than we do, a fifth shorter."""
-        kept = text[: len(text) * 4 // 5]
+        beginning = text[: len(text) * 4 // 5]
         log.warning(
             "a text is longer than the model takes and was cut; set max_tokens lower",
-            extra={"characters": len(text), "kept": len(kept), "model": self.model_name},
+            extra={"characters": len(text), "kept": len(beginning), "model": self.model_name},
         )
-        return kept
+        return beginning
 
     def _read(self, response: Response, count: int) -> list[NDArray[np.float32]]:
         """The vectors of an answer; an answer that is none is worth another attempt."""
         import numpy as np
 
         try:
-            found = self.vectors(response.body)
+            vectors = self.vectors(response.body)
         except ValueError as error:
             raise TransientError(
                 f"{response.request_line} answered with something that is no JSON: {response.body[:120]!r}",
@@ -282,13 +284,13 @@ class Remote(Embedder):
                 f"{response.request_line} answered with JSON without vectors: {response.body[:120]!r}",
                 hint="Check the address: another kind of server answers there.",
             ) from error
-        if len(found) != count:
-            raise TransientError(f"{response.request_line} answered with {len(found)} vectors for {count} texts")
-        if not all(np.isfinite(vector).all() for vector in found):
+        if len(vectors) != count:
+            raise TransientError(f"{response.request_line} answered with {len(vectors)} vectors for {count} texts")
+        if not all(np.isfinite(vector).all() for vector in vectors):
             raise TransientError(
                 f"{response.request_line} answered with a vector that holds a number that is not finite"
             )
-        return found
+        return vectors
 
     def close(self) -> None:
         """Callers of `embed` get `Cancelled` at once; a request under way ends by itself and its answer is dropped.
@@ -296,27 +298,29 @@ class Remote(Embedder):
         The next `embed` begins anew.
         """
         with self._lock:
-            line, self._open = self._open, None
+            line, self._pool = self._pool, None
         if line is not None:
             line.close()
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class EmbeddingCall:
     """How the requests of one call are made: over which line, for a question or documents, with whose patience."""
 
-    line: Line
+    pool: RequestPool
     query: bool
     policy: Policy | None
 
 
-class Line:
+class RequestPool:
     """The connections and threads of an embedder from its first call to `close`."""
 
-    def __init__(self, session: Session, threads: ThreadPoolExecutor, allowance: Allowance | None, name: str) -> None:
+    def __init__(
+        self, session: Session, threads: ThreadPoolExecutor, token_rate: TokenRateLimit | None, name: str
+    ) -> None:
         self.session = session
         self.threads = threads
-        self.allowance = allowance
+        self.token_rate = token_rate
         self.name = name
         self.stopped: Future[None] = Future()
         """Done once the embedder is closed: what waits for answers waits for this as well."""
@@ -329,8 +333,8 @@ class Line:
 
     def spend(self, tokens: int) -> None:
         """Wait until the allowance has room for these tokens."""
-        if self.allowance is not None:
-            seconds = self.allowance.reserve(tokens)
+        if self.token_rate is not None:
+            seconds = self.token_rate.reserve(tokens)
             if seconds > 0:
                 log.info("waiting for the tokens-per-minute budget", extra={"seconds": round(seconds, 3)})
                 wait([self.stopped], timeout=seconds)

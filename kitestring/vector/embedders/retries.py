@@ -11,7 +11,7 @@ ATTEMPTS = 12
 """With errors in 30 % of the answers, two retries lost 4 of 200 requests, ten lost none."""
 
 
-class Patience(Retries):
+class EmbeddingRetries(Retries):
     """The default policy with more attempts, and OpenAI's two ways of saying 429.
 
     An account without credit is refused with the status of a rate limit, and no waiting helps

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WINDOW_S = 60.0
 
 
-class Allowance:
+class TokenRateLimit:
     """At most `tokens` in any 60 seconds.
 
     Each caller reserves the next moment at which its tokens fit, in the order of asking, and waits until then. A

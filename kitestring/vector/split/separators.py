@@ -71,26 +71,29 @@ def separators(splitter: TextSplitter) -> list[Separator]:
     if isinstance(splitter, BySeparator):
         return [Separator(text, keep=splitter.keep_separator) for text in splitter.texts() if text]
     if isinstance(splitter, ByMarkdown):
-        headings = [kept(r"^" + "#" * level + " ") for level in range(1, splitter.split_level + 1)]
-        return [*headings, *words()]
+        headings = [keeping(r"^" + "#" * level + " ") for level in range(1, splitter.split_level + 1)]
+        return [*headings, *word_separators()]
     assert isinstance(splitter, ByCode)
     language = splitter.language
     if language == "html":
-        return [*(kept(rf"<{tag}\b") for tag in HTML_TAGS), *words()]
+        return [*(keeping(rf"<{tag}\b") for tag in HTML_TAGS), *word_separators()]
     if language == "latex":
-        return [*(kept(text) for text in LATEX), *words()]
+        return [*(keeping(text) for text in LATEX), *word_separators()]
     if language == "markdown":
-        return [*(kept(text) for text in MARKDOWN), *words()]
+        return [*(keeping(text) for text in MARKDOWN), *word_separators()]
     if language == "rst":
-        return [*(kept(text) for text in RST), *words()]
+        return [*(keeping(text) for text in RST), *word_separators()]
     if language == "python":
-        return [kept(r"\nclass "), kept(r"\ndef "), kept(r"\n\tdef |\n +def "), *words()]
-    return [*(kept(rf"\n{word} ") for word in (*DEFINITIONS[language], *CONTROL[language])), *words()]
+        return [keeping(r"\nclass "), keeping(r"\ndef "), keeping(r"\n\tdef |\n +def "), *word_separators()]
+    return [
+        *(keeping(rf"\n{keyword} ") for keyword in (*DEFINITIONS[language], *CONTROL[language])),
+        *word_separators(),
+    ]
 
 
-def kept(pattern: str) -> Separator:
+def keeping(pattern: str) -> Separator:
     return Separator(pattern=re.compile(pattern, re.MULTILINE), keep=True)
 
 
-def words() -> list[Separator]:
+def word_separators() -> list[Separator]:
     return [Separator(text, keep=True) for text in PARAGRAPHS]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from kitestring.json_codec import without_surrogates
 from kitestring.vector.processing import Processing
-from kitestring.vector.split.separator_marks import Marks, marks
+from kitestring.vector.split.separator_matches import SeparatorMatches, find_separator
 from kitestring.vector.split.separators import Separator, separators
-from kitestring.vector.split.token_counts import Ruler
+from kitestring.vector.split.token_counts import TokenCounts
 
 if TYPE_CHECKING:
     from kitestring.vector.embedder import Embedder
@@ -61,10 +61,10 @@ class Splitter:
         # A token is at least a byte: what has no more bytes than the limit has no more tokens either.
         if len(text) <= self.size and (text.isascii() or len(text.encode()) <= self.size):
             return [text]
-        return [text[a:b] for a, b in Cut(self, text).spans(0, len(text), 0)]
+        return [text[a:b] for a, b in ChunkSpans(self, text).spans(0, len(text), 0)]
 
 
-class Cut:
+class ChunkSpans:
     """The cutting of one text: spans `text[a:b]`, none empty, each within the limit."""
 
     def __init__(self, splitter: Splitter, text: str) -> None:
@@ -72,7 +72,7 @@ class Cut:
         self.size = splitter.size
         self.overlap = splitter.overlap
         self.levels = splitter.levels
-        self.ruler = Ruler(text, splitter.encoding)
+        self.token_counts = TokenCounts(text, splitter.encoding)
         self.ascii = text.isascii()
 
     def spans(self, a: int, b: int, level: int) -> Iterator[Span]:
@@ -83,14 +83,14 @@ class Cut:
             yield a, b
             return
         while level < len(self.levels):
-            found = marks(self.levels[level], self.text, a, b)
-            if found is not None:
-                yield from self.at_marks(a, b, found, level)
+            matches = find_separator(self.levels[level], self.text, a, b)
+            if matches is not None:
+                yield from self.at_separators(a, b, matches, level)
                 return
             level += 1
         yield from self.at_tokens(a, b)
 
-    def at_marks(self, a: int, b: int, found: Marks, level: int) -> Iterator[Span]:
+    def at_separators(self, a: int, b: int, matches: SeparatorMatches, level: int) -> Iterator[Span]:
         """Cut at separators: as many pieces in a chunk as fit.
 
         `fresh` is where the text begins that no chunk holds yet; an overlap starts before it.
@@ -98,39 +98,39 @@ class Cut:
         fresh = a
         end = a  # of the last chunk: the next one must bring more
         while a < b:
-            mark = (b, b) if self.fits(a, b) else self.last_fitting(a, b, found)
-            span = self.trimmed(a, mark[0]) if mark is not None else (a, a)
-            if mark is not None and span[1] > max(end, span[0]):
+            match = (b, b) if self.fits(a, b) else self.last_fitting(a, b, matches)
+            span = self.trimmed(a, match[0]) if match is not None else (a, a)
+            if match is not None and span[1] > max(end, span[0]):
                 yield span
-                end, fresh = span[1], mark[1]
-                a = self.overlapping(span[0], mark, b, found) if fresh < b else b
+                end, fresh = span[1], match[1]
+                a = self.overlapping(span[0], match, b, matches) if fresh < b else b
             elif a < fresh:
                 a = fresh
-            elif mark is not None:
-                a = fresh = mark[1]
+            elif match is not None:
+                a = fresh = match[1]
             else:
-                until, fresh = found.next(a, b)
+                until, fresh = matches.next(a, b)
                 yield from self.spans(a, until, level + 1)
                 a = end = fresh
 
-    def last_fitting(self, a: int, b: int, found: Marks) -> Span | None:
+    def last_fitting(self, a: int, b: int, matches: SeparatorMatches) -> Span | None:
         """The last separator up to which a chunk that begins at `a` fits."""
-        mark = found.last(a, min(self.ruler.reach(self.first_visible(a, b), self.size), b))
-        while mark is not None and not self.fits(a, mark[0]):
-            mark = found.last(a, mark[0] - 1)
-        return mark
+        match = matches.last(a, min(self.token_counts.reach(self.first_visible(a, b), self.size), b))
+        while match is not None and not self.fits(a, match[0]):
+            match = matches.last(a, match[0] - 1)
+        return match
 
-    def overlapping(self, a: int, mark: Span, b: int, found: Marks) -> int:
+    def overlapping(self, a: int, match: Span, b: int, matches: SeparatorMatches) -> int:
         """Where the chunk after `text[a:mark[0]]` begins: at the earliest piece that the overlap allows."""
-        end, begin = mark
+        end, begin = match
         if self.overlap:
-            following = found.next(begin, b)[0]
-            start = found.next(max(self.ruler.back(end, self.overlap) - 1, a), b)[1]
+            following = matches.next(begin, b)[0]
+            start = matches.next(max(self.token_counts.back(end, self.overlap) - 1, a), b)[1]
             while start < end:
                 first, last = self.trimmed(start, end)
                 if first < last and self.count(first, last) <= self.overlap and self.fits(start, following):
                     return start
-                start = found.next(start, b)[1]
+                start = matches.next(start, b)[1]
         return begin
 
     def at_tokens(self, a: int, b: int) -> Iterator[Span]:
@@ -152,18 +152,18 @@ class Cut:
     def last_fitting_token(self, a: int, b: int) -> int:
         """Where a chunk of whole tokens and whole characters that begins at `a` ends: at least one character on."""
         a = self.first_visible(a, b)
-        end = self.whole(a, max(min(self.ruler.reach(a, self.size), b), a + 1))
+        end = self.whole(a, max(min(self.token_counts.reach(a, self.size), b), a + 1))
         while end > a + 1 and not self.fits(a, end):
             # The beginning of a word may have more tokens than the word.
             excess = self.count(a, end) - self.size
-            end = self.whole(a, max(min(end - 1, self.ruler.back(end, excess)), a + 1))
+            end = self.whole(a, max(min(end - 1, self.token_counts.back(end, excess)), a + 1))
         return end
 
     def overlapping_tokens(self, a: int, end: int) -> int:
         """Where the chunk after `text[a:end]` begins."""
         if not self.overlap:
             return end
-        start = max(self.ruler.back(end, self.overlap), a + 1)
+        start = max(self.token_counts.back(end, self.overlap), a + 1)
         while start < end and self.count(*self.trimmed(start, end)) > self.overlap:
             start += 1
         return start
@@ -179,10 +179,10 @@ class Cut:
         a, b = self.trimmed(a, b)
         if b - a <= self.size and (self.ascii or len(self.text[a:b].encode()) <= self.size):
             return True
-        return self.ruler.between(a, b) <= self.size and self.ruler.exact(a, b) <= self.size
+        return self.token_counts.between(a, b) <= self.size and self.token_counts.exact(a, b) <= self.size
 
     def count(self, a: int, b: int) -> int:
-        return self.ruler.exact(a, b)
+        return self.token_counts.exact(a, b)
 
     def first_visible(self, a: int, b: int) -> int:
         while a < b and self.text[a].isspace():

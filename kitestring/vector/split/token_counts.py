@@ -11,7 +11,7 @@ WINDOW = 1 << 16
 """Characters given to the tokenizer at once: its time on a single endless word grows with the square of the length."""
 
 
-class Ruler:
+class TokenCounts:
     """Token counts of spans `text[a:b]`.
 
     A space behind a visible character always begins a token, in byte pair encodings as in WordPiece, whatever stands

@@ -22,7 +22,7 @@ from kitestring.destinations.milvus.rows import Rows
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
 from kitestring.names import mark
 from kitestring.vector.filters import parse
-from kitestring.vector.payload import cut, plain, small
+from kitestring.vector.payload import fit_values, json_safe, truncate_text
 from kitestring.vector.store import Chunk
 
 
@@ -78,7 +78,7 @@ def test_dynamic_values_become_json_that_milvus_takes() -> None:
         "lone": "\ud800",
         3: {1, 2},
     }
-    found = plain(values)
+    found = json_safe(values)
     assert orjson.loads(orjson.dumps(found)) == found
     assert found["day"] == "2026-01-02"
     assert (found["price"], found["big"], found["bytes"]) == (1.5, str(2**80), "/w==")
@@ -136,7 +136,7 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=6), st.integers(60, 400))
 def test_metadata_never_exceed_their_room_and_stay_whole_where_they_fit(values: dict[str, Any], room: int) -> None:
-    found, lost = small(dict(values), room)
+    found, lost = fit_values(dict(values), room)
     assert len(orjson.dumps(found)) <= room
     assert lost == sum(name not in found or found[name] != value for name, value in values.items())
     if len(orjson.dumps(values)) <= room:
@@ -145,7 +145,7 @@ def test_metadata_never_exceed_their_room_and_stay_whole_where_they_fit(values: 
 
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, 40))
 def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, room: int) -> None:
-    found = cut(text, room)
+    found = truncate_text(text, room)
     assert text.startswith(found)
     assert len(found.encode()) <= room
     assert found == text or len(text[: len(found) + 1].encode()) > room

@@ -139,7 +139,7 @@ def test_milvus_lite_lives_in_the_folder_of_the_workspace(tmp_path: Path) -> Non
     made = built(confined(tmp_path), "destination", "milvus", milvus("docs.db"))
     folder = tmp_path / "workspaces" / WORKSPACE
     assert made.indexing.host == str(folder / "docs.db")
-    assert made.default_shadow_folder().is_relative_to(folder)
+    assert made.default_staging_folder().is_relative_to(folder)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Receipt, Stream, Write
-from kitestring.vector.staging import Shadow, shadow_name
+from kitestring.vector.staging import StagingFile, staging_file_name
 
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
 PARTS = LONG.split("\n\n")
@@ -191,11 +191,11 @@ def test_the_count_agrees_after_an_overwrite(tmp_path: Path, store: MemoryStore)
 
 def test_two_processes_do_not_overwrite_one_stream_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.shadow"
-    first = Shadow(path)
+    first = StagingFile(path)
     with pytest.raises(ConfigError, match="another process"):
-        Shadow(path)
+        StagingFile(path)
     first.close()
-    Shadow(path).remove()
+    StagingFile(path).remove()
 
 
 def test_a_shadow_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
@@ -210,16 +210,16 @@ def test_streams_that_differ_by_a_dot_only_wait_in_files_of_their_own(tmp_path: 
     first = Stream("c", namespace="a.b", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
     second = Stream("b.c", namespace="a", primary_key=(("id",),), write=WRITES["overwrite_dedup"])
     destination = memory(tmp_path, store)
-    assert destination._shadow_path(first) != destination._shadow_path(second)
+    assert destination._staging_path(first) != destination._staging_path(second)
     destination.begin(first)
     destination.write(first, destination.prepare(first, Batch(first.key, rows=[{"id": 1, "text": "one"}])))
-    run = destination._runs[first.key]
-    assert run.shadow is not None
-    run.shadow.seal()
+    writer = destination._writers[first.key]
+    assert writer.staging is not None
+    writer.staging.seal()
     destination.close()
     # As an earlier version named it, which took both streams for one.
-    former = tmp_path / shadow_name("memory", "a.b.c")
-    destination._shadow_path(first).rename(former)
+    former = tmp_path / staging_file_name("memory", "a.b.c")
+    destination._staging_path(first).rename(former)
     other = memory(tmp_path, store)
     other.begin(second)
     other.abort(second)

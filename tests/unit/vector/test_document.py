@@ -9,19 +9,19 @@ import pytest
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError, RecordError
 from kitestring.types import Stream
-from kitestring.vector.document import Documents, labelled
+from kitestring.vector.document import DocumentBuilder, labelled
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import record_id, record_key
 
 TICKETS = Stream("tickets", primary_key=(("id",),), write=WRITES["append_dedup"])
 
 
-def documents(stream: Stream = TICKETS, **processing: Any) -> Documents:
-    return Documents(Processing.load({"chunk_size": 1000, **processing}), stream)
+def documents(stream: Stream = TICKETS, **processing: Any) -> DocumentBuilder:
+    return DocumentBuilder(Processing.load({"chunk_size": 1000, **processing}), stream)
 
 
 def test_text_fields_are_joined_without_their_names_and_are_metadata_too() -> None:
-    made = documents(text_fields=["subject", "body"]).of(
+    made = documents(text_fields=["subject", "body"]).build(
         {"id": 7, "subject": "Printer", "body": "It burns.", "status": "new"}
     )
     assert made.text == "Printer\n\nIt burns."
@@ -33,7 +33,7 @@ def test_text_fields_are_joined_without_their_names_and_are_metadata_too() -> No
 
 def test_field_names_restores_airbyte_s_lines() -> None:
     record = {"id": 1, "subject": "Hi", "tags": ["a", "b"], "user": {"name": "Ann", "age": 3}, "none": None}
-    made = documents(text_fields=["subject", "tags", "user", "none"], field_names=True).of(record)
+    made = documents(text_fields=["subject", "tags", "user", "none"], field_names=True).build(record)
     assert made.text == "subject: Hi\ntags: a\nb\nuser: \nname: Ann\nage: 3\n\nnone: None\n"
 
 
@@ -48,14 +48,14 @@ def test_paths_reach_nested_fields_lists_and_names_with_dots() -> None:
         "comments": [{"body": "one", "by": 2}, {"body": "two"}],
         "a.b": "dotted",
     }
-    made = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).of(record)
+    made = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).build(record)
     assert made.text == "Ann\n\none\ntwo\n\ndotted\n\n2"
     assert {name: made.metadata[name] for name in record} == record
 
 
 def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
     record = {"id": 1, "text": "t", "user": {"name": "Ann"}, "items": [{"n": 1}, {"n": 2}]}
-    made = documents(text_fields=["text"], metadata_fields=["user.name", "items.*.n", "absent"]).of(record)
+    made = documents(text_fields=["text"], metadata_fields=["user.name", "items.*.n", "absent"]).build(record)
     assert made.metadata == {
         "user.name": "Ann",
         "items.*.n": [1, 2],
@@ -66,7 +66,7 @@ def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
 
 def test_mapped_fields_get_their_new_names_in_text_and_metadata() -> None:
     mappings = [{"from_field": "subject", "to_field": "title"}, {"from_field": "state", "to_field": "status"}]
-    made = documents(text_fields=["subject"], field_name_mappings=mappings, field_names=True).of(
+    made = documents(text_fields=["subject"], field_name_mappings=mappings, field_names=True).build(
         {"id": 1, "subject": "Hi", "state": "new"}
     )
     assert made.text == "title: Hi\n"
@@ -76,29 +76,29 @@ def test_mapped_fields_get_their_new_names_in_text_and_metadata() -> None:
 
 def test_without_text_fields_all_fields_are_text_and_metadata() -> None:
     record = {"id": 1, "title": "short", "body": "long " * 300, "open": True, "none": None}
-    made = documents().of(record)
+    made = documents().build(record)
     assert made.text == "1\n\nshort\n\n" + "long " * 300
     assert {name: made.metadata[name] for name in record} == record
 
 
 def test_of_an_embedded_text_that_fits_no_row_the_metadata_hold_the_beginning() -> None:
     record = {"id": 1, "body": "é" * 40_000, "note": "é" * 40_000}
-    made = documents(text_fields=["body"]).of(record)
+    made = documents(text_fields=["body"]).build(record)
     assert (made.metadata["body"], made.metadata["note"], made.cut) == ("é" * 1_000, record["note"], 1)
-    assert documents(text_fields=["body"], metadata_fields=["body"]).of(record).metadata["body"] == record["body"]
+    assert documents(text_fields=["body"], metadata_fields=["body"]).build(record).metadata["body"] == record["body"]
 
 
 def test_html_becomes_text_unless_switched_off() -> None:
     record = {"id": 1, "body": "<h1>Hi</h1><p>One &amp; <b>two</b></p>", "plain": "a < b && c > d"}
-    assert documents(text_fields=["body", "plain"]).of(record).text == "Hi\n\nOne & two\n\na < b && c > d"
-    assert documents(text_fields=["body"], html=False).of(record).text == record["body"]
+    assert documents(text_fields=["body", "plain"]).build(record).text == "Hi\n\nOne & two\n\na < b && c > d"
+    assert documents(text_fields=["body"], html=False).build(record).text == record["body"]
 
 
 def test_an_empty_text_is_a_document_and_a_record_without_any_text_field_is_not() -> None:
     some = documents(text_fields=["subject", "body"])
-    assert some.of({"id": 1, "subject": None}).text == ""
+    assert some.build({"id": 1, "subject": None}).text == ""
     with pytest.raises(RecordError, match=r"none of the text fields \(subject, body\); it has id, title"):
-        some.of({"id": 1, "title": "x"})
+        some.build({"id": 1, "title": "x"})
 
 
 def test_text_fields_that_the_schema_cannot_hold_are_refused_before_the_sync() -> None:
@@ -140,44 +140,44 @@ def test_keys_keep_apart_what_joined_names_confuse() -> None:
 
 def test_a_document_s_key_is_the_key_of_its_primary_key_values() -> None:
     stream = Stream("t", primary_key=(("user", "id"), ("n",)))
-    made = documents(stream).of({"user": {"id": "u"}, "n": 1, "text": "x"})
+    made = documents(stream).build({"user": {"id": "u"}, "n": 1, "text": "x"})
     assert made.key == record_key(stream, ("u", 1))
     assert made.record_id == "t_u_1"
 
 
 def test_without_a_primary_key_the_content_is_the_identity() -> None:
     one = documents(Stream("t"))
-    assert one.of({"a": 1, "b": "x"}).key == one.of({"b": "x", "a": 1}).key
-    assert one.of({"a": 1}).key != one.of({"a": 2}).key
-    assert "_ab_record_id" not in one.of({"a": 1}).metadata
+    assert one.build({"a": 1, "b": "x"}).key == one.build({"b": "x", "a": 1}).key
+    assert one.build({"a": 1}).key != one.build({"a": 2}).key
+    assert "_ab_record_id" not in one.build({"a": 1}).metadata
 
 
 def test_append_dedup_refuses_a_record_without_its_primary_key() -> None:
     with pytest.raises(RecordError, match="no value in its primary key field id"):
-        documents().of({"text": "x"})
+        documents().build({"text": "x"})
     appended = Stream("t", primary_key=(("id",),), write=WRITES["append"])
-    assert documents(appended).of({"text": "x"}).record_id == "t___not_found__"
+    assert documents(appended).build({"text": "x"}).record_id == "t___not_found__"
 
 
 def test_the_reader_s_address_and_the_time_of_change_are_found_by_name() -> None:
     record = {"id": 1, "url": "https://api/x.json", "html_url": "https://help/x", "updated_at": "2026-01-02T03:04:05Z"}
-    made = documents(metadata_fields=["id"]).of(record)
+    made = documents(metadata_fields=["id"]).build(record)
     assert (made.url, made.updated_at) == ("https://help/x", "2026-01-02T03:04:05Z")
     assert made.metadata["url"] == "https://help/x"
     assert made.metadata["updated_at"] == "2026-01-02T03:04:05Z"
-    assert documents().of(record).metadata["url"] == "https://api/x.json", "the record's own field is not replaced"
-    assert documents().of({"id": 1, "url": "not an address"}).url is None
+    assert documents().build(record).metadata["url"] == "https://api/x.json", "the record's own field is not replaced"
+    assert documents().build({"id": 1, "url": "not an address"}).url is None
 
 
 def test_the_fields_of_address_and_time_can_be_named() -> None:
-    made = documents(url_field="links.self", updated_at_field="meta.changed").of(
+    made = documents(url_field="links.self", updated_at_field="meta.changed").build(
         {"id": 1, "links": {"self": "app://1"}, "meta": {"changed": 1700000000}, "url": "https://x"}
     )
     assert (made.url, made.updated_at) == ("app://1", "1700000000")
 
 
 def test_lone_surrogates_leave_text_metadata_and_ids() -> None:
-    made = documents(text_fields=["t"]).of({"id": "\udc00", "t": "a\ud800", "m": {"k\ud800": ["\udfff"]}})
+    made = documents(text_fields=["t"]).build({"id": "\udc00", "t": "a\ud800", "m": {"k\ud800": ["\udfff"]}})
     assert made.text == "a\ufffd"
     assert made.metadata["m"] == {"k\ufffd": ["\ufffd"]}
     assert made.record_id == "tickets_\ufffd"
@@ -187,12 +187,12 @@ def test_lone_surrogates_leave_text_metadata_and_ids() -> None:
 def test_the_record_is_left_as_it_was() -> None:
     record = {"id": 1, "user": {"name": "<p>Ann</p>", "x": 1}, "list": [{"b": "c"}]}
     before = repr(record)
-    documents(text_fields=["user.name", "list.*.b"]).of(record)
+    documents(text_fields=["user.name", "list.*.b"]).build(record)
     assert repr(record) == before
 
 
 def test_html_with_lone_surrogates_is_still_cleaned() -> None:
-    assert documents(text_fields=["t"]).of({"id": 1, "t": "<p>a\ud800</p>"}).text == "a\ufffd"
+    assert documents(text_fields=["t"]).build({"id": 1, "t": "<p>a\ud800</p>"}).text == "a\ufffd"
 
 
 def test_an_open_schema_that_names_its_fields_is_taken_at_its_word() -> None:
@@ -200,4 +200,4 @@ def test_an_open_schema_that_names_its_fields_is_taken_at_its_word() -> None:
     schema = {"type": "object", "properties": properties, "additionalProperties": True}
     stream = Stream("tickets", schema=schema, primary_key=(("id",),))
     with pytest.raises(ConfigError, match="none of the text fields"):
-        Documents(Processing(chunk_size=100, text_fields=["descripton"]), stream)
+        DocumentBuilder(Processing(chunk_size=100, text_fields=["descripton"]), stream)

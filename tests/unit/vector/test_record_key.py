@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kitestring.types import Stream
-from kitestring.vector.homonym import homonyms, owner_of
+from kitestring.vector.name_clash import owner_of, same_named_streams
 from kitestring.vector.record_key import former_key, record_id, record_key
 
 UNTYPED = Stream("things", primary_key=(("id",),))
@@ -67,14 +67,14 @@ def test_a_record_that_had_another_key_says_which() -> None:
 
 def test_streams_of_one_name_in_the_store_are_known() -> None:
     stream = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
-    assert set(homonyms(stream)) == {("", "a_b_c"), ("a_b", "c")}
-    assert list(homonyms(Stream("tickets"))) == []
+    assert set(same_named_streams(stream)) == {("", "a_b_c"), ("a_b", "c")}
+    assert list(same_named_streams(Stream("tickets"))) == []
 
 
 def test_a_row_without_a_namespace_tells_by_its_key_whose_it_is() -> None:
     ours = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
     theirs = Stream("c", namespace="a_b", primary_key=(("x",), ("y",)))
-    others = list(homonyms(ours))
+    others = list(same_named_streams(ours))
     for values in (("p_q", 5), ("p", "q_5"), ("_", "")):
         assert owner_of(record_key(theirs, values), record_id(theirs, values), ours, others) == "a_b"
         assert owner_of(record_key(ours, values), record_id(ours, values), ours, others) is None

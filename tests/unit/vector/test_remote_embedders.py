@@ -19,7 +19,7 @@ from kitestring.config import Config, one_of
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.vector.embedders import Embedding, retries
-from kitestring.vector.embedders.token_rate import Allowance
+from kitestring.vector.embedders.token_rate import TokenRateLimit
 from kitestring.vector.tokenizer import cl100k
 
 pytestmark = pytest.mark.slow
@@ -345,15 +345,15 @@ def test_requests_per_minute_are_shared_by_all_threads() -> None:
 
 
 def test_the_allowance_never_lets_more_tokens_into_a_window() -> None:
-    allowance = Allowance(100, window_s=1.0)
+    allowance = TokenRateLimit(100, window_s=1.0)
     waits = [allowance.reserve(40) for _ in range(6)]
     assert waits[:2] == [0.0, 0.0]
     assert [round(wait, 1) for wait in waits[2:]] == [1.0, 1.0, 2.0, 2.0]
-    assert Allowance(10, 1.0).reserve(500) == 0.0
+    assert TokenRateLimit(10, 1.0).reserve(500) == 0.0
 
 
 def test_the_allowance_frees_what_is_over() -> None:
-    allowance = Allowance(100, window_s=0.05)
+    allowance = TokenRateLimit(100, window_s=0.05)
     assert allowance.reserve(100) == 0.0
     time.sleep(0.06)
     assert allowance.reserve(100) == 0.0

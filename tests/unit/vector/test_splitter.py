@@ -16,7 +16,7 @@ from kitestring.errors import ConfigError
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.embedders.local import Local
 from kitestring.vector.processing import Processing
-from kitestring.vector.split.splitter import Cut, Splitter, joined
+from kitestring.vector.split.splitter import ChunkSpans, Splitter, joined
 from kitestring.vector.tokenizer import cl100k
 
 SIGNS = [
@@ -106,7 +106,7 @@ def test_neighbours_share_no_more_than_the_overlap(
 ) -> None:
     overlap = int(size * share)
     begin, end = -1, 0
-    for a, b in Cut(splitter(size, overlap, how), text).spans(0, len(text), 0):
+    for a, b in ChunkSpans(splitter(size, overlap, how), text).spans(0, len(text), 0):
         assert cl100k().count(text[a:b]) <= size or one_sign(text[a:b])
         assert a > begin
         assert b > end, "every chunk brings something new"

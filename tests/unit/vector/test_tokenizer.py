@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kitestring.vector.embedders.local import Local
-from kitestring.vector.split.token_counts import Ruler
+from kitestring.vector.split.token_counts import TokenCounts
 from kitestring.vector.tokenizer import Encoding, cl100k
 
 
@@ -77,14 +77,14 @@ def test_a_span_has_as_many_tokens_as_its_text_alone(parts: list[str], data: st.
     text = "".join(parts)
     a = data.draw(st.integers(0, len(text) - 1))
     b = data.draw(st.integers(a + 1, len(text)))
-    assert Ruler(text, cl100k()).exact(a, b) == cl100k().count(text[a:b])
+    assert TokenCounts(text, cl100k()).exact(a, b) == cl100k().count(text[a:b])
 
 
 def test_a_text_is_measured_in_windows(monkeypatch: pytest.MonkeyPatch, encoding: Encoding) -> None:
     text = "Some words, and more of them. " * 40 + "x" * 300 + " end. " + "漢字" * 100
-    whole = Ruler(text, encoding)
+    whole = TokenCounts(text, encoding)
     monkeypatch.setattr("kitestring.vector.split.token_counts.WINDOW", 100)
-    windowed = Ruler(text, encoding)
+    windowed = TokenCounts(text, encoding)
     assert windowed.rough, "the long word has no place to cut it"
     for a in range(0, len(text) - 90, 37):
         assert windowed.exact(a, a + 90) == whole.exact(a, a + 90) == encoding.count(text[a : a + 90])

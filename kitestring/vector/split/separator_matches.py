@@ -7,19 +7,19 @@ from typing import Protocol
 
 from kitestring.vector.split.separators import Separator
 
-Mark = tuple[int, int]
+SeparatorMatch = tuple[int, int]
 """Where the piece before a separator ends, and where the piece behind it begins."""
 
 
-class Marks(Protocol):
-    def last(self, low: int, high: int) -> Mark | None:
+class SeparatorMatches(Protocol):
+    def last(self, low: int, high: int) -> SeparatorMatch | None:
         """The last mark with `low < end <= high`."""
 
-    def next(self, low: int, limit: int) -> Mark:
+    def next(self, low: int, limit: int) -> SeparatorMatch:
         """The first mark with `end > low`; the end of the part (`limit`) where there is none."""
 
 
-class LiteralMarks:
+class LiteralMatches:
     """A fixed text, searched on demand: a chunk costs two searches, however many separators it holds."""
 
     def __init__(self, text: str, separator: Separator, b: int) -> None:
@@ -28,34 +28,34 @@ class LiteralMarks:
         self.skip = 0 if separator.keep else len(separator.literal)
         self.b = b
 
-    def last(self, low: int, high: int) -> Mark | None:
+    def last(self, low: int, high: int) -> SeparatorMatch | None:
         place = self.text.rfind(self.literal, low + 1, min(high + len(self.literal), self.b))
         return None if place < 0 else (place, place + self.skip)
 
-    def next(self, low: int, limit: int) -> Mark:
+    def next(self, low: int, limit: int) -> SeparatorMatch:
         place = self.text.find(self.literal, low + 1, self.b)
         return (limit, limit) if place < 0 else (place, place + self.skip)
 
 
-class PatternMarks:
+class PatternMatches:
     """A pattern, searched once for the whole part. The separator stays with the piece behind it."""
 
     def __init__(self, places: list[int]) -> None:
         self.places = places
 
-    def last(self, low: int, high: int) -> Mark | None:
+    def last(self, low: int, high: int) -> SeparatorMatch | None:
         index = bisect_right(self.places, high) - 1
         return (self.places[index],) * 2 if index >= 0 and self.places[index] > low else None
 
-    def next(self, low: int, limit: int) -> Mark:
+    def next(self, low: int, limit: int) -> SeparatorMatch:
         index = bisect_right(self.places, low)
         return (self.places[index],) * 2 if index < len(self.places) else (limit, limit)
 
 
-def marks(separator: Separator, text: str, a: int, b: int) -> Marks | None:
+def find_separator(separator: Separator, text: str, a: int, b: int) -> SeparatorMatches | None:
     """The separator's places inside `text[a:b]`, or None if there is none."""
     if separator.pattern is None:
-        return LiteralMarks(text, separator, b) if text.find(separator.literal, a, b) >= 0 else None
-    places = [found.start() for found in separator.pattern.finditer(text, a, b) if found.end() > found.start()]
+        return LiteralMatches(text, separator, b) if text.find(separator.literal, a, b) >= 0 else None
+    places = [match.start() for match in separator.pattern.finditer(text, a, b) if match.end() > match.start()]
     places = places[bisect_left(places, a + 1) :]
-    return PatternMarks(places) if places else None
+    return PatternMatches(places) if places else None
