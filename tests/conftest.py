@@ -1,11 +1,33 @@
 """Fixtures that several suites share."""
 
 import signal
+from collections.abc import Iterator
+
+import pytest
+
+from kitestring.server.auth import password
 
 pytest_plugins = ["integration.postgres_server"]
+PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)
 
 
 def pytest_configure() -> None:
     """In the background (CI, nohup) a process ignores Ctrl-C, and so would every program the tests stop."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    use_password_hash(1, 8, 1)
+
+
+def use_password_hash(passes: int, memory_kib: int, lanes: int) -> None:
+    """Hash passwords in this process with these parameters of argon2."""
+    password.PASSES, password.MEMORY_KIB, password.LANES = passes, memory_kib, lanes
+    password._hasher.cache_clear()
+    password._nobody.cache_clear()
+
+
+@pytest.fixture
+def production_password_hash() -> Iterator[None]:
+    """Hash passwords as a server does. All other tests use the cheapest parameters."""
+    use_password_hash(*PRODUCTION_HASH)
+    yield
+    use_password_hash(1, 8, 1)

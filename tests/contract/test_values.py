@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime as dt
+import functools
 import json
 import math
 import os
@@ -265,19 +266,8 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
             rows = file.execute(f'SELECT {value} FROM "{name}" WHERE id = 1').fetchall()
         return rows[0][0] if rows else absent()
     if destination == "milvus":
-        script = (
-            "import json, sys\n"
-            "from pymilvus import MilvusClient\n"
-            "client = MilvusClient(sys.argv[1])\n"
-            "client.load_collection('kinds')\n"
-            "rows = client.query('kinds', filter='_ab_stream == \"' + sys.argv[2] + '\" and _id == 1',"
-            " output_fields=['*'], consistency_level='Strong')\n"
-            "print('ROWS' + json.dumps([[r.get('value')] if 'value' in r else [] for r in rows]))\n"
-        )
-        command = [sys.executable, "-c", script, str(folder / "values.db"), name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout.partition("ROWS")[2])
-        return (found[0][0] if found[0] else None) if found else absent()
+        rows = milvus_rows(folder)[name]
+        return (rows[0][0] if rows[0] else None) if rows else absent()
     paths = sorted((folder / "files" / name).glob(f"*.{destination}"))
     if destination == "parquet":
         tables = [Batch(name, table=pq.read_table(path)).rows() for path in paths]
@@ -293,6 +283,26 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows += [row for row in csv.DictReader(file) if row["id"] == "1"]
     return (rows[0].get("value") or None) if rows else absent()
+
+
+@functools.cache
+def milvus_rows(folder: Path) -> dict[str, list[list[Any]]]:
+    """The rows 1 of all streams: of each the value, or nothing. One process reads them: to start it costs a second."""
+    script = (
+        "import json, sys\n"
+        "from pymilvus import MilvusClient\n"
+        "client = MilvusClient(sys.argv[1])\n"
+        "client.load_collection('kinds')\n"
+        "def rows_of(stream):\n"
+        "    rows = client.query('kinds', filter='_ab_stream == \"' + stream + '\" and _id == 1',"
+        " output_fields=['*'], consistency_level='Strong')\n"
+        "    return [[row.get('value')] if 'value' in row else [] for row in rows]\n"
+        "print('ROWS' + json.dumps({stream: rows_of(stream) for stream in sys.argv[2:]}))\n"
+    )
+    command = [sys.executable, "-c", script, str(folder / "values.db"), *map(stream_of, KINDS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows: dict[str, list[list[Any]]] = json.loads(done.stdout.partition("ROWS")[2])
+    return rows
 
 
 def absent() -> Any:

@@ -15,7 +15,7 @@ from integration.foreign_packages import command, installed, kitestring, surroun
 
 from kitestring.airbyte import environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 FAKER = "airbyte-source-faker==7.2.1"
 CONFIG = {"count": 1500, "seed": 1, "records_per_slice": 500, "always_updated": False, "parallelism": 1}
@@ -91,8 +91,8 @@ def test_a_killed_sync_of_faker_is_completed_by_the_next(home: Path, tmp_path: P
     running = subprocess.Popen(
         command(*words, "-q"), cwd=tmp_path, env=surroundings(home), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    state, deadline = tmp_path / "state.json", time.monotonic() + 180
-    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
+    state = tmp_path / "state.json"
+    while not state.exists() and running.poll() is None:
         time.sleep(0.01)
     os.kill(running.pid, signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL, "it ended before it could be killed"

@@ -21,7 +21,7 @@ from integration.foreign_packages import command, installed, surroundings
 from kitestring.airbyte import cdk
 from kitestring.airbyte.custom_code import INTERPRETER
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 COMPONENTS = '''
 """An API that answers with lines of key=value."""

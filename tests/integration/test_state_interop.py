@@ -23,7 +23,6 @@ from kitestring.declarative.cursor import KNOWN
 CDK = os.environ.get("KITESTRING_CDK_PYTHON", "")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(not CDK, reason="KITESTRING_CDK_PYTHON names no Python with airbyte-cdk"),
 ]
 ROOT = Path(__file__).parents[2]

@@ -103,7 +103,6 @@ def run(program: str, *arguments: Any) -> list[str]:
         [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.splitlines()

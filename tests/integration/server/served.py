@@ -37,7 +37,7 @@ class Served:
         """A client of the public API with a token."""
         form = {"client_id": self.client_id, "client_secret": self.client_secret}
         token = httpx.post(f"{self.root}/api/v1/applications/token", json=form).json()["access_token"]
-        return httpx.Client(base_url=self.public, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        return httpx.Client(base_url=self.public, headers={"Authorization": f"Bearer {token}"}, timeout=600)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """What a POST of the public API answers; it has to succeed."""

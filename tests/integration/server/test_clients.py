@@ -72,7 +72,6 @@ def ran(folder: Path, requirement: str, script: str, *words: str) -> dict[str, A
         text=True,
         cwd=folder,
         env={**kept, **quiet, **homes},
-        timeout=240,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

@@ -66,7 +66,7 @@ class Arena:
         secret = {"SECRET_OF_THE_SERVER": "secret-of-the-machine"}
         self.running = Running(folder, **mode, **secret)
         self.home = folder / "home"
-        self.open = httpx.Client(base_url=self.running.url, timeout=120)
+        self.open = httpx.Client(base_url=self.running.url, timeout=600)
         organization = self.open.get("/v1/organizations").json()["data"][0]["organizationId"]
         self.workspaces = {
             name: self.open.post("/v1/workspaces", json={"name": name, "organizationId": organization}).json()[
@@ -118,7 +118,7 @@ class Arena:
     def client(self, email: str) -> httpx.Client:
         basic = base64.b64encode(f"{email}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}"}
-        made = httpx.Client(base_url=self.running.url, timeout=120, headers=headers)
+        made = httpx.Client(base_url=self.running.url, timeout=600, headers=headers)
         app = made.post("/v1/applications", json={"name": "x"}).json()
         pair = {"client_id": app["clientId"], "client_secret": app["clientSecret"]}
         token = made.post("/v1/applications/token", json=pair).json()["access_token"]

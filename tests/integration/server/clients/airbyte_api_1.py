@@ -25,7 +25,8 @@ security = (
     if CLIENT
     else None
 )
-client = AirbyteAPI(server_url=URL, security=security)
+# Its own limit is 5 s for each read, too little on a busy machine.
+client = AirbyteAPI(server_url=URL, security=security, timeout_ms=600_000)
 ok("get_health_check", client.health.get_health_check())
 first = ok("list_workspaces", client.workspaces.list_workspaces(request=api.ListWorkspacesRequest()))
 workspace = first.workspaces_response.data[0].workspace_id

@@ -17,10 +17,10 @@ hook = AirbyteHook()
 reached, said = hook.test_connection()
 assert reached, said
 job = hook.submit_sync_connection(CONNECTION)
-hook.wait_for_job(job.job_id, wait_seconds=0.3, timeout=120)
+hook.wait_for_job(job.job_id, wait_seconds=0.3, timeout=1200)
 details = hook.get_job_details(job.job_id)
 assert details.rows_synced == 30, details
 reset = hook.submit_reset_connection(CONNECTION)
 assert reset.job_type == "reset", reset
-hook.wait_for_job(reset.job_id, wait_seconds=0.3, timeout=120)
+hook.wait_for_job(reset.job_id, wait_seconds=0.3, timeout=1200)
 print(json.dumps({"rows": details.rows_synced}))

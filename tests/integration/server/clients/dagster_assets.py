@@ -17,7 +17,7 @@ workspace = AirbyteWorkspace(
     client_id=CLIENT_ID,
     client_secret=CLIENT_SECRET,
     poll_interval=0.3,
-    poll_timeout=120,
+    poll_timeout=1200,
 )
 assets = build_airbyte_assets_definitions(
     workspace=workspace, connection_selector_fn=lambda connection: connection.id == CONNECTION
@@ -30,7 +30,7 @@ assert materialised == ["users"], materialised
 
 host, _, port = ROOT.removeprefix("http://").partition(":")
 older = AirbyteResource(host=host, port=port, username=EMAIL, password=PASSWORD, forward_logs=True, poll_interval=0.3)
-output = older.sync_and_poll(CONNECTION, poll_interval=0.3, poll_timeout=120)
+output = older.sync_and_poll(CONNECTION, poll_interval=0.3, poll_timeout=1200)
 assert output.job_details["job"]["status"] == "succeeded"
 stats = output.job_details["attempts"][-1]["attempt"]["streamStats"]
 print(json.dumps({"assets": materialised, "streams": [one["streamName"] for one in stats]}))

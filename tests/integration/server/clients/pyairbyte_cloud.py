@@ -50,7 +50,7 @@ by_name["users"] |= {
 connection.import_raw_catalog(catalog)
 assert connection.dump_raw_catalog(normalize=False)["streams"]
 
-result = connection.run_sync(wait=True, wait_timeout=120)
+result = connection.run_sync(wait=True, wait_timeout=1200)
 assert str(getattr(result.get_job_status(), "value", result.get_job_status())) == "succeeded"
 assert result.records_synced == 30, result.records_synced
 attempts = result.get_attempts()
