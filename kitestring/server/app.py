@@ -97,27 +97,27 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(metrics.router)
     if context.settings.interface:
         app.router.routes.append(Pages())  # the last one: it takes every path that no API has
-    app.add_exception_handler(Problem, problem)
-    app.add_exception_handler(KitestringError, refused)
-    app.add_exception_handler(RequestValidationError, unreadable)
-    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(Problem, problem_response)
+    app.add_exception_handler(KitestringError, error_response)
+    app.add_exception_handler(RequestValidationError, validation_response)
+    app.add_exception_handler(HTTPException, routing_response)
     for kind in (OverflowError, DataError):
-        app.add_exception_handler(kind, beyond)
-    app.add_exception_handler(Exception, crashed)
+        app.add_exception_handler(kind, overflow_response)
+    app.add_exception_handler(Exception, crash_response)
     return app
 
 
-async def problem(_: Request, error: Exception) -> ProblemAnswer:
+async def problem_response(_: Request, error: Exception) -> ProblemAnswer:
     assert isinstance(error, Problem)
     return ProblemAnswer(error)
 
 
-async def refused(_: Request, error: Exception) -> ProblemAnswer:
+async def error_response(_: Request, error: Exception) -> ProblemAnswer:
     assert isinstance(error, KitestringError)
     return ProblemAnswer(of_error(error))
 
 
-async def unreadable(_: Request, error: Exception) -> ProblemAnswer:
+async def validation_response(_: Request, error: Exception) -> ProblemAnswer:
     """A body or a parameter of another shape: which, and what is wrong; never its value, which may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [
@@ -128,7 +128,7 @@ async def unreadable(_: Request, error: Exception) -> ProblemAnswer:
     return ProblemAnswer(Problem(400, "; ".join(wrong), hint="Correct the request."))
 
 
-async def unrouted(_: Request, error: Exception) -> ProblemAnswer:
+async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
     """No such path, or not by this method: in the shape of every other refusal."""
     assert isinstance(error, HTTPException)
     hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
@@ -142,7 +142,7 @@ async def unrouted(_: Request, error: Exception) -> ProblemAnswer:
     return ProblemAnswer(told)
 
 
-async def beyond(request: Request, error: Exception) -> ProblemAnswer:
+async def overflow_response(request: Request, error: Exception) -> ProblemAnswer:
     """A number that no store can hold: as an id it names nothing, elsewhere it cannot be taken."""
     log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
     for name, value in request.path_params.items():
@@ -151,7 +151,7 @@ async def beyond(request: Request, error: Exception) -> ProblemAnswer:
     return ProblemAnswer(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
 
 
-async def crashed(request: Request, error: Exception) -> ProblemAnswer:
+async def crash_response(request: Request, error: Exception) -> ProblemAnswer:
     log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
     number = request_id.get()
     told = Problem(

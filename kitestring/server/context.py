@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from kitestring.server.jobs.action_runner import Runner
+from kitestring.server.jobs.action_runner import ActionRunner
 from kitestring.server.jobs.queue import Queue
 from kitestring.server.observability.tracing import Tracing
 from kitestring.server.secrets.secret_box import Vault
@@ -22,7 +22,7 @@ class Context:
     store: Store
     vault: Vault
     queue: Queue
-    runner: Runner
+    runner: ActionRunner
     tracing: Tracing = field(default_factory=Tracing)
 
     @classmethod
@@ -39,7 +39,7 @@ class Context:
         workspaces.begin(store)
         vault = Vault.of(settings.secret_key, settings.home)
         audit.listen(store, vault)
-        return cls(settings, store, vault, Queue(store, settings), Runner(settings), tracing)
+        return cls(settings, store, vault, Queue(store, settings), ActionRunner(settings), tracing)
 
     def close(self) -> None:
         self.runner.close()

@@ -12,7 +12,7 @@ log = logging.getLogger("kitestring.server")
 JOIN_S = 10.0
 
 
-class Round:
+class PollingThread:
     """Calls `work` every `look_s` seconds, and at once again while it says that there is more. `start` and `stop` it.
 
     An error ends no round: the database that is away comes back, and what waits is found then.

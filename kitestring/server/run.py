@@ -82,7 +82,7 @@ class Server:
 
         settings = self.context.settings
         require_users(self.context)
-        self._socket = bound(settings)
+        self._socket = bind(settings)
         config = uvicorn.Config(
             create_app(self.context),
             http=Patient,
@@ -109,14 +109,14 @@ class Server:
         from kitestring.server.notifications.sender import Courier
 
         context = self.context
-        context.queue.on_end.append(lambda db, job_id, status: outcome.ended(context, db, job_id, status))
+        context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))
         worker = Worker(context, connection.plan_of, changed=schema_change.changed)
         for one in (worker, Scheduler(context), Courier(context)):
             one.start()
             self._stops.append(one.stop)
 
 
-def bound(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
     """A socket that listens where the settings say."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With its protocol named, asyncio sends small answers at once (TCP_NODELAY): otherwise each takes 40 ms longer.

@@ -8,15 +8,15 @@ from typing import Any
 
 from kitestring.config import MASK
 from kitestring.server.child.egress import EgressPolicy, networks_of
-from kitestring.server.child.protocol import Upward
+from kitestring.server.child.protocol import ParentChannel
 
 
-class Told:
+class ActionCall:
     """What an action has to work with: the request, the way to the parent, and the word to stop."""
 
-    def __init__(self, request: Mapping[str, Any], up: Upward, cancel: threading.Event) -> None:
+    def __init__(self, request: Mapping[str, Any], parent: ParentChannel, cancel: threading.Event) -> None:
         self.request = request
-        self.up = up
+        self.parent = parent
         self.cancel = cancel
         self.secrets: set[str] = set()
         self.egress = egress_of(request)
@@ -26,7 +26,7 @@ class Told:
         new = {one for one in secrets if len(one) > 3} - self.secrets
         if new:
             self.secrets |= new
-            self.up.ask("secrets", secrets=sorted(new))  # acknowledged: no line that holds them is written before
+            self.parent.ask("secrets", secrets=sorted(new))  # acknowledged: no line that holds them is written before
 
     def masked(self, node: Any) -> Any:
         """A body of an error without the secrets."""
@@ -45,5 +45,5 @@ def egress_of(request: Mapping[str, Any]) -> EgressPolicy | None:
     if request.get("allow_private_hosts", True):
         return None
     policy = EgressPolicy(networks_of(str(request.get("allowed_networks") or "")))
-    policy.enforce()
+    policy.install()
     return policy

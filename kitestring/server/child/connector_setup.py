@@ -11,7 +11,7 @@ from kitestring.config import secrets_in
 from kitestring.credentials import RenewsCredentials, TellsCredentialEnds
 from kitestring.engine.selection import Selection
 from kitestring.errors import KitestringError
-from kitestring.server.child.call import Told
+from kitestring.server.child.call import ActionCall
 from kitestring.server.child.credential_store import ActorCredentials
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.secrets.references import look_up, looked_up, put_back
@@ -26,7 +26,7 @@ SOON_DAYS = 30
 """So many days before a credential ends each job's log says so."""
 
 
-def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built.
 
     Here references to secrets are looked up, and what the connector may use of the machine is decided.
@@ -36,51 +36,51 @@ def built(told: Told, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str,
         connector = None
         spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
     else:
-        connector = named(kind, str(end["connector"]))
+        connector = connector_named(kind, str(end["connector"]))
         spec = connector.spec()
     given = dict(end.get("config") or {})
-    told.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
-    egress = told.egress
+    call.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
+    egress = call.egress
     with egress.trusted() if egress else contextlib.nullcontext():
-        config, referred = looked_up(given, spec, told.request.get("references") or ())
-    told.hide({value for _, value in referred.values()})
-    made: Any = Confinement.from_request(told.request.get("machine"), end).build(connector, manifest, config)
+        config, referred = looked_up(given, spec, call.request.get("references") or ())
+    call.hide({value for _, value in referred.values()})
+    made: Any = Confinement.from_request(call.request.get("machine"), end).build(connector, manifest, config)
     if egress:
         egress.pin(made)
 
     def keep(whole: Mapping[str, Any]) -> None:
-        told.hide(set(secrets_in(whole, spec)))
-        told.up.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
+        call.hide(set(secrets_in(whole, spec)))
+        call.parent.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
 
     if isinstance(made, RenewsCredentials):
 
         def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-            told.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
+            call.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
             with egress.trusted() if egress else contextlib.nullcontext():
-                return looked_up(stored, spec, told.request.get("references") or ())[0]
+                return looked_up(stored, spec, call.request.get("references") or ())[0]
 
-        made.keep_credentials(ActorCredentials(told, kind, lambda new: keep({**config, **new}), opened))
+        made.keep_credentials(ActorCredentials(call, kind, lambda new: keep({**config, **new}), opened))
     elif hasattr(made, "on_config"):
         # Airbyte's generic connector holds the configuration of the program in its own.
         inner = (
             "config" if isinstance(config.get("config"), Mapping) and "config" in (spec.get("properties") or {}) else ""
         )
         made.on_config(lambda new: keep({**config, inner: dict(new)} if inner else {**config, **new}))
-    if told.request.get("shared") and hasattr(made, "share"):
-        from kitestring.server.child.shared_rate_limit import sharing
+    if call.request.get("shared") and hasattr(made, "share"):
+        from kitestring.server.child.shared_rate_limit import shared_limits
 
-        made.share(sharing(told.up, str(end.get("connector")), config, spec))
+        made.share(shared_limits(call.parent, str(end.get("connector")), config, spec))
     return made, spec
 
 
-def named(kind: str, name: str) -> Connector:
+def connector_named(kind: str, name: str) -> Connector:
     """A connector by its name; a name is never a path here."""
     from kitestring import registry
 
     return registry.connector("source" if kind == "source" else "destination", name, files=False)
 
 
-def note_ends(told: Told, end: str, connector: Any) -> None:
+def report_credential_ends(call: ActionCall, end: str, connector: Any) -> None:
     """Tell the parent when credentials end, and the log when that is soon."""
     if not isinstance(connector, TellsCredentialEnds):
         return
@@ -89,7 +89,7 @@ def note_ends(told: Told, end: str, connector: Any) -> None:
     except KitestringError as error:
         log.warning("when the credentials end cannot be told: %s", error.message)
         return
-    told.up.send(
+    call.parent.send(
         "credential_ends",
         end=end,
         ends=[{"name": one.name, "at": one.at.isoformat(), "hint": one.hint} for one in ends],
@@ -99,10 +99,10 @@ def note_ends(told: Told, end: str, connector: Any) -> None:
             log.warning("%s", one)
 
 
-def selections(told: Told, given: Mapping[str, Any]) -> list[Selection]:
+def selections(call: ActionCall, given: Mapping[str, Any]) -> list[Selection]:
     """The streams of a request; the keys of their mappers are looked up, and hidden from the log."""
-    found = [selection_of(one, told.request.get("references") or ()) for one in given.get("streams") or ()]
-    told.hide({secret for _, secrets in found for secret in secrets})
+    found = [selection_of(one, call.request.get("references") or ()) for one in given.get("streams") or ()]
+    call.hide({secret for _, secrets in found for secret in secrets})
     return [selection for selection, _ in found]
 
 

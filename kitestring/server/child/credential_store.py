@@ -13,7 +13,7 @@ from kitestring.credentials import LONGEST_WAIT_S
 from kitestring.errors import Cancelled, TransientError
 
 if TYPE_CHECKING:
-    from kitestring.server.child.call import Told
+    from kitestring.server.child.call import ActionCall
 
 POLL_S = 0.2
 AGAIN_S = 15.0
@@ -28,12 +28,12 @@ class ActorCredentials:
 
     def __init__(
         self,
-        told: Told,
+        call: ActionCall,
         end: str,
         keep: Callable[[Mapping[str, Any]], None],
         opened: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     ) -> None:
-        self._told, self._end, self._keep, self._opened = told, end, keep, opened
+        self._call, self._end, self._keep, self._opened = call, end, keep, opened
 
     def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         self._keep(config)
@@ -53,13 +53,13 @@ class ActorCredentials:
             self._ask(holder, over=True)
 
     def _ask(self, holder: str, over: bool = False) -> dict[str, Any]:
-        return self._told.up.ask("renewal", end=self._end, holder=holder, over=over)
+        return self._call.parent.ask("renewal", end=self._end, holder=holder, over=over)
 
     def _granted(self, holder: str) -> Mapping[str, Any] | None:
         """Wait for the turn of this process; the configuration as it is kept then."""
         waited_until = time.monotonic() + LONGEST_WAIT_S
         while not (answer := self._ask(holder))["granted"]:
-            if self._told.cancel.is_set():
+            if self._call.cancel.is_set():
                 raise Cancelled("asked to stop while another process renewed the credentials")
             if time.monotonic() > waited_until:
                 raise TransientError(

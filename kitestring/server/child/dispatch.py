@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
-from kitestring.server.child.call import Told
-from kitestring.server.child.limits import judged, limit, out_of_memory
-from kitestring.server.child.log_format import Lines
-from kitestring.server.child.preload import is_warm, preloads, prepare
-from kitestring.server.child.protocol import Pipe, Upward, error_body
+from kitestring.server.child.call import ActionCall
+from kitestring.server.child.limits import apply_limits, classify, out_of_memory
+from kitestring.server.child.log_format import JsonLineFormatter
+from kitestring.server.child.preload import import_modules, may_preload, preload_packages
+from kitestring.server.child.protocol import ParentChannel, Pipe, error_body
 
-UNHEARD = 70
+PARENT_GONE = 70
 """The exit code of a child whose parent is gone."""
 
 
@@ -39,17 +39,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: cancel.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to answer
     # Without the parent nobody renews the lease, so that another may begin at any moment: stop at once.
-    up = Upward(channel, on_cancel=cancel.set, on_end=lambda: os._exit(UNHEARD))
+    up = ParentChannel(channel, on_cancel=cancel.set, on_end=lambda: os._exit(PARENT_GONE))
     request = up.request()
     limits = request.get("limits") or {}
-    limit(limits)
-    told = Told(request, up, cancel)
+    apply_limits(limits)
+    call = ActionCall(request, up, cancel)
     before = set(sys.modules)
-    with logged(told, str(request.get("log_level") or "info")):
+    with log_to_stderr(call, str(request.get("log_level") or "info")):
         try:
-            up.send("result", value=run(told))
+            up.send("result", value=run_action(call))
         except KitestringError as error:
-            up.send("error", error=told.masked(error_body(judged(error, limits))))
+            up.send("error", error=call.masked(error_body(classify(error, limits))))
         except MemoryError:
             up.send("error", error=error_body(out_of_memory(limits)))
         except Exception as error:
@@ -58,34 +58,34 @@ def main() -> int:
                 f"{request.get('action')} failed: {type(error).__name__}: {error}",
                 hint="This is a defect: please report it, with the log of the attempt.",
             )
-            up.send("error", error=told.masked(error_body(found)))
+            up.send("error", error=call.masked(error_body(found)))
     with contextlib.suppress(OSError):
         new = [module for module in list(sys.modules) if module not in before]
-        packages = preloads() if new else set()
-        up.send("used", modules=[module for module in new if is_warm(module, packages)])
+        packages = preload_packages() if new else set()
+        up.send("used", modules=[module for module in new if may_preload(module, packages)])
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
     os._exit(0)
 
 
-def run(told: Told) -> Any:
+def run_action(call: ActionCall) -> Any:
     from kitestring.server.child import actions, refresh, sync
 
-    action = str(told.request.get("action"))
+    action = str(call.request.get("action"))
     found = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
     if found is None:
         raise ConnectorError(f"a child process was asked for {action}, which it does not know")
-    if told.cancel.is_set():
+    if call.cancel.is_set():
         raise Cancelled("asked to stop before it began")
-    return found(told)
+    return found(call)
 
 
 @contextlib.contextmanager
-def logged(told: Told, level: str) -> Iterator[None]:
+def log_to_stderr(call: ActionCall, level: str) -> Iterator[None]:
     """Send the log of everything to standard error while the request is served."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonLineFormatter())
     root, ours = logging.getLogger(), logging.getLogger("kitestring")
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
@@ -94,5 +94,5 @@ def logged(told: Told, level: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    prepare()
+    import_modules()
     sys.exit(main())

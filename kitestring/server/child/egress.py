@@ -103,7 +103,7 @@ class EgressPolicy:
         for part in connector.parts():
             part.pin(self.resolve)
 
-    def enforce(self) -> None:
+    def install(self) -> None:
         """Keep this process to the policy, for good. A proxy of the environment would go around it, and is left. The
         credentials of this machine are its operator's: who edits a source chooses where they would be used."""
         for name in PROXIES:
@@ -189,7 +189,7 @@ def is_numeric(host: Any) -> bool:
     return True
 
 
-def keep_to_network() -> None:
+def restrict_to_network() -> None:
     """For good in this process: no file but those of the program is read, none is written, no program is started, no
     socket or log of this machine is reached. For code of others that needs the network alone (apprise)."""
     import site

@@ -9,7 +9,7 @@ from typing import Any
 from kitestring.errors import ConnectorError, KitestringError
 
 
-def limit(limits: Mapping[str, Any]) -> None:
+def apply_limits(limits: Mapping[str, Any]) -> None:
     """Bound this process by `memory_mb` and `cpu_s`, as far as the system can. No core dump: secrets are in it.
 
     What the process has at its start, packages that a nest has imported for all its children, does not count: a limit
@@ -44,7 +44,7 @@ def allocated() -> int:
         return 0
 
 
-def judged(error: KitestringError, limits: Mapping[str, Any]) -> KitestringError:
+def classify(error: KitestringError, limits: Mapping[str, Any]) -> KitestringError:
     """The error, or the word about the memory where that is what lies under it: the engine takes what a connector
     raises for the connector's defect."""
     under: BaseException | None = error

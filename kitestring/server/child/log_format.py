@@ -6,14 +6,14 @@ import logging
 
 from kitestring.json_codec import dumps_text
 
-PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+RECORD_FIELDS = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
-class Lines(logging.Formatter):
+class JsonLineFormatter(logging.Formatter):
     """An entry of the log as a line of JSON; the parent masks it and keeps it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {key: value for key, value in vars(record).items() if key not in PLAIN}
+        fields = {key: value for key, value in vars(record).items() if key not in RECORD_FIELDS}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         entry = {

@@ -7,14 +7,14 @@ from collections.abc import Set
 
 from kitestring.errors import KitestringError
 
-WARM = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
+PRELOADED = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
 """Packages of the core that take long to import and may be imported before a fork: these start no thread that a fork
 could not bear (Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of
 ours, and what the connectors in use declare (`Facts.preload`)."""
-OURS = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
+OWN_PACKAGES = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
 
 
-def prepare() -> None:
+def import_modules() -> None:
     """Import what nearly every request needs, once for all children (see `nest.py`); nothing that starts a thread."""
     import kitestring.declarative
     import kitestring.engine
@@ -26,11 +26,11 @@ def prepare() -> None:
     import kitestring.server.child.sync  # noqa: F401
 
 
-def preloads() -> set[str]:
+def preload_packages() -> set[str]:
     """The packages that may be imported before a fork: the core's own, and those of the connectors in use."""
     from kitestring import registry
 
-    packages = set(WARM)
+    packages = set(PRELOADED)
     for connector in registry.connectors():
         if connector.imported:
             with contextlib.suppress(KitestringError):
@@ -38,10 +38,10 @@ def preloads() -> set[str]:
     return packages
 
 
-def is_warm(module: str, packages: Set[str]) -> bool:
+def may_preload(module: str, packages: Set[str]) -> bool:
     """Whether the fork server may import this module: the packages themselves, the modules of Arrow, and ours."""
     package, _, rest = module.partition(".")
     if package == "kitestring":
-        return rest.split(".")[0] in OURS
+        return rest.split(".")[0] in OWN_PACKAGES
     arrow = package == "pyarrow" in packages and not rest.startswith("_") and "." not in rest
     return module in packages or arrow

@@ -51,7 +51,7 @@ class Pipe:
             for line in lines:
                 whole = b"".join([*rest, line])
                 rest, size = [], 0
-                yield parsed(whole)
+                yield parse_message(whole)
             rest.append(last)
             size += len(last)
             if size > MOST_BYTES:
@@ -64,7 +64,7 @@ class Pipe:
                 os.close(one)
 
 
-class Upward:
+class ParentChannel:
     """The child's end. One thread reads; what `ask` waits for is handed to it, a cancel is called out."""
 
     def __init__(self, pipe: Pipe, *, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
@@ -113,7 +113,7 @@ class Upward:
             self._on_end()
 
 
-def parsed(line: bytes) -> dict[str, Any]:
+def parse_message(line: bytes) -> dict[str, Any]:
     try:
         found = loads(line)
     except JsonError as error:

@@ -17,17 +17,17 @@ from kitestring.engine.baseline import Baseline
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
 from kitestring.paths import at
-from kitestring.server.child.call import Told
+from kitestring.server.child.call import ActionCall
 from kitestring.server.child.connector_setup import selections
-from kitestring.server.child.protocol import Upward
-from kitestring.server.child.sync import catalog_of, copied, ends, kept, key_in
+from kitestring.server.child.protocol import ParentChannel
+from kitestring.server.child.sync import catalog_of, key_in, open_ends, parent_states, run_sync
 from kitestring.source import Item, Source, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, Write
 
 log = logging.getLogger("kitestring.jobs")
 
 
-class Nothing(Source):
+class EmptySource(Source):
     """A source whose streams are all empty."""
 
     catalog: Catalog
@@ -39,15 +39,15 @@ class Nothing(Source):
         return iter(())
 
 
-def clear(told: Told) -> Any:
+def clear(call: ActionCall) -> Any:
     """Empty `options.streams` (without it all) at the destination, and forget their states first.
 
     In this order, since the other would leave a state without its data when it is cut off between the two.
     """
-    given = told.request
-    with ends(told) as (source, destination):
-        catalog = accepted(given) or source.discover()
-        chosen = named(given, catalog, every(told, catalog))
+    given = call.request
+    with open_ends(call) as (source, destination):
+        catalog = planned_catalog(given) or source.discover()
+        chosen = chosen_selections(given, catalog, all_selections(call, catalog))
         if WRITES["overwrite"] not in destination.writes:
             raise ConfigError(
                 f"{type(destination).__name__} cannot be emptied: it only takes records",
@@ -55,12 +55,12 @@ def clear(told: Told) -> Any:
             )
         emptied = tuple(as_full_refresh(catalog, one) for one in chosen)
         wanted = [replace(one, sync_mode="full_refresh", write_mode="overwrite", cursor=None) for one in chosen]
-        told.up.ask("forget", streams=None if not streams_of(given) else [stream.key for stream in emptied])
-        nothing = Nothing(catalog=Catalog(emptied))
-        return copied(told, nothing, destination, nothing.catalog, wanted, MemoryStates(), allow_empty=True)
+        call.parent.ask("forget", streams=None if not streams_of(given) else [stream.key for stream in emptied])
+        nothing = EmptySource(catalog=Catalog(emptied))
+        return run_sync(call, nothing, destination, nothing.catalog, wanted, MemoryStates(), allow_empty=True)
 
 
-def refresh(told: Told) -> Any:
+def refresh(call: ActionCall) -> Any:
     """Read `options.streams` (without it all) from the beginning. `options.mode`:
 
     `truncate` (the default): the new copy replaces the old in one step when it is complete; until then, and when it
@@ -69,24 +69,26 @@ def refresh(told: Told) -> Any:
     since that state is then read once more, so that nothing between the two is missed. For the other its state is
     forgotten, and this job's later attempts go on from what the earlier ones saved.
     """
-    given = told.request
+    given = call.request
     truncate = (given.get("options") or {}).get("mode", "truncate") != "merge"
-    with ends(told) as (source, destination):
-        catalog, all_chosen = catalog_of(told, source)
-        chosen = named(given, catalog, all_chosen if all_chosen is not None else every(told, catalog))
+    with open_ends(call) as (source, destination):
+        catalog, all_chosen = catalog_of(call, source)
+        chosen = chosen_selections(
+            given, catalog, all_chosen if all_chosen is not None else all_selections(call, catalog)
+        )
         wanted, forgotten = [], []
-        for one, route in zip(chosen, routed(given, catalog, chosen, destination), strict=True):
-            way = again(one, route, destination, truncate)
+        for one, route in zip(chosen, chosen_routes(given, catalog, chosen, destination), strict=True):
+            way = refresh_selection(one, route, destination, truncate)
             wanted.append(way)
             if way.sync_mode == "incremental":
                 forgotten.append(route.read.key)
         states = given.get("states") or {}
         if forgotten:
-            states = told.up.ask("forget", streams=forgotten)["states"]
-        return copied(told, source, destination, catalog, wanted, kept(told, states))
+            states = call.parent.ask("forget", streams=forgotten)["states"]
+        return run_sync(call, source, destination, catalog, wanted, parent_states(call, states))
 
 
-def again(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
+def refresh_selection(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
     """How a stream is read from the beginning."""
     read = route.read
     # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
@@ -108,22 +110,22 @@ def again(one: Selection, route: Route, destination: Destination, truncate: bool
     return replace(one, sync_mode="incremental", write_mode=read.write)
 
 
-def backfill(told: Told) -> Any:
+def backfill(call: ActionCall) -> Any:
     """Read `options.stream` once more from the cursor value `options.from` on, up to `options.to` where it is given.
 
     The records are written over the old ones by their key; nothing is removed, and the saved state stays as it is.
     """
-    given = told.request
+    given = call.request
     options = given.get("options") or {}
     start, end = options.get("from"), options.get("to")
-    with ends(told) as (source, destination):
-        catalog, all_chosen = catalog_of(told, source)
-        chosen = named(
+    with open_ends(call) as (source, destination):
+        catalog, all_chosen = catalog_of(call, source)
+        chosen = chosen_selections(
             {**given, "options": {"streams": [options.get("stream")]}},
             catalog,
-            all_chosen if all_chosen is not None else every(told, catalog),
+            all_chosen if all_chosen is not None else all_selections(call, catalog),
         )
-        (one,), (route,) = chosen, routed(given, catalog, chosen, destination)
+        (one,), (route,) = chosen, chosen_routes(given, catalog, chosen, destination)
         read = route.read
         if not read.incremental or read.write.keep != "latest" or start is None:
             raise ConfigError(
@@ -133,14 +135,14 @@ def backfill(told: Told) -> Any:
                 "Refresh the stream instead.",
                 stream=read.key,
             )
-        states = WindowStates(told.up)
+        states = WindowStates(call.parent)
         state = state_from(source, read, (given.get("states") or {}).get(read.key, {}), start)
         states.save(str(given["connection"]), read.key, state)
         window = Window.over(source, read, end)
-        result = copied(told, window, destination, catalog, [one], states)
+        result = run_sync(call, window, destination, catalog, [one], states)
         baseline = Baseline((given.get("states") or {}).get(COUNTS, {}), list)
         if any(figures["deleted"] for figures in result["streams"].values()) and baseline.deleted([read.key]):
-            told.up.ask("save", states={COUNTS: baseline.state()}, figures={})
+            call.parent.ask("save", states={COUNTS: baseline.state()}, figures={})
         return result
 
 
@@ -150,7 +152,7 @@ class WindowStates(MemoryStates):
 
     durable = False
 
-    def __init__(self, up: Upward) -> None:
+    def __init__(self, up: ParentChannel) -> None:
         super().__init__()
         self._up = up
 
@@ -229,7 +231,7 @@ def streams_of(given: Mapping[str, Any]) -> list[str]:
     return [str(one) for one in (given.get("options") or {}).get("streams") or ()]
 
 
-def accepted(given: Mapping[str, Any]) -> Catalog | None:
+def planned_catalog(given: Mapping[str, Any]) -> Catalog | None:
     """The catalog of the plan, so that a source that is gone need not be asked what it had."""
     from kitestring.airbyte.source import stream_of
 
@@ -237,12 +239,12 @@ def accepted(given: Mapping[str, Any]) -> Catalog | None:
     return Catalog(tuple(stream_of(one, "the source") for one in body["streams"])) if body else None
 
 
-def every(told: Told, catalog: Catalog) -> list[Selection]:
+def all_selections(call: ActionCall, catalog: Catalog) -> list[Selection]:
     """The streams of the connection."""
-    return selections(told, told.request) or [Selection(stream.key) for stream in catalog]
+    return selections(call, call.request) or [Selection(stream.key) for stream in catalog]
 
 
-def named(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
+def chosen_selections(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
     """Of these streams those that the options name. `ConfigError` for a name that is none of them."""
     wanted = streams_of(given)
     if not wanted:
@@ -260,7 +262,7 @@ def named(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection
     return found
 
 
-def routed(
+def chosen_routes(
     given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection], destination: Destination
 ) -> list[Route]:
     """The routes of these selections, in their order."""
@@ -274,4 +276,4 @@ def as_full_refresh(catalog: Catalog, one: Selection) -> Stream:
     return replace(stream, sync_modes=modes, sync_mode=SyncMode.full_refresh)
 
 
-ACTIONS: dict[str, Callable[[Told], Any]] = {"clear": clear, "refresh": refresh, "backfill": backfill}
+ACTIONS: dict[str, Callable[[ActionCall], Any]] = {"clear": clear, "refresh": refresh, "backfill": backfill}

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kitestring.config import secrets_in
 
 if TYPE_CHECKING:
-    from kitestring.server.child.protocol import Upward
+    from kitestring.server.child.protocol import ParentChannel
 
 MOST_S = 1.0
 """How long a lot can be used at most; never longer than a twentieth of the window, which `quota.py` reckons with."""
 
 
-class Lot:
+class TokenLease:
     """A budget of one key. Threads take from it in the order of asking.
 
     What was taken and not used within a moment is given up: it was counted for that moment, not for a later one. So a
@@ -51,9 +51,9 @@ class Lot:
             return max(0.0, start - now)
 
 
-def sharing(
-    up: Upward, connector: str, config: Mapping[str, Any], spec: Mapping[str, Any]
-) -> Callable[[str, float, float], Lot]:
+def shared_limits(
+    up: ParentChannel, connector: str, config: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Callable[[str, float, float], TokenLease]:
     """The shared budgets of a connector: for `kitestring.http.Share`.
 
     An account is told by the host, where that is the customer's own (`example.zendesk.com`), else by the credentials.
@@ -61,7 +61,7 @@ def sharing(
     account = hashlib.sha256("\n".join(sorted(secrets_in(config, spec))).encode()).hexdigest()[:12]
     words = {one.lower() for one in texts(config) if len(one) > 2}
 
-    def share(name: str, calls: float, per_s: float) -> Lot:
+    def share(name: str, calls: float, per_s: float) -> TokenLease:
         def key_of(host: str) -> str:
             if not host:
                 return name
@@ -71,7 +71,7 @@ def sharing(
         def take(key: str, amount: float) -> float:
             return float(up.ask("quota", key=key, calls=calls, per_s=per_s, amount=amount)["wait_s"])
 
-        return Lot(take, key_of, calls, per_s)
+        return TokenLease(take, key_of, calls, per_s)
 
     return share
 

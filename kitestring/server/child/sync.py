@@ -13,11 +13,11 @@ from kitestring.destination import Destination
 from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
 from kitestring.engine.selection import routes
 from kitestring.json_codec import dumps, loads
-from kitestring.server.child.call import Told
+from kitestring.server.child.call import ActionCall
 from kitestring.server.child.catalog_digest import digest
-from kitestring.server.child.connector_setup import built, note_ends, selections
-from kitestring.server.child.limits import judged
-from kitestring.server.child.protocol import Upward, error_body
+from kitestring.server.child.connector_setup import build_connector, report_credential_ends, selections
+from kitestring.server.child.limits import classify
+from kitestring.server.child.protocol import ParentChannel, error_body
 from kitestring.source import Source
 from kitestring.types import COUNTS, Catalog, State
 
@@ -30,7 +30,7 @@ class ParentStates:
     `notes` are what the engine has noted of other connections to the same destination.
     """
 
-    def __init__(self, up: Upward, states: Mapping[str, State], notes: Mapping[str, State]) -> None:
+    def __init__(self, up: ParentChannel, states: Mapping[str, State], notes: Mapping[str, State]) -> None:
         self._up = up
         self._states = dict(states)
         self._notes = dict(notes)
@@ -82,7 +82,7 @@ class Waits(logging.Handler):
 
 
 @contextlib.contextmanager
-def pulse(told: Told, progress: Progress) -> Iterator[None]:
+def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
     """Tell the parent every second how far the sync is, and what it waits for."""
     waits, ended = Waits(), threading.Event()
     ours = logging.getLogger("kitestring")
@@ -93,7 +93,7 @@ def pulse(told: Told, progress: Progress) -> Iterator[None]:
         ours.setLevel(logging.INFO)
 
     def tell() -> None:
-        told.up.send("progress", progress={**progress.snapshot(), "waiting": waits.now})
+        call.parent.send("progress", progress={**progress.snapshot(), "waiting": waits.now})
 
     def beat() -> None:
         while not ended.wait(PULSE_S):
@@ -113,16 +113,16 @@ def pulse(told: Told, progress: Progress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
+def open_ends(call: ActionCall) -> Iterator[tuple[Source, Destination]]:
     """Both ends of the request; the engine closes them, and where it was not reached, this does."""
-    source, _ = built(told, "source", told.request["source"])
+    source, _ = build_connector(call, "source", call.request["source"])
     try:
-        note_ends(told, "source", source)
-        destination, _ = built(told, "destination", told.request["destination"])
+        report_credential_ends(call, "source", source)
+        destination, _ = build_connector(call, "destination", call.request["destination"])
         try:
             quiet_s = getattr(source, "quiet_s", None)
             if isinstance(quiet_s, int | float):  # a foreign program may be silent for so long
-                told.up.send("patience", seconds=quiet_s)
+                call.parent.send("patience", seconds=quiet_s)
             yield source, destination
         finally:
             with contextlib.suppress(Exception):
@@ -132,27 +132,27 @@ def ends(told: Told) -> Iterator[tuple[Source, Destination]]:
             source.close()
 
 
-def catalog_of(told: Told, source: Source) -> tuple[Catalog, list[Selection] | None]:
+def catalog_of(call: ActionCall, source: Source) -> tuple[Catalog, list[Selection] | None]:
     """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
     from kitestring.airbyte.messages import catalog_body
 
-    catalog, chosen = source.discover(), selections(told, told.request)
-    if told.request.get("watched"):
+    catalog, chosen = source.discover(), selections(call, call.request)
+    if call.request.get("watched"):
         body = catalog_body(catalog)
-        if digest(plain(body)) != told.request.get("catalog_digest"):
-            answer = told.up.ask("catalog", catalog=body)
+        if digest(as_json(body)) != call.request.get("catalog_digest"):
+            answer = call.parent.ask("catalog", catalog=body)
             if answer.get("streams") is not None:
-                chosen = selections(told, answer)
+                chosen = selections(call, answer)
     return catalog, chosen or None
 
 
-def plain(body: Any) -> Any:
+def as_json(body: Any) -> Any:
     """As it is after a journey as JSON."""
     return loads(dumps(body))
 
 
-def copied(
-    told: Told,
+def run_sync(
+    call: ActionCall,
     source: Source,
     destination: Destination,
     catalog: Catalog,
@@ -162,8 +162,8 @@ def copied(
     allow_empty: bool = False,
 ) -> dict[str, Any]:
     """Run the engine with what the request says; its result as JSON."""
-    given, progress = told.request, Progress()
-    with pulse(told, progress):
+    given, progress = call.request, Progress()
+    with report_progress(call, progress):
         result = sync(
             source,
             destination,
@@ -176,18 +176,18 @@ def copied(
             namespace=given.get("namespace"),
             allow_empty=allow_empty or bool(given.get("allow_empty")),
             progress=progress,
-            cancel=told.cancel,
+            cancel=call.cancel,
             catalog=catalog,
         )
-    return ended(result, told.request.get("limits") or {})
+    return result_body(result, call.request.get("limits") or {})
 
 
-def run(told: Told) -> Any:
+def sync_action(call: ActionCall) -> Any:
     """Sync all streams; those of a full refresh that an earlier attempt of this job has brought to their end are left
     out. (An incremental stream has its state, and streams that share one are read together.)"""
-    given = told.request
-    with ends(told) as (source, destination):
-        catalog, chosen = catalog_of(told, source)
+    given = call.request
+    with open_ends(call) as (source, destination):
+        catalog, chosen = catalog_of(call, source)
         done = given.get("done") or {}
         if done:
             found = routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
@@ -196,12 +196,12 @@ def run(told: Told) -> Any:
             chosen = [one for one in wanted if key_in(catalog, one) not in over]
             if not chosen:
                 return {"status": "succeeded", "streams": {}, "errors": []}
-        return copied(told, source, destination, catalog, chosen, kept(told, given.get("states") or {}))
+        return run_sync(call, source, destination, catalog, chosen, parent_states(call, given.get("states") or {}))
 
 
-def kept(told: Told, states: Mapping[str, State]) -> ParentStates:
+def parent_states(call: ActionCall, states: Mapping[str, State]) -> ParentStates:
     """The states of a job's connection, which the parent keeps."""
-    return ParentStates(told.up, states, told.request.get("notes") or {})
+    return ParentStates(call.parent, states, call.request.get("notes") or {})
 
 
 def key_in(catalog: Catalog, one: Selection) -> str:
@@ -210,12 +210,12 @@ def key_in(catalog: Catalog, one: Selection) -> str:
     return stream.key if stream is not None else one.name
 
 
-def ended(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
+def result_body(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
     errors = [one.error for one in result.streams.values() if one.error is not None]
     if result.error is not None:
         errors.insert(0, result.error)
-    return {**result.as_dict(), "errors": [error_body(judged(one, limits)) for one in errors]}
+    return {**result.as_dict(), "errors": [error_body(classify(one, limits)) for one in errors]}
 
 
-ACTIONS: dict[str, Callable[[Told], Any]] = {"sync": run}
+ACTIONS: dict[str, Callable[[ActionCall], Any]] = {"sync": sync_action}

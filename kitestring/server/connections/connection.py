@@ -18,7 +18,7 @@ from kitestring.server.connections import endpoints, schedule, stream_mappers
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, not_found
-from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.queue import Busy
 from kitestring.server.store.store import new_id
@@ -64,7 +64,7 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
         "discover",
         {"source": end.body()},
         limit_s=DISCOVER_S,
-        keeper=Keeper(context, source=end),
+        updater=ConfigUpdater(context, source=end),
     )
     with context.store.write() as db:
         db.execute(discoveries.delete().where(discoveries.c.source_id == source_id))

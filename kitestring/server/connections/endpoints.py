@@ -17,7 +17,7 @@ from kitestring.server.connectors.confinement import Confinement, is_relative
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, not_found
-from kitestring.server.jobs.connection_plan import End
+from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.secrets import secret_box
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import destinations, discoveries, sources
@@ -144,12 +144,12 @@ def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
     return definitions.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None)
 
 
-def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> End:
+def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> Endpoint:
     """A source or destination as it is run: with its secrets open. Never shown."""
     row = get(db, kind, actor_id)
     definition = definition_of(db, kind, row)
     config = context.vault.open_config(row.config, row.id)
-    return End(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
+    return Endpoint(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
 
 
 def trust(

@@ -15,7 +15,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.connections import schedule
 from kitestring.server.context import Context
 from kitestring.server.jobs.queue import Busy
-from kitestring.server.polling import Round
+from kitestring.server.polling import PollingThread
 from kitestring.server.store.tables import connections
 
 log = logging.getLogger("kitestring.scheduler")
@@ -33,7 +33,7 @@ NEEDED = (
 """Not the whole row: its catalog can have megabytes."""
 
 
-class Scheduler(Round):
+class Scheduler(PollingThread):
     """Looks for due connections in a thread of its own. `start` it, and `stop` it in the end."""
 
     name = "scheduler"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.queue import keep_state
+from kitestring.server.jobs.queue import save_state
 from kitestring.server.store.tables import states
 from kitestring.types import COUNTS, GLOBAL, State
 
@@ -26,7 +26,7 @@ def put(context: Context, db: Connection, connection_id: str, wanted: Mapping[st
     idle(context, db, connection_id)
     now = context.store.now_ms(db)
     for stream, state in wanted.items():
-        keep_state(db, connection_id, stream, state, now)
+        save_state(db, connection_id, stream, state, now)
 
 
 def forget(context: Context, db: Connection, connection_id: str, streams: Iterable[str] | None = None) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_of
 from kitestring.server.connectors.confinement import limits_of
-from kitestring.server.jobs.forkserver import Nest
-from kitestring.server.jobs.process import Child
+from kitestring.server.jobs.forkserver import ForkServer
+from kitestring.server.jobs.process import ChildProcess
 from kitestring.server.secrets.references import patterns_of
 from kitestring.server.settings import Settings
 
@@ -23,22 +23,22 @@ BUSY_SHARE = 0.25
 """An action that took so much of its time from a processor was not waiting for the other side."""
 
 
-class Keeper(Protocol):
+class UpdatesConfig(Protocol):
     """Keeps what a connector changes in its configuration: `config_updates.Keeper` in the store."""
 
-    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None: ...
+    def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None: ...
 
-    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None: ...
+    def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None: ...
 
     def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
-class Runner:
+class ActionRunner:
     """Actions in children of one nest, at most so many at the same time. Safe to share between threads."""
 
-    def __init__(self, settings: Settings, nest: Nest | None = None, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, settings: Settings, fork_server: ForkServer | None = None, *, at_once: int = AT_ONCE) -> None:
         self.settings = settings
-        self.nest = nest or Nest()
+        self.fork_server = fork_server or ForkServer()
         self._slots = threading.BoundedSemaphore(at_once)
 
     def run(
@@ -47,7 +47,7 @@ class Runner:
         request: Mapping[str, Any],
         *,
         limit_s: float = LIMIT_S,
-        keeper: Keeper | None = None,
+        updater: UpdatesConfig | None = None,
         cancel: threading.Event | None = None,
     ) -> Any:
         """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
@@ -63,12 +63,12 @@ class Runner:
                 retry_after_s=5,
             )
         try:
-            return self._run(action, request, deadline, limit_s, keeper, cancel)
+            return self._run(action, request, deadline, limit_s, updater, cancel)
         finally:
             self._slots.release()
 
     def close(self) -> None:
-        self.nest.close()
+        self.fork_server.close()
 
     def _run(
         self,
@@ -76,21 +76,21 @@ class Runner:
         request: Mapping[str, Any],
         deadline: float,
         limit_s: float,
-        keeper: Keeper | None,
+        updater: UpdatesConfig | None,
         cancel: threading.Event | None,
     ) -> Any:
         outcome: dict[str, Any] = {}
         tail: list[bytes] = []
 
-        def hear(message: dict[str, Any]) -> Mapping[str, Any] | None:
+        def on_message(message: dict[str, Any]) -> Mapping[str, Any] | None:
             if message["kind"] in ("result", "error"):
                 outcome.update(message)
-            elif message["kind"] == "config" and keeper is not None:
-                keeper.keep(message["end"], message["config"], message["spec"])
-            elif message["kind"] == "credential_ends" and keeper is not None:
-                keeper.note_ends(message["end"], message["ends"])
+            elif message["kind"] == "config" and updater is not None:
+                updater.save(message["end"], message["config"], message["spec"])
+            elif message["kind"] == "credential_ends" and updater is not None:
+                updater.save_credential_ends(message["end"], message["ends"])
             elif message["kind"] == "renewal":
-                return keeper.renewal(message) if keeper is not None else {"granted": True, "config": None}
+                return updater.renewal(message) if updater is not None else {"granted": True, "config": None}
             return None
 
         def write(line: bytes) -> None:
@@ -105,8 +105,8 @@ class Runner:
             "machine": limits_of(self.settings),
         }
         # What hardens comes last: no request undoes it.
-        told = {"action": action, "limits": limits, **request, **hardening}
-        child = Child(self.nest, told, hear, write, limit_s + 60.0)
+        message_to_child = {"action": action, "limits": limits, **request, **hardening}
+        child = ChildProcess(self.fork_server, message_to_child, on_message, write, limit_s + 60.0)
         late = stopped = False
         busy_s = 0.0
         while not child.wait(0.2):
@@ -119,7 +119,7 @@ class Runner:
                     child.kill()
                     child.wait(GRACE_S)
                 break
-        child.heard()
+        child.drain()
         if outcome.get("kind") == "result":
             return outcome["value"]
         if outcome.get("kind") == "error" and not late:
@@ -135,10 +135,10 @@ class Runner:
                 f"{action} did not answer within {limit_s:g} s" if late else f"{action} was stopped",
                 hint="The other side is slow or does not answer: try again.",
             )
-        raise child.broken or died(child.status, self.settings)
+        raise child.broken or exit_error(child.status, self.settings)
 
 
-def died(status: int | None, settings: Settings) -> KitestringError:
+def exit_error(status: int | None, settings: Settings) -> KitestringError:
     """What the end of a child that said nothing means, and what to do."""
     if status == -9:
         limit = f" (it may take {settings.memory_mb} MB)" if settings.memory_mb else ""

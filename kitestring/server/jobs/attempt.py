@@ -18,14 +18,14 @@ from typing import Any
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_body, error_of
 from kitestring.server.clock import steady
-from kitestring.server.jobs.action_runner import died
-from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.action_runner import exit_error
+from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
-from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.log import Log
-from kitestring.server.jobs.process import Child
+from kitestring.server.jobs.process import ChildProcess
 from kitestring.server.jobs.queue import Claim, Lost, Queue
-from kitestring.server.jobs.rate_limits import Quotas
+from kitestring.server.jobs.rate_limits import TokenBuckets
 from kitestring.server.settings import Settings
 
 log = logging.getLogger("kitestring.jobs")
@@ -68,32 +68,32 @@ class Attempt:
         self,
         queue: Queue,
         settings: Settings,
-        nest: Nest,
+        fork_server: ForkServer,
         claim: Claim,
         deadline: float,
         log: Log,
         *,
-        quotas: Quotas | None = None,
-        keeper_of: Callable[[Plan], Keeper] | None = None,
+        token_buckets: TokenBuckets | None = None,
+        updater_of: Callable[[Plan], ConfigUpdater] | None = None,
         changed: Callable[[Claim, Plan, Mapping[str, Any]], Plan | None] | None = None,
     ) -> None:
         self.queue = queue
         self.settings = settings
-        self.nest = nest
+        self.fork_server = fork_server
         self.claim = claim
         self.deadline = deadline
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self.log = log
-        self.quotas = quotas
-        self.keeper_of = keeper_of
-        self.keeper: Keeper | None = None
+        self.token_buckets = token_buckets
+        self.updater_of = updater_of
+        self.updater: ConfigUpdater | None = None
         self.changed = changed
         self.cancelled = threading.Event()  # the user's wish
         self.drained = threading.Event()  # the worker's end
         self.lost = threading.Event()
         self.progress: dict[str, Any] = {}
         self.message: dict[str, Any] = {}
-        self.patience_s = settings.stall_s
+        self.stall_s = settings.stall_s
         self._moved: Any = None
         self._moved_at = time.monotonic()
         self._ended = threading.Event()
@@ -115,18 +115,20 @@ class Attempt:
     def run(self, plan: Plan, request: Mapping[str, Any]) -> Outcome:
         """Run the request in a child until its end, however that comes."""
         self.plan = plan
-        self.keeper = self.keeper_of(plan) if self.keeper_of is not None else None
+        self.updater = self.updater_of(plan) if self.updater_of is not None else None
         try:
-            child = self._child = Child(self.nest, request, self._hear, self.log.line, self._lease_s())
+            child = self._child = ChildProcess(
+                self.fork_server, request, self._on_message, self.log.line, self._lease_s()
+            )
         except KitestringError as error:
             return Outcome("failed", errors=[error])
         self.log.entry("info", "the attempt began", attempt=self.claim.attempt, pid=child.pid)
         why = self._watch(child)
         self._ended.set()
-        child.heard()
-        return self._judged(child, why)
+        child.drain()
+        return self._outcome_of(child, why)
 
-    def _watch(self, child: Child) -> KitestringError | None:
+    def _watch(self, child: ChildProcess) -> KitestringError | None:
         """Wait for the child's end, or bring it about; the reason where it was ours."""
         asked_at: float | None = None
         self.renew(self.deadline)
@@ -136,7 +138,7 @@ class Attempt:
                 self.lost.set()
             if self.lost.is_set():
                 child.kill()
-                self._reaped(child)
+                self._reap(child)
                 return TransientError(
                     "the lease could not be renewed: the store was away, or another worker has the job"
                 )
@@ -145,53 +147,53 @@ class Attempt:
                 child.cancel()
             if asked_at is not None and now - asked_at > CANCEL_S:
                 child.kill()
-                self._reaped(child)
+                self._reap(child)
                 return None
             still_s = now - self._moved_at
-            if still_s > self.patience_s:
+            if still_s > self.stall_s:
                 self.log.entry(
                     "error", f"nothing moved for {still_s:.0f} s, and no wait was declared: the stacks follow"
                 )
                 child.dump()
                 child.wait(DUMP_S)
                 child.kill()
-                self._reaped(child)
+                self._reap(child)
                 return TransientError(
                     f"the sync neither moved nor declared a wait for {still_s:.0f} s, and was ended",
                     hint="The log of the attempt shows where each thread stood. KITESTRING_STALL_S is the limit.",
                 )
         return None
 
-    def _reaped(self, child: Child) -> None:
+    def _reap(self, child: ChildProcess) -> None:
         while not child.wait(5.0):  # in an uninterruptible wait of the kernel: only the system can end it
             self.log.entry("error", "the process does not end after SIGKILL", pid=child.pid)
             child.kill()
 
-    def _judged(self, child: Child, why: KitestringError | None) -> Outcome:
+    def _outcome_of(self, child: ChildProcess, why: KitestringError | None) -> Outcome:
         kind, value = self.message.get("kind"), self.message.get("value")
         if kind == "result" and isinstance(value, dict):
             errors = [error_of(one) for one in value.pop("errors", ())]
             outcome = Outcome(str(value.get("status")), dict(value.get("streams") or {}), errors)
             if outcome.status == "cancelled":
-                return self._stopped(outcome)
+                return self._cancelled_outcome(outcome)
             if outcome.status == "failed" and not errors:
                 outcome.errors = [ConnectorError("the sync failed and did not say why", hint="Its log says more.")]
             return outcome
-        streams = told_so_far(self.progress)
+        streams = partial_streams(self.progress)
         if child.status == -9 and steady() > self.deadline - self._margin_s:
             self.lost.set()  # the nest was first
         if self.lost.is_set():
             return Outcome("incomplete", streams, [why] if why else [], gone=False)
         if self.cancelled.is_set() or self.drained.is_set():
-            return self._stopped(Outcome("cancelled", streams))
+            return self._cancelled_outcome(Outcome("cancelled", streams))
         if kind == "error":
             error = error_of(self.message["error"])
             if type(error).__name__ == "Cancelled":
-                return self._stopped(Outcome("cancelled", streams))
+                return self._cancelled_outcome(Outcome("cancelled", streams))
             return Outcome("failed", streams, [error])
-        return Outcome("failed", streams, [why or child.broken or died(child.status, self.settings)])
+        return Outcome("failed", streams, [why or child.broken or exit_error(child.status, self.settings)])
 
-    def _stopped(self, outcome: Outcome) -> Outcome:
+    def _cancelled_outcome(self, outcome: Outcome) -> Outcome:
         """What a stop means: the user's wish, the worker's end, or nobody's."""
         if self.cancelled.is_set():
             outcome.status = "cancelled"
@@ -206,36 +208,36 @@ class Attempt:
 
     # -- the thread that hears -----------------------------------------------------------------------------------------
 
-    def _hear(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
-        keeper = self.keeper
+    def _on_message(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
+        keeper = self.updater
         match message["kind"]:
             case "progress":
                 self._progress(message["progress"])
             case "save":
                 states, figures = message["states"], message["figures"]
-                self._patiently(lambda: self.queue.save(self.claim, states, figures))
+                self._with_retries(lambda: self.queue.save(self.claim, states, figures))
                 self._moved_at = time.monotonic()
             case "forget":
-                left = self._patiently(lambda: self.queue.forget(self.claim, message["streams"]))
+                left = self._with_retries(lambda: self.queue.forget(self.claim, message["streams"]))
                 return {"states": left}
             case "result" | "error":
                 self.message = message
             case "secrets":
                 self.log.hide(message["secrets"])
             case "patience":
-                self.patience_s = max(self.settings.stall_s, float(message["seconds"]))
-            case "quota" if self.quotas is not None:
-                return self.quotas.answer(message)
+                self.stall_s = max(self.settings.stall_s, float(message["seconds"]))
+            case "quota" if self.token_buckets is not None:
+                return self.token_buckets.answer(message)
             case "config" if keeper is not None:
-                self._patiently(partial(keeper.keep, message["end"], message["config"], message["spec"]))
+                self._with_retries(partial(keeper.save, message["end"], message["config"], message["spec"]))
             case "credential_ends" if keeper is not None:
-                self._patiently(partial(keeper.note_ends, message["end"], message["ends"]))
+                self._with_retries(partial(keeper.save_credential_ends, message["end"], message["ends"]))
             case "renewal" if keeper is not None:
-                answer: Mapping[str, Any] = self._patiently(partial(keeper.renewal, message))
+                answer: Mapping[str, Any] = self._with_retries(partial(keeper.renewal, message))
                 return answer
             case "catalog" if self.changed is not None:
                 changed, plan = self.changed, self.plan
-                new = self._patiently(lambda: changed(self.claim, plan, message["catalog"]))
+                new = self._with_retries(lambda: changed(self.claim, plan, message["catalog"]))
                 if new is not None:
                     return {"streams": [asdict(one) for one in new.selections]}
         return None
@@ -253,7 +255,7 @@ class Attempt:
             self._moved_at = max(self._moved_at, now)
         self.progress = dict(progress)
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
+    def _with_retries(self, call: Callable[[], Any]) -> Any:
         """Try again while the store is away and the lease lasts; what waits for the answer stands still meanwhile."""
         while True:
             try:
@@ -268,7 +270,7 @@ class Attempt:
                 self._ended.wait(AGAIN_S)
 
 
-def told_so_far(progress: Mapping[str, Any]) -> dict[str, Any]:
+def partial_streams(progress: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of the streams of an attempt that was ended, as its last progress had them."""
     found = {}
     for stream, one in (progress.get("streams") or {}).items():
@@ -282,7 +284,7 @@ def told_so_far(progress: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def shown(error: KitestringError, log: Log) -> dict[str, Any]:
+def error_record(error: KitestringError, log: Log) -> dict[str, Any]:
     """An error as it is kept: `{"type", "message", "hint"}`, without secrets."""
     body = error_body(error)
     return {key: log.masked(str(body[key])) for key in ("type", "message", "hint")}

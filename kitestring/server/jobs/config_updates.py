@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kitestring.declarative import path
 from kitestring.server.connectors import draft_credentials
-from kitestring.server.jobs.connection_plan import End
+from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.store.tables import destinations, renewals, sources
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ LEASE_MS = 60_000
 """How long a renewal is another's after its holder was last heard of."""
 
 
-class Keeper:
+class ConfigUpdater:
     """Keeps the configurations of the ends that a child process runs. Those without an id are kept nowhere."""
 
-    def __init__(self, context: Context, **ends: End) -> None:
+    def __init__(self, context: Context, **ends: Endpoint) -> None:
         self._context = context
         self._ends = {name: end for name, end in ends.items() if end.id}
         self._granted: dict[str, Mapping[str, Any]] = {}
         """The configurations as they were kept when a renewal began, open."""
 
-    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Put what changed of a configuration into its row, in one transaction; the rest stays as it stands there.
 
         Also for a claim that is no longer ours: the old token is spent either way. What somebody changed while the
@@ -60,11 +60,11 @@ class Keeper:
                     extra={"end": end, "actor": opened.id},
                 )
                 return
-            sealed = context.vault.seal_config(changed(stored, opened.config, config), spec, opened.id)
+            sealed = context.vault.seal_config(merge_changes(stored, opened.config, config), spec, opened.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
         log.info("kept a configuration that its connector changed", extra={"end": end, "actor": opened.id})
 
-    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+    def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
         """Keep when the credentials of an end run out, as its connector told."""
         if end not in self._ends:
             return
@@ -104,22 +104,24 @@ class Keeper:
         return {"granted": True, "config": config}
 
 
-class DraftKeeper(Keeper):
+class DraftConfigUpdater(ConfigUpdater):
     """Keeps what a test of a draft renews until the draft is saved; where its pair is that of a kept source or
     destination (`actor_id`), there too."""
 
-    def __init__(self, context: Context, kind: str, draft: End, spec: Mapping[str, Any], actor_id: str = "") -> None:
+    def __init__(
+        self, context: Context, kind: str, draft: Endpoint, spec: Mapping[str, Any], actor_id: str = ""
+    ) -> None:
         super().__init__(context, **{kind: replace(draft, id=actor_id)})
         self._draft, self._spec = draft, spec
 
-    def keep(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         opened = self._draft
         draft_credentials.remember(self._context, opened.workspace_id, opened.config, config, spec)
         spent = draft_credentials.spent_secrets(opened.config, config, spec)
         if all(path.get(self._row(end), place) == value for place, value in spent.items()):
-            super().keep(end, config, spec)
+            super().save(end, config, spec)
 
-    def note_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
+    def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
         """A draft may have other credentials than what is kept."""
 
     def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class DraftKeeper(Keeper):
         return {} if stored is None else self._context.vault.open_config(stored, actor_id)
 
 
-def changed(stored: Any, opened: Any, new: Any) -> Any:
+def merge_changes(stored: Any, opened: Any, new: Any) -> Any:
     """`stored`, with what differs between `opened` and `new`: sealed texts and references that did not change stay, and
     what somebody else has added, changed or removed meanwhile."""
     if new == opened:
@@ -153,7 +155,7 @@ def changed(stored: Any, opened: Any, new: Any) -> Any:
         merged = {key: value for key, value in stored.items() if key in new or key not in opened}
         for key, value in new.items():
             if key not in opened or value != opened[key]:
-                merged[key] = changed(stored.get(key), opened.get(key), value)
+                merged[key] = merge_changes(stored.get(key), opened.get(key), value)
         return merged
     return new
 

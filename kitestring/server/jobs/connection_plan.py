@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Endpoint:
     """A source or a destination: a connector with its configuration, in which every secret is open.
 
     `connector` is a name as the registry takes it; `manifest` stands in its place for a custom low-code source.
@@ -48,8 +48,8 @@ class Plan:
 
     connection_id: str
     workspace_id: str
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
     selections: tuple[Selection, ...]
     prefix: str = ""
     namespace: str | None = None

@@ -9,17 +9,17 @@ DELIVERED = ("written", "unchanged", "deleted")
 """What became of the records that a destination has taken."""
 
 
-def delivered(durable: Mapping[str, Any]) -> int:
+def delivered_records(durable: Mapping[str, Any]) -> int:
     """How many records the checkpoints of an attempt cover, of those that the destination has taken."""
     return sum(int(figures.get(name, 0)) for figures in durable.values() for name in DELIVERED)
 
 
-def nbytes_of(durable: Mapping[str, Any]) -> int:
+def delivered_bytes(durable: Mapping[str, Any]) -> int:
     """The same in bytes, as they were read."""
     return sum(int(figures.get("bytes", 0)) for figures in durable.values())
 
 
-def brought_to_their_end(streams: Mapping[str, Any]) -> dict[str, str]:
+def completed_streams(streams: Mapping[str, Any]) -> dict[str, str]:
     """The streams that an attempt brought to their end, with how: succeeded or suspicious."""
     return {
         stream: figures["status"]
@@ -28,15 +28,15 @@ def brought_to_their_end(streams: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def reached(progress: Mapping[str, Any] | None) -> int:
+def records_written(progress: Mapping[str, Any] | None) -> int:
     """How many records an attempt had written when it was last heard of."""
     return sum(int(figures.get("written") or 0) for figures in ((progress or {}).get("streams") or {}).values())
 
 
-def left_by(durable: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> dict[str, Any]:
+def figures_of_lost(durable: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> dict[str, Any]:
     """The figures of the streams of an attempt that was cut off: what its checkpoints cover."""
     durable = durable or {}
     nothing = {"read": 0, "written": 0, "bytes": 0}
-    ended = brought_to_their_end(durable)
+    ended = completed_streams(durable)
     streams = [*durable, *(stream for stream in (progress or {}).get("streams") or {} if stream not in durable)]
     return {key: {**durable.get(key, nothing), "status": ended.get(key, "failed")} for key in streams}

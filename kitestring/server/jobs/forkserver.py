@@ -34,11 +34,11 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 START_S = 60.0
 
 
-class Hatched:
+class ForkedProcess:
     """A child process: `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
 
-    def __init__(self, nest: Nest, number: int, line: socket.socket) -> None:
-        self._nest = nest
+    def __init__(self, nest: ForkServer, number: int, line: socket.socket) -> None:
+        self._server = nest
         self.number = number
         self.line = line
         self.pid = 0
@@ -50,28 +50,28 @@ class Hatched:
         """Have the nest end it after so many seconds, unless this is called again before: also when the process that
         asked for it is stopped, and can end nothing."""
         if not self.ended.is_set():
-            self._nest.order({"do": "lease", "number": self.number, "seconds": seconds})
+            self._server.send({"do": "lease", "number": self.number, "seconds": seconds})
 
     def kill(self, sign: int = signal.SIGKILL) -> None:
         """Send a signal; nothing happens when it has ended."""
         if not self.ended.is_set():
-            self._nest.order({"do": "kill", "number": self.number, "signal": int(sign)})
+            self._server.send({"do": "kill", "number": self.number, "signal": int(sign)})
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for its end; False when it did not come within this time."""
         return self.ended.wait(timeout_s)
 
 
-class Nest:
+class ForkServer:
     """The end that asks. Started with its first child, and again when it has died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._children: dict[int, Hatched] = {}
+        self._children: dict[int, ForkedProcess] = {}
         self._number = 0
-        self._learned: set[str] = set()
+        self._preloaded: set[str] = set()
         self._closed = False
 
     def warm(self) -> None:
@@ -79,7 +79,7 @@ class Nest:
         with self._lock:
             self._start()
 
-    def hatch(self, stdin: int, stdout: int, stderr: int, lease_s: float) -> Hatched:
+    def spawn(self, stdin: int, stdout: int, stderr: int, lease_s: float) -> ForkedProcess:
         """Fork a child with these descriptors, which are closed here, for so many seconds at first.
 
         `TransientError` when none can be made.
@@ -90,7 +90,7 @@ class Nest:
                     self._start()
                     assert self._socket is not None
                     self._number += 1
-                    child = self._children[self._number] = Hatched(self, self._number, self._socket)
+                    child = self._children[self._number] = ForkedProcess(self, self._number, self._socket)
                     order = frame({"do": "hatch", "number": child.number, "seconds": lease_s})
                     try:
                         socket.send_fds(self._socket, [order], [stdin, stdout, stderr])
@@ -110,17 +110,17 @@ class Nest:
             raise TransientError("no child process can be started", hint="Look at the machine's memory and processes.")
         return child
 
-    def order(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         with self._lock, contextlib.suppress(OSError):
             if self._socket is not None:
                 self._socket.sendall(frame(message))
 
-    def learn(self, modules: list[str]) -> None:
+    def preload(self, modules: list[str]) -> None:
         """Import these in the nest, so that the next child that needs them has them."""
-        new = [one for one in modules if one not in self._learned]
+        new = [one for one in modules if one not in self._preloaded]
         if new:
-            self._learned.update(new)
-            self.order({"do": "import", "modules": new})
+            self._preloaded.update(new)
+            self.send({"do": "import", "modules": new})
 
     def close(self) -> None:
         """End it, and with it every child."""
@@ -160,7 +160,7 @@ class Nest:
                 start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends its children in order
             )
         self._socket = ours
-        self._learned = set()
+        self._preloaded = set()
         threading.Thread(target=self._listen, args=(ours,), name="kitestring-nest", daemon=True).start()
 
     def _listen(self, ours: socket.socket) -> None:
@@ -195,7 +195,7 @@ def frame(message: dict[str, Any]) -> bytes:
 # -- inside the nest ---------------------------------------------------------------------------------------------------
 
 
-def brood(line: int, hatch: Callable[[], int]) -> None:
+def serve(line: int, hatch: Callable[[], int]) -> None:
     """Fork a child for each order, which runs `hatch`, until the other end closes."""
     orders = socket.socket(fileno=line)
     wake, woken = socket.socketpair()
@@ -234,7 +234,7 @@ def brood(line: int, hatch: Callable[[], int]) -> None:
                             leases.until(order["number"], order["seconds"])
                         for descriptor in mine:
                             os.close(descriptor)
-                        tell(orders, {"number": order["number"], "pid": pid})
+                        send(orders, {"number": order["number"], "pid": pid})
                     elif order["do"] == "lease":
                         leases.until(order["number"], order["seconds"])
                     elif order["do"] == "import":
@@ -321,7 +321,7 @@ def reap(orders: socket.socket, children: dict[int, int]) -> None:
         number = children.pop(pid, None)
         clear_orphans(children)
         if number is not None:
-            tell(orders, {"number": number, "status": os.waitstatus_to_exitcode(raw)})
+            send(orders, {"number": number, "status": os.waitstatus_to_exitcode(raw)})
 
 
 def clear_orphans(children: dict[int, int]) -> None:
@@ -336,7 +336,7 @@ def clear_orphans(children: dict[int, int]) -> None:
                 os.kill(int(word), signal.SIGKILL)
 
 
-def tell(orders: socket.socket, message: dict[str, Any]) -> None:
+def send(orders: socket.socket, message: dict[str, Any]) -> None:
     try:
         orders.sendall(frame(message))
     except OSError:  # whoever asked is gone
@@ -353,8 +353,8 @@ def prctl(option: int, value: int) -> None:
 def main() -> None:
     from kitestring.server.child import dispatch, preload
 
-    preload.prepare()
-    brood(int(sys.argv[1]), dispatch.main)
+    preload.import_modules()
+    serve(int(sys.argv[1]), dispatch.main)
 
 
 if __name__ == "__main__":

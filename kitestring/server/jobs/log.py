@@ -143,7 +143,7 @@ class Logs:
             if len(entries) >= limit:
                 return Part(entries, at, True)
             at += len(raw)
-            entry = parsed(raw)
+            entry = parse_entry(raw)
             if LEVELS.get(str(entry.get("level")), 20) >= least and (
                 not wanted or wanted in raw.decode("utf-8", "replace").lower()
             ):
@@ -209,7 +209,7 @@ class Logs:
         return [one for one in [*older, path] if one.exists()]
 
 
-def parsed(raw: bytes) -> dict[str, Any]:
+def parse_entry(raw: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError:

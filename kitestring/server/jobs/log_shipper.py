@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.server.jobs.log import Logs
-from kitestring.server.polling import Round
+from kitestring.server.polling import PollingThread
 from kitestring.server.store.tables import jobs, log_parts
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_BYTES = 16 * 1024 * 1024
 """So much of an attempt's log is forwarded at the most; the worker's machine has all of it."""
 
 
-class Forwarder(Round):
+class LogShipper(PollingThread):
     """Forwards the logs of a worker's attempts. `begin` and `end` say which there are; `start` it, and `stop` it."""
 
     name = "log forwarder"

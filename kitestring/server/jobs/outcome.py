@@ -17,7 +17,7 @@ AT_ONCE = ("AuthError",)
 """Errors after which no later run can do better until somebody changes something."""
 
 
-def ended(context: Context, db: Connection, job_id: int, status: str) -> None:
+def record_job_end(context: Context, db: Connection, job_id: int, status: str) -> None:
     """Note the end of a job: `Queue.on_end`."""
     job = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
     row = db.execute(select(connections).where(connections.c.id == job.connection_id)).one_or_none()

@@ -12,12 +12,12 @@ from typing import Any
 
 from kitestring.errors import KitestringError
 from kitestring.server.child.protocol import Pipe, error_body
-from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.forkserver import ForkServer
 
 LINE_BYTES = 1024 * 1024
 
 
-class Child:
+class ChildProcess:
     """A child process with its request, for `lease_s` at first.
 
     `hear` gets each message, `write` each line of its log (without the break). Both are called from threads of this
@@ -27,24 +27,24 @@ class Child:
 
     def __init__(
         self,
-        nest: Nest,
+        fork_server: ForkServer,
         request: Mapping[str, Any],
-        hear: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+        on_message: Callable[[dict[str, Any]], Mapping[str, Any] | None],
         write: Callable[[bytes], None],
         lease_s: float,
     ) -> None:
         down, up, errors = os.pipe(), os.pipe(), os.pipe()
         try:
-            self._hatched = nest.hatch(down[0], up[1], errors[1], lease_s)
+            self._process = fork_server.spawn(down[0], up[1], errors[1], lease_s)
         except BaseException:
             for one in (down[1], up[0], errors[0]):
                 os.close(one)
             raise
-        self._nest = nest
+        self._server = fork_server
         self._pipe = Pipe(up[0], down[1])
         self._errors = errors[0]
         self._request = dict(request)
-        self._hear = hear
+        self._on_message = on_message
         self._write = write
         self._closing = threading.Lock()
         self.broken: KitestringError | None = None
@@ -57,12 +57,12 @@ class Child:
 
     @property
     def pid(self) -> int:
-        return self._hatched.pid
+        return self._process.pid
 
     @property
     def status(self) -> int | None:
         """The exit code, or minus the signal that ended it; None while it runs."""
-        return self._hatched.status
+        return self._process.status
 
     @property
     def cpu_s(self) -> float:
@@ -75,25 +75,25 @@ class Child:
 
     def lease(self, seconds: float) -> None:
         """It is ended after so many seconds, unless this is called again before."""
-        self._hatched.lease(seconds)
+        self._process.lease(seconds)
 
     def cancel(self) -> None:
         """Ask it to stop at its next checkpoint."""
-        self._hatched.kill(signal.SIGTERM)
+        self._process.kill(signal.SIGTERM)
 
     def dump(self) -> None:
         """Have the stacks of all its threads written to its log, even where it does not react."""
-        self._hatched.kill(signal.SIGUSR1)
+        self._process.kill(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it now."""
-        self._hatched.kill(signal.SIGKILL)
+        self._process.kill(signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for its end; False when it did not come within this time."""
-        return self._hatched.wait(timeout_s)
+        return self._process.wait(timeout_s)
 
-    def heard(self, timeout_s: float = 10.0) -> None:
+    def drain(self, timeout_s: float = 10.0) -> None:
         """After its end: wait until all that it had said was heard, and let go of its pipes.
 
         What is still open then is held by something that it started; it is not waited for.
@@ -112,11 +112,11 @@ class Child:
             self._request = {}
             for message in self._pipe.messages():
                 if message["kind"] == "used":
-                    self._nest.learn([str(one) for one in message["modules"]])
+                    self._server.preload([str(one) for one in message["modules"]])
                     continue
                 body: Mapping[str, Any] | None = None
                 try:
-                    body = self._hear(message)
+                    body = self._on_message(message)
                 except KitestringError as error:
                     body = {"error": error_body(error)}
                 if "number" in message:

@@ -14,7 +14,13 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.server.jobs.figures import brought_to_their_end, delivered, left_by, nbytes_of, reached
+from kitestring.server.jobs.figures import (
+    completed_streams,
+    delivered_bytes,
+    delivered_records,
+    figures_of_lost,
+    records_written,
+)
 from kitestring.server.observability import totals
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
@@ -31,7 +37,7 @@ LOST_IN_ROW = 10
 # Written out, so that the database sees that the partial indexes hold what is asked for.
 IS_ACTIVE = text("jobs.status IN ('pending', 'running', 'incomplete')")
 
-Ended: TypeAlias = Callable[[Connection, int, str], None]
+JobEndListener: TypeAlias = Callable[[Connection, int, str], None]
 """Is told of a job that has ended (its id, its status), in the transaction that ends it."""
 
 
@@ -63,7 +69,7 @@ class Queue:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
-        self.on_end: list[Ended] = []
+        self.on_end: list[JobEndListener] = []
 
     # -- asking for work -----------------------------------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class Queue:
             .values(status="cancelled", cancel=True, ended_at_ms=now, updated_at_ms=now, epoch=jobs.c.epoch + 1)
         )
         if ended.rowcount:
-            self._tell(db, job_id, "cancelled")
+            self._notify_end(db, job_id, "cancelled")
         db.execute(
             update(jobs).where(jobs.c.id == job_id, jobs.c.status == "running").values(cancel=True, updated_at_ms=now)
         )
@@ -165,7 +171,7 @@ class Queue:
                     return None
                 failures = row.failures
                 if row.status == "running":
-                    moved, lost_in_row = self._lose(db, row, now)
+                    moved, lost_in_row = self._close_lost(db, row, now)
                     if row.cancel:
                         self._end(db, row, "cancelled", None, now)
                         continue
@@ -207,7 +213,7 @@ class Queue:
         """Extend the lease and keep the progress; True when the job was asked to stop. `Lost` when it is not ours."""
         found = self.heartbeats({claim: progress})
         if claim not in found:
-            raise lost(claim)
+            raise claim_lost(claim)
         return found[claim]
 
     def heartbeats(self, running: Mapping[Claim, Mapping[str, Any] | None]) -> dict[Claim, bool]:
@@ -226,7 +232,7 @@ class Queue:
                 found[claim] = bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
         return found
 
-    def asked_to_stop(self, job_ids: Collection[int]) -> set[int]:
+    def cancel_requested(self, job_ids: Collection[int]) -> set[int]:
         """Which of these jobs were asked to stop."""
         with self.store.read() as db:
             wanted = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
@@ -237,7 +243,7 @@ class Queue:
         with self.store.read() as db:
             return self._states(db, connection_id)
 
-    def notes_beside(self, connection_id: str) -> dict[str, State]:
+    def counts_of_other_connections(self, connection_id: str) -> dict[str, State]:
         """What the engine has noted of the other connections that write to the same destination (`COUNTS`)."""
         with self.store.read() as db:
             place = select(connections.c.destination_id).where(connections.c.id == connection_id).scalar_subquery()
@@ -249,11 +255,11 @@ class Queue:
             )
             return {row.connection_id: row.state for row in rows}
 
-    def done(self, job_id: int) -> dict[str, str]:
+    def completed_streams(self, job_id: int) -> dict[str, str]:
         """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""
         with self.store.read() as db:
             rows = db.execute(select(attempts.c.streams).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
-            return {key: how for (streams,) in rows for key, how in brought_to_their_end(streams or {}).items()}
+            return {key: how for (streams,) in rows for key, how in completed_streams(streams or {}).items()}
 
     def save(
         self, claim: Claim, new_states: Mapping[str, State | None], figures: Mapping[str, Mapping[str, Any]]
@@ -266,20 +272,20 @@ class Queue:
         """
         with self.store.write() as db:
             now = self.store.now_ms(db)
-            self._ours(db, claim, {"updated_at_ms": now})
+            self._require_claim(db, claim, {"updated_at_ms": now})
             row = db.execute(select(attempts.c.durable, attempts.c.moved).where(*_attempt(claim))).one()
             before: dict[str, Any] = row.durable or {}
             after = {**before, **figures}
-            moved = row.moved or delivered(after) > 0 or bool(brought_to_their_end(after))
+            moved = row.moved or delivered_records(after) > 0 or bool(completed_streams(after))
             for stream, state in sorted(new_states.items()):
-                changed = keep_state(db, claim.connection_id, stream, state, now)
+                changed = save_state(db, claim.connection_id, stream, state, now)
                 moved = moved or (changed and stream != COUNTS)
             if figures or moved is not row.moved:
                 db.execute(update(attempts).where(*_attempt(claim)).values(durable=after, moved=moved))
             if figures:
                 more = {
-                    "records": jobs.c.records + delivered(after) - delivered(before),
-                    "nbytes": jobs.c.nbytes + nbytes_of(after) - nbytes_of(before),
+                    "records": jobs.c.records + delivered_records(after) - delivered_records(before),
+                    "nbytes": jobs.c.nbytes + delivered_bytes(after) - delivered_bytes(before),
                 }
                 db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(more))
 
@@ -290,19 +296,19 @@ class Queue:
         """
         with self.store.write() as db:
             now = self.store.now_ms(db)
-            self._ours(db, claim, {"updated_at_ms": now})
+            self._require_claim(db, claim, {"updated_at_ms": now})
             options = dict(db.execute(select(jobs.c.options).where(jobs.c.id == claim.job_id)).scalar_one())
             kept = self._states(db, claim.connection_id)
             if options.get("forgotten"):
                 return kept
             for stream in list(kept) if streams is None else [one for one in streams if one in kept]:
-                keep_state(db, claim.connection_id, stream, None, now)
+                save_state(db, claim.connection_id, stream, None, now)
                 del kept[stream]
             shared = kept.get(GLOBAL)
             if streams is not None and shared is not None:
                 left = without(shared, streams)
                 if left != shared:
-                    keep_state(db, claim.connection_id, GLOBAL, left, now)
+                    save_state(db, claim.connection_id, GLOBAL, left, now)
                     kept[GLOBAL] = left
             db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(options={**options, "forgotten": True}))
             return kept
@@ -330,7 +336,7 @@ class Queue:
                 failures = 0 if moved else row.failures + 1
                 if not self._exhausted(db, row, failures):
                     wait_s = retry_after_s or BACKOFF_S[min(max(failures, 1), len(BACKOFF_S)) - 1]
-                    self._again(db, claim, now + int(wait_s * 1000), failures, error)
+                    self._requeue(db, claim, now + int(wait_s * 1000), failures, error)
                     return "incomplete"
             self._end(db, row, status, error, now)
             return status
@@ -344,7 +350,7 @@ class Queue:
             if row.cancel:
                 self._end(db, row, "cancelled", None, now)
                 return "cancelled"
-            self._again(db, claim, now, row.failures, None)
+            self._requeue(db, claim, now, row.failures, None)
             return "incomplete"
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -361,9 +367,9 @@ class Queue:
         )
         return done.rowcount == 1
 
-    def _ours(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
+    def _require_claim(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
         if not self._touch(db, claim, values):
-            raise lost(claim)
+            raise claim_lost(claim)
 
     def _close(
         self,
@@ -377,7 +383,7 @@ class Queue:
         """End the attempt; the job's row, and now. Its records were counted as they became durable."""
         lock(db, claim.connection_id)
         now = self.store.now_ms(db)
-        self._ours(db, claim, {"updated_at_ms": now})
+        self._require_claim(db, claim, {"updated_at_ms": now})
         row = db.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
         values: dict[str, Any] = {"status": status, "ended_at_ms": now}
         if streams is not None:
@@ -389,7 +395,7 @@ class Queue:
         db.execute(update(attempts).where(*_attempt(claim)).values(values))
         return row, now
 
-    def _again(
+    def _requeue(
         self, db: Connection, claim: Claim, run_after_ms: int, failures: int, error: Mapping[str, Any] | None
     ) -> None:
         db.execute(
@@ -433,7 +439,7 @@ class Queue:
                 conditions.append(running < limit)
         return conditions
 
-    def _lose(self, db: Connection, row: Any, now: int) -> tuple[bool, int]:
+    def _close_lost(self, db: Connection, row: Any, now: int) -> tuple[bool, int]:
         """Close the attempt of a worker that went away: whether it had moved, and how many in a row were lost that had
         not.
 
@@ -442,11 +448,13 @@ class Queue:
         tried = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number.desc())).all()
         last = next((attempt for attempt in tried if attempt.number == row.attempts), None)
         if last is not None and last.status == "running":
-            before = max((reached(attempt.progress) for attempt in tried if attempt is not last), default=0)
-            moved = bool(last.moved or reached(last.progress) > before)
+            before = max((records_written(attempt.progress) for attempt in tried if attempt is not last), default=0)
+            moved = bool(last.moved or records_written(last.progress) > before)
             here = (attempts.c.job_id == row.id, attempts.c.number == last.number)
             values = {"status": "lost", "ended_at_ms": now, "error": LOST, "moved": moved}
-            db.execute(update(attempts).where(*here).values(**values, streams=left_by(last.durable, last.progress)))
+            db.execute(
+                update(attempts).where(*here).values(**values, streams=figures_of_lost(last.durable, last.progress))
+            )
         else:
             moved = True
         lost_in_row = 0
@@ -469,9 +477,9 @@ class Queue:
                 epoch=jobs.c.epoch + 1,
             )
         )
-        self._tell(db, row.id, status)
+        self._notify_end(db, row.id, status)
 
-    def _tell(self, db: Connection, job_id: int, status: str) -> None:
+    def _notify_end(self, db: Connection, job_id: int, status: str) -> None:
         for told in self.on_end:
             told(db, job_id, status)
         totals.count(db, job_id, status)
@@ -491,7 +499,7 @@ def due(now: int) -> Any:
     )
 
 
-def lost(claim: Claim) -> Lost:
+def claim_lost(claim: Claim) -> Lost:
     return Lost(
         f"job {claim.job_id} is no longer run by the claim {claim.epoch}",
         hint="Another worker has taken it over, or it has ended.",
@@ -506,7 +514,7 @@ LOST = {
 }
 
 
-def keep_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
+def save_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
     """Put a state in the place of the one before; None removes it. Whether it is another."""
     here = (states.c.connection_id == connection_id, states.c.stream == stream)
     before = db.execute(select(states.c.state).where(*here)).one_or_none()

@@ -20,7 +20,7 @@ from kitestring.server.store import Store
 from kitestring.server.store.tables import quotas
 
 
-class Quotas:
+class TokenBuckets:
     """The buckets of a store."""
 
     def __init__(self, store: Store) -> None:

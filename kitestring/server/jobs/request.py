@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kitestring.server.jobs.queue import Claim
 
 
-def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bool) -> dict[str, Any]:
+def build_request(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bool) -> dict[str, Any]:
     """The request of a claim. `watched`: the source's catalog is to be shown before anything is read."""
     settings = context.settings
     return {
@@ -23,8 +23,8 @@ def ordered(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bo
         **plan.body(),
         "options": dict(claim.options),
         "states": context.queue.states(claim.connection_id),
-        "notes": context.queue.notes_beside(claim.connection_id),
-        "done": context.queue.done(claim.job_id),
+        "notes": context.queue.counts_of_other_connections(claim.connection_id),
+        "done": context.queue.completed_streams(claim.job_id),
         "catalog": plan.catalog,
         "watched": watched,
         "shared": True,

@@ -17,13 +17,13 @@ from sqlalchemy import delete, insert, update
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.clock import steady
-from kitestring.server.jobs.attempt import Attempt, Outcome, shown
-from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.attempt import Attempt, Outcome, error_record
+from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan, PlanOf
 from kitestring.server.jobs.log import Log, Logs
-from kitestring.server.jobs.log_shipper import Forwarder
+from kitestring.server.jobs.log_shipper import LogShipper
 from kitestring.server.jobs.queue import Claim, Lost
-from kitestring.server.jobs.rate_limits import Quotas
+from kitestring.server.jobs.rate_limits import TokenBuckets
 from kitestring.server.jobs.retention import clean
 from kitestring.server.store.tables import workers
 
@@ -62,17 +62,17 @@ class Worker:
         self.settings = context.settings
         self.plan_of = plan_of
         self.slots = self.settings.workers if slots is None else slots
-        self.nest = context.runner.nest
+        self.fork_server = context.runner.fork_server
         self.changed = changed
-        self.quotas = Quotas(context.store)
+        self.token_buckets = TokenBuckets(context.store)
         self.logs = Logs(self.settings.home)
-        self.forwarder = None if context.store.sqlite else Forwarder(context.store, self.logs)
+        self.log_shipper = None if context.store.sqlite else LogShipper(context.store, self.logs)
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self._attempts: dict[int, Attempt] = {}
         self._threads: set[threading.Thread] = set()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._loops: list[threading.Thread] = []
 
     # -- beginning and end ---------------------------------------------------------------------------------------------
@@ -85,8 +85,8 @@ class Worker:
         ]
         for thread in self._loops:
             thread.start()
-        if self.forwarder is not None:
-            self.forwarder.start()
+        if self.log_shipper is not None:
+            self.log_shipper.start()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
         """Take no more; running syncs stop at a checkpoint and their jobs go back, to be taken by others at once."""
@@ -98,12 +98,12 @@ class Worker:
         deadline = time.monotonic() + drain_s
         for thread in list(self._threads):
             thread.join(max(0.1, deadline - time.monotonic()))
-        self._over.set()
+        self._ended.set()
         for thread in self._loops:
             thread.join(5.0)
-        if self.forwarder is not None:
+        if self.log_shipper is not None:
             with contextlib.suppress(KitestringError):
-                self.forwarder.stop()
+                self.log_shipper.stop()
         with contextlib.suppress(KitestringError), self.context.store.write() as db:
             db.execute(delete(workers).where(workers.c.id == self.id))
 
@@ -121,7 +121,7 @@ class Worker:
 
     def _claims(self) -> None:
         with contextlib.suppress(KitestringError):
-            self.nest.warm()
+            self.fork_server.warm()
         while not self._stopping.is_set():
             claim = None
             began = steady()
@@ -143,16 +143,16 @@ class Worker:
         attempt = Attempt(
             self.queue,
             self.settings,
-            self.nest,
+            self.fork_server,
             claim,
             deadline,
             Log(self.logs.path(claim.job_id, claim.attempt)),
-            quotas=self.quotas,
-            keeper_of=lambda plan: Keeper(self.context, source=plan.source, destination=plan.destination),
+            token_buckets=self.token_buckets,
+            updater_of=lambda plan: ConfigUpdater(self.context, source=plan.source, destination=plan.destination),
             changed=self._schema_changed if self.changed is not None else None,
         )
-        if self.forwarder is not None:
-            self.forwarder.begin(claim.job_id, claim.attempt)
+        if self.log_shipper is not None:
+            self.log_shipper.begin(claim.job_id, claim.attempt)
         thread = threading.Thread(target=self._run, args=(attempt,), name=f"kitestring-job-{claim.job_id}", daemon=True)
         with self._changed:
             self._attempts[claim.job_id] = attempt
@@ -174,20 +174,20 @@ class Worker:
             log.exception("an attempt ended badly", extra={"job_id": claim.job_id})
         finally:
             attempt.log.close()
-            if self.forwarder is not None:
-                self.forwarder.end(claim.job_id, claim.attempt)
+            if self.log_shipper is not None:
+                self.log_shipper.end(claim.job_id, claim.attempt)
             with self._changed:
                 self._attempts.pop(claim.job_id, None)
                 self._threads.discard(threading.current_thread())
                 self._changed.notify_all()
 
     def _outcome(self, attempt: Attempt) -> Outcome:
-        from kitestring.server.jobs.request import ordered
+        from kitestring.server.jobs.request import build_request
 
         claim = attempt.claim
         try:
             plan = self.plan_of(self.context, claim.connection_id)
-            request = ordered(self.context, claim, plan, attempt.log, watched=self.changed is not None)
+            request = build_request(self.context, claim, plan, attempt.log, watched=self.changed is not None)
         except Lost:
             return Outcome("failed", gone=True)
         except KitestringError as error:
@@ -205,7 +205,7 @@ class Worker:
         claim = attempt.claim
         if outcome.gone:
             return
-        error = shown(outcome.errors[0], attempt.log) if outcome.errors else None
+        error = error_record(outcome.errors[0], attempt.log) if outcome.errors else None
         if error is not None:
             attempt.log.entry("error", error["message"], hint=error["hint"], type=error["type"])
         for figures in outcome.streams.values():
@@ -238,25 +238,25 @@ class Worker:
                 if time.monotonic() > give_up:
                     raise
                 log.warning("the store is away", extra={"error": str(away), "job_id": claim.job_id})
-                if self._over.wait(1.0):
+                if self._ended.wait(1.0):
                     return
 
     def _leases(self) -> None:
         """Renew the leases of all that runs, and hear who is to stop. Nothing here is waited for by a child's watch."""
         beat_at = seen_at = 0.0
         every_s = self.settings.lease_s / 5
-        while not self._over.wait(min(STOP_EVERY_S, every_s)):
+        while not self._ended.wait(min(STOP_EVERY_S, every_s)):
             began = steady()
             running = {one.claim: one for one in list(self._attempts.values())}
             try:
                 if running and began - beat_at >= every_s:
-                    self._beat(running, began)
+                    self._renew_leases(running, began)
                     beat_at = began
                 elif running:
-                    for job_id in self.queue.asked_to_stop([claim.job_id for claim in running]):
+                    for job_id in self.queue.cancel_requested([claim.job_id for claim in running]):
                         self._attempts[job_id].cancelled.set()
                 if began - seen_at >= SEEN_EVERY_S:
-                    self._seen(len(running))
+                    self._report_presence(len(running))
                     seen_at = began
             except KeyError:  # it ended meanwhile
                 continue
@@ -273,7 +273,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - the next time will do
                 log.warning("what is old could not be removed", extra={"error": str(error)})
 
-    def _beat(self, running: Mapping[Claim, Attempt], began: float) -> None:
+    def _renew_leases(self, running: Mapping[Claim, Attempt], began: float) -> None:
         found = self.queue.heartbeats({claim: one.progress or None for claim, one in running.items()})
         for claim, attempt in running.items():
             if claim not in found:
@@ -285,7 +285,7 @@ class Worker:
             if found[claim]:
                 attempt.cancelled.set()
 
-    def _seen(self, running: int) -> None:
+    def _report_presence(self, running: int) -> None:
         with self.context.store.write() as db:
             now = self.context.store.now_ms(db)
             db.execute(delete(workers).where(workers.c.seen_at_ms < now - SEEN_MS, workers.c.id != self.id))

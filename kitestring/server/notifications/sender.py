@@ -17,7 +17,7 @@ from kitestring.server.auth import user
 from kitestring.server.context import Context
 from kitestring.server.notifications import channels
 from kitestring.server.notifications.delivery import SEND_S, by_email
-from kitestring.server.polling import Round
+from kitestring.server.polling import PollingThread
 from kitestring.server.secrets.references import patterns_of
 from kitestring.server.store.tables import notices, workspaces
 
@@ -49,7 +49,7 @@ def notice(
     return len(found)
 
 
-class Courier(Round):
+class Courier(PollingThread):
     """Sends what waits, in a thread of its own. `start` it, and `stop` it in the end."""
 
     name = "courier"

@@ -113,12 +113,12 @@ def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
     try:
         assert ended(context, enqueue(context, made)).status == "succeeded"
         size = (tmp_path / "out" / "numbers.txt").stat().st_size
-        resource.prlimit(context.runner.nest.pid, resource.RLIMIT_FSIZE, (size + 10, most))
+        resource.prlimit(context.runner.fork_server.pid, resource.RLIMIT_FSIZE, (size + 10, most))
         row = ended(context, enqueue(context, made))
         assert (row.status, row.attempts) == ("failed", 3)
         assert "File too large" in row.error["message"]
         assert context.queue.states(made)["numbers"]["n"] == 40
-        resource.prlimit(context.runner.nest.pid, resource.RLIMIT_FSIZE, (most, most))
+        resource.prlimit(context.runner.fork_server.pid, resource.RLIMIT_FSIZE, (most, most))
         assert ended(context, enqueue(context, made)).status == "succeeded"
         assert set(range(1, 81)) <= written(tmp_path / "out")
     finally:

@@ -17,7 +17,7 @@ from kitestring.errors import ConfigError
 from kitestring.server.auth import throttle, user
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.action_runner import Runner
+from kitestring.server.jobs.action_runner import ActionRunner
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.oauth import consent
 from kitestring.server.observability import audit
@@ -130,7 +130,7 @@ def test_a_reference_is_looked_up_in_the_child_and_its_secret_stays_out_of_the_l
         config = {"base": api.url, "token": "${env:KITESTRING_CONFIG_TOKEN}"}
         request = {"source": {"connector": "", "manifest": manifest, "config": config}, "stream": "things"}
         for given, wanted in (({}, "Bearer geheim-of-the-environment"), ({"references": "none"}, None)):
-            runner = Runner(Settings(home=tmp_path, **given))
+            runner = ActionRunner(Settings(home=tmp_path, **given))
             try:
                 if wanted:
                     assert runner.run("read", request)["records"] == [{"id": 1, "token": wanted}]
@@ -146,7 +146,7 @@ def test_a_hardened_server_reads_from_postgresql_in_an_allowed_network_only(data
     database.run("CREATE TABLE things (id int PRIMARY KEY)", "INSERT INTO things VALUES (7)")
     source = {"connector": "postgres", "config": {**database.config, "host": "localhost"}, "manifest": None}
     for allowed in ("127.0.0.0/8, ::1/128", ""):
-        runner = Runner(Settings(home=tmp_path, allow_private_hosts=False, allowed_networks=allowed))
+        runner = ActionRunner(Settings(home=tmp_path, allow_private_hosts=False, allowed_networks=allowed))
         try:
             if allowed:
                 assert runner.run("read", {"source": source, "stream": "things"})["records"] == [{"id": 7}]

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 
 from kitestring.engine import Selection
 from kitestring.server.context import Context
-from kitestring.server.jobs.connection_plan import End, Plan
+from kitestring.server.jobs.connection_plan import Endpoint, Plan
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import (
     attempts,
@@ -91,14 +91,14 @@ def plan_of(context: Context, connection_id: str) -> Plan:
     return Plan(
         connection_id,
         row.workspace_id,
-        End(
+        Endpoint(
             source.connector,
             context.vault.open_config(source.config, source.id),
             source.id,
             manifest_at(source.connector),
             trusted=True,
         ),
-        End(
+        Endpoint(
             destination.connector,
             context.vault.open_config(destination.config, destination.id),
             destination.id,

@@ -20,7 +20,7 @@ from kitestring.facts import Facts
 from kitestring.server.child.egress import EgressPolicy, networks_of
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.context import Context
-from kitestring.server.jobs.action_runner import Runner
+from kitestring.server.jobs.action_runner import ActionRunner
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
 from kitestring.source import Source
@@ -456,7 +456,7 @@ def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Co
     with Inner() as inner:
         request = {"source": {"connector": "", "manifest": manifest, "config": {"base": inner.url}}, "stream": "x"}
         assert context.runner.run("read", request)["records"]
-        hardened = Runner(Settings(home=context.settings.home, allow_private_hosts=False))
+        hardened = ActionRunner(Settings(home=context.settings.home, allow_private_hosts=False))
         try:
             # What the request says of it counts for nothing.
             with pytest.raises(ConfigError, match="public internet"):

@@ -13,7 +13,7 @@ from connections import attempts_of, connection, ended, enqueue, plan_of, until
 
 from kitestring.errors import ConfigError
 from kitestring.server.context import Context
-from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 
@@ -24,13 +24,13 @@ pytestmark = [
 
 
 @pytest.fixture
-def server(tmp_path: Path, nest: Nest) -> Iterator[Callable[..., Context]]:
+def server(tmp_path: Path, fork_server: ForkServer) -> Iterator[Callable[..., Context]]:
     """A store with a worker under these limits."""
     made: list[tuple[Context, Worker]] = []
 
     def build(**limits: int) -> Context:
         context = Context.of(Settings(home=tmp_path / "home", attempts=1, **limits))
-        context.runner.nest = nest
+        context.runner.fork_server = fork_server
         worker = Worker(context, plan_of, slots=2)
         worker.start()
         made.append((context, worker))

@@ -38,8 +38,8 @@ def jsonl(folder: Path) -> dict[str, Any]:
 
 def child_of(context: Context) -> int:
     """The process id of the one child that runs a job."""
-    nest = context.runner.nest
-    return next(one.pid for one in list(nest._children.values()) if one.pid)
+    fork_server = context.runner.fork_server
+    return next(one.pid for one in list(fork_server._children.values()) if one.pid)
 
 
 def test_a_sync_runs_in_a_child_and_leaves_figures_states_and_a_log(

@@ -18,9 +18,9 @@ from sqlalchemy import insert, select, update
 from kitestring.errors import TransientError
 from kitestring.server.api.kitestring.server import listed
 from kitestring.server.context import Context
-from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim, Lost
-from kitestring.server.jobs.rate_limits import Quotas
+from kitestring.server.jobs.rate_limits import TokenBuckets
 from kitestring.server.jobs.worker import SEEN_MS, Worker
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import jobs, workers
@@ -32,9 +32,9 @@ ITEMS = [{"name": "items"}]
 
 
 @pytest.fixture
-def context(tmp_path: Path, nest: Nest) -> Iterator[Context]:
+def context(tmp_path: Path, fork_server: ForkServer) -> Iterator[Context]:
     made = Context.of(Settings(home=tmp_path / "home", stall_s=4, lease_s=4, attempts=2))
-    made.runner.nest = nest
+    made.runner.fork_server = fork_server
     yield made
     made.store.close()
 
@@ -124,7 +124,7 @@ def test_a_failure_in_a_row_counts_and_the_last_ends_the_job(
     number = enqueue(context, of_pages(context, pages, tmp_path))
     for attempt in (1, 2):
         until(lambda: len(pages.calls("/items")), lambda count, least=attempt: count >= least)
-        os.kill(next(iter(worker.nest._children.values())).pid, signal.SIGKILL)
+        os.kill(next(iter(worker.fork_server._children.values())).pid, signal.SIGKILL)
     row = ended(context, number)
     assert (row.status, row.attempts, row.failures) == ("failed", 2, 1)
     assert "signal 9" in row.error["message"]
@@ -144,7 +144,7 @@ def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_take
     broken = Worker(context, plan_of)
     monkeypatch.setattr(worker, "queue", Away())
     monkeypatch.setattr(attempt, "queue", Away())
-    until(lambda: worker.nest._children, lambda children: not children, within_s=20)
+    until(lambda: worker.fork_server._children, lambda children: not children, within_s=20)
     row = job(context, number)
     assert row.status == "running"
     with context.store.read() as db:
@@ -189,7 +189,7 @@ def test_two_jobs_in_two_processes_keep_one_budget(
 
 
 def test_a_bucket_never_gives_more_than_its_calls_in_a_window(context: Context) -> None:
-    quotas = Quotas(context.store)
+    quotas = TokenBuckets(context.store)
     for calls in (1, 5, 60):
         began = time.monotonic()
         given = [time.monotonic() + quotas.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
@@ -271,7 +271,7 @@ def test_a_stream_that_came_to_its_end_before_the_worker_died_is_not_read_again(
     context.queue.save(claimed(context, number), {}, {**covering(3), "others": over})
     lose(context, number)
     claimed(context, number)
-    assert context.queue.done(number) == {"others": "suspicious"}
+    assert context.queue.completed_streams(number) == {"others": "suspicious"}
     assert job(context, number).records == 10
 
 

@@ -16,7 +16,7 @@ from kitestring.config import MASK
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
-from kitestring.server.jobs.config_updates import LEASE_MS, Keeper, changed
+from kitestring.server.jobs.config_updates import LEASE_MS, ConfigUpdater, merge_changes
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections, consents, renewals, sources
 from kitestring.testing.stand_in import Answer, Call, route
@@ -124,7 +124,7 @@ def test_a_check_and_a_job_share_what_one_of_them_renews(
 ) -> None:
     (made,) = of_source(context, pages, tmp_path, 1)
     source = plan_of(context, made).source
-    context.runner.run("check", {"source": source.body()}, keeper=Keeper(context, source=source))
+    context.runner.run("check", {"source": source.body()}, updater=ConfigUpdater(context, source=source))
     work()
     assert ended(context, enqueue(context, made)).status == "succeeded"
     assert len(pages.tokens.refreshes) == 1
@@ -132,18 +132,18 @@ def test_a_check_and_a_job_share_what_one_of_them_renews(
 
 def test_a_renewal_of_a_process_that_is_gone_ends(context: Context, tmp_path: Path) -> None:
     made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
-    keeper = Keeper(context, source=plan_of(context, made).source)
+    updater = ConfigUpdater(context, source=plan_of(context, made).source)
     asked = {"end": "source", "holder": "first"}
-    assert keeper.renewal(asked)["granted"]
-    assert keeper.renewal(asked)["granted"]
-    assert keeper.renewal({**asked, "holder": "second"}) == {"granted": False}
+    assert updater.renewal(asked)["granted"]
+    assert updater.renewal(asked)["granted"]
+    assert updater.renewal({**asked, "holder": "second"}) == {"granted": False}
     with context.store.write() as db:
         db.execute(update(renewals).values(until_ms=renewals.c.until_ms - LEASE_MS - 1))
-    assert keeper.renewal({**asked, "holder": "second"})["granted"]
-    keeper.renewal({**asked, "over": True})  # not its own any more
-    assert keeper.renewal(asked) == {"granted": False}
-    keeper.renewal({**asked, "holder": "second", "over": True})
-    assert keeper.renewal(asked)["granted"]
+    assert updater.renewal({**asked, "holder": "second"})["granted"]
+    updater.renewal({**asked, "over": True})  # not its own any more
+    assert updater.renewal(asked) == {"granted": False}
+    updater.renewal({**asked, "holder": "second", "over": True})
+    assert updater.renewal(asked)["granted"]
 
 
 def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
@@ -153,15 +153,15 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
     stored = context.vault.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
     with context.store.write() as db:
         db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
-    keeper = Keeper(context, source=plan_of(context, made).source)
-    keeper.keep("source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
+    updater = ConfigUpdater(context, source=plan_of(context, made).source)
+    updater.save("source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
     with context.store.read() as db:
         row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
     assert "new" not in str(row)
     assert row["key"] == "${env:KEY}"
     assert context.vault.open_config(row, owner)["token"] == "new"
-    assert changed({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
-    assert changed({"a": "sealed", "b": 1}, {"a": "x", "b": 1}, {"a": "x"}) == {"a": "sealed"}
+    assert merge_changes({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
+    assert merge_changes({"a": "sealed", "b": 1}, {"a": "x", "b": 1}, {"a": "x"}) == {"a": "sealed"}
 
 
 def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_path: Path) -> None:
@@ -176,19 +176,19 @@ def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_p
 
     def renewed(number: int) -> dict[str, Any]:
         new = {**source.config, "credentials": {"refresh": f"r{number}", "token": f"t{number}"}}
-        keeper.keep("source", new, spec)
+        updater.save("source", new, spec)
         return context.vault.open_config(plan_of(context, made).source.config, source.id)
 
-    keeper = Keeper(context, source=source)
+    updater = ConfigUpdater(context, source=source)
     edit({"start": "2020", "projects": ["b"], "credentials": pair})
-    keeper.renewal({"end": "source", "holder": "first"})
+    updater.renewal({"end": "source", "holder": "first"})
     assert renewed(1) == {"start": "2020", "projects": ["b"], "credentials": {"refresh": "r1", "token": "t1"}}
     # Other credentials, entered while the token request is under way, are not replaced.
-    keeper.renewal({"end": "source", "holder": "first"})
+    updater.renewal({"end": "source", "holder": "first"})
     edit({"start": "2020", "credentials": {"kind": "key", "key": "k", "refresh": "r9"}})
     assert renewed(2) == {"start": "2020", "credentials": {"kind": "key", "key": "k", "refresh": "r9"}}
     # Entered before it, they are what the job goes on with.
-    assert keeper.renewal({"end": "source", "holder": "first"})["config"]["credentials"]["refresh"] == "r9"
+    assert updater.renewal({"end": "source", "holder": "first"})["config"]["credentials"]["refresh"] == "r9"
     assert renewed(10)["credentials"] == {"kind": "key", "key": "k", "refresh": "r10", "token": "t10"}
 
 
@@ -217,7 +217,7 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
     ends = [{"name": "The API token", "at": "2027-04-30T00:00:00+00:00", "hint": "Create an OAuth client."}]
     with context.store.read() as db:
         end = endpoints.end_of(context, db, "source", source_id)
-    Keeper(context, source=end).note_ends("source", ends)
+    ConfigUpdater(context, source=end).save_credential_ends("source", ends)
     (shown,) = boss.get(url).json()["data"]
     assert (shown["name"], shown["endsAt"][:10], shown["hint"]) == ("The API token", "2027-04-30", ends[0]["hint"])
     assert shown["daysLeft"] == (datetime(2027, 4, 30, tzinfo=UTC) - datetime.now(UTC)).days
@@ -233,7 +233,7 @@ def test_a_check_keeps_when_credentials_end(context: Context) -> None:
         config = {**zendesk.config, "credentials": zendesk.api_token_credentials}
         made = connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
         source = plan_of(context, made).source
-        context.runner.run("check", {"source": source.body()}, keeper=Keeper(context, source=source))
+        context.runner.run("check", {"source": source.body()}, updater=ConfigUpdater(context, source=source))
     with context.store.read() as db:
         (kept,) = db.execute(select(sources.c.credential_ends).where(sources.c.id == source.id)).scalar_one()
     assert kept["at"] == "2027-04-30T00:00:00+00:00"

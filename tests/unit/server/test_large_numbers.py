@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from kitestring.server.context import Context
-from kitestring.server.jobs.forkserver import Nest
+from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.settings import Settings
 from tests.unit.server.tenants import Browser, admin
 from tests.unit.server.test_connections import joined
@@ -21,14 +21,14 @@ LARGE = (2**31, 2**63, -(2**63) - 1, 10**30)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def whole(request: pytest.FixtureRequest, tmp_path: Path, nest: Nest) -> Iterator[Context]:
+def whole(request: pytest.FixtureRequest, tmp_path: Path, fork_server: ForkServer) -> Iterator[Context]:
     url = ""
     if request.param == "postgresql":
         database = request.getfixturevalue("database")
         password = quote(database.password, safe="")
         url = f"postgresql://{database.username}:{password}@{database.host}:{database.port}/{database.name}"
     made = Context.of(Settings(home=tmp_path / "home", database_url=url))
-    made.runner.nest = nest
+    made.runner.fork_server = fork_server
     yield made
     made.store.close()
 

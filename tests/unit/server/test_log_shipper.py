@@ -11,7 +11,7 @@ from test_connections import joined
 from kitestring.server.context import Context
 from kitestring.server.jobs import log_shipper
 from kitestring.server.jobs.log import Log, Logs
-from kitestring.server.jobs.log_shipper import Forwarder
+from kitestring.server.jobs.log_shipper import LogShipper
 from kitestring.server.store.tables import jobs, log_parts
 
 
@@ -27,7 +27,7 @@ def test_what_a_worker_logs_is_read_where_its_files_are_not(
 ) -> None:
     monkeypatch.setattr(log_shipper, "PART_BYTES", 2000)
     there, here = Logs(tmp_path / "worker"), Logs(tmp_path / "api", context.store)
-    forwarder = Forwarder(context.store, there)
+    forwarder = LogShipper(context.store, there)
     forwarder.begin(job, 1)
     log = Log(there.path(job, 1))
     for number in range(40):
@@ -61,7 +61,7 @@ def test_a_log_is_forwarded_up_to_a_limit_and_of_a_job_that_is_gone_not_at_all(
     monkeypatch.setattr(log_shipper, "PART_BYTES", 500)
     monkeypatch.setattr(log_shipper, "MOST_BYTES", 1500)
     logs = Logs(tmp_path / "worker")
-    forwarder = Forwarder(context.store, logs)
+    forwarder = LogShipper(context.store, logs)
     for number in (job, job + 1):
         log = Log(logs.path(number, 1))
         for line in range(100):

@@ -268,7 +268,7 @@ def failed(context: Context, connection: str, error: dict[str, str], status: str
     with context.store.write() as db:
         job = context.queue.enqueue(db, connection)
         db.execute(update(jobs).where(jobs.c.id == job).values(status=status, error=error, ended_at_ms=1))
-        outcome.ended(context, db, job, status)
+        outcome.record_job_end(context, db, job, status)
 
 
 def row_of(context: Context, connection: str) -> Any:

@@ -18,7 +18,7 @@ from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.workspaces import workspaces as spaces
 
 CHECK_S = 120.0
@@ -158,7 +158,7 @@ def router(kind: Kind) -> APIRouter:
                 "check",
                 {kind: end.body()},
                 limit_s=CHECK_S,
-                keeper=Keeper(context, **{kind: end}),
+                updater=ConfigUpdater(context, **{kind: end}),
             )
         except KitestringError as error:
             said = " ".join(part for part in (error.message, error.hint) if part)

@@ -14,7 +14,7 @@ from kitestring.server.auth.resources import canonical
 from kitestring.server.clock import iso
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.figures import delivered, nbytes_of
+from kitestring.server.jobs.figures import delivered_bytes, delivered_records
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.store.tables import attempts, connections, jobs
@@ -140,8 +140,8 @@ def stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, 
     return {
         "recordsEmitted": int(figures.get("read") or 0),
         "bytesEmitted": int(figures.get("bytes") or 0),
-        "recordsCommitted": delivered(covered),
-        "bytesCommitted": nbytes_of(covered),
+        "recordsCommitted": delivered_records(covered),
+        "bytesCommitted": delivered_bytes(covered),
         "recordsRejected": int(figures.get("rejected") or 0),
     }
 

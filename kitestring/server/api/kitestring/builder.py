@@ -13,8 +13,8 @@ from pydantic import Field
 
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.auth.access import Editor, ServerContext
-from kitestring.server.jobs.config_updates import DraftKeeper
-from kitestring.server.jobs.connection_plan import End
+from kitestring.server.jobs.config_updates import DraftConfigUpdater
+from kitestring.server.jobs.connection_plan import Endpoint
 
 router = APIRouter(prefix="/builder", tags=["builder"])
 
@@ -75,8 +75,10 @@ def read(who: Editor, context: ServerContext, body: Reading) -> Any:
         "state": body.state,
         "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},
     }
-    draft = End("", body.configuration, workspace_id=str(body.workspaceId))
-    return context.runner.run("manifest_read", request, limit_s=120.0, keeper=DraftKeeper(context, "source", draft, {}))
+    draft = Endpoint("", body.configuration, workspace_id=str(body.workspaceId))
+    return context.runner.run(
+        "manifest_read", request, limit_s=120.0, updater=DraftConfigUpdater(context, "source", draft, {})
+    )
 
 
 @router.post("/infer", operation_id="inferSchema")

@@ -15,8 +15,8 @@ from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.config_updates import DraftKeeper, Keeper
-from kitestring.server.jobs.connection_plan import End
+from kitestring.server.jobs.config_updates import DraftConfigUpdater, ConfigUpdater
+from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.secrets import secret_box
 from kitestring.server.workspaces import workspaces
 
@@ -75,9 +75,9 @@ def check_draft(who: Editor, context: ServerContext, body: Draft) -> Any:
         endpoints.accept(context, definition, config, str(body.workspaceId), trusted)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
-    end = End(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
+    end = Endpoint(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
     spec = definitions.spec_of(definition)
-    return tried(context, body.kind, end, DraftKeeper(context, body.kind, end, spec, str(kept) if kept else ""))
+    return tried(context, body.kind, end, DraftConfigUpdater(context, body.kind, end, spec, str(kept) if kept else ""))
 
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource")
@@ -99,19 +99,19 @@ def read(who: Editor, context: ServerContext, sourceId: UUID, body: Sample) -> A
     with context.store.read() as db:
         end = endpoints.end_of(context, db, "source", str(sourceId))
     request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
-    return context.runner.run("read", request, keeper=Keeper(context, source=end))
+    return context.runner.run("read", request, updater=ConfigUpdater(context, source=end))
 
 
 def checked(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
     """The test of a kept source or destination."""
     with context.store.read() as db:
         end = endpoints.end_of(context, db, kind, actor_id)
-    return tried(context, kind, end, Keeper(context, **{kind: end}))
+    return tried(context, kind, end, ConfigUpdater(context, **{kind: end}))
 
 
-def tried(context: Context, kind: definitions.Kind, end: End, keeper: Keeper) -> dict[str, str]:
+def tried(context: Context, kind: definitions.Kind, end: Endpoint, updater: ConfigUpdater) -> dict[str, str]:
     try:
-        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, keeper=keeper)
+        context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, updater=updater)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded", "message": "", "hint": ""}

@@ -15,7 +15,7 @@ from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
 from kitestring.server.connections import connection, schema_change, states
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.config_updates import Keeper
+from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.queue import Busy
 
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
@@ -138,8 +138,8 @@ def estimate(who: Runner, context: ServerContext, connectionId: UUID, sample: in
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
     plan = connection.plan_of(context, str(connectionId))
     request = {**plan.body(), "states": context.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
-    keeper = Keeper(context, source=plan.source, destination=plan.destination)
-    return context.runner.run("estimate", request, limit_s=300.0, keeper=keeper)
+    updater = ConfigUpdater(context, source=plan.source, destination=plan.destination)
+    return context.runner.run("estimate", request, limit_s=300.0, updater=updater)
 
 
 def begun(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
