@@ -15,7 +15,7 @@ from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.config_updates import DraftConfigUpdater, ConfigUpdater
+from kitestring.server.jobs.config_updates import ConfigUpdater, DraftConfigUpdater
 from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.secrets import secret_box
 from kitestring.server.workspaces import workspaces
