@@ -7,7 +7,6 @@ client.wait(job["jobId"])
 
 from __future__ import annotations
 
-import difflib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from kitestring.http.auth import Auth, Basic, Bearer
 from kitestring.http.message import Response
 from kitestring.http.retry import Raise, Retries, Retry, Return
 from kitestring.json_codec import loads
+from kitestring.suggest import did_you_mean
 
 Kind = Literal["source", "destination", "connection"]
 PUBLIC = "/api/public/v1"
@@ -90,9 +90,8 @@ class Client:
                 hint=f"Name one by its id: {', '.join(one[f'{kind}Id'] for one in found)}.",
             )
         names = [one["name"] for one in every]
-        near = difflib.get_close_matches(word, names, n=1)
         raise ConfigError(
-            f"{self.url} has no {kind} {word}" + (f"; did you mean {near[0]}?" if near else ""),
+            f"{self.url} has no {kind} {word}{did_you_mean(word, names)}",
             hint=f"It has: {', '.join(names[:20]) or 'none'}.",
         )
 

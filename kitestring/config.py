@@ -11,7 +11,6 @@ do not administer it: `facts`, options with `local_path`, and `machine_use()` fo
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +24,8 @@ from pydantic_core import PydanticUndefined
 from kitestring.address import Resolve
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
-
-MASK = "**********"
+from kitestring.redact import mask_values
+from kitestring.suggest import nearest_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +236,8 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
         if item["type"] == "missing":
             wrong.append(f"{name} is missing")
         elif item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(path[-1], names_at(model, path[:-1]), n=1)
-            wrong.append(f"{name} is not a known option" + (f" (did you mean {near[0]}?)" if near else ""))
+            near = nearest_name(path[-1], names_at(model, path[:-1]))
+            wrong.append(f"{name} is not a known option" + (f" (did you mean {near}?)" if near else ""))
         else:
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
             wrong.append(
@@ -372,13 +371,4 @@ def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
 
 def masked(values: Any, schema: Mapping[str, Any]) -> Any:
     """`values` with every secret replaced, for showing."""
-    hidden = set(secrets_in(values, schema))
-
-    def mask(node: Any) -> Any:
-        if isinstance(node, Mapping):
-            return {k: mask(v) for k, v in node.items()}
-        if isinstance(node, list):
-            return [mask(v) for v in node]
-        return MASK if isinstance(node, str | int) and not isinstance(node, bool) and str(node) in hidden else node
-
-    return mask(values)
+    return mask_values(values, set(secrets_in(values, schema)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import json
 import logging
@@ -22,6 +21,7 @@ from kitestring.credentials import CredentialFiles, RenewsCredentials
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.source import Item, Source
+from kitestring.suggest import did_you_mean
 from kitestring.types import (
     Catalog,
     Checkpoint,
@@ -461,8 +461,3 @@ def private(folder: Path) -> Path:
             hint="Check the rights of the folder above, or set KITESTRING_HOME.",
         ) from error
     return folder
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

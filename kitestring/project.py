@@ -15,8 +15,9 @@ from kitestring import library
 from kitestring.airbyte.modes import WriteWord
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.library import did_you_mean, home
+from kitestring.library import home
 from kitestring.mappers.mapper import Mapper
+from kitestring.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection

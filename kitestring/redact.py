@@ -1,17 +1,19 @@
-"""Hides secrets in what is logged or said: known strings, credential headers, credential-like query parameters."""
+"""The one redactor: hides known secrets, credential headers and credential-like query parameters."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from kitestring.config import MASK
 from kitestring.errors import KitestringError
 
+MASK = "**********"
+"""Stands in place of a secret wherever a configuration, a log or an error is shown."""
 SHORTEST = 4
-"""Strings shorter than this are no secrets worth the name, and masking them would garble every message."""
+"""Shorter strings are not masked: that would garble every message."""
 CREDENTIAL = re.compile(
     r"(^|[-_.])(authorization|cookie|token|secret|password|passwd|pwd|api[-_]?key|apikey|key|auth|signature|sig"
     r"|credentials?|jwt|session|code|assertion)$",
@@ -26,7 +28,7 @@ def is_credential(name: str) -> bool:
 
 
 class Redactor:
-    """Replaces what must not be shown."""
+    """Replaces secrets in texts and values. One thread may add secrets while others redact."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: frozenset[str] = frozenset()
@@ -34,8 +36,8 @@ class Redactor:
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Mask these strings too, as they are and as a query writes them."""
-        new = {form for s in secrets if s and len(s) >= SHORTEST for form in (s, quote(s, safe=""), quote_plus(s))}
+        """Mask these strings too: as they are, as a query writes them, and as JSON does."""
+        new = {form for secret in secrets if len(secret) >= SHORTEST for form in spellings(secret)}
         if new <= self._secrets:
             return
         self._secrets |= new
@@ -60,14 +62,40 @@ class Redactor:
             error.message = self.text(error.message)
             error.args = (error.message,)
             error.hint = self.text(error.hint)
-            error.fields = {k: self._value(v) for k, v in error.fields.items()}
+            error.fields = {k: self.value(v) for k, v in error.fields.items()}
         return error
 
-    def _value(self, value: Any) -> Any:
+    def value(self, value: Any, by_name: bool = False) -> Any:
+        """A copy of a JSON value, its texts masked; `by_name`: also whole texts under the name of a credential."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {k: self._value(v) for k, v in value.items()}
+            return {
+                name: MASK
+                if by_name and isinstance(inner, str) and is_credential(str(name))
+                else self.value(inner, by_name)
+                for name, inner in value.items()
+            }
         if isinstance(value, list | tuple):
-            return [self._value(v) for v in value]
+            return [self.value(inner, by_name) for inner in value]
         return value
+
+
+def spellings(secret: str) -> set[str]:
+    """A secret as it is, as queries write it, and as it stands inside a JSON string."""
+    return {
+        secret,
+        quote(secret, safe="", errors="replace"),
+        quote_plus(secret, errors="replace"),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
+
+
+def mask_values(node: Any, secrets: Set[str]) -> Any:
+    """A copy of a JSON value in which each value that is one of these secrets, as text, is masked."""
+    if isinstance(node, Mapping):
+        return {name: mask_values(value, secrets) for name, value in node.items()}
+    if isinstance(node, list):
+        return [mask_values(value, secrets) for value in node]
+    return MASK if node is not None and not isinstance(node, bool) and str(node) in secrets else node

@@ -9,7 +9,6 @@ it. `NAME@VERSION` is always one of those.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -26,6 +25,7 @@ from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.facts import Facts
 from kitestring.source import Source
+from kitestring.suggest import nearest_name
 
 if TYPE_CHECKING:
     from kitestring.airbyte.installed_connectors import Installation
@@ -272,9 +272,9 @@ def _installed(kind: Kind, name: str, version: str, known: list[str]) -> Connect
     spelled = {one.replace("-", "_"): one for one in known}
     for one_name in index.names(kind):
         spelled.setdefault(one_name.removeprefix(f"{kind}-").replace("-", "_"), one_name)
-    near = difflib.get_close_matches(wanted, spelled, n=1)
+    near = nearest_name(wanted, spelled)
     raise ConfigError(
-        f"there is no {kind} called {name}" + (f"; did you mean {spelled[near[0]]}?" if near else ""),
+        f"there is no {kind} called {name}" + (f"; did you mean {spelled[near]}?" if near else ""),
         hint=f"`kitestring connectors search {wanted.replace('_', '-')}` looks through all there are.",
         name=name,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from kitestring.errors import ConfigError
+from kitestring.suggest import near_names
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -145,7 +145,7 @@ def search_entries(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
             ranked.append((rank, name, one))
     if ranked:
         return [one for _, _, one in sorted(ranked, key=lambda item: item[:2])]
-    near = difflib.get_close_matches("-".join(words), {short_name(facts(one)[0]) for one in every}, n=5, cutoff=0.7)
+    near = near_names("-".join(words), {short_name(facts(one)[0]) for one in every}, 5, 0.7)
     return [one for name in near for one in every if short_name(facts(one)[0]) == name]
 
 

@@ -94,7 +94,6 @@ class CustomCodeSource(AirbyteSource):
             more += ["--components-path", str(self._components)]
         return super().start([*words, *more], files, stdin=stdin)
 
-    def _secrets(self) -> list[str]:
+    def _secrets(self) -> set[str]:
         """Also those that the manifest's form declares; the one variable of the environment is none."""
-        found = {one for one in super()._secrets() if one not in self.environment.values()}
-        return sorted({*found, *secrets_in(self.config, self._form)}, key=len, reverse=True)
+        return (super()._secrets() - set(self.environment.values())) | set(secrets_in(self.config, self._form))

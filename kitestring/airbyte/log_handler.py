@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from kitestring.airbyte.messages import Writer
-from kitestring.config import MASK
-from kitestring.errors import ConnectorError, KitestringError
-
-PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+from kitestring.errors import ConnectorError
+from kitestring.log_format import extra_text
+from kitestring.redact import Redactor
 
 
 class Engine(Protocol):
@@ -29,22 +28,12 @@ class ProtocolLogHandler(logging.Handler):
     def __init__(self, writer: Writer) -> None:
         super().__init__()
         self.writer = writer
-        self.secrets: list[str] = []
+        self.redactor = Redactor()
 
     def emit(self, record: logging.LogRecord) -> None:
         level = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}.get(record.levelno, "INFO")
         with contextlib.suppress(OSError, ValueError):
-            fields = "".join(f" {k}={v}" for k, v in vars(record).items() if k not in PLAIN)
-            self.writer.log(level, self.hide(self.format(record) + fields))
-
-    def hide(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, MASK)
-        return text
-
-    def without_secrets(self, error: KitestringError) -> KitestringError:
-        error.message, error.hint = self.hide(error.message), self.hide(error.hint)
-        return error
+            self.writer.log(level, self.redactor.text(self.format(record) + extra_text(record)))
 
 
 @contextlib.contextmanager
@@ -65,7 +54,7 @@ def stopping() -> Iterator[threading.Event]:
 def conclude(result: Any, writer: Writer, told: ProtocolLogHandler) -> int:
     """What is left to say of a sync that has ended, and its exit code: 0 for nothing but green."""
     if result.error is not None:
-        writer.error(told.without_secrets(result.error))
+        writer.error(told.redactor.error(result.error))
     for name, one in result.streams.items():
         for suspicion in one.suspicions:
             writer.error(ConnectorError(f"{name}: {suspicion}", hint="Compare both sides before you trust the copy."))

@@ -20,9 +20,10 @@ from pydantic import PrivateAttr, model_validator
 from kitestring.airbyte import environment as environments
 from kitestring.airbyte.connector_process import Container, Local, Process, Program, container_engine
 from kitestring.airbyte.decode import Garbage
-from kitestring.config import MASK, Config, option, secrets_in
+from kitestring.config import Config, option, secrets_in
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.facts import Facts, Proposal
+from kitestring.redact import Redactor
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -82,7 +83,7 @@ class ProgramConfig(Config):
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _on_config: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
     _rotated: dict[str, Any] | None = PrivateAttr(default=None)
-    _hidden: list[str] | None = PrivateAttr(default=None)
+    _redactor: Redactor | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_program(self) -> ProgramConfig:
@@ -119,9 +120,9 @@ class ProgramConfig(Config):
 
     def keep(self, config: dict[str, Any]) -> None:
         """Keep a configuration that the connector changed, before it goes on."""
-        before = self._secrets()
-        self._rotated, self._hidden = config, None
-        self._hidden = sorted({*self._secrets(), *before}, key=len, reverse=True)  # the old ones are secrets still
+        redactor = self.redactor()  # the old secrets are secrets still
+        self._rotated = config
+        redactor.hide(self._secrets())
         if self._on_config is not None:
             self._on_config(config)
             return
@@ -145,19 +146,20 @@ class ProgramConfig(Config):
 
     def hide(self, text: str) -> str:
         """Without the secrets of the configuration."""
-        for secret in self._secrets():
-            text = text.replace(secret, MASK)
-        return text
+        return self.redactor().text(text)
 
-    def _secrets(self) -> list[str]:
-        """The secrets of the configuration as it is, longest first."""
-        if self._hidden is None:
-            config: Any = {}
-            with contextlib.suppress(KitestringError):  # whoever needs the configuration says what is wrong with it
-                config = self.configuration()
-            found = {*secrets_in(config, by_name()), *self.environment.values()}
-            self._hidden = sorted((one for one in found if len(one) > 3), key=len, reverse=True)
-        return self._hidden
+    def redactor(self) -> Redactor:
+        """Hides every secret that the configuration holds or held."""
+        if self._redactor is None:
+            self._redactor = Redactor(self._secrets())
+        return self._redactor
+
+    def _secrets(self) -> set[str]:
+        """The secrets of the configuration as it is."""
+        config: Any = {}
+        with contextlib.suppress(KitestringError):  # whoever needs the configuration says what is wrong with it
+            config = self.configuration()
+        return {*secrets_in(config, by_name()), *self.environment.values()}
 
     # -- its program ---------------------------------------------------------------------------------------------------
 

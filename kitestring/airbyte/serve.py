@@ -59,10 +59,10 @@ def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine
     except BrokenPipeError:
         return 1
     except KitestringError as error:
-        writer.error(told.without_secrets(error))
+        writer.error(told.redactor.error(error))
     except Exception as crash:
         log.debug("crashed", exc_info=True)
-        said = told.hide(f"{type(crash).__name__}: {crash}")
+        said = told.redactor.text(f"{type(crash).__name__}: {crash}")
         writer.error(ConnectorError(said, hint="Please report this, with the debug log."))
     finally:
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ def run(
     config = read_json(asked.config, "configuration")
     if not isinstance(config, dict):
         raise ConfigError(f"the configuration {asked.config} is no object", hint="Correct the file.")
-    told.secrets = sorted({s for s in secrets_in(config, connector.spec()) if len(s) > 3}, key=len, reverse=True)
+    told.redactor.hide(secrets_in(config, connector.spec()))
     if asked.command == "check":
         return check(connector, config, writer, told)
     built = connector.build(config)
@@ -168,7 +168,7 @@ def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told:
         finally:
             built.close()
     except KitestringError as error:
-        said = told.hide(f"{error.message}. {error.hint}" if error.hint else error.message)
+        said = told.redactor.text(f"{error.message}. {error.hint}" if error.hint else error.message)
         writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": said})
         return 0
     writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "SUCCEEDED"})

@@ -44,7 +44,7 @@ def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Write
             writer.status(stream, "COMPLETE")
         else:
             if one.error is not None:
-                writer.error(told.without_secrets(one.error), stream)
+                writer.error(told.redactor.error(one.error), stream)
             writer.status(stream, "INCOMPLETE")
     return conclude(result, writer, told)
 

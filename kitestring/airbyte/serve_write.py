@@ -46,7 +46,7 @@ def write(
     for stream in streams:
         one = result.streams[stream.key]
         if one.error is not None:
-            writer.error(told.without_secrets(one.error), stream)
+            writer.error(told.redactor.error(one.error), stream)
         log.info(
             f"{stream.key}: {one.status.value}, {one.read} records read, {one.written} written, "
             f"{one.unchanged} unchanged, {one.deleted} deleted, {one.rejected} rejected"

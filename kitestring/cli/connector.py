@@ -148,7 +148,7 @@ def check(
         error = checked(lambda one=one, name=name: handle_of(ctx, one, name, config), ends)
         codes.append(0 if error is None else code_of(error) if code_of(error) == REFUSED else FAILED)
         message, hint = (
-            given.secrets.hide(text) for text in (getattr(error, "message", ""), getattr(error, "hint", ""))
+            given.secrets.text(text) for text in (getattr(error, "message", ""), getattr(error, "hint", ""))
         )
         answer = {"kind": one, "name": name, "ok": error is None, "message": message, "hint": hint}
         told = [{"name": end.name, "at": end.at.isoformat(), "hint": end.hint} for end in ends]

@@ -18,8 +18,8 @@ from kitestring.cli.output import console, count, money, size, span, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kitestring.cli.global_options import Secrets
     from kitestring.engine import Estimate, Progress, Result
+    from kitestring.redact import Redactor
 
 EVERY_S = 5.0
 """Between two JSON lines of progress."""
@@ -125,7 +125,7 @@ def as_lines(connection: str, progress: Progress) -> Iterator[None]:
         line()
 
 
-def summary(result: Result, secrets: Secrets) -> None:
+def summary(result: Result, secrets: Redactor) -> None:
     """The table of a sync that has ended, what is wrong with it, and the bill."""
     # Earlier versions of a record in its batch, records that a mapper left out: where there are any the sum needs them.
     seldom = [name for name in ("Superseded", "Filtered") if result.total(name.lower()) > 0]
@@ -148,7 +148,7 @@ def summary(result: Result, secrets: Secrets) -> None:
         typer.echo(line)
     for name, stream in result.streams.items():
         for suspicion in stream.suspicions:
-            typer.echo(typer.style("Suspicious: ", fg="yellow") + f"{name}: {one_line(secrets.hide(suspicion))}")
+            typer.echo(typer.style("Suspicious: ", fg="yellow") + f"{name}: {one_line(secrets.text(suspicion))}")
         if stream.error is not None:
             told(f"{name}: {stream.error.message}", stream.error.hint, secrets)
     if result.error is not None:
@@ -159,10 +159,10 @@ def summary(result: Result, secrets: Secrets) -> None:
     )
 
 
-def told(message: str, hint: str, secrets: Secrets) -> None:
-    typer.echo(typer.style("Error: ", fg="red") + one_line(secrets.hide(message)))
+def told(message: str, hint: str, secrets: Redactor) -> None:
+    typer.echo(typer.style("Error: ", fg="red") + one_line(secrets.text(message)))
     if hint:
-        typer.echo(typer.style("Hint:  ", fg="cyan") + one_line(secrets.hide(hint)))
+        typer.echo(typer.style("Hint:  ", fg="cyan") + one_line(secrets.text(hint)))
 
 
 def figures_of(result: Result) -> list[str]:
@@ -192,7 +192,7 @@ def bill(figures: dict[str, float]) -> list[str]:
     return lines
 
 
-def estimated(connection: str, estimate: Estimate, secrets: Secrets) -> None:
+def estimated(connection: str, estimate: Estimate, secrets: Redactor) -> None:
     """The table of a dry run."""
     names = list(dict.fromkeys(name for one in estimate.streams.values() for name in one.figures))
 

@@ -19,7 +19,7 @@ def failed(error: Exception, given: Given | None) -> int:
     """Show an error on stderr, secrets masked, and say the exit code."""
     from kitestring.errors import KitestringError
 
-    hide = given.secrets.hide if given is not None else str
+    hide = given.secrets.text if given is not None else str
     if given is not None and given.debug:
         typer.echo(hide("".join(traceback.format_exception(error))), err=True)
     if isinstance(error, KitestringError):

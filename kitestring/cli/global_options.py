@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from kitestring.redact import Redactor
 
 if TYPE_CHECKING:
     from kitestring.library import DestinationHandle, SourceHandle
@@ -20,23 +22,6 @@ CONFIG_HELP = (
 )
 
 
-class Secrets:
-    """Strings that nothing may show, collected from every connector that was built."""
-
-    def __init__(self) -> None:
-        self._strings: set[str] = set()
-
-    def add(self, strings: Iterable[str]) -> None:
-        for one in strings:
-            if len(one) > 3:  # as it is, and as it stands in a JSON text
-                self._strings.update((one, json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]))
-
-    def hide(self, text: str) -> str:
-        for one in sorted(self._strings, key=len, reverse=True):
-            text = text.replace(one, "**********")
-        return text
-
-
 @dataclass
 class Given:
     """The global options; `ctx.obj` of every command."""
@@ -44,7 +29,8 @@ class Given:
     project: str = ""
     debug: bool = False
     server: str = ""
-    secrets: Secrets = field(default_factory=Secrets)
+    secrets: Redactor = field(default_factory=Redactor)
+    """The secrets of every connector that was built: nothing shows them."""
     cwd: Path = field(default_factory=Path.cwd)
 
     @cached_property
@@ -88,7 +74,7 @@ class Given:
         from kitestring import library
 
         handle = library.source(*self.named("source", name, config), folder=self.home)
-        self.secrets.add(handle.secrets())
+        self.secrets.hide(handle.secrets())
         return handle
 
     def destination(self, name: str, config: Sequence[str] | None = None) -> DestinationHandle:
@@ -96,7 +82,7 @@ class Given:
         from kitestring import library
 
         handle = library.destination(*self.named("destination", name, config))
-        self.secrets.add(handle.secrets())
+        self.secrets.hide(handle.secrets())
         return handle
 
     def named(
@@ -114,7 +100,7 @@ class Given:
         values = merged(values, flags)
         from kitestring.config import secrets_in
 
-        self.secrets.add(secrets_in(values, registry.connector(kind, connector).spec()))
+        self.secrets.hide(secrets_in(values, registry.connector(kind, connector).spec()))
         return connector, values
 
     def own(self, kind: Literal["source", "destination"], name: str) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from kitestring.log_format import JsonFormatter, TextFormatter
+
 if TYPE_CHECKING:
-    from kitestring.cli.global_options import Secrets
+    from kitestring.redact import Redactor
 
 LEVELS = ("debug", "info", "warning", "error")
-PLAIN = set(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
-def begin(level: str, form: str, secrets: Secrets) -> None:
+def begin(level: str, form: str, secrets: Redactor) -> None:
     """Send the log of `kitestring.*` to stderr."""
     terminal = sys.stderr.isatty()
     handler = logging.StreamHandler(Stderr())
-    handler.setFormatter(Lines(secrets, (form or ("text" if terminal else "json")) == "json"))
+    as_json = (form or ("text" if terminal else "json")) == "json"
+    handler.setFormatter(RedactingFormatter(JsonFormatter(iso_time=True) if as_json else TextFormatter(), secrets))
     log = logging.getLogger("kitestring")
     log.handlers = [handler]
     log.setLevel((level or ("warning" if terminal else "info")).upper())
@@ -41,25 +42,13 @@ class Stderr:
         sys.stderr.flush()
 
 
-class Lines(logging.Formatter):
-    """A line per entry with the fields of `extra`."""
+class RedactingFormatter(logging.Formatter):
+    """The lines of another formatter, secrets masked."""
 
-    def __init__(self, secrets: Secrets, as_json: bool) -> None:
+    def __init__(self, formatter: logging.Formatter, secrets: Redactor) -> None:
         super().__init__()
+        self.formatter = formatter
         self.secrets = secrets
-        self.as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {key: value for key, value in vars(record).items() if key not in PLAIN}
-        message = record.getMessage()
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        if self.as_json:
-            from datetime import UTC, datetime
-
-            at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-            entry = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message, **fields}
-            return self.secrets.hide(json.dumps(entry, default=str, ensure_ascii=False))
-        shown = "".join(f" {key}={value}" for key, value in fields.items())
-        text = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.name}: {message}{shown}"
-        return self.secrets.hide(text)
+        return self.secrets.text(self.formatter.format(record))

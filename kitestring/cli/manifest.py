@@ -260,7 +260,7 @@ def hide(ctx: typer.Context, path: Path, values: dict[str, Any]) -> None:
     from kitestring.config import secrets_in
     from kitestring.declarative import manifest_spec
 
-    given_of(ctx).secrets.add(secrets_in(values, manifest_spec(path)))
+    given_of(ctx).secrets.hide(secrets_in(values, manifest_spec(path)))
 
 
 def show(found: Reading) -> None:

@@ -72,7 +72,7 @@ def replay(
             cancel=cancel,
         )
     if as_json:
-        typer.echo(given.secrets.hide(json.dumps(result.as_dict(), indent=2)))
+        typer.echo(given.secrets.text(json.dumps(result.as_dict(), indent=2)))
     else:
         display.summary(result, given.secrets)
     raise typer.Exit(code_of_result(result))

@@ -98,7 +98,7 @@ def place(given: Given, name: str, destination: str, config: list[str] | None) -
     if name:
         if name in file.destinations:
             return given.destination(name, config)
-        from kitestring.library import did_you_mean
+        from kitestring.suggest import did_you_mean
 
         known = [*file.connections, *file.destinations]
         raise ConfigError(

@@ -241,7 +241,7 @@ def import_(
 def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
     """The states of a connection; `ConfigError` if there are none."""
     from kitestring.errors import ConfigError
-    from kitestring.library import did_you_mean
+    from kitestring.suggest import did_you_mean
     from kitestring.types import COUNTS
 
     states = store(given_of(ctx), state)
@@ -272,7 +272,7 @@ def expected(given: Given, states: StateStore, connection: str, streams: list[st
     the project names for it; another one by the states it has.
     """
     from kitestring.errors import ConfigError
-    from kitestring.library import did_you_mean
+    from kitestring.suggest import did_you_mean
     from kitestring.types import COUNTS, GLOBAL
 
     force = "Add --force to set it all the same."
@@ -315,7 +315,7 @@ def keys_of(given: Given, connection: str) -> set[str]:
 
 def wanted(states: dict[str, State], connection: str, stream: str) -> str:
     from kitestring.errors import ConfigError
-    from kitestring.library import did_you_mean
+    from kitestring.suggest import did_you_mean
 
     if stream not in states:
         raise ConfigError(

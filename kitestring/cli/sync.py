@@ -162,7 +162,7 @@ def chosen(run: Run, wanted: list[str]) -> list[Selection]:
     """The wanted streams, with what the connection says about them."""
     from kitestring.engine import Selection
     from kitestring.errors import ConfigError
-    from kitestring.library import did_you_mean
+    from kitestring.suggest import did_you_mean
 
     if run.streams is None:
         return [Selection(name) for name in wanted]
@@ -223,7 +223,7 @@ def one(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool, q
                 f"{rejected} rejected records are kept in {library.rejects_at(given.home / 'rejects').path(run.name)}; "
                 f"correct the cause, then: kitestring replay {run.name}"
             )
-    return code_of_result(result), json.loads(given.secrets.hide(json.dumps(result.as_dict(), default=str)))
+    return code_of_result(result), json.loads(given.secrets.text(json.dumps(result.as_dict(), default=str)))
 
 
 def forget(states: StateStore, run: Run) -> None:
@@ -262,8 +262,8 @@ def dry(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool) -
 def told(given: Given, error: Exception) -> dict[str, str]:
     return {
         "type": type(error).__name__,
-        "message": given.secrets.hide(str(error)),
-        "hint": given.secrets.hide(getattr(error, "hint", "")),
+        "message": given.secrets.text(str(error)),
+        "hint": given.secrets.text(getattr(error, "hint", "")),
     }
 
 

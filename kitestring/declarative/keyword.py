@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kitestring.declarative.manifest import component_type
 from kitestring.errors import ConfigError
+from kitestring.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kitestring.declarative.connection import Connection
@@ -198,8 +198,7 @@ def build(node: Node, /, **more: Any) -> Any:
     if meaning is None:
         if not name:
             raise node.wrong("has no `type`")
-        near = difflib.get_close_matches(name, keywords(), n=1)
-        raise node.wrong(f"{name} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""))
+        raise node.wrong(f"{name} is not a known keyword{did_you_mean(name, keywords())}")
     return meaning(node, **more)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.transformation import AddedFieldDefinition
 from kitestring.errors import ConfigError
 from kitestring.pattern import PatternError, compiled
+from kitestring.suggest import nearest_name
 
 Config = dict[str, Any]
 
@@ -171,8 +171,8 @@ def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
         properties = schema.get("properties") or {}
         for key in schema.get("required") or ():
             if key not in value:
-                near = difflib.get_close_matches(str(key), [k for k in map(str, value) if k not in properties], n=1)
-                yield f"{path + '.' if path else ''}{key} is missing" + (f" (did you write {near[0]}?)" if near else "")
+                near = nearest_name(str(key), [k for k in map(str, value) if k not in properties])
+                yield f"{path + '.' if path else ''}{key} is missing" + (f" (did you write {near}?)" if near else "")
         for key, child in properties.items():
             if key in value and not (value[key] is None and key not in (schema.get("required") or ())):
                 yield from violations(value[key], child, f"{path}.{key}" if path else str(key))

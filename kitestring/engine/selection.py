@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from kitestring.destination import Destination
 from kitestring.errors import ConfigError
 from kitestring.mappers.mapped import AsMapped, Mapped
 from kitestring.schema import Schema
+from kitestring.suggest import did_you_mean
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ def routes(
             )
         if stream is None:
             names = [s.key for s in catalog]
-            near = difflib.get_close_matches(one.name, names, n=1)
             raise ConfigError(
-                f"the source has no stream {one.name}" + (f"; did you mean {near[0]}?" if near else ""),
+                f"the source has no stream {one.name}{did_you_mean(one.name, names)}",
                 hint=f"It has: {', '.join(sorted(names)[:30])}{', …' if len(names) > 30 else ''}.",
                 stream=one.name,
             )
@@ -209,9 +208,8 @@ def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch
     for name in one.fields or ():
         top = name.split(".")[0]
         if properties and top not in properties and not stream.schema.get("additionalProperties"):
-            near = difflib.get_close_matches(top, properties, n=1)
             raise ConfigError(
-                f"the stream {stream.key} has no field {top}" + (f"; did you mean {near[0]}?" if near else ""),
+                f"the stream {stream.key} has no field {top}{did_you_mean(top, properties)}",
                 hint=f"It has: {', '.join(sorted(properties)[:40])}.",
             )
     kept = [path(name) for name in one.fields or ()]

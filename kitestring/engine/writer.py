@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from kitestring import arrow_values
+from kitestring.backoff import backoff_s
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.dedup import Abilities, DeduplicatedBatch, deduplicate
@@ -233,7 +233,7 @@ class Writer:
             except TransientError as error:
                 if attempt == RETRIES or self._closed.is_set():
                     raise
-                wait_s = error.retry_after_s or random.uniform(0.5, 1.0) * 2 ** (attempt - 1)
+                wait_s = error.retry_after_s or backoff_s(attempt, least=0.5)
                 log.warning("the destination is not ready", extra={"error": str(error), "wait_s": round(wait_s, 1)})
                 if self._stopped(wait_s):
                     raise Cancelled("the sync was asked to stop") from error

@@ -1,4 +1,4 @@
-"""How many calls a window of time allows, shared by all threads of a session."""
+"""The one rate limiter: how many calls or tokens a window of time allows, shared by threads and processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Shared(Protocol):
 
 Share: TypeAlias = Callable[[str, float, float], Shared]
 """The shared budget of a name: so much in any window of so many seconds."""
-Told: TypeAlias = "tuple[int | None, float | None]"
+Remaining: TypeAlias = "tuple[int | None, float | None]"
 """What a response says: the calls that are left, and the seconds until there are new ones; None where it is silent."""
 
 
@@ -29,8 +29,8 @@ class Budget:
     """At most `calls` in any window of `per_s` seconds, for the requests that `matches` (all, without it).
 
     Each call reserves the next free moment, in the order of asking, so that no thread starves and nobody polls. A
-    request counts as one call, or as many as `weigh` says. With `read` the server corrects the count: what it says in a
-    response to a request that `matches` can only make the budget smaller.
+    request counts as one call, or as many as `weigh` says (an embedder counts tokens). With `read` the server corrects
+    the count: what it says in a response to a request that `matches` can only make the budget smaller.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Budget:
         per_s: float,
         matches: Callable[[Request], bool] | None = None,
         weigh: Callable[[Request], int] | None = None,
-        read: Callable[[Response], Told] | None = None,
+        read: Callable[[Response], Remaining] | None = None,
     ) -> None:
         if calls < 1 or per_s <= 0:
             raise ValueError(f"a budget needs at least one call and a positive window, not {calls} per {per_s} s")
@@ -49,7 +49,9 @@ class Budget:
         self.weigh = weigh
         self.read = read
         self.shared: Shared | None = None
-        self._moments: deque[float] = deque(maxlen=calls)
+        self._spent: deque[tuple[float, int]] = deque()
+        """Moments in order, and how many calls each has."""
+        self._sum = 0
         self._closed_until = 0.0
         self._lock = threading.Lock()
 
@@ -60,11 +62,17 @@ class Budget:
             return max(self.shared.reserve(float(weight), host), self._closed_until - time.monotonic())
         with self._lock:
             now = time.monotonic()
-            moment = max(now, self._closed_until)
-            if len(self._moments) + weight > self.calls:
-                moment = max(moment, self._moments[len(self._moments) + weight - self.calls - 1] + self.per_s)
-            self._moments.extend([moment] * weight)
+            moment = max(now, self._closed_until, self._spent[-1][0] if self._spent else now)
+            while self._spent and (self._spent[0][0] + self.per_s <= moment or self._sum + weight > self.calls):
+                passed, amount = self._spent.popleft()
+                moment = max(moment, passed + self.per_s)
+                self._sum -= amount
+            self._spend(moment, weight)
             return moment - now
+
+    def _spend(self, moment: float, weight: int) -> None:
+        self._spent.append((moment, weight))
+        self._sum += weight
 
     def update(self, response: Response) -> None:
         """Take the server's word: nothing left closes the budget until the reset; fewer calls left are taken away."""
@@ -78,5 +86,7 @@ class Budget:
             if left <= 0 and reset_s is not None:
                 self._closed_until = max(self._closed_until, now + reset_s)
             elif self.shared is None:
-                used = sum(1 for moment in self._moments if moment > now - self.per_s)
-                self._moments.extend([now] * max(0, self.calls - used - max(0, left)))
+                used = sum(amount for moment, amount in self._spent if moment > now - self.per_s)
+                missing = self.calls - used - max(0, left)
+                if missing > 0:  # behind those that wait for their moment: the moments stay in order
+                    self._spend(max(now, self._spent[-1][0]) if self._spent else now, missing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import urllib.request
@@ -16,6 +15,7 @@ import urllib3
 from urllib3 import exceptions as broken
 
 from kitestring import __version__
+from kitestring.backoff import backoff_s
 from kitestring.current_stream import STREAM
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
@@ -36,7 +36,6 @@ Observe = Callable[[Request, Response | None, KitestringError | None, Auth | Non
 """Is told of every attempt: what was sent, what came back or went wrong, and the credentials it was called with."""
 REREAD_S = 0.5
 """The pause before a page is asked for once more that arrived whole and could not be read."""
-SHORTEST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
 QUIET_S = 10.0
 """A call that waits, or is tried again, for longer than this says so where people look (level warning) …"""
 SAID_EVERY_S = 60.0
@@ -473,8 +472,3 @@ def origin(url: str) -> str:
     """`https://host:port` of an absolute address."""
     end = url.find("/", url.find("://") + 3)
     return (url if end < 0 else url[:end]).partition("?")[0]
-
-
-def backoff_s(attempt: int) -> float:
-    """Exponential backoff with full jitter: anything up to 0.5 s · 2^attempt, at most 60 s."""
-    return random.uniform(0, min(LONGEST_BACKOFF_S, SHORTEST_BACKOFF_S * 2**attempt))

@@ -6,7 +6,6 @@ their order. A table stays a table.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from kitestring.mappers.mapper import (
     load,
 )
 from kitestring.schema import Schema
+from kitestring.suggest import did_you_mean
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 
 if TYPE_CHECKING:
@@ -273,11 +273,10 @@ class Draft:
             )
         if name in self.properties or self.open:
             return
-        near = difflib.get_close_matches(name, self.properties, n=1)
         whole = {one for one in self.stream.fields if one[0] == name}
         raise ConfigError(
             f"{what} names the field {name}, which the stream has not got at that point"
-            + (f"; did you mean {near[0]}?" if near and not whole else ""),
+            + ("" if whole else did_you_mean(name, self.properties)),
             hint=f"It has: {', '.join(sorted(self.properties)[:40]) or 'none'}.",
             stream=self.stream.key,
         )

@@ -8,7 +8,6 @@ all comparisons never, and so always their `Not`.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import operator
 import uuid
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias, get_args
 
 from kitestring.errors import ConfigError
+from kitestring.suggest import did_you_mean
 from kitestring.vector.unicode import well_formed
 
 Scalar: TypeAlias = str | bool | int | float | Decimal
@@ -149,9 +149,8 @@ def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
         if isinstance(bound, bool):
             raise ConfigError(f"{field} is to be {keyword} {value}, and true and false have no order", hint="Use eq.")
         return Bound(field, name, bound)  # type: ignore[arg-type]
-    near = difflib.get_close_matches(name, OPERATORS, n=1)
     raise ConfigError(
-        f"{keyword} is not a comparison" + (f"; did you mean {near[0]}?" if near else ""),
+        f"{keyword} is not a comparison{did_you_mean(name, OPERATORS)}",
         hint=f"Use one of {', '.join(OPERATORS)}.",
         field=field,
     )

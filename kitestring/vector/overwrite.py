@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from kitestring.backoff import backoff_s
 from kitestring.errors import TransientError
 from kitestring.vector.staging import StagingFile
 from kitestring.vector.store import Chunk, Ref, Store, Stored
@@ -80,7 +81,7 @@ def retry_transient(call: Callable[[], T]) -> T:
         try:
             return call()
         except TransientError as error:
-            wait_s = error.retry_after_s or 0.5 * 2**attempt
+            wait_s = error.retry_after_s or backoff_s(attempt, least=1.0)
             log.warning("the store is not ready", extra={"error": str(error), "wait_s": wait_s})
             time.sleep(wait_s)
     return call()

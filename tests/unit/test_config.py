@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kitestring.airbyte.program import by_name
-from kitestring.config import MASK, masked, secrets_in
+from kitestring.config import masked, secrets_in
+from kitestring.redact import MASK
 
 
 def test_secrets_are_found_by_pattern_at_any_depth() -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from kitestring.backoff import backoff_s
 from kitestring.current_stream import STREAM
 from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError
 from kitestring.http import (
@@ -30,7 +31,6 @@ from kitestring.http import (
 )
 from kitestring.http.message import UnreadableError
 from kitestring.http.retry import vendor_message
-from kitestring.http.session import backoff_s
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 
 CERTIFICATE = Path(__file__).parent / "http_certificates" / "loopback.pem"

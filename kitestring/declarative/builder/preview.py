@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kitestring import json_codec
-from kitestring.config import MASK, secrets_in
+from kitestring.config import secrets_in
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.page import Page as Run
 from kitestring.declarative.partition_router import Memory
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.redact import Redactor, is_credential
+from kitestring.redact import Redactor
 from kitestring.types import Checkpoint
 
 if TYPE_CHECKING:
@@ -279,16 +279,7 @@ class Watch:
 
     def masked(self, value: Any, named: bool = False) -> Any:
         """A copy of a JSON value with the secrets in its texts masked; `named`: what is called a credential too."""
-        if isinstance(value, str):
-            return self._mask.text(value)
-        if isinstance(value, Mapping):
-            return {
-                str(key): MASK
-                if named and isinstance(one, str) and is_credential(str(key))
-                else self.masked(one, named)
-                for key, one in value.items()
-            }
-        return [self.masked(one, named) for one in value] if isinstance(value, list | tuple) else value
+        return self._mask.value(value, named)
 
 
 def again(found: Reading, watch: Watch) -> None:

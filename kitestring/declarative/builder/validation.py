@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from kitestring.declarative.stream import primary_key
 from kitestring.declarative.template import Failed, Templates
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.pattern import PatternError, compiled
+from kitestring.suggest import did_you_mean
 
 KNOWN = frozenset(
     {
@@ -152,8 +152,7 @@ def defects(
 ) -> Iterator[tuple[str, str, str]]:
     for name in manifest:
         if name not in KNOWN and not name.startswith(("x-", "$")):
-            near = difflib.get_close_matches(name, KNOWN, n=1)
-            yield name, f"{name} is no field of a manifest" + (f"; did you mean {near[0]}?" if near else ""), ""
+            yield name, f"{name} is no field of a manifest{did_you_mean(name, KNOWN)}", ""
     if not manifest.get("streams") and not manifest.get("dynamic_streams"):
         yield "", "the manifest has no streams", "Add a stream, or a dynamic stream."
     form = (
@@ -206,8 +205,7 @@ def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) ->
             message = f"{kind} needs the Python class {node.get('class_name', '(not named)')}"
             yield path, message, "Use keywords in its place, or let it run its Python with `allow_custom_code: true`."
         else:
-            near = difflib.get_close_matches(kind, keywords(), n=1)
-            yield path, f"{kind} is not a known keyword" + (f"; did you mean {near[0]}?" if near else ""), ""
+            yield path, f"{kind} is not a known keyword{did_you_mean(kind, keywords())}", ""
     for key in NEEDED.get(kind, ()) if isinstance(kind, str) else ():
         if node.get(key) is None:
             yield path, f"{kind} needs `{key}`", "Correct the manifest at this place."
@@ -281,8 +279,7 @@ def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         return
     for index, name in enumerate(wanted if isinstance(wanted, list) else ()):
         if isinstance(name, str) and name not in names and "{{" not in "".join(names):
-            near = difflib.get_close_matches(name, names, n=1)
-            message = f"there is no stream called {name}" + (f"; did you mean {near[0]}?" if near else "")
+            message = f"there is no stream called {name}{did_you_mean(name, names)}"
             yield f"check.stream_names[{index}]", message, ""
 
 

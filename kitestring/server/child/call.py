@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from kitestring.config import MASK
+from kitestring.redact import Redactor
 from kitestring.server.child.egress import EgressPolicy, networks_of
 from kitestring.server.child.protocol import ParentChannel
 
@@ -30,14 +30,7 @@ class ActionCall:
 
     def masked(self, node: Any) -> Any:
         """A body of an error without the secrets."""
-        if isinstance(node, Mapping):
-            return {key: self.masked(value) for key, value in node.items()}
-        if isinstance(node, list | tuple):
-            return [self.masked(one) for one in node]
-        if isinstance(node, str):
-            for secret in sorted(self.secrets, key=len, reverse=True):
-                node = node.replace(secret, MASK)
-        return node
+        return Redactor(self.secrets).value(node)
 
 
 def egress_of(request: Mapping[str, Any]) -> EgressPolicy | None:

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.log_format import JsonFormatter
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.limits import apply_limits, classify, out_of_memory
-from kitestring.server.child.log_format import JsonLineFormatter
 from kitestring.server.child.preload import import_modules, may_preload, preload_packages
 from kitestring.server.child.protocol import ParentChannel, Pipe, error_body
 
@@ -85,7 +85,7 @@ def run_action(call: ActionCall) -> Any:
 def log_to_stderr(call: ActionCall, level: str) -> Iterator[None]:
     """Send the log of everything to standard error while the request is served."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLineFormatter())
+    handler.setFormatter(JsonFormatter())
     root, ours = logging.getLogger(), logging.getLogger("kitestring")
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

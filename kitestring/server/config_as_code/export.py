@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from kitestring.airbyte import modes
-from kitestring.config import MASK
+from kitestring.redact import MASK
 from kitestring.server.config_as_code.plan import KINDS, Link, by_name
 from kitestring.server.connections import connection, endpoints, states, stream_mappers
 from kitestring.server.connectors import definitions

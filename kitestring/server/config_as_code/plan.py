@@ -16,9 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from kitestring.airbyte import modes
 from kitestring.airbyte.modes import WriteWord
-from kitestring.config import MASK, secrets_in
+from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
 from kitestring.mappers.mapper import to_api
+from kitestring.redact import mask_values
 from kitestring.server.connections import connection as connections
 from kitestring.server.connections import endpoints, schedule, states
 from kitestring.server.connectors import definitions as connectors
@@ -173,7 +174,7 @@ def of_end(
     form = connectors.spec_of(definition)
     hidden = set(secrets_in(end.config, form))
     if row is None:
-        shown = [(path, None, masked(value, hidden)) for path, value in flat(end.config)]
+        shown = [(path, None, mask_values(value, hidden)) for path, value in flat(end.config)]
         yield Change("create", kind, name, [("connector", None, end.connector), *shown])
         return
     before = context.vault.open_config(row.config, row.id)
@@ -475,15 +476,7 @@ def flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def difference(before: Any, after: Any, hidden: set[str]) -> list[tuple[str, Any, Any]]:
     old, new = dict(flat(before)), dict(flat(after))
     return [
-        (path, masked(old.get(path), hidden), masked(new.get(path), hidden))
+        (path, mask_values(old.get(path), hidden), mask_values(new.get(path), hidden))
         for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path)
     ]
-
-
-def masked(value: Any, hidden: set[str]) -> Any:
-    if isinstance(value, list):
-        return [masked(one, hidden) for one in value]
-    if isinstance(value, Mapping):
-        return {key: masked(one, hidden) for key, one in value.items()}
-    return MASK if value is not None and not isinstance(value, bool) and str(value) in hidden else value

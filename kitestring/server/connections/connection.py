@@ -23,6 +23,7 @@ from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.queue import Busy
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
+from kitestring.suggest import did_you_mean
 from kitestring.types import SyncMode
 
 POLICIES = ("ignore", "disable_connection", "propagate_columns", "propagate_fully")
@@ -106,12 +107,9 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
     stream = catalog.get(name, namespace)
     if stream is None:
         names = sorted(str(other["name"]) for other in catalog.streams)
-        import difflib
-
-        near = difflib.get_close_matches(name, names, n=1)
         raise Problem(
             422,
-            f"the source has no stream {name}" + (f"; did you mean {near[0]}?" if near else ""),
+            f"the source has no stream {name}{did_you_mean(name, names)}",
             hint=f"It has: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
         )
     mode = one.get("syncMode") or modes.DEFAULT

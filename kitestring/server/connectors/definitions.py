@@ -24,6 +24,7 @@ from kitestring.facts import Facts
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.http.problem import Problem, not_found
 from kitestring.server.store.tables import definitions
+from kitestring.suggest import did_you_mean
 from kitestring.types import Write
 
 Kind = Literal["source", "destination"]
@@ -154,12 +155,11 @@ def of_type(kind: Kind, name: str) -> Definition:
     for one in built_in(kind).values():
         if one.type == wanted:
             return one
-    import difflib
 
-    near = difflib.get_close_matches(wanted, [one.type for one in built_in(kind).values()], n=1)
+    types = [one.type for one in built_in(kind).values()]
     raise Problem(
         400,
-        f"there is no {kind} of the type {name}" + (f"; did you mean {near[0]}?" if near else ""),
+        f"there is no {kind} of the type {name}{did_you_mean(wanted, types)}",
         hint=f"Give the definitionId, or one of the types that the list of {kind} definitions shows.",
         title="value-not-found",
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kitestring.config import MASK
+from kitestring.redact import Redactor
 from kitestring.server.clock import now_ms
 
 if TYPE_CHECKING:
@@ -38,22 +38,17 @@ class Log:
         self.path = path
         self._file_bytes = file_bytes
         self._lock = threading.Lock()
-        self._secrets: list[str] = []
+        self._redactor = Redactor()
         self._file: Any = None
         self._size = 0
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on. Those with quotes or breaks stand in JSON lines in another form: that too."""
-        found = {*self._secrets, *(one for one in secrets if len(one) > 3)}
-        found |= {orjson.dumps(one).decode()[1:-1] for one in found}
-        self._secrets = sorted(found, key=len, reverse=True)
+        """Mask these from now on."""
+        self._redactor.hide(secrets)
 
     def masked(self, text: str) -> str:
         """A text without the secrets."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return text
+        return self._redactor.text(text)
 
     def line(self, raw: bytes) -> None:
         """A line of a child's standard error: an entry of its log as it is, anything else as a message."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Delete, Insert, Table, Update, event, select
 
-from kitestring.config import MASK
 from kitestring.errors import ConfigError
+from kitestring.redact import MASK
 from kitestring.server.secrets.secret_box import Vault, is_sealed
 from kitestring.server.store import Store, tables
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kitestring.server.child.log_format import JsonLineFormatter
+from kitestring.log_format import JsonFormatter
 from kitestring.server.jobs.log import Log
 from kitestring.server.settings import Settings
 
@@ -32,7 +32,7 @@ class Filed(logging.Handler):
 
     def __init__(self, path: Path, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self.setFormatter(JsonLineFormatter())
+        self.setFormatter(JsonFormatter())
         self._log = Log(path)
         self._log.hide(secrets)
 

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kitestring.config import MASK, Place, secret_places
+from kitestring.config import Place, secret_places
 from kitestring.errors import ConfigError
+from kitestring.redact import MASK
 
 MARK = "sealed:1:"
 MARK_JSON = "sealed:1j:"

@@ -20,7 +20,6 @@ from kitestring.errors import Cancelled, ConfigError, TransientError
 from kitestring.facts import Facts
 from kitestring.json_codec import without_surrogates
 from kitestring.vector.embedder import Embedder
-from kitestring.vector.embedders.token_rate import TokenRateLimit
 from kitestring.vector.tokenizer import Encoding
 
 if TYPE_CHECKING:
@@ -106,12 +105,12 @@ class Remote(Embedder):
         return None
 
     @cached_property
-    def _budgets(self) -> tuple[list[Budget], TokenRateLimit | None]:
+    def _budgets(self) -> tuple[list[Budget], Budget | None]:
         """They outlive `close`, since the server remembers too."""
         from kitestring.http import Budget
 
         calls = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
-        return calls, TokenRateLimit(self.tokens_per_minute) if self.tokens_per_minute else None
+        return calls, Budget(self.tokens_per_minute, 60.0) if self.tokens_per_minute else None
 
     def share(self, share: Share) -> None:
         calls, tokens = self._budgets
@@ -120,7 +119,7 @@ class Remote(Embedder):
         for budget in calls:
             budget.shared = share(f"{name}:calls", budget.calls, budget.per_s)
         if tokens is not None:
-            tokens.shared = share(f"{name}:tokens", tokens.tokens, tokens.window_s)
+            tokens.shared = share(f"{name}:tokens", tokens.calls, tokens.per_s)
 
     def _connected_pool(self) -> RequestPool:
         from kitestring.http import Session
@@ -315,9 +314,7 @@ class EmbeddingCall:
 class RequestPool:
     """The connections and threads of an embedder from its first call to `close`."""
 
-    def __init__(
-        self, session: Session, threads: ThreadPoolExecutor, token_rate: TokenRateLimit | None, name: str
-    ) -> None:
+    def __init__(self, session: Session, threads: ThreadPoolExecutor, token_rate: Budget | None, name: str) -> None:
         self.session = session
         self.threads = threads
         self.token_rate = token_rate
@@ -332,9 +329,9 @@ class RequestPool:
             raise self.cancelled() from error
 
     def spend(self, tokens: int) -> None:
-        """Wait until the allowance has room for these tokens."""
+        """Wait until the budget has room for these tokens."""
         if self.token_rate is not None:
-            seconds = self.token_rate.reserve(tokens)
+            seconds = self.token_rate.reserve(weight=tokens)
             if seconds > 0:
                 log.info("waiting for the tokens-per-minute budget", extra={"seconds": round(seconds, 3)})
                 wait([self.stopped], timeout=seconds)

@@ -4,10 +4,10 @@ import pytest
 
 from kitestring.cli.display import bill, summary
 from kitestring.cli.exit_codes import code_of, code_of_result, worst
-from kitestring.cli.global_options import Secrets
 from kitestring.cli.output import money, size, span
 from kitestring.engine import Progress, Result, Status, StreamProgress, StreamResult
 from kitestring.errors import AuthError, Cancelled, ConfigError, ConnectorError, TransientError
+from kitestring.redact import Redactor
 
 
 def ended(**figures: object) -> Result:
@@ -15,19 +15,19 @@ def ended(**figures: object) -> Result:
 
 
 def test_the_summary_has_the_numbers_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
-    summary(ended(read=1234, written=1000, unchanged=200, deleted=30, rejected=4), Secrets())
+    summary(ended(read=1234, written=1000, unchanged=200, deleted=30, rejected=4), Redactor())
     out = capsys.readouterr().out
     assert out.split("tickets")[1].split()[:6] == ["succeeded", "1,234", "1,000", "200", "30", "4"]
     assert "Superseded" not in out
     assert out.endswith("helpdesk: succeeded in 2.5 s\n")
-    summary(ended(read=3, written=2, superseded=1), Secrets())
+    summary(ended(read=3, written=2, superseded=1), Redactor())
     assert "Superseded" in capsys.readouterr().out
 
 
 def test_what_is_suspicious_or_wrong_is_said_with_the_next_action(capsys: pytest.CaptureFixture[str]) -> None:
     error = ConfigError("the key s3cret was refused", hint="Make\nanother.")
-    secrets = Secrets()
-    secrets.add(["s3cret"])
+    secrets = Redactor()
+    secrets.hide(["s3cret"])
     result = ended(status=Status.failed, error=error, suspicions=["5 were written, the destination counts 4"])
     summary(result, secrets)
     lines = capsys.readouterr().out.splitlines()

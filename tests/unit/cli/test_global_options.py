@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.cli.global_options import Secrets, config_of, listed
+from kitestring.cli.global_options import config_of, listed
 from kitestring.cli.main import in_front
 from kitestring.errors import ConfigError
+from kitestring.redact import Redactor
 
 
 def test_a_configuration_is_json_file_or_pairs_and_later_ones_win(
@@ -58,6 +59,6 @@ def test_global_options_may_stand_anywhere_but_behind_two_dashes() -> None:
 
 
 def test_secrets_are_hidden_longest_first_also_inside_json() -> None:
-    secrets = Secrets()
-    secrets.add(["pass", "password1", 'quo"te', "no"])
-    assert secrets.hide('password1 pass no "quo\\"te"') == '********** ********** no "**********"'
+    secrets = Redactor()
+    secrets.hide(["pass", "password1", 'quo"te', "no"])
+    assert secrets.text('password1 pass no "quo\\"te"') == '********** ********** no "**********"'

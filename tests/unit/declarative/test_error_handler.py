@@ -166,7 +166,7 @@ def test_a_strategy_that_finds_nothing_leaves_the_wait_to_the_session(
 ) -> None:
     from kitestring.http import session
 
-    monkeypatch.setattr(session, "SHORTEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(session, "backoff_s", lambda attempt: 0.01)
     for strategy in (
         {"type": "WaitUntilTimeFromHeader", "header": "X-Until"},
         {"type": "WaitUntilTimeFromHeader", "header": "X-Past"},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from kitestring.config import MASK
+from kitestring.redact import MASK
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from tests.unit.server.test_connections import ZENDESK, joined

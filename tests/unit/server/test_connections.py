@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kitestring.config import MASK
 from kitestring.errors import ConfigError
+from kitestring.redact import MASK
 from kitestring.server.connections import connection as connections
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions

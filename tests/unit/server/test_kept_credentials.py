@@ -12,7 +12,7 @@ from connections import connection, ended, enqueue, plan_of
 from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
-from kitestring.config import MASK
+from kitestring.redact import MASK
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context

@@ -18,8 +18,8 @@ from sqlalchemy import select, update
 from tenants import Browser, Tenant
 from test_connections import joined
 
-from kitestring.config import MASK
 from kitestring.errors import ConfigError, KitestringError, SchemaError
+from kitestring.redact import MASK
 from kitestring.server.app import create_app
 from kitestring.server.connections import connection as rooms
 from kitestring.server.connections import schema_change

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kitestring.config import MASK
 from kitestring.errors import ConfigError
+from kitestring.redact import MASK
 from kitestring.server.context import Context
 from kitestring.server.secrets import references, rekey
 from kitestring.server.secrets.secret_box import Vault, is_sealed, kept, shown

@@ -17,9 +17,9 @@ from stand_ins.openai import vector_of as stand_in_vector
 
 from kitestring.config import Config, one_of
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
+from kitestring.http import Budget
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
 from kitestring.vector.embedders import Embedding, retries
-from kitestring.vector.embedders.token_rate import TokenRateLimit
 from kitestring.vector.tokenizer import cl100k
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,7 @@ def vendors() -> Iterator[Vendors]:
 
 @pytest.fixture(autouse=True)
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kitestring.http.session.SHORTEST_BACKOFF_S", 0.001)
+    monkeypatch.setattr("kitestring.http.session.backoff_s", lambda attempt: 0.001)
 
 
 def compatible(server: StandIn, **values: Any) -> Any:
@@ -344,19 +344,19 @@ def test_requests_per_minute_are_shared_by_all_threads() -> None:
         assert [call.status for call in server.requests] == [200, 200, 200]
 
 
-def test_the_allowance_never_lets_more_tokens_into_a_window() -> None:
-    allowance = TokenRateLimit(100, window_s=1.0)
-    waits = [allowance.reserve(40) for _ in range(6)]
+def test_a_budget_never_lets_more_tokens_into_a_window() -> None:
+    budget = Budget(100, 1.0)
+    waits = [budget.reserve(weight=40) for _ in range(6)]
     assert waits[:2] == [0.0, 0.0]
     assert [round(wait, 1) for wait in waits[2:]] == [1.0, 1.0, 2.0, 2.0]
-    assert TokenRateLimit(10, 1.0).reserve(500) == 0.0
+    assert Budget(10, 1.0).reserve(weight=500) == 0.0
 
 
-def test_the_allowance_frees_what_is_over() -> None:
-    allowance = TokenRateLimit(100, window_s=0.05)
-    assert allowance.reserve(100) == 0.0
+def test_a_budget_frees_what_is_over() -> None:
+    budget = Budget(100, 0.05)
+    assert budget.reserve(weight=100) == 0.0
     time.sleep(0.06)
-    assert allowance.reserve(100) == 0.0
+    assert budget.reserve(weight=100) == 0.0
 
 
 def test_tokens_per_minute_hold_requests_back(vendors: Vendors) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.engine import Row
 from starlette.concurrency import run_in_threadpool
 
-from kitestring.config import MASK
+from kitestring.redact import MASK
 from kitestring.server.auth import application
 from kitestring.server.auth.access import Known, ServerContext, storable
 from kitestring.server.auth.principal import Principal

@@ -5,11 +5,12 @@ Airbyte's two APIs ignore such fields, as Airbyte does.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from kitestring.suggest import nearest_name
 
 
 class Body(BaseModel):
@@ -23,7 +24,7 @@ class Body(BaseModel):
         known = [field.alias or name for name, field in cls.model_fields.items()]
         unknown = [str(name)[:100] for name in values if name not in known] if isinstance(values, Mapping) else []
         if unknown:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
-            proposal = f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            near = nearest_name(unknown[0], known)
+            proposal = f", did you mean {near}?" if near else f"; known are {', '.join(known)}"
             raise ValueError(f"{unknown[0]} is not a known field{proposal}")
         return values
