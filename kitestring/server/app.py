@@ -83,13 +83,13 @@ def create_app(context: Context) -> FastAPI:
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
     for prefix in PUBLIC:
-        shown = prefix == PUBLIC[1]
-        for room in (
+        in_schema = prefix == PUBLIC[1]
+        for module in (
             *(health, workspaces, sources, destinations, connections, streams, jobs, definitions, tags),
             *(organizations, applications, permissions, users, oauth),
         ):
-            app.include_router(room.router, prefix=prefix, include_in_schema=shown)
-        app.include_router(definitions.low_code, prefix=prefix, include_in_schema=shown)
+            app.include_router(module.router, prefix=prefix, include_in_schema=in_schema)
+        app.include_router(definitions.low_code, prefix=prefix, include_in_schema=in_schema)
     for router in airbyte_config.ROUTERS:
         app.include_router(router, prefix=CONFIG)
     for router in kitestring.ROUTERS:
@@ -133,13 +133,13 @@ async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
     assert isinstance(error, HTTPException)
     hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
     detail = {404: "there is nothing at this path", 405: "this path does not take this method"}
-    told = Problem(
+    refusal = Problem(
         error.status_code,
         detail.get(error.status_code, str(error.detail)),
         hint=hint.get(error.status_code, ""),
         headers=dict(error.headers or {}),
     )
-    return ProblemAnswer(told)
+    return ProblemAnswer(refusal)
 
 
 async def overflow_response(request: Request, error: Exception) -> ProblemAnswer:
@@ -154,10 +154,10 @@ async def overflow_response(request: Request, error: Exception) -> ProblemAnswer
 async def crash_response(request: Request, error: Exception) -> ProblemAnswer:
     log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
     number = request_id.get()
-    told = Problem(
+    response_body = Problem(
         500,
         "the server met an error that nobody foresaw",
         hint=f"Its log says more, at the request {number}.",
         headers={"X-Request-Id": number},
     )
-    return ProblemAnswer(told)
+    return ProblemAnswer(response_body)

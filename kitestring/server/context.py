@@ -49,6 +49,6 @@ class Context:
 
 def context_of(request: Request) -> Context:
     """The context of the server that answers a request: `Annotated[Context, Depends(context_of)]`."""
-    found = request.app.state.context
-    assert isinstance(found, Context)
-    return found
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context

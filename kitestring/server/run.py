@@ -111,23 +111,23 @@ class Server:
         context = self.context
         context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))
         worker = Worker(context, connection.plan_of, changed=schema_change.changed)
-        for one in (worker, Scheduler(context), Courier(context)):
-            one.start()
-            self._stops.append(one.stop)
+        for part in (worker, Scheduler(context), Courier(context)):
+            part.start()
+            self._stops.append(part.stop)
 
 
 def bind(settings: Settings) -> socket.socket:
     """A socket that listens where the settings say."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With its protocol named, asyncio sends small answers at once (TCP_NODELAY): otherwise each takes 40 ms longer.
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((settings.host, settings.port))
+        sock.bind((settings.host, settings.port))
     except OSError as error:
-        made.close()
+        sock.close()
         raise ConfigError(
             f"the server cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
             hint="Another program has this port, perhaps a Kitestring: stop it, or choose another with --port.",
         ) from error
-    return made
+    return sock

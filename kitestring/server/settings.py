@@ -109,20 +109,20 @@ class Settings(Config):
     @classmethod
     def _networks(cls, text: str) -> str:
         try:
-            [ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip()]
+            [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
         except ValueError:
             raise ValueError("write networks like 10.1.2.0/24, with commas between them") from None
         return text
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+    def of(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         """The settings of an environment; what is `given` comes first. `ConfigError` names the wrong variable."""
         values: dict[str, Any] = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields
             if environment.get(PREFIX + name.upper())
         }
-        values.update({name: value for name, value in given.items() if value is not None})
+        values.update({name: value for name, value in overrides.items() if value is not None})
         try:
             return cls.load(values, "the server's settings")
         except ConfigError as error:

@@ -18,12 +18,12 @@ from kitestring.server.connectors.confinement import Confinement
 @contextlib.contextmanager
 def open_connector(call: ActionCall, kind: str) -> Iterator[Any]:
     """The connector of the request, closed at the end."""
-    made, _ = build_connector(call, kind, call.request[kind])
+    connector, _ = build_connector(call, kind, call.request[kind])
     try:
-        yield made
+        yield connector
     finally:
         with contextlib.suppress(Exception):
-            made.close()
+            connector.close()
 
 
 def endpoint_kind(call: ActionCall) -> str:
@@ -38,9 +38,9 @@ def spec(call: ActionCall) -> Any:
 
 def check(call: ActionCall) -> Any:
     """Raises what is wrong with a source or a destination."""
-    with open_connector(call, endpoint_kind(call)) as one:
-        one.check()
-        report_credential_ends(call, endpoint_kind(call), one)
+    with open_connector(call, endpoint_kind(call)) as connector:
+        connector.check()
+        report_credential_ends(call, endpoint_kind(call), connector)
     return {}
 
 
@@ -62,7 +62,7 @@ def read(call: ActionCall) -> Any:
         records = Records(handle, str(call.request["stream"]), int(call.request.get("limit") or 100))
         return {
             "records": list(records),
-            "rejected": [{"record": one.record, "reason": one.reason} for one in records.rejected],
+            "rejected": [{"record": reject.record, "reason": reject.reason} for reject in records.rejected],
         }
 
 
@@ -71,20 +71,20 @@ def search(call: ActionCall) -> Any:
     `includeDeleted`."""
     from kitestring.destination import Searches
 
-    given = call.request
+    request = call.request
     with open_connector(call, "destination") as destination:
         if not isinstance(destination, Searches):
             raise ConfigError(
-                f"{given['destination']['connector']} cannot be searched by meaning", hint="Search a vector store."
+                f"{request['destination']['connector']} cannot be searched by meaning", hint="Search a vector store."
             )
         return destination.search(
-            str(given["text"]),
-            where=given.get("where"),
-            limit=int(given.get("limit") or 10),
-            threshold=given.get("threshold"),
-            hybrid=given.get("hybrid"),
-            stream=given.get("stream"),
-            **({"include_deleted": True} if given.get("includeDeleted") else {}),
+            str(request["text"]),
+            where=request.get("where"),
+            limit=int(request.get("limit") or 10),
+            threshold=request.get("threshold"),
+            hybrid=request.get("hybrid"),
+            stream=request.get("stream"),
+            **({"include_deleted": True} if request.get("includeDeleted") else {}),
         )
 
 
@@ -92,21 +92,21 @@ def estimate(call: ActionCall) -> Any:
     """What a sync of this plan would read and cost, from at most `sample` records of each stream."""
     from kitestring import engine
 
-    given = call.request
+    request = call.request
     states = engine.MemoryStates()
-    for stream, state in (given.get("states") or {}).items():
-        states.save(given["connection"], stream, state)
-    source, _ = build_connector(call, "source", given["source"])
-    destination, _ = build_connector(call, "destination", given["destination"])
+    for stream, state in (request.get("states") or {}).items():
+        states.save(request["connection"], stream, state)
+    source, _ = build_connector(call, "source", request["source"])
+    destination, _ = build_connector(call, "destination", request["destination"])
     return engine.estimate(
         source,
         destination,
-        selections(call, given) or None,
+        selections(call, request) or None,
         states=states,
-        connection=given["connection"],
-        prefix=given.get("prefix") or "",
-        namespace=given.get("namespace"),
-        sample=given.get("sample"),
+        connection=request["connection"],
+        prefix=request.get("prefix") or "",
+        namespace=request.get("namespace"),
+        sample=request.get("sample"),
         cancel=call.cancel,
     ).as_dict()
 
@@ -124,16 +124,16 @@ def manifest_validate(call: ActionCall) -> Any:
 
     from kitestring.declarative.builder.validation import validate
 
-    return [asdict(one) for one in validate(call.request["manifest"], call.request.get("config"))]
+    return [asdict(defect) for defect in validate(call.request["manifest"], call.request.get("config"))]
 
 
 def manifest_read(call: ActionCall) -> Any:
     """A little of one stream of a manifest. Secrets of the configuration are masked in what is shown."""
     from kitestring.declarative.builder.preview import read
 
-    given = call.request
-    confinement = Confinement.from_request(call.request.get("machine"), given)
-    config = dict(given.get("config") or {})
+    request = call.request
+    confinement = Confinement.from_request(call.request.get("machine"), request)
+    config = dict(request.get("config") or {})
 
     def prepare(source: Any) -> None:
         confinement.apply(source, "the manifest")
@@ -141,19 +141,19 @@ def manifest_read(call: ActionCall) -> Any:
 
         def keep(changed: Mapping[str, Any]) -> None:
             call.hide(set(secrets_in(changed, form)))
-            call.parent.ask("config", end="source", config={**config, **changed}, spec=form)
+            call.parent.request_answer("config", end="source", config={**config, **changed}, spec=form)
 
         source.keep_credentials(ActorCredentials(call, "source", keep, dict))
 
-    found = read(
-        given["manifest"],
+    preview = read(
+        request["manifest"],
         config,
-        str(given["stream"]),
-        state=given.get("state"),
+        str(request["stream"]),
+        state=request.get("state"),
         built=prepare,
-        **given["most"],
+        **request["most"],
     )
-    return found.values()
+    return preview.values()
 
 
 def notify(call: ActionCall) -> Any:
@@ -161,17 +161,17 @@ def notify(call: ActionCall) -> Any:
     from kitestring.server.notifications.channels import looked_up
     from kitestring.server.notifications.delivery import by_apprise, by_webhook
 
-    given = call.request
+    request = call.request
     with call.egress.trusted() if call.egress else contextlib.nullcontext():
-        address = looked_up(str(given["address"]), given["references"])
+        address = looked_up(str(request["address"]), request["references"])
     call.hide({address})
-    if given["way"] == "webhook":
-        by_webhook(address, given["notice"])
+    if request["way"] == "webhook":
+        by_webhook(address, request["notice"])
         return {}
     import apprise  # noqa: F401 - what it reads when it is imported, it may
 
     restrict_to_network()
-    by_apprise(address, given["notice"])
+    by_apprise(address, request["notice"])
     return {}
 
 

@@ -23,10 +23,12 @@ class ActionCall:
 
     def hide(self, secrets: set[str]) -> None:
         """Have these masked in the log from now on: the parent writes it."""
-        new = {one for one in secrets if len(one) > 3} - self.secrets
+        new = {secret for secret in secrets if len(secret) > 3} - self.secrets
         if new:
             self.secrets |= new
-            self.parent.ask("secrets", secrets=sorted(new))  # acknowledged: no line that holds them is written before
+            self.parent.request_answer(
+                "secrets", secrets=sorted(new)
+            )  # acknowledged: no line that holds them is written before
 
     def masked(self, node: Any) -> Any:
         """A body of an error without the secrets."""

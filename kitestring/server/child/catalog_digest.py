@@ -13,5 +13,7 @@ def digest(catalog: Mapping[str, Any] | None) -> str:
     """A catalog by a hash; the order of the streams and of their fields counts for nothing."""
     if catalog is None:
         return ""
-    streams = sorted(catalog.get("streams") or (), key=lambda one: (one.get("namespace") or "", one.get("name") or ""))
+    streams = sorted(
+        catalog.get("streams") or (), key=lambda stream: (stream.get("namespace") or "", stream.get("name") or "")
+    )
     return hashlib.sha256(dumps(streams, sort_keys=True)).hexdigest()

@@ -38,39 +38,39 @@ def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tupl
     else:
         connector = connector_named(kind, str(end["connector"]))
         spec = connector.spec()
-    given = dict(end.get("config") or {})
-    call.hide({one for one in secrets_in(given, spec) if not is_reference(one)})
+    stored_config = dict(end.get("config") or {})
+    call.hide({secret for secret in secrets_in(stored_config, spec) if not is_reference(secret)})
     egress = call.egress
     with egress.trusted() if egress else contextlib.nullcontext():
-        config, referred = looked_up(given, spec, call.request.get("references") or ())
+        config, referred = looked_up(stored_config, spec, call.request.get("references") or ())
     call.hide({value for _, value in referred.values()})
-    made: Any = Confinement.from_request(call.request.get("machine"), end).build(connector, manifest, config)
+    built: Any = Confinement.from_request(call.request.get("machine"), end).build(connector, manifest, config)
     if egress:
-        egress.pin(made)
+        egress.pin(built)
 
-    def keep(whole: Mapping[str, Any]) -> None:
-        call.hide(set(secrets_in(whole, spec)))
-        call.parent.ask("config", end=kind, config=put_back(whole, referred), spec=spec)
+    def keep(config: Mapping[str, Any]) -> None:
+        call.hide(set(secrets_in(config, spec)))
+        call.parent.request_answer("config", end=kind, config=put_back(config, referred), spec=spec)
 
-    if isinstance(made, RenewsCredentials):
+    if isinstance(built, RenewsCredentials):
 
         def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
             call.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
             with egress.trusted() if egress else contextlib.nullcontext():
                 return looked_up(stored, spec, call.request.get("references") or ())[0]
 
-        made.keep_credentials(ActorCredentials(call, kind, lambda new: keep({**config, **new}), opened))
-    elif hasattr(made, "on_config"):
+        built.keep_credentials(ActorCredentials(call, kind, lambda new: keep({**config, **new}), opened))
+    elif hasattr(built, "on_config"):
         # Airbyte's generic connector holds the configuration of the program in its own.
         inner = (
             "config" if isinstance(config.get("config"), Mapping) and "config" in (spec.get("properties") or {}) else ""
         )
-        made.on_config(lambda new: keep({**config, inner: dict(new)} if inner else {**config, **new}))
-    if call.request.get("shared") and hasattr(made, "share"):
+        built.on_config(lambda new: keep({**config, inner: dict(new)} if inner else {**config, **new}))
+    if call.request.get("shared") and hasattr(built, "share"):
         from kitestring.server.child.shared_rate_limit import shared_limits
 
-        made.share(shared_limits(call.parent, str(end.get("connector")), config, spec))
-    return made, spec
+        built.share(shared_limits(call.parent, str(end.get("connector")), config, spec))
+    return built, spec
 
 
 def connector_named(kind: str, name: str) -> Connector:
@@ -92,27 +92,29 @@ def report_credential_ends(call: ActionCall, end: str, connector: Any) -> None:
     call.parent.send(
         "credential_ends",
         end=end,
-        ends=[{"name": one.name, "at": one.at.isoformat(), "hint": one.hint} for one in ends],
+        ends=[
+            {"name": credential.name, "at": credential.at.isoformat(), "hint": credential.hint} for credential in ends
+        ],
     )
-    for one in ends:
-        if one.days_left < SOON_DAYS:
-            log.warning("%s", one)
+    for credential in ends:
+        if credential.days_left < SOON_DAYS:
+            log.warning("%s", credential)
 
 
-def selections(call: ActionCall, given: Mapping[str, Any]) -> list[Selection]:
+def selections(call: ActionCall, request: Mapping[str, Any]) -> list[Selection]:
     """The streams of a request; the keys of their mappers are looked up, and hidden from the log."""
-    found = [selection_of(one, call.request.get("references") or ()) for one in given.get("streams") or ()]
-    call.hide({secret for _, secrets in found for secret in secrets})
-    return [selection for selection, _ in found]
+    pairs = [selection_of(stream, call.request.get("references") or ()) for stream in request.get("streams") or ()]
+    call.hide({secret for _, secrets in pairs for secret in secrets})
+    return [selection for selection, _ in pairs]
 
 
-def selection_of(given: Mapping[str, Any], references: Iterable[str]) -> tuple[Selection, set[str]]:
+def selection_of(stream: Mapping[str, Any], references: Iterable[str]) -> tuple[Selection, set[str]]:
     """A stream of a job's request as the engine takes it, its references looked up; and the secrets in it."""
     secrets: set[str] = set()
-    found: list[dict[str, Any]] = []
-    for one in given.get("mappers") or ():
-        if is_reference(one.get("key")):
-            one = {**one, "key": look_up(one["key"], references)}
-            secrets.add(one["key"])
-        found.append(dict(one))
-    return Selection(**{**given, "mappers": found}), secrets
+    mappers: list[dict[str, Any]] = []
+    for mapper in stream.get("mappers") or ():
+        if is_reference(mapper.get("key")):
+            mapper = {**mapper, "key": look_up(mapper["key"], references)}
+            secrets.add(mapper["key"])
+        mappers.append(dict(mapper))
+    return Selection(**{**stream, "mappers": mappers}), secrets

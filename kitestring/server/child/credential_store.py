@@ -41,24 +41,24 @@ class ActorCredentials:
     @contextlib.contextmanager
     def renewing(self, key: str) -> Iterator[Mapping[str, Any] | None]:
         holder = secrets.token_hex(16)
-        config = self._granted(holder)
+        config = self._wait_for_grant(holder)
         over = threading.Event()
-        going_on = threading.Thread(target=self._go_on, args=(holder, over), daemon=True)
+        going_on = threading.Thread(target=self._extend, args=(holder, over), daemon=True)
         going_on.start()
         try:
             yield None if config is None else self._opened(config)
         finally:
             over.set()
             going_on.join()  # a word that it goes on must not come behind the one that it is over
-            self._ask(holder, over=True)
+            self._request_renewal(holder, over=True)
 
-    def _ask(self, holder: str, over: bool = False) -> dict[str, Any]:
-        return self._call.parent.ask("renewal", end=self._end, holder=holder, over=over)
+    def _request_renewal(self, holder: str, over: bool = False) -> dict[str, Any]:
+        return self._call.parent.request_answer("renewal", end=self._end, holder=holder, over=over)
 
-    def _granted(self, holder: str) -> Mapping[str, Any] | None:
+    def _wait_for_grant(self, holder: str) -> Mapping[str, Any] | None:
         """Wait for the turn of this process; the configuration as it is kept then."""
         waited_until = time.monotonic() + LONGEST_WAIT_S
-        while not (answer := self._ask(holder))["granted"]:
+        while not (answer := self._request_renewal(holder))["granted"]:
             if self._call.cancel.is_set():
                 raise Cancelled("asked to stop while another process renewed the credentials")
             if time.monotonic() > waited_until:
@@ -70,6 +70,6 @@ class ActorCredentials:
         config: Mapping[str, Any] | None = answer["config"]
         return config
 
-    def _go_on(self, holder: str, over: threading.Event) -> None:
+    def _extend(self, holder: str, over: threading.Event) -> None:
         while not over.wait(AGAIN_S):
-            self._ask(holder)
+            self._request_renewal(holder)

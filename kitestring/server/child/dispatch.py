@@ -54,11 +54,11 @@ def main() -> int:
             up.send("error", error=error_body(out_of_memory(limits)))
         except Exception as error:
             logging.getLogger("kitestring.jobs").exception("a job crashed")
-            found = ConnectorError(
+            defect = ConnectorError(
                 f"{request.get('action')} failed: {type(error).__name__}: {error}",
                 hint="This is a defect: please report it, with the log of the attempt.",
             )
-            up.send("error", error=call.masked(error_body(found)))
+            up.send("error", error=call.masked(error_body(defect)))
     with contextlib.suppress(OSError):
         new = [module for module in list(sys.modules) if module not in before]
         packages = preload_packages() if new else set()
@@ -73,12 +73,12 @@ def run_action(call: ActionCall) -> Any:
     from kitestring.server.child import actions, refresh, sync
 
     action = str(call.request.get("action"))
-    found = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
-    if found is None:
+    handler = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
+    if handler is None:
         raise ConnectorError(f"a child process was asked for {action}, which it does not know")
     if call.cancel.is_set():
         raise Cancelled("asked to stop before it began")
-    return found(call)
+    return handler(call)
 
 
 @contextlib.contextmanager

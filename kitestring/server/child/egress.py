@@ -43,7 +43,7 @@ PROCESSES = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spaw
 
 def networks_of(text: str) -> list[Network]:
     """The networks of the setting `allowed_networks`, which has checked the text."""
-    return [ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip()]
+    return [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
 
 
 class EgressPolicy:
@@ -59,14 +59,14 @@ class EgressPolicy:
         if getattr(self._own, "trusted", False):
             return
         try:
-            found = ipaddress.ip_address(address.partition("%")[0])
+            ip = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             raise ConfigError(
                 f"{host} is no address that can be checked", hint="This server lets connectors reach public ones only."
             ) from None
-        for one in meanings(found):
-            inside = any(one in network for network in self.allowed if network.version == one.version)
-            if not inside and (not one.is_global or one.is_multicast):
+        for meaning in meanings(ip):
+            inside = any(meaning in network for network in self.allowed if network.version == meaning.version)
+            if not inside and (not meaning.is_global or meaning.is_multicast):
                 where = host if host == address else f"{host} ({address})"
                 raise ConfigError(
                     f"{where} is not an address of the public internet, and this server lets connectors reach no other",
@@ -77,10 +77,10 @@ class EgressPolicy:
         """One address of a host, checked: all of them have to be public. IPv4 where there is one: a driver that is
         pinned tries no second one, and not every network and driver has IPv6."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError) as error:  # a name that none can be is a ValueError
             raise ConfigError(f"the host {host} is not known", hint="Check the address.") from error
-        addresses = [str(place[0]) for *_, place in found]
+        addresses = [str(place[0]) for *_, place in places]
         for address in addresses:
             self.check(host, address)
         return next((address for address in addresses if ":" not in address), addresses[0])
@@ -122,8 +122,8 @@ class EgressPolicy:
                 )
             host, port, *rest = place
             if not is_numeric(host):
-                found = socket.getaddrinfo(host, port, sock.family, sock.type)
-                host, port, *rest = found[0][4]
+                places = socket.getaddrinfo(host, port, sock.family, sock.type)
+                host, port, *rest = places[0][4]
             self.check(str(place[0]), str(host))
             return (host, port, *rest)
 
@@ -133,8 +133,8 @@ class EgressPolicy:
         def connect_ex(sock: socket.socket, place: Any) -> int:
             return real_connect_ex(sock, numeric(sock, place))
 
-        def sendto(sock: socket.socket, data: Any, *more: Any) -> int:
-            return real_sendto(sock, data, *more[:-1], numeric(sock, more[-1]))
+        def sendto(sock: socket.socket, data: Any, *arguments: Any) -> int:
+            return real_sendto(sock, data, *arguments[:-1], numeric(sock, arguments[-1]))
 
         socket.socket.connect = connect  # type: ignore[method-assign, assignment]
         socket.socket.connect_ex = connect_ex  # type: ignore[method-assign, assignment]
@@ -170,14 +170,14 @@ def meanings(address: Address) -> list[Address]:
         return [address]
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
-    found: list[Address] = [address]
+    addresses: list[Address] = [address]
     if address.sixtofour is not None:
-        found.append(address.sixtofour)
+        addresses.append(address.sixtofour)
     if address.teredo is not None:
-        found += address.teredo
+        addresses += address.teredo
     if address in ipaddress.ip_network("64:ff9b::/96") or address in ipaddress.ip_network("::/96"):
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return found
+        addresses.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return addresses
 
 
 def is_numeric(host: Any) -> bool:
@@ -209,8 +209,8 @@ def restrict_to_network() -> None:
         if event == "open" and isinstance(args[0], str | bytes):
             path, mode, flags = os.path.realpath(os.fsdecode(args[0])), args[1], args[2]
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) or (mode and set(mode) & set("wax+"))
-            known = path.endswith(code) or any(path == one or path.startswith(f"{one}/") for one in places)
-            allowed = path == os.devnull or (known and not writes)
+            readable = path.endswith(code) or any(path == folder or path.startswith(f"{folder}/") for folder in places)
+            allowed = path == os.devnull or (readable and not writes)
         elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             allowed = args[1] is None or isinstance(args[1], tuple)
         else:

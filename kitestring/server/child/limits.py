@@ -47,13 +47,13 @@ def allocated() -> int:
 def classify(error: KitestringError, limits: Mapping[str, Any]) -> KitestringError:
     """The error, or the word about the memory where that is what lies under it: the engine takes what a connector
     raises for the connector's defect."""
-    under: BaseException | None = error
-    seen: set[int] = set()
-    while under is not None and id(under) not in seen:  # an exception may name itself as its cause
-        if isinstance(under, MemoryError):
+    cause: BaseException | None = error
+    visited: set[int] = set()
+    while cause is not None and id(cause) not in visited:  # an exception may name itself as its cause
+        if isinstance(cause, MemoryError):
             return out_of_memory(limits)
-        seen.add(id(under))
-        under = under.__cause__ or under.__context__
+        visited.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
     return error
 
 

@@ -38,9 +38,9 @@ class Pipe:
         """Send a message. `BrokenPipeError` when the other end is gone."""
         line = dumps({"kind": kind, **body}, levels=ANY_DEPTH) + b"\n"
         with self._lock:
-            left = memoryview(line)
-            while left:
-                left = left[os.write(self._write, left) :]
+            unsent = memoryview(line)
+            while unsent:
+                unsent = unsent[os.write(self._write, unsent) :]
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """The messages of the other end until it closes. `ConnectorError` for what is no message."""
@@ -59,9 +59,9 @@ class Pipe:
 
     def close(self) -> None:
         """Close both."""
-        for one in {self._read, self._write}:
+        for descriptor in {self._read, self._write}:
             with contextlib.suppress(OSError):
-                os.close(one)
+                os.close(descriptor)
 
 
 class ParentChannel:
@@ -78,16 +78,16 @@ class ParentChannel:
 
     def request(self) -> dict[str, Any]:
         """The first message: what is to be done."""
-        found = next(self._messages, None)
-        if found is None:
+        message = next(self._messages, None)
+        if message is None:
             raise Cancelled("nothing was asked for")
         threading.Thread(target=self._listen, name="kitestring-channel", daemon=True).start()
-        return found
+        return message
 
     def send(self, kind: str, **body: Any) -> None:
         self._pipe.send(kind, **body)
 
-    def ask(self, kind: str, **body: Any) -> dict[str, Any]:
+    def request_answer(self, kind: str, **body: Any) -> dict[str, Any]:
         """Send a message and wait for its answer; raises the error that the answer holds."""
         number = next(self._numbers)
         future: Future[dict[str, Any]] = Future()
@@ -115,12 +115,12 @@ class ParentChannel:
 
 def parse_message(line: bytes) -> dict[str, Any]:
     try:
-        found = loads(line)
+        message = loads(line)
     except JsonError as error:
         raise ConnectorError(f"a child process sent what is no message: {error}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+    if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
         raise ConnectorError("a child process sent what is no message")
-    return found
+    return message
 
 
 def error_body(error: KitestringError) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def error_of(body: Mapping[str, Any]) -> KitestringError:
     if not (isinstance(kind, type) and issubclass(kind, KitestringError)):
         kind = ConnectorError
     fields = {str(k): v for k, v in (body.get("fields") or {}).items() if k not in ("message", "hint")}
-    found = kind(str(body.get("message")), hint=str(body.get("hint") or ""), **fields)
-    if isinstance(found, TransientError) and not isinstance(found.retry_after_s, int | float | None):
-        found.retry_after_s = None
-    return found
+    error = kind(str(body.get("message")), hint=str(body.get("hint") or ""), **fields)
+    if isinstance(error, TransientError) and not isinstance(error.retry_after_s, int | float | None):
+        error.retry_after_s = None
+    return error

@@ -44,20 +44,24 @@ def clear(call: ActionCall) -> Any:
 
     In this order, since the other would leave a state without its data when it is cut off between the two.
     """
-    given = call.request
+    request = call.request
     with open_ends(call) as (source, destination):
-        catalog = planned_catalog(given) or source.discover()
-        chosen = chosen_selections(given, catalog, all_selections(call, catalog))
+        catalog = planned_catalog(request) or source.discover()
+        chosen = chosen_selections(request, catalog, all_selections(call, catalog))
         if WRITES["overwrite"] not in destination.writes:
             raise ConfigError(
                 f"{type(destination).__name__} cannot be emptied: it only takes records",
                 hint="Empty it by its own means, and refresh the streams.",
             )
-        emptied = tuple(as_full_refresh(catalog, one) for one in chosen)
-        wanted = [replace(one, sync_mode="full_refresh", write_mode="overwrite", cursor=None) for one in chosen]
-        call.parent.ask("forget", streams=None if not streams_of(given) else [stream.key for stream in emptied])
+        emptied = tuple(as_full_refresh(catalog, selection) for selection in chosen)
+        overwrites = [
+            replace(selection, sync_mode="full_refresh", write_mode="overwrite", cursor=None) for selection in chosen
+        ]
+        call.parent.request_answer(
+            "forget", streams=None if not streams_of(request) else [stream.key for stream in emptied]
+        )
         nothing = EmptySource(catalog=Catalog(emptied))
-        return run_sync(call, nothing, destination, nothing.catalog, wanted, MemoryStates(), allow_empty=True)
+        return run_sync(call, nothing, destination, nothing.catalog, overwrites, MemoryStates(), allow_empty=True)
 
 
 def refresh(call: ActionCall) -> Any:
@@ -69,26 +73,26 @@ def refresh(call: ActionCall) -> Any:
     since that state is then read once more, so that nothing between the two is missed. For the other its state is
     forgotten, and this job's later attempts go on from what the earlier ones saved.
     """
-    given = call.request
-    truncate = (given.get("options") or {}).get("mode", "truncate") != "merge"
+    request = call.request
+    truncate = (request.get("options") or {}).get("mode", "truncate") != "merge"
     with open_ends(call) as (source, destination):
         catalog, all_chosen = catalog_of(call, source)
         chosen = chosen_selections(
-            given, catalog, all_chosen if all_chosen is not None else all_selections(call, catalog)
+            request, catalog, all_chosen if all_chosen is not None else all_selections(call, catalog)
         )
-        wanted, forgotten = [], []
-        for one, route in zip(chosen, chosen_routes(given, catalog, chosen, destination), strict=True):
-            way = refresh_selection(one, route, destination, truncate)
-            wanted.append(way)
-            if way.sync_mode == "incremental":
+        reads, forgotten = [], []
+        for selection, route in zip(chosen, chosen_routes(request, catalog, chosen, destination), strict=True):
+            read = refresh_selection(selection, route, destination, truncate)
+            reads.append(read)
+            if read.sync_mode == "incremental":
                 forgotten.append(route.read.key)
-        states = given.get("states") or {}
+        states = request.get("states") or {}
         if forgotten:
-            states = call.parent.ask("forget", streams=forgotten)["states"]
-        return run_sync(call, source, destination, catalog, wanted, parent_states(call, states))
+            states = call.parent.request_answer("forget", streams=forgotten)["states"]
+        return run_sync(call, source, destination, catalog, reads, parent_states(call, states))
 
 
-def refresh_selection(one: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
+def refresh_selection(selection: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
     """How a stream is read from the beginning."""
     read = route.read
     # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
@@ -96,7 +100,7 @@ def refresh_selection(one: Selection, route: Route, destination: Destination, tr
     # Records that are marked as deleted are at the destination alone: a new copy would lose them.
     replaces = truncate and read.write.deletes != "mark" and copy in destination.writes
     if not read.incremental:
-        return replace(one, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
+        return replace(selection, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
     if read.write.keep == "all":
         raise ConfigError(
             f"the stream {read.key} only adds records: reading it again would store each a second time",
@@ -104,10 +108,10 @@ def refresh_selection(one: Selection, route: Route, destination: Destination, tr
             stream=read.key,
         )
     if replaces and SyncMode.full_refresh in read.sync_modes:
-        return replace(one, sync_mode="full_refresh", write_mode=copy)
+        return replace(selection, sync_mode="full_refresh", write_mode=copy)
     if truncate:
         log.warning("what the source no longer has stays: it cannot be read as a whole", extra={"stream": read.key})
-    return replace(one, sync_mode="incremental", write_mode=read.write)
+    return replace(selection, sync_mode="incremental", write_mode=read.write)
 
 
 def backfill(call: ActionCall) -> Any:
@@ -115,17 +119,17 @@ def backfill(call: ActionCall) -> Any:
 
     The records are written over the old ones by their key; nothing is removed, and the saved state stays as it is.
     """
-    given = call.request
-    options = given.get("options") or {}
+    request = call.request
+    options = request.get("options") or {}
     start, end = options.get("from"), options.get("to")
     with open_ends(call) as (source, destination):
         catalog, all_chosen = catalog_of(call, source)
         chosen = chosen_selections(
-            {**given, "options": {"streams": [options.get("stream")]}},
+            {**request, "options": {"streams": [options.get("stream")]}},
             catalog,
             all_chosen if all_chosen is not None else all_selections(call, catalog),
         )
-        (one,), (route,) = chosen, chosen_routes(given, catalog, chosen, destination)
+        (selection,), (route,) = chosen, chosen_routes(request, catalog, chosen, destination)
         read = route.read
         if not read.incremental or read.write.keep != "latest" or start is None:
             raise ConfigError(
@@ -136,13 +140,13 @@ def backfill(call: ActionCall) -> Any:
                 stream=read.key,
             )
         states = WindowStates(call.parent)
-        state = state_from(source, read, (given.get("states") or {}).get(read.key, {}), start)
-        states.save(str(given["connection"]), read.key, state)
+        state = state_from(source, read, (request.get("states") or {}).get(read.key, {}), start)
+        states.save(str(request["connection"]), read.key, state)
         window = Window.over(source, read, end)
-        result = run_sync(call, window, destination, catalog, [one], states)
-        baseline = Baseline((given.get("states") or {}).get(COUNTS, {}), list)
+        result = run_sync(call, window, destination, catalog, [selection], states)
+        baseline = Baseline((request.get("states") or {}).get(COUNTS, {}), list)
         if any(figures["deleted"] for figures in result["streams"].values()) and baseline.deleted([read.key]):
-            call.parent.ask("save", states={COUNTS: baseline.state()}, figures={})
+            call.parent.request_answer("save", states={COUNTS: baseline.state()}, figures={})
         return result
 
 
@@ -159,9 +163,13 @@ class WindowStates(MemoryStates):
     def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
         for stream, state in states.items():
             self.save(connection, stream, state)
-        ended = {stream: one for stream, one in figures.items() if one["status"] != "running"}
+        ended = {
+            stream: stream_figures
+            for stream, stream_figures in figures.items()
+            if stream_figures["status"] != "running"
+        }
         if ended:
-            self._up.ask("save", states={}, figures=ended)
+            self._up.request_answer("save", states={}, figures=ended)
 
 
 def state_from(source: Source, stream: Stream, state: State, start: Any) -> State:
@@ -227,16 +235,16 @@ class Window(Source):
         return str(value) <= str(self._end)
 
 
-def streams_of(given: Mapping[str, Any]) -> list[str]:
-    return [str(one) for one in (given.get("options") or {}).get("streams") or ()]
+def streams_of(request: Mapping[str, Any]) -> list[str]:
+    return [str(name) for name in (request.get("options") or {}).get("streams") or ()]
 
 
-def planned_catalog(given: Mapping[str, Any]) -> Catalog | None:
+def planned_catalog(request: Mapping[str, Any]) -> Catalog | None:
     """The catalog of the plan, so that a source that is gone need not be asked what it had."""
     from kitestring.airbyte.source import stream_of
 
-    body = given.get("catalog")
-    return Catalog(tuple(stream_of(one, "the source") for one in body["streams"])) if body else None
+    body = request.get("catalog")
+    return Catalog(tuple(stream_of(stream, "the source") for stream in body["streams"])) if body else None
 
 
 def all_selections(call: ActionCall, catalog: Catalog) -> list[Selection]:
@@ -244,34 +252,34 @@ def all_selections(call: ActionCall, catalog: Catalog) -> list[Selection]:
     return selections(call, call.request) or [Selection(stream.key) for stream in catalog]
 
 
-def chosen_selections(given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
+def chosen_selections(request: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
     """Of these streams those that the options name. `ConfigError` for a name that is none of them."""
-    wanted = streams_of(given)
-    if not wanted:
+    names = streams_of(request)
+    if not names:
         return list(chosen)
-    by_key = {key_in(catalog, one): one for one in chosen}
-    by_name = {one.name: one for one in chosen}
-    found = []
-    for name in wanted:
-        one = by_key.get(name) or by_name.get(name) or by_key.get(key_in(catalog, Selection(name)))
-        if one is None:
+    by_key = {key_in(catalog, selection): selection for selection in chosen}
+    by_name = {selection.name: selection for selection in chosen}
+    selections = []
+    for name in names:
+        selection = by_key.get(name) or by_name.get(name) or by_key.get(key_in(catalog, Selection(name)))
+        if selection is None:
             raise ConfigError(
                 f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(by_key))}.", stream=name
             )
-        found.append(one)
-    return found
+        selections.append(selection)
+    return selections
 
 
 def chosen_routes(
-    given: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection], destination: Destination
+    request: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection], destination: Destination
 ) -> list[Route]:
     """The routes of these selections, in their order."""
-    return routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
+    return routes(catalog, chosen, destination, str(request.get("prefix") or ""), request.get("namespace"))
 
 
-def as_full_refresh(catalog: Catalog, one: Selection) -> Stream:
+def as_full_refresh(catalog: Catalog, selection: Selection) -> Stream:
     """A stream as it is emptied. One that the source no longer has can be emptied too."""
-    stream = catalog.get(one.name) or Stream(one.name)
+    stream = catalog.get(selection.name) or Stream(selection.name)
     modes = tuple(dict.fromkeys((*stream.sync_modes, SyncMode.full_refresh)))
     return replace(stream, sync_modes=modes, sync_mode=SyncMode.full_refresh)
 

@@ -30,24 +30,24 @@ class TokenLease:
         self._take = take
         self._key_of = key_of
         self._most = max(1.0, calls / 20)
-        self._held_s = min(MOST_S, per_s / 20)
+        self._valid_s = min(MOST_S, per_s / 20)
         self._lock = threading.Lock()
-        self._kept: dict[str, list[float]] = {}  # by key: what is left, from when, the size of the last lot
+        self._leases: dict[str, list[float]] = {}  # by key: what is left, from when, the size of the last lot
 
     def reserve(self, amount: float = 1.0, host: str = "") -> float:
         """Take so much; returns the seconds to wait before using it."""
         key = self._key_of(host)
         with self._lock:
             now = time.monotonic()
-            left, start, size = self._kept.get(key, (0.0, 0.0, 0.5))
-            if left > 0 and now > start + self._held_s:
-                left, size = 0.0, 0.5
-            if left < amount:
+            tokens, start, size = self._leases.get(key, (0.0, 0.0, 0.5))
+            if tokens > 0 and now > start + self._valid_s:
+                tokens, size = 0.0, 0.5
+            if tokens < amount:
                 size = min(size * 2, self._most)
-                taken = max(size, amount)
-                start = now + self._take(key, taken)
-                left = taken
-            self._kept[key] = [left - amount, start, size]
+                granted = max(size, amount)
+                start = now + self._take(key, granted)
+                tokens = granted
+            self._leases[key] = [tokens - amount, start, size]
             return max(0.0, start - now)
 
 
@@ -59,17 +59,17 @@ def shared_limits(
     An account is told by the host, where that is the customer's own (`example.zendesk.com`), else by the credentials.
     """
     account = hashlib.sha256("\n".join(sorted(secrets_in(config, spec))).encode()).hexdigest()[:12]
-    words = {one.lower() for one in texts(config) if len(one) > 2}
+    texts_in_config = {text.lower() for text in texts(config) if len(text) > 2}
 
     def share(name: str, calls: float, per_s: float) -> TokenLease:
         def key_of(host: str) -> str:
             if not host:
                 return name
-            own = any(word in host.lower() or host.lower() in word for word in words)
+            own = any(text in host.lower() or host.lower() in text for text in texts_in_config)
             return f"{connector}:{host}{'' if own else ':' + account}:{name}"[:200]
 
         def take(key: str, amount: float) -> float:
-            return float(up.ask("quota", key=key, calls=calls, per_s=per_s, amount=amount)["wait_s"])
+            return float(up.request_answer("quota", key=key, calls=calls, per_s=per_s, amount=amount)["wait_s"])
 
         return TokenLease(take, key_of, calls, per_s)
 
@@ -81,5 +81,5 @@ def texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
     inner: Iterable[Any] = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
-    for one in inner:
-        yield from texts(one)
+    for item in inner:
+        yield from texts(item)

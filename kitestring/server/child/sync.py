@@ -43,10 +43,12 @@ class ParentStates:
 
     def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
         """Have the parent keep these states and what they cover, in one transaction."""
-        self._up.ask("save", states=states, figures=figures)
+        self._up.request_answer("save", states=states, figures=figures)
 
     def clear(self, connection: str, stream: str | None = None) -> None:
-        self._up.ask("save", states=dict.fromkeys([stream] if stream is not None else self._states), figures={})
+        self._up.request_answer(
+            "save", states=dict.fromkeys([stream] if stream is not None else self._states), figures={}
+        )
 
     def connections(self) -> list[str]:
         return sorted(self._notes)
@@ -77,8 +79,8 @@ class Waits(logging.Handler):
     @property
     def now(self) -> dict[str, Any] | None:
         """The wait that goes on: `{"seconds", "reason"}`."""
-        left = self.until - time.monotonic()
-        return {"seconds": round(left, 1), "reason": self.reason} if left > 0 else None
+        remaining_s = self.until - time.monotonic()
+        return {"seconds": round(remaining_s, 1), "reason": self.reason} if remaining_s > 0 else None
 
 
 @contextlib.contextmanager
@@ -92,13 +94,13 @@ def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
             handler.setLevel(ours.level)
         ours.setLevel(logging.INFO)
 
-    def tell() -> None:
+    def send_progress() -> None:
         call.parent.send("progress", progress={**progress.snapshot(), "waiting": waits.now})
 
     def beat() -> None:
         while not ended.wait(PULSE_S):
             with contextlib.suppress(OSError, RuntimeError):
-                tell()
+                send_progress()
 
     thread = threading.Thread(target=beat, name="kitestring-pulse", daemon=True)
     thread.start()
@@ -109,7 +111,7 @@ def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
         thread.join(5.0)
         ours.removeHandler(waits)
         with contextlib.suppress(OSError):
-            tell()
+            send_progress()
 
 
 @contextlib.contextmanager
@@ -140,7 +142,7 @@ def catalog_of(call: ActionCall, source: Source) -> tuple[Catalog, list[Selectio
     if call.request.get("watched"):
         body = catalog_body(catalog)
         if digest(as_json(body)) != call.request.get("catalog_digest"):
-            answer = call.parent.ask("catalog", catalog=body)
+            answer = call.parent.request_answer("catalog", catalog=body)
             if answer.get("streams") is not None:
                 chosen = selections(call, answer)
     return catalog, chosen or None
@@ -162,19 +164,19 @@ def run_sync(
     allow_empty: bool = False,
 ) -> dict[str, Any]:
     """Run the engine with what the request says; its result as JSON."""
-    given, progress = call.request, Progress()
+    request, progress = call.request, Progress()
     with report_progress(call, progress):
         result = sync(
             source,
             destination,
             chosen,
             states=states,
-            connection=str(given["connection"]),
-            rejects=Rejects(given["rejects"]) if given.get("rejects") else None,
-            max_rejects=int(given.get("max_rejects", 1000)),
-            prefix=str(given.get("prefix") or ""),
-            namespace=given.get("namespace"),
-            allow_empty=allow_empty or bool(given.get("allow_empty")),
+            connection=str(request["connection"]),
+            rejects=Rejects(request["rejects"]) if request.get("rejects") else None,
+            max_rejects=int(request.get("max_rejects", 1000)),
+            prefix=str(request.get("prefix") or ""),
+            namespace=request.get("namespace"),
+            allow_empty=allow_empty or bool(request.get("allow_empty")),
             progress=progress,
             cancel=call.cancel,
             catalog=catalog,
@@ -185,18 +187,22 @@ def run_sync(
 def sync_action(call: ActionCall) -> Any:
     """Sync all streams; those of a full refresh that an earlier attempt of this job has brought to their end are left
     out. (An incremental stream has its state, and streams that share one are read together.)"""
-    given = call.request
+    request = call.request
     with open_ends(call) as (source, destination):
         catalog, chosen = catalog_of(call, source)
-        done = given.get("done") or {}
+        done = request.get("done") or {}
         if done:
-            found = routes(catalog, chosen, destination, str(given.get("prefix") or ""), given.get("namespace"))
-            over = {route.read.key for route in found if not route.read.incremental and route.read.key in done}
-            wanted = chosen if chosen is not None else [Selection(stream.key) for stream in catalog]
-            chosen = [one for one in wanted if key_in(catalog, one) not in over]
+            all_routes = routes(
+                catalog, chosen, destination, str(request.get("prefix") or ""), request.get("namespace")
+            )
+            completed = {
+                route.read.key for route in all_routes if not route.read.incremental and route.read.key in done
+            }
+            selections_or_all = chosen if chosen is not None else [Selection(stream.key) for stream in catalog]
+            chosen = [selection for selection in selections_or_all if key_in(catalog, selection) not in completed]
             if not chosen:
                 return {"status": "succeeded", "streams": {}, "errors": []}
-        return run_sync(call, source, destination, catalog, chosen, parent_states(call, given.get("states") or {}))
+        return run_sync(call, source, destination, catalog, chosen, parent_states(call, request.get("states") or {}))
 
 
 def parent_states(call: ActionCall, states: Mapping[str, State]) -> ParentStates:
@@ -204,18 +210,18 @@ def parent_states(call: ActionCall, states: Mapping[str, State]) -> ParentStates
     return ParentStates(call.parent, states, call.request.get("notes") or {})
 
 
-def key_in(catalog: Catalog, one: Selection) -> str:
+def key_in(catalog: Catalog, selection: Selection) -> str:
     """The key of the stream that a selection names."""
-    stream = catalog.get(one.name)
-    return stream.key if stream is not None else one.name
+    stream = catalog.get(selection.name)
+    return stream.key if stream is not None else selection.name
 
 
 def result_body(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
-    errors = [one.error for one in result.streams.values() if one.error is not None]
+    errors = [item.error for item in result.streams.values() if item.error is not None]
     if result.error is not None:
         errors.insert(0, result.error)
-    return {**result.as_dict(), "errors": [error_body(classify(one, limits)) for one in errors]}
+    return {**result.as_dict(), "errors": [error_body(classify(item, limits)) for item in errors]}
 
 
 ACTIONS: dict[str, Callable[[ActionCall], Any]] = {"sync": sync_action}

@@ -105,8 +105,8 @@ class ActionRunner:
             "machine": limits_of(self.settings),
         }
         # What hardens comes last: no request undoes it.
-        message_to_child = {"action": action, "limits": limits, **request, **hardening}
-        child = ChildProcess(self.fork_server, message_to_child, on_message, write, limit_s + 60.0)
+        full_request = {"action": action, "limits": limits, **request, **hardening}
+        child = ChildProcess(self.fork_server, full_request, on_message, write, limit_s + 60.0)
         late = stopped = False
         busy_s = 0.0
         while not child.wait(0.2):

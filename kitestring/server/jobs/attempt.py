@@ -47,17 +47,19 @@ class Outcome:
     status: str
     streams: dict[str, Any] = field(default_factory=dict)
     errors: list[KitestringError] = field(default_factory=list)
-    gone: bool = False
+    claim_lost: bool = False
 
     @property
     def retry(self) -> bool:
         """Whether a later attempt may do better: not where the user has to change something first."""
-        return any(type(one).__name__ not in NOT_RETRIED for one in self.errors)
+        return any(type(error).__name__ not in NOT_RETRIED for error in self.errors)
 
     @property
     def retry_after_s(self) -> float | None:
         """The longest wait that the other side asked for."""
-        waits = [one.retry_after_s for one in self.errors if isinstance(one, TransientError) and one.retry_after_s]
+        waits = [
+            error.retry_after_s for error in self.errors if isinstance(error, TransientError) and error.retry_after_s
+        ]
         return max(waits, default=None)
 
 
@@ -172,7 +174,7 @@ class Attempt:
     def _outcome_of(self, child: ChildProcess, why: KitestringError | None) -> Outcome:
         kind, value = self.message.get("kind"), self.message.get("value")
         if kind == "result" and isinstance(value, dict):
-            errors = [error_of(one) for one in value.pop("errors", ())]
+            errors = [error_of(error) for error in value.pop("errors", ())]
             outcome = Outcome(str(value.get("status")), dict(value.get("streams") or {}), errors)
             if outcome.status == "cancelled":
                 return self._cancelled_outcome(outcome)
@@ -183,7 +185,7 @@ class Attempt:
         if child.status == -9 and steady() > self.deadline - self._margin_s:
             self.lost.set()  # the nest was first
         if self.lost.is_set():
-            return Outcome("incomplete", streams, [why] if why else [], gone=False)
+            return Outcome("incomplete", streams, [why] if why else [], claim_lost=False)
         if self.cancelled.is_set() or self.drained.is_set():
             return self._cancelled_outcome(Outcome("cancelled", streams))
         if kind == "error":
@@ -209,7 +211,7 @@ class Attempt:
     # -- the thread that hears -----------------------------------------------------------------------------------------
 
     def _on_message(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
-        keeper = self.updater
+        updater = self.updater
         match message["kind"]:
             case "progress":
                 self._progress(message["progress"])
@@ -218,8 +220,8 @@ class Attempt:
                 self._with_retries(lambda: self.queue.save(self.claim, states, figures))
                 self._moved_at = time.monotonic()
             case "forget":
-                left = self._with_retries(lambda: self.queue.forget(self.claim, message["streams"]))
-                return {"states": left}
+                states_left = self._with_retries(lambda: self.queue.forget(self.claim, message["streams"]))
+                return {"states": states_left}
             case "result" | "error":
                 self.message = message
             case "secrets":
@@ -228,24 +230,25 @@ class Attempt:
                 self.stall_s = max(self.settings.stall_s, float(message["seconds"]))
             case "quota" if self.token_buckets is not None:
                 return self.token_buckets.answer(message)
-            case "config" if keeper is not None:
-                self._with_retries(partial(keeper.save, message["end"], message["config"], message["spec"]))
-            case "credential_ends" if keeper is not None:
-                self._with_retries(partial(keeper.save_credential_ends, message["end"], message["ends"]))
-            case "renewal" if keeper is not None:
-                answer: Mapping[str, Any] = self._with_retries(partial(keeper.renewal, message))
+            case "config" if updater is not None:
+                self._with_retries(partial(updater.save, message["end"], message["config"], message["spec"]))
+            case "credential_ends" if updater is not None:
+                self._with_retries(partial(updater.save_credential_ends, message["end"], message["ends"]))
+            case "renewal" if updater is not None:
+                answer: Mapping[str, Any] = self._with_retries(partial(updater.renewal, message))
                 return answer
             case "catalog" if self.changed is not None:
                 changed, plan = self.changed, self.plan
                 new = self._with_retries(lambda: changed(self.claim, plan, message["catalog"]))
                 if new is not None:
-                    return {"streams": [asdict(one) for one in new.selections]}
+                    return {"streams": [asdict(selection) for selection in new.selections]}
         return None
 
     def _progress(self, progress: Mapping[str, Any]) -> None:
         now = time.monotonic()
         moved = [
-            (key, one.get("read"), one.get("written"), one.get("status")) for key, one in progress["streams"].items()
+            (key, figures.get("read"), figures.get("written"), figures.get("status"))
+            for key, figures in progress["streams"].items()
         ]
         waiting = progress.get("waiting")
         if waiting:  # it has still to come through, and then as long as anything else
@@ -272,16 +275,16 @@ class Attempt:
 
 def partial_streams(progress: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of the streams of an attempt that was ended, as its last progress had them."""
-    found = {}
-    for stream, one in (progress.get("streams") or {}).items():
-        ended = one.get("status") in ("succeeded", "suspicious")
-        found[stream] = {
-            "status": one["status"] if ended else "failed",
-            "read": one.get("read", 0),
-            "written": one.get("written", 0),
-            "bytes": one.get("bytes", 0),
+    streams = {}
+    for stream, figures in (progress.get("streams") or {}).items():
+        ended = figures.get("status") in ("succeeded", "suspicious")
+        streams[stream] = {
+            "status": figures["status"] if ended else "failed",
+            "read": figures.get("read", 0),
+            "written": figures.get("written", 0),
+            "bytes": figures.get("bytes", 0),
         }
-    return found
+    return streams
 
 
 def error_record(error: KitestringError, log: Log) -> dict[str, Any]:

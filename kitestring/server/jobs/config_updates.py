@@ -44,25 +44,25 @@ class ConfigUpdater:
         """
         if end not in self._ends:
             return
-        context, opened = self._context, self._ends[end]
+        context, endpoint = self._context, self._ends[end]
         table = sources if end == "source" else destinations
         with context.store.write() as db:
-            row = table.c.id == opened.id
+            row = table.c.id == endpoint.id
             stored = db.execute(select(table.c.config).where(row).with_for_update()).scalar_one_or_none()
             if stored is None:
                 return
             granted = self._granted.pop(end, None)
             if granted is not None and collide(
-                opened.config, config, granted, context.vault.open_config(stored, opened.id)
+                endpoint.config, config, granted, context.vault.open_config(stored, endpoint.id)
             ):
                 log.warning(
                     "a renewed credential was not kept: somebody changed the credentials meanwhile",
-                    extra={"end": end, "actor": opened.id},
+                    extra={"end": end, "actor": endpoint.id},
                 )
                 return
-            sealed = context.vault.seal_config(merge_changes(stored, opened.config, config), spec, opened.id)
+            sealed = context.vault.seal_config(merge_changes(stored, endpoint.config, config), spec, endpoint.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
-        log.info("kept a configuration that its connector changed", extra={"end": end, "actor": opened.id})
+        log.info("kept a configuration that its connector changed", extra={"end": end, "actor": endpoint.id})
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
         """Keep when the credentials of an end run out, as its connector told."""

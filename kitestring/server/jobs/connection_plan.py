@@ -64,7 +64,7 @@ class Plan:
             "connection": self.connection_id,
             "source": self.source.body(),
             "destination": self.destination.body(),
-            "streams": [asdict(one) for one in self.selections],
+            "streams": [asdict(selection) for selection in self.selections],
             "prefix": self.prefix,
             "namespace": self.namespace,
             "max_rejects": self.max_rejects,

@@ -37,8 +37,8 @@ START_S = 60.0
 class ForkedProcess:
     """A child process: `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
 
-    def __init__(self, nest: ForkServer, number: int, line: socket.socket) -> None:
-        self._server = nest
+    def __init__(self, server: ForkServer, number: int, line: socket.socket) -> None:
+        self._server = server
         self.number = number
         self.line = line
         self.pid = 0
@@ -86,7 +86,7 @@ class ForkServer:
         """
         try:
             with self._lock:
-                for again in (False, True):
+                for retried in (False, True):
                     self._start()
                     assert self._socket is not None
                     self._number += 1
@@ -98,13 +98,13 @@ class ForkServer:
                     except OSError as error:
                         del self._children[child.number]
                         self._drop()
-                        if again:
+                        if retried:
                             raise TransientError(
                                 f"no child process can be started: {error}", hint="Look at the machine's memory."
                             ) from error
         finally:
-            for one in (stdin, stdout, stderr):
-                os.close(one)
+            for descriptor in (stdin, stdout, stderr):
+                os.close(descriptor)
         child.started.wait(START_S)
         if not child.started.is_set() or child.pid <= 0:
             raise TransientError("no child process can be started", hint="Look at the machine's memory and processes.")
@@ -117,7 +117,7 @@ class ForkServer:
 
     def preload(self, modules: list[str]) -> None:
         """Import these in the nest, so that the next child that needs them has them."""
-        new = [one for one in modules if one not in self._preloaded]
+        new = [module for module in modules if module not in self._preloaded]
         if new:
             self._preloaded.update(new)
             self.send({"do": "import", "modules": new})
@@ -167,16 +167,16 @@ class ForkServer:
         try:
             with ours, ours.makefile("rb") as lines:
                 for line in lines:
-                    told = orjson.loads(line)
-                    child = self._children.get(told["number"])
+                    message = orjson.loads(line)
+                    child = self._children.get(message["number"])
                     if child is None:
                         continue
-                    if "pid" in told:
-                        child.pid = told["pid"]
+                    if "pid" in message:
+                        child.pid = message["pid"]
                         child.started.set()
                     else:
                         self._children.pop(child.number, None)
-                        child.status = told["status"]
+                        child.status = message["status"]
                         child.ended.set()
         except OSError:
             pass
@@ -195,12 +195,12 @@ def frame(message: dict[str, Any]) -> bytes:
 # -- inside the nest ---------------------------------------------------------------------------------------------------
 
 
-def serve(line: int, hatch: Callable[[], int]) -> None:
+def serve(line: int, main: Callable[[], int]) -> None:
     """Fork a child for each order, which runs `hatch`, until the other end closes."""
     orders = socket.socket(fileno=line)
     wake, woken = socket.socketpair()
-    for one in (wake, woken):
-        one.setblocking(False)
+    for sock in (wake, woken):
+        sock.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its socket does
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
@@ -208,7 +208,7 @@ def serve(line: int, hatch: Callable[[], int]) -> None:
     children: dict[int, int] = {}
     leases = Leases(children)
     rest = b""
-    given: list[int] = []
+    received: list[int] = []
     with selectors.DefaultSelector() as selector:
         selector.register(orders, selectors.EVENT_READ)
         selector.register(wake, selectors.EVENT_READ)
@@ -222,13 +222,13 @@ def serve(line: int, hatch: Callable[[], int]) -> None:
                 block, descriptors, _, _ = socket.recv_fds(orders, 65536, 253)
                 if not block:
                     os._exit(0)
-                given += descriptors
+                received += descriptors
                 *lines, rest = (rest + block).split(b"\n")
                 for text in lines:
                     order = orjson.loads(text)
                     if order["do"] == "hatch":
-                        mine, given = given[:3], given[3:]
-                        pid = fork([orders, wake, woken], mine, given, hatch)
+                        mine, received = received[:3], received[3:]
+                        pid = fork([orders, wake, woken], mine, received, main)
                         if pid > 0:
                             children[pid] = order["number"]
                             leases.until(order["number"], order["seconds"])
@@ -273,9 +273,9 @@ class Leases:
         signal.setitimer(signal.ITIMER_REAL, max(0.001, min(coming)) if coming else 0.0)
 
 
-def fork(sockets: list[socket.socket], mine: list[int], others: list[int], hatch: Callable[[], int]) -> int:
+def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[int], main: Callable[[], int]) -> int:
     """The child's process id, 0 where there can be none; in the child it does not return."""
-    nest = os.getpid()
+    parent_pid = os.getpid()
     try:
         pid = os.fork()
     except OSError:
@@ -289,16 +289,16 @@ def fork(sockets: list[socket.socket], mine: list[int], others: list[int], hatch
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a timer is not inherited
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != nest:
+        if os.getppid() != parent_pid:
             os._exit(70)
         os.setsid()
-        for number, descriptor in enumerate(mine):
+        for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
-        for one in sockets:
-            one.close()
-        for descriptor in {*mine, *others} - {0, 1, 2}:
+        for sock in sockets:
+            sock.close()
+        for descriptor in {*descriptors, *inherited} - {0, 1, 2}:
             os.close(descriptor)
-        code = hatch()
+        code = main()
     except BaseException:  # noqa: BLE001 - the end of a process; its reason goes to the log
         import traceback
 
@@ -327,13 +327,13 @@ def reap(orders: socket.socket, children: dict[int, int]) -> None:
 def clear_orphans(children: dict[int, int]) -> None:
     """What a child had started and did not end is ours now: kill it."""
     try:
-        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()
+        pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()
     except OSError:  # another system
         return
-    for word in found:
-        if int(word) not in children:
+    for pid in pids:
+        if int(pid) not in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(word), signal.SIGKILL)
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def send(orders: socket.socket, message: dict[str, Any]) -> None:

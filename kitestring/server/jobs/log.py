@@ -74,7 +74,7 @@ class Log:
         with self._lock:
             try:
                 if self._file is not None and self._size + len(data) > self._file_bytes:
-                    self._turn()
+                    self._rotate()
                 if self._file is None:
                     self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb", 0)
@@ -83,7 +83,7 @@ class Log:
             except OSError:
                 return
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         self._file.close()
         self._file = None
         for number in range(FILES - 1, 0, -1):
@@ -98,7 +98,7 @@ class Part:
 
     entries: list[dict[str, Any]]
     place: int
-    more: bool
+    has_more: bool
 
 
 class Logs:
@@ -114,8 +114,8 @@ class Logs:
     def attempts(self, job_id: int) -> list[int]:
         """The attempts of a job that have a log on this machine, in order."""
         folder = self.folder / str(int(job_id))
-        found = (re.fullmatch(r"(\d+)\.jsonl", one.name) for one in folder.glob("*.jsonl"))
-        return sorted(int(one.group(1)) for one in found if one)
+        matches = (re.fullmatch(r"(\d+)\.jsonl", match.name) for match in folder.glob("*.jsonl"))
+        return sorted(int(match.group(1)) for match in matches if match)
 
     def read(
         self,
@@ -131,7 +131,7 @@ class Logs:
 
         A place is a count of bytes over all files of the attempt; to follow a log, give the place of the last part.
         """
-        least, wanted = LEVELS.get(level, 0), text.lower()
+        least, needle = LEVELS.get(level, 0), text.lower()
         entries: list[dict[str, Any]] = []
         at = place
         for raw in self._lines(job_id, attempt, place):
@@ -140,19 +140,19 @@ class Logs:
             at += len(raw)
             entry = parse_entry(raw)
             if LEVELS.get(str(entry.get("level")), 20) >= least and (
-                not wanted or wanted in raw.decode("utf-8", "replace").lower()
+                not needle or needle in raw.decode("utf-8", "replace").lower()
             ):
                 entries.append(entry)
         return Part(entries, at, False)
 
     def raw(self, job_id: int, attempt: int, place: int, most: int) -> bytes:
         """Whole lines from a place on, about `most` bytes."""
-        found = bytearray()
+        block = bytearray()
         for raw in self._of_files(self._files(job_id, attempt), place):
-            found += raw
-            if len(found) >= most:
+            block += raw
+            if len(block) >= most:
                 break
-        return bytes(found)
+        return bytes(block)
 
     def _lines(self, job_id: int, attempt: int, place: int) -> Iterator[bytes]:
         files = self._files(job_id, attempt)
@@ -201,12 +201,12 @@ class Logs:
     def _files(self, job_id: int, attempt: int) -> list[Path]:
         path = self.path(job_id, attempt)
         older = [path.with_name(f"{path.name}.{number}") for number in range(FILES - 1, 0, -1)]
-        return [one for one in [*older, path] if one.exists()]
+        return [file for file in [*older, path] if file.exists()]
 
 
 def parse_entry(raw: bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(raw)
+        entry = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        found = None
-    return found if isinstance(found, dict) else {"level": "info", "message": raw.decode("utf-8", "replace").rstrip()}
+        entry = None
+    return entry if isinstance(entry, dict) else {"level": "info", "message": raw.decode("utf-8", "replace").rstrip()}

@@ -30,7 +30,7 @@ MOST_BYTES = 16 * 1024 * 1024
 class LogShipper(PollingThread):
     """Forwards the logs of a worker's attempts. `begin` and `end` say which there are; `start` it, and `stop` it."""
 
-    name = "log forwarder"
+    name = "log shipper"
 
     def __init__(self, store: Store, logs: Logs, *, look_s: float = LOOK_S) -> None:
         super().__init__(look_s)
@@ -54,16 +54,16 @@ class LogShipper(PollingThread):
     def work(self) -> bool:
         """Forward what was written since; whether any log has more."""
         with self._lock:
-            looked = [(one, one in self._ended) for one in self._places]
-        more = False
-        for one, ended in looked:
-            sent = self._forward(*one)
-            more = more or sent
-            if ended and not sent:
+            looked = [(log, log in self._ended) for log in self._places]
+        has_more = False
+        for log, ended in looked:
+            shipped = self._ship(*log)
+            has_more = has_more or shipped
+            if ended and not shipped:
                 with self._lock:
-                    del self._places[one]
-                    self._ended.discard(one)
-        return more
+                    del self._places[log]
+                    self._ended.discard(log)
+        return has_more
 
     def stop(self) -> None:
         """Stop, and forward what is left."""
@@ -71,7 +71,7 @@ class LogShipper(PollingThread):
         while self.work():
             pass
 
-    def _forward(self, job_id: int, attempt: int) -> bool:
+    def _ship(self, job_id: int, attempt: int) -> bool:
         """Forward the next part of a log; False when there is none."""
         place = self._places[job_id, attempt]
         raw = self.logs.raw(job_id, attempt, place, PART_BYTES)

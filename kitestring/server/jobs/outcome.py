@@ -34,16 +34,16 @@ def record_job_end(context: Context, db: Connection, job_id: int, status: str) -
         notice(db, row.workspace_id, event, sentence, now, **facts)
         return
     error = job.error or {}
-    said = str(error.get("message") or "no reason was given").rstrip(".")
+    reason = str(error.get("message") or "no reason was given").rstrip(".")
     count = row.failures + 1
     db.execute(update(connections).where(connections.c.id == row.id).values(failures=count))
-    sentence = f"{job.kind} of {row.name} (job {job_id}) failed: {said}."
+    sentence = f"{job.kind} of {row.name} (job {job_id}) failed: {reason}."
     notice(db, row.workspace_id, "failure", sentence, now, hint=str(error.get("hint") or ""), **facts)
     most = context.settings.pause_after
     if error.get("type") in AT_ONCE:
-        pause(db, row, f"the credentials were refused: {said}", now)
+        pause(db, row, f"the credentials were refused: {reason}", now)
     elif most and count >= most:
-        pause(db, row, f"{count} jobs failed in a row, the last one: {said}", now)
+        pause(db, row, f"{count} jobs failed in a row, the last one: {reason}", now)
     elif most and count == (most + 1) // 2:
         notice(
             db,

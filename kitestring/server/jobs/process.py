@@ -37,8 +37,8 @@ class ChildProcess:
         try:
             self._process = fork_server.spawn(down[0], up[1], errors[1], lease_s)
         except BaseException:
-            for one in (down[1], up[0], errors[0]):
-                os.close(one)
+            for descriptor in (down[1], up[0], errors[0]):
+                os.close(descriptor)
             raise
         self._server = fork_server
         self._pipe = Pipe(up[0], down[1])
@@ -49,8 +49,8 @@ class ChildProcess:
         self._closing = threading.Lock()
         self.broken: KitestringError | None = None
         self._threads = [
-            threading.Thread(target=one, name=f"kitestring-child-{self.pid}", daemon=True)
-            for one in (self._listen, self._log)
+            threading.Thread(target=descriptor, name=f"kitestring-child-{self.pid}", daemon=True)
+            for descriptor in (self._listen, self._log)
         ]
         for thread in self._threads:
             thread.start()
@@ -112,7 +112,7 @@ class ChildProcess:
             self._request = {}
             for message in self._pipe.messages():
                 if message["kind"] == "used":
-                    self._server.preload([str(one) for one in message["modules"]])
+                    self._server.preload([str(module) for module in message["modules"]])
                     continue
                 body: Mapping[str, Any] | None = None
                 try:

@@ -84,18 +84,18 @@ class Queue:
         run_after_ms: int | None = None,
     ) -> int:
         """A new pending job, in the caller's transaction; its id. `Busy` while the connection has one already."""
-        found = db.execute(
+        connection = db.execute(
             select(connections.c.workspace_id, connections.c.source_id).where(
                 connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None)
             )
         ).one_or_none()
-        if found is None:
+        if connection is None:
             raise ConfigError(f"there is no connection {connection_id}", hint="List the connections.")
         now = self.store.now_ms(db)
         values = {
-            "workspace_id": found.workspace_id,
+            "workspace_id": connection.workspace_id,
             "connection_id": connection_id,
-            "source_id": found.source_id,
+            "source_id": connection.source_id,
             "kind": kind,
             "status": "pending",
             "cause": cause,
@@ -115,11 +115,11 @@ class Queue:
             with db.begin_nested():
                 return int(db.execute(insert(jobs).values(values)).inserted_primary_key[0])  # type: ignore[index]
         except IntegrityError:
-            held = self.active(db, connection_id)
+            job_id = self.active(db, connection_id)
             raise Busy(
-                f"the connection {connection_id} has a job already: {held}",
+                f"the connection {connection_id} has a job already: {job_id}",
                 hint="Wait until it has ended, or cancel it.",
-                job_id=held,
+                job_id=job_id,
                 connection_id=connection_id,
             ) from None
 
@@ -160,13 +160,13 @@ class Queue:
         while True:
             with self.store.write() as db:
                 now = self.store.now_ms(db)
-                wanted = (
+                query = (
                     select(jobs)
-                    .where(IS_ACTIVE, due(now), jobs.c.id.not_in(list(mine)), *self._within_limits(now))
+                    .where(IS_ACTIVE, is_due(now), jobs.c.id.not_in(list(mine)), *self._within_limits(now))
                     .order_by(jobs.c.run_after_ms, jobs.c.id)
                     .limit(1)
                 )
-                row = db.execute(wanted.with_for_update(skip_locked=True)).one_or_none()
+                row = db.execute(query.with_for_update(skip_locked=True)).one_or_none()
                 if row is None:
                     return None
                 failures = row.failures
@@ -184,7 +184,7 @@ class Queue:
     def _any_due(self) -> bool:
         with self.store.read() as db:
             now = self.store.now_ms(db)
-            return db.execute(select(jobs.c.id).where(IS_ACTIVE, due(now)).limit(1)).first() is not None
+            return db.execute(select(jobs.c.id).where(IS_ACTIVE, is_due(now)).limit(1)).first() is not None
 
     def _take(self, db: Connection, row: Any, worker: str, failures: int, now: int) -> Claim:
         epoch, number = row.epoch + 1, row.attempts + 1
@@ -211,32 +211,32 @@ class Queue:
 
     def heartbeat(self, claim: Claim, progress: Mapping[str, Any] | None = None) -> bool:
         """Extend the lease and keep the progress; True when the job was asked to stop. `Lost` when it is not ours."""
-        found = self.heartbeats({claim: progress})
-        if claim not in found:
+        renewed = self.heartbeats({claim: progress})
+        if claim not in renewed:
             raise claim_lost(claim)
-        return found[claim]
+        return renewed[claim]
 
     def heartbeats(self, running: Mapping[Claim, Mapping[str, Any] | None]) -> dict[Claim, bool]:
         """The same for many at once: whether each was asked to stop; those that are not ours any more are left out."""
-        found: dict[Claim, bool] = {}
+        renewed: dict[Claim, bool] = {}
         with self.store.write() as db:
             now = self.store.now_ms(db)
             # In one order everywhere, so that two workers never wait for each other.
-            for claim in sorted(running, key=lambda one: one.job_id):
+            for claim in sorted(running, key=lambda claim: claim.job_id):
                 values = {"lease_until_ms": now + int(self.settings.lease_s * 1000), "updated_at_ms": now}
                 if not self._touch(db, claim, values):
                     continue
                 progress = running[claim]
                 if progress is not None:
                     db.execute(update(attempts).where(*_attempt(claim)).values(progress=dict(progress)))
-                found[claim] = bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
-        return found
+                renewed[claim] = bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
+        return renewed
 
     def cancel_requested(self, job_ids: Collection[int]) -> set[int]:
         """Which of these jobs were asked to stop."""
         with self.store.read() as db:
-            wanted = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
-            return set(db.execute(wanted).scalars())
+            query = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
+            return set(db.execute(query).scalars())
 
     def states(self, connection_id: str) -> dict[str, State]:
         """The saved states of a connection by stream."""
@@ -283,11 +283,11 @@ class Queue:
             if figures or moved is not row.moved:
                 db.execute(update(attempts).where(*_attempt(claim)).values(durable=after, moved=moved))
             if figures:
-                more = {
+                growth = {
                     "records": jobs.c.records + delivered_records(after) - delivered_records(before),
                     "nbytes": jobs.c.nbytes + delivered_bytes(after) - delivered_bytes(before),
                 }
-                db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(more))
+                db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(growth))
 
     def forget(self, claim: Claim, streams: Collection[str] | None) -> dict[str, State]:
         """Remove the states of these streams (None: of all), once in the life of a job; the states that are left.
@@ -298,20 +298,20 @@ class Queue:
             now = self.store.now_ms(db)
             self._require_claim(db, claim, {"updated_at_ms": now})
             options = dict(db.execute(select(jobs.c.options).where(jobs.c.id == claim.job_id)).scalar_one())
-            kept = self._states(db, claim.connection_id)
+            stored = self._states(db, claim.connection_id)
             if options.get("forgotten"):
-                return kept
-            for stream in list(kept) if streams is None else [one for one in streams if one in kept]:
+                return stored
+            for stream in list(stored) if streams is None else [stream for stream in streams if stream in stored]:
                 save_state(db, claim.connection_id, stream, None, now)
-                del kept[stream]
-            shared = kept.get(GLOBAL)
+                del stored[stream]
+            shared = stored.get(GLOBAL)
             if streams is not None and shared is not None:
-                left = without(shared, streams)
-                if left != shared:
-                    save_state(db, claim.connection_id, GLOBAL, left, now)
-                    kept[GLOBAL] = left
+                shared_left = without(shared, streams)
+                if shared_left != shared:
+                    save_state(db, claim.connection_id, GLOBAL, shared_left, now)
+                    stored[GLOBAL] = shared_left
             db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(options={**options, "forgotten": True}))
-            return kept
+            return stored
 
     def finish(
         self,
@@ -450,10 +450,10 @@ class Queue:
         if last is not None and last.status == "running":
             before = max((records_written(attempt.progress) for attempt in tried if attempt is not last), default=0)
             moved = bool(last.moved or records_written(last.progress) > before)
-            here = (attempts.c.job_id == row.id, attempts.c.number == last.number)
+            is_last = (attempts.c.job_id == row.id, attempts.c.number == last.number)
             values = {"status": "lost", "ended_at_ms": now, "error": LOST, "moved": moved}
             db.execute(
-                update(attempts).where(*here).values(**values, streams=figures_of_lost(last.durable, last.progress))
+                update(attempts).where(*is_last).values(**values, streams=figures_of_lost(last.durable, last.progress))
             )
         else:
             moved = True
@@ -480,8 +480,8 @@ class Queue:
         self._notify_end(db, row.id, status)
 
     def _notify_end(self, db: Connection, job_id: int, status: str) -> None:
-        for told in self.on_end:
-            told(db, job_id, status)
+        for listener in self.on_end:
+            listener(db, job_id, status)
         totals.count(db, job_id, status)
 
 
@@ -491,7 +491,7 @@ def lock(db: Connection, connection_id: Any) -> None:
     db.execute(select(connections.c.id).where(connections.c.id == connection_id).with_for_update(key_share=True))
 
 
-def due(now: int) -> Any:
+def is_due(now: int) -> Any:
     """The condition of a job that somebody should run."""
     return or_(
         and_(jobs.c.status.in_(("pending", "incomplete")), jobs.c.run_after_ms <= now),
@@ -516,12 +516,12 @@ LOST = {
 
 def save_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
     """Put a state in the place of the one before; None removes it. Whether it is another."""
-    here = (states.c.connection_id == connection_id, states.c.stream == stream)
-    before = db.execute(select(states.c.state).where(*here)).one_or_none()
+    is_state = (states.c.connection_id == connection_id, states.c.stream == stream)
+    before = db.execute(select(states.c.state).where(*is_state)).one_or_none()
     if state is None:
-        db.execute(states.delete().where(*here))
+        db.execute(states.delete().where(*is_state))
     elif before is not None:
-        db.execute(update(states).where(*here).values(state=state, saved_at_ms=now))
+        db.execute(update(states).where(*is_state).values(state=state, saved_at_ms=now))
     else:
         db.execute(insert(states).values(connection_id=connection_id, stream=stream, state=state, saved_at_ms=now))
     return before is None or before.state != state
@@ -533,8 +533,8 @@ def without(shared: State, streams: Collection[str]) -> State:
     if not isinstance(inner, Mapping) or not isinstance(inner.get("stream_states"), list):
         return shared
 
-    def key(one: Any) -> str:
-        named = one.get("stream_descriptor") or {}
+    def key(stream_state: Any) -> str:
+        named = stream_state.get("stream_descriptor") or {}
         return f"{named['namespace']}.{named.get('name')}" if named.get("namespace") else str(named.get("name"))
 
     return {

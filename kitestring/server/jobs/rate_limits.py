@@ -35,25 +35,25 @@ class TokenBuckets:
 
     def take(self, key: str, calls: float, per_s: float, amount: float = 1.0) -> float:
         """Take `amount` out of the bucket; the seconds to wait before using it. Whoever asks first goes first."""
-        held = max(1.0, calls / 10)
-        per_second = (calls - held) / (per_s * 1.05) if held > 1 else calls / per_s
+        capacity = max(1.0, calls / 10)
+        per_second = (calls - capacity) / (per_s * 1.05) if capacity > 1 else calls / per_s
         amount = min(amount, calls)
         with self.store.write() as db:
             now = self.store.now_ms(db)
-            level, at_ms = self._level(db, key, held, now)
+            level, at_ms = self._level(db, key, capacity, now)
             # A debt is a promise: those who come later wait behind it.
-            level = min(held, level + max(0, now - at_ms) / 1000 * per_second) - amount
+            level = min(capacity, level + max(0, now - at_ms) / 1000 * per_second) - amount
             db.execute(update(quotas).where(quotas.c.key == key).values(level=level, at_ms=max(now, at_ms)))
         return max(0.0, -level / per_second)
 
-    def _level(self, db: Connection, key: str, held: float, now: int) -> tuple[float, int]:
-        wanted = select(quotas.c.level, quotas.c.at_ms).where(quotas.c.key == key).with_for_update()
-        row = db.execute(wanted).one_or_none()
+    def _level(self, db: Connection, key: str, capacity: float, now: int) -> tuple[float, int]:
+        query = select(quotas.c.level, quotas.c.at_ms).where(quotas.c.key == key).with_for_update()
+        row = db.execute(query).one_or_none()
         if row is None:
             try:
                 with db.begin_nested():
-                    db.execute(insert(quotas).values(key=key, level=held, at_ms=now))
-                return held, now
+                    db.execute(insert(quotas).values(key=key, level=capacity, at_ms=now))
+                return capacity, now
             except IntegrityError:  # another was faster
-                row = db.execute(wanted).one()
+                row = db.execute(query).one()
         return float(row.level), int(row.at_ms)

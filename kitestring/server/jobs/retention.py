@@ -27,42 +27,42 @@ def clean(context: Context) -> dict[str, int]:
     The last jobs of each connection stay, however old: its page has something to show.
     """
     settings, store = context.settings, context.store
-    found = {"jobs": 0, "logs": old_logs(Logs(settings.home), settings.keep_logs_days), "workers": 0}
+    removed = {"jobs": 0, "logs": old_logs(Logs(settings.home), settings.keep_logs_days), "workers": 0}
     with store.read() as db:
         now = store.now_ms(db)
     before, place = now - settings.keep_jobs_days * DAY_MS, 0
     newer = jobs.alias()
     following = select(newer.c.id).where(newer.c.connection_id == jobs.c.connection_id, newer.c.id > jobs.c.id)
     later = select(func.count()).select_from(following.limit(LAST_JOBS).subquery()).scalar_subquery()
-    wanted = select(jobs.c.id, jobs.c.created_at_ms, jobs.c.ended_at_ms, later.label("later")).order_by(jobs.c.id)
+    query = select(jobs.c.id, jobs.c.created_at_ms, jobs.c.ended_at_ms, later.label("later")).order_by(jobs.c.id)
     while True:
         with store.read() as db:
-            looked = [
+            rows = [
                 row
-                for row in db.execute(wanted.where(jobs.c.id > place).limit(AT_ONCE))
+                for row in db.execute(query.where(jobs.c.id > place).limit(AT_ONCE))
                 if row.created_at_ms < before  # ids and times grow together
             ]
-        if not looked:
+        if not rows:
             break
-        place = looked[-1].id
-        old = [row.id for row in looked if row.ended_at_ms and row.ended_at_ms < before and row.later >= LAST_JOBS]
+        place = rows[-1].id
+        old = [row.id for row in rows if row.ended_at_ms and row.ended_at_ms < before and row.later >= LAST_JOBS]
         if old:
             with store.write() as db:
                 db.execute(delete(attempts).where(attempts.c.job_id.in_(old)))
                 db.execute(delete(jobs).where(jobs.c.id.in_(old)))
-            for one in old:
-                Logs(settings.home).remove(one)
-            found["jobs"] += len(old)
+            for job_id in old:
+                Logs(settings.home).remove(job_id)
+            removed["jobs"] += len(old)
     with store.write() as db:
-        found["workers"] = db.execute(delete(workers).where(workers.c.seen_at_ms < now - DAY_MS)).rowcount
+        removed["workers"] = db.execute(delete(workers).where(workers.c.seen_at_ms < now - DAY_MS)).rowcount
         db.execute(delete(log_parts).where(log_parts.c.at_ms < now - settings.keep_logs_days * DAY_MS))
         db.execute(delete(quotas).where(quotas.c.at_ms < now - DAY_MS))
         db.execute(delete(audit).where(audit.c.at_ms < now - settings.keep_audit_days * DAY_MS))
         for table in (sessions, consents):
             db.execute(delete(table).where(table.c.expires_at_ms < now))
-    if found["jobs"] or found["logs"]:
-        log.info("removed what was old", extra={f"removed_{key}": value for key, value in found.items()})
-    return found
+    if removed["jobs"] or removed["logs"]:
+        log.info("removed what was old", extra={f"removed_{key}": value for key, value in removed.items()})
+    return removed
 
 
 def old_logs(logs: Logs, days: int) -> int:

@@ -80,8 +80,8 @@ class Worker:
     def start(self) -> None:
         """Begin to take jobs, in threads of its own."""
         self._loops = [
-            threading.Thread(target=one, name=f"kitestring-{name}", daemon=True)
-            for name, one in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
+            threading.Thread(target=loop, name=f"kitestring-{name}", daemon=True)
+            for name, loop in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
         ]
         for thread in self._loops:
             thread.start()
@@ -167,7 +167,7 @@ class Worker:
             facts = {"job_id": claim.job_id, "job_attempt": claim.attempt, "job_connection": claim.connection_id}
             with self.context.tracing.span(f"job {claim.kind}", **facts) as add:
                 outcome = self._outcome(attempt)
-                records = sum(int(one.get("written", 0)) for one in outcome.streams.values())
+                records = sum(int(figures.get("written", 0)) for figures in outcome.streams.values())
                 add(job_status=outcome.status, job_records=records, failed=outcome.status == "failed")
             self._finish(attempt, outcome)
         except Exception:
@@ -189,7 +189,7 @@ class Worker:
             plan = self.plan_of(self.context, claim.connection_id)
             request = build_request(self.context, claim, plan, attempt.log, watched=self.changed is not None)
         except Lost:
-            return Outcome("failed", gone=True)
+            return Outcome("failed", claim_lost=True)
         except KitestringError as error:
             return Outcome("failed", errors=[error])
         except Exception as error:
@@ -203,16 +203,18 @@ class Worker:
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         """Write the end down, as often as it takes while nobody else has the job."""
         claim = attempt.claim
-        if outcome.gone:
+        if outcome.claim_lost:
             return
         error = error_record(outcome.errors[0], attempt.log) if outcome.errors else None
         if error is not None:
             attempt.log.entry("error", error["message"], hint=error["hint"], type=error["type"])
         for figures in outcome.streams.values():
-            told = figures.get("error")
-            if told:
-                figures["error"] = {key: attempt.log.masked(str(value)) for key, value in told.items()}
-            figures["suspicions"] = [attempt.log.masked(str(one)) for one in figures.get("suspicions") or ()]
+            error_text = figures.get("error")
+            if error_text:
+                figures["error"] = {key: attempt.log.masked(str(value)) for key, value in error_text.items()}
+            figures["suspicions"] = [
+                attempt.log.masked(str(suspicion)) for suspicion in figures.get("suspicions") or ()
+            ]
         attempt.log.entry("info", f"the attempt ended: {outcome.status}", streams=outcome.streams)
         give_up = time.monotonic() + FINISH_S
         while True:
@@ -247,7 +249,7 @@ class Worker:
         every_s = self.settings.lease_s / 5
         while not self._ended.wait(min(STOP_EVERY_S, every_s)):
             began = steady()
-            running = {one.claim: one for one in list(self._attempts.values())}
+            running = {attempt.claim: attempt for attempt in list(self._attempts.values())}
             try:
                 if running and began - beat_at >= every_s:
                     self._renew_leases(running, began)
@@ -274,23 +276,23 @@ class Worker:
                 log.warning("what is old could not be removed", extra={"error": str(error)})
 
     def _renew_leases(self, running: Mapping[Claim, Attempt], began: float) -> None:
-        found = self.queue.heartbeats({claim: one.progress or None for claim, one in running.items()})
+        renewed = self.queue.heartbeats({claim: attempt.progress or None for claim, attempt in running.items()})
         for claim, attempt in running.items():
-            if claim not in found:
+            if claim not in renewed:
                 if claim.job_id in self._attempts:  # else it has just ended
                     attempt.lost.set()
                 continue
             # The store counted from a moment after `began`: this errs to the safe side.
             attempt.renew(began + self.settings.lease_s)
-            if found[claim]:
+            if renewed[claim]:
                 attempt.cancelled.set()
 
     def _report_presence(self, running: int) -> None:
         with self.context.store.write() as db:
             now = self.context.store.now_ms(db)
             db.execute(delete(workers).where(workers.c.seen_at_ms < now - SEEN_MS, workers.c.id != self.id))
-            known = db.execute(update(workers).where(workers.c.id == self.id).values(running=running, seen_at_ms=now))
-            if not known.rowcount:
+            updated = db.execute(update(workers).where(workers.c.id == self.id).values(running=running, seen_at_ms=now))
+            if not updated.rowcount:
                 values = {"host": socket.gethostname(), "pid": os.getpid(), "slots": self.slots, "running": running}
                 db.execute(insert(workers).values(id=self.id, started_at_ms=now, seen_at_ms=now, **values))
 

@@ -189,7 +189,7 @@ def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     assert len(list((tmp_path / "logs" / "jobs" / "7").iterdir())) > 1
     first = logs.read(7, 1, limit=3)
-    assert first.more
+    assert first.has_more
     rest = logs.read(7, 1, place=first.place)
     assert [one["message"] for one in [*first.entries, *rest.entries]][-1] == "line 11"
     assert not logs.read(7, 1, place=rest.place).entries

@@ -189,10 +189,10 @@ def test_two_jobs_in_two_processes_keep_one_budget(
 
 
 def test_a_bucket_never_gives_more_than_its_calls_in_a_window(context: Context) -> None:
-    quotas = TokenBuckets(context.store)
+    buckets = TokenBuckets(context.store)
     for calls in (1, 5, 60):
         began = time.monotonic()
-        given = [time.monotonic() + quotas.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
+        given = [time.monotonic() + buckets.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
         most = max(sum(1 for one in given if start <= one < start + 10.0 - 0.05) for start in given)
         assert most <= calls
         assert given[-1] - began < 25

@@ -154,7 +154,7 @@ def log(
     part = Logs(context.settings.home, context.store).read(
         jobId, number, place=place, limit=limit, level=level, text=text
     )
-    return {"entries": part.entries, "place": part.place, "more": part.more}
+    return {"entries": part.entries, "place": part.place, "more": part.has_more}
 
 
 @router.get("/{jobId}/events", operation_id="getJobEvents")
@@ -223,7 +223,7 @@ async def told(
                 yield event("log", json.dumps({**entry, "attempt": number}, separators=(",", ":")), f"{number}:{place}")
             if part.entries:
                 quiet_s = 0.0
-            if part.more:
+            if part.has_more:
                 continue
             if number == now["attempts"]:
                 break
