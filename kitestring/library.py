@@ -159,7 +159,7 @@ class Records:
         catalog = self._source.discover()
         stream = catalog.get(self._name)
         if stream is None:
-            names = [one.key for one in catalog]
+            names = [entry.key for entry in catalog]
             raise ConfigError(
                 f"{self._source.name} has no stream {self._name}{did_you_mean(self._name, names)}",
                 hint=f"It has: {', '.join(sorted(names))}.",
@@ -171,8 +171,8 @@ class Records:
     def batches(self) -> Iterator[Batch]:
         """The records as runs of any length, in the form (rows or table) in which the source has them."""
         self.rejected = []
-        stream, left = self.stream, self._limit
-        if left is not None and left <= 0:
+        stream, remaining = self.stream, self._limit
+        if remaining is not None and remaining <= 0:
             return
         source = self._source.connector
         for partition in source.partitions([stream], {}):
@@ -189,12 +189,12 @@ class Records:
                     if isinstance(item, Failed):
                         raise item.error
                     batch = item if isinstance(item, Batch) else Batch(stream.key, rows=[item])
-                    if left is not None:
-                        if len(batch) > left:
-                            batch = head(batch, left)
-                        left -= len(batch)
+                    if remaining is not None:
+                        if len(batch) > remaining:
+                            batch = head(batch, remaining)
+                        remaining -= len(batch)
                     yield batch
-                    if left == 0:
+                    if remaining == 0:
                         return
 
     def __iter__(self) -> Iterator[Record]:
@@ -210,7 +210,7 @@ class Records:
         tables: list[pa.Table] = []
         rows: list[Record] = []
 
-        def turn() -> None:
+        def flush() -> None:
             table, rejected = arrow.from_rows(rows, self.stream.schema)
             tables.append(table)
             self.rejected.extend(rejected)
@@ -219,12 +219,12 @@ class Records:
         for batch in self.batches():
             if batch.is_table:
                 if rows:
-                    turn()
+                    flush()
                 tables.append(batch.table())
             else:
                 rows.extend(batch.rows())
         if rows or not tables:
-            turn()
+            flush()
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
 
     def to_pandas(self) -> pd.DataFrame:
@@ -304,7 +304,7 @@ def sync(
     name = connection or connection_name(source, destination)
     if state is None or rejects is None:
         private(home())
-    reader, writer = taken(source), taken(destination)
+    reader, writer = detach(source), detach(destination)
     try:
         return engine.sync(
             reader,
@@ -342,7 +342,7 @@ def estimate(
     from kitestring import engine
 
     name = connection or connection_name(source, destination)
-    reader, writer = taken(source), taken(destination)
+    reader, writer = detach(source), detach(destination)
     try:
         return engine.estimate(
             reader,
@@ -388,11 +388,11 @@ def search(
     return writer.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
 
 
-def taken(one: Handle[C] | C) -> C:
+def detach(end: Handle[C] | C) -> C:
     """The connector, given away: a handle builds itself another when it is used again."""
-    if not isinstance(one, Handle):
-        return one
-    connector, one._built = one.connector, None
+    if not isinstance(end, Handle):
+        return end
+    connector, end._built = end.connector, None
     return connector
 
 
@@ -410,43 +410,43 @@ def states_at(state: StateStore | str | os.PathLike[str] | Literal[False] | None
 
 
 def rejects_at(rejects: Rejects | str | os.PathLike[str] | None) -> Rejects:
-    from kitestring.engine import Rejects as Kept
+    from kitestring import engine
 
     if rejects is None:
-        return Kept(home() / "rejects")
-    return Kept(rejects) if isinstance(rejects, str | os.PathLike) else rejects
+        return engine.Rejects(home() / "rejects")
+    return engine.Rejects(rejects) if isinstance(rejects, str | os.PathLike) else rejects
 
 
 def connection_name(source: SourceHandle | Source, destination: DestinationHandle | Destination) -> str:
     """A name for this pair of ends with these configurations, secrets left out: `sample_to_duckdb_1f0c2a9b`."""
-    parts = [[connector_name(one), public_config(one)] for one in (source, destination)]
+    parts = [[connector_name(end), public_config(end)] for end in (source, destination)]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
     return f"{connector_name(source)}_to_{connector_name(destination)}_{digest}"
 
 
-def connector_name(one: Handle[Any] | Config) -> str:
-    if isinstance(one, Handle):
-        return one.name
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(one).__name__).lower()
+def connector_name(connector: Handle[Any] | Config) -> str:
+    if isinstance(connector, Handle):
+        return connector.name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(connector).__name__).lower()
 
 
-def public_config(one: Handle[Any] | Config) -> Any:
+def public_config(connector: Handle[Any] | Config) -> Any:
     """The configuration with its secrets masked."""
-    if isinstance(one, Handle):
-        return masked(one.config, one.spec())
+    if isinstance(connector, Handle):
+        return masked(connector.config, connector.spec())
     try:
-        return masked(one.model_dump(mode="json"), type(one).spec())
+        return masked(connector.model_dump(mode="json"), type(connector).spec())
     except (ValueError, TypeError) as error:
         raise ConnectorError(
-            f"the configuration of {type(one).__name__} cannot be written as JSON: {error}",
+            f"the configuration of {type(connector).__name__} cannot be written as JSON: {error}",
             hint="Give `sync` a `connection` name.",
         ) from error
 
 
 def home(folder: str | os.PathLike[str] | None = None) -> Path:
     """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
-    given = os.environ.get("KITESTRING_HOME")
-    return Path(given).expanduser() if given else Path(folder or os.curdir) / HOME
+    path = os.environ.get("KITESTRING_HOME")
+    return Path(path).expanduser() if path else Path(folder or os.curdir) / HOME
 
 
 def private(folder: Path) -> Path:

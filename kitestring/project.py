@@ -181,16 +181,16 @@ class Project:
         except ValidationError as error:
             raise file_error(error, path, lines) from None
         project = cls(path, file, lines)
-        for name, one in file.connections.items():
-            for kind, wanted, known in (
-                ("source", one.source, file.sources),
-                ("destination", one.destination, file.destinations),
+        for name, connection in file.connections.items():
+            for kind, end, entries in (
+                ("source", connection.source, file.sources),
+                ("destination", connection.destination, file.destinations),
             ):
-                if wanted not in known:
+                if end not in entries:
                     raise ConfigError(
-                        f"{project.place('connections', name, kind)}: connection {name} names the {kind} {wanted}, "
-                        f"and there is none of that name{did_you_mean(wanted, known)}",
-                        hint=f"{kind.title()}s of this file: {', '.join(known) or 'none'}.",
+                        f"{project.place('connections', name, kind)}: connection {name} names the {kind} {end}, "
+                        f"and there is none of that name{did_you_mean(end, entries)}",
+                        hint=f"{kind.title()}s of this file: {', '.join(entries) or 'none'}.",
                     )
         return project
 
@@ -250,14 +250,14 @@ class Project:
 
     def pins(self, connector: str) -> list[tuple[Literal["source", "destination"], str, str]]:
         """Kind, name and version of every source and destination that pins this connector (`source-pokeapi`)."""
-        found: list[tuple[Literal["source", "destination"], str, str]] = []
+        pins: list[tuple[Literal["source", "destination"], str, str]] = []
         kinds: tuple[Literal["source", "destination"], ...] = ("source", "destination")
         for kind in kinds:
             for name, entry in (self.file.sources if kind == "source" else self.file.destinations).items():
                 bare = entry.connector.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("_", "-")
                 if entry.version is not None and f"{kind}-{bare}" == connector:
-                    found.append((kind, name, entry.version))
-        return found
+                    pins.append((kind, name, entry.version))
+        return pins
 
     def repin(self, kind: Literal["source", "destination"], name: str, version: str) -> bool:
         """Write another version into the file, in its line, all else as it stands; False where it cannot be found."""
@@ -276,7 +276,7 @@ class Project:
         draft.replace(self.path)
         return True
 
-    def wanted(self) -> dict[str, Any]:
+    def desired_config(self) -> dict[str, Any]:
         """All that the file asks for, as a server takes it: variables filled in, manifests by their content."""
         from kitestring.declarative.manifest import parse
 
@@ -286,10 +286,10 @@ class Project:
             for name in self.file.sources if kind == "source" else self.file.destinations:
                 connector, values = self.config(kind, name)
                 bare, _, version = connector.partition("@")
-                one: dict[str, Any] = {"connector": bare, "version": version or None, "config": values}
+                endpoint: dict[str, Any] = {"connector": bare, "version": version or None, "config": values}
                 if bare.endswith((".yaml", ".yml")):
-                    one |= {"connector": Path(bare).name, "manifest": parse(Path(bare).read_text("utf-8"))}
-                out[f"{kind}s"][name] = one
+                    endpoint |= {"connector": Path(bare).name, "manifest": parse(Path(bare).read_text("utf-8"))}
+                out[f"{kind}s"][name] = endpoint
         for name, entry in self.file.connections.items():
             if any(stream.prefix or stream.namespace is not None for stream in entry.streams or ()):
                 raise ConfigError(
@@ -301,9 +301,9 @@ class Project:
             if entry.streams is not None:
                 values["streams"] = [stream.model_dump(exclude={"prefix", "namespace"}) for stream in entry.streams]
             out["connections"][name] = {**values, "schedule": timing(entry.schedule)}
-        told = {event: one.model_dump(exclude_none=True) for event, one in self.file.notifications.items()}
-        if told:
-            out["notifications"] = expand(told, os.environ, lambda inner: self.place("notifications", *inner))
+        notifications = {event: entry.model_dump(exclude_none=True) for event, entry in self.file.notifications.items()}
+        if notifications:
+            out["notifications"] = expand(notifications, os.environ, lambda inner: self.place("notifications", *inner))
         return out
 
     def source(self, name: str) -> SourceHandle:
@@ -324,9 +324,9 @@ class Project:
                 f"{self.path} has no connection {name}{did_you_mean(name, connections)}",
                 hint=f"It has: {', '.join(connections) or 'none'}.",
             )
-        one = connections[name]
+        entry = connections[name]
         selections = None
-        if one.streams is not None:
+        if entry.streams is not None:
             selections = [
                 Selection(
                     name=s.name,
@@ -340,17 +340,24 @@ class Project:
                     namespace=s.namespace,
                     mappers=self._mappers(name, number, s),
                 )
-                for number, s in enumerate(one.streams)
+                for number, s in enumerate(entry.streams)
             ]
         return Connection(
-            name, one.source, one.destination, selections, one.prefix, one.namespace, one.max_rejects, one.allow_empty
+            name,
+            entry.source,
+            entry.destination,
+            selections,
+            entry.prefix,
+            entry.namespace,
+            entry.max_rejects,
+            entry.allow_empty,
         )
 
     def _mappers(self, connection: str, number: int, stream: StreamEntry) -> list[dict[str, Any]]:
         """The mappers of a stream as the engine takes them, variables filled in."""
-        told = [one.model_dump(exclude_none=True) for one in stream.mappers or ()]
+        mappers = [mapper.model_dump(exclude_none=True) for mapper in stream.mappers or ()]
         filled: list[dict[str, Any]] = expand(
-            told,
+            mappers,
             os.environ,
             lambda inner: self.place("connections", connection, "streams", str(number), "mappers", *inner),
         )
@@ -363,12 +370,12 @@ def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:
         if "cron" in value:
             return {"type": "cron", "expression": value["cron"], **{k: v for k, v in value.items() if k != "cron"}}
         return {"type": "basic" if "every" in value else "manual", **value}
-    words = value.split()
-    if words in ([], ["manual"]):
+    parts = value.split()
+    if parts in ([], ["manual"]):
         return {"type": "manual"}
-    if words[0].lower() == "every":
-        number, unit = (words[1], words[2]) if len(words) == 3 else ("1", words[-1])
-        if len(words) not in (2, 3) or not number.isdigit():
+    if parts[0].lower() == "every":
+        number, unit = (parts[1], parts[2]) if len(parts) == 3 else ("1", parts[-1])
+        if len(parts) not in (2, 3) or not number.isdigit():
             raise ConfigError(
                 f"the schedule {value} cannot be read", hint="Write `every 6 hours`, or a cron expression."
             )
@@ -386,15 +393,15 @@ def schema() -> dict[str, Any]:
         entry = out["properties"][f"{kind}s"]["additionalProperties"]
         entry["properties"]["connector"]["examples"] = []
         entry["allOf"] = []
-        for one in registry.connectors(kind):
-            entry["properties"]["connector"]["examples"].append(one.name)
+        for connector in registry.connectors(kind):
+            entry["properties"]["connector"]["examples"].append(connector.name)
             try:
-                form = one.spec()
+                form = connector.spec()
             except KitestringError:  # its packages are not installed, or it is broken: only its name is offered
                 continue
             entry["allOf"].append(
                 {
-                    "if": {"properties": {"connector": {"const": one.name}}, "required": ["connector"]},
+                    "if": {"properties": {"connector": {"const": connector.name}}, "required": ["connector"]},
                     "then": {"properties": {"config": loosened(form)}},
                 }
             )
@@ -409,11 +416,11 @@ def loosened(form: Any) -> Any:
         return form
     out = {k: loosened(v) for k, v in form.items() if k not in ("$schema", "order", "group", "airbyte_secret")}
     if form.get("type") in ("integer", "number", "boolean"):
-        told = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
-        return {**told, "anyOf": [out, {"type": "string", "pattern": r"^\$\{.+\}$"}]}
+        annotations = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
+        return {**annotations, "anyOf": [out, {"type": "string", "pattern": r"^\$\{.+\}$"}]}
     if form.get("type") == "string" and ("pattern" in form or "enum" in form):
-        told = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
-        return {**told, "anyOf": [out, {"type": "string", "pattern": r"\$\{.+\}"}]}
+        annotations = {k: out.pop(k) for k in ("title", "description", "default", "examples") if k in out}
+        return {**annotations, "anyOf": [out, {"type": "string", "pattern": r"\$\{.+\}"}]}
     return out
 
 
@@ -433,19 +440,19 @@ def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[s
         if not isinstance(value, str) or "${" not in value:
             return value
 
-        def one(match: re.Match[str]) -> str:
+        def replacement(match: re.Match[str]) -> str:
             escaped, name, default = match.groups()
             if escaped:
                 return match.group()[1:]
-            found = environment.get(name)
+            variable = environment.get(name)
             if default is not None:  # as in a shell, `:-` also stands in for an empty variable
-                return found or re.sub(r"\\(.)", r"\1", default)
-            if found is None:
+                return variable or re.sub(r"\\(.)", r"\1", default)
+            if variable is None:
                 missing.setdefault(name, where(path))
                 return ""
-            return found
+            return variable
 
-        return VARIABLE.sub(one, value)
+        return VARIABLE.sub(replacement, value)
 
     filled = fill(values, ())
     if missing:
@@ -455,8 +462,8 @@ def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[s
 
 def unset(missing: Mapping[str, str]) -> ConfigError:
     """The error for environment variables that are not set, by name with the place where each is asked for."""
-    (name, place), *others = missing.items()
-    if not others:
+    (name, place), *rest = missing.items()
+    if not rest:
         return ConfigError(
             f"{place}: the environment variable {name} is not set",
             hint=f"Set it (export {name}=...), or write ${{{name}:-default}}.",
@@ -490,15 +497,15 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
     def walk(node: Any, path: tuple[str, ...]) -> None:
         lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
+            keys: set[str] = set()
             for key, value in node.value:
-                word = str(key.value)
+                key_text = str(key.value)
                 line = key.start_mark.line + 1
-                if word in seen:
-                    raise ConfigError(f"{name}:{line}: the key {word} stands twice", hint="Keep one of the two.")
-                seen.add(word)
-                lines[(*path, word)] = line
-                walk(value, (*path, word))
+                if key_text in keys:
+                    raise ConfigError(f"{name}:{line}: the key {key_text} stands twice", hint="Keep one of the two.")
+                keys.add(key_text)
+                lines[(*path, key_text)] = line
+                walk(value, (*path, key_text))
         elif isinstance(node, yaml.SequenceNode):
             for number, value in enumerate(node.value):
                 walk(value, (*path, str(number)))
@@ -526,23 +533,23 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
 
 def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:
     """The first thing that is wrong with a project file, by line, and how many more there are."""
-    found = []
+    problems = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         loc = tuple(str(part) for part in item["loc"])
         at = place(path, lines, loc)
         line = lines.get(loc, 0)
         name = ".".join(loc) or "the file"
         if item["type"] == "missing":
-            found.append((lines.get(loc[:-1], 0), f"{place(path, lines, loc[:-1])}: {name} is missing"))
+            problems.append((lines.get(loc[:-1], 0), f"{place(path, lines, loc[:-1])}: {name} is missing"))
         elif item["type"] == "extra_forbidden":
             near = did_you_mean(loc[-1], siblings(loc))
-            found.append((line, f"{at}: {name} is not a word of the project file{near}"))
+            problems.append((line, f"{at}: {name} is not a word of the project file{near}"))
         else:
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
-            found.append((line, f"{at}: {name} should be {message}"))
-    found.sort()
-    more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-    return ConfigError(found[0][1] + more, hint="`kitestring init --print` shows a file with comments.")
+            problems.append((line, f"{at}: {name} should be {message}"))
+    problems.sort()
+    suffix = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    return ConfigError(problems[0][1] + suffix, hint="`kitestring init --print` shows a file with comments.")
 
 
 def siblings(loc: tuple[str, ...]) -> list[str]:

@@ -58,12 +58,16 @@ class Connector:
         """The connector's class. `ConfigError` with an install hint where its packages are missing."""
         try:
             if self.entry_point is not None:
-                found = self.entry_point.load()
+                candidate = self.entry_point.load()
             else:
                 module = importlib.import_module(self.module)
-                wanted = self.name.replace("_", "")
-                found = next(
-                    (value for key, value in vars(module).items() if key.lower() == wanted and isinstance(value, type)),
+                class_name = self.name.replace("_", "")
+                candidate = next(
+                    (
+                        value
+                        for key, value in vars(module).items()
+                        if key.lower() == class_name and isinstance(value, type)
+                    ),
                     None,
                 )
         except ModuleNotFoundError as error:
@@ -73,12 +77,14 @@ class Connector:
                 f"the {self.kind} {self.name} cannot be imported: {type(error).__name__}: {error}",
                 hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
             ) from error
-        if not (isinstance(found, type) and issubclass(found, Source if self.kind == "source" else Destination)):
+        if not (
+            isinstance(candidate, type) and issubclass(candidate, Source if self.kind == "source" else Destination)
+        ):
             raise ConnectorError(
                 f"the module of {self.kind} {self.name} holds no {self.kind} class of that name",
                 hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
             )
-        connector: type[Source | Destination] = found
+        connector: type[Source | Destination] = candidate
         return connector
 
     def facts(self) -> Facts:
@@ -141,9 +147,9 @@ class Connector:
             return DeclarativeSource.from_manifest(
                 self.manifest, {key: value for key, value in config.items() if key != "allow_custom_code"}
             )
-        found = self.load()
-        check_packages(self.name, found, self.distribution)
-        built = found.load(config, self.name)
+        connector_class = self.load()
+        check_packages(self.name, connector_class, self.distribution)
+        built = connector_class.load(config, self.name)
         for part in built.parts():
             if part is not built:
                 check_packages(str(getattr(part, "mode", self.name)), type(part), "")
@@ -172,21 +178,23 @@ def missing_package(name: str, error: ImportError, extra: str = "", distribution
     """`extra`: the one that installs the package, where it does not bear the connector's name; of `distribution`, where
     the connector comes from another package than Kitestring."""
     if distribution:
-        wanted = f"{distribution}[{extra}]" if extra else str(error.name)
+        requirement = f"{distribution}[{extra}]" if extra else str(error.name)
     else:
-        wanted = f"kitestring[{extra or name}]"
+        requirement = f"kitestring[{extra or name}]"
     return ConfigError(
         f"{name} needs the package {error.name}, which is not installed",
-        hint=f"Install it: pip install '{wanted}'",
+        hint=f"Install it: pip install '{requirement}'",
         package=error.name,
     )
 
 
 def connectors(kind: Kind | None = None, folder: Path | None = None) -> Iterator[Connector]:
     """Every connector that is there, sources first, by name. `folder`: one with manifests of the project's own."""
-    for one in ("source", "destination"):
-        if kind in (None, one):
-            yield from sorted((_found(one) | _custom(one, folder)).values(), key=lambda c: c.name)
+    for connector_kind in ("source", "destination"):
+        if kind in (None, connector_kind):
+            yield from sorted(
+                (_available(connector_kind) | _custom(connector_kind, folder)).values(), key=lambda c: c.name
+            )
 
 
 def connector(kind: Kind, name: str, folder: Path | None = None, *, files: bool = True) -> Connector:
@@ -202,11 +210,11 @@ def connector(kind: Kind, name: str, folder: Path | None = None, *, files: bool 
             raise ConfigError(f"there is no {kind} manifest at {path}", hint="Check the path.", path=str(path))
         return Connector(path.stem, "source", manifest=path)
     bare, _, version = name.partition("@")
-    known = {} if version else _found(kind) | _custom(kind, folder)
-    for wanted in (bare, bare.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()):
-        if wanted in known:
-            return known[wanted]
-    return _installed(kind, bare, version, [*known])
+    available = {} if version else _available(kind) | _custom(kind, folder)
+    for spelling in (bare, bare.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()):
+        if spelling in available:
+            return available[spelling]
+    return _installed(kind, bare, version, [*available])
 
 
 def source(name: str, config: Mapping[str, Any]) -> Source:
@@ -223,17 +231,17 @@ def destination(name: str, config: Mapping[str, Any]) -> Destination:
     return built
 
 
-def _found(kind: Kind) -> dict[str, Connector]:
-    found: dict[str, Connector] = {}
+def _available(kind: Kind) -> dict[str, Connector]:
+    by_name: dict[str, Connector] = {}
     for entry in entry_points(group=f"kitestring.{kind}s"):
-        found[entry.name] = Connector(entry.name, kind, entry_point=entry)
+        by_name[entry.name] = Connector(entry.name, kind, entry_point=entry)
     for module in pkgutil.iter_modules([str(ROOT / f"{kind}s")]):
         if module.name != "manifests":
-            found[module.name] = Connector(module.name, kind, module=f"kitestring.{kind}s.{module.name}")
+            by_name[module.name] = Connector(module.name, kind, module=f"kitestring.{kind}s.{module.name}")
     if kind == "source":
         for path in (ROOT / "sources" / "manifests").glob("*.yaml"):
-            found[path.stem] = Connector(path.stem, kind, manifest=path)
-    return found
+            by_name[path.stem] = Connector(path.stem, kind, manifest=path)
+    return by_name
 
 
 def _custom(kind: Kind, folder: Path | None) -> dict[str, Connector]:
@@ -244,37 +252,37 @@ def _custom(kind: Kind, folder: Path | None) -> dict[str, Connector]:
     return {path.stem: Connector(path.stem, kind, manifest=path) for path in paths}
 
 
-def _installed(kind: Kind, name: str, version: str, known: list[str]) -> Connector:
+def _installed(kind: Kind, name: str, version: str, names: list[str]) -> Connector:
     """What was installed under this name; `ConfigError` says how to install it, or which name is near."""
-    from kitestring.airbyte import connector_index
-    from kitestring.airbyte import installed_connectors as installation
+    from kitestring.airbyte import connector_index, installed_connectors
 
-    one = installation.installed(kind, name, version)
-    if one is not None:
-        return Connector(one.entry.name, kind, manifest=one.manifest, installation=one)
+    installation = installed_connectors.installed(kind, name, version)
+    if installation is not None:
+        return Connector(installation.entry.name, kind, manifest=installation.manifest, installation=installation)
     index = connector_index.index()
     entry = index.get(kind, name)
     if entry is not None:
         at = f"@{version}" if version else ""
-        there = installation.current(entry)
+        current_version = installed_connectors.current(entry)
         raise ConfigError(
-            f"{entry.name}{at} is not installed" + (f", {entry.name}@{there} is" if there and version else ""),
+            f"{entry.name}{at} is not installed"
+            + (f", {entry.name}@{current_version} is" if current_version and version else ""),
             hint=f"Install it: kitestring connectors install {entry.name}{at}",
             name=entry.name,
         )
-    wanted = name.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()
-    if version and wanted in _found(kind):
+    bare_name = name.removeprefix("airbyte/").removeprefix(f"{kind}-").replace("-", "_").lower()
+    if version and bare_name in _available(kind):
         raise ConfigError(
-            f"{kind} {wanted} comes with Kitestring or a package, it has no versions to choose from",
+            f"{kind} {bare_name} comes with Kitestring or a package, it has no versions to choose from",
             hint="Leave the version out.",
             name=name,
         )
-    spelled = {one.replace("-", "_"): one for one in known}
-    for one_name in index.names(kind):
-        spelled.setdefault(one_name.removeprefix(f"{kind}-").replace("-", "_"), one_name)
-    near = nearest_name(wanted, spelled)
+    spelled = {installation.replace("-", "_"): installation for installation in names}
+    for index_name in index.names(kind):
+        spelled.setdefault(index_name.removeprefix(f"{kind}-").replace("-", "_"), index_name)
+    near = nearest_name(bare_name, spelled)
     raise ConfigError(
         f"there is no {kind} called {name}" + (f"; did you mean {spelled[near]}?" if near else ""),
-        hint=f"`kitestring connectors search {wanted.replace('_', '-')}` looks through all there are.",
+        hint=f"`kitestring connectors search {bare_name.replace('_', '-')}` looks through all there are.",
         name=name,
     )

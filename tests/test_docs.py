@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from kitestring import registry
-from kitestring.cli.main import GLOBAL_FLAGS, app, in_front
+from kitestring.cli.main import GLOBAL_FLAGS, app, global_options_first
 from kitestring.errors import ConfigError
 from kitestring.project import Project, expand
 
@@ -92,7 +92,7 @@ def commands() -> list[tuple[str, list[str]]]:
 def test_commands_and_options_of_the_pages_exist(at: str, words: list[str]) -> None:
     command = get_command(app)
     known = {opt for param in command.params for opt in [*param.opts, *param.secondary_opts]}
-    rest = in_front(words[1:])
+    rest = global_options_first(words[1:])
     while rest and rest[0].split("=")[0] in GLOBAL_FLAGS:  # with their values
         rest = rest[1 if "=" in rest[0] else 1 + GLOBAL_FLAGS[rest[0]] :]
     while rest and rest[0] in getattr(command, "commands", {}):

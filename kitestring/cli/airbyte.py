@@ -90,6 +90,6 @@ def spec(
 
     from kitestring.airbyte.source import AirbyteSource
 
-    word = "path" if Path(connector).expanduser().is_file() else "image" if "/" in connector else "package"
-    settings = {word: connector, **({"python": python} if python else {})}
+    kind = "path" if Path(connector).expanduser().is_file() else "image" if "/" in connector else "package"
+    settings = {kind: connector, **({"python": python} if python else {})}
     typer.echo(json.dumps(AirbyteSource.load(settings, "airbyte").spec_of_connector(), indent=2))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import CHANGES, SUCCEEDED, given_of
+from kitestring.cli.exit_codes import CHANGES, SUCCEEDED
 from kitestring.cli.extras import needs_server
-from kitestring.cli.global_options import Given
-from kitestring.cli.state import asked
+from kitestring.cli.global_options import CliContext, cli_context
+from kitestring.cli.state import confirm
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
@@ -37,11 +37,11 @@ def plan(
     kitestring plan                                    the store of this project's data folder
     kitestring --server https://kite.example.com plan
     """
-    given = given_of(ctx)
-    with place(given, workspace) as here:
-        found = here.plan(wanted_of(given, states), prune)
-    show(found, as_json)
-    raise typer.Exit(CHANGES if found else SUCCEEDED)
+    cli = cli_context(ctx)
+    with open_target(cli, workspace) as target:
+        changes = target.plan(desired_config(cli, states), prune)
+    show_changes(changes, as_json)
+    raise typer.Exit(CHANGES if changes else SUCCEEDED)
 
 
 def apply(
@@ -62,16 +62,18 @@ def apply(
     kitestring state export > states.json               what the syncs of this folder go on from …
     kitestring --server URL apply --states states.json  … and the server after them
     """
-    given = given_of(ctx)
-    wanted = wanted_of(given, states)
-    with place(given, workspace) as here:
+    cli = cli_context(ctx)
+    desired = desired_config(cli, states)
+    with open_target(cli, workspace) as target:
         if prune:
-            gone = [one for one in here.plan(wanted, prune) if one["action"] == "delete"]
-            if gone:
-                show(gone, False)
-                asked(f"Remove {', '.join(one['name'] for one in gone)} with their history on the server?", yes)
-        done = here.apply(wanted, prune)
-    show(done, as_json)
+            deletions = [change for change in target.plan(desired, prune) if change["action"] == "delete"]
+            if deletions:
+                show_changes(deletions, False)
+                confirm(
+                    f"Remove {', '.join(change['name'] for change in deletions)} with their history on the server?", yes
+                )
+        changes = target.apply(desired, prune)
+    show_changes(changes, as_json)
 
 
 def export(
@@ -84,66 +86,67 @@ def export(
     """Write what a server has as a project file. Secrets are variables: the comment on top names those to set."""
     from kitestring.errors import ConfigError
 
-    given = given_of(ctx)
+    cli = cli_context(ctx)
     for name in (file, states):
-        if name and given.path(name).exists() and not force:
+        if name and cli.path(name).exists() and not force:
             raise ConfigError(f"{name} is there already", hint="Choose another name, or add --force.")
-    with place(given, workspace) as here:
-        found = here.export(bool(states))
+    with open_target(cli, workspace) as target:
+        project = target.export(bool(states))
     if states:
-        write(given, states, json.dumps(found.pop("states", {}), indent=2, sort_keys=True) + "\n")
+        write(cli, states, json.dumps(project.pop("states", {}), indent=2, sort_keys=True) + "\n")
     if not file:
-        typer.echo(text_of(found, given.cwd if not file else given.path(file).parent), nl=False)
+        typer.echo(text_of(project, cli.cwd if not file else cli.path(file).parent), nl=False)
         return
-    write(given, file, text_of(found, given.path(file).parent))
-    typer.echo(f"{file} holds {', '.join(f'{len(found[kind])} {kind}' for kind in found)}.")
+    write(cli, file, text_of(project, cli.path(file).parent))
+    typer.echo(f"{file} holds {', '.join(f'{len(project[kind])} {kind}' for kind in project)}.")
 
 
-def write(given: Given, file: str, text: str) -> None:
+def write(cli: CliContext, file: str, text: str) -> None:
     from kitestring.errors import ConfigError
 
     try:
-        given.path(file).write_text(text, encoding="utf-8")
+        cli.path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
 
 
-def wanted_of(given: Given, states: str) -> dict[str, Any]:
+def desired_config(cli: CliContext, states: str) -> dict[str, Any]:
     """What the project file asks for, with the states of a file."""
     from kitestring.errors import ConfigError
 
-    wanted = given.needed.wanted()
+    desired = cli.needed.desired_config()
     if not states:
-        return wanted
+        return desired
     try:
-        told = json.loads(given.path(states).read_text("utf-8"))
+        content = json.loads(cli.path(states).read_text("utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
         raise ConfigError(f"{states} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
-    fits = isinstance(told, dict) and all(
-        isinstance(one, dict) and all(isinstance(state, dict) for state in one.values()) for one in told.values()
+    fits = isinstance(content, dict) and all(
+        isinstance(streams, dict) and all(isinstance(state, dict) for state in streams.values())
+        for streams in content.values()
     )
     if not fits:
         raise ConfigError(
             f"{states} holds something else than states",
             hint='Write {"connection": {"stream": {…}}}, as `kitestring state export` does.',
         )
-    return {**wanted, "states": told}
+    return {**desired, "states": content}
 
 
-def text_of(found: Mapping[str, Any], folder: Any) -> str:
+def text_of(project: Mapping[str, Any], folder: Any) -> str:
     """A project file as text; low-code sources are written beside it, in `connectors`."""
     import yaml
 
     from kitestring.project import VARIABLE
 
-    names = dict(found)
-    for name, one in names["sources"].items():
-        if "manifest" in one:
+    names = dict(project)
+    for name, entry in names["sources"].items():
+        if "manifest" in entry:
             path = folder / "connectors" / f"{name}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(one.pop("manifest"), sort_keys=False), "utf-8")
-            one["connector"] = f"./connectors/{name}.yaml"
+            path.write_text(yaml.safe_dump(entry.pop("manifest"), sort_keys=False), "utf-8")
+            entry["connector"] = f"./connectors/{name}.yaml"
     body = yaml.safe_dump(names, sort_keys=False, allow_unicode=True, width=120)
     needed = sorted({match[2] for match in VARIABLE.finditer(body) if not match[1]})
     head = "# Written by `kitestring export`.\n"
@@ -152,19 +155,19 @@ def text_of(found: Mapping[str, Any], folder: Any) -> str:
     return head + "\n" + body
 
 
-def show(changes: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+def show_changes(changes: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"changes": list(changes)}, indent=2))
         return
     if not changes:
         typer.echo("Nothing to change: the server is as the file says.")
-    for one in changes:
-        sign, color = SIGNS[one["action"]]
-        made = "  (made by hand until now)" if one["action"] == "adopt" else ""
-        typer.echo(typer.style(f"{sign} {one['kind']} {one['name']}", fg=color) + made)
-        for field in one["fields"]:
+    for change in changes:
+        sign, color = SIGNS[change["action"]]
+        note = "  (made by hand until now)" if change["action"] == "adopt" else ""
+        typer.echo(typer.style(f"{sign} {change['kind']} {change['name']}", fg=color) + note)
+        for field in change["fields"]:
             before, after = field["before"], field["after"]
-            if one["action"] == "create":
+            if change["action"] == "create":
                 typer.echo(f"    {field['path']}: {json.dumps(after)}")
             elif before == after:  # two secrets, both masked
                 typer.echo(f"    {field['path']}: another secret")
@@ -180,19 +183,19 @@ class OverHttp:
         from kitestring.client import OWN
 
         self.url = f"{OWN}/project"
-        self.workspace = chosen(list(client.listed("workspace")), workspace)
+        self.workspace = workspace_id(list(client.listed("workspace")), workspace)
 
-    def plan(self, wanted: Any, prune: bool) -> list[Any]:
-        return list(self._post("plan", wanted, prune))
+    def plan(self, desired: Any, prune: bool) -> list[Any]:
+        return list(self._post("plan", desired, prune))
 
-    def apply(self, wanted: Any, prune: bool) -> list[Any]:
-        return list(self._post("apply", wanted, prune))
+    def apply(self, desired: Any, prune: bool) -> list[Any]:
+        return list(self._post("apply", desired, prune))
 
     def export(self, states: bool) -> dict[str, Any]:
         return dict(self.client.call("GET", f"{self.url}/export", workspaceId=self.workspace, states=states))
 
-    def _post(self, verb: str, wanted: Any, prune: bool) -> Any:
-        body = {"workspaceId": self.workspace, "wanted": wanted, "prune": prune}
+    def _post(self, verb: str, desired: Any, prune: bool) -> Any:
+        body = {"workspaceId": self.workspace, "wanted": desired, "prune": prune}
         return self.client.call("POST", f"{self.url}/{verb}", body)["changes"]
 
 
@@ -205,23 +208,23 @@ class InStore:
         self.context = context
         with context.store.read() as db:
             rows = workspaces.listed(db)
-        self.workspace = chosen([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
+        self.workspace = workspace_id([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
 
-    def plan(self, wanted: Any, prune: bool) -> list[Any]:
+    def plan(self, desired: Any, prune: bool) -> list[Any]:
         from kitestring.server.config_as_code import plan as project
 
-        found = project.plan(self.context, self.workspace, project.Wanted.model_validate(wanted), prune=prune)
-        return [one.body() for one in found]
+        changes = project.plan(self.context, self.workspace, project.Wanted.model_validate(desired), prune=prune)
+        return [change.body() for change in changes]
 
-    def apply(self, wanted: Any, prune: bool) -> list[Any]:
+    def apply(self, desired: Any, prune: bool) -> list[Any]:
         from kitestring.server.config_as_code import plan as project
         from kitestring.server.observability import audit
 
         with audit.acting("kitestring apply"):
-            asked = project.Wanted.model_validate(wanted)
+            definition = project.Wanted.model_validate(desired)
             # Whoever may write the data folder administers the server.
-            done = project.apply(self.context, self.workspace, asked, trusted=True, prune=prune)
-        return [one.body() for one in done]
+            changes = project.apply(self.context, self.workspace, definition, trusted=True, prune=prune)
+        return [change.body() for change in changes]
 
     def export(self, states: bool) -> dict[str, Any]:
         from kitestring.server.config_as_code import export
@@ -229,25 +232,30 @@ class InStore:
         return export.export(self.context, self.workspace, states)
 
 
-def chosen(workspaces: Sequence[Mapping[str, Any]], word: str) -> str:
+def workspace_id(workspaces: Sequence[Mapping[str, Any]], name: str) -> str:
     """The id of a workspace by name or id, of the first without a word."""
     from kitestring.errors import ConfigError
 
-    found = [one["workspaceId"] for one in workspaces if not word or word in (one["workspaceId"], one["name"])]
-    if not found:
+    ids = [
+        workspace["workspaceId"]
+        for workspace in workspaces
+        if not name or name in (workspace["workspaceId"], workspace["name"])
+    ]
+    if not ids:
         raise ConfigError(
-            f"there is no workspace {word}", hint=f"There are: {', '.join(one['name'] for one in workspaces)}."
+            f"there is no workspace {name}",
+            hint=f"There are: {', '.join(workspace['name'] for workspace in workspaces)}.",
         )
-    return str(found[0])
+    return str(ids[0])
 
 
 @contextlib.contextmanager
-def place(given: Given, workspace: str) -> Iterator[OverHttp | InStore]:
+def open_target(cli: CliContext, workspace: str) -> Iterator[OverHttp | InStore]:
     """The server that is named, or the store of the project's data folder."""
-    if given.server:
+    if cli.server:
         from kitestring.cli import server_target
 
-        with server_target.client(given) as client:
+        with server_target.client(cli) as client:
             yield OverHttp(client, workspace)
         return
     needs_server()
@@ -256,7 +264,7 @@ def place(given: Given, workspace: str) -> Iterator[OverHttp | InStore]:
     from kitestring.server.http.problem import Problem
     from kitestring.server.settings import Settings
 
-    context = Context.of(Settings.of(home=given.home.absolute()))
+    context = Context.of(Settings.of(home=cli.home.absolute()))
     try:
         yield InStore(context, workspace)
     except Problem as problem:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kitestring.cli.exit_codes import FAILED, REFUSED, code_of, given_of, one_line, worst
-from kitestring.cli.global_options import CONFIG_HELP
+from kitestring.cli.exit_codes import FAILED, REFUSED, code_of, single_line, worst
+from kitestring.cli.global_options import CONFIG_HELP, cli_context
 
 if TYPE_CHECKING:
     from kitestring.credentials import CredentialEnd
@@ -35,22 +35,27 @@ def spec(
     """
     from kitestring import registry
 
-    given = given_of(ctx)
-    found: list[Connector] = []
-    for one in kinds(kind):
-        entries = given.names(one)
-        connector = given.needed.config(one, name)[0] if name in entries else given.own(one, name)
-        if kind or name in entries or connector != name or connector in [c.name for c in registry.connectors(one)]:
-            found.append(registry.connector(one, connector))
-    if not found:
-        found.append(registry.connector(nearest(name), name))
+    cli = cli_context(ctx)
+    matches: list[Connector] = []
+    for candidate in kinds(kind):
+        entries = cli.names(candidate)
+        connector = cli.needed.config(candidate, name)[0] if name in entries else cli.own(candidate, name)
+        if (
+            kind
+            or name in entries
+            or connector != name
+            or connector in [c.name for c in registry.connectors(candidate)]
+        ):
+            matches.append(registry.connector(candidate, connector))
+    if not matches:
+        matches.append(registry.connector(nearest(name), name))
     if as_json:
-        forms = {each.kind: each.spec() for each in found}
+        forms = {match.kind: match.spec() for match in matches}
         typer.echo(json.dumps(next(iter(forms.values())) if len(forms) == 1 else forms, indent=2))
         return
-    for each in found:
-        typer.echo(f"{each.kind} {each.name}")
-        typer.echo("\n".join(form_lines(each.spec(), "  ")) + "\n")
+    for match in matches:
+        typer.echo(f"{match.kind} {match.name}")
+        typer.echo("\n".join(form_lines(match.spec(), "  ")) + "\n")
 
 
 def kinds(kind: str) -> list[Kind]:
@@ -72,7 +77,8 @@ def nearest(name: str) -> Kind:
 
     def closeness(kind: Kind) -> float:
         return max(
-            (difflib.SequenceMatcher(None, name, one.name).ratio() for one in registry.connectors(kind)), default=0.0
+            (difflib.SequenceMatcher(None, name, connector.name).ratio() for connector in registry.connectors(kind)),
+            default=0.0,
         )
 
     return (
@@ -88,29 +94,29 @@ def form_lines(form: dict[str, Any], indent: str) -> list[str]:
     required = set(form.get("required", ()))
     properties = form.get("properties", {})
     for name in sorted(properties, key=lambda n: (n not in required, properties[n].get("order", 99))):
-        one = properties[name]
-        if "const" in one:
-            lines.append(f"{indent}{name}: {one['const']}")
+        option = properties[name]
+        if "const" in option:
+            lines.append(f"{indent}{name}: {option['const']}")
             continue
-        facts = [one.get("type") or ("one of" if "oneOf" in one else "any")]
-        if "enum" in one:
-            facts = [" | ".join(map(str, one["enum"]))]
+        facts = [option.get("type") or ("one of" if "oneOf" in option else "any")]
+        if "enum" in option:
+            facts = [" | ".join(map(str, option["enum"]))]
         if name in required:
             facts.append("required")
-        elif "default" in one and one["default"] not in (None, "", [], {}):
-            facts.append(f"default {json.dumps(one['default'])}")
-        if one.get("airbyte_secret"):
+        elif "default" in option and option["default"] not in (None, "", [], {}):
+            facts.append(f"default {json.dumps(option['default'])}")
+        if option.get("airbyte_secret"):
             facts.append("secret")
-        text = one_line(one.get("description") or one.get("title") or "")
+        text = single_line(option.get("description") or option.get("title") or "")
         lines.append(f"{indent}{name} ({', '.join(map(str, facts))})" + (f": {text}" if text else ""))
-        if "oneOf" in one:
-            for choice in one["oneOf"]:
+        if "oneOf" in option:
+            for choice in option["oneOf"]:
                 lines.append(f"{indent}  - {choice.get('title', 'choice')}")
                 lines.extend(form_lines(choice, indent + "    "))
-        elif one.get("type") == "object":
-            lines.extend(form_lines(one, indent + "  "))
-        elif isinstance(one.get("items"), dict) and one["items"].get("properties"):
-            lines.extend(form_lines(one["items"], indent + "  "))
+        elif option.get("type") == "object":
+            lines.extend(form_lines(option, indent + "  "))
+        elif isinstance(option.get("items"), dict) and option["items"].get("properties"):
+            lines.extend(form_lines(option["items"], indent + "  "))
     return lines
 
 
@@ -128,59 +134,63 @@ def check(
     kitestring check helpdesk
     kitestring check milvus -c @milvus.json
     """
-    given = given_of(ctx)
-    if given.server:
+    cli = cli_context(ctx)
+    if cli.server:
         from kitestring.cli import server_target
 
-        raise typer.Exit(server_target.check(given, names or (), as_json))
-    wanted: list[tuple[Kind, str]] = []
+        raise typer.Exit(server_target.check(cli, names or (), as_json))
+    targets: list[tuple[Kind, str]] = []
     if names:
         for name in names:
-            in_project: list[tuple[Kind, str]] = [(one, name) for one in kinds(kind) if name in given.names(one)]
-            wanted.extend(in_project or [(of_connector(name, kind), name)])
+            in_project: list[tuple[Kind, str]] = [
+                (connector_kind, name) for connector_kind in kinds(kind) if name in cli.names(connector_kind)
+            ]
+            targets.extend(in_project or [(kind_of_connector(name, kind), name)])
     else:
-        file = given.needed.file
-        wanted.extend(("source", name) for name in file.sources)
-        wanted.extend(("destination", name) for name in file.destinations)
+        file = cli.needed.file
+        targets.extend(("source", name) for name in file.sources)
+        targets.extend(("destination", name) for name in file.destinations)
     codes, answers = [], []
-    for one, name in wanted:
+    for connector_kind, name in targets:
         ends: list[CredentialEnd] = []
-        error = checked(lambda one=one, name=name: handle_of(ctx, one, name, config), ends)
-        codes.append(0 if error is None else code_of(error) if code_of(error) == REFUSED else FAILED)
-        message, hint = (
-            given.secrets.text(text) for text in (getattr(error, "message", ""), getattr(error, "hint", ""))
+        error = check_error(
+            lambda connector_kind=connector_kind, name=name: handle_of(ctx, connector_kind, name, config), ends
         )
-        answer = {"kind": one, "name": name, "ok": error is None, "message": message, "hint": hint}
-        told = [{"name": end.name, "at": end.at.isoformat(), "hint": end.hint} for end in ends]
-        answers.append({**answer, "credential_ends": told} if told else answer)
+        codes.append(0 if error is None else code_of(error) if code_of(error) == REFUSED else FAILED)
+        message, hint = (cli.secrets.text(text) for text in (getattr(error, "message", ""), getattr(error, "hint", "")))
+        answer = {"kind": connector_kind, "name": name, "ok": error is None, "message": message, "hint": hint}
+        ends_body = [{"name": end.name, "at": end.at.isoformat(), "hint": end.hint} for end in ends]
+        answers.append({**answer, "credential_ends": ends_body} if ends_body else answer)
         if not as_json:
             mark = typer.style("ok    ", fg="green") if error is None else typer.style("failed", fg="red")
-            typer.echo(f"{mark}  {one} {name}")
+            typer.echo(f"{mark}  {connector_kind} {name}")
             for end in ends:
                 typer.echo(f"        {end}")
             if error is not None:
-                typer.echo(f"        {one_line(message)}" + (f"\n        {one_line(hint)}" if hint else ""))
+                typer.echo(f"        {single_line(message)}" + (f"\n        {single_line(hint)}" if hint else ""))
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
     raise typer.Exit(worst(codes))
 
 
-def of_connector(name: str, kind: str) -> Kind:
+def kind_of_connector(name: str, kind: str) -> Kind:
     """Which kind of connector has this name; where both have it, it must be said."""
     from kitestring import registry
 
-    having: list[Kind] = [one for one in kinds(kind) if name in [c.name for c in registry.connectors(one)]]
-    if len(having) == 2:
+    matches: list[Kind] = [
+        candidate for candidate in kinds(kind) if name in [c.name for c in registry.connectors(candidate)]
+    ]
+    if len(matches) == 2:
         raise typer.BadParameter(f"{name} is a source and a destination: say which", param_hint="--kind")
-    return having[0] if having else nearest(name)
+    return matches[0] if matches else nearest(name)
 
 
 def handle_of(ctx: typer.Context, kind: Kind, name: str, config: list[str] | None) -> Handle[Any]:
-    given = given_of(ctx)
-    return given.source(name, config) if kind == "source" else given.destination(name, config)
+    cli = cli_context(ctx)
+    return cli.source(name, config) if kind == "source" else cli.destination(name, config)
 
 
-def checked(make: Any, ends: list[CredentialEnd]) -> Exception | None:
+def check_error(make: Any, ends: list[CredentialEnd]) -> Exception | None:
     """The error of a check, or None; `ends` gets what ends of the credentials."""
     from kitestring.credentials import TellsCredentialEnds
     from kitestring.errors import KitestringError
@@ -209,7 +219,7 @@ def discover(
     """
     from kitestring.cli.output import table
 
-    with given_of(ctx).source(source, config) as handle:
+    with cli_context(ctx).source(source, config) as handle:
         catalog = handle.discover()
     if as_json:
         typer.echo(json.dumps([stream_as_dict(stream) for stream in catalog], indent=2))
@@ -259,7 +269,7 @@ def read(
     from kitestring.errors import ConnectorError
 
     count = 0
-    with given_of(ctx).source(source, config) as handle:
+    with cli_context(ctx).source(source, config) as handle:
         records = handle.read(stream, limit=limit or None)
         for record in records:
             typer.echo(orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS))
@@ -269,5 +279,5 @@ def read(
             f"none of {len(records.rejected)} records of {stream} could be taken: {records.rejected[0].reason}",
             hint="Check the connector's options.",
         )
-    for one in records.rejected[:3]:
-        typer.echo(f"left out: {one.reason}", err=True)
+    for reject in records.rejected[:3]:
+        typer.echo(f"left out: {reject.reason}", err=True)

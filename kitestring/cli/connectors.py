@@ -35,8 +35,8 @@ def list_(
     kitestring connectors list --kind destination
     kitestring connectors list --all --json
     """
-    rows = [row for row in everything(ctx, kind) if all_ or row["status"] != "available"]
-    shown(rows, as_json)
+    rows = [row for row in connector_rows(ctx, kind) if all_ or row["status"] != "available"]
+    show_rows(rows, as_json)
 
 
 @app.command()
@@ -55,13 +55,13 @@ def search(
     from kitestring.airbyte.connector_index import search_entries
     from kitestring.errors import ConfigError
 
-    rows = search_entries(" ".join(words), everything(ctx, kind), lambda row: (row["name"], row["title"]))
+    rows = search_entries(" ".join(words), connector_rows(ctx, kind), lambda row: (row["name"], row["title"]))
     if not rows and not as_json:
         raise ConfigError(
             f"no connector has a name like {' '.join(words)}",
             hint="`kitestring connectors update` refreshes the index; any HTTP API: kitestring manifest new.",
         )
-    shown(rows, as_json)
+    show_rows(rows, as_json)
 
 
 @app.command()
@@ -80,25 +80,27 @@ def show(
     from kitestring.cli.connector import form_lines, kinds, nearest
     from kitestring.errors import ConfigError
 
-    own = custom(ctx)
-    there = [one for kind in kinds("") for one in registry.connectors(kind, own) if one.name == name]
-    if not there:
+    folder = manifest_folder(ctx)
+    connectors = [
+        connector for kind in kinds("") for connector in registry.connectors(kind, folder) if connector.name == name
+    ]
+    if not connectors:
         try:
-            there = [registry.connector(nearest(name), name, own)]
+            connectors = [registry.connector(nearest(name), name, folder)]
         except ConfigError:
-            entries = [one for kind in kinds("") if (one := connector_index.index().get(kind, name))]
+            entries = [entry for kind in kinds("") if (entry := connector_index.index().get(kind, name))]
             if not entries:
                 raise
             for entry in entries:
-                typer.echo("\n".join(facts(entry)))
+                typer.echo("\n".join(entry_lines(entry)))
                 typer.echo(f"not installed: kitestring connectors install {entry.name}\n")
             return
-    for each in there:
-        typer.echo(f"{each.kind} {each.name}: {summary(each)}\nfrom {origin(each)}")
-        typer.echo(declared(each.facts()))
-        if each.installation is not None:
-            typer.echo("\n".join(facts(each.installation.entry)[1:]))
-        typer.echo("\nOptions:\n" + "\n".join(form_lines(each.spec(), "  ")) + "\n")
+    for connector in connectors:
+        typer.echo(f"{connector.kind} {connector.name}: {summary(connector)}\nfrom {origin(connector)}")
+        typer.echo(facts_line(connector.facts()))
+        if connector.installation is not None:
+            typer.echo("\n".join(entry_lines(connector.installation.entry)[1:]))
+        typer.echo("\nOptions:\n" + "\n".join(form_lines(connector.spec(), "  ")) + "\n")
 
 
 app.command()(install.install)
@@ -106,34 +108,36 @@ app.command()(install.update)
 app.command()(install.remove)
 
 
-def everything(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
+def connector_rows(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
     """Every connector as a row: kind, name, title, status (there, installed, available), from, version, more."""
     from kitestring import registry
     from kitestring.airbyte import connector_index
     from kitestring.airbyte import installed_connectors as installed
     from kitestring.cli.connector import kinds
 
-    here: dict[tuple[str, str], list[str]] = {}
-    for one in installed.installations():
-        here.setdefault((one.entry.kind, one.entry.name), []).append(one.entry.version)
+    installed_versions: dict[tuple[str, str], list[str]] = {}
+    for installation in installed.installations():
+        installed_versions.setdefault((installation.entry.kind, installation.entry.name), []).append(
+            installation.entry.version
+        )
     index = connector_index.index()
-    for each in kinds(kind):
-        for connector in registry.connectors(each, custom(ctx)):
+    for connector_kind in kinds(kind):
+        for connector in registry.connectors(connector_kind, manifest_folder(ctx)):
             yield {
-                "kind": each,
+                "kind": connector_kind,
                 "name": connector.name,
                 "status": "there",
                 "from": origin(connector),
                 "title": summary(connector),
             }
-        known = {entry.name: entry for entry in index.entries if entry.kind == each}
-        for one in installed.installations():
-            if one.entry.kind == each:
-                known.setdefault(one.entry.name, one.entry)
-        for entry in known.values():
-            versions = here.get((each, entry.name), [])
+        entries = {entry.name: entry for entry in index.entries if entry.kind == connector_kind}
+        for installation in installed.installations():
+            if installation.entry.kind == connector_kind:
+                entries.setdefault(installation.entry.name, installation.entry)
+        for entry in entries.values():
+            versions = installed_versions.get((connector_kind, entry.name), [])
             yield {
-                "kind": each,
+                "kind": connector_kind,
                 "name": entry.name,
                 "status": "installed" if versions else "available",
                 "from": f"Airbyte's {entry.road}",
@@ -151,7 +155,7 @@ def everything(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def shown(rows: list[dict[str, Any]], as_json: bool) -> None:
+def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     from kitestring.cli.output import table
 
     if as_json:
@@ -172,7 +176,7 @@ def shown(rows: list[dict[str, Any]], as_json: bool) -> None:
     )
 
 
-def facts(entry: IndexEntry) -> list[str]:
+def entry_lines(entry: IndexEntry) -> list[str]:
     """What the index knows of a connector, as lines."""
     how = {
         "manifest": "a manifest, run natively",
@@ -185,30 +189,30 @@ def facts(entry: IndexEntry) -> list[str]:
     return [*lines, entry.docs] if entry.docs else lines
 
 
-def declared(facts: Facts) -> str:
+def facts_line(facts: Facts) -> str:
     """What a connector declares of itself, as a line."""
     network = {None: "network not declared", "none": "no network", "python": "network by Python's sockets"}
     programs = {None: "programs not declared", True: "runs programs", False: "runs no programs"}
-    words = [facts.category, network.get(facts.network, "network by a driver"), programs[facts.programs]]
-    return ", ".join(word for word in [*words, "searchable" if facts.searchable else ""] if word)
+    parts = [facts.category, network.get(facts.network, "network by a driver"), programs[facts.programs]]
+    return ", ".join(part for part in [*parts, "searchable" if facts.searchable else ""] if part)
 
 
-def custom(ctx: typer.Context) -> Path | None:
+def manifest_folder(ctx: typer.Context) -> Path | None:
     """The folder of the project's own manifests; None without a project."""
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
 
-    file = given_of(ctx).file
+    file = cli_context(ctx).file
     return None if file is None else file.connectors
 
 
-def summary(one: Connector) -> str:
+def summary(connector: Connector) -> str:
     """The first sentence of its description, or how to install what it needs."""
     from kitestring.errors import ConfigError, KitestringError
 
-    if one.installation is not None:
-        return one.installation.entry.title
+    if connector.installation is not None:
+        return connector.installation.entry.title
     try:
-        form = one.spec()
+        form = connector.spec()
     except ConfigError as error:
         return f"({error.hint})"
     except KitestringError as error:  # one that breaks spoils itself alone
@@ -217,9 +221,13 @@ def summary(one: Connector) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def origin(one: Connector) -> str:
-    if one.installation is not None:
-        return f"{one.installation.folder}, installed {one.installation.at}"
-    if one.manifest is not None:
-        return f"the manifest {one.manifest.name}"
-    return f"the package {one.entry_point.value}" if one.entry_point is not None else f"the module {one.module}"
+def origin(connector: Connector) -> str:
+    if connector.installation is not None:
+        return f"{connector.installation.folder}, installed {connector.installation.at}"
+    if connector.manifest is not None:
+        return f"the manifest {connector.manifest.name}"
+    return (
+        f"the package {connector.entry_point.value}"
+        if connector.entry_point is not None
+        else f"the module {connector.module}"
+    )

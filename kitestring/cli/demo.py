@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import SUCCEEDED, given_of, worst
-from kitestring.cli.global_options import Given
+from kitestring.cli.exit_codes import SUCCEEDED, worst
+from kitestring.cli.global_options import CliContext, cli_context
 
 if TYPE_CHECKING:
     from kitestring.testing.zendesk import ZendeskStandIn
@@ -87,14 +87,14 @@ def demo(
 
     from kitestring.testing.zendesk import ZendeskStandIn
 
-    given = given_of(ctx)
-    if not given.debug:
+    cli = cli_context(ctx)
+    if not cli.debug:
         logging.getLogger("kitestring").setLevel("WARNING")
-    began = time.monotonic()
-    place = fresh(given.path(folder))
+    started = time.monotonic()
+    place = empty_folder(cli.path(folder))
     with ZendeskStandIn() as desk:
-        codes = told(desk, place, Path(folder))
-        typer.echo(f"\nThat took {time.monotonic() - began:.0f} s.")
+        codes = run_steps(desk, place, Path(folder))
+        typer.echo(f"\nThat took {time.monotonic() - started:.0f} s.")
         if keep and worst(codes) == SUCCEEDED:
             typer.echo(f"The help desk stays at {desk.url} until Ctrl-C.")
             try:
@@ -105,7 +105,7 @@ def demo(
     raise typer.Exit(worst(codes))
 
 
-def fresh(place: Path) -> Path:
+def empty_folder(place: Path) -> Path:
     """The folder, empty. What is not an earlier demo is never removed."""
     from kitestring.errors import ConfigError
 
@@ -123,7 +123,7 @@ def fresh(place: Path) -> Path:
     return place
 
 
-def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
+def run_steps(desk: ZendeskStandIn, place: Path, display_path: Path) -> list[int]:
     """The story, step by step; the exit codes of its syncs."""
     config = desk.config
     text = PROJECT.format(
@@ -135,8 +135,8 @@ def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
         base_url=config["base_url"],
     )
     (place / "kitestring.yaml").write_text(text, encoding="utf-8")
-    given = Given(project=str(place / "kitestring.yaml"))
-    project = shown / "kitestring.yaml"
+    cli = CliContext(project=str(place / "kitestring.yaml"))
+    project = display_path / "kitestring.yaml"
     step(
         1,
         f"A help desk, and a project file for it: {project}",
@@ -147,14 +147,14 @@ def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
         Now: kitestring sync
         """,
     )
-    codes, first = [], run(given)
+    codes, first = [], run(cli)
     codes.append(first[0])
     if first[0] != SUCCEEDED:
         return codes
     step(2, "Three searches", "By meaning, with the model that filled the collection.")
-    search(given)
-    step(3, "Something changes", changed(desk) + "\nAgain: kitestring sync")
-    second = run(given)
+    search(cli)
+    step(3, "Something changes", change_help_desk(desk) + "\nAgain: kitestring sync")
+    second = run(cli)
     codes.append(second[0])
     embedded, before = figure(second[1], "chunks_embedded"), figure(first[1], "chunks_embedded")
     typer.echo(
@@ -162,7 +162,7 @@ def told(desk: ZendeskStandIn, place: Path, shown: Path) -> list[int]:
         "What did not change was not embedded again."
     )
     step(4, "Nothing changes", "Once more: kitestring sync")
-    third = run(given)
+    third = run(cli)
     codes.append(third[0])
     typer.echo(f"Embedded: {figure(third[1], 'chunks_embedded'):,.0f} chunks.")
     step(
@@ -183,26 +183,28 @@ def step(number: int, title: str, text: str) -> None:
         typer.echo(f"   {line.strip()}")
 
 
-def run(given: Given) -> tuple[int, dict[str, Any]]:
+def run(cli: CliContext) -> tuple[int, dict[str, Any]]:
     """`kitestring sync` on the demo's project."""
     import sys
 
-    from kitestring.cli.sync import of_project, one
+    from kitestring.cli.sync import run_from_project, sync_connection
 
-    return one(given, of_project(given, "helpdesk"), "", False, as_json=False, quiet=not sys.stderr.isatty())
+    return sync_connection(
+        cli, run_from_project(cli, "helpdesk"), "", False, as_json=False, quiet=not sys.stderr.isatty()
+    )
 
 
-def search(given: Given) -> None:
+def search(cli: CliContext) -> None:
     from kitestring.cli.search import hit_lines
 
-    with given.destination("vectors") as handle:
+    with cli.destination("vectors") as handle:
         for text, options, flags in SEARCHES:
             typer.echo(typer.style(f'\n   kitestring search "{text}" {flags}'.rstrip(), fg="cyan"))
             for number, hit in enumerate(handle.search(text, limit=3, **options), 1):
                 typer.echo(hit_lines(number, hit))
 
 
-def changed(desk: ZendeskStandIn) -> str:
+def change_help_desk(desk: ZendeskStandIn) -> str:
     """Change a little of everything, and say what."""
     live = desk.desk.live_tickets()
     for ticket in live[10:13]:

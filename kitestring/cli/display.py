@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kitestring.cli.exit_codes import one_line
+from kitestring.cli.exit_codes import single_line
 from kitestring.cli.output import console, count, money, size, span, table
 
 if TYPE_CHECKING:
@@ -47,23 +47,23 @@ def on_terminal(connection: str, progress: Progress) -> Iterator[None]:
     from kitestring.cli.log_output import Stderr
 
     err = console(err=True)
-    shown = Live(
+    live_table = Live(
         console=err,
-        get_renderable=lambda: picture(connection, progress, err.height),
+        get_renderable=lambda: progress_table(connection, progress, err.height),
         refresh_per_second=4,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    with shown:
-        Stderr.above = Above(err)
+    with live_table:
+        Stderr.above = AboveLiveTable(err)
         try:
             yield
         finally:
             Stderr.above = None
 
 
-class Above:
+class AboveLiveTable:
     """Where a log line goes while a live table stands at the bottom of the terminal."""
 
     def __init__(self, console: Any) -> None:
@@ -74,7 +74,7 @@ class Above:
             self.console.print(text.rstrip("\n"), markup=False)
 
 
-def picture(connection: str, progress: Progress, height: int) -> RenderableType:
+def progress_table(connection: str, progress: Progress, height: int) -> RenderableType:
     """The table of a running sync; the streams that are at work first, as many as the screen holds."""
     from rich import box
     from rich.spinner import Spinner
@@ -87,19 +87,21 @@ def picture(connection: str, progress: Progress, height: int) -> RenderableType:
         out.add_column(name, justify="left" if name in ("", "Stream") else "right")
     order = {"reading": 0, "writing": 0, "failed": 1, "suspicious": 1, "waiting": 3}
     streams = sorted(dict(progress.streams).items(), key=lambda item: order.get(item[1].status, 2))
-    room = max(height - 8, 5)
-    for name, one in streams[:room]:
+    most_rows = max(height - 8, 5)
+    for name, stream in streams[:most_rows]:
         mark: Any = {
             "succeeded": Text("✓", "green"),
             "failed": Text("✗", "red"),
             "suspicious": Text("!", "yellow"),
             "cancelled": Text("-", "yellow"),
             "waiting": Text("·", "dim"),
-        }.get(one.status) or Spinner("dots")
-        lag = "" if one.lag_s is None or one.status == "succeeded" else span(max(one.lag_s, 0.0))
-        out.add_row(mark, Text(name), count(one.read), count(one.written), size(one.nbytes), count(one.rate), lag)
-    if len(streams) > room:
-        out.caption = f"and {len(streams) - room} more"
+        }.get(stream.status) or Spinner("dots")
+        lag = "" if stream.lag_s is None or stream.status == "succeeded" else span(max(stream.lag_s, 0.0))
+        out.add_row(
+            mark, Text(name), count(stream.read), count(stream.written), size(stream.nbytes), count(stream.rate), lag
+        )
+    if len(streams) > most_rows:
+        out.caption = f"and {len(streams) - most_rows} more"
     return out
 
 
@@ -135,80 +137,82 @@ def summary(result: Result, secrets: Redactor) -> None:
         [
             [
                 name,
-                one.status.value,
-                *(count(getattr(one, name.lower())) for name in counts),
-                size(one.nbytes),
-                span(one.seconds),
+                stream.status.value,
+                *(count(getattr(stream, name.lower())) for name in counts),
+                size(stream.nbytes),
+                span(stream.seconds),
             ]
-            for name, one in result.streams.items()
+            for name, stream in result.streams.items()
         ],
         right=range(2, len(counts) + 4),
     )
-    for line in bill({name: result.total(name) for name in figures_of(result)}):
+    for line in figure_lines({name: result.total(name) for name in figures_of(result)}):
         typer.echo(line)
     for name, stream in result.streams.items():
         for suspicion in stream.suspicions:
-            typer.echo(typer.style("Suspicious: ", fg="yellow") + f"{name}: {one_line(secrets.text(suspicion))}")
+            typer.echo(typer.style("Suspicious: ", fg="yellow") + f"{name}: {single_line(secrets.text(suspicion))}")
         if stream.error is not None:
-            told(f"{name}: {stream.error.message}", stream.error.hint, secrets)
+            show_error(f"{name}: {stream.error.message}", stream.error.hint, secrets)
     if result.error is not None:
-        told(result.error.message, result.error.hint, secrets)
+        show_error(result.error.message, result.error.hint, secrets)
     color = COLORS[result.status.value]
     typer.echo(
         f"{result.connection}: {typer.style(result.status.value, fg=color, bold=True)} in {span(result.seconds)}"
     )
 
 
-def told(message: str, hint: str, secrets: Redactor) -> None:
-    typer.echo(typer.style("Error: ", fg="red") + one_line(secrets.text(message)))
+def show_error(message: str, hint: str, secrets: Redactor) -> None:
+    typer.echo(typer.style("Error: ", fg="red") + single_line(secrets.text(message)))
     if hint:
-        typer.echo(typer.style("Hint:  ", fg="cyan") + one_line(secrets.text(hint)))
+        typer.echo(typer.style("Hint:  ", fg="cyan") + single_line(secrets.text(hint)))
 
 
 def figures_of(result: Result) -> list[str]:
-    return list(dict.fromkeys(name for one in result.streams.values() for name in one.figures))
+    return list(dict.fromkeys(name for stream in result.streams.values() for name in stream.figures))
 
 
-def bill(figures: dict[str, float]) -> list[str]:
+def figure_lines(figures: dict[str, float]) -> list[str]:
     """The destination's figures as sentences: chunks, tokens and cost in one, others by name."""
-    left = dict(figures)
+    remaining = dict(figures)
     lines, parts = [], []
-    for name, word in (("written", "written"), ("embedded", "embedded"), ("reused", "reused"), ("deleted", "deleted")):
-        value = left.pop(f"chunks_{name}", None)
+    for name, label in (("written", "written"), ("embedded", "embedded"), ("reused", "reused"), ("deleted", "deleted")):
+        value = remaining.pop(f"chunks_{name}", None)
         if value is not None:
-            parts.append(f"{count(value)} {word}")
-    chunks = left.pop("chunks", None)
+            parts.append(f"{count(value)} {label}")
+    chunks = remaining.pop("chunks", None)
     if chunks is not None:
         parts.insert(0, count(chunks))
     line = f"Chunks: {', '.join(parts)}" if parts else ""
-    tokens, cost = left.pop("tokens", None), left.pop("cost_usd", None)
+    tokens, cost = remaining.pop("tokens", None), remaining.pop("cost_usd", None)
     if tokens is not None:
         line += ("; " if line else "") + f"{count(tokens)} tokens"
     if cost is not None:
         line += ("; " if line else "") + money(cost)
     if line:
         lines.append(line)
-    lines.extend(f"{name.replace('_', ' ').capitalize()}: {value:,g}" for name, value in left.items())
+    lines.extend(f"{name.replace('_', ' ').capitalize()}: {value:,g}" for name, value in remaining.items())
     return lines
 
 
-def estimated(connection: str, estimate: Estimate, secrets: Redactor) -> None:
+def show_estimate(connection: str, estimate: Estimate, secrets: Redactor) -> None:
     """The table of a dry run."""
-    names = list(dict.fromkeys(name for one in estimate.streams.values() for name in one.figures))
+    names = list(dict.fromkeys(name for stream in estimate.streams.values() for name in stream.figures))
 
-    def shown(name: str, value: float | None) -> str:
+    def cell(name: str, value: float | None) -> str:
         return "" if value is None else money(value) if name == "cost_usd" else count(value)
 
     rows: list[Sequence[str]] = []
-    for name, one in estimate.streams.items():
-        read = count(one.read) + (" (sample)" if one.sampled else "")
-        rows.append([name, read, count(one.deleted), size(one.nbytes), *(shown(n, one.figures.get(n)) for n in names)])
-    words = {"cost_usd": "Cost"}
-    head = ["Stream", "Read", "Deleted", "Size", *(words.get(n, n.replace("_", " ").capitalize()) for n in names)]
+    for name, stream in estimate.streams.items():
+        read = count(stream.read) + (" (sample)" if stream.sampled else "")
+        rows.append(
+            [name, read, count(stream.deleted), size(stream.nbytes), *(cell(n, stream.figures.get(n)) for n in names)]
+        )
+    titles = {"cost_usd": "Cost"}
+    head = ["Stream", "Read", "Deleted", "Size", *(titles.get(n, n.replace("_", " ").capitalize()) for n in names)]
     table(head, rows, right=range(1, len(head)))
-    for line in bill({name: estimate.total(name) for name in names}):
+    for line in figure_lines({name: estimate.total(name) for name in names}):
         typer.echo(line)
-    for name, one in estimate.streams.items():
-        if one.error is not None:
-            told(f"{name}: {one.error.message}", one.error.hint, secrets)
+    for name, stream in estimate.streams.items():
+        if stream.error is not None:
+            show_error(f"{name}: {stream.error.message}", stream.error.hint, secrets)
     typer.echo(f"{connection}: a dry run; nothing was written.")

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from kitestring.cli.global_options import Given
+    from kitestring.cli.global_options import CliContext
     from kitestring.engine import Result
 
 SUCCEEDED, FAILED, REFUSED, SUSPICIOUS, CHANGES, CANCELLED = 0, 1, 2, 3, 4, 130
 """`CHANGES`: `plan` has something to do. The table of docs/explanation/delivery.md has all of them."""
 
 
-def failed(error: Exception, given: Given | None) -> int:
+def report_error(error: Exception, cli: CliContext | None) -> int:
     """Show an error on stderr, secrets masked, and say the exit code."""
     from kitestring.errors import KitestringError
 
-    hide = given.secrets.text if given is not None else str
-    if given is not None and given.debug:
+    hide = cli.secrets.text if cli is not None else str
+    if cli is not None and cli.debug:
         typer.echo(hide("".join(traceback.format_exception(error))), err=True)
     if isinstance(error, KitestringError):
         message, hint = error.message, error.hint
     else:
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         hint = "This is a defect in Kitestring: please report it with what `--debug` shows."
-    show(hide(message), hide(hint))
+    show_error(hide(message), hide(hint))
     return code_of(error)
 
 
-def show(message: str, hint: str = "") -> None:
+def show_error(message: str, hint: str = "") -> None:
     """One error: what is wrong, and the next action, a line each."""
-    typer.echo(typer.style("Error: ", fg="red", bold=True) + one_line(message), err=True)
+    typer.echo(typer.style("Error: ", fg="red", bold=True) + single_line(message), err=True)
     if hint:
-        typer.echo(typer.style("Hint:  ", fg="cyan") + one_line(hint), err=True)
+        typer.echo(typer.style("Hint:  ", fg="cyan") + single_line(hint), err=True)
 
 
-def one_line(text: str) -> str:
+def single_line(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -52,7 +52,9 @@ def code_of(error: BaseException) -> int:
 
 def code_of_failure(result: Result) -> int:
     """The code of a sync that has failed: refused where every error of it is one that the user has to mend."""
-    errors = [error for error in (result.error, *(one.error for one in result.streams.values())) if error is not None]
+    errors = [
+        error for error in (result.error, *(stream.error for stream in result.streams.values())) if error is not None
+    ]
     return REFUSED if errors and all(code_of(error) == REFUSED for error in errors) else FAILED
 
 
@@ -68,11 +70,3 @@ def worst(codes: list[int]) -> int:
         if code in codes:
             return code
     return SUCCEEDED
-
-
-def given_of(ctx: Any) -> Given:
-    """What the global options and the project file gave."""
-    from kitestring.cli.global_options import Given
-
-    assert isinstance(ctx.obj, Given)
-    return ctx.obj

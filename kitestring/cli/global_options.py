@@ -23,7 +23,7 @@ CONFIG_HELP = (
 
 
 @dataclass
-class Given:
+class CliContext:
     """The global options; `ctx.obj` of every command."""
 
     project: str = ""
@@ -41,10 +41,10 @@ class Given:
         """
         from kitestring.project import Project
 
-        found = Project.load(self.path(self.project)) if self.project else Project.find(self.cwd)
-        if found is not None:
-            os.chdir(found.path.parent)
-        return found
+        project = Project.load(self.path(self.project)) if self.project else Project.find(self.cwd)
+        if project is not None:
+            os.chdir(project.path.parent)
+        return project
 
     def path(self, name: str) -> Path:
         """A path as typed on the command line: relative to where it was typed."""
@@ -116,18 +116,24 @@ class Given:
         return list(self.file.file.sources if kind == "source" else self.file.file.destinations)
 
 
-def config_of(words: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
+def cli_context(ctx: Any) -> CliContext:
+    """The global options and the project file of a command."""
+    assert isinstance(ctx.obj, CliContext)
+    return ctx.obj
+
+
+def config_of(arguments: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
     """The configuration that flags give. Each word is JSON, @file or key=value (dots for nesting); later ones win."""
     from kitestring.project import expand
 
     out: dict[str, Any] = {}
-    for word in words:
-        if word.startswith("@"):
-            values = from_file((folder or Path()) / Path(word[1:]).expanduser())
-        elif word.lstrip().startswith("{"):
-            values = as_object(from_json(word), "the configuration")
+    for argument in arguments:
+        if argument.startswith("@"):
+            values = from_file((folder or Path()) / Path(argument[1:]).expanduser())
+        elif argument.lstrip().startswith("{"):
+            values = as_object(from_json(argument), "the configuration")
         else:
-            values = from_pair(word)
+            values = from_pair(argument)
         out = merged(out, values)
     return expand(out, os.environ, lambda path: ".".join(path))  # type: ignore[no-any-return]
 
@@ -157,11 +163,11 @@ def from_file(path: Path) -> dict[str, Any]:
     return as_object(values, str(path))
 
 
-def from_pair(word: str) -> dict[str, Any]:
+def from_pair(argument: str) -> dict[str, Any]:
     """`a.b=1` is {"a": {"b": 1}}. The value is JSON where it can be read as JSON, else text."""
     from kitestring.errors import ConfigError
 
-    key, equals, value = word.partition("=")
+    key, equals, value = argument.partition("=")
     if not equals or not key.strip():
         raise ConfigError(
             "the configuration is neither JSON nor @file nor key=value",
@@ -193,6 +199,6 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return out
 
 
-def listed(words: Sequence[str] | None) -> list[str]:
+def listed(values: Sequence[str] | None) -> list[str]:
     """`a,b` and repeated options as one list."""
-    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
+    return [part.strip() for value in values or () for part in value.split(",") if part.strip()]

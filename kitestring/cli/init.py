@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from kitestring.facts import Facts, Proposal
     from kitestring.registry import Connector
 
-UNKNOWN = """\
+PROCESSING_COMMENT = """\
 # What is embedded, and what is stored beside it to filter by. Left out: all fields.
 # text_fields: [title, body]
 # metadata_fields: [id]
 """
-KNOWN = """\
+PROCESSING = """\
 # What is embedded, and what is stored beside it to filter by. Empty: all fields.
 text_fields: [{text_fields}]
 metadata_fields: [{metadata_fields}]
@@ -41,7 +41,7 @@ def init(
     from kitestring import library, project
     from kitestring.errors import ConfigError
 
-    text = written(source, destination)
+    text = project_text(source, destination)
     if only_print:
         typer.echo(text, nl=False)
         return
@@ -58,12 +58,12 @@ def init(
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Choose another folder.") from error
     typer.echo(f"Wrote {path}. Next:")
-    steps = [*to_fill_in(text), "kitestring check", "kitestring sync --dry-run", "kitestring sync"]
+    steps = [*open_values(text), "kitestring check", "kitestring sync --dry-run", "kitestring sync"]
     for number, step in enumerate(steps, 1):
         typer.echo(f"  {number}. {step}")
 
 
-def to_fill_in(text: str) -> list[str]:
+def open_values(text: str) -> list[str]:
     """What a project file waits for: variables without a value, variables with one, values that are empty."""
     active = re.sub(r"#.*", "", text)
     steps = []
@@ -77,7 +77,7 @@ def to_fill_in(text: str) -> list[str]:
     return steps
 
 
-def written(source: str, destination: str) -> str:
+def project_text(source: str, destination: str) -> str:
     """The project file for these two connectors."""
     from kitestring import registry
 
@@ -155,9 +155,9 @@ def snippet(connector: Connector, proposal: Proposal, source: Proposal, name: st
 def processing(source: Proposal) -> str:
     """What a vector destination embeds and stores of a source."""
     if not source.text_fields:
-        return UNKNOWN
+        return PROCESSING_COMMENT
     fields = {name: ", ".join(getattr(source, name)) for name in ("text_fields", "metadata_fields")}
-    return KNOWN.format(**fields)
+    return PROCESSING.format(**fields)
 
 
 def from_form(form: dict[str, Any]) -> str:
@@ -166,18 +166,18 @@ def from_form(form: dict[str, Any]) -> str:
     required = set(form.get("required", ()))
     properties = form.get("properties", {})
     for name in sorted(properties, key=lambda n: (n not in required, properties[n].get("order", 99))):
-        one = properties[name]
-        about = " ".join(str(one.get("description") or one.get("title") or "").split())
-        mark = "" if name in required or "const" in one else "# "
+        option = properties[name]
+        about = " ".join(str(option.get("description") or option.get("title") or "").split())
+        mark = "" if name in required or "const" in option else "# "
         if about:
             lines.extend(f"# {line}" for line in textwrap.wrap(about, 100))
-        inner = one["oneOf"][0] if one.get("oneOf") else one
+        inner = option["oneOf"][0] if option.get("oneOf") else option
         if inner.get("properties"):
             below = textwrap.indent(from_form(inner), "  ")
             lines.append(f"{mark}{name}:")
             lines.extend(f"{mark}{line}" for line in below.splitlines())
         else:
-            lines.append(f"{mark}{name}: {sample_value(name, one)}")
+            lines.append(f"{mark}{name}: {sample_value(name, option)}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -18,7 +18,7 @@ REGISTRY = Annotated[
         show_default=False,
     ),
 ]
-SHOWN = 12
+MOST_LINES = 12
 """How many lines of each kind the summary of an update shows."""
 
 
@@ -45,22 +45,24 @@ def install(
 
     remote = RegistryClient(registry)
     for name in names:
-        entry, version = named(name)
-        wanted = replace(entry, version=version or entry.version)
+        entry, version = entry_and_version(name)
+        target = replace(entry, version=version or entry.version)
         before = installed_connectors.current(entry)
-        known = installed_connectors.installed(entry.kind, entry.name, wanted.version)
-        if known is None or force:
-            wanted = installed_connectors.facts(entry, wanted.version, remote)
-            warned(wanted, before)
-        done = installed_connectors.install(wanted, registry=remote, python=python, force=force)
-        told(done.entry, "is there already" if known is not None and not force else "installed")
+        existing = installed_connectors.installed(entry.kind, entry.name, target.version)
+        if existing is None or force:
+            target = installed_connectors.facts(entry, target.version, remote)
+            warn_of_breaking_changes(target, before)
+        done = installed_connectors.install(target, registry=remote, python=python, force=force)
+        print_entry(done.entry, "is there already" if existing is not None and not force else "installed")
         if installed_connectors.COMPONENTS in done.sha256:
             typer.echo("  its manifest names Python classes: their file is kept beside it, nothing of it was run")
-        pins = pinned(ctx, done.entry)
+        pins = pins_of(ctx, done.entry)
         if pins is not None:
-            others = ", ".join(f"{name} ({version})" for _, name, version in pins if version != done.entry.version)
-            if others:
-                typer.echo(f"  pinned to another version in the project file: {others}")
+            other_versions = ", ".join(
+                f"{name} ({version})" for _, name, version in pins if version != done.entry.version
+            )
+            if other_versions:
+                typer.echo(f"  pinned to another version in the project file: {other_versions}")
             elif not pins:
                 typer.echo(f'  pin it in kitestring.yaml, beside `connector`: version: "{done.entry.version}"')
 
@@ -87,7 +89,7 @@ def update(
     before = connector_index.index()
     entries = remote.entries()
     connector_index.save(entries)
-    summary(connector_index.difference(before.entries, entries), len(entries))
+    show_difference(connector_index.difference(before.entries, entries), len(entries))
     for name in names or ():
         upgrade(ctx, name, remote, yes)
 
@@ -95,38 +97,43 @@ def update(
 def upgrade(ctx: typer.Context, name: str, remote: RegistryClient, yes: bool) -> None:
     """One connector to the newest version of the index, and the pins of the project file with it."""
     from kitestring.airbyte import installed_connectors
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
     from kitestring.errors import ConfigError
 
-    entry, version = named(name)
-    pins = pinned(ctx, entry) or []
-    old = [one for one in {installed_connectors.current(entry), *(pin for _, _, pin in pins)} if one]
-    if not old:
+    entry, version = entry_and_version(name)
+    pins = pins_of(ctx, entry) or []
+    old_versions = [
+        old_version
+        for old_version in {installed_connectors.current(entry), *(pin for _, _, pin in pins)}
+        if old_version
+    ]
+    if not old_versions:
         raise ConfigError(
             f"{entry.name} is not installed, so it cannot be upgraded",
             hint=f"Install it: kitestring connectors install {entry.name}",
         )
-    wanted = installed_connectors.facts(entry, version or entry.version, remote)
+    target = installed_connectors.facts(entry, version or entry.version, remote)
     changes: dict[str, Change] = {}
-    for one in old:
-        changes |= {change.version: change for change in wanted.breaking(one, wanted.version)}
+    for old_version in old_versions:
+        changes |= {change.version: change for change in target.breaking(old_version, target.version)}
     if changes:
-        typer.echo(f"breaking changes of {entry.name} on the way to {wanted.version}:")
+        typer.echo(f"breaking changes of {entry.name} on the way to {target.version}:")
         for change in changes.values():
             typer.echo(change_line(change))
         if not yes:
             raise ConfigError(
-                f"{entry.name} stays at {', '.join(sorted(old))}: the way to {wanted.version} has breaking changes",
+                f"{entry.name} stays at {', '.join(sorted(old_versions))}: "
+                f"the way to {target.version} has breaking changes",
                 hint=f"When you are ready for them: kitestring connectors update {name} --yes",
             )
-    done = installed_connectors.install(wanted, registry=remote)
-    told(done.entry, "upgraded" if [wanted.version] != old else "is at its newest version")
-    project = given_of(ctx).file
+    done = installed_connectors.install(target, registry=remote)
+    print_entry(done.entry, "upgraded" if [target.version] != old_versions else "is at its newest version")
+    project = cli_context(ctx).file
     for kind, source, pin in pins:
-        if project is not None and pin != wanted.version:
+        if project is not None and pin != target.version:
             place = project.place(f"{kind}s", source, "version")
-            if project.repin(kind, source, wanted.version):
-                typer.echo(f"  {place}: version {pin} is now {wanted.version}")
+            if project.repin(kind, source, target.version):
+                typer.echo(f"  {place}: version {pin} is now {target.version}")
             else:
                 typer.echo(f"  {place}: write the new version yourself, it stands there in an unusual form")
 
@@ -146,21 +153,24 @@ def remove(
 
     for name in names:
         bare, _, version = name.partition("@")
-        wanted = {plain(bare), f"source-{plain(bare)}", f"destination-{plain(bare)}"}
-        found = [
-            one
-            for one in installed_connectors.installations()
-            if one.entry.name in wanted and version in ("", one.entry.version)
+        spellings = {plain(bare), f"source-{plain(bare)}", f"destination-{plain(bare)}"}
+        matches = [
+            installation
+            for installation in installed_connectors.installations()
+            if installation.entry.name in spellings and version in ("", installation.entry.version)
         ]
-        if not found:
-            there = ", ".join(f"{one.entry.name}@{one.entry.version}" for one in installed_connectors.installations())
-            raise ConfigError(f"{name} is not installed", hint=f"Installed: {there or 'none'}.")
-        for one in found:
-            installed_connectors.remove(one)
-            typer.echo(f"removed {one.entry.name}@{one.entry.version}")
+        if not matches:
+            installed = ", ".join(
+                f"{installation.entry.name}@{installation.entry.version}"
+                for installation in installed_connectors.installations()
+            )
+            raise ConfigError(f"{name} is not installed", hint=f"Installed: {installed or 'none'}.")
+        for installation in matches:
+            installed_connectors.remove(installation)
+            typer.echo(f"removed {installation.entry.name}@{installation.entry.version}")
 
 
-def named(name: str) -> tuple[IndexEntry, str]:
+def entry_and_version(name: str) -> tuple[IndexEntry, str]:
     """The entry of a name in the index, or of an installation, and the version that stands behind the @."""
     from kitestring import registry
     from kitestring.airbyte import connector_index, installed_connectors
@@ -169,40 +179,41 @@ def named(name: str) -> tuple[IndexEntry, str]:
 
     bare, _, version = name.partition("@")
     index = connector_index.index()
-    found = [one for kind in kinds("") if (one := index.get(kind, bare))]
-    if not found:
-        found = [there.entry for kind in kinds("") if (there := installed_connectors.installed(kind, bare))]
-    if len(found) == 1:
-        return found[0], version
-    if found:
+    entries = [entry for kind in kinds("") if (entry := index.get(kind, bare))]
+    if not entries:
+        entries = [
+            installation.entry for kind in kinds("") if (installation := installed_connectors.installed(kind, bare))
+        ]
+    if len(entries) == 1:
+        return entries[0], version
+    if entries:
         raise ConfigError(
-            f"{bare} is a source and a destination", hint=f"Say which: {' or '.join(one.name for one in found)}."
+            f"{bare} is a source and a destination", hint=f"Say which: {' or '.join(entry.name for entry in entries)}."
         )
-    own = [one for kind in kinds("") for one in registry.connectors(kind) if one.name == bare.replace("-", "_")]
-    if own:
+    if any(own.name == bare.replace("-", "_") for kind in kinds("") for own in registry.connectors(kind)):
         raise ConfigError(f"{bare} comes with Kitestring, there is nothing to install", hint="Use it by this name.")
     registry.connector(nearest(bare), f"{bare}@{version or 'newest'}")  # raises, with the nearest name
     raise AssertionError
 
 
-def pinned(ctx: typer.Context, entry: IndexEntry) -> list[tuple[Kind, str, str]] | None:
+def pins_of(ctx: typer.Context, entry: IndexEntry) -> list[tuple[Kind, str, str]] | None:
     """Kind, name and version of what the project file pins; None without a project file."""
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
 
-    project = given_of(ctx).file
+    project = cli_context(ctx).file
     return None if project is None else project.pins(entry.name)
 
 
-def told(entry: IndexEntry, what: str) -> None:
+def print_entry(entry: IndexEntry, what: str) -> None:
     typer.echo(f"{entry.name}@{entry.version} {what} ({entry.title}, licence {entry.licence or 'unknown'})")
     if entry.licence and entry.licence.lower() not in ("mit", "apache-2.0"):
         typer.echo(f"  {entry.licence} is not an open-source licence: read it before you offer this to others")
 
 
-def warned(wanted: IndexEntry, before: str) -> None:
+def warn_of_breaking_changes(target: IndexEntry, before: str) -> None:
     """Say what an installation of a newer version breaks; it is asked for by name, so it is not held up."""
     if before:
-        for change in wanted.breaking(before, wanted.version):
+        for change in target.breaking(before, target.version):
             typer.echo(f"breaking change since {before}:\n{change_line(change)}", err=True)
 
 
@@ -211,29 +222,29 @@ def change_line(change: Change) -> str:
     return f"  {change.version}{until}: {change.message}" + (f"\n    {change.docs}" if change.docs else "")
 
 
-def summary(found: object, count: int) -> None:
+def show_difference(difference: object, count: int) -> None:
     """What a refresh of the index changed."""
     from kitestring.airbyte.connector_index import Difference
     from kitestring.airbyte.installed_connectors import installations
 
-    assert isinstance(found, Difference)
+    assert isinstance(difference, Difference)
     typer.echo(
-        f"{count} connectors in the index: {len(found.added)} new, {len(found.removed)} gone, "
-        f"{len(found.changed)} with another version"
+        f"{count} connectors in the index: {len(difference.added)} new, {len(difference.removed)} gone, "
+        f"{len(difference.changed)} with another version"
     )
-    lines = [f"  new   {one.name} {one.version}: {one.title}" for one in found.added]
-    cut(lines)
-    cut([f"  gone  {one.name}" for one in found.removed])
-    here = {(one.entry.kind, one.entry.name) for one in installations()}
-    mine = [pair for pair in found.changed if (pair[1].kind, pair[1].name) in here]
-    cut([f"  {new.name} {old.version} is now {new.version} (installed)" for old, new in mine])
-    for entry, change in found.breaking():
-        if (entry.kind, entry.name) in here:
+    lines = [f"  new   {entry.name} {entry.version}: {entry.title}" for entry in difference.added]
+    print_lines(lines)
+    print_lines([f"  gone  {entry.name}" for entry in difference.removed])
+    installed = {(installation.entry.kind, installation.entry.name) for installation in installations()}
+    mine = [pair for pair in difference.changed if (pair[1].kind, pair[1].name) in installed]
+    print_lines([f"  {new.name} {old.version} is now {new.version} (installed)" for old, new in mine])
+    for entry, change in difference.breaking():
+        if (entry.kind, entry.name) in installed:
             typer.echo(f"  breaking change of {entry.name}:\n{change_line(change)}")
 
 
-def cut(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
+def print_lines(lines: list[str]) -> None:
+    for line in lines[:MOST_LINES]:
         typer.echo(line)
-    if len(lines) > SHOWN:
-        typer.echo(f"  and {len(lines) - SHOWN} more")
+    if len(lines) > MOST_LINES:
+        typer.echo(f"  and {len(lines) - MOST_LINES} more")

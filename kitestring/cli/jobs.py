@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
+from kitestring.cli.global_options import cli_context
 
 app = typer.Typer(
     help="""What a server has run and runs.
@@ -27,16 +27,16 @@ app = typer.Typer(
 )
 JOB = typer.Argument(help="The number of the job.")
 AS_JSON = typer.Option("--json", help="As JSON.")
-HERE = "http://127.0.0.1:8000"
+LOCAL_SERVER = "http://127.0.0.1:8000"
 
 
 def server_of(ctx: typer.Context) -> Any:
     from kitestring.client import Client
 
-    return Client.of(given_of(ctx).server or HERE)
+    return Client.of(cli_context(ctx).server or LOCAL_SERVER)
 
 
-def moment(ms: int | None) -> str:
+def local_time(ms: int | None) -> str:
     return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000):%Y-%m-%d %H:%M:%S}"
 
 
@@ -52,26 +52,26 @@ def list_(
     from kitestring.cli.output import count, table
 
     with server_of(ctx) as server:
-        wanted = server.connection(connection)["connectionId"] if connection else None
-        found = server.jobs(connectionId=wanted, status=status or None, limit=limit)
-        names = {one["connectionId"]: one["name"] for one in server.listed("connection")} if not as_json else {}
+        connection_id = server.connection(connection)["connectionId"] if connection else None
+        jobs = server.jobs(connectionId=connection_id, status=status or None, limit=limit)
+        names = {job["connectionId"]: job["name"] for job in server.listed("connection")} if not as_json else {}
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(jobs, indent=2))
         return
     table(
         ["Job", "Connection", "Kind", "Status", "Records", "Attempts", "Began", "Ended"],
         [
             [
-                str(one["jobId"]),
-                names.get(one["connectionId"], one["connectionId"]),
-                one["kind"],
-                one["status"],
-                count(one["records"]),
-                str(one["attempts"]),
-                moment(one["startedAtMs"]),
-                moment(one["endedAtMs"]),
+                str(job["jobId"]),
+                names.get(job["connectionId"], job["connectionId"]),
+                job["kind"],
+                job["status"],
+                count(job["records"]),
+                str(job["attempts"]),
+                local_time(job["startedAtMs"]),
+                local_time(job["endedAtMs"]),
             ]
-            for one in found
+            for job in jobs
         ],
         right=(0, 4, 5),
     )
@@ -84,22 +84,22 @@ def show(ctx: typer.Context, job: Annotated[int, JOB], as_json: Annotated[bool, 
     from kitestring.cli.server_target import result_of
 
     with server_of(ctx) as server:
-        found = server.job(job)
+        details = server.job(job)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(details, indent=2))
         return
-    for one in found["history"]:
-        until = f"to {moment(one['endedAtMs'])}" if one["endedAtMs"] is not None else "until now"
-        typer.echo(f"attempt {one['number']}: {one['status']}  {moment(one['startedAtMs'])} {until}")
-        if one["error"]:
-            typer.echo(f"  {one['error'].get('message', '')}")
-    if found["endedAtMs"] is None:
-        underway(found)
+    for attempt in details["history"]:
+        until = f"to {local_time(attempt['endedAtMs'])}" if attempt["endedAtMs"] is not None else "until now"
+        typer.echo(f"attempt {attempt['number']}: {attempt['status']}  {local_time(attempt['startedAtMs'])} {until}")
+        if attempt["error"]:
+            typer.echo(f"  {attempt['error'].get('message', '')}")
+    if details["endedAtMs"] is None:
+        show_progress(details)
     else:
-        display.summary(result_of(f"job {job} ({found['kind']})", found), given_of(ctx).secrets)
+        display.summary(result_of(f"job {job} ({details['kind']})", details), cli_context(ctx).secrets)
 
 
-def underway(job: dict[str, Any]) -> None:
+def show_progress(job: dict[str, Any]) -> None:
     """Where a job stands that has not ended: its last attempt's progress, and what it waits for."""
     from kitestring.cli.output import count, size, span, table
 
@@ -107,8 +107,8 @@ def underway(job: dict[str, Any]) -> None:
     progress = last.get("progress") or {}
     streams = progress.get("streams") or last.get("durable") or {}  # progress comes with the first renewal of the lease
     rows = [
-        [name, one["status"], count(one["read"]), count(one["written"]), size(one.get("bytes", 0))]
-        for name, one in streams.items()
+        [name, stream["status"], count(stream["read"]), count(stream["written"]), size(stream.get("bytes", 0))]
+        for name, stream in streams.items()
     ]
     if job["status"] == "running" and rows:
         table(["Stream", "Status", "Read", "Written", "Size"], rows, right=range(2, 5))
@@ -116,15 +116,15 @@ def underway(job: dict[str, Any]) -> None:
         if waiting:
             typer.echo(f"It waits {span(waiting['seconds'])}: {waiting.get('reason') or 'no reason was given'}.")
     if job["status"] == "running":
-        standing = f"running for {span(max(time.time() - job['startedAtMs'] / 1000, 0.0))}"
+        status = f"running for {span(max(time.time() - job['startedAtMs'] / 1000, 0.0))}"
     elif job["status"] == "incomplete":
-        standing = f"incomplete, its next attempt is due at {moment(job['runAfterMs'])}"
+        status = f"incomplete, its next attempt is due at {local_time(job['runAfterMs'])}"
     else:
-        standing = f"{job['status']}, due at {moment(job['runAfterMs'])}"
+        status = f"{job['status']}, due at {local_time(job['runAfterMs'])}"
     if job["cancelRequested"]:
-        standing += ", asked to stop"
+        status += ", asked to stop"
     records = f"; {count(job['records'])} records are delivered so far" if job["history"] else ""
-    typer.echo(f"job {job['jobId']} ({job['kind']}): {standing}{records}")
+    typer.echo(f"job {job['jobId']} ({job['kind']}): {status}{records}")
 
 
 @app.command()
@@ -154,6 +154,8 @@ def log(
             if as_json:
                 typer.echo(json.dumps(entry, default=str))
                 continue
-            known = ("at_ms", "level", "logger", "message")
-            more = "".join(f" {name}={value}" for name, value in entry.items() if name not in known)
-            typer.echo(f"{moment(entry.get('at_ms'))} {entry.get('level', ''):7} {entry.get('message', '')}{more}")
+            standard_fields = ("at_ms", "level", "logger", "message")
+            other_fields = "".join(f" {name}={value}" for name, value in entry.items() if name not in standard_fields)
+            typer.echo(
+                f"{local_time(entry.get('at_ms'))} {entry.get('level', ''):7} {entry.get('message', '')}{other_fields}"
+            )

@@ -27,8 +27,8 @@ from kitestring.cli import (
     users,
     version,
 )
-from kitestring.cli.exit_codes import failed
-from kitestring.cli.global_options import Given
+from kitestring.cli.exit_codes import report_error
+from kitestring.cli.global_options import CliContext
 
 GLOBAL_FLAGS = {"--debug": 0, "--server": 1, "--project": 1, "-p": 1, "--log-level": 1, "--log-format": 1}
 """Options of `kitestring` itself, with how many values they take. They may stand anywhere on the line."""
@@ -38,7 +38,7 @@ class Group(TyperGroup):
     """The command group: takes the global options wherever they stand, and turns errors into two lines."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, in_front(args))
+        return super().parse_args(ctx, global_options_first(args))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -51,24 +51,24 @@ class Group(TyperGroup):
         except Exception as error:
             if type(error).__module__.split(".")[0] in ("typer", "click"):  # usage errors and exits: theirs to show
                 raise
-            raise typer.Exit(failed(error, ctx.obj)) from None
+            raise typer.Exit(report_error(error, ctx.obj)) from None
 
 
-def in_front(args: list[str]) -> list[str]:
+def global_options_first(args: list[str]) -> list[str]:
     """The arguments with the global options in front, up to a `--`."""
     front: list[str] = []
     rest: list[str] = []
     number = 0
     while number < len(args):
-        word = args[number]
-        if word == "--" or (not rest and word == "airbyte"):  # that one has a command line of its own
+        argument = args[number]
+        if argument == "--" or (not rest and argument == "airbyte"):  # that one has a command line of its own
             rest.extend(args[number:])
             break
-        count = GLOBAL_FLAGS.get(word.split("=", 1)[0])
+        count = GLOBAL_FLAGS.get(argument.split("=", 1)[0])
         if count is None:
-            rest.append(word)
-        elif "=" in word:
-            front.append(word)
+            rest.append(argument)
+        elif "=" in argument:
+            front.append(argument)
         else:
             front.extend(args[number : number + 1 + count])
             number += count
@@ -144,7 +144,7 @@ def options(
         raise typer.BadParameter(f"{log_level} is none of {', '.join(log_output.LEVELS)}", param_hint="--log-level")
     if log_format not in ("", "text", "json"):
         raise typer.BadParameter(f"{log_format} is neither text nor json", param_hint="--log-format")
-    ctx.obj = Given(project=project, debug=debug, server=server_url)
+    ctx.obj = CliContext(project=project, debug=debug, server=server_url)
     log_output.begin(log_level.lower() or ("debug" if debug else ""), log_format, ctx.obj.secrets)
 
 

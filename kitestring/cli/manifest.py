@@ -40,7 +40,7 @@ def new(
     """
     import re
 
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
     from kitestring.declarative.builder import draft
     from kitestring.errors import ConfigError
 
@@ -50,9 +50,9 @@ def new(
     if output == "-":
         typer.echo(text, nl=False)
         return
-    given = given_of(ctx)
-    folder = given.cwd / "connectors" if given.file is None else given.file.connectors
-    path = given.path(output) if output else folder / f"{name}.yaml"
+    cli = cli_context(ctx)
+    folder = cli.cwd / "connectors" if cli.file is None else cli.file.connectors
+    path = cli.path(output) if output else folder / f"{name}.yaml"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -84,14 +84,17 @@ def validate(
     answers, wrong = [], False
     for name in files:
         path = path_of(ctx, name)
-        found = defects(text_of(path), folder=path.parent)
-        wrong = wrong or bool(found)
-        answers.append({"file": str(name), "defects": [asdict(one) for one in found]})
-        for one in () if as_json else found:
-            typer.echo(f"{name}:{one.line}:{one.column}: {one.message}" + (f" [{one.path}]" if one.path else ""))
-            if one.hint:
-                typer.echo(f"    {one.hint}")
-        if not found and not as_json:
+        problems = defects(text_of(path), folder=path.parent)
+        wrong = wrong or bool(problems)
+        answers.append({"file": str(name), "defects": [asdict(problem) for problem in problems]})
+        for problem in () if as_json else problems:
+            typer.echo(
+                f"{name}:{problem.line}:{problem.column}: {problem.message}"
+                + (f" [{problem.path}]" if problem.path else "")
+            )
+            if problem.hint:
+                typer.echo(f"    {problem.hint}")
+        if not problems and not as_json:
             typer.echo(f"{name}: no mistakes found")
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
@@ -122,13 +125,13 @@ def doctor(
 
     answers, wrong = [], False
     for name in files:
-        found = [one for one in examine(load(path_of(ctx, name))) if all_ or not one.accepted]
-        wrong = wrong or any(not one.accepted for one in found)
-        answers.append({"file": str(name), "findings": [asdict(one) for one in found]})
-        for one in () if as_json else found:
-            typer.echo(f"{name}: {one.stream + ': ' if one.stream else ''}{one.message} [{one.rule}]")
-            typer.echo(f"    {'accepted: ' + one.accepted if one.accepted else one.fix}")
-        if not found and not as_json:
+        findings = [finding for finding in examine(load(path_of(ctx, name))) if all_ or not finding.accepted]
+        wrong = wrong or any(not finding.accepted for finding in findings)
+        answers.append({"file": str(name), "findings": [asdict(finding) for finding in findings]})
+        for finding in () if as_json else findings:
+            typer.echo(f"{name}: {finding.stream + ': ' if finding.stream else ''}{finding.message} [{finding.rule}]")
+            typer.echo(f"    {'accepted: ' + finding.accepted if finding.accepted else finding.fix}")
+        if not findings and not as_json:
             typer.echo(f"{name}: nothing found")
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
@@ -154,14 +157,14 @@ def trial(
     kitestring manifest test connectors/things.yaml -c api_token='${THINGS_TOKEN}'
     kitestring manifest test connectors/things.yaml things -c @config.json --json
     """
-    from kitestring.cli.exit_codes import FAILED, given_of
-    from kitestring.cli.global_options import config_of, from_file
+    from kitestring.cli.exit_codes import FAILED
+    from kitestring.cli.global_options import cli_context, config_of, from_file
     from kitestring.declarative.builder import read
     from kitestring.declarative.source import DeclarativeSource
     from kitestring.errors import ConfigError
 
-    path, given = path_of(ctx, file), given_of(ctx)
-    values = config_of(config or (), given.cwd)
+    path, cli = path_of(ctx, file), cli_context(ctx)
+    values = config_of(config or (), cli.cwd)
     hide(ctx, path, values)
     if not stream:
         source = DeclarativeSource.from_manifest(path, values)
@@ -172,17 +175,17 @@ def trial(
         if not names:
             raise ConfigError(f"{path.name} has no streams", hint="kitestring manifest validate says more.")
         stream = names[0]
-    begun = from_file(given.path(state)) if state else None
-    found = read(path, values, stream, state=begun, most_slices=slices, most_pages=pages, most_records=records)
+    begun = from_file(cli.path(state)) if state else None
+    reading = read(path, values, stream, state=begun, most_slices=slices, most_pages=pages, most_records=records)
     if as_json:
-        typer.echo(json.dumps(found.values(), indent=2, default=str))
+        typer.echo(json.dumps(reading.values(), indent=2, default=str))
     elif schema:
-        typer.echo(json.dumps(found.schema, indent=2))
+        typer.echo(json.dumps(reading.schema, indent=2))
     else:
-        show(found)
-    if found.error and (schema or as_json):
-        typer.echo(f"Error: {found.error}", err=True)
-    raise typer.Exit(FAILED if found.error else 0)
+        show(reading)
+    if reading.error and (schema or as_json):
+        typer.echo(f"Error: {reading.error}", err=True)
+    raise typer.Exit(FAILED if reading.error else 0)
 
 
 @app.command("format")
@@ -234,14 +237,14 @@ def resolve(ctx: typer.Context, file: FILE) -> None:
 def path_of(ctx: typer.Context, name: str) -> Path:
     """The file of a manifest, typed as a path or as a connector's name."""
     from kitestring import registry
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
     from kitestring.errors import ConfigError
 
-    given = given_of(ctx)
-    found = registry.connector("source", given.own("source", name))
-    if found.manifest is None:
+    cli = cli_context(ctx)
+    connector = registry.connector("source", cli.own("source", name))
+    if connector.manifest is None:
         raise ConfigError(f"{name} is no manifest", hint="Give the path of a manifest.")
-    return found.manifest
+    return connector.manifest
 
 
 def text_of(path: Path) -> str:
@@ -256,46 +259,50 @@ def text_of(path: Path) -> str:
 
 def hide(ctx: typer.Context, path: Path, values: dict[str, Any]) -> None:
     """Keep the secrets of the configuration out of whatever is shown."""
-    from kitestring.cli.exit_codes import given_of
+    from kitestring.cli.global_options import cli_context
     from kitestring.config import secrets_in
     from kitestring.declarative import manifest_spec
 
-    given_of(ctx).secrets.hide(secrets_in(values, manifest_spec(path)))
+    cli_context(ctx).secrets.hide(secrets_in(values, manifest_spec(path)))
 
 
-def show(found: Reading) -> None:
+def show(reading: Reading) -> None:
     """A test read for people."""
-    for number, part in enumerate(found.slices, 1):
+    for number, part in enumerate(reading.slices, 1):
         where = {**part.partition, **part.bounds}
         typer.echo(f"slice {number}" + (f" {json.dumps(where, default=str)}" if where else ""))
         for page in part.pages:
-            for one in page.attempts:
-                typer.echo(f"  {line(one)}")
-            said = line(page.exchange) if page.exchange is not None else "(answered before)"
-            typer.echo(f"  {said}: {len(page.records)} records" + rejects(page.rejects))
+            for exchange in page.attempts:
+                typer.echo(f"  {line(exchange)}")
+            request_line = line(page.exchange) if page.exchange is not None else "(answered before)"
+            typer.echo(f"  {request_line}: {len(page.records)} records" + rejects(page.rejects))
             for record in page.records[:2]:
                 text = json.dumps(record, default=str, ensure_ascii=False)
                 typer.echo(f"    {text[:300]}{'…' if len(text) > 300 else ''}")
-    for one in found.other:
-        typer.echo(f"besides: {line(one)}")
-    for entry in found.logs:
+    for exchange in reading.other:
+        typer.echo(f"besides: {line(exchange)}")
+    for entry in reading.logs:
         typer.echo(f"log: {entry.level} {entry.message}")
-    if found.state:
-        typer.echo(f"state: {json.dumps(found.state, default=str)}")
+    if reading.state:
+        typer.echo(f"state: {json.dumps(reading.state, default=str)}")
     typer.echo(
-        f"{found.stream}: {len(found.records)} records"
-        + (f", and there may be more: the limit of {' and '.join(found.limited)} is reached" if found.limited else "")
+        f"{reading.stream}: {len(reading.records)} records"
+        + (
+            f", and there may be more: the limit of {' and '.join(reading.limited)} is reached"
+            if reading.limited
+            else ""
+        )
     )
-    if found.error:
-        typer.echo(f"Error: {found.error}", err=True)
-        if found.hint:
-            typer.echo(f"Hint:  {found.hint}", err=True)
+    if reading.error:
+        typer.echo(f"Error: {reading.error}", err=True)
+        if reading.hint:
+            typer.echo(f"Hint:  {reading.hint}", err=True)
 
 
-def rejects(found: list[dict[str, Any]]) -> str:
-    return f", {len(found)} left out ({found[0]['reason']})" if found else ""
+def rejects(rejected: list[dict[str, Any]]) -> str:
+    return f", {len(rejected)} left out ({rejected[0]['reason']})" if rejected else ""
 
 
-def line(one: Exchange) -> str:
-    end = one.error or str(one.status)
-    return f"{one.method} {one.url} → {end} ({one.ms:.0f} ms)"
+def line(exchange: Exchange) -> str:
+    end = exchange.error or str(exchange.status)
+    return f"{exchange.method} {exchange.url} → {end} ({exchange.ms:.0f} ms)"

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kitestring.cli.exit_codes import code_of_result, given_of
-from kitestring.cli.global_options import CONFIG_HELP
-from kitestring.cli.sync import by_flags, of_project, stopping, store
+from kitestring.cli.exit_codes import code_of_result
+from kitestring.cli.global_options import CONFIG_HELP, cli_context
+from kitestring.cli.sync import cancel_on_signal, run_from_flags, run_from_project, state_store
 
 
 def replay(
@@ -36,10 +36,10 @@ def replay(
     from kitestring import engine
     from kitestring.cli import display
     from kitestring.cli.output import count, table
-    from kitestring.library import rejects_at, taken
+    from kitestring.library import detach, rejects_at
 
-    given = given_of(ctx)
-    rejects = rejects_at(given.home / "rejects")
+    cli = cli_context(ctx)
+    rejects = rejects_at(cli.home / "rejects")
     if show:
         counts: dict[tuple[str, str], int] = {}
         for entry in rejects.read(connection):
@@ -54,25 +54,25 @@ def replay(
             typer.echo(f"{connection} has no rejected records ({rejects.path(connection)}).")
         return
     if source or destination:
-        run = by_flags(given, source, source_config, destination, destination_config)
+        run = run_from_flags(cli, source, source_config, destination, destination_config)
     else:
-        run = of_project(given, connection)
+        run = run_from_project(cli, connection)
     progress = engine.Progress()
-    with stopping() as cancel, display.live(connection, progress, quiet=as_json):
+    with cancel_on_signal() as cancel, display.live(connection, progress, quiet=as_json):
         result = engine.replay(
-            taken(run.source()),
-            taken(run.destination()),
+            detach(run.source()),
+            detach(run.destination()),
             rejects,
             connection,
             run.streams,
-            states=None if given.server else store(given, ""),
+            states=None if cli.server else state_store(cli, ""),
             prefix=run.prefix,
             namespace=run.namespace,
             progress=progress,
             cancel=cancel,
         )
     if as_json:
-        typer.echo(given.secrets.text(json.dumps(result.as_dict(), indent=2)))
+        typer.echo(cli.secrets.text(json.dumps(result.as_dict(), indent=2)))
     else:
-        display.summary(result, given.secrets)
+        display.summary(result, cli.secrets)
     raise typer.Exit(code_of_result(result))

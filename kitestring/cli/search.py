@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
-from kitestring.cli.global_options import CONFIG_HELP, Given
+from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context
 
 if TYPE_CHECKING:
     from kitestring.library import DestinationHandle
@@ -20,7 +19,7 @@ PAIR = re.compile(r"\s*([A-Za-z_][\w.]*)=(?!=)(.*)", re.DOTALL)
 
 def search(
     ctx: typer.Context,
-    words: Annotated[
+    query: Annotated[
         list[str], typer.Argument(metavar="[CONNECTION] TEXT", help="A connection or destination, and the text.")
     ],
     destination: Annotated[
@@ -55,9 +54,9 @@ def search(
     kitestring search helpdesk "refund" --where 'organization_id == 7 and priority != "low"'
     kitestring search "refund" --destination milvus --destination-config @milvus.json --threshold 0.8 --json
     """
-    if len(words) > 2 or (len(words) == 2 and destination):
+    if len(query) > 2 or (len(query) == 2 and destination):
         raise typer.BadParameter("give a connection (or --destination) and one text; put the text in quotes")
-    given = given_of(ctx)
+    cli = cli_context(ctx)
     options: dict[str, Any] = {
         "where": filter_of(where or []),
         "limit": limit,
@@ -66,14 +65,16 @@ def search(
         "stream": stream or None,
         "include_deleted": include_deleted,
     }
-    if given.server:
+    if cli.server:
         from kitestring.cli import server_target
 
-        named = [destination, words[-1]] if destination else words
-        hits = server_target.search(given, named, options)
+        named = [destination, query[-1]] if destination else query
+        hits = server_target.search(cli, named, options)
     else:
-        with place(given, words[0] if len(words) == 2 else "", destination, destination_config) as handle:
-            hits = handle.search(words[-1], **options)
+        with searchable_destination(
+            cli, query[0] if len(query) == 2 else "", destination, destination_config
+        ) as handle:
+            hits = handle.search(query[-1], **options)
     if as_json:
         import orjson
 
@@ -86,55 +87,55 @@ def search(
         typer.echo(hit_lines(number, hit))
 
 
-def place(given: Given, name: str, destination: str, config: list[str] | None) -> DestinationHandle:
+def searchable_destination(cli: CliContext, name: str, destination: str, config: list[str] | None) -> DestinationHandle:
     """The destination to search: named, that of a connection, or the only one of the project."""
     from kitestring.errors import ConfigError
 
     if destination:
-        return given.destination(destination, config)
-    file = given.needed.file
+        return cli.destination(destination, config)
+    file = cli.needed.file
     if name in file.connections:
-        return given.destination(file.connections[name].destination, config)
+        return cli.destination(file.connections[name].destination, config)
     if name:
         if name in file.destinations:
-            return given.destination(name, config)
+            return cli.destination(name, config)
         from kitestring.suggest import did_you_mean
 
-        known = [*file.connections, *file.destinations]
+        names = [*file.connections, *file.destinations]
         raise ConfigError(
-            f"{given.needed.path} has no connection or destination {name}{did_you_mean(name, known)}",
-            hint=f"It has: {', '.join(known) or 'none'}.",
+            f"{cli.needed.path} has no connection or destination {name}{did_you_mean(name, names)}",
+            hint=f"It has: {', '.join(names) or 'none'}.",
         )
     from kitestring.destination import Searches
     from kitestring.registry import connector
 
-    found = [
+    searchable = [
         key
-        for key, one in file.destinations.items()
-        if issubclass(connector("destination", one.connector).load(), Searches)
+        for key, entry in file.destinations.items()
+        if issubclass(connector("destination", entry.connector).load(), Searches)
     ]
-    if not found:
+    if not searchable:
         raise ConfigError(
-            f"{given.needed.path} has no destination that can be searched by meaning",
+            f"{cli.needed.path} has no destination that can be searched by meaning",
             hint="Sync into a vector store: `kitestring connectors list` shows which there are.",
         )
-    if len(found) > 1:
+    if len(searchable) > 1:
         raise ConfigError(
-            f"{given.needed.path} has {len(found)} destinations that can be searched by meaning",
-            hint=f"Name one ({', '.join(found)}): kitestring search NAME TEXT.",
+            f"{cli.needed.path} has {len(searchable)} destinations that can be searched by meaning",
+            hint=f"Name one ({', '.join(searchable)}): kitestring search NAME TEXT.",
         )
-    return given.destination(found[0], config)
+    return cli.destination(searchable[0], config)
 
 
 def filter_of(where: list[str]) -> str | dict[str, Any] | None:
     """`field=value` words as a mapping (a repeated field: any of its values), or one text in the store's language."""
     pairs: dict[str, Any] = {}
-    for word in where:
-        match = PAIR.fullmatch(word)
-        if word.lstrip().startswith("{"):
+    for condition in where:
+        match = PAIR.fullmatch(condition)
+        if condition.lstrip().startswith("{"):
             from kitestring.cli.global_options import as_object, from_json
 
-            values = as_object(from_json(word), "--where")
+            values = as_object(from_json(condition), "--where")
         elif match:
             try:
                 value = json.loads(match[2])
@@ -142,9 +143,11 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
                 value = match[2]
             values = {match[1]: value}
         elif len(where) == 1:
-            return word
+            return condition
         else:
-            raise typer.BadParameter(f"{word} is not field=value; a filter text stands alone", param_hint="--where")
+            raise typer.BadParameter(
+                f"{condition} is not field=value; a filter text stands alone", param_hint="--where"
+            )
         for key, value in values.items():
             if key in pairs:
                 old = pairs[key] if isinstance(pairs[key], list) else [pairs[key]]
@@ -160,15 +163,15 @@ LINKS = ("html_url", "url", "_url", "web_url", "permalink_url")
 def hit_lines(number: int, hit: Record) -> str:
     """A hit for people: distance, what it is, the beginning of its text."""
     text = " ".join(str(hit.get("text") or "").split())
-    shown = text if len(text) <= 240 else text[:239].rstrip() + "…"
+    excerpt = text if len(text) <= 240 else text[:239].rstrip() + "…"
     title = next((str(hit[key]) for key in TITLES if hit.get(key)), "")
     link = next((str(hit[key]) for key in LINKS if hit.get(key)), "")
     distance = hit.get("distance")
     near = f"{distance:.3f}" if isinstance(distance, float | int) else "     "
     head = f"{number:>2}. {near}  {hit.get('stream', '')}  " + typer.style(title or str(hit.get("id", "")), bold=True)
     lines = [head.rstrip()]
-    if shown and shown != title:
-        lines.append(f"           {shown}")
+    if excerpt and excerpt != title:
+        lines.append(f"           {excerpt}")
     if link:
         lines.append("           " + typer.style(link, fg="blue"))
     return "\n".join(lines)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
 from kitestring.cli.extras import needs_server
+from kitestring.cli.global_options import cli_context
 
 if TYPE_CHECKING:
-    from kitestring.cli.global_options import Given
+    from kitestring.cli.global_options import CliContext
     from kitestring.server.settings import Settings
 
 HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine alone.", show_default=False)
@@ -52,21 +52,21 @@ def worker(ctx: typer.Context, workers: Annotated[int | None, WORKERS] = None) -
 def run(
     ctx: typer.Context, options: dict[str, Any], *, api: bool = True, work: bool = True, project: bool = False
 ) -> None:
-    given = given_of(ctx)
+    cli = cli_context(ctx)
     needs_server()
     from kitestring.server.context import Context
     from kitestring.server.run import Server
     from kitestring.server.settings import Settings
 
-    settings = Settings.of(home=given.home.absolute(), **options)
+    settings = Settings.of(home=cli.home.absolute(), **options)
     logging.getLogger("kitestring").setLevel(settings.log_level.upper())
     context = Context.of(settings)
     try:
         server = Server(context, api=api, work=work)
         server.start()
         try:
-            if project and given.file is not None:
-                load(given, context)
+            if project and cli.file is not None:
+                load(cli, context)
             typer.echo(greeting(server.url if api else "", settings, work, is_open(context)), err=True)
             server.wait()
             typer.echo("Stopping: running syncs stop at a checkpoint, and go on at the next start.", err=True)
@@ -76,21 +76,21 @@ def run(
         context.close()
 
 
-def load(given: Given, context: Any) -> None:
+def load(cli: CliContext, context: Any) -> None:
     """Apply the project file; what cannot be is told, and the server runs nevertheless."""
     from kitestring.cli.config_as_code import SIGNS, InStore
-    from kitestring.cli.exit_codes import failed
+    from kitestring.cli.exit_codes import report_error
     from kitestring.errors import ConfigError, KitestringError
     from kitestring.server.http.problem import Problem
 
     try:
-        done = InStore(context, "").apply(given.needed.wanted(), False)
+        changes = InStore(context, "").apply(cli.needed.desired_config(), False)
     except (KitestringError, Problem) as error:
-        typer.echo(f"{given.needed.path} was not applied:", err=True)
-        failed(ConfigError(error.detail, hint=error.hint) if isinstance(error, Problem) else error, given)
+        typer.echo(f"{cli.needed.path} was not applied:", err=True)
+        report_error(ConfigError(error.detail, hint=error.hint) if isinstance(error, Problem) else error, cli)
         return
-    said = ", ".join(f"{SIGNS[one['action']][0]}{one['kind']} {one['name']}" for one in done)
-    typer.echo(f"{given.needed.path} was applied: {said or 'nothing has changed'}", err=True)
+    summary = ", ".join(f"{SIGNS[change['action']][0]}{change['kind']} {change['name']}" for change in changes)
+    typer.echo(f"{cli.needed.path} was applied: {summary or 'nothing has changed'}", err=True)
 
 
 def is_open(context: Any) -> bool:

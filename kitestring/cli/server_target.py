@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from kitestring.cli.exit_codes import CANCELLED, REFUSED, SUCCEEDED, SUSPICIOUS, code_of_failure, failed, worst
-from kitestring.cli.global_options import Given
+from kitestring.cli.exit_codes import CANCELLED, REFUSED, SUCCEEDED, SUSPICIOUS, code_of_failure, report_error, worst
+from kitestring.cli.global_options import CliContext
 
 if TYPE_CHECKING:
     from kitestring.client import Client
@@ -20,33 +20,35 @@ if TYPE_CHECKING:
 CODES = {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "cancelled": CANCELLED}
 
 
-def client(given: Given) -> Client:
+def client(cli: CliContext) -> Client:
     from kitestring.client import Client
 
-    return Client.of(given.server)
+    return Client.of(cli.server)
 
 
 def sync(
-    given: Given, names: Sequence[str], streams: Sequence[str], full_refresh: bool, as_json: bool, quiet: bool
+    cli: CliContext, names: Sequence[str], streams: Sequence[str], full_refresh: bool, as_json: bool, quiet: bool
 ) -> int:
     """Run connections of the server, one after the other, and follow their jobs; the exit code."""
     from kitestring.errors import ConfigError
 
     codes, printed = [], []
-    with client(given) as server:
-        wanted = list(names) or [one["name"] for one in server.listed("connection") if one["status"] == "active"]
-        if not wanted:
+    with client(cli) as server:
+        connections = list(names) or [
+            connection["name"] for connection in server.listed("connection") if connection["status"] == "active"
+        ]
+        if not connections:
             raise ConfigError(f"{server.url} has no active connection", hint="Create one, or activate one.")
         if streams and not full_refresh:
             raise ConfigError(
                 "a sync of a server copies all streams of a connection, and --streams names some",
                 hint="Add --full-refresh to read these anew, or leave --streams out.",
             )
-        for name in wanted:
+        for name in connections:
             try:
-                code, out = one(given, server, name, streams, full_refresh, as_json, quiet)
+                code, out = sync_connection(cli, server, name, streams, full_refresh, as_json, quiet)
             except Exception as error:  # noqa: BLE001 - one that cannot run does not keep the others from it
-                code, out = failed(error, given), {"connection": name, "status": "failed", "error": str(error)}
+                code, out = report_error(error, cli), {"connection": name, "status": "failed", "error": str(error)}
             codes.append(code)
             printed.append(out)
             if code == CANCELLED:
@@ -56,8 +58,8 @@ def sync(
     return worst(codes)
 
 
-def one(
-    given: Given, server: Client, name: str, streams: Sequence[str], full_refresh: bool, as_json: bool, quiet: bool
+def sync_connection(
+    cli: CliContext, server: Client, name: str, streams: Sequence[str], full_refresh: bool, as_json: bool, quiet: bool
 ) -> tuple[int, Any]:
     from kitestring.cli import display
     from kitestring.engine import Progress
@@ -75,7 +77,7 @@ def one(
         raise
     result = result_of(name, job)
     if not as_json:
-        display.summary(result, given.secrets)
+        display.summary(result, cli.secrets)
     code = code_of_failure(result) if job["status"] == "failed" else CODES[job["status"]]
     return code, {"connection": name, **job}
 
@@ -85,12 +87,16 @@ def follow(progress: Progress, job: Mapping[str, Any]) -> None:
     from kitestring.engine.progress import StreamProgress
 
     latest = (job["history"] or [{}])[-1].get("progress") or {}
-    for name, one in (latest.get("streams") or {}).items():
-        shown = progress.streams.setdefault(name, StreamProgress())
-        shown.read, shown.written, shown.nbytes = one.get("read", 0), one.get("written", 0), one.get("bytes", 0)
-        shown.status, shown.lag_s = one.get("status", "waiting"), one.get("lag_s")
-        if shown.status != "waiting":
-            shown.started = shown.started or time.monotonic()
+    for name, figures in (latest.get("streams") or {}).items():
+        stream = progress.streams.setdefault(name, StreamProgress())
+        stream.read, stream.written, stream.nbytes = (
+            figures.get("read", 0),
+            figures.get("written", 0),
+            figures.get("bytes", 0),
+        )
+        stream.status, stream.lag_s = figures.get("status", "waiting"), figures.get("lag_s")
+        if stream.status != "waiting":
+            stream.started = stream.started or time.monotonic()
 
 
 def result_of(name: str, job: Mapping[str, Any]) -> Result:
@@ -103,61 +109,67 @@ def result_of(name: str, job: Mapping[str, Any]) -> Result:
 
     streams: dict[str, StreamResult] = {}
     for attempt in job["history"]:
-        for key, told in (attempt["streams"] or {}).items():
-            shown = streams.setdefault(key, StreamResult(key))
+        for key, body in (attempt["streams"] or {}).items():
+            stream = streams.setdefault(key, StreamResult(key))
             last = attempt is job["history"][-1]
-            counts = told if last else (attempt.get("durable") or {}).get(key) or {}
+            counts = body if last else (attempt.get("durable") or {}).get(key) or {}
             for field in ("read", *COUNTS):
-                setattr(shown, field, getattr(shown, field) + int(counts.get(field, 0)))
-            shown.nbytes += int(counts.get("bytes", 0))
-            shown.seconds += float(told.get("seconds", 0.0))
-            shown.status = Status(told.get("status", "failed"))
-            shown.suspicions = list(told.get("suspicions") or ())
-            shown.error = error_of(told.get("error"))
-            for figure, value in (told.get("figures") or {}).items():
-                shown.figures[figure] = shown.figures.get(figure, 0) + value
+                setattr(stream, field, getattr(stream, field) + int(counts.get(field, 0)))
+            stream.nbytes += int(counts.get("bytes", 0))
+            stream.seconds += float(body.get("seconds", 0.0))
+            stream.status = Status(body.get("status", "failed"))
+            stream.suspicions = list(body.get("suspicions") or ())
+            stream.error = error_of(body.get("error"))
+            for figure, value in (body.get("figures") or {}).items():
+                stream.figures[figure] = stream.figures.get(figure, 0) + value
     result = Result(name, streams, cancelled=job["status"] == "cancelled")
-    told = error_of(job["error"])
-    if job["status"] == "failed" and told is not None and all(one.error is None for one in streams.values()):
-        result.error = told
+    error = error_of(job["error"])
+    if job["status"] == "failed" and error is not None and all(stream.error is None for stream in streams.values()):
+        result.error = error
     begun = job["startedAtMs"] or job["createdAtMs"]
     result.seconds = ((job["endedAtMs"] or begun) - begun) / 1000
     return result
 
 
-def error_of(told: Mapping[str, Any] | None) -> Any:
+def error_of(body: Mapping[str, Any] | None) -> Any:
     """An error that the server told, as one of ours."""
     from kitestring import errors
 
-    if not told:
+    if not body:
         return None
-    kind = getattr(errors, str(told.get("type")), errors.KitestringError)
-    return kind(str(told.get("message") or "no reason was given"), hint=str(told.get("hint") or ""))
+    kind = getattr(errors, str(body.get("type")), errors.KitestringError)
+    return kind(str(body.get("message") or "no reason was given"), hint=str(body.get("hint") or ""))
 
 
-def check(given: Given, names: Sequence[str], as_json: bool) -> int:
+def check(cli: CliContext, names: Sequence[str], as_json: bool) -> int:
     """Test sources and destinations of the server, all without names; the exit code."""
     from kitestring.errors import ConfigError
 
     answers = []
-    with client(given) as server:
+    with client(cli) as server:
         kinds: tuple[Literal["source", "destination"], ...] = ("source", "destination")
-        every = [(kind, one) for kind in kinds for one in server.listed(kind)]
-        wanted = [(kind, one) for kind, one in every if not names or {one["name"], one[f"{kind}Id"]} & set(names)]
-        known = {one["name"] for _, one in every} | {one[f"{kind}Id"] for kind, one in every}
+        endpoints = [(kind, endpoint) for kind in kinds for endpoint in server.listed(kind)]
+        targets = [
+            (kind, endpoint)
+            for kind, endpoint in endpoints
+            if not names or {endpoint["name"], endpoint[f"{kind}Id"]} & set(names)
+        ]
+        known_names = {endpoint["name"] for _, endpoint in endpoints} | {
+            endpoint[f"{kind}Id"] for kind, endpoint in endpoints
+        }
         for name in names:
-            if name not in known:
+            if name not in known_names:
                 raise ConfigError(f"{server.url} has no source or destination {name}", hint="Look at its lists.")
-        for kind, one in wanted:
-            told = server.check(kind, one[f"{kind}Id"])
-            answers.append({"kind": kind, "name": one["name"], **told})
+        for kind, endpoint in targets:
+            answer = server.check(kind, endpoint[f"{kind}Id"])
+            answers.append({"kind": kind, "name": endpoint["name"], **answer})
             if not as_json:
-                typer.echo(f"{'ok' if told['status'] == 'succeeded' else 'failed':7} {kind} {one['name']}")
-                for line in (told["message"], told["hint"]) if told["status"] != "succeeded" else ():
+                typer.echo(f"{'ok' if answer['status'] == 'succeeded' else 'failed':7} {kind} {endpoint['name']}")
+                for line in (answer["message"], answer["hint"]) if answer["status"] != "succeeded" else ():
                     typer.echo(f"        {line}")
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
-    return SUCCEEDED if all(one["status"] == "succeeded" for one in answers) else REFUSED
+    return SUCCEEDED if all(endpoint["status"] == "succeeded" for endpoint in answers) else REFUSED
 
 
 class ServerStates:
@@ -177,26 +189,34 @@ class ServerStates:
 
     def connections(self) -> list[str]:
         every = self.server.listed("connection")
-        return sorted(one["name"] for one in every if self.server.states(one["connectionId"]))
+        return sorted(connection["name"] for connection in every if self.server.states(connection["connectionId"]))
 
     def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
 
-def search(given: Given, words: Sequence[str], question: Mapping[str, Any]) -> list[dict[str, Any]]:
+def search(cli: CliContext, query: Sequence[str], question: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Ask a collection of the server: that of a connection, a destination, or the only destination there is."""
     from kitestring.errors import ConfigError
 
-    with client(given) as server:
-        if len(words) == 2:
-            found = [one for one in server.listed("connection") if words[0] in (one["name"], one["connectionId"])]
-            place = found[0]["destinationId"] if found else server.named("destination", words[0])["destinationId"]
+    with client(cli) as server:
+        if len(query) == 2:
+            connections = [
+                connection
+                for connection in server.listed("connection")
+                if query[0] in (connection["name"], connection["connectionId"])
+            ]
+            place = (
+                connections[0]["destinationId"]
+                if connections
+                else server.named("destination", query[0])["destinationId"]
+            )
         else:
-            every = list(server.listed("destination"))
-            if len(every) != 1:
+            destinations = list(server.listed("destination"))
+            if len(destinations) != 1:
                 raise ConfigError(
-                    f"{server.url} has {len(every)} destinations", hint="Name one: kitestring search NAME TEXT."
+                    f"{server.url} has {len(destinations)} destinations", hint="Name one: kitestring search NAME TEXT."
                 )
-            place = every[0]["destinationId"]
+            place = destinations[0]["destinationId"]
         fields = {"includeDeleted" if name == "include_deleted" else name: value for name, value in question.items()}
-        return server.search(place, {**fields, "text": words[-1]})
+        return server.search(place, {**fields, "text": query[-1]})

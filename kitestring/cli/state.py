@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
-from kitestring.cli.sync import STATE, of_project, store
+from kitestring.cli.global_options import cli_context
+from kitestring.cli.sync import STATE, run_from_project, state_store
 
 if TYPE_CHECKING:
-    from kitestring.cli.global_options import Given
+    from kitestring.cli.global_options import CliContext
     from kitestring.engine import StateStore
     from kitestring.types import State
 
@@ -46,13 +46,13 @@ def list_(
     """List the connections that have a state, and their streams."""
     from kitestring.types import COUNTS
 
-    states = store(given_of(ctx), state)
-    found = {name: sorted(s for s in states.load(name) if s != COUNTS) for name in states.connections()}
+    states = state_store(cli_context(ctx), state)
+    by_connection = {name: sorted(s for s in states.load(name) if s != COUNTS) for name in states.connections()}
     if as_json:
-        typer.echo(text_of(found))
-    elif not found:
+        typer.echo(text_of(by_connection))
+    elif not by_connection:
         typer.echo("No connection has a state yet.")
-    for name, streams in found.items() if not as_json else ():
+    for name, streams in by_connection.items() if not as_json else ():
         typer.echo(f"{name}: {', '.join(stream or '(all streams)' for stream in streams)}")
 
 
@@ -64,9 +64,9 @@ def show(
     state: Annotated[str, STATE] = "",
 ) -> None:
     """Print the state of a connection, or of one stream, as JSON."""
-    states = known(ctx, connection, state)
-    found = states[wanted(states, connection, stream)] if stream else states
-    typer.echo(text_of(found))
+    states = states_of(ctx, connection, state)
+    content = states[require_state(states, connection, stream)] if stream else states
+    typer.echo(text_of(content))
 
 
 @app.command("export")
@@ -79,13 +79,13 @@ def export(
     """Write the state of a connection as JSON: {stream: state}; of all: {connection: {stream: state}}."""
     from kitestring.errors import ConfigError
 
-    found = known(ctx, connection, state) if connection else every(ctx, state)
-    text = text_of(found) + "\n"
+    content = states_of(ctx, connection, state) if connection else all_states(ctx, state)
+    text = text_of(content) + "\n"
     if not file:
         typer.echo(text, nl=False)
         return
     try:
-        given_of(ctx).path(file).write_text(text, encoding="utf-8")
+        cli_context(ctx).path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}", hint="Choose another place.") from error
 
@@ -101,16 +101,16 @@ def set_(
     yes: Annotated[bool, YES] = False,
 ) -> None:
     """Put a state in the place of a stream's."""
-    given = given_of(ctx)
-    states = store(given, state)
-    new = parsed(value, "the state")
+    cli = cli_context(ctx)
+    states = state_store(cli, state)
+    new = parse_object(value, "the state")
     with states.lock(connection):
-        there = states.load(connection)
-        old = there.get(stream)
-        if old is None and not (force or given.server):  # a server knows its streams
-            expected(given, states, connection, [stream])
+        saved = states.load(connection)
+        old = saved.get(stream)
+        if old is None and not (force or cli.server):  # a server knows its streams
+            require_streams(cli, states, connection, [stream])
         if old is not None and old != new:
-            asked(f"The state of {stream} is {text_of(old, lines=False)}. Replace it?", yes)
+            confirm(f"The state of {stream} is {text_of(old, lines=False)}. Replace it?", yes)
         states.save(connection, stream, new)
     typer.echo(f"The next sync of {connection} reads {stream} from {text_of(new, lines=False)}.")
 
@@ -124,11 +124,11 @@ def reset(
     yes: Annotated[bool, YES] = False,
 ) -> None:
     """Forget the state, so that the next sync begins at the start. What was written stays."""
-    states = store(given_of(ctx), state)
+    states = state_store(cli_context(ctx), state)
     with states.lock(connection):
-        there = known(ctx, connection, state)
-        stream = wanted(there, connection, stream) if stream else ""
-        asked(f"Forget the state of {stream or ', '.join(there)} of {connection}?", yes)
+        saved = states_of(ctx, connection, state)
+        stream = require_state(saved, connection, stream) if stream else ""
+        confirm(f"Forget the state of {stream or ', '.join(saved)} of {connection}?", yes)
         states.clear(connection, stream or None)
     typer.echo(f"The next sync of {connection} reads {stream or 'everything'} from the start.")
 
@@ -153,13 +153,13 @@ def refresh(
     from kitestring.declarative.partition_state import refreshed
     from kitestring.errors import ConfigError
 
-    values = dict(word.partition("=")[::2] for word in partition)
-    if not all("=" in word for word in partition):
+    values = dict(pair.partition("=")[::2] for pair in partition)
+    if not all("=" in pair for pair in partition):
         raise ConfigError(f"{' '.join(partition)} is no NAME=VALUE", hint="Write --partition repository=acme/web.")
-    states = store(given_of(ctx), state)
+    states = state_store(cli_context(ctx), state)
     with states.lock(connection):
-        there = known(ctx, connection, state)
-        old = there[wanted(there, connection, stream)]
+        saved = states_of(ctx, connection, state)
+        old = saved[require_state(saved, connection, stream)]
         if "states" not in old and "use_global_cursor" not in old:
             raise ConfigError(
                 f"the state of {stream} does not tell partitions apart",
@@ -177,7 +177,7 @@ def refresh(
                 else f"the state of {stream} has no partition {' '.join(partition)}: it is read from the start anyway",
                 hint=f"Its partitions have {', '.join(names) or 'no name'}; `kitestring state show` lists them.",
             )
-        asked(f"Read {len(partitions)} partition(s) of {stream} of {connection} from the start?", yes)
+        confirm(f"Read {len(partitions)} partition(s) of {stream} of {connection} from the start?", yes)
         states.save(connection, stream, new)
     typer.echo(f"The next sync of {connection} reads {len(partitions)} partition(s) of {stream} from the start.")
 
@@ -191,9 +191,9 @@ def accept(
     """Take what the destination holds for complete, although it was more once: records were taken out on purpose."""
     from kitestring.types import COUNTS
 
-    states = store(given_of(ctx), state)
+    states = state_store(cli_context(ctx), state)
     with states.lock(connection):
-        known(ctx, connection, state)
+        states_of(ctx, connection, state)
         states.clear(connection, COUNTS)
     typer.echo(f"The next sync of {connection} counts what its destination holds, and goes on from there.")
 
@@ -211,26 +211,26 @@ def import_(
     from kitestring.errors import ConfigError
 
     try:
-        text = sys.stdin.read() if file == "-" else given_of(ctx).path(file).read_text("utf-8")
+        text = sys.stdin.read() if file == "-" else cli_context(ctx).path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{file} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
-    new = parsed(text, file)
+    new = parse_object(text, file)
     for stream, value in new.items():
         if not isinstance(value, dict):
             raise ConfigError(
                 f"the state of {stream} in {file} is {type(value).__name__}, it should be a JSON object",
                 hint='Write {"stream": {…}}, as `kitestring state export` does.',
             )
-    given = given_of(ctx)
-    states = store(given, state)
+    cli = cli_context(ctx)
+    states = state_store(cli, state)
     with states.lock(connection):
         old = states.load(connection)
-        news = [stream for stream in new if stream not in old]
-        if news and not (force or given.server):
-            expected(given, states, connection, news)
+        new_streams = [stream for stream in new if stream not in old]
+        if new_streams and not (force or cli.server):
+            require_streams(cli, states, connection, new_streams)
         if old and old != new:
-            asked(f"{connection} has states of {', '.join(sorted(old))}. Replace them all?", yes)
+            confirm(f"{connection} has states of {', '.join(sorted(old))}. Replace them all?", yes)
         for stream, value in new.items():
             states.save(connection, stream, value)
         for stream in set(old) - set(new):
@@ -238,34 +238,34 @@ def import_(
     typer.echo(f"{connection} has the states of {', '.join(sorted(new)) or 'no stream'}.")
 
 
-def known(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
+def states_of(ctx: typer.Context, connection: str, state: str) -> dict[str, State]:
     """The states of a connection; `ConfigError` if there are none."""
     from kitestring.errors import ConfigError
     from kitestring.suggest import did_you_mean
     from kitestring.types import COUNTS
 
-    states = store(given_of(ctx), state)
-    found = states.load(connection)
-    found.pop(COUNTS, None)  # the engine's own note, no state of a stream
-    if not found:
+    states = state_store(cli_context(ctx), state)
+    by_stream = states.load(connection)
+    by_stream.pop(COUNTS, None)  # the engine's own note, no state of a stream
+    if not by_stream:
         names = states.connections()
         raise ConfigError(
             f"the connection {connection} has no state{did_you_mean(connection, names)}",
             hint=f"These have one: {', '.join(names)}." if names else "None has one yet: `kitestring sync` makes it.",
         )
-    return found
+    return by_stream
 
 
-def every(ctx: typer.Context, state: str) -> dict[str, dict[str, State]]:
+def all_states(ctx: typer.Context, state: str) -> dict[str, dict[str, State]]:
     """The states of all connections that have some."""
     from kitestring.types import COUNTS
 
-    states = store(given_of(ctx), state)
-    told = {name: {k: v for k, v in states.load(name).items() if k != COUNTS} for name in states.connections()}
-    return {name: one for name, one in told.items() if one}
+    states = state_store(cli_context(ctx), state)
+    by_connection = {name: {k: v for k, v in states.load(name).items() if k != COUNTS} for name in states.connections()}
+    return {name: streams for name, streams in by_connection.items() if streams}
 
 
-def expected(given: Given, states: StateStore, connection: str, streams: list[str]) -> None:
+def require_streams(cli: CliContext, states: StateStore, connection: str, streams: list[str]) -> None:
     """Raise `ConfigError` for a stream that the connection does not have: no sync would ever look at its state.
 
     A connection of the project is known by the catalog of its source, where that can be had, else by the streams that
@@ -276,30 +276,30 @@ def expected(given: Given, states: StateStore, connection: str, streams: list[st
     from kitestring.types import COUNTS, GLOBAL
 
     force = "Add --force to set it all the same."
-    in_project = given.file.file.connections if given.file is not None else {}
+    in_project = cli.file.file.connections if cli.file is not None else {}
     names = sorted({*in_project, *states.connections()})
     if connection not in names:
         raise ConfigError(
             f"there is no connection {connection}{did_you_mean(connection, names)}",
             hint=(f"These are known: {', '.join(names)}. " if names else "") + force,
         )
-    known = {stream for stream in states.load(connection) if stream not in (COUNTS, GLOBAL)}
+    keys = {stream for stream in states.load(connection) if stream not in (COUNTS, GLOBAL)}
     if connection in in_project:
-        known |= keys_of(given, connection)
+        keys |= keys_of(cli, connection)
     for stream in streams:
-        if stream and stream not in known:
+        if stream and stream not in keys:
             raise ConfigError(
-                f"the connection {connection} has no stream {stream}{did_you_mean(stream, known)}",
-                hint=f"It has: {', '.join(sorted(known))}. {force}",
+                f"the connection {connection} has no stream {stream}{did_you_mean(stream, keys)}",
+                hint=f"It has: {', '.join(sorted(keys))}. {force}",
             )
 
 
-def keys_of(given: Given, connection: str) -> set[str]:
+def keys_of(cli: CliContext, connection: str) -> set[str]:
     """The keys of the streams of a connection of the project."""
     from kitestring.errors import KitestringError
 
-    run = of_project(given, connection)
-    chosen = None if run.streams is None else [one.name for one in run.streams]
+    run = run_from_project(cli, connection)
+    chosen = None if run.streams is None else [selection.name for selection in run.streams]
     try:
         source = run.source()
         try:
@@ -310,10 +310,10 @@ def keys_of(given: Given, connection: str) -> set[str]:
         return set(chosen or ())
     if chosen is None:
         return {stream.key for stream in catalog}
-    return {found.key if (found := catalog.get(name)) is not None else name for name in chosen}
+    return {match.key if (match := catalog.get(name)) is not None else name for name in chosen}
 
 
-def wanted(states: dict[str, State], connection: str, stream: str) -> str:
+def require_state(states: dict[str, State], connection: str, stream: str) -> str:
     from kitestring.errors import ConfigError
     from kitestring.suggest import did_you_mean
 
@@ -331,7 +331,7 @@ def text_of(value: Any, lines: bool = True) -> str:
     return dumps_text(value, sort_keys=True, indent=lines)
 
 
-def parsed(text: str, what: str) -> dict[str, Any]:
+def parse_object(text: str, what: str) -> dict[str, Any]:
     from kitestring.errors import ConfigError
     from kitestring.json_codec import JsonError, loads
 
@@ -344,7 +344,7 @@ def parsed(text: str, what: str) -> dict[str, Any]:
     return value
 
 
-def asked(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
     """Go on if the user agrees. Where nobody can be asked, `--yes` must be given."""
     from kitestring.errors import ConfigError
 

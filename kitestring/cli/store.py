@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
 from kitestring.cli.extras import needs_server
+from kitestring.cli.global_options import cli_context
 
 app = typer.Typer(help="Back up the server's store, and put a copy back.", no_args_is_help=True)
 
@@ -31,8 +31,8 @@ def backup(
     from kitestring.errors import ConfigError
     from kitestring.server.store import backup as copies
 
-    store, home = place(ctx)
-    target = given_of(ctx).path(path) if path else None
+    store, home = store_and_home(ctx)
+    target = cli_context(ctx).path(path) if path else None
     if not store.exists():
         raise ConfigError(f"there is no store {store}", hint="Set KITESTRING_HOME to the server's data folder.")
     if target is not None and target.exists() and not force:
@@ -40,13 +40,13 @@ def backup(
     if target is None:
         from kitestring.server.store import Store
 
-        opened = Store(f"sqlite:///{store}")
-        target = copies.backup(opened)
-        opened.close()
+        live_store = Store(f"sqlite:///{store}")
+        target = copies.backup(live_store)
+        live_store.close()
     else:
         copies.copied(store, target)
     typer.echo(str(target))
-    typer.echo(key_words(home), err=True)
+    typer.echo(key_notice(home), err=True)
 
 
 @app.command()
@@ -60,36 +60,36 @@ def restore(
     What the store has now is copied to the folder `backups` before. What happened since the copy was taken is gone from
     the store: an older state makes the next sync read a stretch again.
     """
-    from kitestring.cli.state import asked
+    from kitestring.cli.state import confirm
     from kitestring.errors import ConfigError
     from kitestring.server.store import Store
     from kitestring.server.store import backup as copies
     from kitestring.server.store.upgrade import alone, versions
 
-    store, home = place(ctx)
-    copy = given_of(ctx).path(path)
+    store, home = store_and_home(ctx)
+    copy = cli_context(ctx).path(path)
     if not copy.is_file():
         raise ConfigError(f"there is no file {copy}", hint=f"Copies lie in {store.parent / 'backups'}.")
     copies.version_of(copy)
-    looked = Store(f"sqlite:///{copy}")
+    copied_store = Store(f"sqlite:///{copy}")
     try:
-        current, wanted = versions(looked)  # refuses the store of a newer program
+        current, newest = versions(copied_store)  # refuses the store of a newer program
     finally:
-        looked.close()
+        copied_store.close()
     if store.exists():
-        asked(f"Put {copy} in the place of {store}? What the store has now is copied first.", yes)
-    opened = Store(f"sqlite:///{store}")
+        confirm(f"Put {copy} in the place of {store}? What the store has now is copied first.", yes)
+    live_store = Store(f"sqlite:///{store}")
     try:
-        with alone(opened):
-            before = copies.put_back(copy, opened)
+        with alone(live_store):
+            before = copies.put_back(copy, live_store)
     finally:
-        opened.close()
+        live_store.close()
     typer.echo(f"{store} is what {copy} was.")
     if before is not None:
         typer.echo(f"What it was before is in {before}.")
-    if current != wanted:
+    if current != newest:
         typer.echo("It is of an older version: the next start of the server brings it up to date.", err=True)
-    elif lost := unopened(ctx):
+    elif lost := sealed_rows(ctx):
         typer.echo(
             f"The secrets of {lost} sources, destinations or other rows were sealed with a key that is not here: "
             f"put it into {home / 'secret.key'} or KITESTRING_SECRET_KEY, or enter them again.",
@@ -97,13 +97,13 @@ def restore(
         )
 
 
-def place(ctx: typer.Context) -> tuple[Path, Path]:
+def store_and_home(ctx: typer.Context) -> tuple[Path, Path]:
     """The file of the store, and the data folder. `ConfigError` for a store on PostgreSQL."""
     needs_server()
     from kitestring.errors import ConfigError
     from kitestring.server.settings import Settings
 
-    settings = Settings.of(home=given_of(ctx).home.absolute())
+    settings = Settings.of(home=cli_context(ctx).home.absolute())
     if settings.database_url:
         raise ConfigError(
             "the store is on PostgreSQL, which has tools of its own for this",
@@ -112,7 +112,7 @@ def place(ctx: typer.Context) -> tuple[Path, Path]:
     return Path(settings.store_url.removeprefix("sqlite:///")), settings.home
 
 
-def key_words(home: Path) -> str:
+def key_notice(home: Path) -> str:
     """Where the key is without which the secrets of a copy cannot be opened."""
     from kitestring.server.settings import Settings
 
@@ -120,14 +120,14 @@ def key_words(home: Path) -> str:
     return f"Its secrets are sealed: keep the key ({where}) too, in another place."
 
 
-def unopened(ctx: typer.Context) -> int:
+def sealed_rows(ctx: typer.Context) -> int:
     """How many rows of the store have secrets that no key here opens."""
     from kitestring.server.secrets import rekey
     from kitestring.server.secrets.secret_box import Vault
     from kitestring.server.settings import Settings
     from kitestring.server.store import Store
 
-    settings = Settings.of(home=given_of(ctx).home.absolute())
+    settings = Settings.of(home=cli_context(ctx).home.absolute())
     store = Store(settings.store_url)
     try:
         return rekey.unopened(store, Vault.of(settings.secret_key, settings.home))

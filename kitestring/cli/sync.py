@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import CANCELLED, FAILED, code_of_result, failed, given_of, worst
-from kitestring.cli.global_options import CONFIG_HELP, Given, listed
+from kitestring.cli.exit_codes import CANCELLED, FAILED, code_of_result, report_error, worst
+from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context, listed
 
 if TYPE_CHECKING:
     from kitestring.engine import Result, Selection, StateStore
@@ -84,34 +84,35 @@ def sync(
     The state is kept, so that the next run copies only what has changed. Ctrl-C stops at a checkpoint; a second
     Ctrl-C ends at once, and nothing is lost either way.
     """
-    given = given_of(ctx)
+    cli = cli_context(ctx)
     flags = source or destination or source_config or destination_config
-    if given.server:
+    if cli.server:
         if flags or state or dry_run:
             raise typer.BadParameter("a server runs connections of its own: give their names, and no flags for ends")
         from kitestring.cli import server_target
 
-        raise typer.Exit(server_target.sync(given, connections or (), listed(streams), full_refresh, as_json, quiet))
+        raise typer.Exit(server_target.sync(cli, connections or (), listed(streams), full_refresh, as_json, quiet))
     if flags and connections:
         raise typer.BadParameter("give connection names, or --source and --destination, not both")
     if flags:
-        runs = [by_flags(given, source, source_config, destination, destination_config)]
+        runs = [run_from_flags(cli, source, source_config, destination, destination_config)]
     else:
-        runs = [of_project(given, name) for name in connections or every(given)]
-    wanted = listed(streams)
+        runs = [run_from_project(cli, name) for name in connections or connection_names(cli)]
+    stream_names = listed(streams)
     codes, printed = [], []
     for run in runs:
         run.allow_empty = run.allow_empty or allow_empty
         run.max_rejects = run.max_rejects if max_rejects is None else max_rejects
-        if wanted:
-            run.streams = chosen(run, wanted)
+        if stream_names:
+            run.streams = select_streams(run, stream_names)
         try:
             if dry_run:
-                code, out = dry(given, run, state, full_refresh, as_json)
+                code, out = estimate_connection(cli, run, state, full_refresh, as_json)
             else:
-                code, out = one(given, run, state, full_refresh, as_json, quiet)
+                code, out = sync_connection(cli, run, state, full_refresh, as_json, quiet)
         except Exception as error:  # noqa: BLE001 - one connection that cannot run does not keep the others from it
-            code, out = failed(error, given), {"connection": run.name, "status": "failed", "error": told(given, error)}
+            code = report_error(error, cli)
+            out = {"connection": run.name, "status": "failed", "error": error_body(cli, error)}
         codes.append(code)
         printed.append(out)
         if code == CANCELLED:
@@ -121,93 +122,99 @@ def sync(
     raise typer.Exit(worst(codes))
 
 
-def every(given: Given) -> list[str]:
+def connection_names(cli: CliContext) -> list[str]:
     from kitestring.errors import ConfigError
 
-    names = list(given.needed.file.connections)
+    names = list(cli.needed.file.connections)
     if not names:
         raise ConfigError(
-            f"{given.needed.path} has no connections", hint="Add one: a source, a destination and the streams."
+            f"{cli.needed.path} has no connections", hint="Add one: a source, a destination and the streams."
         )
     return names
 
 
-def of_project(given: Given, name: str) -> Run:
-    found = given.needed.connection(name)
+def run_from_project(cli: CliContext, name: str) -> Run:
+    connection = cli.needed.connection(name)
     return Run(
         name,
-        lambda: given.source(found.source),
-        lambda: given.destination(found.destination),
-        found.selections,
-        found.prefix,
-        found.namespace,
-        found.max_rejects,
-        found.allow_empty,
+        lambda: cli.source(connection.source),
+        lambda: cli.destination(connection.destination),
+        connection.selections,
+        connection.prefix,
+        connection.namespace,
+        connection.max_rejects,
+        connection.allow_empty,
     )
 
 
-def by_flags(
-    given: Given, source: str, source_config: list[str] | None, destination: str, destination_config: list[str] | None
+def run_from_flags(
+    cli: CliContext,
+    source: str,
+    source_config: list[str] | None,
+    destination: str,
+    destination_config: list[str] | None,
 ) -> Run:
     if not source or not destination:
         missing = "--destination" if source else "--source"
         raise typer.BadParameter(f"a sync by flags needs both ends: {missing} is missing")
-    reader, writer = given.source(source, source_config), given.destination(destination, destination_config)
+    reader, writer = cli.source(source, source_config), cli.destination(destination, destination_config)
     from kitestring.library import connection_name
 
     return Run(connection_name(reader, writer), lambda: reader, lambda: writer, None)
 
 
-def chosen(run: Run, wanted: list[str]) -> list[Selection]:
+def select_streams(run: Run, names: list[str]) -> list[Selection]:
     """The wanted streams, with what the connection says about them."""
     from kitestring.engine import Selection
     from kitestring.errors import ConfigError
     from kitestring.suggest import did_you_mean
 
     if run.streams is None:
-        return [Selection(name) for name in wanted]
-    known = {selection.name: selection for selection in run.streams}
-    for name in wanted:
-        if name not in known:
+        return [Selection(name) for name in names]
+    selections = {selection.name: selection for selection in run.streams}
+    for name in names:
+        if name not in selections:
             raise ConfigError(
-                f"the connection {run.name} has no stream {name}{did_you_mean(name, known)}",
-                hint=f"It has: {', '.join(known)}.",
+                f"the connection {run.name} has no stream {name}{did_you_mean(name, selections)}",
+                hint=f"It has: {', '.join(selections)}.",
             )
-    return [known[name] for name in wanted]
+    return [selections[name] for name in names]
 
 
-def store(given: Given, state: str) -> StateStore:
+def state_store(cli: CliContext, state: str) -> StateStore:
     from kitestring.library import states_at
 
-    if given.server:
+    if cli.server:
         from kitestring.cli import server_target
 
-        return server_target.ServerStates(server_target.client(given))
-    found = states_at(given.path(state) if state else given.home / "state.sqlite")
-    assert found is not None
-    return found
+        return server_target.ServerStates(server_target.client(cli))
+    states = states_at(cli.path(state) if state else cli.home / "state.sqlite")
+    assert states is not None
+    return states
 
 
-def one(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool, quiet: bool) -> tuple[int, Any]:
+def sync_connection(
+    cli: CliContext, run: Run, state: str, full_refresh: bool, as_json: bool, quiet: bool
+) -> tuple[int, Any]:
     """Run one connection and show it; its exit code and its result as JSON."""
     from kitestring import library
     from kitestring.cli import display
     from kitestring.engine import Progress
 
-    states = store(given, state)
+    states = state_store(cli, state)
     source, destination = run.source(), run.destination()
-    library.private(given.home)
+    library.private(cli.home)
     if full_refresh:
         forget(states, run)
     progress = Progress()
-    with stopping() as cancel, display.live(run.name, progress, quiet):
+    with cancel_on_signal() as cancel, display.live(run.name, progress, quiet):
         result: Result = library.sync(
             source,
             destination,
             run.streams,
             connection=run.name,
             state=states,
-            rejects=given.home / "rejects",
+            rejects=cli.home / "rejects",
             max_rejects=run.max_rejects,
             prefix=run.prefix,
             namespace=run.namespace,
@@ -216,14 +223,14 @@ def one(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool, q
             cancel=cancel,
         )
     if not as_json:
-        display.summary(result, given.secrets)
+        display.summary(result, cli.secrets)
         rejected = int(result.total("rejected"))
         if rejected:
             typer.echo(
-                f"{rejected} rejected records are kept in {library.rejects_at(given.home / 'rejects').path(run.name)}; "
+                f"{rejected} rejected records are kept in {library.rejects_at(cli.home / 'rejects').path(run.name)}; "
                 f"correct the cause, then: kitestring replay {run.name}"
             )
-    return code_of_result(result), json.loads(given.secrets.text(json.dumps(result.as_dict(), default=str)))
+    return code_of_result(result), json.loads(cli.secrets.text(json.dumps(result.as_dict(), default=str)))
 
 
 def forget(states: StateStore, run: Run) -> None:
@@ -238,37 +245,37 @@ def forget(states: StateStore, run: Run) -> None:
                 states.clear(run.name, key)
 
 
-def dry(given: Given, run: Run, state: str, full_refresh: bool, as_json: bool) -> tuple[int, Any]:
+def estimate_connection(cli: CliContext, run: Run, state: str, full_refresh: bool, as_json: bool) -> tuple[int, Any]:
     from kitestring import library
     from kitestring.cli import display
 
-    with stopping() as cancel:
-        found = library.estimate(
+    with cancel_on_signal() as cancel:
+        estimate = library.estimate(
             run.source(),
             run.destination(),
             run.streams,
             connection=run.name,
-            state=False if full_refresh else store(given, state),
+            state=False if full_refresh else state_store(cli, state),
             prefix=run.prefix,
             namespace=run.namespace,
             cancel=cancel,
         )
     if not as_json:
-        display.estimated(run.name, found, given.secrets)
-    code = CANCELLED if cancel.is_set() else FAILED if any(s.error for s in found.streams.values()) else 0
-    return code, {"connection": run.name, "dry_run": True, "streams": found.as_dict()}
+        display.show_estimate(run.name, estimate, cli.secrets)
+    code = CANCELLED if cancel.is_set() else FAILED if any(s.error for s in estimate.streams.values()) else 0
+    return code, {"connection": run.name, "dry_run": True, "streams": estimate.as_dict()}
 
 
-def told(given: Given, error: Exception) -> dict[str, str]:
+def error_body(cli: CliContext, error: Exception) -> dict[str, str]:
     return {
         "type": type(error).__name__,
-        "message": given.secrets.text(str(error)),
-        "hint": given.secrets.text(getattr(error, "hint", "")),
+        "message": cli.secrets.text(str(error)),
+        "hint": cli.secrets.text(getattr(error, "hint", "")),
     }
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
+def cancel_on_signal() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets; the second ends the process at once."""
     cancel = threading.Event()
 

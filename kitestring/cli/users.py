@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitestring.cli.exit_codes import given_of
 from kitestring.cli.extras import needs_server
+from kitestring.cli.global_options import cli_context
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
@@ -29,7 +29,7 @@ STDIN = typer.Option("--password-stdin", help="Read the password from standard i
 
 
 @contextmanager
-def opened(ctx: typer.Context) -> Iterator[Context]:
+def open_context(ctx: typer.Context) -> Iterator[Context]:
     """The store of this machine's settings, under the name by which its changes are noted."""
     needs_server()
     from kitestring.server.context import Context
@@ -37,7 +37,7 @@ def opened(ctx: typer.Context) -> Iterator[Context]:
     from kitestring.server.settings import Settings
     from kitestring.server.workspaces import workspaces
 
-    context = Context.of(Settings.of(home=given_of(ctx).home.absolute()))
+    context = Context.of(Settings.of(home=cli_context(ctx).home.absolute()))
     try:
         workspaces.begin(context.store)
         with acting("command line"):
@@ -64,28 +64,31 @@ def add(
     kitestring user add bob@example.com --role workspace_editor
     kitestring user add eve@example.com --role workspace_reader --no-password
     """
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         password = None if no_password else password_of(password_stdin)
         with context.store.write() as db:
-            grants = (granted(db, role, workspace, organization),) if role else ()
-            made = user.add(db, email, password, context.store.now_ms(db), name=name, grants=grants)
-            held = ", ".join(one.permission_type for one in user.permissions_of(db, made)) or "no role yet"
-    typer.echo(f"{email} is a user: {held}")
+            grants = (grant_of(db, role, workspace, organization),) if role else ()
+            user_id = user.add(db, email, password, context.store.now_ms(db), name=name, grants=grants)
+            roles = (
+                ", ".join(permission.permission_type for permission in user.permissions_of(db, user_id))
+                or "no role yet"
+            )
+    typer.echo(f"{email} is a user: {roles}")
 
 
 @app.command("list")
 def listed(ctx: typer.Context) -> None:
     """Show all users with their roles."""
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         with context.store.read() as db:
             for row in user.everyone(db):
                 roles = [
-                    f"{one.permission_type} {one.workspace_id or one.organization_id or ''}".strip()
-                    for one in user.permissions_of(db, row.id)
+                    f"{grant.permission_type} {grant.workspace_id or grant.organization_id or ''}".strip()
+                    for grant in user.permissions_of(db, row.id)
                 ]
                 state = " (disabled)" if row.disabled else ""
                 typer.echo(f"{row.email}{state}\t{', '.join(roles) or 'no role'}")
@@ -94,11 +97,11 @@ def listed(ctx: typer.Context) -> None:
 @app.command()
 def passwd(ctx: typer.Context, email: Annotated[str, EMAIL], password_stdin: Annotated[bool, STDIN] = False) -> None:
     """Give a user another password. Ends all their sessions."""
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         with context.store.read() as db:
-            user_id = found(db, email).id
+            user_id = user_row(db, email).id
         password = password_of(password_stdin)
         with context.store.write() as db:
             user.set_password(db, user_id, password)
@@ -120,22 +123,26 @@ def role(
     kitestring user role bob@example.com instance_admin
     kitestring user role bob@example.com none --workspace 9f0c2a5e-6f0e-4c8e-9a3c-3f8c0a7a9b11
     """
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         with context.store.write() as db:
-            row = found(db, email)
+            row = user_row(db, email)
             kind = "organization_member" if organization else "workspace_reader"
-            asked = granted(db, kind if role == "none" else role, workspace, organization)
-            place = (asked.workspace_id, asked.organization_id)
-            held = [one for one in user.permissions_of(db, row.id) if (one.workspace_id, one.organization_id) == place]
+            grant = grant_of(db, kind if role == "none" else role, workspace, organization)
+            place = (grant.workspace_id, grant.organization_id)
+            permissions = [
+                permission
+                for permission in user.permissions_of(db, row.id)
+                if (permission.workspace_id, permission.organization_id) == place
+            ]
             if role == "none":
-                for one in held:
-                    user.revoke(db, one)
-            elif held:
-                user.regrant(db, held[0], role)
+                for permission in permissions:
+                    user.revoke(db, permission)
+            elif permissions:
+                user.regrant(db, permissions[0], role)
             else:
-                user.grant(db, row.id, asked)
+                user.grant(db, row.id, grant)
     typer.echo(f"{email} has {'no role there' if role == 'none' else role}")
 
 
@@ -143,15 +150,15 @@ def role(
 def disable(
     ctx: typer.Context,
     email: Annotated[str, EMAIL],
-    again: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
 ) -> None:
     """Lock a user out: sessions and tokens end at once."""
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         with context.store.write() as db:
-            user.disable(db, found(db, email).id, not again)
-    typer.echo(f"{email} is {'let in again' if again else 'locked out'}")
+            user.disable(db, user_row(db, email).id, not undo)
+    typer.echo(f"{email} is {'let in again' if undo else 'locked out'}")
 
 
 @app.command()
@@ -163,11 +170,11 @@ def remove(
     ] = False,
 ) -> None:
     """Remove a user with their sessions and applications."""
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.auth import user
 
         with context.store.write() as db:
-            user.remove(db, found(db, email).id, even_last=even_last)
+            user.remove(db, user_row(db, email).id, even_last=even_last)
     typer.echo(f"{email} is removed")
 
 
@@ -184,7 +191,7 @@ def rotate(
     the new key in front of the old one there (a comma between them), restart every process, rotate, take the old key
     away.
     """
-    with opened(ctx) as context:
+    with open_context(ctx) as context:
         from kitestring.server.secrets import rekey
         from kitestring.server.secrets.secret_box import Vault
 
@@ -204,7 +211,7 @@ def rotate(
         typer.echo("Restart every process of the server that runs: it knows the old key only.", err=True)
 
 
-def found(db: Any, email: str) -> Any:
+def user_row(db: Any, email: str) -> Any:
     """The row of a user. `ConfigError` where there is none."""
     from kitestring.errors import ConfigError
     from kitestring.server.auth import user
@@ -215,7 +222,7 @@ def found(db: Any, email: str) -> Any:
     return row
 
 
-def granted(db: Any, role: str, workspace: str, organization: str) -> Any:
+def grant_of(db: Any, role: str, workspace: str, organization: str) -> Any:
     """The role as a permission, for the first workspace or organization where none is named."""
     from kitestring.server.auth.user import Grant
     from kitestring.server.workspaces import workspaces
@@ -226,9 +233,9 @@ def granted(db: Any, role: str, workspace: str, organization: str) -> Any:
     elif role.startswith("organization"):
         organization = organization or workspaces.default_organization(db)
         workspaces.organization(db, organization)
-    asked = Grant(role, workspace or None, organization or None)
-    asked.check()
-    return asked
+    grant = Grant(role, workspace or None, organization or None)
+    grant.check()
+    return grant
 
 
 def password_of(stdin: bool) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kitestring.cli.display import bill, summary
+from kitestring.cli.display import figure_lines, summary
 from kitestring.cli.exit_codes import code_of, code_of_result, worst
 from kitestring.cli.output import money, size, span
 from kitestring.engine import Progress, Result, Status, StreamProgress, StreamResult
@@ -44,8 +44,8 @@ def test_the_bill_is_a_sentence_and_keeps_what_it_does_not_know() -> None:
         "cost_usd": 0.00042,
         "rows_merged": 7.0,
     }
-    assert bill(figures) == ["Chunks: 5 embedded, 1,200 reused; 310 tokens; $0.0004", "Rows merged: 7"]
-    assert bill({}) == []
+    assert figure_lines(figures) == ["Chunks: 5 embedded, 1,200 reused; 310 tokens; $0.0004", "Rows merged: 7"]
+    assert figure_lines({}) == []
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_exit_codes_of_results() -> None:
 def test_the_live_table_shows_those_at_work_first_and_fits_the_screen() -> None:
     from rich.console import Console
 
-    from kitestring.cli.display import picture
+    from kitestring.cli.display import progress_table
 
     progress = Progress()
     for number in range(30):
         progress.streams[f"waiting_{number}"] = StreamProgress()
     progress.streams["busy"] = StreamProgress(read=5000, written=4000, nbytes=10**6, status="reading", lag_s=90)
     console = Console(width=100, height=20, record=True)
-    console.print(picture("helpdesk", progress, 20))
+    console.print(progress_table("helpdesk", progress, 20))
     lines = console.export_text().splitlines()
     assert "and 19 more" in "\n".join(lines)
     first = next(line for line in lines if "5,000" in line or "waiting_" in line)

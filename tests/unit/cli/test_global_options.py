@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kitestring.cli.global_options import config_of, listed
-from kitestring.cli.main import in_front
+from kitestring.cli.main import global_options_first
 from kitestring.errors import ConfigError
 from kitestring.redact import Redactor
 
@@ -53,9 +53,19 @@ def test_lists_are_commas_or_repeated() -> None:
 
 
 def test_global_options_may_stand_anywhere_but_behind_two_dashes() -> None:
-    assert in_front(["sync", "x", "--debug", "-p", "f.yaml"]) == ["--debug", "-p", "f.yaml", "sync", "x"]
-    assert in_front(["search", "--project=f", "--", "--debug"]) == ["--project=f", "search", "--", "--debug"]
-    assert in_front(["airbyte", "manifest", "read", "--debug"]) == ["airbyte", "manifest", "read", "--debug"]
+    assert global_options_first(["sync", "x", "--debug", "-p", "f.yaml"]) == ["--debug", "-p", "f.yaml", "sync", "x"]
+    assert global_options_first(["search", "--project=f", "--", "--debug"]) == [
+        "--project=f",
+        "search",
+        "--",
+        "--debug",
+    ]
+    assert global_options_first(["airbyte", "manifest", "read", "--debug"]) == [
+        "airbyte",
+        "manifest",
+        "read",
+        "--debug",
+    ]
 
 
 def test_secrets_are_hidden_longest_first_also_inside_json() -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from kitestring import registry
-from kitestring.cli.init import sample_value, snippet, written
+from kitestring.cli.init import project_text, sample_value, snippet
 from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError
 from kitestring.facts import Proposal
@@ -73,7 +73,7 @@ def test_init_can_print_the_file(run: Run, folder: Path) -> None:
 def test_init_can_be_written_for_every_connector_there_is(folder: Path) -> None:
     for source in registry.connectors("source"):
         for destination in registry.connectors("destination"):
-            (folder / "kitestring.yaml").write_text(written(source.name, destination.name))
+            (folder / "kitestring.yaml").write_text(project_text(source.name, destination.name))
             assert Project.load(folder / "kitestring.yaml").file.connections
 
 
@@ -123,12 +123,12 @@ def test_the_texts_that_are_proposed_are_fields_of_the_streams(name: str, texts:
 
 
 def test_a_vector_collection_gets_the_texts_of_the_source_that_fills_it() -> None:
-    text = written("slack", "milvus")
+    text = project_text("slack", "milvus")
     assert "text_fields: [text_rendered]" in text
     assert "streams: [channel_messages, threads]" in text
     assert "collection: slack" in text
-    assert "collection: helpdesk" in written("zendesk_support", "milvus")
-    assert "# text_fields" in written("postgres", "milvus")
+    assert "collection: helpdesk" in project_text("zendesk_support", "milvus")
+    assert "# text_fields" in project_text("postgres", "milvus")
 
 
 def test_what_to_set_is_named_also_where_credentials_come_in_several_kinds(run: Run, folder: Path) -> None:
