@@ -20,11 +20,11 @@ TOKEN = b"POST /v1/applications/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     """Where a server listens that has little patience."""
     monkeypatch.setattr(header_timeout, "HEADERS_S", 1.0)
     monkeypatch.setattr(middleware, "OPEN_BODY_S", 1.0)
-    context = Context.of(Settings(home=tmp_path / "home", port=0))
+    context = Context.of(Settings(home=home, port=0))
     server = Server(context, work=False)
     server.start()
     yield "127.0.0.1", int(server.url.rpartition(":")[2])

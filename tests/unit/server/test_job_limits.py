@@ -24,12 +24,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def server(tmp_path: Path, fork_server: ForkServer) -> Iterator[Callable[..., Context]]:
+def server(home: Path, fork_server: ForkServer) -> Iterator[Callable[..., Context]]:
     """A store with a worker under these limits."""
     made: list[tuple[Context, Worker]] = []
 
     def build(**limits: int) -> Context:
-        context = Context.of(Settings(home=tmp_path / "home", attempts=1, **limits))
+        context = Context.of(Settings(home=home, attempts=1, **limits))
         context.runner.fork_server = fork_server
         worker = Worker(context, plan_of, slots=2)
         worker.start()

@@ -32,8 +32,8 @@ ITEMS = [{"name": "items"}]
 
 
 @pytest.fixture
-def context(tmp_path: Path, fork_server: ForkServer) -> Iterator[Context]:
-    made = Context.of(Settings(home=tmp_path / "home", stall_s=4, lease_s=4, attempts=2))
+def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
+    made = Context.of(Settings(home=home, stall_s=4, lease_s=4, attempts=2))
     made.runner.fork_server = fork_server
     yield made
     made.store.close()

@@ -120,8 +120,8 @@ def test_apprise_delivers_to_what_its_url_names(context: Context, hooks: Hooks) 
     assert call.json()["message"] == "It went well."
 
 
-def test_a_hardened_server_sends_no_webhook_into_its_own_network(tmp_path: Path, hooks: Hooks) -> None:
-    context = Context.of(Settings(home=tmp_path / "home", allow_private_hosts=False))
+def test_a_hardened_server_sends_no_webhook_into_its_own_network(home: Path, hooks: Hooks) -> None:
+    context = Context.of(Settings(home=home, allow_private_hosts=False))
     try:
         space = wants(context, failure=webhook(hooks))
         with context.store.write() as db:
@@ -162,9 +162,9 @@ def mail(host: str = "127.0.0.1") -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_an_e_mail_goes_out_by_the_servers_own_smtp(tmp_path: Path) -> None:
+def test_an_e_mail_goes_out_by_the_servers_own_smtp(home: Path) -> None:
     with mail() as (url, taken):
-        context = Context.of(Settings(home=tmp_path / "home", smtp_url=url, mail_from="kite@example.com"))
+        context = Context.of(Settings(home=home, smtp_url=url, mail_from="kite@example.com"))
         space = wants(context, failure={"email": {"enabled": True, "to": ["ops@example.com"]}})
         with context.store.write() as db:
             notice(db, space, "failure", "Ünlucky: it broke.", 0, hint="Mend it.")
@@ -292,9 +292,9 @@ def test_refused_credentials_pause_a_schedule_at_once_with_the_reason(
 
 
 def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_counts_anew(
-    tmp_path: Path, hooks: Hooks
+    home: Path, hooks: Hooks
 ) -> None:
-    context = Context.of(Settings(home=tmp_path / "home", pause_after=4))
+    context = Context.of(Settings(home=home, pause_after=4))
     wants(context, syncDisabled=webhook(hooks), syncDisabledWarning=webhook(hooks))
     connection = joined(context, tmp_path / "out", timing=HOURLY)
     error = {"type": "ConnectorError", "message": "broken"}
