@@ -25,7 +25,7 @@ from kitestring.address import Resolve
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
 from kitestring.redact import mask_values
-from kitestring.suggest import nearest_name
+from kitestring.suggest import did_you_mean, nearest_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 def config_error(error: ValidationError, model: type[BaseModel], what: str) -> ConfigError:
     """One sentence for all that is wrong; values stay out of it, since any of them may be a secret."""
     wrong = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
+    for item in error.errors(include_url=False, include_input=False):
         path = [str(part) for part in item["loc"]]
         name = ".".join(path) or "the configuration"
         if item["type"] == "missing":
@@ -238,6 +238,8 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
         elif item["type"] == "extra_forbidden":
             near = nearest_name(path[-1], names_at(model, path[:-1]))
             wrong.append(f"{name} is not a known option" + (f" (did you mean {near}?)" if near else ""))
+        elif item["type"] in ("union_tag_not_found", "union_tag_invalid"):
+            wrong.append(choice_problem(path, item["ctx"]))
         else:
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
             wrong.append(
@@ -248,6 +250,15 @@ def config_error(error: ValidationError, model: type[BaseModel], what: str) -> C
         hint=f"Correct the configuration; `kitestring spec {what}` lists the options.",
         paths=[".".join(map(str, item["loc"])) for item in error.errors()],
     )
+
+
+def choice_problem(path: list[str], context: Mapping[str, Any]) -> str:
+    """Why none of several classes was chosen: the option that names one is missing, or names none of them."""
+    name = ".".join([*path, context["discriminator"].strip("'")])
+    if "expected_tags" not in context:
+        return f"{name} is missing"
+    choices = [choice.strip("'") for choice in context["expected_tags"].split(", ")]
+    return f"{name} should be one of {', '.join(choices)}{did_you_mean(str(context['tag']), choices)}"
 
 
 def names_at(model: type[BaseModel], path: list[str]) -> list[str]:

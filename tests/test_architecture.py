@@ -283,7 +283,7 @@ def test_every_connector_declares_what_it_is() -> None:
         left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
         left_out += [name for name in ("category", "summary") if not getattr(facts, name)]
         assert not left_out, f"{connector.kind} {connector.name}"
-    for embedder in embedders.kinds():
+    for embedder in embedders.embedder_classes():
         assert (embedder.facts.network, embedder.facts.programs) != (None, None), embedder.__name__
 
 

@@ -1,4 +1,4 @@
-"""What every embedder is: texts in, vectors out."""
+"""The base of every embedder: texts in, vectors out."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 
 class Embedder(Config):
-    """Turns texts into vectors. One subclass per file in `embedders/`, told apart by `mode`.
+    """Turns texts into vectors. Each subclass is a file in `embedders/` and has a field `mode` with the file's name.
 
-    `embed` may be called by several threads at once; batching, limits and retries happen inside. The fields of a
-    subclass are its configuration.
+    Several threads may call `embed` at once; batching, limits and retries happen inside. The fields of a subclass are
+    its configuration.
     """
 
     facts: ClassVar[Facts] = Facts()
-    """What it declares of itself. What it leaves out is refused where it matters."""
+    """What the embedder declares. A hardened server refuses what is not declared."""
+
+    form_order: ClassVar[int] = 100
+    """The position in forms: lower numbers come first, the first one is the form's default; equal ones go by `mode`."""
 
     @property
     @abstractmethod
@@ -40,21 +43,21 @@ class Embedder(Config):
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens the model takes in one text."""
+        """The most tokens the model accepts in one text."""
         return 8191
 
     @property
     def encoding(self) -> str:
-        """The name of the tokenizer by which chunks are measured."""
+        """The name of the tokenizer that counts the tokens of chunks."""
         return "cl100k_base"
 
     @property
     def usd_per_million_tokens(self) -> float | None:
-        """The list price, None where it is not known; 0 for what runs here."""
+        """The list price; None if unknown, 0 for a model that runs locally."""
         return None
 
     def tokens(self) -> Encoding:
-        """The tokenizer of the name `encoding`."""
+        """The tokenizer that `encoding` names."""
         return cl100k()
 
     @abstractmethod
@@ -62,20 +65,20 @@ class Embedder(Config):
         """The vectors of the texts, in their order: shape (number of texts, dimension), float32."""
 
     def embed_records(self, records: Sequence[Record], texts: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of chunks: `texts[i]` is a chunk of `records[i]`. Differs only where records bring vectors."""
+        """The vectors of chunks: `texts[i]` is a chunk of `records[i]`. Override it if records contain vectors."""
         return self.embed(texts)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """The vector to search with: shape (dimension,). Differs where a model tells questions from documents."""
+        """The vector to search with: shape (dimension,). Override it if the model embeds queries differently."""
         vector: NDArray[np.float32] = self.embed([text])[0]
         return vector
 
     def check(self) -> None:
-        """Raise what is wrong (`AuthError`, `ConfigError`, `TransientError`): one small call."""
+        """Embed one short text. Raises `AuthError`, `ConfigError` or `TransientError`."""
         self.embed(["test"])
 
     def share(self, share: Share) -> None:
         """Draw on budgets that other processes draw on too; where there are none to keep, nothing."""
 
     def close(self) -> None:
-        """Let go of connections; embeddings under way end with `Cancelled`."""
+        """Close connections; calls of `embed` in progress end with `Cancelled`."""

@@ -168,13 +168,14 @@ def test_a_destination_and_an_embedder_of_another_package_need_no_change_here(tm
 
     code = """
 from pathlib import Path
-from kitestring.server import connectors
+from kitestring import registry
+from kitestring.server.connectors import definitions
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.child.egress import EgressPolicy
-notebook = connectors.of_type("destination", "notebook")
+notebook = definitions.of_type("destination", "notebook")
 print(notebook.category, notebook.docs, notebook.searchable, notebook.icon)
 # What a hardened server asks of it: all that it declares is enough, its local file is not for such a server.
-made = connectors.registry.connector("destination", "notebook").build({"file": "x", "embedding": {"mode": "letters"}})
+made = registry.connector("destination", "notebook").build({"file": "x", "embedding": {"mode": "letters"}})
 EgressPolicy().pin(made)
 confined = Confinement(folder=Path("/data"))
 confined.apply(made, "notebook")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import ConfigDict
@@ -32,6 +32,8 @@ class AzureOpenAI(Remote):
     """
 
     model_config = ConfigDict(title="Azure OpenAI")
+
+    form_order: ClassVar[int] = 40
 
     mode: Literal["azure_openai"] = "azure_openai"
     openai_key: str = secret(title="Azure OpenAI API key", min_length=1, order=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -58,6 +58,8 @@ class Cohere(Remote):
     """
 
     model_config = ConfigDict(title="Cohere")
+
+    form_order: ClassVar[int] = 20
 
     mode: Literal["cohere"] = "cohere"
     cohere_key: str = secret(title="Cohere API key", min_length=1, order=0)

@@ -23,6 +23,8 @@ class Fake(Embedder):
 
     model_config = ConfigDict(title="Fake")
 
+    form_order: ClassVar[int] = 30
+
     mode: Literal["fake"] = "fake"
 
     @property

@@ -27,6 +27,8 @@ class FromField(Embedder):
 
     model_config = ConfigDict(title="From Field")
 
+    form_order: ClassVar[int] = 60
+
     mode: Literal["from_field"] = "from_field"
     field_name: str = option(
         title="Field name",

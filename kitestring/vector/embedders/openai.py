@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -33,6 +33,8 @@ class OpenAI(Remote):
     """OpenAI's embedding models."""
 
     model_config = ConfigDict(title="OpenAI")
+
+    form_order: ClassVar[int] = 10
 
     mode: Literal["openai"] = "openai"
     openai_key: str = secret(title="OpenAI API key", min_length=1, order=0)

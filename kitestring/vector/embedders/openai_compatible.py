@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
@@ -24,6 +24,8 @@ class OpenAICompatible(Remote):
     """
 
     model_config = ConfigDict(title="OpenAI-compatible")
+
+    form_order: ClassVar[int] = 50
 
     mode: Literal["openai_compatible"] = "openai_compatible"
     api_key: str = secret("", title="API key", order=0)

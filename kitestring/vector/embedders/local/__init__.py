@@ -36,6 +36,8 @@ class Local(Embedder):
 
     model_config = ConfigDict(title="Local", protected_namespaces=())
 
+    form_order: ClassVar[int] = 70
+
     mode: Literal["local"] = "local"
     model_path: str | None = option(
         None,
