@@ -1,1 +1,1 @@
-"""Text to documents to chunks to vectors, and `VectorDestination`: five verbs for a new store."""
+"""Text to documents to chunks to vectors, and `VectorDestination`: six verbs for a new store."""

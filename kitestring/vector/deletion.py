@@ -1,5 +1,5 @@
-"""Deletions in a vector store: by primary key or of a whole stream, removed or marked, in the store or in the new
-generation of an overwrite."""
+"""Deletions in a vector store or in the staged generation of an overwrite: by primary key or of a whole stream, removed
+or marked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def delete(store: Store, writer: StreamWriter, keys: Keys) -> Receipt:
 
 
 def mark(store: Store, writer: StreamWriter, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
-    """Mark the records with these primary keys as deleted at these times."""
+    """Mark the records with these primary keys as deleted, each at its time."""
     deleted = 0
     times: dict[str, list[tuple[Any, ...]]] = {}
     for key, deleted_at in keys.items():
@@ -52,8 +52,8 @@ def mark(store: Store, writer: StreamWriter, keys: Mapping[tuple[Any, ...], Any]
 
 
 def truncate(store: Store, writer: StreamWriter, deleted_at: str) -> Receipt | None:
-    """Delete every record of a stream, or mark all that have no mark. What a stream of another namespace wrote under
-    the same name is not touched. No receipt where the store cannot count its records."""
+    """Delete every record of a stream, or mark all that have no mark. Rows that a stream of another namespace wrote
+    under the same name stay. None if the store cannot count its records."""
     marks = writer.stream.write.deletes == "mark"
     if writer.staging is not None:
         return Receipt(deleted=writer.staging.mark_all(deleted_at) if marks else writer.staging.empty())
@@ -72,7 +72,7 @@ def truncate(store: Store, writer: StreamWriter, deleted_at: str) -> Receipt | N
 
 
 def mark_live(store: Store, refs: Sequence[Ref], deleted_at: str) -> int:
-    """Mark these records where they have no mark; how many that were."""
+    """Mark those of these records that have no mark. Returns their number."""
     live = [chunks for chunks in store.find(refs).values() if not all(chunk.marked for chunk in chunks)]
     store.mark([chunk for chunks in live for chunk in chunks if not chunk.marked], deleted_at)
     return len(live)

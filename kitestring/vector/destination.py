@@ -1,7 +1,7 @@
-"""Every vector destination: records in, chunks with vectors out, and only what changed is embedded.
+"""The base of all vector destinations: records in, chunks with vectors out; only what changed is embedded.
 
-The order of events is the promise: compare with the digests stored beside the chunks, embed what is new, store it, and
-only then remove what it replaces. A store (`store.py`) supplies the verbs.
+The order is the promise: compare with the digests stored beside the chunks, embed what is new, store it, and only then
+remove what it replaces. A store (`store.py`) supplies the verbs.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ log = logging.getLogger("kitestring.vector")
 
 
 class VectorDestination(Destination):
-    """Chunks, embeds and stores the records of streams. A subclass says how to `connect` to its store.
+    """Chunks, embeds and stores the records of streams. A subclass implements `connect` and `place`.
 
     `append` adds every record; `append_dedup` keeps one version per primary key and touches only chunks that changed;
-    `overwrite` collects the new generation in a shadow and applies it in `commit`, again only what changed.
+    `overwrite` stages the new generation in a file and applies it in `commit`, again only what changed.
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
@@ -69,10 +69,10 @@ class VectorDestination(Destination):
     )
     shadow_folder: str | None = option(
         None,
-        title="Shadow folder",
+        title="Staging folder",
         local_path=True,
-        description="Where an overwrite collects its data until it is complete: room for the stream's chunks and"
-        " vectors. Default: beside an embedded store, else the user's state folder.",
+        description="The folder in which an overwrite stages its data until it is complete. It needs space for the"
+        " stream's chunks and vectors. Default: beside an embedded store, else the user's state folder.",
         group="advanced",
     )
 
@@ -84,14 +84,14 @@ class VectorDestination(Destination):
     _connected: Store | None = PrivateAttr(default=None)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
 
-    # -- what a subclass says ------------------------------------------------------------------------------------------
+    # -- what a subclass implements ------------------------------------------------------------------------------------
 
     def connect(self) -> Store:
         """A connection to the collection that the configuration names."""
         raise NotImplementedError
 
     def place(self) -> str:
-        """What tells this collection from every other one (address, database, name); no secrets."""
+        """The identity of the collection: address, database, name. No secrets."""
         raise NotImplementedError
 
     def default_staging_folder(self) -> Path:
@@ -132,7 +132,7 @@ class VectorDestination(Destination):
         if overwrite or path.exists():
             staging = StagingFile(path)
             try:
-                if staging.sealed:  # a crash or a lost connection in the middle of a commit: finish it first
+                if staging.sealed:  # a crash or a lost connection interrupted a commit: finish it first
                     log.info("finishing an overwrite that was interrupted", extra={"stream": stream.key})
                     apply_overwrite(self.store, writer.name, writer.namespace, staging)
                     applied = True
@@ -180,16 +180,16 @@ class VectorDestination(Destination):
     def abort(self, stream: Stream) -> None:
         writer = self._writers.get(stream.key)
         if writer is not None and writer.staging is not None:
-            # What is sealed is complete: it stays, and the next begin applies the rest of it.
+            # A sealed file is complete: it stays, and the next begin applies the rest of it.
             if writer.staging.sealed:
                 writer.staging.close()
             else:
                 writer.staging.remove()
             writer.staging = None
-        if stream.key in self._unwritten:  # the others are not kept waiting
+        if stream.key in self._unwritten:  # the other streams do not wait for this one
             self._unwritten.discard(stream.key)
             if not self._unwritten and self._connected is not None:
-                with contextlib.suppress(KitestringError):  # the next sync comes by again
+                with contextlib.suppress(KitestringError):  # the next sync calls it again
                     self._connected.finish()
 
     def close(self) -> None:
@@ -255,10 +255,10 @@ class VectorDestination(Destination):
     ) -> list[Record]:
         store = self.store
         if limit < 1:
-            raise ConfigError(f"limit is {limit}, and a search gives at least one hit", hint="Leave it out for 10.")
+            raise ConfigError(f"limit is {limit}, and a search returns at least one hit", hint="Leave it out for 10.")
         if hybrid and not store.hybrid:
             raise ConfigError(
-                "a hybrid search was asked for, the collection has no index of words",
+                "a hybrid search needs an index of words, and the collection has none",
                 hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
             )
         vector = self.embedding.embed_query(text)
@@ -273,7 +273,7 @@ class VectorDestination(Destination):
             include_deleted=include_deleted,
         )
 
-    # -- how -----------------------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------------
 
     @property
     def store(self) -> Store:
@@ -284,14 +284,14 @@ class VectorDestination(Destination):
             return self._connected
 
     def _warn_of_size(self, nbytes: int) -> None:
-        """Say once what speaks against so many bytes more."""
-        objection = None if self._size_warned else self.store.capacity_warning(nbytes)
-        if objection is not None:
-            log.warning(objection)
+        """Log once why the store is not suited to this many more bytes."""
+        warning = None if self._size_warned else self.store.capacity_warning(nbytes)
+        if warning is not None:
+            log.warning(warning)
             self._size_warned = True
 
     def _check_model(self, writer: StreamWriter) -> None:
-        """An incremental stream brings only changes: beside vectors of another model no search would find them."""
+        """Refuse an incremental stream whose stored vectors are of another model: no search would find its changes."""
         sample = next(iter(self.store.sample(writer.name)), None)
         if sample is not None and sample.digest and not sample.digest.startswith(writer.model):
             raise ConfigError(
@@ -301,9 +301,10 @@ class VectorDestination(Destination):
             )
 
     def _find_stored(self, records: Sequence[ChunkedRecord]) -> dict[str, list[Stored]]:
-        """What the store holds of these records. What an earlier version stored under another key is to be replaced."""
+        """The stored chunks of these records, those under the key of an earlier version included (they get
+        replaced)."""
         stored = self.store.find([chunked.ref for chunked in records])
-        keys = {chunked.key for chunked in records}  # what another record of the batch is stored under is that one's
+        keys = {chunked.key for chunked in records}  # a former key may be the key of another record of the batch
         former = {
             ref.key: (chunked, ref)
             for chunked in records
@@ -322,7 +323,7 @@ class VectorDestination(Destination):
             return self._writers[stream.key]
 
     def _replaces(self, writer: StreamWriter) -> bool:
-        """A shadow replaces by identity, whatever the store does when it is applied."""
+        """Whether a write replaces rows by identity: a staging file always does, whatever the store does."""
         return self.store.replaces or writer.stream.write.replace
 
     def _staging_path(self, stream: Stream) -> Path:
@@ -330,7 +331,7 @@ class VectorDestination(Destination):
         return staging_path(folder, self.place(), stream)
 
     def _fetch_vectors(self, writer: StreamWriter, prepared: EmbeddedBatch, diffs: Iterable[ChunkDiff]) -> None:
-        """Fill `prepared.vectors` with what these plans need: stored vectors read back, new texts embedded once."""
+        """Fill `prepared.vectors` for these diffs: read stored vectors back, embed each new text once."""
         by_digest = prepared.vectors
         reuse: dict[str, Stored] = {}
         new: dict[str, tuple[ChunkedRecord, str]] = {}
@@ -362,7 +363,7 @@ class VectorDestination(Destination):
                 prepared.tokens += sum(map(writer.splitter.tokens, texts))
 
     def _apply_changes(self, writer: StreamWriter, prepared: EmbeddedBatch) -> Receipt:
-        """Write into the store: first the new chunks, then the removal of what they replace."""
+        """Write the new chunks into the store, then remove what they replace."""
         outdated = writer.recent_writes.since(prepared.since)
         if prepared.attempted or outdated is None:
             outdated = frozenset(diff.chunked.key for diff in prepared.diffs)
@@ -380,7 +381,7 @@ class VectorDestination(Destination):
         return self._receipt(writer, prepared, chunks, len(stale), cut)
 
     def _recompare(self, writer: StreamWriter, prepared: EmbeddedBatch, keys: frozenset[str]) -> None:
-        """Records of this batch were written after it was compared: compare them with what is stored now."""
+        """Compare the records with these keys again: they were written after the batch was compared."""
         records = [p.chunked for p in prepared.diffs if p.chunked.key in keys or p.chunked.document.former_key in keys]
         if not records:
             return
@@ -391,7 +392,7 @@ class VectorDestination(Destination):
         self._fetch_vectors(writer, prepared, list(fresh.values()))
 
     def _stage(self, writer: StreamWriter, prepared: EmbeddedBatch) -> Receipt:
-        """Write into the shadow: what differs from the old generation, and which records are in the new one."""
+        """Write into the staging file: chunks that differ from the old generation, and the keys of the new one."""
         staging = writer.staging
         assert staging is not None
         keys = [diff.chunked.key for diff in prepared.diffs]
@@ -440,7 +441,7 @@ class VectorDestination(Destination):
 
 
 def chunks_of(diffs: Iterable[ChunkDiff], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
-    """The chunks that these plans write, with their texts or without."""
+    """The chunks that these diffs write, with their texts or without."""
     chunks = []
     for diff in diffs:
         chunked = diff.chunked
@@ -464,14 +465,14 @@ def chunks_of(diffs: Iterable[ChunkDiff], vectors: Mapping[str, Vector], omit_te
 
 
 def nbytes_of(diff: ChunkDiff, dimension: int) -> int:
-    """About what the chunks of a record take in a store."""
+    """The approximate size of a record's chunks in a store."""
     chunked = diff.chunked
     metadata = len(dumps(chunked.document.metadata))
     return sum(4 * dimension + len(text.encode()) + metadata for text in chunked.texts)
 
 
 def writable(folder: Path) -> bool:
-    """Whether this folder is there, or could be made, and takes files."""
+    """Whether this folder exists, or can be created, and takes files."""
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

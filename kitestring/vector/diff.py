@@ -1,4 +1,4 @@
-"""What has to happen to one record: compare the chunks it should have with those that are stored."""
+"""The difference between the chunks that a record should have and those that are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kitestring.vector.store import Ref, Stored
 class ChunkedRecord:
     """A record as it should be stored: its document, cut into chunks, without vectors.
 
-    `key` is the document's, or a fresh one in `append`, where every record stands beside the ones before it.
+    `key` is the document's; in `append`, where no record replaces another, a random one.
     """
 
     key: str
@@ -32,14 +32,14 @@ class ChunkedRecord:
 
     @property
     def former_ref(self) -> Ref | None:
-        """Where a version before this one stored the record under another key."""
+        """The record under the key that an earlier version of Kitestring gave it, if that was another."""
         key = self.document.former_key
         return None if key is None else replace(self.ref, key=key, former=True)
 
 
 @dataclass(slots=True)
 class ChunkDiff:
-    """The work for one record: chunk numbers to embed, numbers to write again with a stored vector, rows to remove."""
+    """The work for one record: numbers of chunks to embed, of chunks to write with a stored vector, rows to remove."""
 
     chunked: ChunkedRecord
     embed: list[int] = field(default_factory=list)
@@ -52,10 +52,10 @@ class ChunkDiff:
 
 
 def compare(chunked: ChunkedRecord, stored: Iterable[Stored], replaces: bool) -> ChunkDiff:
-    """The plan for a record. `replaces`: writing a number removes the row that had it.
+    """Compare a record with its stored chunks. `replaces`: writing a number removes the row that had it.
 
-    A chunk is left alone where digest and metadata digest are both the same. Where only the metadata differ, or the
-    same text stood at another number of this record, its vector is used again.
+    A chunk stays untouched if digest and metadata digest are both equal. If only the metadata differ, or the same text
+    had another number in this record, the stored vector is reused.
     """
     diff = ChunkDiff(chunked)
     at: dict[int, list[Stored]] = {}
@@ -83,6 +83,6 @@ def compare(chunked: ChunkedRecord, stored: Iterable[Stored], replaces: bool) ->
 
 
 def overlay(below: Sequence[Stored], above: Sequence[Stored]) -> list[Stored]:
-    """What a reader would find if `above` were written over `below`, number by number."""
+    """The chunks after `above` is written over `below`, number by number."""
     numbers = {s.number for s in above}
     return [*above, *(s for s in below if s.number not in numbers)]

@@ -22,12 +22,12 @@ def digest(*parts: str) -> str:
 
 
 def text_digest(model: str, chunking: str, text: str) -> str:
-    """The identity of a chunk's vector: what text, cut how, by which model. Unchanged means: not embedded again."""
+    """The identity of a chunk's vector: text, chunking and model. If it is unchanged, nothing is embedded."""
     return digest("text", model, chunking, text)
 
 
 def metadata_digest(metadata: Mapping[str, Any]) -> str:
-    """The identity of a chunk's metadata, whatever the order of its keys."""
+    """The identity of a chunk's metadata, independent of the order of its keys."""
     return digest("metadata", canonical(metadata))
 
 

@@ -18,14 +18,14 @@ from kitestring.vector.record_key import former_key, former_text, record_id, rec
 from kitestring.vector.unicode import well_formed, well_named
 
 LONG_TEXT = 60_000
-"""Bytes. Where no metadata fields are chosen, what is embedded is metadata too, as with Airbyte, and so repeated in
-every chunk of the record. A text above this fits no row whole: of it the metadata hold the beginning."""
+"""Bytes. Without chosen metadata fields the embedded texts are metadata too, as with Airbyte, and repeated in every
+chunk of the record. A longer text does not fit into a row: the metadata hold its beginning."""
 
 BEGINNING = 1_000
-"""Characters of a text that is too long."""
+"""Characters that the metadata hold of a text that is too long."""
 
 OURS = frozenset({"_ab_stream", "_ab_record_id"})
-"""Metadata of ours: a record's field of such a name is kept under another."""
+"""Metadata that Kitestring adds: a record's field with such a name is stored under another."""
 
 URL_FIELDS = ("html_url", "web_url", "webUrl", "permalink", "public_url", "source_url", "url", "link", "href")
 UPDATED_FIELDS = (
@@ -36,11 +36,11 @@ UPDATED_FIELDS = (
 
 @dataclass(slots=True)
 class Document:
-    """One record, ready to be cut and embedded.
+    """One record, ready to be chunked and embedded.
 
     `record_id` is Airbyte's `_ab_record_id`, `key` the unambiguous identity that chunk ids begin with, `former_key` the
-    one that an earlier version gave the record, where that was another. `text` may be empty: the record is there, but
-    holds nothing to search. `metadata` is JSON (decimals and whole numbers of any size aside) and holds `_ab_stream`
+    one that an earlier version gave the record, if that was another. `text` may be empty: the record exists but has
+    nothing to search. `metadata` is JSON (decimals and whole numbers of any size aside) and holds `_ab_stream`
     and, where the stream has a primary key, `_ab_record_id`; of `cut` fields it holds the beginning only.
     """
 
@@ -75,7 +75,7 @@ class DocumentBuilder:
             return
         key_fields = {path[0] for path in (*self.stream.primary_key, self.stream.cursor or ()) if path} | {DELETED_AT}
         if self.stream.schema.get("additionalProperties") is True and len(set(declared) - key_fields) < 3:
-            return  # an open schema that names little more than the keys says nothing about the texts
+            return  # an open schema with little more than the keys does not tell which texts exist
         if not any(path.possible(self.stream.schema) for path in self.text_paths):
             names = ", ".join(path.text for path in self.text_paths)
             raise ConfigError(
@@ -87,8 +87,8 @@ class DocumentBuilder:
             )
 
     def build(self, record: Record) -> Document:
-        """The record's document. `RecordError` when it has none of the text fields, or not all of its primary key;
-        `TooDeepError` or `RecursionError` when it is nested too deeply."""
+        """The record's document. `RecordError` if it has none of the text fields, or not all of its primary key;
+        `TooDeepError` or `RecursionError` if it is nested too deeply."""
         key, former_key, name = self._identity(record)
         text = self._text(record)
         metadata, cut = self._metadata(record)
@@ -157,13 +157,13 @@ class DocumentBuilder:
         return {name: well_formed(value) for name, value in named.items()}, cut
 
     def _too_long(self, record: Record, name: str, value: str) -> bool:
-        """Whether a text is embedded, so that nothing is lost, and too long to be repeated."""
+        """Whether a text is too long to be repeated in the metadata, and is embedded, so that nothing is lost."""
         if len(value) * 4 <= LONG_TEXT or len(value.encode("utf-8", "surrogatepass")) <= LONG_TEXT:
             return False
         return not self.text_paths or any((name,) in path.matches(record) for path in self.text_paths)
 
     def _without_text(self, record: Record) -> Record:
-        """The fields that are not embedded; where all are, those that are no long texts."""
+        """The fields that are not embedded; if all are, those that are not long texts."""
         if not self.text_paths:
             return {k: v for k, v in record.items() if not (isinstance(v, str) and len(v) > BEGINNING)}
         fields = dict(record)
@@ -206,7 +206,7 @@ def first_text(values: list[Any]) -> str | None:
 
 
 def text_in(value: Any) -> str:
-    """The words in a value: texts and numbers without the names around them; null, true and false say nothing."""
+    """The text in a value: strings and numbers without the names of fields; null, true and false add nothing."""
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, str):
@@ -245,7 +245,7 @@ def clean_html(value: Any) -> Any:
 
 
 def without_path(fields: dict[str, Any], place: Sequence[str | int]) -> dict[str, Any]:
-    """A copy without the value at `place`; only what is on the way is copied. An item of a list stays, as null."""
+    """A copy without the value at `place`; only the objects on the path are copied. An item of a list becomes null."""
     first, rest = place[0], place[1:]
     if not rest:
         return {name: value for name, value in fields.items() if name != first}
@@ -268,7 +268,7 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def content_keys(stream: Stream, record: Record) -> tuple[str, str | None]:
-    """The key of a record without a primary key, from its content; and the former one, where that was another."""
+    """The key of a record without a primary key, from its content; and the former key, if that was another."""
     parts = ("content", stream.namespace or "", stream.name)
     key, former = digest(*parts, canonical(record)), digest(*parts, former_text(record))
     return key, None if former == key else former

@@ -1,4 +1,4 @@
-"""Where a value stands in a record: `title`, `user.name`, `comments.*.body`."""
+"""Paths to values in a record: `title`, `user.name`, `comments.*.body`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A dotted path. `*`, `?` and `[…]` match names as in a shell; an item of a list goes by its number."""
+    """A dotted path. `*`, `?` and `[…]` match names as in a shell; the items of a list have numbers."""
 
     text: str
     parts: tuple[str, ...]
@@ -22,13 +22,13 @@ class FieldPath:
         return cls(text, tuple(text.split(".")))
 
     def values(self, record: Mapping[str, Any]) -> list[Any]:
-        """Every value the path leads to, in the record's order. A field whose own name holds the dots comes first."""
+        """Every value at the path, in the record's order. A field whose own name contains the dots comes first."""
         if len(self.parts) > 1 and self.text in record:
             return [record[self.text]]
         return [value for _, value in self._walk(record, 0, ())]
 
     def matches(self, record: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
-        """The places the path leads to, as keys and list positions from the top."""
+        """Every match of the path, as keys and list positions from the top."""
         if len(self.parts) > 1 and self.text in record:
             return [(self.text,)]
         return [place for place, _ in self._walk(record, 0, ())]
@@ -56,7 +56,7 @@ class FieldPath:
                 yield from self._walk(node[int(part)], depth + 1, (*place, int(part)))
 
     def possible(self, schema: Mapping[str, Any]) -> bool:
-        """Whether a record of this JSON Schema could hold the path. Unsure means yes."""
+        """Whether a record of this JSON Schema can contain the path. Unsure means yes."""
         properties = schema.get("properties")
         if isinstance(properties, Mapping) and self.text in properties:
             return True
@@ -85,7 +85,7 @@ def possible(schema: Mapping[str, Any], parts: tuple[str, ...]) -> bool:
     if isinstance(items, Mapping) and (is_pattern(part) or part.isdecimal()):
         return possible(items, rest)
     if not isinstance(properties, Mapping) or not properties:
-        # A schema that declares no properties says nothing about what is inside.
+        # A schema without properties may contain anything.
         kinds = schema.get("type", "object")
         kinds = [kinds] if isinstance(kinds, str) else kinds
         return "object" in kinds or ("array" in kinds and (is_pattern(part) or part.isdecimal()))

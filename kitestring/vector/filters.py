@@ -1,8 +1,8 @@
 """Filters of a search: `where` as a mapping, parsed once into a tree that each store renders in its own language.
 
-A tree is made of `OneOf`, `Bound`, `Contains` and `Exists`, which speak of one field of the record, and of `Not`, `And`
-and `Or`. Each is true or false of every chunk: a field that a record lacks, or whose value is null, passes `Exists` and
-all comparisons never, and so always their `Not`.
+The leaves `OneOf`, `Bound`, `Contains` and `Exists` test one field of the record; `Not`, `And` and `Or` combine them.
+Each is true or false for every chunk: a field that is missing or null fails `Exists` and all comparisons, and so passes
+their `Not`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from kitestring.suggest import did_you_mean
 from kitestring.vector.unicode import well_formed
 
 Scalar: TypeAlias = str | bool | int | float | Decimal
-"""What a filter compares with. A text never equals a number, and true is no 1."""
+"""A value to compare with. A text never equals a number, and true is not 1."""
 
 Order = Literal["gt", "gte", "lt", "lte"]
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The field's value is one of these; of none for an empty tuple."""
+    """The field's value is one of these; never for an empty tuple."""
 
     field: str
     values: tuple[Scalar, ...]
@@ -83,10 +83,10 @@ COMPARE: dict[str, Any] = {"gt": operator.gt, "gte": operator.ge, "lt": operator
 
 
 def parse(where: Mapping[str, Any]) -> Filter | None:
-    """The tree of a mapping; None where it asks for nothing. `ConfigError` for what has no meaning.
+    """The tree of a mapping; None for an empty one. `ConfigError` for what has no meaning.
 
     A field has a value, a list of values (any of them), None (no value), or comparisons:
-    `{"price": {"gte": 3, "lt": 9}}`; see `OPERATORS`. All conditions of a mapping hold together. `and` and `or` take a
+    `{"price": {"gte": 3, "lt": 9}}`; see `OPERATORS`. All conditions of a mapping must hold. `and` and `or` take a
     list of mappings, `not` takes one. `$gte` is `gte`.
     """
     tree = conditions(where, 1)
@@ -99,12 +99,14 @@ def conditions(where: Mapping[str, Any], level: int) -> Filter:
     parts: list[Filter] = []
     for name, value in where.items():
         if not isinstance(name, str):
-            raise ConfigError(f"a filter names fields by texts, not by {type(name).__name__}", hint="Correct `where`.")
+            raise ConfigError(
+                f"the names of fields in a filter are texts, not {type(name).__name__}", hint="Correct `where`."
+            )
         keyword = operator_name(name)
         if keyword in LISTS and is_list(value) and any(isinstance(item, Mapping) for item in value):
             if not all(isinstance(item, Mapping) for item in value):
                 raise ConfigError(
-                    f"`{name}` takes a list of mappings, and some items are none", hint="Correct `where`."
+                    f"`{name}` takes a list of mappings, and some items are not mappings", hint="Correct `where`."
                 )
             inner = tuple(conditions(item, level + 1) for item in value)
             parts.append(And(inner) if keyword == "and" else Or(inner))
@@ -116,7 +118,7 @@ def conditions(where: Mapping[str, Any], level: int) -> Filter:
 
 
 def field_filter(field: str, condition: Any, level: int) -> Filter:
-    """What one field is to be."""
+    """The conditions on one field."""
     if not isinstance(condition, Mapping):
         return equals_any(field, condition)
     if level > MOST_LEVELS:
@@ -147,7 +149,9 @@ def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
     if name in get_args(Order):
         bound = scalar(field, value)
         if isinstance(bound, bool):
-            raise ConfigError(f"{field} is to be {keyword} {value}, and true and false have no order", hint="Use eq.")
+            raise ConfigError(
+                f"{field} is compared by {keyword} with {value}, and true and false have no order", hint="Use eq."
+            )
         return Bound(field, name, bound)  # type: ignore[arg-type]
     raise ConfigError(
         f"{keyword} is not a comparison{did_you_mean(name, OPERATORS)}",
@@ -166,7 +170,7 @@ def equals_any(field: str, operand: Any) -> Filter:
 
 
 def scalar(field: str, value: Any) -> Scalar:
-    """A value as it is stored: a date and a UUID are texts."""
+    """A value in its stored form: dates and UUIDs are texts."""
     if isinstance(value, str | int | float | Decimal | dt.date | dt.time | uuid.UUID | bytes):
         stored = well_formed(value)
         if isinstance(stored, str | bool | int | float | Decimal):
@@ -179,7 +183,7 @@ def scalar(field: str, value: Any) -> Scalar:
 
 
 def matches(tree: Filter, fields: Mapping[str, Any]) -> bool:
-    """Whether a chunk with these fields passes: what every store's rendering is to find."""
+    """Whether a chunk with these fields passes. Every store must return the same."""
     match tree:
         case Not(inner):
             return not matches(inner, fields)
@@ -215,7 +219,7 @@ def operator_name(keyword: str) -> str:
 
 
 def is_comparison(condition: Mapping[str, Any], level: int = 1) -> bool:
-    """Whether a mapping holds comparisons of a field, rather than conditions: a field may bear the name `not`."""
+    """Whether a mapping compares one field, rather than combines conditions: a field may have the name `not`."""
     if not condition or level > MOST_LEVELS:
         return False
     for keyword, value in condition.items():

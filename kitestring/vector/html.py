@@ -1,4 +1,4 @@
-"""HTML to the text a reader would see: what is embedded should be words, not tags and addresses."""
+"""HTML to the text a reader sees: words are embedded, not tags and addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ INLINE = "span|a|b|i|u|em|strong|code|kbd|sub|sup|font|small|mark|del|ins|s|q|im
 TAG = re.compile(rf"</(?:{BLOCKS}|{INLINE})\s*>|<(?:br|hr|p|img|div|li)\b[^<>]*>", re.IGNORECASE)
 ENTITY = re.compile(r"&(?:nbsp|amp|lt|gt|quot|#39|#x27|#160);")
 MARKDOWN = re.compile(r"^(?:#{1,6} \S|```|~~~)|\]\((?:https?:|/|#)", re.MULTILINE)
-"""Headings, fences and links of Markdown: in such a text line breaks mean something; HTML is sprinkled in."""
+"""Headings, fences and links of Markdown: in such a text line breaks have a meaning, and HTML tags are single
+insertions."""
 WHOLE_PAGE = re.compile(r"\s*<(?:!doctype|html|body)\b", re.IGNORECASE)
 BLOCK_TAG = re.compile(rf"</?(?:{BLOCKS})\b[^<>]*>", re.IGNORECASE)
 INLINE_TAG = re.compile(rf"</?(?:{INLINE})\b[^<>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
@@ -22,7 +23,7 @@ GAPS = re.compile(r"\n{3,}")
 
 
 def clean(text: str) -> str:
-    """`text` as it reads: HTML becomes text, Markdown loses the tags in it, other text its character references."""
+    """The readable text: HTML becomes text, Markdown loses its HTML tags, other text its character references."""
     if looks_like_html(text):
         return without_tags(text) if MARKDOWN.search(text) and not WHOLE_PAGE.match(text) else html_to_text(text)
     if "&" in text and ENTITY.search(text):
@@ -31,7 +32,7 @@ def clean(text: str) -> str:
 
 
 def looks_like_html(text: str) -> bool:
-    """Whether a field holds HTML: a closing tag of a common element, or an element that has none (`<br>`)."""
+    """Whether a field holds HTML: a closing tag of a common element, or an element without one (`<br>`)."""
     return "<" in text and TAG.search(text) is not None
 
 

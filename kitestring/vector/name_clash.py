@@ -1,4 +1,4 @@
-"""Streams that a vector store cannot tell apart by name: they have no place in one collection."""
+"""Streams that have the same name in a vector store and so cannot share a collection."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kitestring.vector.record_key import stream_id
 from kitestring.vector.store import Store
 
 SAMPLE = 64
-"""So many rows of an earlier version are asked whose they are."""
+"""The most rows of an earlier version whose owner is looked up."""
 
 MOST_SPLITS = 10_000
-"""In so many ways the values of a primary key are looked for in a record's id."""
+"""The most ways to split a record's id into the values of its primary key."""
 
 
 def refuse_name_clashes(store: Store, stream: Stream) -> None:
-    """`ConfigError` where the collection holds rows of another stream with the same `_ab_stream` value: of namespace a,
-    stream b_c and of namespace a_b, stream c both are a_b_c there.
+    """`ConfigError` if the collection holds rows of another stream with the same `_ab_stream` value: stream b_c of
+    namespace a and stream c of namespace a_b are both a_b_c there.
 
-    A row says by its namespace whose it is; one of an earlier version, which noted none, by its key.
+    The namespace of a row tells its stream; rows of earlier versions have none, and their key tells.
     """
     candidates = list(same_named_streams(stream))
     if not candidates:
@@ -44,7 +44,7 @@ def refuse_name_clashes(store: Store, stream: Stream) -> None:
 
 
 def same_named_streams(stream: Stream) -> Iterator[tuple[str, str]]:
-    """The namespaces and names of other streams that would have the same `_ab_stream` value."""
+    """The namespaces and names of other streams with the same `_ab_stream` value."""
     name = stream_id(stream)
     if stream.namespace:
         yield "", name
@@ -54,8 +54,8 @@ def same_named_streams(stream: Stream) -> Iterator[tuple[str, str]]:
 
 
 def owner_of(key: str, record_id: str, stream: Stream, candidates: Sequence[tuple[str, str]]) -> str | None:
-    """The namespace of the other stream that a row is of, found out by its key; None where it is of this stream, or
-    where that cannot be told."""
+    """The namespace of the other stream that a row belongs to, by its key; None if it belongs to this stream, or if
+    that is unknown."""
     text = record_id.removeprefix(f"{stream_id(stream)}_")
     if text == record_id:
         return None
@@ -68,7 +68,7 @@ def owner_of(key: str, record_id: str, stream: Stream, candidates: Sequence[tupl
 
 
 def splits_of(text: str, parts: int) -> Iterator[list[str]]:
-    """Every way to cut a text at underscores into so many parts."""
+    """Every way to split a text at underscores into this many parts."""
     pieces = text.split("_")
     for places in combinations(range(1, len(pieces)), parts - 1):
         yield ["_".join(pieces[a:b]) for a, b in pairwise((0, *places, len(pieces)))]

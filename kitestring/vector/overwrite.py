@@ -1,4 +1,4 @@
-"""Brings the sealed generation of an overwrite into the store: what is new first, then away with what is not in it."""
+"""Applies the sealed generation of an overwrite to the store: write what is new, then delete what is not in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_ATTEMPTS = 5
 
 def apply_overwrite(store: Store, stream: str, namespace: str, staging: StagingFile) -> None:
     """New and changed chunks, then marks, then the removal of what is not in the new generation. Every step can be
-    repeated. What a stream of another namespace wrote under the same name is not touched."""
+    repeated. Rows that a stream of another namespace wrote under the same name stay."""
     written = removed = 0
     for page in staging.chunks():
         new_chunks: Sequence[Chunk] = page
@@ -45,7 +45,7 @@ def apply_overwrite(store: Store, stream: str, namespace: str, staging: StagingF
 
 
 def by_time(marks: Mapping[str, tuple[str, int]], stream: str) -> Iterable[tuple[str, list[Ref]]]:
-    """Records to mark, together where they were deleted at the same time."""
+    """Records to mark, grouped by the time of their deletion."""
     times: dict[str, list[Ref]] = {}
     for key, (deleted_at, count) in marks.items():
         times.setdefault(deleted_at, []).append(Ref(key, stream, "", count))
@@ -61,7 +61,7 @@ def refs_of(chunks: Iterable[Chunk]) -> list[Ref]:
 
 
 def changed_chunks(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) -> tuple[list[Chunk], list[Stored]]:
-    """Those of `chunks` that are not stored exactly as they are, and the stored rows that stand in the place of any."""
+    """Those of `chunks` that are not stored with the same digests, and the stored rows that they replace."""
     new_chunks: list[Chunk] = []
     outdated: list[Stored] = []
     for chunk in chunks:
@@ -76,7 +76,7 @@ def changed_chunks(chunks: Sequence[Chunk], stored: Mapping[str, list[Stored]]) 
 
 
 def retry_transient(call: Callable[[], T]) -> T:
-    """Call again after a `TransientError`, with growing waits: an overwrite that was begun should be finished."""
+    """Retry after a `TransientError`, with growing waits: a begun overwrite should be finished."""
     for attempt in range(1, MOST_ATTEMPTS):
         try:
             return call()

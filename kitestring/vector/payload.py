@@ -1,5 +1,4 @@
-"""What a store has room for, and what it shows: values cut to fit, names kept free for ours, hits as every search gives
-them."""
+"""Rows and hits of every store: values cut to fit its limits, names that never clash with ours, the form of hits."""
 
 from __future__ import annotations
 
@@ -17,18 +16,18 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 OURS = frozenset(
     {"_ab_stream", "_ab_record_id", "_ks_key", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "chunk_number"}
 )
-"""What is stored beside every chunk, besides the record's metadata."""
+"""The fields that are stored with every chunk beside the record's metadata."""
 
 FILTERED = ("_ab_stream", "_ab_record_id", "chunk_number")
-"""Those of them that a filter and a hit mean by these names; every other name is that of a field of the record."""
+"""Those of them that filters and hits have under these names; any other name is that of a field of the record."""
 
 HIT_FIELDS = ("id", "distance", "text", "stream", "record_id")
-"""What a hit says besides the record's metadata."""
+"""The fields of a hit beside the record's metadata."""
 
 
 def hit(row: Any, distance: float, text: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A chunk as a search gives it. `fields`: the record's metadata, `_ab_stream` and `_ab_record_id`."""
-    # A field of the record keeps its value beside what a hit says (`id`, where the collection's key is not `id`).
+    """A search hit. `fields`: the record's metadata, `_ab_stream` and `_ab_record_id`."""
+    # A record's field with the name of a field of the hit is renamed (`id`, if the collection's key is not `id`).
     ours = [name for name in HIT_FIELDS if name in fields]
     if ours:
         names = distinct(fields, lambda name: f"_{name}" if name in ours else name)
@@ -45,14 +44,15 @@ def hit(row: Any, distance: float, text: str | None, fields: Mapping[str, Any]) 
 
 
 def free_name(name: str, reserved: Collection[str | None]) -> str:
-    """The name with `_` in front where it would fall on a field of ours."""
+    """The name, with `_` in front if it is that of a field of ours."""
     while name in reserved or (name in OURS and name not in ("_ab_stream", "_ab_record_id")):
         name = f"_{name}"
     return name
 
 
 def json_safe(value: Any) -> Any:
-    """A value for JSON of 64-bit numbers: what is no whole one of these and no exact float is a text of all digits."""
+    """A value for JSON with 64-bit numbers: a number that is neither such an integer nor an exact float becomes a text
+    of all its digits."""
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
@@ -80,7 +80,7 @@ def json_safe_decimal(value: Decimal) -> float | int | str:
 
 
 def truncate_text(text: str, limit: int) -> str:
-    """At most `room` bytes of UTF-8, between characters."""
+    """At most `limit` bytes of UTF-8, cut between characters."""
     if len(text) * 4 <= limit or (len(text) <= limit and text.isascii()):
         return text
     data = text.encode()
@@ -88,8 +88,8 @@ def truncate_text(text: str, limit: int) -> str:
 
 
 def fit_values(values: dict[str, Any], limit: int) -> tuple[dict[str, Any], int]:
-    """At most `room` bytes of JSON, and how many values were cut or left out for that. Every value gets a fair share:
-    small ones stay whole, what is larger than its share becomes a text of that size."""
+    """At most `limit` bytes of JSON, and how many values were cut or left out for that. Every value gets an equal
+    share: smaller ones stay whole, a larger one becomes a text of that size."""
     if len(dumps(values)) <= limit:
         return values, 0
     sizes = {name: len(dumps({name: value})) for name, value in values.items()}
@@ -105,7 +105,7 @@ def fit_values(values: dict[str, Any], limit: int) -> tuple[dict[str, Any], int]
             changed += 1
             text = value if isinstance(value, str) else dumps_text(value)
             size, most = share + 1, share
-            while size > share and most > 0:  # escapes take more room than they show
+            while size > share and most > 0:  # escapes take more bytes than the characters
                 text = truncate_text(text, most)
                 size = len(dumps({name: text}))
                 most = min(most, len(text.encode())) - max(1, size - share)

@@ -1,4 +1,4 @@
-"""What `kitestring init` writes for a vector store: the part of it that is the same for all."""
+"""The configuration that `kitestring init` writes for a vector store: the part that all of them share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ embedding:
 
 
 def proposed_config(store: str) -> str:
-    """A configuration to begin with. `store`: what the store itself is told, YAML with comments; `{collection}` in it
-    stands for the name to write to."""
+    """A first configuration. `store`: the options of the store, YAML with comments; `{collection}` in it is replaced by
+    the name to write to."""
     return SHARED + store

@@ -1,4 +1,4 @@
-"""Which records the last writes touched, so that a batch that was prepared before one of them can tell."""
+"""The keys of the last writes, so that a batch which was compared before one of them is compared again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 class RecentWrites:
     """The keys of the last `depth` writes, numbered.
 
-    `prepare` notes `now()` before it reads the store and compares; `write` asks which keys were written `since` then,
-    because what it was compared with is out of date for those.
+    `prepare` remembers `now()` before it reads the store and compares; `write` compares the keys written `since` then
+    again.
     """
 
     def __init__(self, depth: int = 64) -> None:
@@ -23,7 +23,7 @@ class RecentWrites:
         return self._number
 
     def add(self, keys: Iterable[str]) -> None:
-        """Note a write. Called when the write is durable, or may be in part."""
+        """Add a write. Called when the write is durable, or may be in part."""
         written = frozenset(keys)
         if written:
             with self._lock:
@@ -31,14 +31,14 @@ class RecentWrites:
                 self._writes.append((self._number, written))
 
     def add_all(self) -> None:
-        """Note that any record may have been touched: nothing can be said of what was before."""
+        """Any record may have been written: `since` returns None for all earlier numbers."""
         with self._lock:
             self._number += 2
             self._writes.clear()
             self._writes.append((self._number, frozenset()))
 
     def since(self, number: int) -> frozenset[str] | None:
-        """The keys written after `number`; None if that is too long ago to say (then any may have been)."""
+        """The keys written after `number`; None if that was too long ago (then any may have been)."""
         with self._lock:
             if self._number == number:
                 return frozenset()

@@ -1,4 +1,4 @@
-"""The identity of a record in a vector store: `_ab_record_id` as Airbyte writes it, and a key that tells more apart."""
+"""The identity of a record in a vector store: `_ab_record_id` as Airbyte writes it, and an unambiguous key."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kitestring.vector.digest import digest
 from kitestring.vector.store import Ref
 
 MISSING_VALUE = "__not_found__"
-"""What stands in `_ab_record_id` for a primary key field that a record lacks (Airbyte's word)."""
+"""The text in `_ab_record_id` for a missing primary key field (Airbyte's)."""
 
 PLAIN_DIGITS = 40
 """A number with more zeros than this at either end is written with an exponent."""
 
 OTHER_KIND = re.compile(r'["{\[]|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e-?\d+)?|true|false|null|NaN|-?Infinity)\Z')
-"""Texts that read like a value of another kind."""
+"""Texts that look like a value of another type."""
 
 
 def stream_id(stream: Stream) -> str:
@@ -39,7 +39,7 @@ def record_key(stream: Stream, values: Sequence[Any]) -> str:
     """32 hex characters that only this record of this stream has; `values` are the primary key's in its order.
 
     Values are compared as everywhere (`identity.py`): 1 ≠ "1" ≠ true, 1 = 1.0, and a field that is declared as text is
-    compared as text. Unlike `record_id` it keeps (a_b, c) and (a, b_c) apart.
+    compared as text. Unlike `record_id` it distinguishes (a_b, c) from (a, b_c).
     """
     texts = (
         str(stored_text(value)) if is_text(stream.schema, path) else key_text(value)
@@ -49,7 +49,7 @@ def record_key(stream: Stream, values: Sequence[Any]) -> str:
 
 
 def key_text(value: Any) -> str:
-    """A text that only this value has: texts and whole numbers show themselves, as in every collection so far."""
+    """A text that only this value has: texts and integers are written as they are, as in all existing collections."""
     if isinstance(value, str):
         return dumps_text(value) if OTHER_KIND.match(value) else str(value)
     if isinstance(value, bool) or value is None:
@@ -66,7 +66,7 @@ def key_text(value: Any) -> str:
 
 
 def number_text(value: float | Decimal) -> str:
-    """The same text for equal numbers of any type, without a digit that says nothing."""
+    """The same text for equal numbers of any type, without insignificant digits."""
     if type(value) is int and abs(value) < 10**PLAIN_DIGITS:
         return str(value)
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -88,7 +88,7 @@ def number_text(value: float | Decimal) -> str:
 
 
 def former_key(stream: Stream, values: Sequence[Any]) -> str | None:
-    """The key by which a version before typed keys stored this record; None where it is the same."""
+    """The key of this record in versions before typed keys; None if it is the same."""
     former = digest("record", stream.namespace or "", stream.name, *map(former_text, values))
     return None if former == record_key(stream, values) else former
 
@@ -115,7 +115,7 @@ def refs_of(stream: Stream, keys: Sequence[tuple[Any, ...]]) -> list[Ref]:
 
 
 def former_refs_of(stream: Stream, keys: Sequence[tuple[Any, ...]]) -> list[Ref]:
-    """The same as an earlier version stored them, where that was under another key."""
+    """The same records under the keys of an earlier version, if those were others."""
     name = stream_id(stream)
     former = ((former_key(stream, values), record_id(stream, values)) for values in keys)
     return [Ref(key, name, record, former=True) for key, record in former if key is not None]

@@ -1,7 +1,7 @@
-"""The shadow of an overwrite: a SQLite file that holds the new generation of a stream until it is complete.
+"""The staging file of an overwrite: a SQLite file with the new generation of a stream until it is complete.
 
-Readers of the store see nothing of it. `commit` seals it and applies it; a crash before the seal leaves the old data
-complete and a file to throw away, a crash after it leaves a sealed file that the next `begin` applies again. Why a file
+Readers of the store do not see it. `commit` seals and applies it; after a crash before the seal the old data is
+complete and the file is discarded, after a crash later the next `begin` applies the sealed file again. Why a file
 beside the store and not rows in it: docs/adr/0002-overwrite-in-a-vector-store.md.
 """
 
@@ -36,7 +36,7 @@ PARAMETERS = 900
 
 @dataclass(frozen=True, slots=True)
 class StagedRow:
-    """The name of a chunk that waits in a shadow: no row of a store equals it."""
+    """The row of a chunk in a staging file: never equal to a row of a store."""
 
     number: int
 
@@ -45,16 +45,17 @@ class StagingFile:
     """The new generation of one stream. One process holds it at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. `ConfigError` where the folder cannot be written or another process has it open."""
+        """Open or create the file. `ConfigError` if the folder cannot be written or another process has the file
+        open."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma locking_mode = exclusive")
             self._db.execute("pragma journal_mode = wal")
-            # Losing an unsealed shadow loses no row of the store: it need not survive a power cut before its seal.
+            # The loss of an unsealed file loses no row of the store: it need not survive a power cut before its seal.
             self._db.execute("pragma synchronous = normal")
-            self._db.execute("begin exclusive")  # from here on no other process gets in
+            self._db.execute("begin exclusive")  # from here on no other process can open it
             for statement in TABLES.strip().rstrip(";").split(";"):
                 self._db.execute(statement)
             if "namespace" not in {row[1] for row in self._db.execute("pragma table_info(chunk)")}:
@@ -65,13 +66,13 @@ class StagingFile:
         self.batches = 0
 
     def clear(self) -> None:
-        """Throw away what is in it."""
+        """Delete all content, the seal included."""
         self.empty()
         with self._writing():
             self._db.execute("delete from seal")
 
     def empty(self) -> int:
-        """Take all records out of the new generation. Returns how many there were without a mark."""
+        """Remove all records from the new generation. Returns how many had no mark."""
         with self._writing():
             live = "select count(*) from seen where key not in (select key from mark)"
             count = int(self._db.execute(live).fetchone()[0])
@@ -80,13 +81,13 @@ class StagingFile:
         return count
 
     def mark_all(self, deleted_at: str) -> int:
-        """All records of the new generation are deleted, and stay with a mark. Returns how many had none so far."""
+        """Mark all records of the new generation as deleted. Returns how many had no mark."""
         with self._writing():
             marks = "insert or ignore into mark select key, ? from seen"
             return int(self._db.execute(marks, (deleted_at,)).rowcount)
 
     def add(self, chunks: Sequence[Chunk], counts: Iterable[tuple[str, int]]) -> None:
-        """Keep these chunks, and that these records have so many chunks now (0: none), in one step."""
+        """Store these chunks and the number of chunks of each record (0: none), in one transaction."""
         rows = [
             (c.key, c.number, c.stream, c.record_id, c.text, c.vector.tobytes(), c.digest, c.metadata_digest,
              dumps(dict(c.metadata)), c.namespace)
@@ -94,7 +95,7 @@ class StagingFile:
         ]  # fmt: skip
         counts = list(counts)
         with self._writing():
-            if self.batches:  # a record that came before with a longer text leaves no tail, and is not deleted any more
+            if self.batches:  # a longer text of the record before leaves no tail, and the record is no longer deleted
                 self._db.executemany("delete from chunk where key = ? and number >= ?", counts)
                 self._db.executemany("delete from mark where key = ?", [(key,) for key, _ in counts])
             self._db.executemany("insert or replace into chunk values (?,?,?,?,?,?,?,?,?,?)", rows)
@@ -102,7 +103,7 @@ class StagingFile:
         self.batches += 1
 
     def discard(self, keys: Sequence[str]) -> int:
-        """Take these records out of the new generation again. Returns how many were in it."""
+        """Remove these records from the new generation. Returns how many were in it."""
         counts = self.chunk_counts(keys)
         with self._writing():
             for table in ("chunk", "seen", "mark"):
@@ -110,7 +111,7 @@ class StagingFile:
         return len(counts)
 
     def mark(self, keys: Sequence[str], deleted_at: str) -> int:
-        """These records are deleted, and stay in the new generation with a mark. Returns how many had none so far."""
+        """Mark these records of the new generation as deleted. Returns how many had no mark."""
         counts = self.chunk_counts(keys)
         with self._writing():
             before = self._db.execute("select count(*) from mark").fetchone()[0]
@@ -118,17 +119,17 @@ class StagingFile:
             return int(self._db.execute("select count(*) from mark").fetchone()[0] - before)
 
     def marks(self) -> dict[str, tuple[str, int]]:
-        """When each marked record was deleted, and how many chunks it has."""
+        """By key of each marked record: the time of its deletion, and its number of chunks."""
         query = "select mark.key, deleted_at, count from mark join seen on mark.key = seen.key"
         return {key: (deleted_at, count) for key, deleted_at, count in self._db.execute(query)}
 
     def holds(self, stream: str) -> bool:
-        """Whether what is in it is of this stream."""
+        """Whether the content belongs to this stream (true if there is none)."""
         row = self._db.execute("select stream from chunk limit 1").fetchone()
         return row is None or row[0] == stream
 
     def stored(self, keys: Sequence[str]) -> dict[str, list[Stored]]:
-        """The chunks that wait here for these records; `row` is a `ShadowRow`, good for `vectors`."""
+        """The staged chunks of these records; `row` is a `StagedRow`, for `vectors`."""
         chunks: dict[str, list[Stored]] = {}
         if self.batches:
             for part, marks in self._parts(keys):
@@ -140,7 +141,7 @@ class StagingFile:
         return chunks
 
     def chunk_counts(self, keys: Sequence[str]) -> dict[str, int]:
-        """How many chunks each of these records has in the new generation; absent: the record is not in it."""
+        """The number of chunks of each of these records in the new generation; without those that are not in it."""
         counts: dict[str, int] = {}
         for part, marks in self._parts(keys):
             counts.update(self._db.execute(f"select key, count from seen where key in ({marks})", part))  # noqa: S608
@@ -157,7 +158,7 @@ class StagingFile:
         return vectors
 
     def chunks(self, page: int = 1_000) -> Iterator[list[Chunk]]:
-        """Everything that has to be written, in pages."""
+        """All chunks to write, in pages."""
         import numpy as np
 
         last = 0
@@ -176,7 +177,7 @@ class StagingFile:
             ]  # fmt: skip
 
     def seal(self) -> None:
-        """Say that the new generation is complete; from here on it is applied and never thrown away."""
+        """Mark the new generation as complete, durably: from here on it is applied and never discarded."""
         with self._writing():
             self._db.execute("insert or replace into seal values (1)")
         self._db.execute("pragma wal_checkpoint(truncate)").fetchall()  # syncs the file itself
@@ -186,16 +187,16 @@ class StagingFile:
         return self._db.execute("select 1 from seal").fetchone() is not None
 
     def close(self) -> None:
-        """Let go of the file, and leave it."""
+        """Close the file and keep it."""
         self._db.close()
 
     def remove(self) -> None:
-        """Let go of the file and delete it."""
+        """Close the file and delete it."""
         self._db.close()
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        if self.path.parent.suffix == ".shadow":  # made for shadows beside an embedded store
-            with contextlib.suppress(OSError):  # others wait there
+        if self.path.parent.suffix == ".shadow":  # created for staging files beside an embedded store
+            with contextlib.suppress(OSError):  # other streams are staged there
                 self.path.parent.rmdir()
 
     def _parts(self, values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
@@ -214,14 +215,14 @@ class StagingFile:
                 path=str(self.path),
             )
         return ConfigError(
-            f"an overwrite collects its data in {self.path}, and that cannot be written: {error}",
+            f"an overwrite stages its data in {self.path}, which cannot be written: {error}",
             hint="Free some disk space or set shadow_folder to a folder that can be written.",
             path=str(self.path),
         )
 
 
 class Transaction:
-    """All of it or nothing; SQLite's errors become ours."""
+    """All or nothing; SQLite's errors become ours."""
 
     def __init__(self, staging: StagingFile) -> None:
         self._staging = staging
@@ -239,11 +240,12 @@ class Transaction:
 
 
 def staging_path(folder: Path, place: str, stream: Stream) -> Path:
-    """Where an overwrite of this stream waits. A dot may be part of a namespace or a name, or stand between the two."""
+    """The staging file of an overwrite of this stream. A dot may be part of a namespace or a name, or separate the
+    two."""
     dotted = stream.key.count(".") > bool(stream.namespace)
     key = f"{stream.namespace or ''}\0{stream.name}" if dotted else stream.key
     path, former = folder / staging_file_name(place, key), folder / staging_file_name(place, stream.key)
-    if dotted and former.exists() and not path.exists():  # of an earlier version: whose is it?
+    if dotted and former.exists() and not path.exists():  # of an earlier version: does it belong to this stream?
         staging = StagingFile(former)
         ours = staging.holds(stream_id(stream))
         staging.close()

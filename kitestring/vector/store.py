@@ -1,7 +1,8 @@
-"""What a vector store must be able to do: `Store`, six verbs, and the chunks that they exchange.
+"""The interface of a vector store: `Store` with its six verbs, and the chunks that they exchange.
 
 `VectorDestination` does everything else (chunking, comparing, embedding, staging), so a new store is these verbs and a
-configuration class. All verbs raise errors of `kitestring.errors` only. `testing.contract.VectorContract` proves one.
+configuration class. All verbs raise only errors of `kitestring.errors`. `testing.contract.VectorContract` tests a
+store.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 
 
 MARKED = "deleted "
-"""What the metadata digest of a chunk begins with whose record is marked as deleted: no later version equals it."""
+"""The prefix of the metadata digest of a chunk whose record is marked as deleted: no later version equals it."""
 
 
 @dataclass(slots=True)
 class Chunk:
-    """A piece of a record's text with its vector, as it shall be stored.
+    """A part of a record's text with its vector, to be stored.
 
     `key` names the record (unique over all streams), `number` counts its chunks from 0; together they are the chunk's
     identity. `digest` stands for model, chunking and text; `metadata_digest` for everything else that is stored.
-    `stream` is what `_ab_stream` says, and `namespace` the namespace in it, empty for none: "a_b_c" does not tell.
+    `stream` is the value of `_ab_stream`, and `namespace` the namespace in it, empty for none ("a_b_c" is ambiguous).
     """
 
     key: str
@@ -55,8 +56,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A record to look up. `count`: how many chunks it has now; a store may find more (the tail of a longer text).
-    `former`: only rows count that a version wrote which noted no namespace."""
+    """A record to look up. `count`: its number of chunks now; a store may find more (the tail of a longer text).
+    `former`: only rows without a namespace count, which an earlier version wrote."""
 
     key: str
     stream: str
@@ -67,10 +68,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A chunk that the store holds. `row` is the store's own name for it, good for `vectors` and `delete`.
+    """A chunk in the store. `row` is the store's own id for it, for `vectors` and `delete`.
 
-    `number` is None where the row does not say (another program wrote it); digests are then empty. `record_id` and
-    `namespace` are None where the row has none. `chunk` is all that is stored of it, where `find` was asked for that.
+    `number` is None if the row has none (another program wrote it); digests are then empty. `record_id` and `namespace`
+    are None if the row has none. `chunk` is all that is stored, if `find` was called with `whole`.
     """
 
     row: Hashable
@@ -91,45 +92,45 @@ class Stored:
 class Store(ABC):
     """One collection of a vector store: six abstract verbs.
 
-    All other methods stand on the six and are right for every store; a store overrides those that it has a faster way
-    for. `find`, `vectors` and `search` are called from several threads.
+    All other methods have defaults that use the six and work for every store; a store overrides those that it can do
+    faster. `find`, `vectors` and `search` are called from several threads.
     """
 
     replaces: bool = True
-    """True: `upsert` puts a chunk in the place of the one with its identity. False: it adds a row beside it, and the
-    destination deletes the old row afterwards."""
+    """True: `upsert` replaces the chunk with the same identity. False: it adds a row, and the destination deletes the
+    old row afterwards."""
 
     hybrid: bool = False
-    """True where the collection can be searched by words and meaning at once."""
+    """True if the collection can be searched by words and meaning at once."""
 
     # -- the six verbs -------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def ensure(self, dimension: int, complete: bool, schemas: Sequence[Mapping[str, Any]] = ()) -> bool:
-        """Create the collection if it is absent; `ConfigError` if the one that is there does not fit. True: this object
-        has created it, so that it holds nothing but what this object wrote. `complete`: all records of the stream will
-        come, so that a collection which does not fit may give way to a new one where the configuration allows it.
-        `schemas`: those of all streams of the sync, which tell the types of columns."""
+        """Create the collection if it is absent; `ConfigError` if the existing one does not fit. True: this object
+        created it, so it holds only what this object wrote. `complete`: all records of the stream will be written, so a
+        collection that does not fit may be replaced, if the configuration allows it. `schemas`: those of all streams of
+        the sync, for the types of columns."""
 
     @abstractmethod
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
-        """Every chunk of these records by key, as of all writes that have returned. Absent records are left out, and
-        so is everything where there is no collection. `whole`: with `Stored.chunk`."""
+        """Every chunk of these records by key, after all writes that have returned. Without records that are absent; {}
+        without a collection. `whole`: with `Stored.chunk`."""
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk]) -> int:
-        """Store these chunks, durably. No identity comes twice. Nothing of an old row survives in its replacement.
-        Returns how many values were cut or left out because the store has no room for them."""
+        """Store these chunks, durably. No identity occurs twice. A replacement keeps nothing of the old row. Returns
+        how many values were cut or left out because of the store's limits."""
 
     @abstractmethod
     def delete(self, chunks: Sequence[Stored]) -> None:
-        """Remove these chunks, durably; what has gone already is no error."""
+        """Remove these chunks, durably; an absent chunk is no error."""
 
     @abstractmethod
     def scan(self, stream: str) -> Iterator[list[Stored]]:
-        """Every chunk of a stream, in pages; none where there is no collection. Pages that were given already may be
-        deleted or marked while it runs. A store that overrides `count`, `sample` and `foreign` may leave digests and
-        record ids out."""
+        """Every chunk of a stream, in pages; none without a collection. Pages that were yielded may be deleted or
+        marked while it runs. A store that overrides `count`, `sample` and `other_namespace` may leave out digests and
+        record ids."""
 
     @abstractmethod
     def search(
@@ -144,24 +145,24 @@ class Store(ABC):
         stream: str | None,
         include_deleted: bool,
     ) -> list[dict[str, Any]]:
-        """The nearest chunks, best first, as `payload.hit` makes them. `text` serves the search by words. `where` is a
+        """The nearest chunks, best first, in the form of `payload.hit`. `text` is for the search by words. `where` is a
         filter of `filters.py`, or a text in the store's own language. `ConfigError` without a collection."""
 
-    # -- what stands on them -------------------------------------------------------------------------------------------
+    # -- with a default ------------------------------------------------------------------------------------------------
 
     def check(self, dimension: int) -> None:
-        """Raise what is in the way of a sync with vectors of this dimension. Creates and changes nothing."""
+        """Raise why a sync with vectors of this dimension would fail. Creates and changes nothing."""
         with closing(self._pages("")) as pages:
             next(pages, None)
 
     def vectors(self, chunks: Sequence[Stored]) -> dict[Hashable, Vector]:
-        """The vectors of stored chunks by `row`; what has gone meanwhile is left out."""
+        """The vectors of stored chunks by `row`, without chunks that were deleted meanwhile."""
         rows = {chunk.row for chunk in chunks}
         return {s.row: s.chunk.vector for s in self._whole(chunks) if s.row in rows and s.chunk is not None}
 
     def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
-        """Mark these chunks as those of a deleted record, durably: `_ab_cdc_deleted_at` among their metadata, and
-        `MARKED` before their metadata digest. `ConfigError` where the collection has no place for that."""
+        """Mark these chunks as those of a deleted record, durably: `_ab_cdc_deleted_at` in their metadata, and `MARKED`
+        before their metadata digest. `ConfigError` if the collection cannot store that."""
         rows = {chunk.row for chunk in chunks}
         live = [s for s in self._whole(chunks) if s.row in rows and s.chunk is not None and not s.marked]
         if live:
@@ -170,31 +171,31 @@ class Store(ABC):
                 self.delete(live)
 
     def sample(self, stream: str, most: int = 1) -> list[Stored]:
-        """Any chunks of a stream with their digests; none if there are none or it cannot be told."""
+        """Any chunks of a stream with their digests; none if there are none, or if the store cannot tell."""
         with closing(self._pages(stream)) as pages:
             return list(islice((chunk for page in pages for chunk in page), most))
 
     def other_namespace(self, stream: str, namespace: str) -> str | None:
-        """The namespace of any chunk with this `_ab_stream` that has another one than this; None if there is none."""
+        """Another namespace than this one of any chunk with this `_ab_stream`; None if there is none."""
         with closing(self._pages(stream)) as pages:
             namespaces = (chunk.namespace for page in pages for chunk in page)
             return next((other for other in namespaces if other not in (None, namespace)), None)
 
     def count(self, stream: str) -> int | None:
-        """How many records of this stream have a first chunk and no mark; 0 without a collection, None if it cannot be
-        told."""
+        """How many records of this stream have a first chunk and no mark; 0 without a collection, None if the store
+        cannot tell."""
         with closing(self._pages(stream)) as pages:
             return sum(chunk.number == 0 and not chunk.marked for page in pages for chunk in page)
 
     def finish(self) -> None:
-        """All streams of a sync were written: build what makes searches fast. May be called at any time."""
+        """All streams of a sync were written: build indexes for searches. May be called at any time."""
 
     def capacity_warning(self, nbytes: int) -> str | None:
-        """What speaks against so many bytes more in this store, in a sentence; None where nothing does."""
+        """Why this store is not suited to this many more bytes, in a sentence; None if it is."""
         return None
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
     def _pages(self, stream: str) -> Generator[list[Stored], None, None]:
         yield from self.scan(stream)

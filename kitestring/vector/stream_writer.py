@@ -1,4 +1,4 @@
-"""One stream while its sync runs: its documents, its splitter, what was written lately, and its shadow."""
+"""The state of one stream during a sync: documents, splitter, recent writes, staging file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from kitestring.vector.store import Vector
 
 MOST_KEYS = 100_000
-"""So many keys of a fresh collection are kept in memory (about 15 MB); after that the store is asked."""
+"""The most keys of a new collection in memory (about 15 MB); with more, the store is queried."""
 
 
 class EmbeddedBatch(Batch):
     """A batch that was chunked, compared and embedded.
 
-    `since` is the write it was compared after, `stored` what it was compared with, `vectors` the vectors of its changed
-    chunks by digest, `embedded` and `tokens` what embedding them took, `superseded` the records that a later one of the
-    batch replaces, `tried` whether a write of it was begun.
+    `since` is the number of the last write before the comparison, `stored` the chunks it was compared with, `vectors`
+    those of changed chunks by digest, `embedded` and `tokens` the chunks and tokens that were embedded, `superseded`
+    the number of records that a later one of the batch replaces, `attempted` whether a write of it was begun.
     """
 
     __slots__ = ("attempted", "diffs", "embedded", "rejected", "since", "stored", "superseded", "tokens", "vectors")
@@ -51,7 +51,7 @@ class EmbeddedBatch(Batch):
 
 
 class StreamWriter:
-    """What the destination keeps for a stream from `begin` to `commit` or `abort`."""
+    """The state of a stream from `begin` to `commit` or `abort`."""
 
     def __init__(self, stream: Stream, processing: Processing, embedder: Embedder, omit_text: bool) -> None:
         self.stream = stream
@@ -60,16 +60,16 @@ class StreamWriter:
         self.embedder = embedder
         self.omit_text = omit_text
         self.model = digest("model", embedder.model_name)[:8]
-        """What a chunk's digest begins with, so that one stored chunk tells by which model it was made."""
+        """The prefix of a chunk's digest, so that any stored chunk tells its model."""
         self.recent_writes = RecentWrites()
         self.written: set[str] | None = None
-        """The keys written in this run, while the collection is known to hold nothing else: what is not among them need
-        not be looked up. None: anything may be stored."""
+        """The keys written in this sync, if the collection holds nothing else: other keys need no look-up. None:
+        anything may be stored."""
         self.staging: StagingFile | None = None
         self.countable = True
-        """False once a record was written that a count of the store does not show (no text, or the same key twice)."""
+        """False once a record was written that the store does not count (no text, or the same key twice)."""
         self.reads_records = type(embedder).embed_records is not Embedder.embed_records
-        """The vector comes from the record, not from the text: then it is part of what the digest stands for."""
+        """Whether the vector comes from the record, not from the text: then it is part of the digest."""
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class StreamWriter:
         return self.stream.namespace or ""
 
     def note_written(self, keys: Collection[str]) -> None:
-        """These records were written, or may have been in part."""
+        """Note that these records were written, or may have been in part."""
         if self.written is not None:
             self.written.update(keys)
             if len(self.written) > MOST_KEYS:
@@ -89,12 +89,12 @@ class StreamWriter:
         self.recent_writes.add(keys)
 
     def note_all_written(self) -> None:
-        """Any record may have been written."""
+        """Note that any record may have been written."""
         self.recent_writes.add_all()
 
     def chunk_records(self, rows: Sequence[Record]) -> tuple[list[ChunkedRecord], list[Reject], int]:
-        """The records as they should be stored, one per key, with its last version; those that cannot be; how many of
-        the rows a later one replaces."""
+        """The records to store, the last version of each key; the rejected rows; and how many rows a later one
+        replaces."""
         by_key: dict[str, ChunkedRecord] = {}
         rejected: list[Reject] = []
         for row in rows:
@@ -108,7 +108,7 @@ class StreamWriter:
                     Reject(row, "the record is nested more deeply than its text or metadata can hold (1,000 levels)")
                 )
                 continue
-            by_key.pop(chunked.key, None)  # the last version stands where it arrived
+            by_key.pop(chunked.key, None)  # the last version keeps its own position
             by_key[chunked.key] = chunked
         return list(by_key.values()), rejected, len(rows) - len(rejected) - len(by_key)
 
@@ -120,7 +120,7 @@ class StreamWriter:
         model, chunking = self.embedder.model_name, self.splitter.chunking
         if self.reads_records and texts:
             chunking += self.embedder.embed_records([record], texts[:1])[0].tobytes().hex()
-        if self.stream.write.appends:  # every record stands by itself, however often its key comes
+        if self.stream.write.appends:  # no record replaces another, even with the same key
             document.key, document.former_key = uuid.uuid4().hex, None
         return ChunkedRecord(
             document.key,

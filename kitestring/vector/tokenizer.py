@@ -1,7 +1,7 @@
-"""How a model counts: texts to tokens, without a download.
+"""Tokenizers of embedding models, without a download.
 
 OpenAI's table `cl100k_base` (the encoding of text-embedding-ada-002 and text-embedding-3-*, MIT) is part of the
-package: tiktoken itself fetches it from the internet at run time. `WordPiece` reads the one beside a local model.
+package: tiktoken itself downloads it at run time. `WordPiece` reads the table of a local model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CL100K_PATTERN = (
 
 
 class Encoding(ABC):
-    """Counts tokens, and tells where in a text they begin."""
+    """Counts the tokens of a text, and returns where they begin."""
 
     name: str
 
@@ -83,7 +83,7 @@ class Cl100k(Encoding):
 
 
 class WordPiece(Encoding):
-    """The tokenizer of a BERT model, from its tokenizer.json. The two marks around a text are not counted."""
+    """The tokenizer of a BERT model, from its tokenizer.json. The two special tokens around a text are not counted."""
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         self.name = name
@@ -101,5 +101,5 @@ class WordPiece(Encoding):
 
 @lru_cache(maxsize=1)
 def cl100k() -> Cl100k:
-    """The one table of the process (0.15 s to load, 30 MB)."""
+    """The table, loaded once per process (0.15 s, 30 MB)."""
     return Cl100k()

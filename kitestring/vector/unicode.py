@@ -12,13 +12,13 @@ from kitestring.names import distinct
 
 NONE_RENAMED: Mapping[str, str] = {}
 MAX_LEVELS = 32
-"""Levels of nesting kept as they are; what lies deeper becomes a JSON text."""
+"""Levels of nesting that stay as they are; deeper values become JSON texts."""
 
 
 def well_formed(value: Any, level: int = 0) -> Any:
-    """A value as JSON has it: no lone surrogate at any depth, dates and bytes as texts, NaN and infinity as words.
+    """A value of JSON: no lone surrogate at any depth, dates, bytes, NaN and infinity as texts.
 
-    Whole numbers of any size and decimals stay as they are. `TooDeepError` where even a JSON text cannot hold it.
+    Integers of any size and decimals stay as they are. `TooDeepError` if even a JSON text cannot hold the value.
     """
     if isinstance(value, str):
         return without_surrogates(value)
@@ -38,7 +38,7 @@ def well_formed(value: Any, level: int = 0) -> Any:
 
 
 def non_finite_text(value: float | Decimal) -> str:
-    """The text for what is no number."""
+    """The text for NaN and infinity."""
     is_nan = value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
     return "NaN" if is_nan else "Infinity" if value > 0 else "-Infinity"
 
@@ -46,8 +46,8 @@ def non_finite_text(value: float | Decimal) -> str:
 def well_named(
     items: Iterable[tuple[Any, Any]], aliases: Mapping[str, str] = NONE_RENAMED, reserved: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Fields under names that are texts without lone surrogates, or under new names, and all of them: of names that
-    fall together, or are `reserved`, one is marked (`names.py`)."""
+    """All fields, under names without lone surrogates or under their aliases; of names that become equal, or are
+    `reserved`, one gets a mark (`names.py`)."""
     fields = list(items)
     if all(type(name) is str and name.isascii() and name not in aliases and name not in reserved for name, _ in fields):
         return dict(fields)
@@ -57,5 +57,5 @@ def well_named(
 
 
 def original(name: Any) -> str:
-    """A name as a text that no other name of the same object has: the number 1 is not the text "1"."""
+    """A text that no other name of the same object has: the number 1 is not the text "1"."""
     return name if isinstance(name, str) else f"\0{type(name).__name__} {name}"

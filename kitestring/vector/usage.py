@@ -1,4 +1,4 @@
-"""What a write did and what it cost: the figures of a receipt."""
+"""Chunks and tokens of a write and their cost: the figures of a receipt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Usage:
-    """Chunks by what happened to them, and the tokens that were paid for (`usd_per_million`: None if unknown)."""
+    """Chunks by what was done with them, and the embedded tokens (`usd_per_million`: None if unknown)."""
 
     usd_per_million: float | None = None
     embedded: int = 0
@@ -27,5 +27,5 @@ class Usage:
         }
 
     def cost(self) -> dict[str, float]:
-        """The cost as a figure; none where the price is not known: that is not free."""
+        """The cost as a figure; none if the price is unknown, which does not mean free."""
         return {} if self.usd_per_million is None else {"cost_usd": self.tokens * self.usd_per_million / 1_000_000}

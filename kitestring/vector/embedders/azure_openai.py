@@ -26,7 +26,7 @@ FULL = 1536
 
 
 class AzureOpenAI(Remote):
-    """OpenAI's models on Azure: a deployment stands for a model.
+    """OpenAI's models on Azure: a deployment is the name of a model.
 
     https://learn.microsoft.com/azure/ai-foundry/openai/reference
     """

@@ -29,7 +29,8 @@ Model = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`tokens`: the most a text may have. `usd`: list price of a million tokens, where it is public."""
+    """Limits and price of a model. `tokens`: the most a text may have. `usd`: list price of a million tokens, if
+    public."""
 
     dimensions: int
     tokens: int
@@ -53,8 +54,8 @@ MODELS = {
 class Cohere(Remote):
     """Cohere's embedding models.
 
-    Tokens are counted with OpenAI's table, since Cohere's is not public; what Cohere counts beyond the model's limit
-    does not enter the vector (`truncate: END`).
+    Tokens are counted with OpenAI's table, since Cohere's is not public. Cohere cuts tokens beyond the model's limit
+    (`truncate: END`).
     """
 
     model_config = ConfigDict(title="Cohere")

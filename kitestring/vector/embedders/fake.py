@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Fake(Embedder):
-    """A random direction that depends on the text alone. Says nothing about meaning: only equal texts are near."""
+    """A random direction that depends on the text alone. Only equal texts are near: it carries no meaning."""
 
     facts: ClassVar[Facts] = Facts(network="none", programs=False)
 

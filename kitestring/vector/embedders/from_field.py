@@ -1,4 +1,4 @@
-"""Vectors that the records bring with them."""
+"""Vectors that are already in the records."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class FromField(Embedder):
         return vectors
 
     def vector(self, record: Record) -> NDArray[np.float32]:
-        """The record's vector; `RecordError` when it has none of this length."""
+        """The record's vector; `RecordError` if it has none of this length."""
         import numpy as np
 
         values = FieldPath.parse(self.field_name).values(record)
@@ -90,4 +90,4 @@ class FromField(Embedder):
         return vector
 
     def check(self) -> None:
-        """There is nothing to ask: whether the field holds vectors shows with the first record."""
+        """Nothing to check: only records show whether the field holds vectors."""

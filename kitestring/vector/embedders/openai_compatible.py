@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class OpenAICompatible(Remote):
-    """Any server that speaks OpenAI's embeddings endpoint.
+    """Any server with OpenAI's embeddings endpoint.
 
-    Tokens are counted with OpenAI's table, since the server's own is not known here: `max_tokens` should leave a margin
-    below the model's limit. A server that takes fewer texts a request is asked for fewer after its first refusal.
+    Tokens are counted with OpenAI's table, since the server's own is unknown: `max_tokens` should leave a margin below
+    the model's limit. After a server refuses a request for its number of texts, requests get fewer texts.
     """
 
     model_config = ConfigDict(title="OpenAI-compatible")

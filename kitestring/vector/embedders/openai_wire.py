@@ -1,4 +1,4 @@
-"""The request and the answer of OpenAI's embeddings endpoint, which many servers speak.
+"""Request and response of OpenAI's embeddings endpoint, which many servers implement.
 
 https://platform.openai.com/docs/api-reference/embeddings
 """
@@ -21,7 +21,7 @@ MAX_REQUEST_TOKENS = 300_000
 
 
 def embeddings_body(texts: Sequence[str], model: str | None = None, dimensions: int | None = None) -> dict[str, Any]:
-    """The JSON of a request. base64 makes the answer a quarter of the size and saves parsing every number."""
+    """The JSON of a request. base64 makes the response a quarter of the size and saves parsing every number."""
     body: dict[str, Any] = {"input": list(texts), "encoding_format": "base64"}
     if model is not None:
         body["model"] = model
@@ -31,11 +31,11 @@ def embeddings_body(texts: Sequence[str], model: str | None = None, dimensions: 
 
 
 def embeddings_of(body: bytes) -> list[NDArray[np.float32]]:
-    """The vectors of an answer in the order of the texts: little-endian float32 in base64, or lists of numbers from
+    """The vectors of a response in the order of the texts: little-endian float32 in base64, or lists of numbers from
     servers that do not know base64."""
     import numpy as np
 
-    # A vector is float32: the exact reader of numbers would be 25 times the work, for digits that are not kept.
+    # A vector is float32: the exact reader of numbers would be 25 times the work, for digits that are dropped.
     data = sorted(orjson.loads(body)["data"], key=lambda item: item.get("index", 0))
     vectors = []
     for item in data:

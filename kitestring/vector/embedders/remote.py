@@ -1,4 +1,4 @@
-"""What all embedders behind HTTP share: full batches, several requests in flight, one budget, retries, cancelling."""
+"""The base of embedders behind an HTTP API: full requests, several at a time, rate limits, retries, cancelling."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.vector")
 
 LONGEST_TOKEN = 128
-"""Characters; cl100k_base has no longer one."""
+"""Characters; cl100k_base has no longer token."""
 
 TOO_MANY = re.compile(
     r"batch|too many inputs|number of inputs|maximum .{0,30}(inputs|array)|array .{0,20}length", re.IGNORECASE
 )
 TOO_LONG = re.compile(r"\btokens\b|context length|too long", re.IGNORECASE)
 SHORT = 64
-"""Characters: a text below that is not refused for its length, whatever the message says."""
+"""Characters: no server refuses a shorter text for its length, whatever its message says."""
 
 
 def refusal_of(error: ConfigError) -> Literal["many", "long"] | None:
-    """Whether a server refused a request for its number of texts or for their length, as servers say it.
+    """Whether a server refused a request for its number of texts or for their length, by its message.
 
     text-embeddings-inference: 413 "batch size 64 > maximum allowed batch size 32" and "`inputs` must have less than
     512 tokens"; vLLM and OpenAI: 400 "maximum context length is 8192 tokens"; DashScope: 400 "batch size is invalid".
@@ -58,7 +58,7 @@ def refusal_of(error: ConfigError) -> Literal["many", "long"] | None:
 
 
 class Remote(Embedder):
-    """An embedder behind an HTTP API. A subclass says how a request looks and what its answer holds."""
+    """An embedder behind an HTTP API. A subclass builds requests and reads responses."""
 
     facts: ClassVar[Facts] = Facts(network="python", programs=False)
 
@@ -88,11 +88,11 @@ class Remote(Embedder):
 
     @abstractmethod
     def vectors(self, body: bytes) -> list[NDArray[np.float32]]:
-        """The vectors in an answer, in the order of the texts. `KeyError` or the like where it has another form."""
+        """The vectors in a response, in the order of the texts. `KeyError` or the like if it has another form."""
 
     @abstractmethod
     def secrets(self) -> list[str]:
-        """What no log may show."""
+        """The values that no log may show."""
 
     @property
     def max_inputs(self) -> int:
@@ -101,12 +101,12 @@ class Remote(Embedder):
 
     @property
     def max_request_tokens(self) -> int | None:
-        """The most tokens in a request, None where there is no such limit."""
+        """The most tokens in a request, None without such a limit."""
         return None
 
     @cached_property
     def _budgets(self) -> tuple[list[Budget], Budget | None]:
-        """They outlive `close`, since the server remembers too."""
+        """They outlive `close`, since the server's count does too."""
         from kitestring.http import Budget
 
         calls = [Budget(self.requests_per_minute, 60.0)] if self.requests_per_minute else []
@@ -181,7 +181,8 @@ class Remote(Embedder):
         return out
 
     def _measure(self, texts: Sequence[str]) -> tuple[list[int], list[str]]:
-        """Tokens of each text (its bytes, an upper bound, where nothing depends on the count); too long texts cut."""
+        """The tokens of each text (its bytes, an upper bound, if no limit needs the count), and the texts, long ones
+        cut."""
         encoding = self.tokens()
         sizes, out, cut, lost = [], [], 0, 0
         limit = self.max_request_tokens
@@ -205,7 +206,7 @@ class Remote(Embedder):
         return sizes, out
 
     def _request_spans(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
-        """Runs of texts that fill a request."""
+        """The spans of texts that make full requests."""
         most, limit = self._most_texts or self.max_inputs, self.max_request_tokens
         runs, begin, total = [], 0, 0
         for number, size in enumerate(sizes):
@@ -259,7 +260,7 @@ class Remote(Embedder):
         return np.concatenate([self._fetch(call, part, counts) for part, counts in halves])
 
     def _shortened(self, text: str) -> str:
-        """A text that the server counts more tokens in than we do, a fifth shorter."""
+        """The text a fifth shorter, since the server counts more tokens than we do."""
         beginning = text[: len(text) * 4 // 5]
         log.warning(
             "a text is longer than the model takes and was cut; set max_tokens lower",
@@ -268,7 +269,7 @@ class Remote(Embedder):
         return beginning
 
     def _read(self, response: Response, count: int) -> list[NDArray[np.float32]]:
-        """The vectors of an answer; an answer that is none is worth another attempt."""
+        """The vectors of a response; `TransientError` if the response is broken and another attempt may help."""
         import numpy as np
 
         try:
@@ -292,9 +293,9 @@ class Remote(Embedder):
         return vectors
 
     def close(self) -> None:
-        """Callers of `embed` get `Cancelled` at once; a request under way ends by itself and its answer is dropped.
+        """Callers of `embed` get `Cancelled` at once; the response of a request in progress is dropped.
 
-        The next `embed` begins anew.
+        The next `embed` works.
         """
         with self._lock:
             line, self._pool = self._pool, None
@@ -304,7 +305,7 @@ class Remote(Embedder):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingCall:
-    """How the requests of one call are made: over which line, for a question or documents, with whose patience."""
+    """The settings of all requests of one `embed`: connections, query or documents, retry policy."""
 
     pool: RequestPool
     query: bool
@@ -320,16 +321,16 @@ class RequestPool:
         self.token_rate = token_rate
         self.name = name
         self.stopped: Future[None] = Future()
-        """Done once the embedder is closed: what waits for answers waits for this as well."""
+        """Done once the embedder is closed: whoever waits for responses waits for this too."""
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         try:
             return self.threads.submit(work, *arguments)
-        except RuntimeError as error:  # shut down in the meantime
+        except RuntimeError as error:  # closed in the meantime
             raise self.cancelled() from error
 
     def spend(self, tokens: int) -> None:
-        """Wait until the budget has room for these tokens."""
+        """Wait until the token rate limit allows these tokens."""
         if self.token_rate is not None:
             seconds = self.token_rate.reserve(weight=tokens)
             if seconds > 0:

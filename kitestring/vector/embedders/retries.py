@@ -1,4 +1,4 @@
-"""When a request to an embedding API is tried again."""
+"""The retry policy of requests to embedding APIs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ATTEMPTS = 12
 
 
 class EmbeddingRetries(Retries):
-    """The default policy with more attempts, and OpenAI's two ways of saying 429.
+    """The default policy with more attempts, and OpenAI's two meanings of 429.
 
-    An account without credit is refused with the status of a rate limit, and no waiting helps
+    An account without credit gets the status of a rate limit, and waiting does not help
     (https://platform.openai.com/docs/guides/error-codes). `retry-after-ms` is finer than Retry-After.
     """
 

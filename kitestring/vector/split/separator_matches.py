@@ -1,4 +1,4 @@
-"""The places of one separator inside a part of a text."""
+"""The positions of one separator in a part of a text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Protocol
 from kitestring.vector.split.separators import Separator
 
 SeparatorMatch = tuple[int, int]
-"""Where the piece before a separator ends, and where the piece behind it begins."""
+"""The end of the text before a separator, and the start of the text after it."""
 
 
 class SeparatorMatches(Protocol):
     def last(self, low: int, high: int) -> SeparatorMatch | None:
-        """The last mark with `low < end <= high`."""
+        """The last match with `low < end <= high`."""
 
     def next(self, low: int, limit: int) -> SeparatorMatch:
-        """The first mark with `end > low`; the end of the part (`limit`) where there is none."""
+        """The first match with `end > low`; the end of the part (`limit`) if there is none."""
 
 
 class LiteralMatches:
@@ -38,7 +38,7 @@ class LiteralMatches:
 
 
 class PatternMatches:
-    """A pattern, searched once for the whole part. The separator stays with the piece behind it."""
+    """A pattern, searched once for the whole part. The separator belongs to the text after it."""
 
     def __init__(self, places: list[int]) -> None:
         self.places = places
@@ -53,7 +53,7 @@ class PatternMatches:
 
 
 def find_separator(separator: Separator, text: str, a: int, b: int) -> SeparatorMatches | None:
-    """The separator's places inside `text[a:b]`, or None if there is none."""
+    """The matches of a separator in `text[a:b]`, or None if there is none."""
     if separator.pattern is None:
         return LiteralMatches(text, separator, b) if text.find(separator.literal, a, b) >= 0 else None
     places = [match.start() for match in separator.pattern.finditer(text, a, b) if match.end() > match.start()]

@@ -1,4 +1,4 @@
-"""Where texts are cut: the separators of Markdown and of each programming language, widest unit first.
+"""The separators of Markdown and of each programming language, widest unit first.
 
 The order is that of LangChain's RecursiveCharacterTextSplitter, so that a configuration from Airbyte keeps its meaning:
 definitions, then control flow, then paragraphs, lines, words.
@@ -15,7 +15,7 @@ from kitestring.vector.processing import ByCode, ByMarkdown, BySeparator, TextSp
 
 @dataclass(frozen=True, slots=True)
 class Separator:
-    """One level of cutting. `keep`: the separator stays, at the beginning of the piece behind it."""
+    """One level of cutting. `keep`: the separator stays, at the start of the text after it."""
 
     literal: str = ""
     pattern: re.Pattern[str] | None = None
@@ -67,7 +67,7 @@ RST = (r"\n[^\n]+\n=+\n", r"\n[^\n]+\n-+\n", r"\n[^\n]+\n\*+\n", r"\n\n\.\. ")
 
 
 def separators(splitter: TextSplitter) -> list[Separator]:
-    """The levels of cutting, widest first. What they leave too long is cut between words, then between tokens."""
+    """The separators, widest first. Texts that are still too long are cut between words, then between tokens."""
     if isinstance(splitter, BySeparator):
         return [Separator(text, keep=splitter.keep_separator) for text in splitter.texts() if text]
     if isinstance(splitter, ByMarkdown):

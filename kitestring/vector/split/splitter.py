@@ -1,4 +1,4 @@
-"""Text to chunks that fit the embedding model, cut where a reader would cut."""
+"""Text to chunks that fit the embedding model, cut at natural boundaries."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Span = tuple[int, int]
 class Splitter:
     """Cuts texts into chunks of at most `size` tokens, which share at most `overlap` tokens with the chunk before.
 
-    A text is cut at the first separator that occurs in it; pieces are joined again as long as they fit, and a piece
-    that is too long by itself is cut at the next separator (as LangChain's RecursiveCharacterTextSplitter does). What
-    no separator cuts is cut between words and at last between tokens, so that every chunk fits; only a single character
-    is never cut. Chunks are parts of the text without the white space around them. The same text gives the same chunks.
+    A text is cut at the first separator that occurs in it; parts are joined again as long as they fit, and a part that
+    is too long by itself is cut at the next separator (as LangChain's RecursiveCharacterTextSplitter does). Text
+    without separators is cut between words, then between tokens, so that every chunk fits; a single character is never
+    cut. Chunks are parts of the text without surrounding white space. The same text gives the same chunks.
     """
 
     def __init__(self, processing: Processing, embedder: Embedder) -> None:
@@ -47,7 +47,7 @@ class Splitter:
         if not characters and not any(level.literal == " " for level in self.levels):
             self.levels.append(Separator(" ", keep=True))
         self.chunking = f"{self.encoding.name}:{self.size}:{self.overlap}:{choice.model_dump_json()}"
-        """The identity of this way of cutting: goes into the digest of a chunk."""
+        """The identity of the chunking; part of a chunk's digest."""
 
     def tokens(self, text: str) -> int:
         """The number of tokens of a text, as the model counts them."""
@@ -58,7 +58,7 @@ class Splitter:
         text = without_surrogates(text).strip()
         if not text:
             return []
-        # A token is at least a byte: what has no more bytes than the limit has no more tokens either.
+        # A token is at least a byte: a text has no more tokens than bytes.
         if len(text) <= self.size and (text.isascii() or len(text.encode()) <= self.size):
             return [text]
         return [text[a:b] for a, b in ChunkSpans(self, text).spans(0, len(text), 0)]
@@ -91,9 +91,9 @@ class ChunkSpans:
         yield from self.at_tokens(a, b)
 
     def at_separators(self, a: int, b: int, matches: SeparatorMatches, level: int) -> Iterator[Span]:
-        """Cut at separators: as many pieces in a chunk as fit.
+        """Cut at separators: as many parts in a chunk as fit.
 
-        `fresh` is where the text begins that no chunk holds yet; an overlap starts before it.
+        `fresh` is the start of the text that is in no chunk yet; an overlap starts before it.
         """
         fresh = a
         end = a  # of the last chunk: the next one must bring more
@@ -121,7 +121,7 @@ class ChunkSpans:
         return match
 
     def overlapping(self, a: int, match: Span, b: int, matches: SeparatorMatches) -> int:
-        """Where the chunk after `text[a:mark[0]]` begins: at the earliest piece that the overlap allows."""
+        """The start of the chunk after `text[a:match[0]]`: the earliest part that the overlap allows."""
         end, begin = match
         if self.overlap:
             following = matches.next(begin, b)[0]
@@ -134,7 +134,7 @@ class ChunkSpans:
         return begin
 
     def at_tokens(self, a: int, b: int) -> Iterator[Span]:
-        """Cut a piece without separators between tokens, never inside a character."""
+        """Cut a text without separators between tokens, never inside a character."""
         fresh = a
         last = a
         while a < b:
@@ -150,7 +150,8 @@ class ChunkSpans:
                 a = fresh = end
 
     def last_fitting_token(self, a: int, b: int) -> int:
-        """Where a chunk of whole tokens and whole characters that begins at `a` ends: at least one character on."""
+        """The end of the longest chunk of whole tokens and whole characters that starts at `a`: at least one
+        character."""
         a = self.first_visible(a, b)
         end = self.whole(a, max(min(self.token_counts.reach(a, self.size), b), a + 1))
         while end > a + 1 and not self.fits(a, end):
@@ -160,7 +161,7 @@ class ChunkSpans:
         return end
 
     def overlapping_tokens(self, a: int, end: int) -> int:
-        """Where the chunk after `text[a:end]` begins."""
+        """The start of the chunk after `text[a:end]`."""
         if not self.overlap:
             return end
         start = max(self.token_counts.back(end, self.overlap), a + 1)
@@ -169,7 +170,8 @@ class ChunkSpans:
         return start
 
     def whole(self, a: int, end: int) -> int:
-        """A cut before `end` that leaves accents, variation selectors and joiners with their character."""
+        """A cut at or before `end` that never separates accents, variation selectors and joiners from their
+        character."""
         for place in range(end, max(a, end - 16), -1):
             if place >= len(self.text) or not joined(self.text[place - 1], self.text[place]):
                 return place
@@ -197,7 +199,7 @@ class ChunkSpans:
 
 
 def joined(before: str, after: str) -> bool:
-    """Whether two characters are one sign to a reader."""
+    """Whether two characters are shown as one."""
     if after < "\u0300":
         return after == "\n" and before == "\r"
     return before == "\u200d" or after in "\u200d\ufe0e\ufe0f" or unicodedata.category(after) in ("Mn", "Me", "Mc")

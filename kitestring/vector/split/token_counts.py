@@ -1,4 +1,4 @@
-"""Measures the parts of one text in tokens, after tokenizing it once."""
+"""Token counts of the parts of one text, after tokenizing it once."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from bisect import bisect_left
 from kitestring.vector.tokenizer import Encoding
 
 WINDOW = 1 << 16
-"""Characters given to the tokenizer at once: its time on a single endless word grows with the square of the length."""
+"""The most characters for one call of the tokenizer: its time on one endless word grows with the square of the
+length."""
 
 
 class TokenCounts:
     """Token counts of spans `text[a:b]`.
 
-    A space behind a visible character always begins a token, in byte pair encodings as in WordPiece, whatever stands
-    around it. Between two such places the tokens of the whole text are those of the span, so that an exact count has to
-    tokenize only the first and the last word of a span again.
+    A space after a visible character always begins a token, in byte pair encodings and in WordPiece, whatever surrounds
+    it. Between two such positions the tokens of the whole text are those of the span, so an exact count tokenizes only
+    the first and the last word of a span again.
     """
 
     def __init__(self, text: str, encoding: Encoding) -> None:
         self.text = text
         self.encoding = encoding
         self.rough: list[int] = []
-        """Places where the text was cut for the tokenizer and no token is sure to begin."""
+        """Positions where the text was cut for the tokenizer, though perhaps no token begins there."""
         self.starts = self._measure()
 
     def _measure(self) -> array[int]:
@@ -45,11 +46,11 @@ class TokenCounts:
         return starts
 
     def between(self, a: int, b: int) -> int:
-        """How many tokens of the whole text begin in `text[a:b]`: the count of the span, give or take its ends."""
+        """How many tokens of the whole text begin in `text[a:b]`: the count of the span, apart from its ends."""
         return bisect_left(self.starts, b) - bisect_left(self.starts, a)
 
     def reach(self, a: int, tokens: int) -> int:
-        """The position that is `tokens` tokens behind `a`."""
+        """The position that is `tokens` tokens after `a`."""
         index = bisect_left(self.starts, a) + tokens
         return self.starts[index] if index < len(self.starts) else len(self.text)
 

@@ -57,7 +57,7 @@ def test_every_form_of_a_filter_has_one_meaning(where: dict[str, Any], tree: Any
         ({"n": [[1]]}, "compared with list"),
         ({"n": object()}, "compared with object"),
         ({"or": [{"n": 1}, "n = 1"]}, "takes a list of mappings"),
-        ({3: 1}, "names fields by texts"),
+        ({3: 1}, "names of fields in a filter are texts"),
         ({"user": {"name": "x"}}, "name is not a comparison"),
     ],
 )

