@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kitestring import moved
+
 if TYPE_CHECKING:
     from kitestring.batch import Batch
     from kitestring.config import Config, one_of, option, secret
@@ -146,3 +148,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+sys.meta_path.append(moved.MovedModules())  # the last finder: an import by a current name never asks it

@@ -194,6 +194,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.cli.server": ("postgres sqlite", STORE),
     "kitestring.cli.store": ("postgres sqlite", STORE),
     "kitestring.cli.sync": ("sqlite", "states are kept in a file of SQLite"),
+    "kitestring.moved": ("*", "stand-ins of vendors that left the package, by their old names"),
     "kitestring.library": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
