@@ -87,7 +87,7 @@ def discover(manifest: str, config: str, writer: Writer) -> int:
 
 def read(manifest: str, config: str, catalog: str, state: str | None, writer: Writer) -> int:
     """Records and states of the configured streams, one stream after the other; a stream that fails stops no other."""
-    from kitestring.declarative.file_uploader import Files
+    from kitestring.declarative.file_uploader import FileFolder
 
     source = opened(manifest, config, writer)
     source.like_airbyte()
@@ -96,7 +96,7 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
     streams = configured_streams(selected)
     # The files come along unless the platform says that they shall not (airbyte-cdk 7.39.1 fetches them in any case).
     without = [one["stream"]["name"] for one in selected["streams"] if one.get("include_files") is False]
-    source.keep_files(Files(staging()), without)
+    source.keep_files(FileFolder(staging()), without)
     failed = 0
     try:
         for stream in streams:

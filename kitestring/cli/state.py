@@ -150,7 +150,7 @@ def refresh(
     yes: Annotated[bool, YES] = False,
 ) -> None:
     """Forget where one part of a stream (a repository, a project, a channel) stood: it is read from the start."""
-    from kitestring.declarative.partition_state import refreshed
+    from kitestring.declarative.partition_state import refresh_partitions
     from kitestring.errors import ConfigError
 
     values = dict(pair.partition("=")[::2] for pair in partition)
@@ -165,7 +165,7 @@ def refresh(
                 f"the state of {stream} does not tell partitions apart",
                 hint=f"Sync once, or `kitestring state reset {connection} {stream}` to read the whole stream.",
             )
-        new, partitions = refreshed(old, values)
+        new, partitions = refresh_partitions(old, values)
         if not partitions:
             names = sorted(
                 {name for entry in old.get("states") or () for name in entry["partition"] if name != "parent_slice"}

@@ -18,31 +18,33 @@ class HTTPAPIBudget:
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.policies: list[Any] = node.children("policies")
-        self._left = str(node.get("ratelimit_remaining_header", "ratelimit-remaining"))
-        self._reset = str(node.get("ratelimit_reset_header", "ratelimit-reset"))
-        self._refused = frozenset(node.get("status_codes_for_ratelimit_hit", [429]))
+        self._remaining_header = str(node.get("ratelimit_remaining_header", "ratelimit-remaining"))
+        self._reset_header = str(node.get("ratelimit_reset_header", "ratelimit-reset"))
+        self._limit_statuses = frozenset(node.get("status_codes_for_ratelimit_hit", [429]))
 
     def budgets(self) -> tuple[Budget, ...]:
-        found: list[Budget] = []
+        budgets: list[Budget] = []
         for index, policy in enumerate(self.policies):
             earlier = self.policies[:index]
 
             def governs(request: Request, policy: Any = policy, earlier: list[Any] = earlier) -> bool:
-                return policy.matches(request) and not any(one.matches(request) for one in earlier)
+                return policy.matches(request) and not any(other.matches(request) for other in earlier)
 
-            found.extend(Budget(calls, seconds, governs, policy.weight, self.read) for calls, seconds in policy.limits)
-        return tuple(found)
+            budgets.extend(
+                Budget(calls, seconds, governs, policy.weight, self.read) for calls, seconds in policy.limits
+            )
+        return tuple(budgets)
 
     def read(self, response: Response) -> tuple[int | None, float | None]:
         """The calls that are left and the seconds until the reset (a moment in epoch seconds), as the headers say."""
-        left, reset = response.headers.get(self._left), response.headers.get(self._reset)
+        remaining, reset = response.headers.get(self._remaining_header), response.headers.get(self._reset_header)
         try:
             seconds = float(reset) - time.time() if reset else None
-            if left:
-                return int(left), seconds
+            if remaining:
+                return int(remaining), seconds
         except ValueError:
             return None, None
-        if response.status not in self._refused:
+        if response.status not in self._limit_statuses:
             return None, seconds
         return 0, requested_wait_s(response.headers) if seconds is None else seconds
 
@@ -60,11 +62,11 @@ class CallRatePolicy:
         return []
 
     def matches(self, request: Request) -> bool:
-        return not self.matchers or any(one.matches(request) for one in self.matchers)
+        return not self.matchers or any(matcher.matches(request) for matcher in self.matchers)
 
     def weight(self, request: Request) -> int:
         """How many calls a request counts as: what the first matcher that recognises it says."""
-        return next((one.weight for one in self.matchers if one.matches(request)), 1)
+        return next((matcher.weight for matcher in self.matchers if matcher.matches(request)), 1)
 
 
 @keyword("MovingWindowCallRatePolicy")
@@ -100,12 +102,12 @@ class HttpRequestRegexMatcher:
         self._headers = {str(k).lower(): str(v) for k, v in node.mapping("headers").items()}
         weight = node.integer("weight", 1)
         if not weight or weight < 1:
-            raise node.wrong("is no positive number of calls", "weight")
+            raise node.error("is no positive number of calls", "weight")
         self.weight = weight
         try:
             self._path = compiled(str(node.get("url_path_pattern", "")))
         except PatternError as error:
-            raise node.wrong(f"is wrong: {error.message}", "url_path_pattern") from error
+            raise node.error(f"is wrong: {error.message}", "url_path_pattern") from error
 
     def matches(self, request: Request) -> bool:
         parts = urlsplit(request.url)
@@ -116,8 +118,8 @@ class HttpRequestRegexMatcher:
         if self._path.text and not self._path.search(parts.path.rstrip("/")):
             return False
         if self._params:
-            given = dict(parse_qsl(parts.query)) | {k: str(v) for k, v in request.params.items()}
-            if not self._params.items() <= given.items():
+            params = dict(parse_qsl(parts.query)) | {k: str(v) for k, v in request.params.items()}
+            if not self._params.items() <= params.items():
                 return False
         headers = {k.lower(): v for k, v in request.headers.items()}
         return all(headers.get(k) == v for k, v in self._headers.items())
@@ -130,18 +132,18 @@ def build_matcher(node: Node, value: Any, name: str) -> Any:
 def limit(node: Node, calls: str, period: str) -> tuple[int, float]:
     count = node.integer(calls)
     if not count or count < 1:
-        raise node.wrong("is no positive number of calls", calls)
+        raise node.error("is no positive number of calls", calls)
     try:
         length = parse_duration(node.need(period))
     except ValueError as error:
-        raise node.wrong(str(error), period) from None
+        raise node.error(str(error), period) from None
     seconds = (
         length.months * 2_629_746 + length.rest.total_seconds()
         if isinstance(length, Months)
         else length.total_seconds()
     )
     if seconds <= 0:
-        raise node.wrong("is no positive duration", period)
+        raise node.error("is no positive duration", period)
     return count, seconds
 
 

@@ -14,7 +14,7 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
 from kitestring.declarative.paginator import Headers
 from kitestring.declarative.partition_router import router
-from kitestring.declarative.selector import Wanted
+from kitestring.declarative.selector import CursorFilter
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Reject
@@ -39,19 +39,19 @@ class AsyncJobStatusMap:
         for meaning in ("running", "completed", "failed", "timeout", "skipped"):
             if meaning != "skipped":
                 node.need(meaning)
-            for word in node.items(meaning):
-                if str(word) in self._meaning:
-                    raise node.wrong(f"{word} stands under {self._meaning[str(word)]} too", meaning)
-                self._meaning[str(word)] = meaning
+            for status in node.items(meaning):
+                if str(status) in self._meaning:
+                    raise node.error(f"{status} stands under {self._meaning[str(status)]} too", meaning)
+                self._meaning[str(status)] = meaning
         self._node = node
 
-    def __getitem__(self, word: Any) -> str:
-        if str(word) not in self._meaning:
+    def __getitem__(self, status: Any) -> str:
+        if str(status) not in self._meaning:
             raise ConfigError(
-                f"the API says the report is {word!r}, which the manifest does not know",
+                f"the API says the report is {status!r}, which the manifest does not know",
                 hint=f"Add the word to {self._node.path}.",
             )
-        return self._meaning[str(word)]
+        return self._meaning[str(status)]
 
 
 @keyword("ResponseToFileExtractor")
@@ -63,7 +63,7 @@ class ResponseToFileExtractor:
     def records(self, bodies: list[Any]) -> list[Any]:
         return bodies
 
-    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
         return ""
 
 
@@ -82,7 +82,7 @@ class AsyncRetriever:
     ) -> None:
         self.node, self.name = node, name
         self.router: Any = router(node)
-        self._connection = node.setting.connection
+        self._connection = node.context.connection
         self._decoder: Any = node.child("decoder") or JsonDecoder()
         verify = JsonDecoder.verify if isinstance(self._decoder, JsonDecoder) else None
 
@@ -98,7 +98,7 @@ class AsyncRetriever:
         self._meaning: AsyncJobStatusMap = node.needed_child("status_mapping", "AsyncJobStatusMap")
         self._targets = node.child("download_target_extractor", "DpathExtractor")
         if self._target is not None and self._targets is None:
-            raise node.wrong("`download_target_requester` needs a `download_target_extractor`")
+            raise node.error("`download_target_requester` needs a `download_target_extractor`")
         self._timeout_s = (node.number("polling_job_timeout") or 60.0) * 60
         self._retry_wait_s = node.number("failed_retry_wait_time_in_seconds") or 0.0
         self._download = self._downloader(node)
@@ -125,7 +125,7 @@ class AsyncRetriever:
         }
         return node.at(values, "download").build(name=self.name)
 
-    def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
+    def pages(self, part: Slice, cursor_filter: CursorFilter | None = None) -> Iterator[Page]:
         attempt = 1
         while True:
             job = Slice(part.partition, part.cursor_slice, part.extra_fields)
@@ -144,7 +144,7 @@ class AsyncRetriever:
             for target in self._download_targets(job):
                 file = Slice(job.partition, job.cursor_slice, {**job.extra_fields, "download_target": target})
                 for page in self._download.pages(file):
-                    records, rejects = self._selector.select(page.records, part, None, wanted)
+                    records, rejects = self._selector.select(page.records, part, None, cursor_filter)
                     yield Page(records, [*page.rejects, *rejects], page.nbytes, page.doubt)
             if self._delete is not None:
                 self._delete.send(job)
@@ -152,7 +152,7 @@ class AsyncRetriever:
     @contextmanager
     def _slot(self) -> Iterator[None]:
         """One of the jobs the source may have at a time (`max_concurrent_async_job_count`, 1 without it)."""
-        slots: threading.BoundedSemaphore | None = self.node.setting.values.get("jobs")
+        slots: threading.BoundedSemaphore | None = self.node.context.values.get("jobs")
         wait_s = 0.02
         while slots is not None and not slots.acquire(blocking=False):
             self._connection.pause(wait_s)
@@ -165,14 +165,14 @@ class AsyncRetriever:
 
     def _run(self, job: Slice) -> str:
         """Create a job and wait for its end; its answers go into `job.extra_fields`, where templates find them."""
-        job.extra_fields["creation_response"] = self._seen(self._creation.send(job)[0])
+        job.extra_fields["creation_response"] = self._template_values(self._creation.send(job)[0])
         began, wait_s = time.monotonic(), FIRST_POLL_S
         while True:
             response, _ = self._polling.send(job)
-            found = self._status.records(self._bodies(response))
-            meaning = self._meaning[found[0] if found else None]
+            statuses = self._status.records(self._bodies(response))
+            meaning = self._meaning[statuses[0] if statuses else None]
             if meaning != "running":
-                job.extra_fields["polling_response"] = self._seen(response)
+                job.extra_fields["polling_response"] = self._template_values(response)
                 return meaning
             if time.monotonic() - began + wait_s > self._timeout_s:
                 if self._abort is not None:
@@ -194,9 +194,9 @@ class AsyncRetriever:
         bodies = (body for run in self._decoder.bodies(response) for body in run)
         return [body for body in bodies if not isinstance(body, Reject)]
 
-    def _seen(self, response: Any) -> dict[str, Any]:
+    def _template_values(self, response: Any) -> dict[str, Any]:
         """An answer as templates see it, with its headers."""
         body: Any = next(iter(self._bodies(response)), {})
-        found = dict(body) if isinstance(body, Mapping) else {"body": body}
-        found.setdefault("headers", Headers(response.headers))
-        return found
+        values = dict(body) if isinstance(body, Mapping) else {"body": body}
+        values.setdefault("headers", Headers(response.headers))
+        return values

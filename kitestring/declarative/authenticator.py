@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 from weakref import WeakValueDictionary
 
 from kitestring import json_codec
-from kitestring.declarative import path as field
 from kitestring.declarative.datetime_format import Months, parse_duration
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.manifest import PARAMETERS
+from kitestring.declarative.path import value_at
 from kitestring.declarative.request_option import WITH_BODY, RequestOption
 from kitestring.declarative.slice import Slice
 from kitestring.errors import AuthError, ConfigError
@@ -36,19 +36,19 @@ def inject(request: Request, place: str, path: Sequence[str], value: str) -> Non
             request.params[name] = value
     elif request.method in WITH_BODY:
         if place == "body_json":
-            request.json = within(request.json, path, value)
+            request.json = with_value(request.json, path, value)
         else:
             request.form = {**(request.form or {}), name: value}
 
 
-def within(body: Any, path: Sequence[str], value: str) -> dict[str, Any]:
+def with_value(body: Any, path: Sequence[str], value: str) -> dict[str, Any]:
     """A JSON body with a value at a path, what stands beside it kept."""
     name, *rest = path
-    there = dict(body) if isinstance(body, Mapping) else {}
-    return {**there, name: within(there.get(name), rest, value) if rest else value}
+    fields = dict(body) if isinstance(body, Mapping) else {}
+    return {**fields, name: with_value(fields.get(name), rest, value) if rest else value}
 
 
-class Fixed:
+class FixedCredential:
     """One credential in one place, computed once."""
 
     def __init__(self, place: str, path: Sequence[str], value: Callable[[], str]) -> None:
@@ -79,7 +79,7 @@ class NoAuth:
 
 
 @keyword("BearerAuthenticator")
-class BearerAuthenticator(Fixed):
+class BearerAuthenticator(FixedCredential):
     """`Authorization: Bearer`, with the token as a template."""
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -88,7 +88,7 @@ class BearerAuthenticator(Fixed):
 
 
 @keyword("BasicHttpAuthenticator")
-class BasicHttpAuthenticator(Fixed):
+class BasicHttpAuthenticator(FixedCredential):
     """`Authorization: Basic` of a user name and a password."""
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -99,7 +99,7 @@ class BasicHttpAuthenticator(Fixed):
 
 
 @keyword("ApiKeyAuthenticator")
-class ApiKeyAuthenticator(Fixed):
+class ApiKeyAuthenticator(FixedCredential):
     """A key in a header, a parameter or the body."""
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -112,7 +112,7 @@ def key_place(node: Node) -> tuple[str, Sequence[str]]:
     """The place and path of `inject_into`, or the header of the older spelling."""
     option, header = node.get("inject_into"), node.get("header")
     if (option is None) == (header is None):
-        raise node.wrong("needs either `inject_into` or `header`")
+        raise node.error("needs either `inject_into` or `header`")
     if option is None:
         return "header", (str(node.constant("header", types=(str,))),)
     built = RequestOption(node.typed(option, "inject_into", "RequestOption"))
@@ -123,9 +123,9 @@ def key_place(node: Node) -> tuple[str, Sequence[str]]:
 class SelectiveAuthenticator:
     """The one of several authenticators that a value of the configuration names."""
 
-    def __new__(cls, node: Node, **more: Any) -> Any:
+    def __new__(cls, node: Node, **arguments: Any) -> Any:
         path = [str(part) for part in node.items("authenticator_selection_path")]
-        chosen = field.get(node.config, path)
+        chosen = value_at(node.config, path)
         choices = node.mapping("authenticators")
         if chosen is None:
             raise ConfigError(
@@ -137,10 +137,10 @@ class SelectiveAuthenticator:
                 f"{'.'.join(path)} is {str(chosen)!r}, the manifest knows {', '.join(map(str, choices))}",
                 hint="Choose one of these.",
             )
-        return node.at(choices[str(chosen)], f"authenticators.{chosen}").build(**more)
+        return node.at(choices[str(chosen)], f"authenticators.{chosen}").build(**arguments)
 
 
-class Token:
+class SharedToken:
     """A token that several authenticators of one credential use. `lock` is held while it is fetched."""
 
     def __init__(self) -> None:
@@ -156,11 +156,11 @@ class Token:
         """The name of the credential for a `CredentialStore`: that of its first refresh token."""
 
     @property
-    def good(self) -> bool:
+    def valid(self) -> bool:
         return self.text is not None and time.monotonic() < self.until
 
 
-class Renewed:
+class RenewedToken:
     """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time.
 
     Authenticators with the same `identity` share it: to fetch a token may end the one before.
@@ -171,9 +171,9 @@ class Renewed:
 
     def __init__(self) -> None:
         self.secrets: tuple[str, ...] = ()
-        self._own = Token()
-        self._shared: Token | None = None
-        self._sent = threading.local()
+        self._own = SharedToken()
+        self._shared: SharedToken | None = None
+        self._thread = threading.local()
 
     def identity(self) -> tuple[Any, ...] | None:
         """What is the same for authenticators of one credential; None for one that shares with no other."""
@@ -183,60 +183,60 @@ class Renewed:
         """A new token and the seconds it holds (None: until it is refused)."""
         raise NotImplementedError
 
-    def shown(self, token: str) -> str:
+    def header_value(self, token: str) -> str:
         return f"Bearer {token}"
 
     @property
-    def held(self) -> Token:
+    def current(self) -> SharedToken:
         if self._shared is None:
             identity = self.identity()
-            self._shared = self._own if identity is None else shared(identity, self._own)
+            self._shared = self._own if identity is None else shared_token(identity, self._own)
         return self._shared
 
     def token(self) -> str:
-        held = self.held
-        with held.lock:
-            if not held.good:
+        current = self.current
+        with current.lock:
+            if not current.valid:
                 self._renew()
-            assert held.text is not None
-            self._learn(held)
-            return held.text
+            assert current.text is not None
+            self._adopt(current)
+            return current.text
 
     def _renew(self) -> None:
         text, seconds = self.fetch()
-        self.held.text = text
-        self.held.until = time.monotonic() + seconds if seconds is not None else float("inf")
+        self.current.text = text
+        self.current.until = time.monotonic() + seconds if seconds is not None else float("inf")
 
-    def _learn(self, held: Token) -> None:
+    def _adopt(self, current: SharedToken) -> None:
         """Take note of a token that this authenticator, or another, has fetched."""
-        if held.text and held.text not in self.secrets:
-            self.secrets = (*self.secrets[-4:], held.text)
+        if current.text and current.text not in self.secrets:
+            self.secrets = (*self.secrets[-4:], current.text)
 
     def apply(self, request: Request) -> None:
-        self._sent.token = token = self.token()
-        inject(request, self.place, self.path, self.shown(token))
+        self._thread.token = token = self.token()
+        inject(request, self.place, self.path, self.header_value(token))
 
     def refresh(self, response: Response) -> bool:
         """Fetch anew, unless that was done since this thread's request was sent."""
-        held = self.held
-        with held.lock:
-            if held.text is None or held.text == getattr(self._sent, "token", held.text):
+        current = self.current
+        with current.lock:
+            if current.text is None or current.text == getattr(self._thread, "token", current.text):
                 self._renew()
-            self._learn(held)
+            self._adopt(current)
         return True
 
 
-_TOKENS: WeakValueDictionary[str, Token] = WeakValueDictionary()
+_TOKENS: WeakValueDictionary[str, SharedToken] = WeakValueDictionary()
 _TOKENS_LOCK = threading.Lock()
 
 
-def shared(identity: tuple[Any, ...], own: Token) -> Token:
+def shared_token(identity: tuple[Any, ...], own: SharedToken) -> SharedToken:
     """The token of a credential in this process: the one that others use, else `own`."""
     with _TOKENS_LOCK:
         return _TOKENS.setdefault(digest_of(identity), own)
 
 
-def known_as(identity: tuple[Any, ...], token: Token) -> None:
+def share_as(identity: tuple[Any, ...], token: SharedToken) -> None:
     """Have a token shared under another identity too: that with the refresh token which is good now."""
     with _TOKENS_LOCK:
         _TOKENS[digest_of(identity)] = token
@@ -247,7 +247,7 @@ def digest_of(identity: tuple[Any, ...]) -> str:
 
 
 @keyword("SessionTokenAuthenticator")
-class SessionTokenAuthenticator(Renewed):
+class SessionTokenAuthenticator(RenewedToken):
     """Logs in with a request of its own and uses the token of the answer for `expiration_duration`."""
 
     def __init__(self, node: Node, name: str = "", **_: Any) -> None:
@@ -260,20 +260,20 @@ class SessionTokenAuthenticator(Renewed):
         try:
             self._length = parse_duration(text) if text else None
         except ValueError as error:
-            raise node.wrong(str(error), "expiration_duration") from None
+            raise node.error(str(error), "expiration_duration") from None
         use = node.at(node.need("request_authentication"), "request_authentication")
         self._template = None
         if use.type == "ApiKey":
             self.place, self.path = key_place(use)
             self._template = use.text("api_token", "{{ session_token }}", types=(str,))
         elif use.type != "Bearer":
-            raise use.wrong(f"{use.type!r} is neither ApiKey nor Bearer", "type")
+            raise use.error(f"{use.type!r} is neither ApiKey nor Bearer", "type")
 
     def identity(self) -> tuple[Any, ...] | None:
         values = {name: value for name, value in self._node.values.items() if name != PARAMETERS}
-        return "session", id(self._node.setting), json_codec.dumps_text(values, sort_keys=True)
+        return "session", id(self._node.context), json_codec.dumps_text(values, sort_keys=True)
 
-    def shown(self, token: str) -> str:
+    def header_value(self, token: str) -> str:
         if self._template is None:
             return f"Bearer {token}"
         return str(self._template({"session_token": token}))
@@ -287,7 +287,7 @@ class SessionTokenAuthenticator(Renewed):
             page = pages[0] if pages else {}
         else:
             page = response.json()
-        token = field.get(page, self._path)
+        token = value_at(page, self._path)
         if token is None or token == "":
             raise AuthError(
                 f"the answer to the login request has no {'.'.join(self._path)}", hint="Check the credentials."
@@ -313,13 +313,13 @@ class SessionTokenRequestApiKeyAuthenticator:
 
 
 @keyword("LegacySessionTokenAuthenticator")
-class LegacySessionTokenAuthenticator(Renewed):
+class LegacySessionTokenAuthenticator(RenewedToken):
     """The token of the configuration while it is valid, else one from user name and password (Metabase)."""
 
     def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
         super().__init__()
         self._home = home
-        self._connection = node.setting.connection
+        self._connection = node.context.connection
         self.place, self.path = "header", (str(node.constant("header", types=(str,))),)
         self._text = {
             key: node.text(key, "", types=(str,))
@@ -329,14 +329,14 @@ class LegacySessionTokenAuthenticator(Renewed):
             )
         }
 
-    def shown(self, token: str) -> str:
+    def header_value(self, token: str) -> str:
         return token
 
     def fetch(self) -> tuple[str, float | None]:
         value = {key: str(text({})) for key, text in self._text.items()}
-        base = self._connection.moved(self._home(), self._home())
+        base = self._connection.rebase_url(self._home(), self._home())
         session = self._connection.session()
-        if value["session_token"] and self.held.text is None:
+        if value["session_token"] and self.current.text is None:
             try:
                 session.request(
                     "GET", base + value["validate_session_url"], headers={self.path[0]: value["session_token"]}
@@ -352,7 +352,7 @@ class LegacySessionTokenAuthenticator(Renewed):
         answer = session.request(
             "POST", base + value["login_url"], json={"username": value["username"], "password": value["password"]}
         )
-        token = field.get(answer.json(), [value["session_token_response_key"]])
+        token = value_at(answer.json(), [value["session_token_response_key"]])
         if not token:
             raise AuthError(f"the answer to the login has no {value['session_token_response_key']}")
         return str(token), 86_400.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
-from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.partition_router import RoutingContext
 from kitestring.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def available(stream: Any) -> None:
     """Read the first page of the first slice of a stream."""
-    for piece in stream.pieces({}, Memory()):
-        for page in stream.read(piece):
+    for task in stream.tasks({}, RoutingContext()):
+        for page in stream.read(task):
             if isinstance(page, Page) and page.rejects and not page.records:
                 raise ConfigError(f"stream {stream.name}: {page.rejects[0].reason}")
             return
@@ -41,13 +41,13 @@ class CheckStream:
         ]
         self.overrides: Mapping[str, Any] = node.mapping("config_overrides")
         if not self.names and not self.dynamic:
-            raise node.wrong("needs `stream_names` or `dynamic_streams_check_configs`")
+            raise node.error("needs `stream_names` or `dynamic_streams_check_configs`")
 
     def check(self, source: DeclarativeSource) -> None:
         for name in self.names:
             available(source.component(name))
-        for one in self.dynamic:
-            for name in source.dynamic_names(one.name)[: one.count]:
+        for config in self.dynamic:
+            for name in source.dynamic_names(config.name)[: config.count]:
                 available(source.component(name))
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kitestring.http import Budget, Response, Session
     from kitestring.http.session import Observe
 
-KEPT_BYTES = 48 * 1024 * 1024
-LARGEST_KEPT = 8 * 1024 * 1024
+CACHE_BYTES = 48 * 1024 * 1024
+LARGEST_CACHED_BYTES = 8 * 1024 * 1024
 SYNC_WAIT_S = 7200.0
 RENEWAL_WAIT_S = 60.0
 """How long closing waits for a renewal of credentials that is under way."""
@@ -26,7 +26,7 @@ CHECK_WAIT_S = 15.0
 """How long a check waits in all for an API that is down or busy: somebody sits in front of it."""
 
 
-class Answer:
+class CachedResponse:
     """A kept response. Its JSON is parsed anew each time, since transformations change records in place."""
 
     __slots__ = ("body", "elapsed_s", "headers", "method", "status", "url")
@@ -63,9 +63,9 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
-        self._known = False
+        self._measured = False
 
-    def learn(self, response: Any) -> None:
+    def observe_date(self, response: Any) -> None:
         """Answers that a cache kept are older than they say: the latest clock counts."""
         text = response.headers.get("date")
         if not text:
@@ -76,8 +76,8 @@ class Clock:
             return
         # The header has whole seconds, and an answer takes its time.
         ahead = timedelta() if SAME_CLOCK[0] <= ahead <= SAME_CLOCK[1] else ahead
-        if not self._known or ahead > self.ahead:
-            self.ahead, self._known = ahead, True
+        if not self._measured or ahead > self.ahead:
+            self.ahead, self._measured = ahead, True
 
 
 SAME_CLOCK = timedelta(seconds=-3), timedelta(seconds=1)
@@ -95,8 +95,8 @@ class Connection:
         self._renewing: Session | None = None
         self._renewals = 0
         self._renewed = threading.Condition()
-        self._kept: OrderedDict[Any, Answer] = OrderedDict()
-        self._kept_bytes = 0
+        self._cache: OrderedDict[Any, CachedResponse] = OrderedDict()
+        self._cache_bytes = 0
         self._readers = 0
         self.clock = Clock()
         self._hurried = False
@@ -135,9 +135,9 @@ class Connection:
 
         key = (connect_s or 10.0, read_s or 60.0, keep_alive)
         with self._lock:
-            found = self._sessions.get(key)
-            if found is None:
-                found = self._sessions[key] = Session(
+            session = self._sessions.get(key)
+            if session is None:
+                session = self._sessions[key] = Session(
                     headers={"Accept": "*/*"},
                     connect_timeout_s=key[0],
                     timeout_s=key[1],
@@ -147,10 +147,10 @@ class Connection:
                     observe=self.observe,
                     max_wait_s=CHECK_WAIT_S if self._hurried else SYNC_WAIT_S,
                 )
-            return found
+            return session
 
     @contextmanager
-    def hurried(self) -> Iterator[None]:
+    def short_waits(self) -> Iterator[None]:
         """While this lasts, calls give up soon instead of waiting for hours."""
         self._hurried = True
         self.close()
@@ -175,13 +175,13 @@ class Connection:
         for session in sessions:
             session.hide(*secrets)
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """A text without what must not be shown."""
         from kitestring.redact import Redactor
 
         return Redactor(self.secrets).text(text)
 
-    def moved(self, url: str, home: str) -> str:
+    def rebase_url(self, url: str, home: str) -> str:
         """`url` at the configured `base_url`, where it belongs to the host of `home`."""
         if not self.base_url or not home:
             return url
@@ -190,7 +190,7 @@ class Connection:
             return url
         return self.base_url + url[len(parts.scheme) + 3 + len(parts.netloc) :]
 
-    def renamed(self, text: str, home: str) -> str:
+    def rename_host(self, text: str, home: str) -> str:
         """A text of the manifest that names the API's host, with the host that was asked instead (`base_url`)."""
         parts = urlsplit(home)
         if not self.base_url or not parts.netloc:
@@ -198,24 +198,24 @@ class Connection:
         text = text.replace(f"{parts.scheme}://{parts.netloc}", self.base_url)
         return text.replace(parts.netloc, urlsplit(self.base_url).netloc)
 
-    def kept(self, key: Any) -> Answer | None:
+    def cached(self, key: Any) -> CachedResponse | None:
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-            return found
+            response = self._cache.get(key)
+            if response is not None:
+                self._cache.move_to_end(key)
+            return response
 
-    def keep(self, key: Any, response: Response) -> Answer:
-        answer = Answer(response)
+    def cache(self, key: Any, response: Response) -> CachedResponse:
+        answer = CachedResponse(response)
         size = len(answer.body)
-        if size <= LARGEST_KEPT:
+        if size <= LARGEST_CACHED_BYTES:
             with self._lock:
-                before = self._kept.pop(key, None)
-                self._kept_bytes += size - (len(before.body) if before is not None else 0)
-                self._kept[key] = answer
-                while self._kept_bytes > KEPT_BYTES:
-                    _, old = self._kept.popitem(last=False)
-                    self._kept_bytes -= len(old.body)
+                before = self._cache.pop(key, None)
+                self._cache_bytes += size - (len(before.body) if before is not None else 0)
+                self._cache[key] = answer
+                while self._cache_bytes > CACHE_BYTES:
+                    _, old = self._cache.popitem(last=False)
+                    self._cache_bytes -= len(old.body)
         return answer
 
     def __enter__(self) -> Connection:
@@ -227,8 +227,8 @@ class Connection:
         with self._lock:
             self._readers -= 1
             if not self._readers:
-                self._kept.clear()
-                self._kept_bytes = 0
+                self._cache.clear()
+                self._cache_bytes = 0
 
     def pause(self, seconds: float) -> None:
         """Wait; `close` ends the wait with `Cancelled`."""

@@ -14,7 +14,7 @@ from kitestring.errors import KitestringError
 
 log = logging.getLogger("kitestring.declarative")
 
-ZONE = re.compile(r"\s+(UTC|Z|[+-]\d\d:?\d\d)$")
+ZONE_SUFFIX = re.compile(r"\s+(UTC|Z|[+-]\d\d:?\d\d)$")
 
 
 @keyword("CredentialEnd")
@@ -29,26 +29,26 @@ class CredentialEnd:
         self._needed = node.condition(node.get("condition", True))
         self._requester: Any = node.child("requester", "HttpRequester", name="credential_ends")
 
-    def told(self) -> credentials.CredentialEnd | None:
+    def end(self) -> credentials.CredentialEnd | None:
         """The end of the credential; None where there is none, or where it cannot be asked for now."""
         if not self._needed({}):
             return None
-        seen: dict[str, Any] = {}
+        context: dict[str, Any] = {}
         try:
             if self._requester is not None:
                 response, _ = self._requester.send(WHOLE)
-                seen = {"headers": response.headers, "response": response.json()}
-            text = str(self._at(seen)).strip()
+                context = {"headers": response.headers, "response": response.json()}
+            text = str(self._at(context)).strip()
         except KitestringError as error:
             log.info("when %s ends cannot be told: %s", self._name, error.message)
             return None
         if not text:
             return None
         try:
-            moment = parse_iso(ZONE.sub(lambda zone: "+00:00" if zone[1] in ("UTC", "Z") else zone[1], text))
+            moment = parse_iso(ZONE_SUFFIX.sub(lambda zone: "+00:00" if zone[1] in ("UTC", "Z") else zone[1], text))
         except ValueError:
             if self._requester is None:
-                raise self._node.wrong(f"is {text!r}, no moment", "at") from None
+                raise self._node.error(f"is {text!r}, no moment", "at") from None
             log.info("when %s ends cannot be told: the API says %r, no moment", self._name, text[:100])
             return None
         return credentials.CredentialEnd(self._name, moment, self._hint)

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kitestring.declarative.text import beginning, in_utf8, wide_charset
+from kitestring.declarative.body_text import first_bytes, in_utf8, wide_charset
 from kitestring.types import Reject
 
 LARGEST_ROW = 64 * 1024 * 1024
@@ -43,11 +43,11 @@ def csv_rows(chunks: Iterable[bytes], delimiter: str, encoding: str, charset: st
         except StopIteration:
             return
         except csv.Error as error:
-            found = loose_cells(lines, delimiter)
-            if found is None:
+            lenient = lenient_cells(lines, delimiter)
+            if lenient is None:
                 yield Reject({"line": lines.excerpt()}, f"line {lines.number} cannot be read: {error}")
                 continue
-            cells = found
+            cells = lenient
         if not cells:
             continue
         if not lines.are_ascii() and FOREIGN.search("".join(cells)):
@@ -56,7 +56,7 @@ def csv_rows(chunks: Iterable[bytes], delimiter: str, encoding: str, charset: st
                 continue
             cells = [cell.encode(encoding, "surrogateescape").decode(charset, "replace") for cell in cells]
         if names is None:
-            names = distinct(cells)
+            names = distinct_names(cells)
         elif len(cells) == len(names):
             yield dict(zip(names, cells, strict=True))
         elif any(cells[len(names) :]):
@@ -71,20 +71,20 @@ class Lines:
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
-        self._taken: list[str] = []
+        self._row_lines: list[str] = []
         self._returned: deque[str] = deque()
         self._before = 0
         self._size = 0
 
     def begin(self) -> None:
         """What was taken is read: a row begins."""
-        self._before += len(self._taken)
-        self._taken, self._size = [], 0
+        self._before += len(self._row_lines)
+        self._row_lines, self._size = [], 0
 
-    def back(self) -> None:
+    def push_back(self) -> None:
         """Only the first line of the row counts as taken, the others come again."""
-        self._returned.extendleft(reversed(self._taken[1:]))
-        del self._taken[1:]
+        self._returned.extendleft(reversed(self._row_lines[1:]))
+        del self._row_lines[1:]
 
     @property
     def number(self) -> int:
@@ -92,14 +92,14 @@ class Lines:
         return self._before + 1
 
     def text(self) -> str:
-        return "".join(self._taken)
+        return "".join(self._row_lines)
 
     def excerpt(self) -> str:
         """The beginning of the row, as it can be kept."""
         return self.text()[:EXCERPT].encode("utf-8", "replace").decode().rstrip("\r\n")
 
     def are_ascii(self) -> bool:
-        return all(map(str.isascii, self._taken))
+        return all(map(str.isascii, self._row_lines))
 
     def __iter__(self) -> Lines:
         return self
@@ -108,15 +108,15 @@ class Lines:
         if self._size > LARGEST_ROW:
             raise csv.Error(f"a row has more than {LARGEST_ROW:,} characters")
         line = self._returned.popleft() if self._returned else next(self._lines)
-        self._taken.append(line)
+        self._row_lines.append(line)
         self._size += len(line)
         return line
 
 
-def loose_cells(lines: Lines, delimiter: str) -> list[str] | None:
+def lenient_cells(lines: Lines, delimiter: str) -> list[str] | None:
     """The cells of a row that is not well formed: a quote inside a field is taken as it is where its row is whole in
     one line. None where it is not; the lines behind the first come again then."""
-    lines.back()
+    lines.push_back()
     line = lines.text()
     try:
         list(csv.reader([line], delimiter=delimiter, strict=True))
@@ -124,58 +124,58 @@ def loose_cells(lines: Lines, delimiter: str) -> list[str] | None:
         if "unexpected end" in str(error):  # the line ends inside a quoted field
             return None
     try:
-        found = list(csv.reader([line], delimiter=delimiter))
+        rows = list(csv.reader([line], delimiter=delimiter))
     except csv.Error:
         return None
-    return found[0] if len(found) == 1 else None
+    return rows[0] if len(rows) == 1 else None
 
 
-def distinct(names: list[str]) -> list[str]:
+def distinct_names(names: list[str]) -> list[str]:
     counts = Counter(names)
-    left, taken, found = dict(counts), set(names), []
+    remaining, used, distinct = dict(counts), set(names), []
     for name in names:
-        left[name] -= 1
-        if not left[name]:
-            found.append(name)
+        remaining[name] -= 1
+        if not remaining[name]:
+            distinct.append(name)
             continue
-        number = counts[name] - left[name]
-        while f"{name}_{number}" in taken:
+        number = counts[name] - remaining[name]
+        while f"{name}_{number}" in used:
             number += 1
-        taken.add(f"{name}_{number}")
-        found.append(f"{name}_{number}")
-    return found
+        used.add(f"{name}_{number}")
+        distinct.append(f"{name}_{number}")
+    return distinct
 
 
 def text_lines(chunks: Iterable[bytes], encoding: str, charset: str) -> Iterator[str]:
     """The lines of a body with their ends. Bytes that the encoding does not have become half surrogates."""
     source = iter(chunks)
-    head = beginning(source)
+    head = first_bytes(source)
     wide = wide_charset(head, encoding if encoding.startswith(("utf-16", "utf-32")) else charset)
     body: Iterable[bytes] = itertools.chain([head], source)
     if wide or head.startswith(codecs.BOM_UTF8):
         body, encoding = in_utf8(body, wide), "utf-8"
     yield from io.TextIOWrapper(
-        io.BufferedReader(Pieces(body)), encoding=encoding, errors="surrogateescape", newline=""
+        io.BufferedReader(ChunkReader(body)), encoding=encoding, errors="surrogateescape", newline=""
     )
 
 
-class Pieces(io.RawIOBase):
+class ChunkReader(io.RawIOBase):
     """Pieces of bytes as a file, for readers of text."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._left = b""
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
+        while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._left = chunk
-        part = self._left[: len(buffer)]
-        self._left = self._left[len(part) :]
+            self._rest = chunk
+        part = self._rest[: len(buffer)]
+        self._rest = self._rest[len(part) :]
         buffer[: len(part)] = part
         return len(part)

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from kitestring.declarative import datetime_format
 from kitestring.declarative.datetime_format import DateFormat, Duration, parse_duration
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.listing import LISTED
+from kitestring.declarative.listed_records import LISTED
 from kitestring.declarative.request_option import Options, RequestOption
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Template
@@ -26,21 +26,21 @@ from kitestring.types import Record, State
 from kitestring.watermark import moment_of
 
 Value = TypeVar("Value", datetime, float)
-KNOWN = "kitestring_known"
-"""The key beside a cursor value under which a state has the digests of records that are written (`highest.Known`)."""
+WRITTEN_DIGESTS = "kitestring_known"
+"""The key beside a cursor value under which a state keeps the digests of written records."""
 AIRBYTE = "like_airbyte"
 """The setting of a source whose states are kept by a platform of Airbyte's: it reads the manifest's formats only."""
 NOW = timedelta(minutes=5)
 """An end so near to the present is no end that somebody chose."""
 
 
-def believed(value: Any, most: datetime | None) -> Any:
+def not_after(value: Any, most: datetime | None) -> Any:
     """A value of a state, no moment of the future."""
     return most if most is not None and isinstance(value, datetime) and value > most else value
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch(Generic[Value]):
+class Interval(Generic[Value]):
     """What was read from `start` to `end`, and the highest cursor value seen there."""
 
     start: Value
@@ -53,7 +53,7 @@ class Progress(Generic[Value]):
     """A state as a cursor understands it. `since` is where new records begin; `legacy` what else the state held."""
 
     since: Value
-    stretches: list[Stretch[Value]]
+    intervals: list[Interval[Value]]
     legacy: dict[str, Any]
 
 
@@ -71,10 +71,10 @@ class Cursor(Generic[Value]):
         self.feed = node.flag("is_data_feed")
         self.client_side = node.flag("is_client_side_incremental")
         self.whole_stream = node.flag("global_substream_cursor")
-        self.listed = node.flag("passes_newly_listed")
+        self.passes_listed = node.flag("passes_newly_listed")
         self.read_before = node.condition(node.get("list_read_before", True))
-        if self.listed and (not self.client_side or self.whole_stream or node.get("step")):
-            raise node.wrong(
+        if self.passes_listed and (not self.client_side or self.whole_stream or node.get("step")):
+            raise node.error(
                 "needs `is_client_side_incremental`, and no `step` or `global_substream_cursor`", "passes_newly_listed"
             )
 
@@ -85,7 +85,7 @@ class Cursor(Generic[Value]):
     def write(self, value: Value) -> Any:
         raise NotImplementedError
 
-    def exactly(self, value: Value) -> Any:
+    def write_exact(self, value: Value) -> Any:
         """`value` written so that `saved` gives it back."""
         return self.write(value)
 
@@ -100,14 +100,16 @@ class Cursor(Generic[Value]):
         """The bounds of the stretches that are still to be read, as templates and requests see them."""
         raise NotImplementedError
 
-    def bounds(self, part: Mapping[str, Any], latest: Value | None, progress: Progress[Value]) -> Stretch[Value] | None:
+    def bounds(
+        self, part: Mapping[str, Any], latest: Value | None, progress: Progress[Value]
+    ) -> Interval[Value] | None:
         """The stretch that a slice which was read covers."""
         raise NotImplementedError
 
     def fill(self, options: Options, part: Slice) -> None:
         """Put the bounds of the slice into a request."""
 
-    def again(self, value: Value) -> Value:
+    def lookback_start(self, value: Value) -> Value:
         """From where on a sync reads whose state is `value`."""
         return value
 
@@ -120,24 +122,28 @@ class Cursor(Generic[Value]):
         """`ConfigError` for a state whose cursor value cannot be read. A moment behind `most` counts as that."""
         if state.get("state_type") in ("date-range", "integer"):
             stretches = [
-                Stretch(self.saved(s["start"]), self.saved(s["end"]), self._maybe(s.get("most_recent_cursor_value")))
+                Interval(
+                    self.parse_saved(s["start"]),
+                    self.parse_saved(s["end"]),
+                    self._parse_optional(s.get("most_recent_cursor_value")),
+                )
                 for s in state.get("slices", ())
             ]
             legacy = dict(state.get("legacy") or {})
             if stretches:
                 first = stretches[0]
                 if first.latest is not None:
-                    first = stretches[0] = replace(first, latest=believed(first.latest, most))
+                    first = stretches[0] = replace(first, latest=not_after(first.latest, most))
                 return Progress(first.latest if first.latest is not None else first.end, stretches, legacy)
         else:
             legacy = dict(state)
-        legacy.pop(KNOWN, None)
+        legacy.pop(WRITTEN_DIGESTS, None)
         legacy.pop(LISTED, None)
-        saved = believed(self.saved(state[self.field]), most) if state.get(self.field) is not None else None
+        saved = not_after(self.parse_saved(state[self.field]), most) if state.get(self.field) is not None else None
         since = saved if saved is not None and saved >= self.start else self.start
-        return Progress(since, [Stretch(self.start, since, since)], legacy)
+        return Progress(since, [Interval(self.start, since, since)], legacy)
 
-    def saved(self, value: Any) -> Value:
+    def parse_saved(self, value: Any) -> Value:
         """A value out of a state or a slice; `ConfigError` where it cannot be read."""
         try:
             return self.parse(value)
@@ -147,56 +153,56 @@ class Cursor(Generic[Value]):
                 hint="Correct the state, or reset this stream.",
             ) from error
 
-    def written(self, value: Any) -> Value:
+    def parse_written(self, value: Any) -> Value:
         """What `write` gave, as a value again."""
-        return self.saved(value)
+        return self.parse_saved(value)
 
-    def _maybe(self, value: Any) -> Value | None:
-        return None if value is None else self.saved(value)
+    def _parse_optional(self, value: Any) -> Value | None:
+        return None if value is None else self.parse_saved(value)
 
-    def add(self, progress: Progress[Value], stretch: Stretch[Value] | None) -> Progress[Value]:
+    def add(self, progress: Progress[Value], interval: Interval[Value] | None) -> Progress[Value]:
         """Progress after one more stretch; stretches that touch become one."""
-        found = list(progress.stretches)
-        if stretch is not None:
-            found.append(stretch)
-        return replace(progress, stretches=self.joined(found))
+        intervals = list(progress.intervals)
+        if interval is not None:
+            intervals.append(interval)
+        return replace(progress, intervals=self.merge_intervals(intervals))
 
-    def joined(self, stretches: list[Stretch[Value]]) -> list[Stretch[Value]]:
-        merged: list[Stretch[Value]] = []
-        for one in sorted(stretches, key=lambda s: (s.start, s.end)):
-            if merged and self.after(merged[-1].end) >= one.start:
+    def merge_intervals(self, stretches: list[Interval[Value]]) -> list[Interval[Value]]:
+        merged: list[Interval[Value]] = []
+        for interval in sorted(stretches, key=lambda s: (s.start, s.end)):
+            if merged and self.after(merged[-1].end) >= interval.start:
                 last = merged[-1]
-                values = [value for value in (last.latest, one.latest) if value is not None]
-                merged[-1] = Stretch(last.start, max(last.end, one.end), max(values) if values else None)
+                values = [value for value in (last.latest, interval.latest) if value is not None]
+                merged[-1] = Interval(last.start, max(last.end, interval.end), max(values) if values else None)
             else:
-                merged.append(one)
+                merged.append(interval)
         return merged
 
-    def running(self, progress: Progress[Value]) -> State:
+    def running_state(self, progress: Progress[Value]) -> State:
         """The state while a sync runs."""
         slices = [
-            {"start": self.exactly(s.start), "end": self.exactly(s.end)}
-            | ({} if s.latest is None else {"most_recent_cursor_value": self.exactly(s.latest)})
-            for s in progress.stretches
+            {"start": self.write_exact(s.start), "end": self.write_exact(s.end)}
+            | ({} if s.latest is None else {"most_recent_cursor_value": self.write_exact(s.latest)})
+            for s in progress.intervals
         ]
         state: State = {"state_type": self.kind, "slices": slices}
         if progress.legacy:
             state["legacy"] = progress.legacy
         return state
 
-    def final(self, progress: Progress[Value]) -> State:
+    def final_state(self, progress: Progress[Value]) -> State:
         """The state when a sync ended: how far everything before it was read."""
-        return {**progress.legacy, self.field: self.write(self.reached(progress))}
+        return {**progress.legacy, self.field: self.write(self.completed_until(progress))}
 
-    def reached(self, progress: Progress[Value]) -> Value:
+    def completed_until(self, progress: Progress[Value]) -> Value:
         """How far everything was read."""
-        first = self.joined(progress.stretches)[0]
+        first = self.merge_intervals(progress.intervals)[0]
         return first.start if first.latest is None else first.latest
 
     def lowest(self, progress: Progress[Value]) -> Value:
         """The cursor value below which a record was read before."""
         since = progress.since
-        return max(self.again(since), min(since, self.start))
+        return max(self.lookback_start(since), min(since, self.start))
 
     def observe(self, records: list[Record], latest: Value | None) -> Value | None:
         """The highest cursor value of the records and `latest`; values that cannot be read do not count, nor do moments
@@ -207,16 +213,16 @@ class Cursor(Generic[Value]):
             if value is None:
                 continue
             try:
-                found = self.parse(value)
+                parsed = self.parse(value)
             except (ValueError, TypeError, ArithmeticError):
                 continue
-            if isinstance(found, datetime) and found > datetime_format.now():
+            if isinstance(parsed, datetime) and parsed > datetime_format.now():
                 continue
-            if latest is None or found > latest:
-                latest = found
+            if latest is None or parsed > latest:
+                latest = parsed
         return latest
 
-    def judge(self, lowest: Value) -> Callable[[Record], bool]:
+    def cursor_filter(self, lowest: Value) -> Callable[[Record], bool]:
         """True for records at or after `lowest` and not after an end that the configuration sets, and for those without
         a cursor value."""
         end: Any = self.end()
@@ -224,7 +230,7 @@ class Cursor(Generic[Value]):
             end = datetime.max.replace(tzinfo=UTC)  # the end is now: a record of the future is one all the same
         field = self.field
 
-        def wanted(record: Record) -> bool:
+        def accepts(record: Record) -> bool:
             value = record.get(field)
             if value is None:
                 return True
@@ -233,7 +239,7 @@ class Cursor(Generic[Value]):
             except (ValueError, TypeError, ArithmeticError):
                 return True
 
-        return wanted
+        return accepts
 
 
 @keyword("MinMaxDatetime")
@@ -248,12 +254,12 @@ class MinMaxDatetime:
         self._most: Template | None = node.text("max_datetime") if node.get("max_datetime") else None
 
     def __call__(self) -> datetime:
-        found = self._parsed("datetime", self._value)
+        moment = self._parsed("datetime", self._value)
         if self._least is not None and self._least({}) != "":
-            found = max(found, self._parsed("min_datetime", self._least))
+            moment = max(moment, self._parsed("min_datetime", self._least))
         if self._most is not None and self._most({}) != "":
-            found = min(found, self._parsed("max_datetime", self._most))
-        return found
+            moment = min(moment, self._parsed("max_datetime", self._most))
+        return moment
 
     def _parsed(self, name: str, template: Template) -> datetime:
         value = template({})
@@ -287,7 +293,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         self.lookback = self._duration("lookback_window")
         self.step = self._duration("step")
         if bool(node.get("step")) != bool(node.get("cursor_granularity")):
-            raise node.wrong("`step` and `cursor_granularity` need each other")
+            raise node.error("`step` and `cursor_granularity` need each other")
         self._strict = node.flag("is_compare_strictly")
         self.start = self._moment("start_datetime")()
         self._end = self._moment("end_datetime") if node.get("end_datetime") else datetime_format.now
@@ -305,14 +311,14 @@ class DatetimeBasedCursor(Cursor[datetime]):
         try:
             return parse_duration(text)
         except ValueError as error:
-            raise self.node.wrong(str(error), name) from None
+            raise self.node.error(str(error), name) from None
 
     def _moment(self, name: str) -> Callable[[], datetime]:
         value = self.node.need(name)
         if not isinstance(value, Mapping):
             value = {"type": "MinMaxDatetime", "datetime": str(value), "$parameters": dict(self.node.parameters)}
-        found: MinMaxDatetime = self.node.typed(value, name, "MinMaxDatetime").build(format=self.format.text)
-        return found
+        moment: MinMaxDatetime = self.node.typed(value, name, "MinMaxDatetime").build(format=self.format.text)
+        return moment
 
     def parse(self, value: Any) -> datetime:
         """In one of the manifest's formats; else in ISO 8601, whose digits beyond microseconds are cut."""
@@ -323,10 +329,10 @@ class DatetimeBasedCursor(Cursor[datetime]):
                 return format_.parse(value)
             except (ValueError, OverflowError):
                 continue
-        found = None if self._like_airbyte else moment_of(str(value).strip())
-        if found is None:
+        moment = None if self._like_airbyte else moment_of(str(value).strip())
+        if moment is None:
             raise ValueError(f"{value!r} is no moment")
-        return found
+        return moment
 
     def write(self, value: datetime) -> str:
         """In UTC where the format names no zone (Airbyte's engine leaves the zone away)."""
@@ -334,16 +340,16 @@ class DatetimeBasedCursor(Cursor[datetime]):
             value = value.astimezone(UTC)
         return self.format.format(value)
 
-    def exactly(self, value: datetime) -> str:
+    def write_exact(self, value: datetime) -> str:
         """In the manifest's format, unless that loses something (a time of day, a zone it only pretends to write)."""
         text = self.write(value)
-        return text if self.saved(text) == value else value.isoformat()
+        return text if self.parse_saved(text) == value else value.isoformat()
 
-    def saved(self, value: Any) -> datetime:
+    def parse_saved(self, value: Any) -> datetime:
         """What we write is in `datetime_format`: it goes before the formats of records (`%ms` beside `%s`). Airbyte's
         engine reads it in these first."""
         try:
-            return super().saved(value) if self._like_airbyte else self.written(value)
+            return super().parse_saved(value) if self._like_airbyte else self.parse_written(value)
         except ConfigError:
             try:
                 return datetime_format.parse_iso(str(value))
@@ -351,15 +357,15 @@ class DatetimeBasedCursor(Cursor[datetime]):
                 pass
             raise
 
-    def written(self, value: Any) -> datetime:
+    def parse_written(self, value: Any) -> datetime:
         try:
             return self.format.parse(value)
         except (ValueError, TypeError, OverflowError):
-            return super().saved(value)
+            return super().parse_saved(value)
 
     @property
     def _like_airbyte(self) -> bool:
-        return bool(self.node.setting.values.get(AIRBYTE))
+        return bool(self.node.context.values.get(AIRBYTE))
 
     def after(self, value: datetime) -> datetime:
         try:
@@ -368,12 +374,12 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return value
 
     def end(self) -> datetime:
-        found = self._end()
+        end = self._end()
         if self._clamp_end is not None:
-            return self._clamp_end(found) - (self.granularity or timedelta(seconds=1))
-        return found
+            return self._clamp_end(end) - (self.granularity or timedelta(seconds=1))
+        return end
 
-    def again(self, value: datetime) -> datetime:
+    def lookback_start(self, value: datetime) -> datetime:
         try:
             lower: datetime = value - self.lookback if self.lookback is not None else value
             return lower
@@ -386,17 +392,17 @@ class DatetimeBasedCursor(Cursor[datetime]):
 
     def fill(self, options: Options, part: Slice) -> None:
         if self._start_option is not None and self.start_key in part.cursor_slice:
-            self._start_option.put(options, part.cursor_slice[self.start_key])
+            self._start_option.inject(options, part.cursor_slice[self.start_key])
         if self._end_option is not None and self.end_key in part.cursor_slice:
-            self._end_option.put(options, part.cursor_slice[self.end_key])
+            self._end_option.inject(options, part.cursor_slice[self.end_key])
 
     def bounds(
         self, part: Mapping[str, Any], latest: datetime | None, progress: Progress[datetime]
-    ) -> Stretch[datetime] | None:
-        return Stretch(self.saved(part[self.start_key]), self.saved(part[self.end_key]), latest)
+    ) -> Interval[datetime] | None:
+        return Interval(self.parse_saved(part[self.start_key]), self.parse_saved(part[self.end_key]), latest)
 
     def slices(self, progress: Progress[datetime]) -> Iterator[dict[str, Any]]:
-        stretches = self.joined(progress.stretches)
+        stretches = self.merge_intervals(progress.intervals)
         if self.start < stretches[0].start:
             yield from self._split(self.start, stretches[0].start, False)
         for before, behind in itertools.pairwise(stretches):
@@ -437,24 +443,24 @@ class DatetimeBasedCursor(Cursor[datetime]):
 
     def _stepped(self, lower: datetime) -> datetime:
         try:
-            found: datetime = lower + self.step
-            return found
+            stepped: datetime = lower + self.step
+            return stepped
         except OverflowError:
             return self.end()
 
     def _slice(self, start: datetime, end: datetime) -> dict[str, Any]:
         return {self.start_key: self.write(start), self.end_key: self.write(end)}
 
-    def looked_back(self, state: Mapping[str, Any], seconds: float) -> State:
+    def shift_back(self, state: Mapping[str, Any], seconds: float) -> State:
         """A state moved back in time by the length of the last sync."""
         if not seconds or state.get(self.field) is None:
             return dict(state)
         try:
-            return {**state, self.field: self.write(self.saved(state[self.field]) - timedelta(seconds=seconds))}
+            return {**state, self.field: self.write(self.parse_saved(state[self.field]) - timedelta(seconds=seconds))}
         except OverflowError:
             return dict(state)
 
-    def reduced(self, part: Slice, latest: datetime | None) -> Slice:
+    def narrow(self, part: Slice, latest: datetime | None) -> Slice:
         """The rest of a slice behind the latest record."""
         if latest is None:
             return part
@@ -464,7 +470,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         """The slice in two, or nothing where it is too short for that (not longer than `least`)."""
         if not self.granularity:
             return []
-        start, end = self.saved(part[self.start_key]), self.saved(part[self.end_key])
+        start, end = self.parse_saved(part[self.start_key]), self.parse_saved(part[self.end_key])
         units = (end - start) // self.granularity + 1
         if units < 2 or end - start <= least:
             return []
@@ -486,12 +492,12 @@ def clamps(node: Node) -> tuple[Clamp, Clamp]:
     if target == "DAY":
         return (lambda v: midnight(v) if midnight(v) == v else midnight(v) + timedelta(days=1)), midnight
     if target == "MONTH":
-        return (lambda v: midnight(v) if v.day == 1 else datetime_format.shifted(midnight(v).replace(day=1), 1)), (
+        return (lambda v: midnight(v) if v.day == 1 else datetime_format.shift_months(midnight(v).replace(day=1), 1)), (
             lambda v: midnight(v).replace(day=1)
         )
     weekday = clamping.mapping("target_details").get("weekday")
     if target != "WEEK" or weekday not in WEEKDAYS:
-        raise clamping.wrong("DAY, MONTH, or WEEK with target_details.weekday is expected", "target")
+        raise clamping.error("DAY, MONTH, or WEEK with target_details.weekday is expected", "target")
     day = WEEKDAYS.index(weekday)
     return (lambda v: midnight(v) + timedelta(days=(day - v.weekday()) % 7)), (
         lambda v: midnight(v) - timedelta(days=(v.weekday() - day) % 7)
@@ -527,10 +533,12 @@ class IncrementingCountCursor(Cursor[float]):
 
     def fill(self, options: Options, part: Slice) -> None:
         if self._start_option is not None and "start" in part.cursor_slice:
-            self._start_option.put(options, part.cursor_slice["start"])
+            self._start_option.inject(options, part.cursor_slice["start"])
 
-    def bounds(self, part: Mapping[str, Any], latest: float | None, progress: Progress[float]) -> Stretch[float] | None:
-        return None if latest is None else Stretch(progress.since, latest, latest)
+    def bounds(
+        self, part: Mapping[str, Any], latest: float | None, progress: Progress[float]
+    ) -> Interval[float] | None:
+        return None if latest is None else Interval(progress.since, latest, latest)
 
     def slices(self, progress: Progress[float]) -> Iterator[dict[str, Any]]:
-        yield {"start": self.joined(progress.stretches)[-1].end}
+        yield {"start": self.merge_intervals(progress.intervals)[-1].end}

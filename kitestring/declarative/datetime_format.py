@@ -25,25 +25,25 @@ class DateFormat:
         self.text = text
         self.parse: Callable[[Any], datetime] = EPOCHS[text][0] if text in EPOCHS else self._parser()
         self.format: Callable[[datetime], str] = EPOCHS[text][1] if text in EPOCHS else self._write
-        self.length = FIXED.get(text, 0)
+        self.length = FIXED_LENGTHS.get(text, 0)
         """Length of every text of this format where texts of it order as moments do; 0 where they do not."""
 
     def _parser(self) -> Callable[[Any], datetime]:
         pattern = self.text.replace("%_ms", "%f")
 
         def parse(value: Any) -> datetime:
-            found = datetime.strptime(str(value), pattern)
-            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+            moment = datetime.strptime(str(value), pattern)
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
-        shape = SHAPES.get(self.text)
+        shape = ISO_PATTERNS.get(self.text)
         if shape is None:
             return parse
         fits = re.compile(shape).fullmatch
 
         def parse_fast(value: Any) -> datetime:
             if type(value) is str and fits(value):
-                found = datetime.fromisoformat(value)
-                return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+                moment = datetime.fromisoformat(value)
+                return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
             return parse(value)
 
         return parse_fast
@@ -64,7 +64,7 @@ EPOCHS: dict[str, tuple[Callable[[Any], datetime], Callable[[datetime], str]]] =
     ),
 }
 _DAY, _TIME = r"\d{4}-\d\d-\d\d", r"T\d\d:\d\d:\d\d"
-SHAPES = {
+ISO_PATTERNS = {
     "%Y-%m-%d": _DAY,
     "%Y-%m-%dT%H:%M:%S": _DAY + _TIME,
     "%Y-%m-%dT%H:%M:%SZ": _DAY + _TIME + "Z",
@@ -74,7 +74,7 @@ SHAPES = {
     "%Y-%m-%dT%H:%M:%S.%f%z": _DAY + _TIME + r"\.\d{1,6}(?:Z|[+-]\d\d:?\d\d)",
     "%Y-%m-%dT%H:%M:%S.%_msZ": _DAY + _TIME + r"\.\d{1,6}Z",
 }
-FIXED = {"%Y-%m-%d": 10, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%dT%H:%M:%SZ": 20, "%Y-%m-%dT%H:%M:%S.%_msZ": 24}
+FIXED_LENGTHS = {"%Y-%m-%d": 10, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%dT%H:%M:%SZ": 20, "%Y-%m-%dT%H:%M:%S.%_msZ": 24}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class Months:
     rest: timedelta
 
     def __radd__(self, moment: Any) -> Any:
-        return shifted(moment, self.months) + self.rest
+        return shift_months(moment, self.months) + self.rest
 
     def __rsub__(self, moment: Any) -> Any:
-        return shifted(moment, -self.months) - self.rest
+        return shift_months(moment, -self.months) - self.rest
 
     def __neg__(self) -> Months:
         return Months(-self.months, -self.rest)
@@ -109,20 +109,20 @@ _DURATION = re.compile(
 
 def parse_duration(text: Any) -> Duration:
     """An ISO 8601 duration (`P1M`, `PT0.001S`). ValueError for anything else."""
-    found = _DURATION.fullmatch(str(text).strip())
-    if not found:
+    match = _DURATION.fullmatch(str(text).strip())
+    if not match:
         raise ValueError(f"{text!r} is no ISO 8601 duration such as P30D or PT1S")
     years, months, weeks, days, hours, minutes, seconds = (
-        float((g or "0").replace(",", ".")) for g in found.groups()[1:]
+        float((g or "0").replace(",", ".")) for g in match.groups()[1:]
     )
     rest = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     if not years and not months:
-        return -rest if found[1] == "-" else rest
+        return -rest if match[1] == "-" else rest
     whole = Months(int(years * 12 + months), rest)
-    return -whole if found[1] == "-" else whole
+    return -whole if match[1] == "-" else whole
 
 
-def shifted(moment: Any, months: int) -> Any:
+def shift_months(moment: Any, months: int) -> Any:
     """The same day and time of another month; a day that month lacks becomes its last."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     if not 1 <= year <= 9999:
@@ -132,8 +132,8 @@ def shifted(moment: Any, months: int) -> Any:
 
 def parse_iso(text: str) -> datetime:
     """A date or moment in ISO 8601, UTC where it names no zone."""
-    found = datetime.fromisoformat(text.strip())
-    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text.strip())
+    return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def now() -> datetime:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from kitestring import json_codec
+from kitestring.declarative.body_text import in_utf8, lines, text_of
 from kitestring.declarative.csv_rows import csv_rows
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.text import in_utf8, lines, text_of
 from kitestring.errors import ConfigError
 from kitestring.http.message import UnreadableError, charset_of
 from kitestring.types import Reject
@@ -53,7 +53,7 @@ class Decoder:
         raise NotImplementedError
 
     def doubt(self, response: Any) -> str:
-        """Why it may be wrong that a response held no value at all (`shape.doubt`); empty where it was an empty one."""
+        """Why a response without any value may be wrong (see `empty_page.doubt`); empty where it was an empty one."""
         return ""
 
 
@@ -156,7 +156,7 @@ class CsvDecoder(Decoder):
         self._delimiter = delimiter.encode().decode("unicode_escape") if delimiter.startswith("\\") else delimiter
         self._nothing = frozenset(str(value) for value in node.items("set_values_to_none"))
         if len(self._delimiter) != 1:
-            raise node.wrong(f"is {delimiter!r}, one character is expected", "delimiter")
+            raise node.error(f"is {delimiter!r}, one character is expected", "delimiter")
 
     def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
         nothing = self._nothing
@@ -177,17 +177,18 @@ class JsonItemsDecoder(Decoder):
         self._encoding = encoding_of(node)
 
     def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
-        from kitestring.declarative import path
+        from kitestring.declarative.path import value_at
 
-        found = path.get(load(b"".join(chunks), self._encoding, charset), self._path, [])
-        yield from found if isinstance(found, list) else []
+        items = value_at(load(b"".join(chunks), self._encoding, charset), self._path, [])
+        yield from items if isinstance(items, list) else []
 
     def doubt(self, response: Any) -> str:
-        from kitestring.declarative import empty_page, path
+        from kitestring.declarative import empty_page
+        from kitestring.declarative.path import value_at
 
         page = load(response.body, self._encoding, charset_of(response.headers))
-        found = path.get(page, self._path)
-        if isinstance(found, dict | str | int | float) and found:
+        items = value_at(page, self._path)
+        if isinstance(items, dict | str | int | float) and items:
             return f"has no list at `{'.'.join(self._path)}`"
         return empty_page.doubt([page], self._path, (), False, False)
 
@@ -200,10 +201,10 @@ class GzipDecoder(Decoder):
         self._inner: Decoder = node.needed_child("decoder", "JsonDecoder")
 
     def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
-        yield from self._inner.values(unpacked(chunks), charset)
+        yield from self._inner.values(decompress(chunks), charset)
 
 
-def unpacked(chunks: Chunks) -> Iterator[bytes]:
+def decompress(chunks: Chunks) -> Iterator[bytes]:
     """The content of one gzip member or several. `UnreadableError` for damaged data, and where its end is missing."""
     packed: Any = None
     rest = b""
@@ -257,12 +258,12 @@ class ZipfileDecoder(Decoder):
                 for name in archive.namelist():
                     if not name.endswith("/"):
                         with archive.open(name) as file:
-                            yield from self._inner.values(pieces(file), charset)
+                            yield from self._inner.values(read_chunks(file), charset)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise UnreadableError(f"the response is no ZIP archive that can be read: {error}") from error
 
 
-def pieces(file: IO[bytes]) -> Iterator[bytes]:
+def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(65536):
         yield chunk
 
@@ -294,12 +295,12 @@ def xml_values(text: bytes) -> dict[str, Any]:
 
     def end(name: str) -> None:
         _, values, texts = stack.pop()
-        said = "".join(texts).strip()
+        text = "".join(texts).strip()
         value: Any = values
         if not values:
-            value = said or None
-        elif said:
-            values["#text"] = said
+            value = text or None
+        elif text:
+            values["#text"] = text
         parent = stack[-1][1]
         if name in parent:
             if not isinstance(parent[name], list):
@@ -329,4 +330,4 @@ def encoding_of(node: Node) -> str:
     try:
         return codecs.lookup(name).name
     except LookupError:
-        raise node.wrong(f"{name!r} is no text encoding", "encoding") from None
+        raise node.error(f"{name!r} is no text encoding", "encoding") from None

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConnectorError
 from kitestring.types import Record
@@ -40,19 +40,19 @@ class Descent:
             yield from self._joined(part, read, [step({}) for step in self._join])
             return
         waiting: list[Any] = []
-        seen: set[str] = set()
+        known_ids: set[str] = set()
         below = part
         while True:
-            found: list[Any] = []
+            ids: list[Any] = []
             for page in read(below):
                 for record in page.records:
-                    found += self._ids(record, seen)
+                    ids += self._ids(record, known_ids)
                 yield page
             # The first one is the next: in the order of the document.
-            waiting += reversed(found)
+            waiting += reversed(ids)
             if not waiting:
                 return
-            below = self._below(part, waiting.pop(), len(seen))
+            below = self._below(part, waiting.pop(), len(known_ids))
 
     def _joined(self, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> Iterator[Page]:
         for page in read(part):
@@ -66,14 +66,14 @@ class Descent:
         """Adds the texts of all parts to a record, and what else came with them to its page. The key keeps the parts
         that are not given."""
         key = [step({}) for step in self._key]
-        seen: set[str] = set()
-        waiting, missing, texts = list(reversed(self._ids(record, seen))), [], []
+        known_ids: set[str] = set()
+        waiting, missing, texts = list(reversed(self._ids(record, known_ids))), [], []
         if not waiting:
             return
         while waiting:
             value = waiting.pop()
             records: list[Record] = []
-            for inner_page in read(self._below(part, value, len(seen))):
+            for inner_page in read(self._below(part, value, len(known_ids))):
                 records += inner_page.records
                 page.nbytes += inner_page.nbytes
                 page.rejects += inner_page.rejects
@@ -81,8 +81,8 @@ class Descent:
             if not records:
                 missing.append(value)
             for inner in records:
-                texts.append(str(field.get(inner, path) or ""))
-                waiting += reversed(self._ids(inner, seen))
+                texts.append(str(value_at(inner, path) or ""))
+                waiting += reversed(self._ids(inner, known_ids))
         if missing:
             log.warning(
                 "stream %s: %d parts of a record (%s) are missing in it, for the API does not give them",
@@ -91,18 +91,18 @@ class Descent:
                 next((value for name, value in part.partition.items() if name != "parent_slice"), ""),
                 extra={"stream": self._name},
             )
-        field.put(record, path, "\n".join(text for text in (str(field.get(record, path) or ""), *texts) if text))
-        field.put(record, key, missing)
+        set_value(record, path, "\n".join(text for text in (str(value_at(record, path) or ""), *texts) if text))
+        set_value(record, key, missing)
 
-    def _ids(self, record: Record, seen: set[str]) -> list[Any]:
+    def _ids(self, record: Record, known_ids: set[str]) -> list[Any]:
         """What is below a record, each once."""
         if not self._condition({"record": record}):
             return []
-        value = field.get(record, [step({}) for step in self._key])
+        value = value_at(record, [step({}) for step in self._key])
         new = []
         for identifier in value if isinstance(value, list) else [value]:
-            if identifier is not None and str(identifier) not in seen:
-                seen.add(str(identifier))
+            if identifier is not None and str(identifier) not in known_ids:
+                known_ids.add(str(identifier))
                 new.append(identifier)
         return new
 

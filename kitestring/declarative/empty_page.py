@@ -21,7 +21,7 @@ FAILED = frozenset({"error", "fail", "failed", "failure"})
 MESSAGES = ("message", "msg", "detail", "reason", "error_message", "errorMessage", "description", "title", "code")
 
 
-def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
     """What speaks against an empty page, as the end of a sentence about the answer; empty where nothing does.
 
     `bodies` are the decoded values in which nothing was found at `path` (with an empty path: or one object, which was
@@ -32,14 +32,14 @@ def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], li
     if not path:
         return _as_record(bodies, names, listed)
     if listed and bodies and all(isinstance(body, dict) for body in bodies) and not _leads(bodies, path[0]):
-        likely = not found_before and _alike(bodies, names)
-        return f"is a list of objects, an object with `{_shown(path)}` is expected" if likely else ""
+        likely = not had_records and _alike(bodies, names)
+        return f"is a list of objects, an object with `{_path_text(path)}` is expected" if likely else ""
     for body in bodies:
         if listed and body == {}:
             continue
         if not isinstance(body, dict | list):
-            return f"{_is(body, listed)}, an object with `{_shown(path)}` is expected"
-        reason = _walked(body, body, path, 0, names, found_before)
+            return f"{_is(body, listed)}, an object with `{_path_text(path)}` is expected"
+        reason = _walked(body, body, path, 0, names, had_records)
         if reason:
             return reason
     return ""
@@ -51,61 +51,65 @@ def _as_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> s
             return f"{_is(body, listed)}, records are expected"
         if body == {} and names and not listed:
             return "is an empty object, records are expected"
-        said = "" if listed or not names or _alike([body], names) else error_in(body)
-        if said:
-            return f"reports an error instead of records: {said}"
+        error = "" if listed or not names or _alike([body], names) else error_in(body)
+        if error:
+            return f"reports an error instead of records: {error}"
     return ""
 
 
-def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], found_before: bool) -> str:
+def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], had_records: bool) -> str:
     for index in range(at, len(path)):
         name = path[index]
         if isinstance(value, list | dict) and not value:
             if value == {} and name != "*":
-                where = f"an empty object at `{_shown(path[:index])}`" if index else "nothing in it"
-                return f"has {where}, `{_shown(path)}` is expected"
+                where = f"an empty object at `{_path_text(path[:index])}`" if index else "nothing in it"
+                return f"has {where}, `{_path_text(path)}` is expected"
             return ""
         if _is_empty(value):
-            said = error_in(body)
-            if said:
-                return f"has nothing at `{_shown(path)}` and reports an error: {said}"
-            return f"has {_kind(value)} at `{_shown(path[:index])}`, an object with `{_shown(path)}` is expected"
+            error = error_in(body)
+            if error:
+                return f"has nothing at `{_path_text(path)}` and reports an error: {error}"
+            return (
+                f"has {_kind(value)} at `{_path_text(path[:index])}`, an object with `{_path_text(path)}` is expected"
+            )
         if not isinstance(value, dict | list):
-            return f"has {_kind(value)} at `{_shown(path[:index])}`, an object with `{_shown(path)}` is expected"
+            return (
+                f"has {_kind(value)} at `{_path_text(path[:index])}`, an object with `{_path_text(path)}` is expected"
+            )
         if name == "*":
             inner = list(value.values() if isinstance(value, dict) else value)[:LOOKED_AT]
-            reasons = (_walked(body, one, path, index + 1, names, found_before) for one in inner)
+            reasons = (_walked(body, member, path, index + 1, names, had_records) for member in inner)
             return next(filter(None, reasons), "")
         if isinstance(value, list):
             if not str(name).lstrip("-").isdigit():
-                where = f"a list at `{_shown(path[:index])}`" if index else "a list"
-                return f"has {where}, an object with `{_shown(path)}` is expected"
+                where = f"a list at `{_path_text(path[:index])}`" if index else "a list"
+                return f"has {where}, an object with `{_path_text(path)}` is expected"
             if not -len(value) <= int(name) < len(value):
                 return ""
             value = value[int(name)]
             continue
         key = name if name in value else str(name)
         if key not in value:
-            return _missing(body, value, path, names, found_before)
+            return _missing(body, value, path, names, had_records)
         value = value[key]
     if isinstance(value, dict | list):
         return ""
-    said = error_in(body)
-    if said:
-        return f"has nothing at `{_shown(path)}` and reports an error: {said}"
-    return f"has {_kind(value)} at `{_shown(path)}`, records are expected"
+    error = error_in(body)
+    if error:
+        return f"has nothing at `{_path_text(path)}` and reports an error: {error}"
+    return f"has {_kind(value)} at `{_path_text(path)}`, records are expected"
 
 
-def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], found_before: bool) -> str:
-    said = error_in(body)
-    if said:
-        return f"has no `{_shown(path)}` and reports an error: {said}"
-    if found_before:
+def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], had_records: bool) -> str:
+    error = error_in(body)
+    if error:
+        return f"has no `{_path_text(path)}` and reports an error: {error}"
+    if had_records:
         return ""
     for place in (holder, body) if holder is not body else (body,):
         for name, value in place.items() if isinstance(place, dict) else ():
             if isinstance(value, list) and value and _alike(value[:LOOKED_AT], names):
-                return f"has no `{_shown(path)}`, and at `{name}` {len(value)} objects that look like the records"
+                return f"has no `{_path_text(path)}`, and at `{name}` {len(value)} objects that look like the records"
     return ""
 
 
@@ -115,11 +119,11 @@ def error_in(body: Any) -> str:
         return ""
     for name in ERRORS:
         value = body.get(name)
-        said = _sentence(value)
+        sentence = _sentence(value)
         if isinstance(value, dict) and str(value.get("code", "error")).lower() in NO_ERROR:
             continue
-        if said and said.lower() not in NO_ERROR:
-            return said[:EXCERPT]
+        if sentence and sentence.lower() not in NO_ERROR:
+            return sentence[:EXCERPT]
     for name in ("ok", "success"):
         if name in body and str(body[name]).lower() == "false":
             return _message(body, f"{name} is false")
@@ -140,14 +144,14 @@ def _sentence(value: Any, depth: int = 0) -> str:
     if depth > 3 or not value:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_sentence(one, depth + 1) for one in value[:3])))
+        return "; ".join(filter(None, (_sentence(part, depth + 1) for part in value[:3])))
     inner = (value[key] for key in (*MESSAGES, *ERRORS) if value.get(key))
-    return next(filter(None, (_sentence(one, depth + 1) for one in inner)), "an object")
+    return next(filter(None, (_sentence(part, depth + 1) for part in inner)), "an object")
 
 
 def _alike(values: Sequence[Any], names: Collection[str]) -> bool:
     """Whether these are objects that have the fields which each record has."""
-    return all(isinstance(one, dict) and bool(one) and all(name in one for name in names) for one in values)
+    return all(isinstance(value, dict) and bool(value) and all(name in value for name in names) for value in values)
 
 
 def _is_empty(value: Any) -> bool:
@@ -178,5 +182,5 @@ def _kind(value: Any) -> str:
             return "an object"
 
 
-def _shown(path: Sequence[Any]) -> str:
+def _path_text(path: Sequence[Any]) -> str:
     return ".".join(map(str, path))

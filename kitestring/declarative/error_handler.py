@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.template import Failed
+from kitestring.declarative.template import EvaluationError
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Raise, Response, Retry, Return, Verdict, requested_wait_s, vendor_message
 from kitestring.pattern import Pattern, PatternError, compiled
@@ -25,8 +25,8 @@ class Actions:
     REDUCE_PAGE_SIZE, SPLIT_WINDOW = "REDUCE_PAGE_SIZE", "SPLIT_REQUEST_WINDOW"
     FINAL = frozenset({SUCCESS, IGNORE, RETRY, RESET_PAGINATION, REDUCE_PAGE_SIZE, SPLIT_WINDOW})
     """With these, a composite handler asks no further handler."""
-    AGAIN = frozenset({RETRY, RATE_LIMITED, REFRESH})
-    ALL = frozenset({*FINAL, *AGAIN, FAIL})
+    RETRYING = frozenset({RETRY, RATE_LIMITED, REFRESH})
+    ALL = frozenset({*FINAL, *RETRYING, FAIL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +60,34 @@ class HttpResponseFilter:
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.get("action")
         if self.action is not None and self.action not in Actions.ALL:
-            raise node.wrong(f"{self.action!r} is none of {', '.join(sorted(Actions.ALL))}", "action")
+            raise node.error(f"{self.action!r} is none of {', '.join(sorted(Actions.ALL))}", "action")
         try:
             self.codes = frozenset(int(code) for code in node.items("http_codes"))
         except (TypeError, ValueError):
-            raise node.wrong("holds something that is no status code", "http_codes") from None
+            raise node.error("holds something that is no status code", "http_codes") from None
         self.contains = str(node.get("error_message_contains", ""))
         predicate = node.get("predicate")
         self.predicate = node.condition(predicate) if predicate else None
         self.message = node.text("error_message", "", tolerant=True)
         self.failure = str(node.get("failure_type", ""))
-        self._speaks = bool(node.get("error_message"))
+        self._has_own_message = bool(node.get("error_message"))
 
     def match(self, response: Response) -> Resolution | None:
         if self.action is None:
             return None
-        if response.status in self.codes or self._satisfied(response) or self._found(response):
-            message = str(self.message(seen(response))) if self._speaks else ""
+        if response.status in self.codes or self._satisfied(response) or self._has_message(response):
+            message = str(self.message(filter_context(response))) if self._has_own_message else ""
             return Resolution(self.action, message, self.failure if self.action == Actions.FAIL else "")
         return None
 
     def _satisfied(self, response: Response) -> bool:
-        return self.predicate is not None and self.predicate(seen(response))
+        return self.predicate is not None and self.predicate(filter_context(response))
 
-    def _found(self, response: Response) -> bool:
+    def _has_message(self, response: Response) -> bool:
         return bool(self.contains) and self.contains in error_text(response)
 
 
-def seen(response: Response) -> dict[str, Any]:
+def filter_context(response: Response) -> dict[str, Any]:
     """What a template of a filter sees, made once for all filters; a page that is no JSON is an empty object."""
     context: dict[str, Any] | None = getattr(response, "seen", None)
     if context is not None:
@@ -113,17 +113,17 @@ _ERROR_KEYS = (
 def error_text(response: Response) -> str:
     """The sentence of an error page, looked for under the names that APIs use; else the page."""
 
-    def found(node: Any) -> str:
+    def sentence(node: Any) -> str:
         if isinstance(node, str):
             return node
         if isinstance(node, list):
-            return ", ".join(filter(None, map(found, node)))
+            return ", ".join(filter(None, map(sentence, node)))
         if isinstance(node, dict):
-            return found(next((node[key] for key in _ERROR_KEYS if node.get(key)), None))
+            return sentence(next((node[key] for key in _ERROR_KEYS if node.get(key)), None))
         return ""
 
     try:
-        return found(json_codec.loads(response.body))
+        return sentence(json_codec.loads(response.body))
     except json_codec.JsonError:
         return response.text
 
@@ -142,13 +142,13 @@ class DefaultErrorHandler:
             for f in self.filters
         )
         """True when a response can need judgement although its status is no error, or orders more than a retry."""
-        self.orders = frozenset(f.action for f in self.filters)
+        self.actions = frozenset(f.action for f in self.filters)
 
     def resolve(self, response: Response) -> Resolution:
-        for one in self.filters:
-            found = one.match(response)
-            if found is not None:
-                return found
+        for response_filter in self.filters:
+            resolution = response_filter.match(response)
+            if resolution is not None:
+                return resolution
         return by_status(response.status)
 
 
@@ -162,19 +162,19 @@ class CompositeErrorHandler:
     def __init__(self, node: Node, **_: Any) -> None:
         self.handlers: list[Any] = node.children("error_handlers")
         if not self.handlers:
-            raise node.wrong("needs at least one handler", "error_handlers")
+            raise node.error("needs at least one handler", "error_handlers")
         self.max_retries = self.handlers[0].max_retries
-        self.strategies = [one for handler in self.handlers for one in handler.strategies]
+        self.strategies = [strategy for handler in self.handlers for strategy in handler.strategies]
         self.special = any(handler.special for handler in self.handlers)
-        self.orders: frozenset[Any] = frozenset().union(*(handler.orders for handler in self.handlers))
+        self.actions: frozenset[Any] = frozenset().union(*(handler.actions for handler in self.handlers))
 
     def resolve(self, response: Response) -> Resolution:
-        found = SUCCESS
+        resolution = SUCCESS
         for handler in self.handlers:
-            found = handler.resolve(response)
-            if found.action in Actions.FINAL:
+            resolution = handler.resolve(response)
+            if resolution.action in Actions.FINAL:
                 break
-        return found
+        return resolution
 
 
 class ErrorPolicy:
@@ -199,28 +199,28 @@ class ErrorPolicy:
         if resolution.message:
             resolution = replace(resolution, message=self.renamed(resolution.message))
         if resolution.action == Actions.FAIL:
-            return Raise(failure(response, resolution))
-        if resolution.action not in Actions.AGAIN:
+            return Raise(error_for(response, resolution))
+        if resolution.action not in Actions.RETRYING:
             return Return()
         try:
-            wait_s, asked = self._wait(response, attempt)
+            wait_s, by_server = self._wait(response, attempt)
         except TransientError as too_long:
             return Raise(too_long)
         limited = resolution.action == Actions.RATE_LIMITED
-        told = wait_s
-        if told is None:
-            told, asked = requested_wait_s(response.headers), True
-        if limited and asked and told and self.handler.max_retries:
-            return Retry(told, "rate limit", counts=False)
+        delay_s = wait_s
+        if delay_s is None:
+            delay_s, by_server = requested_wait_s(response.headers), True
+        if limited and by_server and delay_s and self.handler.max_retries:
+            return Retry(delay_s, "rate limit", counts=False)
         if attempt <= self.handler.max_retries:
             reason = resolution.message or ("rate limit" if limited else f"status {response.status}")
-            return Retry(told, reason, renews=resolution.action == Actions.REFRESH)
-        said = resolution.message or vendor_message(response)
+            return Retry(delay_s, reason, renews=resolution.action == Actions.REFRESH)
+        message = resolution.message or vendor_message(response)
         return Raise(
             TransientError(
-                f"{response.request_line} answered {response.status} at attempt {attempt}: {said}",
+                f"{response.request_line} answered {response.status} at attempt {attempt}: {message}",
                 hint="Try again later.",
-                retry_after_s=told,
+                retry_after_s=delay_s,
                 status=response.status,
             )
         )
@@ -228,26 +228,26 @@ class ErrorPolicy:
     def _wait(self, response: Response | None, attempt: int) -> tuple[float | None, bool]:
         """Seconds to wait, and whether the server asked for them (or the strategy made them up)."""
         for strategy in self.handler.strategies:
-            found: float | None = strategy.wait_s(response, attempt)
-            if found:
-                return found, not isinstance(strategy, ConstantBackoffStrategy | ExponentialBackoffStrategy)
+            wait_s: float | None = strategy.wait_s(response, attempt)
+            if wait_s:
+                return wait_s, not isinstance(strategy, ConstantBackoffStrategy | ExponentialBackoffStrategy)
         return None, False
 
 
-def failure(response: Response, resolution: Resolution) -> KitestringError:
+def error_for(response: Response, resolution: Resolution) -> KitestringError:
     """The error for a response that ends the stream."""
     status, kind = response.status, resolution.failure
-    said = f"{response.request_line} answered {status}: {resolution.message or vendor_message(response)}"
+    message = f"{response.request_line} answered {status}: {resolution.message or vendor_message(response)}"
     if kind == "system_error" and status < 400:
-        return ConnectorError(said, hint="The API does not answer as the manifest expects it to.", status=status)
+        return ConnectorError(message, hint="The API does not answer as the manifest expects it to.", status=status)
     if kind == "transient_error":
-        return TransientError(said, hint="Try again later.", status=status)
+        return TransientError(message, hint="Try again later.", status=status)
     if kind == "config_error":
-        return ConfigError(said, hint="Check the configuration.", status=status)
+        return ConfigError(message, hint="Check the configuration.", status=status)
     if status in (401, 403):
         hint = "Check the credentials." if status == 401 else "Give these credentials the right to read this."
-        return AuthError(said, hint=hint, status=status)
-    return ConfigError(said, hint="Check the configuration, or what the credentials may read.", status=status)
+        return AuthError(message, hint=hint, status=status)
+    return ConfigError(message, hint="Check the configuration, or what the credentials may read.", status=status)
 
 
 @keyword("ConstantBackoffStrategy")
@@ -260,7 +260,7 @@ class ConstantBackoffStrategy:
         self._node = node
 
     def wait_s(self, response: Response | None, attempt: int) -> float | None:
-        return jittered(seconds_of(self._node, "backoff_time_in_seconds", self._seconds({})), self._jitter)
+        return with_jitter(seconds_of(self._node, "backoff_time_in_seconds", self._seconds({})), self._jitter)
 
 
 @keyword("ExponentialBackoffStrategy")
@@ -273,7 +273,7 @@ class ExponentialBackoffStrategy:
         self._node = node
 
     def wait_s(self, response: Response | None, attempt: int) -> float | None:
-        return jittered(seconds_of(self._node, "factor", self._factor({})) * 2**attempt, self._jitter)
+        return with_jitter(seconds_of(self._node, "factor", self._factor({})) * 2**attempt, self._jitter)
 
 
 @keyword("WaitTimeFromHeader")
@@ -286,7 +286,7 @@ class WaitTimeFromHeader:
         self._longest = node.number("max_waiting_time_in_seconds")
 
     def wait_s(self, response: Response | None, attempt: int) -> float | None:
-        return capped(number_in(response, str(self._header({})), self._regex), self._longest)
+        return check_wait(number_in(response, str(self._header({})), self._regex), self._longest)
 
 
 @keyword("WaitUntilTimeFromHeader")
@@ -302,11 +302,11 @@ class WaitUntilTimeFromHeader:
     def wait_s(self, response: Response | None, attempt: int) -> float | None:
         until = number_in(response, str(self._header({})), self._regex)
         if not until:
-            return capped(self._least, self._longest)
+            return check_wait(self._least, self._longest)
         wait = until - time.time()
         if self._least:
-            return capped(max(wait, self._least), self._longest)
-        return None if wait < 0 else capped(wait, self._longest)
+            return check_wait(max(wait, self._least), self._longest)
+        return None if wait < 0 else check_wait(wait, self._longest)
 
 
 @keyword("WaitTimeFromResponse")
@@ -321,24 +321,24 @@ class WaitTimeFromResponse:
         if response is None:
             return None
         try:
-            found = float(self._seconds(seen(response)))
-        except (TypeError, ValueError, Failed):
+            seconds = float(self._seconds(filter_context(response)))
+        except (TypeError, ValueError, EvaluationError):
             return None
-        return capped(found, self._longest) if 0 <= found < float("inf") else None
+        return check_wait(seconds, self._longest) if 0 <= seconds < float("inf") else None
 
 
 def seconds_of(node: Node, name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise node.wrong(f"is {value!r}, a number of seconds is expected", name) from None
+        raise node.error(f"is {value!r}, a number of seconds is expected", name) from None
 
 
-def jittered(wait: float, jitter: float | None) -> float:
+def with_jitter(wait: float, jitter: float | None) -> float:
     return random.uniform(wait, wait + jitter * 2) if jitter else wait
 
 
-def capped(wait: float | None, longest: float | None) -> float | None:
+def check_wait(wait: float | None, longest: float | None) -> float | None:
     if wait and longest is not None and wait >= longest:
         raise TransientError(
             f"the API asks to wait {wait:.0f} s, the manifest allows less than {longest:.0f} s",
@@ -355,14 +355,14 @@ def pattern(node: Node) -> Pattern | None:
     try:
         return compiled(str(node.constant("regex", types=(str,))))
     except PatternError as error:
-        raise node.wrong(f"is wrong: {error.message}", "regex") from error
+        raise node.error(f"is wrong: {error.message}", "regex") from error
 
 
 def number_in(response: Response | None, header: str, regex: Pattern | None) -> float | None:
     headers: Mapping[str, str] = response.headers if response is not None else {}
     value = headers.get(header) or ""
-    found = regex.match(value) if regex else None
+    match = regex.match(value) if regex else None
     try:
-        return float(found.group() if found else value)
+        return float(match.group() if match else value)
     except ValueError:
         return None

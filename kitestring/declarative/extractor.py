@@ -8,8 +8,8 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from kitestring.declarative import empty_page
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import find_places, set_value, value_at, values_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError
 
@@ -19,12 +19,12 @@ log = logging.getLogger("kitestring.declarative")
 class Extractor(Protocol):
     """`records(bodies)` are the records in decoded values; `doubt` says why it may be wrong that there are none.
 
-    The arguments of `doubt` are those of `shape.doubt`.
+    The arguments of `doubt` are those of `empty_page.doubt`.
     """
 
     def records(self, bodies: list[Any]) -> list[Any]: ...
 
-    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str: ...
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str: ...
 
 
 @keyword("DpathExtractor")
@@ -34,7 +34,7 @@ class DpathExtractor:
     def __init__(self, node: Node, **_: Any) -> None:
         value = node.get("field_path", [])
         if not isinstance(value, list):
-            raise node.wrong("a list of names is expected (empty for the whole response)", "field_path")
+            raise node.error("a list of names is expected (empty for the whole response)", "field_path")
         self._path = node.path_of("field_path") if value else []
         self._expander = node.child("record_expander", "RecordExpander")
 
@@ -42,33 +42,33 @@ class DpathExtractor:
         path = [part({}) for part in self._path]
         if not path and self._expander is None and not any(isinstance(body, list) for body in bodies):
             return [body for body in bodies if body]
-        found: list[Any] = []
+        records: list[Any] = []
         for body in bodies:
-            value = field.every(body, path) if "*" in path else field.get(body, path, None)
+            value = values_at(body, path) if "*" in path else value_at(body, path, None)
             if value is None:
                 value = self._patterned(body, path)
             if len(bodies) == 1 and isinstance(value, list) and self._expander is None:
                 return value
             if isinstance(value, list):
-                found.extend(value)
+                records.extend(value)
             elif value:
-                found.append(value)
-        return [one for record in found for one in self._expander.expanded(record)] if self._expander else found
+                records.append(value)
+        return [item for record in records for item in self._expander.expanded(record)] if self._expander else records
 
     def _patterned(self, body: Any, path: list[Any]) -> Any:
         """The value at a path with patterns (`item_*`, `**`), of which there may be one; an empty list without any."""
         if not any(isinstance(step, str) and any(sign in step for sign in "*?[") for step in path):
             return []
-        found = [holder[name] for holder, name in field.matches(body, path)]
-        if len(found) > 1:
+        values = [holder[name] for holder, name in find_places(body, path)]
+        if len(values) > 1:
             raise ConfigError(
-                f"{len(found)} places of the page match the path {path}, one is expected",
+                f"{len(values)} places of the page match the path {path}, one is expected",
                 hint="Write `*` for a step where all are wanted.",
             )
-        return found[0] if found else []
+        return values[0] if values else []
 
-    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
-        return empty_page.doubt(bodies, [part({}) for part in self._path], names, listed, found_before)
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
+        return empty_page.doubt(bodies, [part({}) for part in self._path], names, listed, had_records)
 
 
 @keyword("CombinedExtractor")
@@ -78,24 +78,24 @@ class CombinedExtractor:
     def __init__(self, node: Node, **_: Any) -> None:
         self._extractors: list[Extractor] = node.children("extractors", "DpathExtractor")
         if not self._extractors:
-            raise node.wrong("needs at least one extractor", "extractors")
+            raise node.error("needs at least one extractor", "extractors")
         self._first = node.get("mode", "union") == "first_match"
         self._skip_empty = node.flag("skip_empty_records")
 
     def records(self, bodies: list[Any]) -> list[Any]:
-        found: list[Any] = []
+        all_records: list[Any] = []
         for extractor in self._extractors:
             records = extractor.records(bodies)
             if self._skip_empty:
                 records = [record for record in records if record]
             if self._first and records:
                 return records
-            found.extend(records)
-        return found
+            all_records.extend(records)
+        return all_records
 
-    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
         """One place that is empty as it should be is enough."""
-        reasons = [one.doubt(bodies, names, listed, found_before) for one in self._extractors]
+        reasons = [extractor.doubt(bodies, names, listed, had_records) for extractor in self._extractors]
         return reasons[0] if all(reasons) else ""
 
 
@@ -109,21 +109,21 @@ class RecordExpander:
         self._merge = node.flag("merge_parent")
         self._emit_parent = node.get("on_no_records", "skip") == "emit_parent"
         parents = [node.at(value, f"parent_fields[{i}]") for i, value in enumerate(node.items("parent_fields"))]
-        self._copied = [(one.items("parent_path"), one.items("record_path")) for one in parents]
+        self._copied = [(parent.items("parent_path"), parent.items("record_path")) for parent in parents]
         self._truncated = node.path_of("truncation_indicator_path") if node.get("truncation_indicator_path") else None
         self._rest: Any = node.child("truncated_list_retriever", "SimpleRetriever", name=f"{node.path} (whole list)")
         if self._rest is not None and self._truncated is None:
-            raise node.wrong("needs a `truncation_indicator_path`", "truncated_list_retriever")
+            raise node.error("needs a `truncation_indicator_path`", "truncated_list_retriever")
         self._warned = False
 
     def expanded(self, record: Any) -> list[Any]:
         path = [part({}) for part in self._path]
-        items = field.every(record, path) if "*" in path else field.get(record, path)
+        items = values_at(record, path) if "*" in path else value_at(record, path)
         if "*" in path and items and all(isinstance(item, list) for item in items):
-            items = [one for item in items for one in item]
+            items = [inner for item in items for inner in item]
         if not isinstance(items, list):
             items = []
-        if self._truncated is not None and field.get(record, [part({}) for part in self._truncated]):
+        if self._truncated is not None and value_at(record, [part({}) for part in self._truncated]):
             items = self._whole(record, items)
         if not items:
             return [record] if self._emit_parent else []
@@ -133,7 +133,7 @@ class RecordExpander:
         """The complete list of a record that shows only its beginning; that beginning, where nothing comes back."""
         if self._rest is not None:
             part = Slice({"parent_record": record})
-            return [one for page in self._rest.pages(part) for one in page.records] or items
+            return [item for page in self._rest.pages(part) for item in page.records] or items
         if not self._warned:
             self._warned = True
             log.warning("records are left out: the API cut a list short to %d, nothing fetches the rest", len(items))
@@ -146,26 +146,26 @@ class RecordExpander:
                 return item
             item = {"value": item}
         merged = self._merge and isinstance(record, dict)
-        item = {**copy.deepcopy(without(record, path)), **item} if merged else dict(item)
+        item = {**copy.deepcopy(without_path(record, path)), **item} if merged else dict(item)
         if self._keep_original:
             item["original_record"] = record
         for source, target in self._copied:
-            field.put(item, target, field.get(record, source))
+            set_value(item, target, value_at(record, source))
         return item
 
 
-def without(record: Any, path: list[Any]) -> Any:
+def without_path(record: Any, path: list[Any]) -> Any:
     """A record without the value at a path; what is around it is copied, not changed."""
     if not path or not isinstance(record, dict):
         return record
     step, *rest = path
     if step == "*":
-        return {name: without(value, rest) for name, value in record.items()} if rest else {}
+        return {name: without_path(value, rest) for name, value in record.items()} if rest else {}
     if step not in record:
         return record
     if not rest:
         return {name: value for name, value in record.items() if name != step}
-    return {**record, step: without(record[step], rest)}
+    return {**record, step: without_path(record[step], rest)}
 
 
 @keyword("ParentFieldPath")

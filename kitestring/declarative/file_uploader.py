@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import path as field
 from kitestring.declarative.decoder import JsonDecoder
 from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.extractor import Extractor
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
+from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
 from kitestring.types import Record, Reject
@@ -42,16 +42,16 @@ LONGEST_NAME = 200
 """Bytes of one part of a path; file systems take 255."""
 
 
-class Files:
+class FileFolder:
     """A folder of fetched files that never holds more than `limit_bytes`."""
 
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_MB * 1024 * 1024) -> None:
         self.folder = folder
         self.limit_bytes = limit_bytes
-        self._held: int | None = None
+        self._folder_bytes: int | None = None
         self._lock = threading.Lock()
 
-    def keep(self, relative: PurePosixPath, chunks: Iterable[bytes]) -> tuple[Path, int]:
+    def write(self, relative: PurePosixPath, chunks: Iterable[bytes]) -> tuple[Path, int]:
         """Write a file in one step: it is there whole or not at all. Its path and its size in bytes."""
         path = self.folder / relative
         part = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -59,19 +59,19 @@ class Files:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             old = path.stat().st_size if path.is_file() else 0
-            self._take(-old)
+            self._reserve(-old)
             try:
                 with part.open("wb") as file:
                     for chunk in chunks:
-                        self._take(len(chunk))
+                        self._reserve(len(chunk))
                         size += len(chunk)
                         file.write(chunk)
                 os.replace(part, path)
             except BaseException:
-                self._take(old - size)
+                self._reserve(old - size)
                 raise
         except OSError as error:
-            raise NoRoom(
+            raise FolderFullError(
                 f"the file {relative} cannot be kept in {self.folder}: {error.strerror or error}",
                 hint="Give a folder that can be written, with room for the files.",
             ) from error
@@ -80,20 +80,20 @@ class Files:
                 part.unlink()
         return path, size
 
-    def _take(self, nbytes: int) -> None:
+    def _reserve(self, nbytes: int) -> None:
         with self._lock:
-            if self._held is None:
-                self._held = sum(one.stat().st_size for one in self.folder.rglob("*") if one.is_file())
-            if nbytes > 0 and self._held + nbytes > self.limit_bytes:
-                raise NoRoom(
-                    f"the folder {self.folder} holds {self._held:,} bytes of files, "
+            if self._folder_bytes is None:
+                self._folder_bytes = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+            if nbytes > 0 and self._folder_bytes + nbytes > self.limit_bytes:
+                raise FolderFullError(
+                    f"the folder {self.folder} holds {self._folder_bytes:,} bytes of files, "
                     f"with this one it would be more than {self.limit_bytes:,}",
                     hint="Move files away, or set a higher `files_limit_mb`.",
                 )
-            self._held += nbytes
+            self._folder_bytes += nbytes
 
 
-class NoRoom(ConfigError):
+class FolderFullError(ConfigError):
     """The folder takes no more files: what stops the stream, for no other file would fare better."""
 
 
@@ -103,23 +103,23 @@ class FileUploader:
 
     def __init__(self, node: Node, name: str = "", key: tuple[tuple[str, ...], ...] = (), **_: Any) -> None:
         self._stream, self._key = name, key
-        self._connection = node.setting.connection
+        self._connection = node.context.connection
         self._requester = node.needed_child("requester", "HttpRequester", name=f"{name} (files)")
         for action in (Actions.SPLIT_WINDOW, Actions.REDUCE_PAGE_SIZE):
-            if action in self._requester.handler.orders:
-                raise node.wrong(f"the request for a file cannot order {action}", "requester")
+            if action in self._requester.handler.actions:
+                raise node.error(f"the request for a file cannot order {action}", "requester")
         self._target: Extractor = node.needed_child("download_target_extractor", "DpathExtractor")
         self._content: Extractor | None = node.child("file_extractor", "DpathExtractor")
         self._name = node.text("filename_extractor", types=(str,)) if node.get("filename_extractor") else None
 
-    def fetched(self, page: Page, files: Files) -> Page:
+    def fetch_files(self, page: Page, files: FileFolder) -> Page:
         """The page with its files: each record gets its `file_reference`. One whose file cannot be had is a reject."""
         records: list[Record] = []
         rejects = list(page.rejects)
         for record in page.records:
             try:
-                reference = self._fetched(record, files)
-            except (Cancelled, NoRoom):
+                reference = self._fetch(record, files)
+            except (Cancelled, FolderFullError):
                 raise
             except KitestringError as error:
                 rejects.append(Reject(record, f"its file cannot be fetched: {error.message}"))
@@ -127,7 +127,7 @@ class FileUploader:
             records.append(record if reference is None else {**record, REFERENCE: reference})
         return Page(records, rejects, page.nbytes)
 
-    def _fetched(self, record: Record, files: Files) -> dict[str, Any] | None:
+    def _fetch(self, record: Record, files: FileFolder) -> dict[str, Any] | None:
         """Where the record's file is; None where the manifest ignores the answer to its request."""
         targets = self._target.records([record])
         if not targets or not isinstance(targets[0], str):
@@ -136,23 +136,23 @@ class FileUploader:
         relative = self._relative(record, target)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                kept = self._request(target, relative, files)
+                written = self._request(target, relative, files)
                 break
-            except Broken as error:
+            except TransferError as error:
                 if attempt == ATTEMPTS:
                     raise
                 log.info("the file %s is asked for again: %s", relative, error.message)
                 self._connection.pause(0.5 * attempt)
-        if kept is None:
+        if written is None:
             return None
-        path, size = kept
+        path, size = written
         return {
             "staging_file_url": str(path),
             "source_file_relative_path": str(relative),
             "file_size_bytes": size,
         }
 
-    def _request(self, target: str, relative: PurePosixPath, files: Files) -> tuple[Path, int] | None:
+    def _request(self, target: str, relative: PurePosixPath, files: FileFolder) -> tuple[Path, int] | None:
         part = Slice(extra_fields={"download_target": target})
         response, action = self._requester.send(part, stream=self._content is None)
         if action == Actions.IGNORE:
@@ -160,37 +160,37 @@ class FileUploader:
         if response.status >= 400:
             raise ConfigError(f"the request for it was answered with {response.status}")
         try:
-            return files.keep(relative, response.chunks() if self._content is None else [self._inside(response)])
+            return files.write(relative, response.chunks() if self._content is None else [self._inside(response)])
         except TransientError as error:
-            raise Broken(error.message, hint=error.hint) from error
+            raise TransferError(error.message, hint=error.hint) from error
 
     def _inside(self, response: Any) -> bytes:
         """The content that stands inside a JSON answer: a text as it is, anything else as JSON."""
         assert self._content is not None
-        found = self._content.records([one for run in JsonDecoder().bodies(response) for one in run])
-        if not found:
+        contents = self._content.records([body for run in JsonDecoder().bodies(response) for body in run])
+        if not contents:
             raise ConfigError("the answer has no content of a file where the manifest looks for it")
-        return found[0].encode() if isinstance(found[0], str) else json_codec.dumps(found[0])
+        return contents[0].encode() if isinstance(contents[0], str) else json_codec.dumps(contents[0])
 
     def _relative(self, record: Record, target: str) -> PurePosixPath:
         """`stream/name`. Without a name in the manifest it is made of the record's key: a second sync replaces it."""
         if self._name is not None:
             name = str(self._name({"record": record}))
         else:
-            key = [field.get(record, path) for path in self._key]
+            key = [value_at(record, path) for path in self._key]
             own = key if key and None not in key else [target]
             name = str(uuid.uuid5(uuid.NAMESPACE_URL, json_codec.dumps([self._stream, *own]).decode()))
-        parts = [one for one in name.split("/") if one not in ("", ".")]
+        parts = [segment for segment in name.split("/") if segment not in ("", ".")]
         if not parts or ".." in parts or "\0" in name:
             raise ConfigError(f"{name!r} is no name of a file inside the folder")
-        return PurePosixPath(safe(self._stream.replace("/", "_")), *map(safe, parts))
+        return PurePosixPath(safe_name(self._stream.replace("/", "_")), *map(safe_name, parts))
 
 
-class Broken(TransientError):
+class TransferError(TransientError):
     """The transfer of a file broke off."""
 
 
-def safe(part: str) -> str:
+def safe_name(part: str) -> str:
     """A part of a path that file systems take."""
     data = part.encode("utf-8", "replace")
     return part if len(data) <= LONGEST_NAME else data[-LONGEST_NAME:].decode("utf-8", "ignore")

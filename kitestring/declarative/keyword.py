@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from kitestring.declarative.connection import Connection
     from kitestring.declarative.template import Condition, Template, Templates
 
-Built = TypeVar("Built")
+Component = TypeVar("Component")
 KEYWORDS: dict[str, type[Any]] = {}
 """Every keyword of the language by name; `keywords()` fills it."""
 
 
-def keyword(*names: str) -> Callable[[type[Built]], type[Built]]:
+def keyword(*names: str) -> Callable[[type[Component]], type[Component]]:
     """Make a class the meaning of a keyword. The class is called with a `Node` and what its parent passes on."""
 
-    def register(meaning: type[Built]) -> type[Built]:
+    def register(meaning: type[Component]) -> type[Component]:
         for name in names:
             KEYWORDS[name] = meaning
         return meaning
@@ -46,7 +46,7 @@ _LOADED: list[bool] = []
 
 
 @dataclass
-class Setting:
+class BuildContext:
     """What all components of one source share."""
 
     config: dict[str, Any]
@@ -62,7 +62,7 @@ class Node:
 
     values: Mapping[str, Any]
     path: str
-    setting: Setting
+    context: BuildContext
 
     @property
     def type(self) -> str:
@@ -70,23 +70,23 @@ class Node:
 
     @property
     def config(self) -> dict[str, Any]:
-        return self.setting.config
+        return self.context.config
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        found = self.values.get("$parameters")
-        return found if isinstance(found, Mapping) else {}
+        parameters = self.values.get("$parameters")
+        return parameters if isinstance(parameters, Mapping) else {}
 
-    def wrong(self, fact: str, name: str = "") -> ConfigError:
+    def error(self, fact: str, name: str = "") -> ConfigError:
         """The error for a defect of the manifest at this place."""
-        place = joined(self.path, name) if name else self.path
+        place = child_path(self.path, name) if name else self.path
         where = f"manifest, {place}" if place else "manifest"
         return ConfigError(f"{where}: {fact}", hint="Correct the manifest at this place.", place=place)
 
     def need(self, name: str) -> Any:
         value = self.values.get(name)
         if value is None:
-            raise self.wrong(f"{self.type or 'this component'} needs `{name}`")
+            raise self.error(f"{self.type or 'this component'} needs `{name}`")
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -100,31 +100,31 @@ class Node:
         """A list; absent is empty."""
         value = self.get(name, [])
         if not isinstance(value, list):
-            raise self.wrong(f"is {kind(value)}, a list is expected", name)
+            raise self.error(f"is {type_name(value)}, a list is expected", name)
         return value
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         value = self.get(name, {})
         if not isinstance(value, Mapping):
-            raise self.wrong(f"is {kind(value)}, an object is expected", name)
+            raise self.error(f"is {type_name(value)}, an object is expected", name)
         return value
 
-    def template(self, value: Any, **how: Any) -> Template:
+    def template(self, value: Any, **options: Any) -> Template:
         """A template of this component's parameters; see `Templates.compile`."""
-        return self.setting.templates.compile(value, self.parameters, self.path, **how)
+        return self.context.templates.compile(value, self.parameters, self.path, **options)
 
-    def text(self, name: str, default: Any = None, **how: Any) -> Template:
-        return self.template(self.get(name, default), **how)
+    def text(self, name: str, default: Any = None, **options: Any) -> Template:
+        return self.template(self.get(name, default), **options)
 
-    def needed_text(self, name: str, **how: Any) -> Template:
-        return self.template(self.need(name), **how)
+    def needed_text(self, name: str, **options: Any) -> Template:
+        return self.template(self.need(name), **options)
 
     def condition(self, value: Any) -> Condition:
-        return self.setting.templates.condition(value, self.parameters, self.path)
+        return self.context.templates.condition(value, self.parameters, self.path)
 
-    def constant(self, name: str, default: Any = None, **how: Any) -> Any:
+    def constant(self, name: str, default: Any = None, **options: Any) -> Any:
         """The value of a template that sees only the configuration."""
-        return self.text(name, default, **how)({})
+        return self.text(name, default, **options)({})
 
     def number(self, name: str, default: float | None = None) -> float | None:
         """A number, written as one or as a template of the configuration."""
@@ -134,7 +134,7 @@ class Node:
         try:
             return float(value)
         except (TypeError, ValueError):
-            raise self.wrong(f"is {value!r}, a number is expected", name) from None
+            raise self.error(f"is {value!r}, a number is expected", name) from None
 
     def integer(self, name: str, default: int | None = None) -> int | None:
         value = self.number(name, default)
@@ -146,45 +146,45 @@ class Node:
         if isinstance(value, str):
             value = [value]
         if not isinstance(value, list):
-            raise self.wrong(f"is {kind(value)}, a list of names is expected", name)
+            raise self.error(f"is {type_name(value)}, a list of names is expected", name)
         return [self.template(part) for part in value]
 
     def at(self, values: Any, step: str) -> Node:
         """The node below this one."""
         if not isinstance(values, Mapping):
-            raise self.wrong(f"is {kind(values)}, a component (an object with a type) is expected", step)
-        return Node(values, joined(self.path, step), self.setting)
+            raise self.error(f"is {type_name(values)}, a component (an object with a type) is expected", step)
+        return Node(values, child_path(self.path, step), self.context)
 
-    def build(self, **more: Any) -> Any:
-        return build(self, **more)
+    def build(self, **arguments: Any) -> Any:
+        return build(self, **arguments)
 
-    def child(self, name: str, default: str = "", /, **more: Any) -> Any:
+    def child(self, name: str, default: str = "", /, **arguments: Any) -> Any:
         """The component in this field, built; None where the field is absent."""
         value = self.values.get(name)
         if value is None:
             return None
-        return build(self.typed(value, name, default), **more)
+        return build(self.typed(value, name, default), **arguments)
 
-    def needed_child(self, name: str, default: str = "", /, **more: Any) -> Any:
+    def needed_child(self, name: str, default: str = "", /, **arguments: Any) -> Any:
         self.need(name)
-        return self.child(name, default, **more)
+        return self.child(name, default, **arguments)
 
-    def children(self, name: str, default: str = "", /, **more: Any) -> list[Any]:
+    def children(self, name: str, default: str = "", /, **arguments: Any) -> list[Any]:
         """The components in this list, built."""
         return [
-            build(self.typed(value, f"{name}[{index}]", default), **more)
+            build(self.typed(value, f"{name}[{index}]", default), **arguments)
             for index, value in enumerate(self.items(name))
         ]
 
     def typed(self, value: Any, name: str, default: str = "") -> Node:
         node = self.at(value, name)
         if "type" not in node.values:
-            found = component_type(node.values, self.type, name.partition("[")[0]) or default
-            node = Node({**node.values, "type": found}, node.path, self.setting)
+            type_ = component_type(node.values, self.type, name.partition("[")[0]) or default
+            node = Node({**node.values, "type": type_}, node.path, self.context)
         return node
 
 
-def build(node: Node, /, **more: Any) -> Any:
+def build(node: Node, /, **arguments: Any) -> Any:
     """The component this node describes. `ConfigError` for a keyword that is unknown, or needs Python code."""
     name = node.type
     if name.startswith("Custom") and (name not in keywords() or "class_name" in node.values):
@@ -197,16 +197,16 @@ def build(node: Node, /, **more: Any) -> Any:
     meaning = keywords().get(name)
     if meaning is None:
         if not name:
-            raise node.wrong("has no `type`")
-        raise node.wrong(f"{name} is not a known keyword{did_you_mean(name, keywords())}")
-    return meaning(node, **more)
+            raise node.error("has no `type`")
+        raise node.error(f"{name} is not a known keyword{did_you_mean(name, keywords())}")
+    return meaning(node, **arguments)
 
 
-def joined(path: str, step: str) -> str:
+def child_path(path: str, step: str) -> str:
     return f"{path}.{step}" if path else step
 
 
-def kind(value: Any) -> str:
+def type_name(value: Any) -> str:
     """A value's type in the manifest's words."""
     if isinstance(value, Mapping):
         return "an object"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import value_at
 from kitestring.errors import AuthError, ConfigError
 
 log = logging.getLogger("kitestring.declarative")
@@ -39,7 +39,7 @@ class Lookup:
         self._key = node.path_of("key")
         self._value = node.needed_text("value", types=(str,))
         self._stream: Any = node.needed_child("stream", "DeclarativeStream", parent=True)
-        tables = node.setting.values.setdefault(TABLES, {})
+        tables = node.context.values.setdefault(TABLES, {})
         self._table: Table = tables.setdefault(json_codec.dumps_text(dict(node.values), sort_keys=True), Table())
 
     def __call__(self, key: Any) -> Any:
@@ -59,9 +59,9 @@ class Lookup:
         doubts: list[str] = []
         path = [str(part({})) for part in self._key]
         try:
-            for records, _ in self._stream.everything({}, lambda state: None, doubts):
+            for records, _ in self._stream.all_records({}, lambda state: None, doubts):
                 for record in records:
-                    key = field.get(record, path)
+                    key = value_at(record, path)
                     if key is not None:
                         values[str(key)] = self._value({"record": record})
         except (ConfigError, AuthError) as error:
@@ -87,7 +87,7 @@ def finder(lookups: list[Lookup]) -> Mapping[str, Any]:
     """What templates see of lookups: the function `lookup(name, key)`."""
     if not lookups:
         return {}
-    by_name = {one.name: one for one in lookups}
+    by_name = {lookup_.name: lookup_ for lookup_ in lookups}
 
     def lookup(name: str, key: Any) -> Any:
         if name not in by_name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import builtins
 import hashlib
-import hmac as keyed
+import hmac as hmac_module
 import json
 import re
 import uuid
@@ -94,10 +94,10 @@ def format_datetime(dt: Any, format: str, input_format: str | None = None) -> st
     if isinstance(dt, datetime):
         return dt.strftime(format)
     if isinstance(dt, int):
-        found = DateFormat(input_format or "%s").parse(dt)
+        moment = DateFormat(input_format or "%s").parse(dt)
     else:
-        found = DateFormat(input_format).parse(dt) if input_format else str_to_datetime(dt)
-    return DateFormat(format).format(found if found.tzinfo else found.replace(tzinfo=UTC))
+        moment = DateFormat(input_format).parse(dt) if input_format else str_to_datetime(dt)
+    return DateFormat(format).format(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 @function
@@ -129,7 +129,7 @@ def hash(value: Any, hash_type: str = "md5", salt: str | None = None) -> str:
 def hmac(value: Any, key: str, hash_type: str = "sha256") -> str:
     if hash_type != "sha256":
         raise ValueError(f"hmac knows sha256, not {hash_type}")
-    return keyed.new(str(key).encode(), str(value).encode(), hashlib.sha256).hexdigest()
+    return hmac_module.new(str(key).encode(), str(value).encode(), hashlib.sha256).hexdigest()
 
 
 @filter_
@@ -170,8 +170,8 @@ def string(value: Any) -> str:
 @filter_
 def regex_search(value: str, regex: str) -> str:
     """The first group of the first match, or an empty text."""
-    found = compiled(regex).search(value)
-    return found.group(1) if found and found.groups() else ""
+    match = compiled(regex).search(value)
+    return match.group(1) if match and match.groups() else ""
 
 
 @filter_

@@ -68,7 +68,7 @@ CUSTOM_TYPES = {
 """The same for a component that names a Python class."""
 
 REF, PARAMETERS = "$ref", "$parameters"
-VERBATIM = frozenset({"config_overrides"})
+VERBATIM_FIELDS = frozenset({"config_overrides"})
 """Fields whose values are configuration: a text there that begins with `#/` is no reference."""
 
 
@@ -151,13 +151,13 @@ class References:
             self.count += 1
             return self.follow(node, place) if isinstance(node, str) and node.startswith("#/") else node
         if id(node) in self.shared:
-            found, size = self.shared[id(node)]
+            resolved, size = self.shared[id(node)]
             self.count += size
-            return found
+            return resolved
         before = self.count
-        found = self.contents(node, place)
-        self.shared[id(node)] = found, self.count - before
-        return found
+        resolved = self.contents(node, place)
+        self.shared[id(node)] = resolved, self.count - before
+        return resolved
 
     def limit(self) -> None:
         if self.count > MOST_NODES:
@@ -171,7 +171,7 @@ class References:
         self.limit()
         if isinstance(node, Mapping):
             own = {
-                key: value if key in VERBATIM else self.resolve(value, f"{place}.{key}" if place else str(key))
+                key: value if key in VERBATIM_FIELDS else self.resolve(value, f"{place}.{key}" if place else str(key))
                 for key, value in node.items()
                 if key != REF
             }
@@ -186,15 +186,15 @@ class References:
             self.count += self.sizes[reference]
             return self.done[reference]
         if reference in self.open:
-            circle = " → ".join([*self.open[self.open.index(reference) :], reference])
-            raise ConfigError(f"manifest, {place}: the reference goes round in a circle: {circle}", place=place)
+            cycle = " → ".join([*self.open[self.open.index(reference) :], reference])
+            raise ConfigError(f"manifest, {place}: the reference goes round in a circle: {cycle}", place=place)
         self.open.append(reference)
         before = self.count
-        found = self.resolve(self.look_up(reference, place), place)
+        target = self.resolve(self.look_up(reference, place), place)
         self.open.pop()
-        self.done[reference] = found
+        self.done[reference] = target
         self.sizes[reference] = self.count - before
-        return found
+        return target
 
     def look_up(self, reference: str, place: str) -> Any:
         """A key may contain slashes: the whole rest is tried before its first part."""
@@ -235,35 +235,36 @@ def hand_down(
     A parameter fills a field of its name that is missing or empty, in the component and in all below it; below a field
     of its own name it is not passed on. `own_first`: what a component says goes before what its parents say.
     """
-    found = dict(node)
-    if "type" not in found:
+    component = dict(node)
+    if "type" not in component:
         parent, _, name = field.rpartition(".")
-        inferred = component_type(found, parent, name)
+        inferred = component_type(component, parent, name)
         if inferred:
-            found["type"] = inferred
-    own = found.pop(PARAMETERS, None) or {}
+            component["type"] = inferred
+    own = component.pop(PARAMETERS, None) or {}
     current = {**parameters, **own} if own_first else {**own, **parameters}
-    kind = found.get("type")
+    kind = component.get("type")
     if kind == "object" or isinstance(kind, list | dict):
-        return found  # a JSON schema
+        return component  # a JSON schema
     if kind is None:
-        for name, value in found.items():
+        for name, value in component.items():
             if isinstance(value, dict) and value.get("type"):
-                found[name] = hand_down(value, field, current, own_first)
-        return found
+                component[name] = hand_down(value, field, current, own_first)
+        return component
     for name, value in current.items():
-        found[name] = found.get(name) or value
-    for name, value in found.items():
+        component[name] = component.get(name) or value
+    for name, value in component.items():
         below = {k: v for k, v in current.items() if k != name}
         if isinstance(value, dict):
-            found[name] = hand_down(value, f"{kind}.{name}", below, own_first)
+            component[name] = hand_down(value, f"{kind}.{name}", below, own_first)
         elif isinstance(value, list):
-            found[name] = [
-                hand_down(one, f"{kind}.{name}", below, own_first) if isinstance(one, dict) else one for one in value
+            component[name] = [
+                hand_down(item, f"{kind}.{name}", below, own_first) if isinstance(item, dict) else item
+                for item in value
             ]
     if current:
-        found[PARAMETERS] = current
-    return found
+        component[PARAMETERS] = current
+    return component
 
 
 def needs_python(path: Path) -> bool:
@@ -285,9 +286,9 @@ def python_classes(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def classes_below(value: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
-        wanted, kind = value.get("class_name"), value.get("type", "Custom")
-        if isinstance(wanted, str) and isinstance(kind, str) and kind.startswith("Custom"):
-            yield wanted, place
+        class_name, kind = value.get("class_name"), value.get("type", "Custom")
+        if isinstance(class_name, str) and isinstance(kind, str) and kind.startswith("Custom"):
+            yield class_name, place
         for name, inner in value.items():
             if name != PARAMETERS:
                 yield from classes_below(inner, f"{place}.{name}")

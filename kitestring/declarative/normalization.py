@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-Fit = Callable[[Any], Any]
+Convert = Callable[[Any], Any]
 _TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
 _SIMPLE = (str, int, float, bool, type(None))
 
 
 def normalizer(schema: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
     """A function that changes a record of this schema in place; what does not convert stays as it is."""
-    inside = within(schema)
+    inside = member_conversions(schema)
 
     def normalize(record: dict[str, Any]) -> None:
         if inside is not None:
@@ -23,17 +23,17 @@ def normalizer(schema: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
     return normalize
 
 
-def within(schema: Any) -> Callable[[Any], None] | None:
+def member_conversions(schema: Any) -> Callable[[Any], None] | None:
     """What the schema asks of the members of an object or a list."""
     if not isinstance(schema, Mapping):
         return None
     fields = {
         name: (fit, below)
         for name, child in (schema.get("properties") or {}).items()
-        if ((fit := fitting(child)), (below := within(child))) != (None, None)
+        if ((fit := conversion(child)), (below := member_conversions(child))) != (None, None)
     }
     items = schema.get("items")
-    item = (fitting(items), within(items)) if isinstance(items, Mapping) else (None, None)
+    item = (conversion(items), member_conversions(items)) if isinstance(items, Mapping) else (None, None)
     if not fields and item == (None, None):
         return None
 
@@ -47,24 +47,28 @@ def within(schema: Any) -> Callable[[Any], None] | None:
                         below(value[name])
         elif isinstance(value, list):
             fit, below = item
-            for index, one in enumerate(value):
+            for index, member in enumerate(value):
                 if fit is not None:
-                    value[index] = fit(one)
+                    value[index] = fit(member)
                 if below is not None:
                     below(value[index])
 
     return change
 
 
-def fitting(schema: Any) -> Fit | None:
+def conversion(schema: Any) -> Convert | None:
     """The conversion for values of this schema; None where it asks for none."""
     if not isinstance(schema, Mapping):
         return None
-    wanted = schema.get("type", [])
+    schema_type = schema.get("type", [])
     types = (
-        [wanted] if isinstance(wanted, str) else [t for t in wanted if t != "null"] if isinstance(wanted, list) else []
+        [schema_type]
+        if isinstance(schema_type, str)
+        else [t for t in schema_type if t != "null"]
+        if isinstance(schema_type, list)
+        else []
     )
-    nullable = isinstance(wanted, list) and "null" in wanted
+    nullable = isinstance(schema_type, list) and "null" in schema_type
     if len(types) != 1 or types[0] not in ("string", "number", "integer", "boolean", "array"):
         return None
     kind = types[0]
@@ -96,12 +100,12 @@ def fitting(schema: Any) -> Fit | None:
 
 def number(value: Any) -> float | Decimal:
     """A float where it stands for the number, else a decimal with all digits."""
-    found = float(value)
+    nearest = float(value)
     if isinstance(value, str | int | Decimal):
         exact = Decimal(value.replace("_", "") if isinstance(value, str) else value)
-        if exact.is_finite() and not (math.isfinite(found) and exact in (Decimal(found), Decimal(repr(found)))):
+        if exact.is_finite() and not (math.isfinite(nearest) and exact in (Decimal(nearest), Decimal(repr(nearest)))):
             return exact
-    return found
+    return nearest
 
 
 def truth(value: Any) -> bool:

@@ -12,22 +12,22 @@ from typing import Any
 from kitestring import json_codec
 from kitestring.credentials import CredentialStore
 from kitestring.declarative import datetime_format
-from kitestring.declarative import path as field
-from kitestring.declarative.authenticator import Home, Renewed, Token, digest_of, known_as
+from kitestring.declarative.authenticator import Home, RenewedToken, SharedToken, digest_of, share_as
 from kitestring.declarative.connection import Clock
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.request_option import RequestOption
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Raise, Retries, UnreadableError, Verdict
 
-RENEWED = frozenset({"refresh_token", "access_token_value", "token_expiry_date"})
+RENEWED_FIELDS = frozenset({"refresh_token", "access_token_value", "token_expiry_date"})
 """What a renewal changes. A template of it is rendered once, earlier or later, so that it tells no credential from
 another where the configuration holds what is good now."""
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 @keyword("OAuthAuthenticator")
-class OAuthAuthenticator(Renewed):
+class OAuthAuthenticator(RenewedToken):
     """A bearer token from a token endpoint (RFC 6749), or the access token of the configuration where there is none.
 
     With `refresh_token_updater` each refresh gives a new refresh token: both tokens and the expiry are written into
@@ -38,7 +38,7 @@ class OAuthAuthenticator(Renewed):
     def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
         super().__init__()
         self._node, self._home = node, home
-        self._connection = node.setting.connection
+        self._connection = node.context.connection
         self._text = {
             key: node.text(key, default, types=(str,))
             for key, default in (
@@ -87,8 +87,8 @@ class OAuthAuthenticator(Renewed):
     def _begin(self) -> None:
         """Take the access token of the configuration while it is good."""
         if self._single_use:
-            token = field.get(self._node.config, self._updater["access_token"])
-            expiry = field.get(self._node.config, self._updater["expiry"])
+            token = value_at(self._node.config, self._updater["access_token"])
+            expiry = value_at(self._node.config, self._updater["expiry"])
         else:
             token, expiry = self._value("access_token_value"), self._value("token_expiry_date")
         if not token:
@@ -100,8 +100,8 @@ class OAuthAuthenticator(Renewed):
             own.text, own.until = str(token), float("inf")
         self.secrets = (str(token),)
 
-    def shown(self, token: str) -> str:
-        return token if self._bare else super().shown(token)
+    def header_value(self, token: str) -> str:
+        return token if self._bare else super().header_value(token)
 
     def _renewable(self) -> bool:
         """Whether there is something to renew the access token with."""
@@ -118,7 +118,7 @@ class OAuthAuthenticator(Renewed):
             return None
         return (
             self._connection.base_url,
-            {key: self._value(key) for key in self._text if not (self._single_use and key in RENEWED)},
+            {key: self._value(key) for key in self._text if not (self._single_use and key in RENEWED_FIELDS)},
             self._refresh_token() if self._value("grant_type") == "refresh_token" else None,
             self._scopes,
             {key: template({}) for key, template in self._body.items()},
@@ -128,94 +128,96 @@ class OAuthAuthenticator(Renewed):
 
     def _refresh_token(self) -> Any:
         if self._single_use:
-            return field.get(self._node.config, self._updater["refresh_token"])
+            return value_at(self._node.config, self._updater["refresh_token"])
         return self._value("refresh_token") or None
 
     def _renew(self) -> None:
-        store: CredentialStore | None = self._node.setting.values.get("credentials")
+        store: CredentialStore | None = self._node.context.values.get("credentials")
         if not self._single_use or store is None:
             with self._connection.renewal():
                 super()._renew()
             return
-        key = self._kept_as()
-        with store.renewing(key) as kept:
-            if kept is not None and self._taken_over(kept):
+        key = self._credential_key()
+        with store.renewing(key) as stored:
+            if stored is not None and self._adopt_stored(stored):
                 return
             with self._connection.renewal():
                 super()._renew()
-                self._keep(store, self.held)
-                self._enter(self.held)
+                self._keep(store, self.current)
+                self._enter(self.current)
 
-    def _kept_as(self) -> str:
+    def _credential_key(self) -> str:
         """The name of this credential for the store: that of its first refresh token, whatever came of it.
 
         Nothing else of the manifest or the configuration counts: a secret that was changed renews the same pair.
         """
-        held = self.held
-        if held.key is None:
+        current = self.current
+        if current.key is None:
             first = self._value("token_refresh_endpoint"), self._value("client_id"), self._refresh_token()
-            held.key = digest_of(("refresh token", self._connection.base_url, *first))
-        return held.key
+            current.key = digest_of(("refresh token", self._connection.base_url, *first))
+        return current.key
 
-    def _taken_over(self, kept: Mapping[str, Any]) -> bool:
+    def _adopt_stored(self, stored: Mapping[str, Any]) -> bool:
         """Use what another process has renewed; False where that is what is used already, or has ended as well."""
-        held = self.held
-        refresh, token = (field.get(kept, self._updater[name]) for name in ("refresh_token", "access_token"))
-        if not refresh or str(refresh) == (held.refresh or self._refresh_token()):
+        current = self.current
+        refresh, token = (value_at(stored, self._updater[name]) for name in ("refresh_token", "access_token"))
+        if not refresh or str(refresh) == (current.refresh or self._refresh_token()):
             return False
         if not token:  # somebody has entered a new refresh token: the one before is not to be used any more
-            held.text, held.refresh = None, str(refresh)
-            self._connection.hide(held.refresh)
+            current.text, current.refresh = None, str(refresh)
+            self._connection.hide(current.refresh)
             return False
-        expiry = field.get(kept, self._updater["expiry"])
+        expiry = value_at(stored, self._updater["expiry"])
         seconds = self._left_s(expiry) if expiry else 0.0
-        held.text, held.refresh, held.until = str(token), str(refresh), time.monotonic() + seconds
-        held.expires = datetime_format.now() + timedelta(seconds=seconds)
-        self._enter(held)
-        return held.good
+        current.text, current.refresh, current.until = str(token), str(refresh), time.monotonic() + seconds
+        current.expires = datetime_format.now() + timedelta(seconds=seconds)
+        self._enter(current)
+        return current.valid
 
-    def _learn(self, held: Token) -> None:
+    def _adopt(self, current: SharedToken) -> None:
         """Also of what another authenticator got: a refresh token that is used up is in no configuration."""
-        if held.text and held.text not in self.secrets:
-            self._connection.hide(held.text)
-        super()._learn(held)
-        if not self._single_use or held.refresh is None or held.text is None:
+        if current.text and current.text not in self.secrets:
+            self._connection.hide(current.text)
+        super()._adopt(current)
+        if not self._single_use or current.refresh is None or current.text is None:
             return
-        if held.text == field.get(self._node.config, self._updater["access_token"]):
+        if current.text == value_at(self._node.config, self._updater["access_token"]):
             return
-        store: CredentialStore | None = self._node.setting.values.get("credentials")
+        store: CredentialStore | None = self._node.context.values.get("credentials")
         if store is not None:
-            with store.renewing(self._kept_as()) as kept:
+            with store.renewing(self._credential_key()) as stored:
                 # Another process may have gone on from this pair: what it has kept is newer.
-                if kept is None or field.get(kept, self._updater["refresh_token"]) in (None, "", held.spent):
-                    self._keep(store, held)
-        self._enter(held)
+                if stored is None or value_at(stored, self._updater["refresh_token"]) in (None, "", current.spent):
+                    self._keep(store, current)
+        self._enter(current)
 
-    def _pair(self, held: Token) -> list[tuple[Any, Any]]:
+    def _pair(self, current: SharedToken) -> list[tuple[Any, Any]]:
         """What a renewal changes of the configuration: paths and values."""
-        expiry = held.expires.isoformat() if held.expires else ""
-        values = {"access_token": held.text, "refresh_token": held.refresh, "expiry": expiry}
+        expiry = current.expires.isoformat() if current.expires else ""
+        values = {"access_token": current.text, "refresh_token": current.refresh, "expiry": expiry}
         return [(self._updater[name], value) for name, value in values.items()]
 
-    def _keep(self, store: CredentialStore, held: Token) -> None:
+    def _keep(self, store: CredentialStore, current: SharedToken) -> None:
         changed: dict[str, Any] = {}
         config = copy.deepcopy(dict(self._node.config))
-        for path, value in self._pair(held):
-            field.put(changed, path, value)
-            field.put(config, path, value)
+        for path, value in self._pair(current):
+            set_value(changed, path, value)
+            set_value(config, path, value)
         # Only now: the manifest chooses the paths, and may choose an option of the platform.
-        options = self._node.setting.values.get("options", frozenset())
-        store.keep(self._kept_as(), changed, {name: value for name, value in config.items() if name not in options})
+        options = self._node.context.values.get("options", frozenset())
+        store.keep(
+            self._credential_key(), changed, {name: value for name, value in config.items() if name not in options}
+        )
 
-    def _enter(self, held: Token) -> None:
+    def _enter(self, current: SharedToken) -> None:
         """Put a pair that is kept into the configuration. One that is not kept yet waits for the next request."""
-        self._kept_as()  # before the refresh token changes
-        self._connection.hide(*(text for text in (held.text, held.refresh) if text))
-        for path, value in self._pair(held):
-            field.put(self._node.config, path, value)
+        self._credential_key()  # before the refresh token changes
+        self._connection.hide(*(text for text in (current.text, current.refresh) if text))
+        for path, value in self._pair(current):
+            set_value(self._node.config, path, value)
         identity = self.identity()
         if identity is not None:
-            known_as(identity, held)
+            share_as(identity, current)
 
     def _value(self, key: str) -> str:
         return str(self._text[key]({}))
@@ -231,12 +233,12 @@ class OAuthAuthenticator(Renewed):
             raise AuthError(
                 "the access token was refused and there is no way to renew it", hint="Give a new access token."
             )
-        endpoint = self._connection.moved(endpoint, self._home() if self._connection.base_url else "")
+        endpoint = self._connection.rebase_url(endpoint, self._home() if self._connection.base_url else "")
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
         as_json = any(k.lower() == "content-type" and "json" in v.lower() for k, v in headers.items())
         # A vendor's refusal may repeat what it was sent.
-        secret, refresh = self._value("client_secret"), self.held.refresh or self._refresh_token()
+        secret, refresh = self._value("client_secret"), self.current.refresh or self._refresh_token()
         self._connection.hide(*(str(text) for text in (secret, refresh) if text))
         try:
             response = self._connection.renewal_session().request(
@@ -256,21 +258,21 @@ class OAuthAuthenticator(Renewed):
                 ) from error
             raise
         answer = response.json()
-        token = found_in(answer, self._value("access_token_name"))
+        token = find_value(answer, self._value("access_token_name"))
         if not token:
             raise AuthError(
-                f"the token endpoint gave no {self._value('access_token_name')}{refusal(answer)}",
+                f"the token endpoint gave no {self._value('access_token_name')}{error_detail(answer)}",
                 hint="Authorise this source again.",
             )
-        seconds = self._lifetime(found_in(answer, self._value("expires_in_name")))
+        seconds = self._lifetime(find_value(answer, self._value("expires_in_name")))
         self._connection.hide(str(token))
         if self._single_use:
             # Both are kept before the token is used.
-            refresh = found_in(answer, self._value("refresh_token_name"))
-            spent = self.held.refresh or self._refresh_token()
-            self.held.spent = None if spent is None else str(spent)
-            self.held.refresh = self.held.spent if refresh is None else str(refresh)
-            self.held.expires = datetime_format.now() + timedelta(seconds=seconds)
+            refresh = find_value(answer, self._value("refresh_token_name"))
+            spent = self.current.refresh or self._refresh_token()
+            self.current.spent = None if spent is None else str(spent)
+            self.current.refresh = self.current.spent if refresh is None else str(refresh)
+            self.current.expires = datetime_format.now() + timedelta(seconds=seconds)
         return str(token), seconds
 
     def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
@@ -282,9 +284,9 @@ class OAuthAuthenticator(Renewed):
                 page = None
             if isinstance(page, Mapping):
                 if response.status in self._refused_by and page.get(self._refusal_key) in self._refusals:
-                    refused = f"{response.request_line} refused the refresh token ({page[self._refusal_key]})"
-                    return Raise(AuthError(refused, hint="Authorise this source again.", status=response.status))
-                refusal = refusal_of(response, page)
+                    message = f"{response.request_line} refused the refresh token ({page[self._refusal_key]})"
+                    return Raise(AuthError(message, hint="Authorise this source again.", status=response.status))
+                refusal = standard_error(response, page)
                 if refusal is not None:
                     return Raise(refusal)
         return Retries().judge(attempt, response, error)
@@ -296,7 +298,7 @@ class OAuthAuthenticator(Renewed):
         if "Authorization" not in self._headers:
             payload[self._value("client_id_name")] = self._value("client_id")
             payload[self._value("client_secret_name")] = self._value("client_secret")
-        refresh = self.held.refresh or self._refresh_token()
+        refresh = self.current.refresh or self._refresh_token()
         if refresh is None and self._value("grant_type") == "refresh_token":
             raise AuthError("there is no refresh token in the configuration", hint="Authorise this source again.")
         payload[self._value("refresh_token_name")] = refresh
@@ -348,24 +350,24 @@ REFUSALS = {
 """What a token endpoint says (RFC 6749, 5.2), and what to do."""
 
 
-def refusal_of(response: Any, page: Mapping[str, Any]) -> AuthError | None:
+def standard_error(response: Any, page: Mapping[str, Any]) -> AuthError | None:
     """The error for an answer in the standard's words; None for one in others."""
     code = page.get("error")
     if not isinstance(code, str) or code not in REFUSALS:
         return None
     reason, hint = REFUSALS[code]
     detail = page.get("error_description")
-    more = f": {detail}" if isinstance(detail, str) and detail else ""
-    return AuthError(f"{response.request_line} {reason} ({code}{more})", hint=hint, status=response.status)
+    description = f": {detail}" if isinstance(detail, str) and detail else ""
+    return AuthError(f"{response.request_line} {reason} ({code}{description})", hint=hint, status=response.status)
 
 
-def refusal(answer: Any) -> str:
+def error_detail(answer: Any) -> str:
     """What an answer with a good status says against the request, as Slack's does."""
     error = answer.get("error") if isinstance(answer, Mapping) else None
     return f" ({error:.80})" if isinstance(error, str) else ""
 
 
-def found_in(node: Any, name: str, depth: int = 0) -> Any:
+def find_value(node: Any, name: str, depth: int = 0) -> Any:
     """The first value of this name anywhere in an answer, five levels deep."""
     if depth > 5:
         return None
@@ -374,10 +376,10 @@ def found_in(node: Any, name: str, depth: int = 0) -> Any:
             return node[name]
         node = list(node.values())
     if isinstance(node, list):
-        for one in node:
-            found = found_in(one, name, depth + 1)
-            if found is not None:
-                return found
+        for inner in node:
+            value = find_value(inner, name, depth + 1)
+            if value is not None:
+                return value
     return None
 
 
@@ -386,7 +388,7 @@ CLOCKS_AGREE_S = 2
 
 
 @keyword("JwtAuthenticator")
-class JwtAuthenticator(Renewed):
+class JwtAuthenticator(RenewedToken):
     """A token signed here (RFC 7519), made anew for every request."""
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -408,7 +410,7 @@ class JwtAuthenticator(Renewed):
         if isinstance(option, RequestOption):
             self.place, self.path = option.place, option.path
 
-    def shown(self, token: str) -> str:
+    def header_value(self, token: str) -> str:
         prefix = str(self._prefix({}))
         return f"{prefix} {token}" if prefix else token
 
@@ -423,8 +425,8 @@ class JwtAuthenticator(Renewed):
             "exp": now + self._duration,
             "nbf": now,
         }
-        body = b".".join(plain64(json_codec.dumps(part)) for part in (header, payload))
-        return (body + b"." + plain64(self._signature(body))).decode()
+        body = b".".join(base64url(json_codec.dumps(part)) for part in (header, payload))
+        return (body + b"." + base64url(self._signature(body))).decode()
 
     def _filled(self, name: str) -> dict[str, Any]:
         context = {"json_loads": json_codec.loads}
@@ -439,21 +441,21 @@ class JwtAuthenticator(Renewed):
             import hmac
 
             return hmac.digest(secret.encode(), body, f"sha{self._algorithm[2:]}")
-        return signed(self._node, self._algorithm, secret, str(self._passphrase({})), body)
+        return sign(self._node, self._algorithm, secret, str(self._passphrase({})), body)
 
     def refresh(self, response: Any) -> bool:
         """Sign by the API's clock where ours differs: a token of the future is refused, and one that ended."""
         clock = Clock()
-        clock.learn(response)
+        clock.observe_date(response)
         before, self._ahead_s = self._ahead_s, int(clock.ahead.total_seconds())
         return abs(self._ahead_s - before) > CLOCKS_AGREE_S
 
 
-def plain64(data: bytes) -> bytes:
+def base64url(data: bytes) -> bytes:
     return urlsafe_b64encode(data).rstrip(b"=")
 
 
-def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> bytes:
+def sign(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> bytes:
     """A signature with a private key in PEM (RFC 7518)."""
     from importlib import import_module
 
@@ -486,5 +488,5 @@ def signed(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -
     elif isinstance(private, ed25519.Ed25519PrivateKey) and algorithm == "EdDSA":
         signature = private.sign(body)
     else:
-        raise node.wrong(f"{algorithm} does not fit the private key", "algorithm")
+        raise node.error(f"{algorithm} does not fit the private key", "algorithm")
     return signature

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.slice import Slice
 from kitestring.types import Record
 
@@ -30,7 +30,7 @@ class PageLookup:
         self._target = node.path_of("target")
         self._size = node.integer("batch_size") or MOST
         if self._size < 1:
-            raise node.wrong("is no positive number", "batch_size")
+            raise node.error("is no positive number", "batch_size")
         self._ignored = False
         self._retriever: Any = node.needed_child("retriever", "SimpleRetriever", name=name)
 
@@ -38,13 +38,13 @@ class PageLookup:
         """Sets the lists; gives the bytes of each answer, and why it may be wrong that something is not in it."""
         if self._ignored:
             return
-        wanted = [record for record in records if self._condition({"record": record})]
-        for begin in range(0, len(wanted), self._size):
-            yield from self._filled(wanted[begin : begin + self._size])
+        matching = [record for record in records if self._condition({"record": record})]
+        for begin in range(0, len(matching), self._size):
+            yield from self._fill_batch(matching[begin : begin + self._size])
 
-    def _filled(self, records: list[Record]) -> Iterator[tuple[int, str]]:
+    def _fill_batch(self, records: list[Record]) -> Iterator[tuple[int, str]]:
         record_key, key, target = ([part({}) for part in path] for path in (self._record_key, self._key, self._target))
-        found: dict[str, list[Any]] = {}
+        by_key: dict[str, list[Any]] = {}
         for page in self._retriever.pages(Slice({"records": records})):
             yield page.nbytes, page.doubt
             if page.ignored:
@@ -52,7 +52,7 @@ class PageLookup:
                 return
             for row in page.records:
                 value = self._value({"record": row})
-                values = found.setdefault(str(field.get(row, key)), [])
+                values = by_key.setdefault(str(value_at(row, key)), [])
                 values.extend(value if isinstance(value, list) else [value])
         for record in records:
-            field.put(record, target, found.get(str(field.get(record, record_key)), []))
+            set_value(record, target, by_key.get(str(value_at(record, record_key)), []))

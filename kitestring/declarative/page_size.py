@@ -11,7 +11,7 @@ from kitestring.errors import TransientError
 log = logging.getLogger("kitestring.declarative")
 
 
-class Smaller(TransientError):
+class PageRefusedError(TransientError):
     """The API refuses the page: it is to be asked for again, smaller."""
 
 
@@ -20,7 +20,7 @@ class PageSizeReduction:
     """How far and how often the page size is divided when the API refuses a page."""
 
     def __init__(self, node: Node, name: str = "", paginator: Any = None, **_: Any) -> None:
-        self.connection, self.name = node.setting.connection, name
+        self.connection, self.name = node.context.connection, name
         self.factor = node.number("reduction_factor", 2) or 2
         self.least = node.integer("minimum_page_size", 1) or 1
         self.most = node.integer("max_attempts", 5) or 5
@@ -29,20 +29,20 @@ class PageSizeReduction:
         self.advice = str(node.get("failure_message", ""))
         policy = node.get("reset_policy", "NEVER")
         if policy not in ("NEVER", "AFTER_SUCCESSFUL_PAGE"):
-            raise node.wrong(f"is {policy!r}, NEVER or AFTER_SUCCESSFUL_PAGE is expected", "reset_policy")
+            raise node.error(f"is {policy!r}, NEVER or AFTER_SUCCESSFUL_PAGE is expected", "reset_policy")
         self.restores = policy == "AFTER_SUCCESSFUL_PAGE"
         if self.factor <= 1:
-            raise node.wrong("is not greater than 1", "reduction_factor")
+            raise node.error("is not greater than 1", "reduction_factor")
         if self.least < 1:
-            raise node.wrong("is less than 1", "minimum_page_size")
+            raise node.error("is less than 1", "minimum_page_size")
         if not getattr(paginator, "resizable", False):
-            raise node.wrong(
+            raise node.error(
                 "needs a DefaultPaginator with a `page_size_option`, CursorPagination or OffsetIncrement with a "
                 "`page_size`, and no RequestPath"
             )
         self.size: int = paginator.page_size
         if self.size <= self.least:
-            raise node.wrong(f"is not below the page size {self.size}", "minimum_page_size")
+            raise node.error(f"is not below the page size {self.size}", "minimum_page_size")
 
     def begin(self) -> Sizes:
         """The sizes of one slice's pages."""
@@ -58,7 +58,7 @@ class Sizes:
         self._attempts = 0
         self._repeats = 0
 
-    def reduce(self, said: str) -> None:
+    def reduce(self, reason: str) -> None:
         """A smaller size and a pause, which grows with each refusal in a row. Raises when there is nothing smaller."""
         rule = self._rule
         size = self.size or rule.size
@@ -66,24 +66,24 @@ class Sizes:
         if smaller < size:
             self._attempts += 1
             if self._attempts > rule.most:
-                raise self._refused(f"{rule.most} reductions in a row, down to {size}", said)
+                raise self._refused(f"{rule.most} reductions in a row, down to {size}", reason)
             log.info("stream %s: the API refuses a page of %d, asking for %d", rule.name, size, smaller)
             self.size = smaller
             rule.connection.pause(rule.pause_s * self._attempts)
             return
         self._repeats += 1
         if self._repeats > rule.retries:
-            raise self._refused(f"the smallest page of {size}", said)
+            raise self._refused(f"the smallest page of {size}", reason)
         rule.connection.pause(rule.pause_s * self._repeats)
 
-    def passed(self) -> None:
+    def page_succeeded(self) -> None:
         """A page came."""
         self._attempts = self._repeats = 0
         if self._rule.restores:
             self.size = None
 
-    def _refused(self, what: str, said: str) -> TransientError:
-        because = f": {said}" if said else ""
+    def _refused(self, what: str, reason: str) -> TransientError:
+        because = f": {reason}" if reason else ""
         return TransientError(
             f"stream {self._rule.name}: the API refuses every page, after {what}{because}",
             hint=self._rule.advice or "Try again later, or read less per page: fewer fields, a later start.",

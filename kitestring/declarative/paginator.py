@@ -17,7 +17,7 @@ from kitestring.types import Record
 
 
 @dataclass(slots=True)
-class Turn:
+class PageInfo:
     """What is known when a page was read. `extracted` counts the records of the page, `selected` those kept."""
 
     response: Any
@@ -61,11 +61,11 @@ _ATTRIBUTE = re.compile(r";\s*([\w*!-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))")
 
 def links(header: str) -> dict[str, dict[str, str]]:
     """A Link header (RFC 8288) by relation."""
-    found: dict[str, dict[str, str]] = {}
+    by_relation: dict[str, dict[str, str]] = {}
     for url, rest in _LINK.findall(header):
         attributes = {name.lower(): quoted or bare for name, quoted, bare in _ATTRIBUTE.findall(rest)}
-        found[attributes.get("rel", url)] = {"url": url, **attributes}
-    return found
+        by_relation[attributes.get("rel", url)] = {"url": url, **attributes}
+    return by_relation
 
 
 def page_size(node: Node) -> int | None:
@@ -75,7 +75,7 @@ def page_size(node: Node) -> int | None:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise node.wrong(f"is {value!r}, a number is expected", "page_size") from None
+        raise node.error(f"is {value!r}, a number is expected", "page_size") from None
 
 
 class NoPagination:
@@ -94,7 +94,7 @@ class NoPagination:
 
     def fill(self, options: Options, token: Token | None, size: int | None = None) -> None: ...
 
-    def next(self, turn: Turn) -> Token | None:
+    def next(self, page: PageInfo) -> Token | None:
         return None
 
 
@@ -111,7 +111,7 @@ class DefaultPaginator:
         self._token_option: Any = node.child("page_token_option", "RequestOption")
         self.page_size: int | None = self._strategy.page_size
         if self._size_option is not None and not self.page_size:
-            raise node.wrong("needs a `page_size` in the pagination strategy", "page_size_option")
+            raise node.error("needs a `page_size` in the pagination strategy", "page_size_option")
         # Smaller pages would move the boundaries of numbered ones, and an address carries the old size.
         self.resizable = (
             self._size_option is not None
@@ -130,12 +130,12 @@ class DefaultPaginator:
 
     def fill(self, options: Options, token: Token | None, size: int | None = None) -> None:
         if token is not None and isinstance(self._token_option, RequestOption):
-            self._token_option.put(options, token["next_page_token"])
+            self._token_option.inject(options, token["next_page_token"])
         if self._size_option is not None:
-            self._size_option.put(options, size or self.page_size)
+            self._size_option.inject(options, size or self.page_size)
 
-    def next(self, turn: Turn) -> Token | None:
-        token = self._strategy.next(turn)
+    def next(self, page: PageInfo) -> Token | None:
+        token = self._strategy.next(page)
         return {"next_page_token": token} if token else None
 
 
@@ -147,9 +147,9 @@ class Counting:
         self.page_size = page_size(node)
         self._inject_first = node.flag("inject_on_first_request")
 
-    def over(self, turn: Turn) -> bool:
-        size = turn.page_size or self.page_size
-        return turn.extracted == 0 or bool(size and turn.extracted < size)
+    def over(self, page: PageInfo) -> bool:
+        size = page.page_size or self.page_size
+        return page.extracted == 0 or bool(size and page.extracted < size)
 
     def begun(self, token: Any) -> int | None:
         if token is None or isinstance(token, int):
@@ -168,10 +168,10 @@ class PageIncrement(Counting):
     def first(self) -> Any:
         return self._start if self._inject_first else None
 
-    def next(self, turn: Turn) -> Any:
-        if self.over(turn):
+    def next(self, page: PageInfo) -> Any:
+        if self.over(page):
             return None
-        before = self.begun(turn.token)
+        before = self.begun(page.token)
         return (self._start if before is None else before) + 1
 
 
@@ -182,8 +182,8 @@ class OffsetIncrement(Counting):
     def first(self) -> Any:
         return 0 if self._inject_first else None
 
-    def next(self, turn: Turn) -> Any:
-        return None if self.over(turn) else (self.begun(turn.token) or 0) + turn.extracted
+    def next(self, page: PageInfo) -> Any:
+        return None if self.over(page) else (self.begun(page.token) or 0) + page.extracted
 
 
 @keyword("CursorPagination")
@@ -197,21 +197,21 @@ class CursorPagination:
         self._value = node.needed_text("cursor_value", verbatim=True)
         stop = node.get("stop_condition")
         self._stop = node.condition(stop) if stop else None
-        self._filtered = bool(node.setting.values.get("filtered_page_size"))
+        self._filtered = bool(node.context.values.get("filtered_page_size"))
 
     def first(self) -> Any:
         return None
 
-    def next(self, turn: Turn) -> Any:
+    def next(self, page: PageInfo) -> Any:
         context = {
-            "response": turn.body,
-            "headers": Headers(turn.response.headers),
-            "last_record": turn.last,
-            "last_page_size": turn.selected if self._filtered else turn.extracted,
-            "page_size": turn.page_size or self.page_size,
-            "stream_slice": turn.part,
+            "response": page.body,
+            "headers": Headers(page.response.headers),
+            "last_record": page.last,
+            "last_page_size": page.selected if self._filtered else page.extracted,
+            "page_size": page.page_size or self.page_size,
+            "stream_slice": page.part,
             # Which page this is: for lists that number what does not fit, and do not say the number.
-            "next_page_token": None if turn.token is None else {"next_page_token": turn.token},
+            "next_page_token": None if page.token is None else {"next_page_token": page.token},
         }
         if self._stop is not None and self._stop(context):
             return None

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Protocol
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import value_at
 from kitestring.declarative.request_option import Options, RequestOption
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.types import State
 
 
 @dataclass
-class Memory:
+class RoutingContext:
     """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed,
     the doubts about their pages (`Page.doubt`), what speaks against the state, when it began (epoch), the parents'
     partitions that were seen, by their key, and a summary of all partitions.
     """
 
     state: Mapping[str, Any] = member(default_factory=dict)
-    found: dict[str, State] = member(default_factory=dict)
+    parent_states: dict[str, State] = member(default_factory=dict)
     doubts: list[str] = member(default_factory=list)
     warnings: list[str] = member(default_factory=list)
     began: float = 0.0
@@ -34,21 +34,21 @@ class Memory:
 class Router(Protocol):
     """`keeps`: its kind saves parent states. `grows`: partitions come with new records of a parent, as a rule."""
 
-    keeps: bool
+    saves_parents: bool
     grows: bool
 
-    def slices(self, memory: Memory) -> Iterable[Slice]: ...
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]: ...
 
     def fill(self, options: Options, part: Slice) -> None: ...
 
 
-class Single:
+class SinglePartition:
     """No router: the whole stream is one partition."""
 
-    keeps = False
+    saves_parents = False
     grows = False
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         yield WHOLE
 
     def fill(self, options: Options, part: Slice) -> None: ...
@@ -58,7 +58,7 @@ class Single:
 class ListPartitionRouter:
     """One partition for each value of a list."""
 
-    keeps = False
+    saves_parents = False
     grows = False
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -68,7 +68,7 @@ class ListPartitionRouter:
         if isinstance(values, str | int | float):
             values = [values] if values != "" else []
         elif not isinstance(node.need("values"), str | list):
-            raise node.wrong(f"is {values!r}, a list is expected", "values")
+            raise node.error(f"is {values!r}, a list is expected", "values")
         self._node = node
         self._values = values
         self._name = node.needed_text("cursor_field")
@@ -78,10 +78,10 @@ class ListPartitionRouter:
     def values(self) -> list[Any]:
         """The values; `ConfigError` when they are read where there is no list, so that other streams are not lost."""
         if not isinstance(self._values, list | tuple):
-            raise self._node.wrong(f"is {self._values!r}, a list is expected", "values")
+            raise self._node.error(f"is {self._values!r}, a list is expected", "values")
         return list(self._values)
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         name = str(self._name({}))
         for value in self.values:
             yield Slice({name: value})
@@ -89,7 +89,7 @@ class ListPartitionRouter:
     def fill(self, options: Options, part: Slice) -> None:
         value = part.get(str(self._name({})))
         if self._option is not None and value:
-            self._option.put(options, value)
+            self._option.inject(options, value)
 
 
 @keyword("ParentStreamConfig")
@@ -113,23 +113,23 @@ class ParentStreamConfig:
     def name(self) -> str:
         return str(self._name({}))
 
-    def slices(self, memory: Memory) -> Iterator[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterator[Slice]:
         key, name = str(self._key({})).split("/"), self.name
         extra = [[str(part({})) for part in path] for path in self._extra]
-        state = self._parent_state(memory.state) if self.depends else {}
+        state = self._parent_state(routing.state) if self.depends else {}
 
         def ended(final: State) -> None:
             if self.depends:
-                memory.found[self.stream.name] = final
+                routing.parent_states[self.stream.name] = final
 
-        for records, part in self.stream.everything(state, ended, memory.doubts):
+        for records, part in self.stream.all_records(state, ended, routing.doubts):
             for record in records:
-                value = field.get(record, key)
+                value = value_at(record, key)
                 if value is None:
                     continue
-                fields = {".".join(path): field.get(record, path) for path in extra}
-                if self._lazy and not memory.state:
-                    fields["child_response"] = field.get(record, self._lazy, [])
+                fields = {".".join(path): value_at(record, path) for path in extra}
+                if self._lazy and not routing.state:
+                    fields["child_response"] = value_at(record, self._lazy, [])
                 yield Slice({name: value, "parent_slice": part.partition}, None, fields)
 
     def _parent_state(self, state: Mapping[str, Any]) -> State:
@@ -150,7 +150,7 @@ class ParentStreamConfig:
 class SubstreamPartitionRouter:
     """One partition for each record of one or more parent streams."""
 
-    keeps = True
+    saves_parents = True
 
     @property
     def grows(self) -> bool:
@@ -159,17 +159,17 @@ class SubstreamPartitionRouter:
     def __init__(self, node: Node, **_: Any) -> None:
         self.parents: list[ParentStreamConfig] = node.children("parent_stream_configs", "ParentStreamConfig")
         if not self.parents:
-            raise node.wrong("needs at least one parent stream", "parent_stream_configs")
+            raise node.error("needs at least one parent stream", "parent_stream_configs")
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         for parent in self.parents:
-            yield from parent.slices(memory)
+            yield from parent.slices(routing)
 
     def fill(self, options: Options, part: Slice) -> None:
         for parent in self.parents:
             value = part.get(parent.name)
             if parent.option is not None and value:
-                parent.option.put(options, value)
+                parent.option.inject(options, value)
 
 
 class Product:
@@ -182,18 +182,19 @@ class Product:
         self._routers = routers
 
     @property
-    def keeps(self) -> bool:
-        return any(map(remembers, self._routers))
+    def saves_parents(self) -> bool:
+        return any(map(remembers_list, self._routers))
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         lists = (
-            router.slices(memory if remembers(router) else Memory(doubts=memory.doubts)) for router in self._routers
+            router.slices(routing if remembers_list(router) else RoutingContext(doubts=routing.doubts))
+            for router in self._routers
         )
         for parts in itertools.product(*lists):
             partition: dict[str, Any] = {}
             extra: dict[str, Any] = {}
             for router, part in reversed(list(zip(self._routers, parts, strict=True))):
-                whole = remembers(router)
+                whole = remembers_list(router)
                 partition.update({name: value for name, value in part.partition.items() if value != "" or not whole})
                 extra.update(part.extra_fields)
             yield Slice(partition, None, extra)
@@ -203,7 +204,7 @@ class Product:
             router.fill(options, part)
 
 
-def remembers(router: Any) -> bool:
+def remembers_list(router: Any) -> bool:
     return bool(getattr(router, "remembers", False))
 
 
@@ -211,7 +212,7 @@ def remembers(router: Any) -> bool:
 class GroupingPartitionRouter:
     """Partitions of another router in groups: each value becomes a list of values."""
 
-    keeps = True
+    saves_parents = True
 
     @property
     def grows(self) -> bool:
@@ -220,18 +221,18 @@ class GroupingPartitionRouter:
     def __init__(self, node: Node, **_: Any) -> None:
         self._size = node.integer("group_size") or 0
         if self._size < 1:
-            raise node.wrong("is no positive number", "group_size")
+            raise node.error("is no positive number", "group_size")
         self._unique = node.flag("deduplicate", True)
         self._inner: Any = node.needed_child("underlying_partition_router")
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         group: list[Slice] = []
-        seen: set[str] = set()
-        for part in self._inner.slices(memory):
+        values: set[str] = set()
+        for part in self._inner.slices(routing):
             value = repr(next((v for k, v in part.partition.items() if k != "parent_slice"), None))
-            if self._unique and value in seen:
+            if self._unique and value in values:
                 continue
-            seen.add(value)
+            values.add(value)
             group.append(part)
             if len(group) == self._size:
                 yield self._together(group)
@@ -255,7 +256,7 @@ class GroupingPartitionRouter:
 class UnionPartitionRouter:
     """The partitions of several routers under one name, each value once."""
 
-    keeps = True
+    saves_parents = True
 
     @property
     def grows(self) -> bool:
@@ -266,16 +267,16 @@ class UnionPartitionRouter:
         self._routers: list[Any] = node.children("partition_routers")
         self._node = node
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
-        seen: set[str] = set()
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
+        values: set[str] = set()
         for router in self._routers:
-            for part in router.slices(memory):
+            for part in router.slices(routing):
                 if self._name not in part.partition:
-                    raise self._node.wrong(f"a router gives no {self._name}", "partition_field")
+                    raise self._node.error(f"a router gives no {self._name}", "partition_field")
                 value = part.partition[self._name]
-                if repr(value) in seen:
+                if repr(value) in values:
                     continue
-                seen.add(repr(value))
+                values.add(repr(value))
                 rest = {k: v for k, v in part.partition.items() if k != self._name}
                 yield Slice({self._name: value}, None, {**part.extra_fields, **rest})
 
@@ -286,8 +287,8 @@ def router(node: Node, name: str = "partition_router") -> Any:
     """The router of a retriever: none, one, or the product of several."""
     value = node.get(name)
     if not value:
-        return Single()
+        return SinglePartition()
     if isinstance(value, list):
-        found = node.children(name)
-        return found[0] if len(found) == 1 else Product(found)
+        routers = node.children(name)
+        return routers[0] if len(routers) == 1 else Product(routers)
     return node.child(name)

@@ -79,8 +79,8 @@ class SavedPartitions:
         self._parents = None if parents is None else {partition_key(parent) for parent in parents}
         self._before = state.get(PARTITIONS)
         # Values that somebody named may be only some of a partition's, or its parent's, as texts.
-        self._asked = [] if self._complete else [entry["partition"] for entry in asked_for(entries)]
-        self._listed: list[Mapping[str, Any]] = []
+        self._to_refresh = [] if self._complete else [entry["partition"] for entry in to_be_refreshed(entries)]
+        self._listed_now: list[Mapping[str, Any]] = []
 
     def cursor_of(self, partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Where a partition goes on: `{}` at the start, None at the general cursor."""
@@ -90,9 +90,9 @@ class SavedPartitions:
             saved = (
                 self._texts.get((next(iter(values)), str(next(iter(values.values()))))) if len(values) == 1 else None
             )
-        for asked in self._asked:
-            if has_values(partition, flat_values(asked)):
-                self._listed.append(asked)
+        for refreshed in self._to_refresh:
+            if has_values(partition, flat_values(refreshed)):
+                self._listed_now.append(refreshed)
                 return {}
         if saved is not None or self._complete:
             return saved or {}
@@ -103,13 +103,13 @@ class SavedPartitions:
 
     def unlisted(self) -> list[Mapping[str, Any]]:
         """What was to be read from the start, and was not among the partitions of this sync."""
-        return [asked for asked in self._asked if asked not in self._listed]
+        return [partition for partition in self._to_refresh if partition not in self._listed_now]
 
-    def unclear(self, seen: Collection[str]) -> str:
+    def unclear(self, keys: Collection[str]) -> str:
         """What cannot be told about the partitions of this sync; a text with `{stream}`, or an empty one."""
         if self._complete or not self.general or self._parents or not isinstance(self._before, Mapping):
             return ""
-        now = summary(seen)
+        now = summary(keys)
         return "" if now == self._before else UNCLEAR.format(before=self._before.get("count"), now=now["count"])
 
 
@@ -143,7 +143,7 @@ def _lists_all(state: Any) -> bool:
     return isinstance(state, Mapping) and bool(state.get("states")) and not state.get("use_global_cursor")
 
 
-def asked_for(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def to_be_refreshed(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The entries of partitions that are to be read from the start: those without a cursor value."""
     return [entry for entry in entries if not entry["cursor"]]
 
@@ -158,7 +158,9 @@ def flat_values(partition: Mapping[str, Any]) -> dict[str, str]:
     return flat
 
 
-def refreshed(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+def refresh_partitions(
+    state: Mapping[str, Any], values: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
     """The state with which the partitions that have these values are read from the start, and those partitions.
 
     `values` are compared as texts, also with those of the parents' partitions; what the parents' own states have of

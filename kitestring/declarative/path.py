@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 
-def get(value: Any, path: Sequence[Any], default: Any = None) -> Any:
+def value_at(value: Any, path: Sequence[Any], default: Any = None) -> Any:
     """The value at `path`; a name that is a number finds its place in a list."""
     for name in path:
         if isinstance(value, dict):
@@ -27,26 +27,28 @@ def get(value: Any, path: Sequence[Any], default: Any = None) -> Any:
     return value
 
 
-def every(value: Any, path: Sequence[Any]) -> list[Any]:
+def values_at(value: Any, path: Sequence[Any]) -> list[Any]:
     """All values that match a path in which `*` stands for any name."""
-    found = [value]
+    values = [value]
     for name in path:
         below: list[Any] = []
-        for one in found:
+        for holder in values:
             if name == "*":
-                below.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+                below.extend(
+                    holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list) else ()
+                )
             else:
-                inner = get(one, (name,), _NOTHING)
-                if inner is not _NOTHING:
+                inner = value_at(holder, (name,), _MISSING)
+                if inner is not _MISSING:
                     below.append(inner)
-        found = below
-    return found
+        values = below
+    return values
 
 
-def put(record: Any, path: Sequence[Any], value: Any) -> None:
+def set_value(record: Any, path: Sequence[Any], value: Any) -> None:
     """Set the value at `path`, with objects made on the way. TypeError where something else stands there."""
-    *way, last = path
-    for name in way:
+    *parents, last = path
+    for name in parents:
         if isinstance(record, list):
             record = record[int(name)]
             continue
@@ -62,21 +64,21 @@ def put(record: Any, path: Sequence[Any], value: Any) -> None:
         raise TypeError(f"{'.'.join(map(str, path))} leads through a value that is no object")
 
 
-def replace(node: Any, path: Sequence[Any], value: Any) -> bool:
+def replace_value(node: Any, path: Sequence[Any], value: Any) -> bool:
     """Set what already stands at `path`; False where nothing does."""
-    parent = get(node, path[:-1], _NOTHING)
-    if parent is _NOTHING or get(parent, path[-1:], _NOTHING) is _NOTHING:
+    parent = value_at(node, path[:-1], _MISSING)
+    if parent is _MISSING or value_at(parent, path[-1:], _MISSING) is _MISSING:
         return False
-    put(parent, path[-1:], value)
+    set_value(parent, path[-1:], value)
     return True
 
 
-def delete(record: Any, pointer: Sequence[Any], keep: Callable[[Any], bool] | None = None) -> None:
+def delete_values(record: Any, pointer: Sequence[Any], keep: Callable[[Any], bool] | None = None) -> None:
     """Delete what matches the pointer: names, `*` and other wildcards, `**` for any depth; `keep` spares a value.
 
     In a list only the last place goes; another becomes null, so that those behind it stay where they are.
     """
-    for holder, name in list(matches(record, pointer)):
+    for holder, name in list(find_places(record, pointer)):
         try:
             if keep is None or not keep(holder[name]):
                 if isinstance(holder, list) and name != len(holder) - 1:
@@ -87,28 +89,28 @@ def delete(record: Any, pointer: Sequence[Any], keep: Callable[[Any], bool] | No
             continue
 
 
-def matches(node: Any, pointer: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+def find_places(node: Any, pointer: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """The containers and keys at which a pointer ends."""
     name, rest = pointer[0], pointer[1:]
     if name == "**":
         if rest:
-            yield from matches(node, rest)
+            yield from find_places(node, rest)
         for key, inner in members(node):
             if not rest:
                 yield node, key
             if isinstance(inner, dict | list):
-                yield from matches(inner, pointer)
+                yield from find_places(inner, pointer)
         return
     wild = isinstance(name, str) and any(sign in name for sign in "*?[")
     if not wild and isinstance(node, dict):
-        found = [(name, node[name])] if name in node else []
+        members_ = [(name, node[name])] if name in node else []
     else:
-        found = [(k, v) for k, v in members(node) if str(k) == str(name) or (wild and fnmatchcase(str(k), name))]
-    for key, inner in found:
+        members_ = [(k, v) for k, v in members(node) if str(k) == str(name) or (wild and fnmatchcase(str(k), name))]
+    for key, inner in members_:
         if not rest:
             yield node, key
         elif isinstance(inner, dict | list):
-            yield from matches(inner, rest)
+            yield from find_places(inner, rest)
 
 
 def members(node: Any) -> list[tuple[Any, Any]]:
@@ -117,4 +119,4 @@ def members(node: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(node)) if isinstance(node, list) else []
 
 
-_NOTHING = object()
+_MISSING = object()

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
-from kitestring.declarative.paginator import Turn
+from kitestring.declarative.paginator import PageInfo
+from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.errors import ConfigError
 from kitestring.types import Record
@@ -25,8 +25,8 @@ class PropertiesFromEndpoint:
 
     def names(self) -> list[str]:
         path = [part({}) for part in self._path]
-        found = (field.get(record, path) for page in self._retriever.pages(WHOLE) for record in page.records)
-        return [str(name) for name in found if name is not None]
+        names = (value_at(record, path) for page in self._retriever.pages(WHOLE) for record in page.records)
+        return [str(name) for name in names if name is not None]
 
 
 @keyword("GroupByKeyMergeStrategy")
@@ -35,7 +35,7 @@ class GroupByKeyMergeStrategy:
 
     def __init__(self, node: Node, **_: Any) -> None:
         key = node.need("key")
-        self._names = [str(one) for one in key] if isinstance(key, list) else [str(key)]
+        self._names = [str(name) for name in key] if isinstance(key, list) else [str(key)]
 
     def key(self, record: Record) -> Any:
         values = [record.get(name) for name in self._names]
@@ -49,7 +49,7 @@ class PropertyChunking:
     def __init__(self, node: Node, **_: Any) -> None:
         self._by = node.need("property_limit_type")
         if self._by not in ("characters", "property_count"):
-            raise node.wrong(f"is {self._by!r}, characters or property_count is expected", "property_limit_type")
+            raise node.error(f"is {self._by!r}, characters or property_count is expected", "property_limit_type")
         self._limit = node.integer("property_limit")
         strategy = node.child("record_merge_strategy", "GroupByKeyMergeStrategy")
         self.key = strategy.key if strategy is not None else lambda record: None
@@ -107,8 +107,8 @@ class QueryProperties:
         """The schema that the stream was configured with."""
 
     def chunks(self) -> list[list[str]]:
-        found = self._source if isinstance(self._source, list) else self._source.names()
-        names = [str(name) for name in found]
+        properties = self._source if isinstance(self._source, list) else self._source.names()
+        names = [str(name) for name in properties]
         chosen = self._selector.chosen(self.schema) if self._selector is not None else None
         if chosen is not None:
             names = [name for name in names if name in chosen]
@@ -116,14 +116,14 @@ class QueryProperties:
             return [[*self._always, *names]]
         return list(self._chunking.chunks([name for name in names if name not in self._always], self._always))
 
-    def page(self, retriever: Any, part: Slice, token: Any, wanted: Any) -> Iterator[Any]:
+    def page(self, retriever: Any, part: Slice, token: Any, cursor_filter: Any) -> Iterator[Any]:
         """One page: all chunks, their records merged, then the turn of the last answer."""
         merged: dict[Any, Record] = {}
-        turn: Turn | None = None
+        info: PageInfo | None = None
         extracted, size, rejects, loose, doubt = 0, 0, [], [], ""
         for names in self.chunks():
-            asked = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
-            answer = retriever.asked(asked, token, wanted, names)
+            chunk_slice = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
+            answer = retriever.read_properties(chunk_slice, token, cursor_filter, names)
             if answer is None:
                 return
             response, body, page, extracted = answer
@@ -135,22 +135,22 @@ class QueryProperties:
                 if key is None:
                     loose.append(record)
                 elif key in merged:
-                    deep(merged[key], record)
+                    merge_deep(merged[key], record)
                 else:
                     merged[key] = record
             value = token["next_page_token"] if token else None
-            turn = Turn(response, body, extracted, 0, None, value, part)
-        if turn is None:
+            info = PageInfo(response, body, extracted, 0, None, value, part)
+        if info is None:
             raise ConfigError(f"manifest, {self._node.path}: there is no property to ask for")
         records = [*loose, *merged.values()]
-        turn.selected, turn.last = len(records), records[-1] if records else None
+        info.selected, info.last = len(records), records[-1] if records else None
         yield Page(records, rejects, size, doubt)
-        yield turn
+        yield info
 
 
-def deep(target: Record, more: Record) -> None:
-    for name, value in more.items():
+def merge_deep(target: Record, source: Record) -> None:
+    for name, value in source.items():
         if isinstance(value, dict) and isinstance(target.get(name), dict):
-            deep(target[name], value)
+            merge_deep(target[name], value)
         else:
             target[name] = value

@@ -37,16 +37,16 @@ class Options:
         else:
             merge(self.form, values, place)
 
-    def join(self, more: Options) -> None:
+    def join(self, other: Options) -> None:
         """Add all that stands in other options."""
-        self.add("request_parameter", more.params)
-        self.add("header", more.headers)
-        if isinstance(more.form, str):
-            self.form = more.form
-        elif more.form:
-            self.add("body_data", more.form)
-        if more.json and isinstance(self.json, dict):
-            self.add("body_json", more.json)
+        self.add("request_parameter", other.params)
+        self.add("header", other.headers)
+        if isinstance(other.form, str):
+            self.form = other.form
+        elif other.form:
+            self.add("body_data", other.form)
+        if other.json and isinstance(self.json, dict):
+            self.add("body_json", other.json)
 
 
 def merge(target: Any, values: Mapping[str, Any], place: str) -> None:
@@ -70,12 +70,12 @@ class RequestOption:
     def __init__(self, node: Node, **_: Any) -> None:
         self.place = node.need("inject_into")
         if self.place not in PLACES:
-            raise node.wrong(f"{self.place!r} is none of {', '.join(PLACES)}", "inject_into")
+            raise node.error(f"{self.place!r} is none of {', '.join(PLACES)}", "inject_into")
         name, path = node.get("field_name"), node.get("field_path")
         if (name is None) == (path is None):
-            raise node.wrong("needs either `field_name` or `field_path`")
+            raise node.error("needs either `field_name` or `field_path`")
         if path is not None and self.place != "body_json":
-            raise node.wrong(f"a path can be set in body_json, not in {self.place}", "field_path")
+            raise node.error(f"a path can be set in body_json, not in {self.place}", "field_path")
         self._path = node.path_of("field_path") if path is not None else [node.text("field_name")]
 
     @property
@@ -83,10 +83,10 @@ class RequestOption:
         """The names that lead to the value: one, but for a nested field of the JSON body."""
         return [str(part({})) for part in self._path]
 
-    def put(self, options: Options, value: Any) -> None:
-        *way, last = self.path
+    def inject(self, options: Options, value: Any) -> None:
+        *parents, last = self.path
         values: Any = {last: value}
-        for part in reversed(way):
+        for part in reversed(parents):
             values = {part: values}
         options.add(self.place, values)
 

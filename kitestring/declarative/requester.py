@@ -34,16 +34,16 @@ class HttpRequester:
     def __init__(self, node: Node, name: str = "", cached: bool = False, verify: Any = None, **_: Any) -> None:
         self.node = node
         self.name = name
-        self.connection = node.setting.connection
+        self.connection = node.context.connection
         self._method = node.text("http_method", "GET", types=(str,))
         self._url, self._base, self._path = (node.text(part, "") for part in ("url", "url_base", "path"))
         if node.get("url") is None and node.get("url_base") is None:
-            raise node.wrong("HttpRequester needs `url` or `url_base`")
+            raise node.error("HttpRequester needs `url` or `url_base`")
         use_cache = node.get("use_cache")
         self.cached = use_cache is True or (cached and use_cache is not False)
         self.verify = verify
         self.handler = node.child("error_handler") or DefaultErrorHandler(node)
-        self.policy = ErrorPolicy(self.handler, lambda text: self.connection.renamed(text, self.home()))
+        self.policy = ErrorPolicy(self.handler, lambda text: self.connection.rename_host(text, self.home()))
         self.auth = node.child("authenticator", home=self.home, name=name)
         in_query = getattr(self.auth, "place", "") == "request_parameter"
         self.credential: str | None = str(self.auth.path[-1]) if in_query else None
@@ -53,8 +53,8 @@ class HttpRequester:
             node.number("read_timeout_in_seconds"),
             node.flag("use_tcp_keepalive"),
         )
-        self._params = texts(node, "request_parameters")
-        self._headers = texts(node, "request_headers", types=None)
+        self._params = text_fields(node, "request_parameters")
+        self._headers = text_fields(node, "request_headers", types=None)
         self._form, self._json = self._bodies(node)
         self.property_key = next(
             (k for k, v in mapping_of(node, "request_parameters").items() if isinstance(v, Mapping)), ""
@@ -66,10 +66,10 @@ class HttpRequester:
         if body is not None:
             form, whole = body.form or form, body.json or whole
         if form and whole:
-            raise node.wrong("`request_body_data` and `request_body_json` exclude each other")
+            raise node.error("`request_body_data` and `request_body_json` exclude each other")
         return (
-            texts_of(node, form, "request_body_data") if form else None,
-            nested(node, whole, "request_body_json") if whole else None,
+            text_templates(node, form, "request_body_data") if form else None,
+            fill_nested(node, whole, "request_body_json") if whole else None,
         )
 
     def home(self) -> str:
@@ -85,14 +85,14 @@ class HttpRequester:
         """The address: `path` is one that the paginator found, relative or absolute."""
         base = str(self._base(context)) or str(self._url(context))
         path = path or str(self._path(context)).lstrip("/")
-        found = urljoin(base if base.endswith("/") else base + "/", path) if path else base
-        base = base or found
-        if not found.startswith(("http://", "https://")):
+        address = urljoin(base if base.endswith("/") else base + "/", path) if path else base
+        base = base or address
+        if not address.startswith(("http://", "https://")):
             raise ConfigError(
-                f"stream {self.name}: the address {found!r} is not complete",
+                f"stream {self.name}: the address {address!r} is not complete",
                 hint="Check the configuration that the manifest builds its address from.",
             )
-        return self.connection.moved(found, base)
+        return self.connection.rebase_url(address, base)
 
     def _replaced_host(self, context: Context) -> str:
         """The host that `base_url` stands in for, where it depends on the slice: one server may play several hosts."""
@@ -108,14 +108,14 @@ class HttpRequester:
         extra: Options | None = None,
         path: str | None = None,
         stream: bool = False,
-        more: Mapping[str, Any] | None = None,
+        extra_context: Mapping[str, Any] | None = None,
         properties: list[str] | None = None,
         fresh: bool = False,
     ) -> tuple[Any, str]:
         """The response and what the error handler says about it (`SUCCESS`, `IGNORE`, …). `fresh`: not a kept one."""
         context = context_of(part, token)
-        if more:
-            context.update(more)
+        if extra_context:
+            context.update(extra_context)
         # What the requester says comes first, then the credentials, then pages and partitions: Airbyte's order.
         options = Options()
         url = self.url(context, path)
@@ -138,15 +138,15 @@ class HttpRequester:
             options.params.setdefault(self.credential, None)
         if extra is not None:
             options.join(extra)
-        query = unrepeated(url, options.params)
+        query = without_repeated(url, options.params)
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
         key = (method, url, json_codec.dumps([host, query, form, whole])) if self.cached and not stream else None
         if key is not None:
-            kept = self.connection.kept(key)
-            if kept is not None and not fresh:
-                return kept, Actions.SUCCESS
+            cached = self.connection.cached(key)
+            if cached is not None and not fresh:
+                return cached, Actions.SUCCESS
         response = self.connection.session(*self._session).request(
             method,
             url,
@@ -160,23 +160,23 @@ class HttpRequester:
             auth=self.auth,
             verify=self.verify,
         )
-        self.connection.clock.learn(response)
+        self.connection.clock.observe_date(response)
         action = Actions.SUCCESS
         if self.handler.special or response.status >= 400:
-            found = self.handler.resolve(response)
-            action = found.action
+            resolution = self.handler.resolve(response)
+            action = resolution.action
             if action == Actions.IGNORE:
                 log.warning(
                     "stream %s: nothing is read from %s (status %d): %s",
                     self.name,
                     response.request_line,
                     response.status,
-                    (found.message and self.connection.renamed(found.message, self.home()))
+                    (resolution.message and self.connection.rename_host(resolution.message, self.home()))
                     or "the manifest ignores this answer",
                     extra={"stream": self.name, "status": response.status},
                 )
         if key is not None and action == Actions.SUCCESS:
-            return self.connection.keep(key, response), action
+            return self.connection.cache(key, response), action
         return response, action
 
     def _fill_body(self, options: Options, context: Context) -> None:
@@ -191,7 +191,7 @@ class HttpRequester:
             if isinstance(whole, Mapping):
                 options.add("body_json", whole)
             elif isinstance(whole, str) and whole:
-                raise self.node.wrong(f"is {whole!r:.80}, an object is expected", "request_body_json")
+                raise self.node.error(f"is {whole!r:.80}, an object is expected", "request_body_json")
             elif whole:
                 options.json = whole
 
@@ -227,13 +227,13 @@ class RequestBodyGraphQL(RequestBodyJsonObject):
     """A GraphQL query, and what else its object holds (`variables`), as a JSON body."""
 
 
-def unrepeated(url: str, params: dict[str, Any]) -> dict[str, Any]:
+def without_repeated(url: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the address does not already carry with the same value (links to next pages often do)."""
     query = urlsplit(url).query
     if not query:
         return params
-    there = {k: v[0] for k, v in parse_qs(query).items()}
-    return {k: v for k, v in params.items() if k not in there or str(v) != there[k]}
+    in_url = {k: v[0] for k, v in parse_qs(query).items()}
+    return {k: v for k, v in params.items() if k not in in_url or str(v) != in_url[k]}
 
 
 def mapping_of(node: Node, name: str) -> Mapping[str, Any]:
@@ -241,45 +241,45 @@ def mapping_of(node: Node, name: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def texts(node: Node, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
-    return texts_of(node, node.get(name, {}), name, types)
+def text_fields(node: Node, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
+    return text_templates(node, node.get(name, {}), name, types)
 
 
-def texts_of(node: Node, value: Any, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
+def text_templates(node: Node, value: Any, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
     """A flat object of templates, or a template that gives one; what renders to nothing is left out."""
     if isinstance(value, str):
         return node.template(value, types=None)
     if not isinstance(value, Mapping):
-        raise node.wrong("is neither an object nor a text", name)
+        raise node.error("is neither an object nor a text", name)
     pairs = [
         (node.template(str(k), types=(str,)), node.template(v, types=types, empty=None))
         for k, v in value.items()
         if not isinstance(v, Mapping)
     ]
     if all(k.constant and v.constant for k, v in pairs):
-        kept: list[dict[str, Any]] = []
+        filled: list[dict[str, Any]] = []
 
         def fill_once(context: Context) -> dict[str, Any]:
-            if not kept:
-                kept.append(filled(pairs, context))
-            return kept[0]
+            if not filled:
+                filled.append(fill_pairs(pairs, context))
+            return filled[0]
 
         return fill_once
-    return lambda context: filled(pairs, context)
+    return lambda context: fill_pairs(pairs, context)
 
 
-def filled(pairs: list[tuple[Template, Template]], context: Context) -> dict[str, Any]:
-    return {k(context): found for k, v in pairs if (found := v(context)) is not None}
+def fill_pairs(pairs: list[tuple[Template, Template]], context: Context) -> dict[str, Any]:
+    return {k(context): filled for k, v in pairs if (filled := v(context)) is not None}
 
 
-def nested(node: Node, value: Any, name: str) -> Fill:
+def fill_nested(node: Node, value: Any, name: str) -> Fill:
     """An object of any depth whose texts are templates."""
     if isinstance(value, str):
         return node.template(value, empty=None if name != "request_body_json" else "")
     if isinstance(value, Mapping):
-        pairs = [(node.template(str(k)), nested(node, v, f"{name}.{k}")) for k, v in value.items()]
-        return lambda context: {k(context): found for k, v in pairs if (found := v(context)) is not None}
+        pairs = [(node.template(str(k)), fill_nested(node, v, f"{name}.{k}")) for k, v in value.items()]
+        return lambda context: {k(context): filled for k, v in pairs if (filled := v(context)) is not None}
     if isinstance(value, list):
-        parts = [nested(node, v, f"{name}[{i}]") for i, v in enumerate(value)]
+        parts = [fill_nested(node, v, f"{name}[{i}]") for i, v in enumerate(value)]
         return lambda context: [part(context) for part in parts]
     return lambda _: value

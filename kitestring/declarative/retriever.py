@@ -13,14 +13,14 @@ from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
 from kitestring.declarative.page_lookup import PageLookup
-from kitestring.declarative.page_size import PageSizeReduction, Smaller
-from kitestring.declarative.paginator import NoPagination, Turn
+from kitestring.declarative.page_size import PageRefusedError, PageSizeReduction
+from kitestring.declarative.paginator import NoPagination, PageInfo
 from kitestring.declarative.partition_router import router
 from kitestring.declarative.request_option import Options
 from kitestring.declarative.requester import Token
-from kitestring.declarative.selector import Wanted
+from kitestring.declarative.selector import CursorFilter
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.window import PaginationReset, RequestWindowSplitting, TooWide
+from kitestring.declarative.window_splitting import PaginationReset, RequestWindowSplitting, WindowRefusedError
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.http import UnreadableError, vendor_message
 from kitestring.http.session import REREAD_S
@@ -48,11 +48,11 @@ class SimpleRetriever:
         schema: Any = None,
         cached: bool = False,
         keys: Collection[str] = (),
-        seen: Mapping[str, Any] | None = None,
+        template_values: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
         self.node, self.name, self.cursor = node, name, cursor
-        self._keys, self._found, self._confirmed = keys, False, 0
+        self._keys, self._had_records, self._confirmed = keys, False, 0
         self.router: Any = router(node)
         self._decoder: Any = node.child("decoder") or JsonDecoder()
         self._selector = node.needed_child(
@@ -61,7 +61,7 @@ class SimpleRetriever:
             transformations=transformations,
             transform_first=bool(cursor is not None and cursor.client_side),
             schema=schema,
-            seen=seen,
+            template_values=template_values,
         )
         self.requester = node.needed_child("requester", "HttpRequester", name=name, cached=cached)
         self._paginator: Any = node.child("paginator") or NoPagination()
@@ -70,7 +70,7 @@ class SimpleRetriever:
         self._properties = self._query_properties()
         self._descent: Descent | None = node.child("descent", "Descent", name=name)
         if self._descent is not None and cursor is not None and (cursor.feed or cursor.client_side):
-            raise node.wrong(
+            raise node.error(
                 "cannot be combined with a cursor that filters records here: what is below an old record may be new",
                 "descent",
             )
@@ -78,7 +78,7 @@ class SimpleRetriever:
             "page_size_reduction", "PageSizeReduction", name=name, paginator=self._paginator
         )
         if self._reduction is not None and self._properties is not None:
-            raise node.wrong("cannot be combined with query properties", "page_size_reduction")
+            raise node.error("cannot be combined with query properties", "page_size_reduction")
         reset: PaginationReset | None = node.child("pagination_reset", "PaginationReset")
         self._reset_action = reset.action if reset is not None else ""
         self._reset_limit = reset.limit if reset is not None else None
@@ -86,27 +86,27 @@ class SimpleRetriever:
             "request_window_splitting", "RequestWindowSplitting", name=name, cursor=cursor
         )
         if self._splitting is not None and self._properties is not None:
-            raise node.wrong("cannot be combined with query properties", "request_window_splitting")
+            raise node.error("cannot be combined with query properties", "request_window_splitting")
 
         for action, part, name in (
             (Actions.SPLIT_WINDOW, self._splitting, "request_window_splitting"),
             (Actions.REDUCE_PAGE_SIZE, self._reduction, "page_size_reduction"),
         ):
-            if action in self.requester.handler.orders and part is None:
-                raise node.wrong(f"the error handler orders {action}, and there is no `{name}`")
+            if action in self.requester.handler.actions and part is None:
+                raise node.error(f"the error handler orders {action}, and there is no `{name}`")
 
     def _query_properties(self) -> Any:
         requester = self.node.at(self.node.need("requester"), "requester")
-        found = (
+        names = (
             [k for k, v in (requester.get("request_parameters") or {}).items() if isinstance(v, dict)]
             if isinstance(requester.get("request_parameters"), dict)
             else []
         )
-        if len(found) > 1:
-            raise requester.wrong("only one parameter can hold QueryProperties", "request_parameters")
-        if found:
+        if len(names) > 1:
+            raise requester.error("only one parameter can hold QueryProperties", "request_parameters")
+        if names:
             return requester.at(
-                requester.values["request_parameters"][found[0]], f"request_parameters.{found[0]}"
+                requester.values["request_parameters"][names[0]], f"request_parameters.{names[0]}"
             ).build()
         if requester.get("query_properties") is not None:
             return requester.child("query_properties", "QueryProperties")
@@ -120,82 +120,84 @@ class SimpleRetriever:
         """Whether a page, or a part of a slice, may be read a second time."""
         return self._splitting is not None or self._reduction is not None
 
-    def configured(self, schema: Mapping[str, Any]) -> None:
+    def set_schema(self, schema: Mapping[str, Any]) -> None:
         """The schema that the reader of the stream has chosen."""
         if self._properties is not None:
             self._properties.schema = schema
 
-    def pages(self, part: Slice, wanted: Wanted | None = None) -> Iterator[Page]:
+    def pages(self, part: Slice, cursor_filter: CursorFilter | None = None) -> Iterator[Page]:
         """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
         feed = self.cursor is not None and self.cursor.feed
-        kept, fed = (None, wanted) if feed else (wanted, None)
+        page_filter, feed_filter = (None, cursor_filter) if feed else (cursor_filter, None)
         splitting = self._splitting
 
         def read(below: Slice) -> Iterator[Page]:
             if splitting is None:
-                yield from self._pages_of(below, kept, fed)
+                yield from self._pages_of(below, page_filter, feed_filter)
             else:
-                yield from splitting.pages(below, lambda window: self._pages_of(window, kept, fed))
+                yield from splitting.pages(below, lambda window: self._pages_of(window, page_filter, feed_filter))
 
         yield from read(part) if self._descent is None else self._descent.pages(part, read)
 
-    def _pages_of(self, part: Slice, wanted: Wanted | None, fed: Wanted | None) -> Iterator[Page]:
+    def _pages_of(
+        self, part: Slice, cursor_filter: CursorFilter | None, feed_filter: CursorFilter | None
+    ) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
-        whole, count, latest, circle, starts = part, 0, None, Circle(self.name), 0
+        whole, count, latest, loops, starts = part, 0, None, LoopDetector(self.name), 0
         inside = "child_response" in part.extra_fields
         sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
-            turn = None
+            info = None
             try:
                 for page in (
-                    self._kept(part, wanted)
+                    self._embedded_page(part, cursor_filter)
                     if inside
-                    else self._page(part, token, wanted, sizes.size if sizes else None)
+                    else self._page(part, token, cursor_filter, sizes.size if sizes else None)
                 ):
                     if not isinstance(page, Page):
-                        turn = page
+                        info = page
                         continue
                     count += len(page.records)
                     if self._reset_action and self.cursor is not None:
                         latest = self.cursor.observe(page.records, latest)
-                    if fed is not None:
-                        page.records = [record for record in page.records if fed(record)]
+                    if feed_filter is not None:
+                        page.records = [record for record in page.records if feed_filter(record)]
                     for lookup in self._page_lookups:
                         for nbytes, doubt in lookup.fill(page.records):
                             page.nbytes, page.doubt = page.nbytes + nbytes, page.doubt or doubt
                     yield page
-            except Smaller as refused:
+            except PageRefusedError as refused:
                 assert sizes is not None
                 sizes.reduce(refused.message)
                 continue
             inside = False
             if sizes is not None:
-                sizes.passed()
-            if turn is None:
+                sizes.page_succeeded()
+            if info is None:
                 return
-            if turn is AGAIN or (self._reset_limit and count >= self._reset_limit):
-                narrowed = self._narrowed(whole, part, latest, count)
+            if info is RESTART or (self._reset_limit and count >= self._reset_limit):
+                narrowed = self._restart_slice(whole, part, latest, count)
                 starts = 0 if narrowed != part else starts + 1
                 if starts > MOST_STARTS:
                     raise ConnectorError(
                         f"stream {self.name}: the pages were read from the beginning {starts} times, never to the end",
                         hint="The API asks to start over each time: the manifest's paginator does not fit it.",
                     )
-                part, circle = narrowed, Circle(self.name)
+                part, loops = narrowed, LoopDetector(self.name)
                 token, count = self._paginator.first(), 0
                 continue
-            if fed is not None and turn.last is not None and not fed(turn.last):
+            if feed_filter is not None and info.last is not None and not feed_filter(info.last):
                 return
-            token = self._paginator.next(turn)
+            token = self._paginator.next(info)
             if not token:
                 return
             if not self._decoder.streamed:
-                circle.page(token["next_page_token"], turn)
+                loops.page(token["next_page_token"], info)
 
-    def _narrowed(self, whole: Slice, part: Slice, latest: Any, count: int) -> Slice:
+    def _restart_slice(self, whole: Slice, part: Slice, latest: Any, count: int) -> Slice:
         """Where reading starts over: behind the latest record, or at the beginning."""
         if self._reset_action == "SPLIT_USING_CURSOR" and self.cursor is not None:
-            narrowed: Slice = self.cursor.reduced(part, latest)
+            narrowed: Slice = self.cursor.narrow(part, latest)
             if narrowed == part:
                 raise ConfigError(f"stream {self.name}: the pages start over without getting further")
             return narrowed
@@ -212,15 +214,17 @@ class SimpleRetriever:
                 self.cursor.fill(options, part)
         return options
 
-    def _page(self, part: Slice, token: Token | None, wanted: Wanted | None, size: int | None) -> Iterator[Any]:
+    def _page(
+        self, part: Slice, token: Token | None, cursor_filter: CursorFilter | None, size: int | None
+    ) -> Iterator[Any]:
         """The page's runs of records, then a `Turn` (or `AGAIN`); no turn where there can be no next page."""
         if self._properties is not None:
-            yield from self._properties.page(self, part, token, wanted)
+            yield from self._properties.page(self, part, token, cursor_filter)
             return
         for final in (False, True):
             response, action = self.send(part, token, size=size, fresh=final)
             if action == Actions.RESET_PAGINATION:
-                yield AGAIN
+                yield RESTART
                 return
             if response.status >= 400:
                 yield Page([], [], 0, ignored=True)
@@ -231,13 +235,13 @@ class SimpleRetriever:
             except UnreadableError as error:
                 if final:
                     raise
-                self._ask_again(error.message)
+                self._pause_before_reread(error.message)
                 continue
             values = self._selector.extract(first[0]) if first is not None else []
             doubt = self._doubt(response, action, first[0] if first is not None else [], len(values))
-            if not doubt or not self._worth_asking(final):
+            if not doubt or not self._should_reread(final):
                 break
-            self._ask_again(self._about(response, doubt))
+            self._pause_before_reread(self._doubt_message(response, doubt))
         body, extracted, selected, last = None, 0, 0, None
         for number, (bodies, rejects) in enumerate(itertools.chain([first] if first is not None else [], runs)):
             if body is None and bodies and not self._decoder.streamed:
@@ -247,7 +251,7 @@ class SimpleRetriever:
                 if not extracted:
                     doubt = doubt or self._doubt(response, action, bodies, len(values))
             extracted += len(values)
-            records, refused = self._selector.select(values, part, token, wanted)
+            records, refused = self._selector.select(values, part, token, cursor_filter)
             selected += len(records)
             if records:
                 last = records[-1]
@@ -256,9 +260,9 @@ class SimpleRetriever:
                 yield Page(records, [*rejects, *refused], nbytes or 256 * len(records))
         doubt = doubt or self._doubt(response, action, [], extracted)
         if doubt and extracted <= 1:
-            yield Page([], [], 0, self._told(response, doubt))
+            yield Page([], [], 0, self._warn_of_doubt(response, doubt))
         value = token["next_page_token"] if token else None
-        yield Turn(response, {} if body is None else body, extracted, selected, last, value, part, size)
+        yield PageInfo(response, {} if body is None else body, extracted, selected, last, value, part, size)
 
     def _runs(self, response: Any) -> Iterator[tuple[list[Any], list[Reject]]]:
         """The decoded values of a response in runs, and what could not be decoded."""
@@ -269,25 +273,27 @@ class SimpleRetriever:
                 rejects = [body for body in bodies if isinstance(body, Reject)]
                 yield ([body for body in bodies if not isinstance(body, Reject)] if rejects else bodies), rejects
 
-    def _worth_asking(self, final: bool) -> bool:
+    def _should_reread(self, final: bool) -> bool:
         """Whether a page that is in doubt is asked for once more: not when others stayed as they were."""
         if final:
             self._confirmed += 1
         return not final and not self._decoder.streamed and self._confirmed < MOST_CONFIRMED
 
-    def _ask_again(self, reason: str) -> None:
+    def _pause_before_reread(self, reason: str) -> None:
         log.info("stream %s: %s; it is asked for once more", self.name, reason, extra={"stream": self.name})
-        self.node.setting.connection.pause(REREAD_S)
+        self.node.context.connection.pause(REREAD_S)
 
-    def _kept(self, part: Slice, wanted: Wanted | None) -> Iterator[Any]:
+    def _embedded_page(self, part: Slice, cursor_filter: CursorFilter | None) -> Iterator[Any]:
         """The first page of a substream that came inside the parent's record (`lazy_read_pointer`)."""
         child = part.extra_fields["child_response"]
         bodies = child if isinstance(child, list) else [child]
         values = self._selector.extract(bodies or [{}])
-        records, rejects = self._selector.select(values, part, None, wanted)
+        records, rejects = self._selector.select(values, part, None, cursor_filter)
         yield Page(records, rejects, 256 * len(records))
         body = bodies[0] if bodies else {}
-        yield Turn(Inside(), body, len(values), len(records), records[-1] if records else None, None, part)
+        yield PageInfo(
+            EmbeddedResponse(), body, len(values), len(records), records[-1] if records else None, None, part
+        )
 
     def send(
         self,
@@ -307,37 +313,37 @@ class SimpleRetriever:
             fresh=fresh,
         )
         if action == Actions.SPLIT_WINDOW:
-            raise TooWide(f"stream {self.name}: the API refuses the window {dict(part.cursor_slice)}")
+            raise WindowRefusedError(f"stream {self.name}: the API refuses the window {dict(part.cursor_slice)}")
         if action == Actions.REDUCE_PAGE_SIZE:
-            raise Smaller(vendor_message(response))
+            raise PageRefusedError(vendor_message(response))
         return response, action
 
     def _doubt(self, response: Any, action: str, bodies: list[Any], count: int) -> str:
         """Why a page without a record (or with one that is all of it) may not be what it looks like. What the
         manifest's error handler ignores is as it should be."""
         if count > 1 or action == Actions.IGNORE:
-            self._found = self._found or count > 1
+            self._had_records = self._had_records or count > 1
             return ""
         if not bodies:
             return "" if count else str(self._decoder.doubt(response))
         if not self._decoder.streamed and blank(response.body):
             return ""
         listed = not self._decoder.streamed and response.body.lstrip()[:1] == b"["
-        reason: str = self._selector.doubt(bodies, self._keys, listed, self._found)
-        self._found = self._found or (count > 0 and not reason)
+        reason: str = self._selector.doubt(bodies, self._keys, listed, self._had_records)
+        self._had_records = self._had_records or (count > 0 and not reason)
         return reason
 
-    def _about(self, response: Any, reason: str) -> str:
-        text: str = self.node.setting.connection.masked(f"the answer of {response.request_line} {reason}")
+    def _doubt_message(self, response: Any, reason: str) -> str:
+        text: str = self.node.context.connection.mask(f"the answer of {response.request_line} {reason}")
         return text
 
-    def _told(self, response: Any, reason: str) -> str:
-        text = self._about(response, reason)
+    def _warn_of_doubt(self, response: Any, reason: str) -> str:
+        text = self._doubt_message(response, reason)
         log.warning("stream %s: %s", self.name, text, extra={"stream": self.name})
         return text
 
-    def asked(
-        self, part: Slice, token: Token | None, wanted: Wanted | None, properties: list[str]
+    def read_properties(
+        self, part: Slice, token: Token | None, cursor_filter: CursorFilter | None, properties: list[str]
     ) -> tuple[Any, Any, Page, int] | None:
         """A response for these properties, its first body, its records, and how many were extracted; None where the
         manifest ignores it."""
@@ -350,21 +356,21 @@ class SimpleRetriever:
             except UnreadableError as error:
                 if final:
                     raise
-                self._ask_again(error.message)
+                self._pause_before_reread(error.message)
                 continue
             bodies = [body for run, _ in runs for body in run]
             values = self._selector.extract(bodies)
             reason = self._doubt(response, action, bodies, len(values))
-            if not reason or not self._worth_asking(final):
+            if not reason or not self._should_reread(final):
                 break
-            self._ask_again(self._about(response, reason))
-        records, rejects = self._selector.select(values, part, token, wanted)
+            self._pause_before_reread(self._doubt_message(response, reason))
+        records, rejects = self._selector.select(values, part, token, cursor_filter)
         rejects = [*(reject for _, run in runs for reject in run), *rejects]
-        page = Page(records, rejects, len(response.body), self._told(response, reason) if reason else "")
+        page = Page(records, rejects, len(response.body), self._warn_of_doubt(response, reason) if reason else "")
         return response, (bodies[0] if bodies else {}), page, len(values)
 
 
-class Circle:
+class LoopDetector:
     """Notices pages that go round in a circle of any length, by one page kept as a mark at 1, 2, 4, 8, … pages."""
 
     def __init__(self, name: str) -> None:
@@ -373,20 +379,20 @@ class Circle:
         self._body = 0
         self._count, self._next = 0, 1
 
-    def page(self, token: Any, turn: Turn) -> None:
+    def page(self, token: Any, info: PageInfo) -> None:
         """A page with the token of the one after it; raises when the marked page came again, to the byte."""
-        if self._count and token == self._mark and hash(turn.response.body) == self._body:
-            what = "page" if turn.extracted else "empty page"
+        if self._count and token == self._mark and hash(info.response.body) == self._body:
+            what = "page" if info.extracted else "empty page"
             raise ConnectorError(
                 f"stream {self._name}: the same {what} comes again and again, with the token {token!r}",
                 hint="The manifest's paginator needs a stop condition, or its cursor is the wrong one.",
             )
         self._count += 1
         if self._count == self._next:
-            self._mark, self._body, self._next = token, hash(turn.response.body), self._next * 2
+            self._mark, self._body, self._next = token, hash(info.response.body), self._next * 2
 
 
-class Inside:
+class EmbeddedResponse:
     """Stands for the response where a page came inside another record."""
 
     def __init__(self) -> None:
@@ -394,5 +400,5 @@ class Inside:
         self.body = b""
 
 
-AGAIN: Any = object()
+RESTART: Any = object()
 """Instead of a turn: read the slice again from its first page."""

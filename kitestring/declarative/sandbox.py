@@ -45,14 +45,14 @@ class Work(threading.local):
 _WORK = Work()
 
 
-def begin() -> None:
+def start_rendering() -> None:
     """A rendering begins."""
     _WORK.steps = 0
     _WORK.look_at = LOOK_EVERY
     _WORK.began = time.thread_time()
 
 
-def refuse(fact: str) -> Exception:
+def security_error(fact: str) -> Exception:
     from jinja2.exceptions import SecurityError
 
     return SecurityError(fact)
@@ -61,86 +61,86 @@ def refuse(fact: str) -> Exception:
 def spend(steps: int = 1) -> None:
     _WORK.steps += steps
     if _WORK.steps > MOST_STEPS:
-        raise refuse(f"it takes more than {MOST_STEPS:,} steps")
+        raise security_error(f"it takes more than {MOST_STEPS:,} steps")
     if _WORK.steps >= _WORK.look_at:
         _WORK.look_at = _WORK.steps + LOOK_EVERY
-        look()
+        check_time()
 
 
-def look() -> None:
+def check_time() -> None:
     """Refuse a rendering that has computed for too long."""
     if time.thread_time() - _WORK.began > LONGEST_S:
-        raise refuse(f"it computes for more than {LONGEST_S:g} s")
+        raise security_error(f"it computes for more than {LONGEST_S:g} s")
 
 
-def heavy(text: Any) -> None:
+def spend_for_text(text: Any) -> None:
     """A function is about to go through a text: the longer it is, the more steps that costs."""
     if isinstance(text, str):
         spend(len(text) // 200)
 
 
-def each(values: Iterable[Any]) -> Iterator[Any]:
+def count_items(values: Iterable[Any]) -> Iterator[Any]:
     """The values, each of them a step."""
     for value in values:
         spend()
         yield value
 
 
-def fits(size: int) -> None:
+def check_size(size: int) -> None:
     if size > LONGEST_RESULT:
-        raise refuse(f"it makes more than {LONGEST_RESULT:,} characters or items")
+        raise security_error(f"it makes more than {LONGEST_RESULT:,} characters or items")
 
 
-def sized(value: Any) -> Any:
+def check_text_size(value: Any) -> Any:
     """The value, unless its text would be too long: a container may hold another a million times."""
     if not isinstance(value, list | tuple | dict | set):
         return value
-    left, waiting = LONGEST_RESULT, [value]
+    remaining, waiting = LONGEST_RESULT, [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
-            left -= len(part)
+            remaining -= len(part)
         elif isinstance(part, dict):
             waiting.extend(part)
             waiting.extend(part.values())
-            left -= len(part)
+            remaining -= len(part)
         elif isinstance(part, list | tuple | set):
-            if len(part) > left:
+            if len(part) > remaining:
                 break
             waiting.extend(part)
-            left -= len(part)
-        if left < 0 or len(waiting) > LONGEST_RESULT:
+            remaining -= len(part)
+        if remaining < 0 or len(waiting) > LONGEST_RESULT:
             break
     else:
         return value
-    raise refuse(f"it makes more than {LONGEST_RESULT:,} characters or items")
+    raise security_error(f"it makes more than {LONGEST_RESULT:,} characters or items")
 
 
-def grown(text: Any, sign: str, values: Iterable[Any]) -> None:
+def check_format(text: Any, sign: str, values: Iterable[Any]) -> None:
     """Look ahead at a format: each place may hold the longest of the values."""
     if isinstance(text, str):
-        longest = max((len(str(sized(value))) for value in values), default=0)
-        fits(len(text) + text.count(sign) * longest)
+        longest = max((len(str(check_text_size(value))) for value in values), default=0)
+        check_size(len(text) + text.count(sign) * longest)
 
 
-def glued(parts: list[Any]) -> str:
+def concatenate(parts: list[Any]) -> str:
     """What `~` does."""
-    texts = [str(sized(part)) for part in parts]
-    fits(sum(map(len, texts)))
+    texts = [str(check_text_size(part)) for part in parts]
+    check_size(sum(map(len, texts)))
     return "".join(texts)
 
 
-def replaced(text: Any, arguments: tuple[Any, ...]) -> None:
+def check_replacement(text: Any, arguments: tuple[Any, ...]) -> None:
     """Look ahead at a replacement."""
     if len(arguments) >= 2:
         text, old, new = str(text), str(arguments[0]), str(arguments[1])
-        fits(len(text) + text.count(old) * max(0, len(new) - len(old)))
+        check_size(len(text) + text.count(old) * max(0, len(new) - len(old)))
 
 
-def wide(text: Any) -> None:
+def check_width(text: Any) -> None:
     """Look ahead at a format: no width or precision beyond reason."""
     if isinstance(text, str) and re.search(r"[%{][^}a-zA-Z%]*(\d{6}|\*)", text):
-        raise refuse("the width is too large")
+        raise security_error("the width is too large")
 
 
 def environment() -> Any:
@@ -158,7 +158,7 @@ def environment() -> Any:
         def container(self, node: Any) -> Any:
             self.generic_visit(node)
             loads = getattr(node, "ctx", "load") == "load"
-            if not loads or (all(isinstance(one, nodes.Const | nodes.Pair) for one in node.items) and constant(node)):
+            if not loads or (all(isinstance(item, nodes.Const | nodes.Pair) for item in node.items) and constant(node)):
                 return node
             return nodes.Filter(node, "kitestring_sized", [], [], None, None, lineno=node.lineno)
 
@@ -190,69 +190,75 @@ def environment() -> Any:
         def wrap_str_format(self, value: Any) -> Any:
             wrapped = super().wrap_str_format(value)
             if wrapped is not None:
-                wide(value.__self__)
+                check_width(value.__self__)
             return wrapped
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             if operator == "**" and (abs(float(left)) > 1e6 or abs(float(right)) > 100):
-                raise refuse("the power is too large")
+                raise security_error("the power is too large")
             if operator == "*":
                 if (
                     isinstance(left, int)
                     and isinstance(right, int)
                     and left.bit_length() + right.bit_length() > MOST_BITS
                 ):
-                    raise refuse("the number is too large")
-                for one, other in ((left, right), (right, left)):
-                    if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > WIDEST:
-                        raise refuse("the repetition is too long")
+                    raise security_error("the number is too large")
+                for sequence, times in ((left, right), (right, left)):
+                    if (
+                        isinstance(sequence, str | list | tuple)
+                        and isinstance(times, int)
+                        and len(sequence) * times > WIDEST
+                    ):
+                        raise security_error("the repetition is too long")
             if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
-                fits(len(left) + len(right))
+                check_size(len(left) + len(right))
             if operator == "%":
-                wide(left)
-                grown(left, "%", right if isinstance(right, tuple) else (right,))
+                check_width(left)
+                check_format(left, "%", right if isinstance(right, tuple) else (right,))
             return super().call_binop(context, operator, left, right)
 
         def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
             spend(CALL)
             # Jinja puts a function of its own around `format` and `format_map`.
             name, owner = getattr(obj, "__name__", ""), getattr(getattr(obj, "__wrapped__", obj), "__self__", None)
-            heavy(owner)
+            spend_for_text(owner)
             if name in WIDTHS and args and isinstance(args[0], int) and args[0] > WIDEST:
-                raise refuse("the width is too large")
+                raise security_error("the width is too large")
             if isinstance(owner, str):
                 if name == "replace":
-                    replaced(owner, args)
+                    check_replacement(owner, args)
                 elif name in ("format", "format_map"):
-                    grown(owner, "{", [*args, *kwargs.values()])
+                    check_format(owner, "{", [*args, *kwargs.values()])
                 elif name == "expandtabs":
-                    fits(len(owner) + owner.count("\t") * (args[0] if args and isinstance(args[0], int) else 8))
+                    check_size(len(owner) + owner.count("\t") * (args[0] if args and isinstance(args[0], int) else 8))
                 elif name == "translate" and args and isinstance(args[0], dict):
-                    fits(len(owner) * max((len(part) for part in args[0].values() if isinstance(part, str)), default=1))
+                    check_size(
+                        len(owner) * max((len(part) for part in args[0].values() if isinstance(part, str)), default=1)
+                    )
                 elif name == "join" and args:
-                    args = (joinable(owner, args[0]), *args[1:])
+                    args = (check_join(owner, args[0]), *args[1:])
             return super().call(context, obj, *args, **kwargs)
 
-    sandbox = Sandbox(cache_size=0, finalize=sized)
+    sandbox = Sandbox(cache_size=0, finalize=check_text_size)
     for name in ("range", "lipsum", "cycler", "joiner"):
         sandbox.globals.pop(name, None)
     sandbox.globals.update(macro.FUNCTIONS)
     sandbox.filters.update(macro.FILTERS)
-    sandbox.filters = {name: bounded(name, found) for name, found in sandbox.filters.items()}
-    sandbox.filters["kitestring_each"] = each
-    sandbox.filters["kitestring_sized"] = sized
-    sandbox.filters["kitestring_glued"] = glued
+    sandbox.filters = {name: bound_filter(name, filter_) for name, filter_ in sandbox.filters.items()}
+    sandbox.filters["kitestring_each"] = count_items
+    sandbox.filters["kitestring_sized"] = check_text_size
+    sandbox.filters["kitestring_glued"] = concatenate
     _ENVIRONMENTS.append(sandbox)
     return sandbox
 
 
-def joinable(separator: str, values: Iterable[Any]) -> list[Any]:
-    found = list(each(values))
-    fits(sum(len(str(one)) + len(separator) for one in found))
-    return found
+def check_join(separator: str, values: Iterable[Any]) -> list[Any]:
+    items = list(count_items(values))
+    check_size(sum(len(str(item)) + len(separator) for item in items))
+    return items
 
 
-def bounded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+def bound_filter(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that counts what it goes through, and takes no width beyond reason."""
     first = 1 if hasattr(original, "jinja_pass_arg") else 0  # Jinja hands it the context before the value
 
@@ -261,31 +267,36 @@ def bounded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         spend(FILTER)
         if len(args) > first:
             value, rest = args[first], args[first + 1 :]
-            heavy(value)
+            spend_for_text(value)
             if name == "join":
                 separator = str(rest[0]) if rest else str(kwargs.get("d", ""))
-                value = joinable(separator, value) if isinstance(value, Iterable) else value
+                value = check_join(separator, value) if isinstance(value, Iterable) else value
             elif name == "replace":
-                replaced(value, rest)
+                check_replacement(value, rest)
             elif name == "format":
-                wide(value)
-                grown(value, "%", [*rest, *kwargs.values()])
+                check_width(value)
+                check_format(value, "%", [*rest, *kwargs.values()])
             elif name in ("wordwrap", "urlize"):
-                fits(len(str(value)) * (1 + sum(len(one) for one in [*rest, *kwargs.values()] if isinstance(one, str))))
+                check_size(
+                    len(str(value))
+                    * (1 + sum(len(argument) for argument in [*rest, *kwargs.values()] if isinstance(argument, str)))
+                )
             elif name == "indent":
                 width = rest[0] if rest else kwargs.get("width", 4)
-                fits(str(value).count("\n") * (width if isinstance(width, int) else len(str(width))))
+                check_size(str(value).count("\n") * (width if isinstance(width, int) else len(str(width))))
             elif name == "sum" and isinstance(value, list | tuple):
-                fits(sum(len(one) if isinstance(one, list | tuple) else 1 for one in value))
+                check_size(sum(len(argument) if isinstance(argument, list | tuple) else 1 for argument in value))
             elif name in TEXTS:
-                sized(value)
+                check_text_size(value)
             elif isinstance(value, list | tuple | dict | set) or (isinstance(value, str) and name in ITERATING):
                 spend(len(value))
             elif isinstance(value, Iterator):
-                value = each(value)
+                value = count_items(value)
             args = (*args[:first], value, *rest)
-        if name in WIDE and any(isinstance(one, int) and one > WIDEST for one in [*args, *kwargs.values()]):
-            raise refuse("the width is too large")
+        if name in WIDE and any(
+            isinstance(argument, int) and argument > WIDEST for argument in [*args, *kwargs.values()]
+        ):
+            raise security_error("the width is too large")
         return original(*args, **kwargs)
 
     return filtered

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import WHOLE
 from kitestring.errors import ConfigError
 
@@ -21,8 +21,8 @@ def schema_of(node: Node) -> Schema:
     if value is None:
         return {}
     if not isinstance(value, list):
-        found: Schema = node.child("schema_loader", "InlineSchemaLoader").schema()
-        return found
+        schema: Schema = node.child("schema_loader", "InlineSchemaLoader").schema()
+        return schema
     properties: dict[str, Any] = {}
     for loader in node.children("schema_loader", "InlineSchemaLoader"):
         properties.update(loader.schema().get("properties") or {})
@@ -49,19 +49,19 @@ class JsonFileSchemaLoader:
         self._path = node.text("file_path", "./schemas/{{ parameters['name'] }}.json", types=(str,))
 
     def schema(self) -> Schema:
-        folder = self._node.setting.folder
+        folder = self._node.context.folder
         if folder is None:
             return {}
         path = (folder / str(self._path({}))).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise self._node.wrong("leads out of the folder of the manifest", "file_path")
+            raise self._node.error("leads out of the folder of the manifest", "file_path")
         if not path.is_file():
             return {}
         try:
-            found = json_codec.loads(path.read_bytes())
+            schema = json_codec.loads(path.read_bytes())
         except json_codec.JsonError as error:
             raise ConfigError(f"the schema {path.name} is no JSON: {error}", hint="Correct the file.") from error
-        return found if isinstance(found, dict) else {}
+        return schema if isinstance(schema, dict) else {}
 
 
 _NULL = "null"
@@ -93,18 +93,18 @@ class ComplexFieldType:
         self.name = str(node.need("field_type"))
         items = node.get("items")
         if items and self.name != "array":
-            raise node.wrong("only an array has items", "items")
+            raise node.error("only an array has items", "items")
         self.items: Any = (
             node.typed(items, "items", "ComplexFieldType").build() if isinstance(items, Mapping) else items
         )
 
     def schema(self, node: Node) -> dict[str, Any]:
-        found = named(node, self.name)
+        schema = type_schema(node, self.name)
         if self.items:
-            found["items"] = (
-                self.items.schema(node) if isinstance(self.items, ComplexFieldType) else named(node, self.items)
+            schema["items"] = (
+                self.items.schema(node) if isinstance(self.items, ComplexFieldType) else type_schema(node, self.items)
             )
-        return found
+        return schema
 
 
 @keyword("TypesMap")
@@ -132,19 +132,21 @@ class SchemaTypeIdentifier:
         self.map: list[TypesMap] = node.children("types_mapping", "TypesMap")
 
     def schema(self, raw: Any) -> tuple[str, dict[str, Any]]:
-        name = field.get(raw, [part({}) for part in self.key])
+        name = value_at(raw, [part({}) for part in self.key])
         if not isinstance(name, str):
             raise ConfigError(f"manifest, {self.node.path}: a field of the API's schema has no name: {raw!r:.120}")
-        found = field.get(raw, [part({}) for part in self.type], "string") if self.type else "string"
-        kind: Any = next((m.target for m in self.map if m.current == found and m.condition({"raw_schema": raw})), found)
+        api_type = value_at(raw, [part({}) for part in self.type], "string") if self.type else "string"
+        kind: Any = next(
+            (m.target for m in self.map if m.current == api_type and m.condition({"raw_schema": raw})), api_type
+        )
         if isinstance(kind, ComplexFieldType):
             return name, kind.schema(self.node)
         if isinstance(kind, list) and len(kind) == 2:
-            return name, {"oneOf": [named(self.node, one) for one in kind]}
-        return name, named(self.node, kind)
+            return name, {"oneOf": [type_schema(self.node, member) for member in kind]}
+        return name, type_schema(self.node, kind)
 
 
-def named(node: Node, kind: Any) -> dict[str, Any]:
+def type_schema(node: Node, kind: Any) -> dict[str, Any]:
     if kind not in TYPES:
         raise ConfigError(
             f"manifest, {node.path}: the API's type {kind!r} is none of {', '.join(TYPES)}",
@@ -165,8 +167,8 @@ class DynamicSchemaLoader:
 
     def schema(self) -> Schema:
         record = next((record for page in self._retriever.pages(WHOLE) for record in page.records), None)
-        raw = field.get(record, [part({}) for part in self._identifier.fields], []) if record else []
-        properties = dict(self._identifier.schema(one) for one in raw or ())
+        raw = value_at(record, [part({}) for part in self._identifier.fields], []) if record else []
+        properties = dict(self._identifier.schema(described) for described in raw or ())
         if self._filter is not None:
             properties = {
                 name: kind

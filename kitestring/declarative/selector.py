@@ -9,10 +9,10 @@ from kitestring.declarative.extractor import Extractor
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.requester import Token
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.template import Failed
+from kitestring.declarative.template import EvaluationError
 from kitestring.types import Record, Reject
 
-Wanted = Callable[[Record], bool]
+CursorFilter = Callable[[Record], bool]
 
 
 @keyword("RecordFilter")
@@ -33,14 +33,14 @@ class RecordSelector:
         transformations: list[Any] | None = None,
         transform_first: bool = False,
         schema: Callable[[], Any] | None = None,
-        seen: Mapping[str, Any] | None = None,
+        template_values: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """`seen`: what templates see beside the record and its slice."""
-        self._seen = seen or {}
+        """`template_values`: what templates see beside the record and its slice."""
+        self._template_values = template_values or {}
         self._extractor: Extractor = node.needed_child("extractor", "DpathExtractor")
-        found = node.child("record_filter", "RecordFilter")
-        self._condition = found.condition if found is not None else None
+        record_filter = node.child("record_filter", "RecordFilter")
+        self._condition = record_filter.condition if record_filter is not None else None
         self._transformations = transformations or []
         first = node.get("transform_before_filtering")
         self._transform_first = transform_first if first is None else bool(first)
@@ -48,7 +48,7 @@ class RecordSelector:
         if isinstance(normalize, dict):
             node.typed(normalize, "schema_normalization").build()
         elif normalize not in ("None", "Default"):
-            raise node.wrong(f"is {normalize!r}, None or Default is expected", "schema_normalization")
+            raise node.error(f"is {normalize!r}, None or Default is expected", "schema_normalization")
         self._schema = schema if normalize == "Default" else None
         self._normalize: Callable[[Record], None] | None = None
         self.plain = self._condition is None and not self._transformations and self._schema is None
@@ -56,31 +56,38 @@ class RecordSelector:
     def extract(self, bodies: list[Any]) -> list[Any]:
         return self._extractor.records(bodies)
 
-    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, found_before: bool) -> str:
+    def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
         """Why it may be wrong that nothing was extracted; empty where the page is an empty one."""
-        return self._extractor.doubt(bodies, names, listed, found_before)
+        return self._extractor.doubt(bodies, names, listed, had_records)
 
     def select(
-        self, values: list[Any], part: Slice, token: Token | None, wanted: Wanted | None = None
+        self, values: list[Any], part: Slice, token: Token | None, cursor_filter: CursorFilter | None = None
     ) -> tuple[list[Record], list[Reject]]:
         """Records and rejects. `wanted` is a filter by the cursor, applied before the condition."""
         rejects: list[Reject] = []
         if values and set(map(type, values)) != {dict}:
-            values, rejects = sorted_out(values)
+            values, rejects = split_records(values)
         if self.plain:
-            return (values if wanted is None else [record for record in values if wanted(record)]), rejects
+            return (
+                values if cursor_filter is None else [record for record in values if cursor_filter(record)]
+            ), rejects
         if self._schema is not None and self._normalize is None:
             from kitestring.declarative.normalization import normalizer
 
             self._normalize = normalizer(self._schema())
         records: list[Record] = []
-        context: dict[str, Any] = {**self._seen, "record": None, "stream_slice": part, "next_page_token": token}
+        context: dict[str, Any] = {
+            **self._template_values,
+            "record": None,
+            "stream_slice": part,
+            "next_page_token": token,
+        }
         for record in values:
             context["record"] = record
             try:
                 if self._transform_first:
                     self._transform(record, context)
-                if wanted is not None and not wanted(record):
+                if cursor_filter is not None and not cursor_filter(record):
                     continue
                 if self._condition is not None and not self._condition(context):
                     continue
@@ -88,7 +95,7 @@ class RecordSelector:
                     self._transform(record, context)
                 if self._normalize is not None:
                     self._normalize(record)
-            except (Failed, TypeError, KeyError, AttributeError) as error:
+            except (EvaluationError, TypeError, KeyError, AttributeError) as error:
                 rejects.append(Reject(record, str(error)))
                 continue
             records.append(record)
@@ -99,7 +106,7 @@ class RecordSelector:
             transformation.transform(record, context)
 
 
-def sorted_out(values: list[Any]) -> tuple[list[Any], list[Reject]]:
+def split_records(values: list[Any]) -> tuple[list[Any], list[Reject]]:
     """Only objects can be records."""
     return (
         [value for value in values if isinstance(value, dict)],

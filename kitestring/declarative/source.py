@@ -14,16 +14,16 @@ from pydantic import PrivateAttr
 from kitestring.batch import Batch
 from kitestring.config import masked, secrets_in
 from kitestring.credentials import CredentialEnd, CredentialStore, NarrowedCredentials, ReportedCredentials
-from kitestring.declarative.attendance import Attendance
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.cursor import AIRBYTE
-from kitestring.declarative.file_uploader import LIMIT_MB, Files
-from kitestring.declarative.keyword import Node, Setting, build, keyword
+from kitestring.declarative.file_uploader import LIMIT_MB, FileFolder
+from kitestring.declarative.keyword import BuildContext, Node, build, keyword
 from kitestring.declarative.manifest import load, python_classes, resolve
 from kitestring.declarative.page import Page
-from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.partition_outcomes import PartitionOutcomes
+from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.spec import Spec, violations
-from kitestring.declarative.stream import CLOSED, NOTHING, Piece
+from kitestring.declarative.stream import CLOSED, IGNORE_HINT, SliceTask
 from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
 from kitestring.errors import Cancelled, ConfigError, KitestringError
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 BASE_URL = "base_url"
 FILES_FOLDER, FILES_LIMIT = "files_folder", "files_limit_mb"
 FILTERED_SIZE = "filtered_page_size"
-OWN = (BASE_URL, FILES_FOLDER, FILES_LIMIT, FILTERED_SIZE)
+OWN_OPTIONS = (BASE_URL, FILES_FOLDER, FILES_LIMIT, FILTERED_SIZE)
 """Options that every manifest takes beside its own, unless it has one of the same name."""
-AGAIN = "The others were read; this one is asked for again in the next sync, unless the error handler ignores it."
-PARENT = "of the parents of this stream: "
+READ_NEXT_TIME = (
+    "The others were read; this one is asked for again in the next sync, unless the error handler ignores it."
+)
+PARENT_PREFIX = "of the parents of this stream: "
 
 
 class DeclarativeSource(Source):
@@ -56,15 +58,15 @@ class DeclarativeSource(Source):
     facts: ClassVar[Facts] = Facts(network="python", programs=False)
 
     _manifest: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _config: dict[str, Any] = PrivateAttr(default_factory=dict)
     _path: Path | None = PrivateAttr(default=None)
-    _setting: Any = PrivateAttr(default=None)
+    _context: Any = PrivateAttr(default=None)
     _spec: Any = PrivateAttr(default=None)
     _nodes: dict[str, Node] | None = PrivateAttr(default=None)
     _dynamic: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _built: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _routed: dict[str, Memory] = PrivateAttr(default_factory=dict)
-    _attendance: dict[str, Attendance] = PrivateAttr(default_factory=dict)
+    _routing: dict[str, RoutingContext] = PrivateAttr(default_factory=dict)
+    _outcomes: dict[str, PartitionOutcomes] = PrivateAttr(default_factory=dict)
     _groups: list[Any] = PrivateAttr(default_factory=list)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
@@ -82,12 +84,12 @@ class DeclarativeSource(Source):
     @classmethod
     def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], path: Path | None) -> Self:
         source = cast(Self, cls.model_construct())
-        source._manifest, source._given, source._path = manifest, dict(config), path
+        source._manifest, source._config, source._path = manifest, dict(config), path
         source._assemble()
         return source
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._assembled, (self._manifest, self._given, self._path)
+        return type(self)._assembled, (self._manifest, self._config, self._path)
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """What tells this source from others: its manifest and its configuration, secrets masked.
@@ -95,8 +97,8 @@ class DeclarativeSource(Source):
         A manifest stays the same when it is edited: a file by its path, values by the names of their streams.
         """
         streams = self._manifest.get("streams") or ()
-        names = sorted(str(one.get("name")) for one in streams if isinstance(one, Mapping))
-        return {"manifest": str(self._path or names), "config": masked(self._given, self.form)}
+        names = sorted(str(stream.get("name")) for stream in streams if isinstance(stream, Mapping))
+        return {"manifest": str(self._path or names), "config": masked(self._config, self.form)}
 
     @property
     def form(self) -> Mapping[str, Any]:
@@ -106,12 +108,12 @@ class DeclarativeSource(Source):
 
     def _assemble(self) -> None:
         manifest = self._manifest
-        config = {k: v for k, v in copy.deepcopy(self._given).items() if not k.startswith("__injected")}
+        config = {k: v for k, v in copy.deepcopy(self._config).items() if not k.startswith("__injected")}
         form = self.form
-        ours = {k: config.pop(k) for k in OWN if k in config and k not in (form.get("properties") or {})}
+        ours = {k: config.pop(k) for k in OWN_OPTIONS if k in config and k not in (form.get("properties") or {})}
         base_url = str(ours.get(BASE_URL) or "")
         connection = Connection(base_url=base_url, secrets=secrets_in(config, form))
-        self._setting = Setting(config, Templates(config), connection, self._path.parent if self._path else None)
+        self._context = BuildContext(config, Templates(config), connection, self._path.parent if self._path else None)
         root = self._root()
         self._spec = root.child("spec", "Spec") if manifest.get("spec") else None
         if self._spec is not None:
@@ -119,7 +121,7 @@ class DeclarativeSource(Source):
             spec: Spec = self._spec
             spec.migrate(config)
             if migrated != config:
-                self._given = {**copy.deepcopy(config), **ours}
+                self._config = {**copy.deepcopy(config), **ours}
             wrong = list(violations(config, form, ""))
             if wrong:
                 raise ConfigError(
@@ -131,44 +133,46 @@ class DeclarativeSource(Source):
         if manifest.get("api_budget"):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
         jobs = root.integer("max_concurrent_async_job_count", 1) or 1
-        self._setting.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
+        self._context.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
         # A manifest chooses where a new token is kept: not in the place of an option of ours.
-        self._setting.values["options"] = frozenset(name for name in OWN if name not in (form.get("properties") or {}))
-        self._setting.values[FILTERED_SIZE] = ours.get(FILTERED_SIZE) is True
-        self._setting.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
+        self._context.values["options"] = frozenset(
+            name for name in OWN_OPTIONS if name not in (form.get("properties") or {})
+        )
+        self._context.values[FILTERED_SIZE] = ours.get(FILTERED_SIZE) is True
+        self._context.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
         if ours.get(FILES_FOLDER):
             self.keep_files(files_of(ours))
 
-    def keep_files(self, files: Files, without: Iterable[str] = ()) -> None:
+    def keep_files(self, files: FileFolder, without: Iterable[str] = ()) -> None:
         """Fetch the files of streams that have some, except for the named ones."""
-        self._setting.values["files"] = files
-        self._setting.values["without_files"] = frozenset(without)
+        self._context.values["files"] = files
+        self._context.values["without_files"] = frozenset(without)
 
     def confine(self, place: Callable[[str, str], str]) -> None:
-        files: Files | None = self._setting.values.get("files")
+        files: FileFolder | None = self._context.values.get("files")
         if files is not None:
-            folder = place(FILES_FOLDER, str(self._given[FILES_FOLDER]))
-            self.keep_files(Files(Path(folder), files.limit_bytes))
+            folder = place(FILES_FOLDER, str(self._config[FILES_FOLDER]))
+            self.keep_files(FileFolder(Path(folder), files.limit_bytes))
 
     def _root(self) -> Node:
-        return Node(self._manifest, "", self._setting)
+        return Node(self._manifest, "", self._context)
 
-    def on_config(self, told: Callable[[dict[str, Any]], None]) -> None:
+    def on_config(self, callback: Callable[[dict[str, Any]], None]) -> None:
         """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
-        self.keep_credentials(ReportedCredentials(told))
+        self.keep_credentials(ReportedCredentials(callback))
 
     def keep_credentials(self, store: CredentialStore) -> None:
-        self._setting.values["credentials"] = store
+        self._context.values["credentials"] = store
 
     def credential_ends(self) -> list[CredentialEnd]:
-        with self._setting.connection, self._setting.connection.hurried():
-            found = [end.told() for end in self._root().children("credential_ends", "CredentialEnd")]
-        return sorted((end for end in found if end is not None), key=lambda end: end.at)
+        with self._context.connection, self._context.connection.short_waits():
+            ends = [end.end() for end in self._root().children("credential_ends", "CredentialEnd")]
+        return sorted((end for end in ends if end is not None), key=lambda end: end.at)
 
     def like_airbyte(self) -> None:
         """Have the states that Airbyte's engine has: a platform may go on with it tomorrow."""
-        self._setting.values[AIRBYTE] = True
+        self._context.values[AIRBYTE] = True
 
     def share(self, share: Share) -> None:
         for number, budget in enumerate(self.connection.budgets):
@@ -177,13 +181,13 @@ class DeclarativeSource(Source):
     @property
     def config(self) -> dict[str, Any]:
         """The configuration after the manifest's migrations, as it should be kept."""
-        return self._given
+        return self._config
 
     @property
     def connection(self) -> Connection:
         """The HTTP side: who watches it, watches before the first request."""
-        found: Connection = self._setting.connection
-        return found
+        connection: Connection = self._context.connection
+        return connection
 
     # The streams.
 
@@ -192,32 +196,32 @@ class DeclarativeSource(Source):
         with self._lock:
             if self._nodes is not None:
                 return self._nodes
-            found: dict[str, Node] = {}
+            nodes: dict[str, Node] = {}
             streams = self._manifest.get("streams") or []
             if not isinstance(streams, list):
                 raise ConfigError("manifest, streams: a list is expected", hint="Correct the manifest at this place.")
             for index, values in enumerate(streams):
-                self._collect(self._root().typed(values, f"streams[{index}]", "DeclarativeStream"), found)
+                self._collect(self._root().typed(values, f"streams[{index}]", "DeclarativeStream"), nodes)
             for index, values in enumerate(self._manifest.get("dynamic_streams") or ()):
                 node = self._root().typed(values, f"dynamic_streams[{index}]", "DynamicDeclarativeStream")
-                made = build(node)
-                names = self._dynamic[made.name or f"dynamic_stream_{index}"] = []
-                for stream in made.streams():
-                    self._collect(Node(stream, f"{node.path}.stream_template", self._setting), found)
+                dynamic = build(node)
+                names = self._dynamic[dynamic.name or f"dynamic_stream_{index}"] = []
+                for stream in dynamic.streams():
+                    self._collect(Node(stream, f"{node.path}.stream_template", self._context), nodes)
                     names.append(str(stream["name"]))
-            self._nodes = found
-            return found
+            self._nodes = nodes
+            return nodes
 
-    def _collect(self, node: Node, found: dict[str, Node]) -> None:
+    def _collect(self, node: Node, nodes: dict[str, Node]) -> None:
         if node.type == "ConditionalStreams":
             conditional: ConditionalStreams = build(node)
-            for one in conditional.streams:
-                self._collect(one, found)
+            for stream in conditional.streams:
+                self._collect(stream, nodes)
             return
         name = str(node.constant("name", ""))
         if not name:
-            raise node.wrong("the stream has no name")
-        found[name] = Node(node.values, node.path, self._setting)
+            raise node.error("the stream has no name")
+        nodes[name] = Node(node.values, node.path, self._context)
 
     def names(self) -> list[str]:
         """The names of all streams."""
@@ -247,41 +251,43 @@ class DeclarativeSource(Source):
     def check(self) -> None:
         checker = self._root().needed_child("check", "CheckStream")
         if not checker.overrides:
-            with self._setting.connection.hurried():
+            with self._context.connection.short_waits():
                 checker.check(self)
             return
-        narrowed = self._assembled(self._manifest, {**self._given, **checker.overrides}, self._path)
-        narrowed._setting.values["files"] = self._setting.values.get("files")  # a manifest chooses no folder
-        if store := self._setting.values.get("credentials"):
-            narrowed.keep_credentials(NarrowedCredentials(store, self._setting.config, checker.overrides))
+        checked_source = self._assembled(self._manifest, {**self._config, **checker.overrides}, self._path)
+        checked_source._context.values["files"] = self._context.values.get("files")  # a manifest chooses no folder
+        if store := self._context.values.get("credentials"):
+            checked_source.keep_credentials(NarrowedCredentials(store, self._context.config, checker.overrides))
         try:
-            with narrowed._setting.connection.hurried():
-                checker.check(narrowed)
+            with checked_source._context.connection.short_waits():
+                checker.check(checked_source)
         finally:
-            narrowed.close()
+            checked_source.close()
 
     def discover(self) -> Catalog:
         if not self._manifest.get("streams") and not self._manifest.get("dynamic_streams"):
             raise ConfigError("the manifest has no streams", hint="Add a stream, or a dynamic stream.")
-        with self._setting.connection:
+        with self._context.connection:
             return Catalog(tuple(self.component(name).stream() for name in self.names()))
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
         for stream in streams:
-            component, memory = self.component(stream.name), Memory()
-            self._routed.pop(stream.key, None)
-            attendance = self._attendance[stream.key] = Attendance()
-            with self._setting.connection:
-                for piece in component.pieces(states.get(stream.key, {}), memory):
-                    attendance.planned()
-                    key = "" if not piece.part else repr(dict(piece.part))
-                    yield Partition((stream,), key, {"piece": piece}, order=int(piece.open))
-            self._routed[stream.key] = memory
-            attendance.all_planned()
-            if memory.warnings:
-                yield Partition((stream,), "state", {"warnings": memory.warnings})
-            if memory.doubts:
-                yield Partition((stream,), "parents", {"doubts": memory.doubts, "note": component.doubted(memory)})
+            component, routing = self.component(stream.name), RoutingContext()
+            self._routing.pop(stream.key, None)
+            outcomes = self._outcomes[stream.key] = PartitionOutcomes()
+            with self._context.connection:
+                for task in component.tasks(states.get(stream.key, {}), routing):
+                    outcomes.add_planned()
+                    key = "" if not task.part else repr(dict(task.part))
+                    yield Partition((stream,), key, {"piece": task}, order=int(task.open))
+            self._routing[stream.key] = routing
+            outcomes.finish_planning()
+            if routing.warnings:
+                yield Partition((stream,), "state", {"warnings": routing.warnings})
+            if routing.doubts:
+                yield Partition(
+                    (stream,), "parents", {"doubts": routing.doubts, "note": component.doubted_note(routing)}
+                )
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream = partition.stream
@@ -289,32 +295,32 @@ class DeclarativeSource(Source):
             yield from map(Suspicion, partition.data["warnings"])
             return
         if "doubts" in partition.data:
-            yield from (Suspicion(f"{PARENT}{one}") for one in partition.data["doubts"])
+            yield from (Suspicion(f"{PARENT_PREFIX}{doubt}") for doubt in partition.data["doubts"])
             if partition.data["note"] is not None:
                 yield Checkpoint({CLOSED: partition.data["note"]})
             return
-        piece: Piece = partition.data["piece"]
+        task: SliceTask = partition.data["piece"]
         component = self.component(stream.name)
-        component.configured(stream.schema)
-        attendance = self._attendance.get(stream.key) or Attendance()
-        with ExitStack() as held:
+        component.set_schema(stream.schema)
+        outcomes = self._outcomes.get(stream.key) or PartitionOutcomes()
+        with ExitStack() as stack:
             for group in self._groups:
                 if stream.name in group.names:
-                    held.enter_context(group.turn(stream.name))
-            held.enter_context(self._setting.connection)
+                    stack.enter_context(group.exclusive(stream.name))
+            stack.enter_context(self._context.connection)
             try:
                 digests = stream.incremental and stream.write.appends
-                yield from self._items(stream, component.read(piece, component.files(), digests))
+                yield from self._items(stream, component.read(task, component.files(), digests))
             except KitestringError as error:
                 if not component.routed or isinstance(error, Cancelled):
                     raise
-                attendance.failed(error)
-                yield Suspicion(f"{component.lost(piece, error)} {AGAIN}")
-                note = component.unread(piece)
+                outcomes.add_failed(error)
+                yield Suspicion(f"{component.failure_message(task, error)} {READ_NEXT_TIME}")
+                note = component.unread_note(task)
                 if note is not None:
                     yield Checkpoint({CLOSED: note})
             else:
-                attendance.read()
+                outcomes.read()
 
     def _items(self, stream: Stream, pages: Iterator[Any]) -> Iterator[Item]:
         for page in pages:
@@ -325,7 +331,7 @@ class DeclarativeSource(Source):
                 yield Batch(stream.key, page.records, nbytes=page.nbytes)
             yield from page.rejects
             if page.doubt:
-                yield Suspicion(f"{page.doubt}. {NOTHING}")
+                yield Suspicion(f"{page.doubt}. {IGNORE_HINT}")
 
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         if CLOSED not in checkpoint:
@@ -334,7 +340,7 @@ class DeclarativeSource(Source):
         return merged
 
     def finish(self, stream: Stream, state: State) -> State:
-        finished: State = self.component(stream.name).finish(state, self._routed.get(stream.key))
+        finished: State = self.component(stream.name).finish(state, self._routing.get(stream.key))
         return finished
 
     def _of(self, key: str) -> Any:
@@ -348,7 +354,7 @@ class DeclarativeSource(Source):
         return level
 
     def close(self) -> None:
-        self._setting.connection.close()
+        self._context.connection.close()
         super().close()
 
 
@@ -375,12 +381,12 @@ class ConcurrencyLevel:
         self.level = max(1, level if most is None else min(level, most))
 
 
-def files_of(options: Mapping[str, Any]) -> Files:
+def files_of(options: Mapping[str, Any]) -> FileFolder:
     """The folder of files that the options name."""
     limit = options.get(FILES_LIMIT, LIMIT_MB)
     if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
         raise ConfigError(f"{FILES_LIMIT} is {limit!r}, a positive number is expected", hint="Give a number of MB.")
-    return Files(Path(str(options[FILES_FOLDER])).expanduser(), int(limit * 1024 * 1024))
+    return FileFolder(Path(str(options[FILES_FOLDER])).expanduser(), int(limit * 1024 * 1024))
 
 
 def has_files(node: Any) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import delete_values, set_value, value_at, values_at
 from kitestring.declarative.transformation import AddedFieldDefinition
 from kitestring.errors import ConfigError
 from kitestring.pattern import PatternError, compiled
@@ -30,16 +30,16 @@ class Spec:
 
     def migrate(self, config: Config) -> None:
         for migration in self._migrations:
-            for one in migration.transformations:
-                one.transform(config)
+            for transformation in migration.transformations:
+                transformation.transform(config)
 
     def transform(self, config: Config) -> None:
-        for one in self._transformations:
-            one.transform(config)
+        for transformation in self._transformations:
+            transformation.transform(config)
 
     def validate(self, config: Config) -> None:
-        for one in self._validations:
-            one.validate(config)
+        for validation in self._validations:
+            validation.validate(config)
 
 
 @keyword("ConfigMigration")
@@ -60,10 +60,10 @@ class ConfigAddFields:
         self._condition = node.condition(condition) if condition else None
 
     def transform(self, config: Config) -> None:
-        for one in self._fields:
-            value = one.value({})
-            if self._condition is None or self._condition({"value": value, "path": one.path}):
-                field.put(config, one.path, value)
+        for definition in self._fields:
+            value = definition.value({})
+            if self._condition is None or self._condition({"value": value, "path": definition.path}):
+                set_value(config, definition.path, value)
 
 
 @keyword("ConfigRemoveFields")
@@ -78,7 +78,7 @@ class ConfigRemoveFields:
     def transform(self, config: Config) -> None:
         if self._condition is None or self._condition({}):
             for pointer in self._pointers:
-                field.delete(config, pointer)
+                delete_values(config, pointer)
 
 
 @keyword("ConfigRemapField")
@@ -88,15 +88,15 @@ class ConfigRemapField:
     def __init__(self, node: Node, **_: Any) -> None:
         table = node.constant("map") if isinstance(node.get("map"), str) else node.mapping("map")
         if not isinstance(table, Mapping):
-            raise node.wrong("an object is expected", "map")
+            raise node.error("an object is expected", "map")
         self._map = {name: node.template(value) for name, value in table.items()}
         self._path = node.path_of("field_path")
 
     def transform(self, config: Config) -> None:
         path = [part({}) for part in self._path]
-        value = field.get(config, path)
+        value = value_at(config, path)
         if isinstance(value, str) and value in self._map:
-            field.put(config, path, self._map[value]({}))
+            set_value(config, path, self._map[value]({}))
 
 
 @keyword("ValidateAdheresToSchema")
@@ -132,10 +132,10 @@ class DpathValidator:
 
     def validate(self, config: Config) -> None:
         if "*" in self._path:
-            for value in field.every(config, self._path):
+            for value in values_at(config, self._path):
                 self._strategy.validate(value)
         else:
-            value = field.get(config, self._path)
+            value = value_at(config, self._path)
             if value is not None:
                 self._strategy.validate(value)
 
@@ -159,7 +159,7 @@ def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
     name = path or "the configuration"
     types = schema.get("type")
     types = [types] if isinstance(types, str) else types
-    if isinstance(types, list) and not any(is_type(value, one) for one in types):
+    if isinstance(types, list) and not any(is_type(value, inner) for inner in types):
         yield f"{name} should be {' or '.join(map(str, types))}"
         return
     if "const" in schema and value != schema["const"]:
@@ -177,13 +177,13 @@ def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
             if key in value and not (value[key] is None and key not in (schema.get("required") or ())):
                 yield from violations(value[key], child, f"{path}.{key}" if path else str(key))
     if isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from violations(one, schema.get("items"), f"{path}[{index}]")
-    for one in schema.get("allOf") or ():
-        yield from violations(value, one, path)
+        for index, inner in enumerate(value):
+            yield from violations(inner, schema.get("items"), f"{path}[{index}]")
+    for inner in schema.get("allOf") or ():
+        yield from violations(value, inner, path)
     choices = schema.get("oneOf") or schema.get("anyOf")
     if choices:
-        yield from nearest(value, choices, path)
+        yield from closest_choice(value, choices, path)
 
 
 def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -201,13 +201,13 @@ def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"{name} should be at most {schema['maximum']}"
 
 
-def nearest(value: Any, choices: list[Any], path: str) -> Iterator[str]:
+def closest_choice(value: Any, choices: list[Any], path: str) -> Iterator[str]:
     """Nothing where a choice fits; else what the choice that fits best misses."""
-    found = [list(violations(value, choice, path)) for choice in choices]
-    if any(not one for one in found):
+    by_choice = [list(violations(value, choice, path)) for choice in choices]
+    if any(not misfits for misfits in by_choice):
         return
     if isinstance(value, Mapping):
-        for choice, wrong in zip(choices, found, strict=True):
+        for choice, wrong in zip(choices, by_choice, strict=True):
             constants = {
                 key: child["const"]
                 for key, child in (choice.get("properties") or {}).items()
@@ -216,7 +216,7 @@ def nearest(value: Any, choices: list[Any], path: str) -> Iterator[str]:
             if constants and all(value.get(key) == const for key, const in constants.items()):
                 yield from wrong
                 return
-    yield from min(found, key=len)
+    yield from min(by_choice, key=len)
 
 
 def is_type(value: Any, name: Any) -> bool:

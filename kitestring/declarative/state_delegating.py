@@ -8,11 +8,11 @@ from typing import Any
 
 from kitestring.declarative import datetime_format
 from kitestring.declarative.cursor import DatetimeBasedCursor
-from kitestring.declarative.file_uploader import Files
+from kitestring.declarative.file_uploader import FileFolder
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.stream import CLOSED, DOUBTED, DeclarativeStream, Piece, most_of
+from kitestring.declarative.stream import CLOSED, DOUBTED, DeclarativeStream, SliceTask, sync_start
 from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream
 
@@ -31,12 +31,12 @@ class StateDelegatingStream:
         self.partial: DeclarativeStream = node.needed_child("incremental_stream", "DeclarativeStream", parent=parent)
         self.name = str(node.constant("name", ""))
         if not self.name == self.full.name == self.partial.name:
-            raise node.wrong(f"its streams are called {self.full.name} and {self.partial.name}, not {self.name}")
+            raise node.error(f"its streams are called {self.full.name} and {self.partial.name}, not {self.name}")
         text = node.constant("api_retention_period")
         try:
             self._retention = datetime_format.parse_duration(text) if text else None
         except ValueError as error:
-            raise node.wrong(str(error), "api_retention_period") from None
+            raise node.error(str(error), "api_retention_period") from None
         self._by = "full"
         self._began: float | None = None
         self._doubted = False
@@ -62,30 +62,30 @@ class StateDelegatingStream:
         if self._retention is not None:
             cursor = self.partial.cursor or self.full.cursor
             value = (state.get("state") or state).get(cursor.field) if cursor is not None else None
-            if value is None or cursor.saved(value) < datetime_format.now() - self._retention:
+            if value is None or cursor.parse_saved(value) < datetime_format.now() - self._retention:
                 return "full"
         return "partial"
 
     def stream(self) -> Stream:
         return self._stream("partial" if self.full.cursor is None else "full").stream()
 
-    def configured(self, schema: Mapping[str, Any]) -> None:
-        for one in (self.full, self.partial):
-            one.configured(schema)
+    def set_schema(self, schema: Mapping[str, Any]) -> None:
+        for stream in (self.full, self.partial):
+            stream.set_schema(schema)
 
-    def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
+    def tasks(self, state: Mapping[str, Any], routing: RoutingContext) -> Iterator[SliceTask]:
         self._by = by = self._choice(state)
         self._began, self._doubted = None, False
-        for piece in self._stream(by).pieces(state if by == "partial" else {}, memory):
-            self._began = piece.began
-            yield replace(piece, by=by)
+        for task in self._stream(by).tasks(state if by == "partial" else {}, routing):
+            self._began = task.began
+            yield replace(task, by=by)
 
-    def files(self) -> Files | None:
+    def files(self) -> FileFolder | None:
         return self._stream(self._by).files()
 
-    def read(self, piece: Piece, files: Files | None = None, digests: bool = False) -> Iterator[Any]:
-        for page in self._stream(piece.by).read(piece, files, digests):
-            yield self._chosen(page, piece.by) if isinstance(page, Checkpoint) else page
+    def read(self, task: SliceTask, files: FileFolder | None = None, digests: bool = False) -> Iterator[Any]:
+        for page in self._stream(task.by).read(task, files, digests):
+            yield self._chosen(page, task.by) if isinstance(page, Checkpoint) else page
 
     @staticmethod
     def _chosen(checkpoint: Checkpoint, by: str) -> Checkpoint:
@@ -102,31 +102,31 @@ class StateDelegatingStream:
         self._doubted = self._doubted or bool(note.get(DOUBTED))
         return self._stream(note["by"]).merge(state, note)
 
-    def finish(self, state: Mapping[str, Any], memory: Memory | None = None) -> State:
-        final = self._stream(self._by).finish(state, memory)
+    def finish(self, state: Mapping[str, Any], routing: RoutingContext | None = None) -> State:
+        final = self._stream(self._by).finish(state, routing)
         cursor = self._stream(self._by).cursor
         if self._retention is None or self._began is None or self._doubted:
             return final
         if not isinstance(cursor, DatetimeBasedCursor) or cursor.field not in final:
             return final
-        began = most_of(self._began)
+        began = sync_start(self._began)
         oldest = began - (began - (began - self._retention)) / 2
-        if cursor.saved(final[cursor.field]) >= oldest or cursor.end() < oldest:
+        if cursor.parse_saved(final[cursor.field]) >= oldest or cursor.end() < oldest:
             return final
         return {**final, cursor.field: cursor.write(oldest)}
 
-    def doubted(self, memory: Memory) -> dict[str, Any] | None:
-        note = self._stream(self._by).doubted(memory)
+    def doubted_note(self, routing: RoutingContext) -> dict[str, Any] | None:
+        note = self._stream(self._by).doubted_note(routing)
         return None if note is None else {**note, "by": self._by}
 
-    def unread(self, piece: Piece) -> dict[str, Any] | None:
-        note = self._stream(piece.by).unread(piece)
-        return None if note is None else {**note, "by": piece.by}
+    def unread_note(self, task: SliceTask) -> dict[str, Any] | None:
+        note = self._stream(task.by).unread_note(task)
+        return None if note is None else {**note, "by": task.by}
 
-    def lost(self, piece: Piece, error: KitestringError) -> str:
-        return self._stream(piece.by).lost(piece, error)
+    def failure_message(self, task: SliceTask, error: KitestringError) -> str:
+        return self._stream(task.by).failure_message(task, error)
 
-    def everything(
+    def all_records(
         self, state: State, ended: Callable[[State], None], doubts: list[str]
     ) -> Iterator[tuple[list[Record], Slice]]:
-        return self._stream(self._choice(state)).everything(state, ended, doubts)
+        return self._stream(self._choice(state)).all_records(state, ended, doubts)

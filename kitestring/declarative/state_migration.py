@@ -14,7 +14,7 @@ class LegacyToPerPartitionStateMigration:
 
     def __init__(self, node: Node, stream: Any = None, **_: Any) -> None:
         if stream is None or stream.cursor is None or not stream.routed:
-            raise node.wrong("needs a stream with a partition router and a cursor")
+            raise node.error("needs a stream with a partition router and a cursor")
         self._stream = stream
         router = stream.router
         parents = getattr(router, "parents", None)
@@ -34,11 +34,11 @@ class PartitionFromWholeStateMigration:
 
     def __init__(self, node: Node, stream: Any = None, **_: Any) -> None:
         if stream is None or stream.cursor is None or not stream.routed:
-            raise node.wrong("needs a stream with a partition router and a cursor")
+            raise node.error("needs a stream with a partition router and a cursor")
         self._stream = stream
         values = node.need("partition")
         if not isinstance(values, Mapping) or not values:
-            raise node.wrong("is no object with the name and the value of a partition", "partition")
+            raise node.error("is no object with the name and the value of a partition", "partition")
         self.partition = {str(name): node.template(value)({}) for name, value in values.items()}
 
     def migrate(self, state: dict[str, Any]) -> dict[str, Any]:

@@ -11,16 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.declarative.attendance import Attendance
-from kitestring.declarative.cursor import KNOWN
-from kitestring.declarative.file_uploader import Files, FileUploader, with_reference
-from kitestring.declarative.highest_cursor import Highest, joined, since
+from kitestring.declarative.cursor import WRITTEN_DIGESTS
+from kitestring.declarative.file_uploader import FileFolder, FileUploader, with_reference
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.listing import LISTED, Listing
+from kitestring.declarative.listed_records import LISTED, ListedRecords
 from kitestring.declarative.lookup import finder
-from kitestring.declarative.overlap import Overlap
 from kitestring.declarative.page import Page
-from kitestring.declarative.partition_router import GroupingPartitionRouter, Memory, Single
+from kitestring.declarative.page_overlap import PageOverlap
+from kitestring.declarative.partition_outcomes import PartitionOutcomes
+from kitestring.declarative.partition_router import GroupingPartitionRouter, RoutingContext, SinglePartition
 from kitestring.declarative.partition_state import (
     MOST_PARTITIONS,
     PARENTS,
@@ -28,15 +27,16 @@ from kitestring.declarative.partition_state import (
     SINGLE,
     UNLISTED,
     SavedPartitions,
-    asked_for,
     parent_of,
     parents_in,
     partition_key,
     summary,
+    to_be_refreshed,
 )
 from kitestring.declarative.retriever import SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.declarative.slice_watermark import SliceWatermark, digests_from, merge_digests
 from kitestring.declarative.state_migration import PartitionFromWholeStateMigration
 from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
@@ -48,18 +48,18 @@ RUN = "kitestring_run"
 """The key under which a state holds notes about the sync that is under way; `finish` removes it."""
 CLOSED = "kitestring_closed"
 """The key of a checkpoint's note that a slice was read."""
-NOTHING = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
+IGNORE_HINT = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
 DOUBTED = "doubted"
 """Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
 sync reads it again."""
-OWN = "doubted_own"
+DOUBTED_OWN = "doubted_own"
 """Marks a run with a slice of its own that may be incomplete: the parents must give it once more."""
 PARENT_PAGES = "parents"
 """Marks a note about all slices: pages of the parents may be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class SliceTask:
     """A slice that is to be read. `since` is the cursor's state it begins with, `began` when the sync began (epoch).
     `open`: it comes behind others and reaches the present, so what changes while they are read comes into it."""
 
@@ -80,7 +80,7 @@ class DeclarativeStream:
         self.cursor: Any = node.child("incremental_sync")
         self._schema: Mapping[str, Any] | None = None
         transformations = node.children("transformations")
-        cached = parent or self.name in node.setting.values.get("parents", ())
+        cached = parent or self.name in node.context.values.get("parents", ())
         self.retriever: Any = node.needed_child(
             "retriever",
             "SimpleRetriever",
@@ -90,12 +90,12 @@ class DeclarativeStream:
             schema=self.schema,
             cached=cached,
             keys=keys_of(node, self.cursor),
-            seen=finder(node.children("lookups", "Lookup")),
+            template_values=finder(node.children("lookups", "Lookup")),
         )
         self.router = self.retriever.router
-        self.routed = not isinstance(self.router, Single)
-        if self.routed and self.cursor is not None and not hasattr(self.cursor, "looked_back"):
-            raise node.wrong("a partition router and an IncrementingCountCursor exclude each other", "incremental_sync")
+        self.routed = not isinstance(self.router, SinglePartition)
+        if self.routed and self.cursor is not None and not hasattr(self.cursor, "shift_back"):
+            raise node.error("a partition router and an IncrementingCountCursor exclude each other", "incremental_sync")
         self._global = isinstance(self.router, GroupingPartitionRouter) or (
             self.cursor is not None and self.cursor.whole_stream
         )
@@ -106,7 +106,7 @@ class DeclarativeStream:
             "file_uploader", "FileUploader", name=self.name, key=primary_key(node)
         )
         if self.uploader is not None and isinstance(self.retriever, SimpleRetriever) and self.retriever.restarts:
-            raise node.wrong(
+            raise node.error(
                 "cannot be combined with windows that are split or pages that get smaller", "file_uploader"
             )
 
@@ -131,71 +131,71 @@ class DeclarativeStream:
             sync_modes=modes,
         )
 
-    def files(self) -> Files | None:
+    def files(self) -> FileFolder | None:
         """The folder that the files of this stream go to; None where it has none, or they are not wanted."""
-        files: Files | None = self.node.setting.values.get("files") if self.uploader is not None else None
-        return None if self.name in self.node.setting.values.get("without_files", ()) else files
+        files: FileFolder | None = self.node.context.values.get("files") if self.uploader is not None else None
+        return None if self.name in self.node.context.values.get("without_files", ()) else files
 
-    def configured(self, schema: Mapping[str, Any]) -> None:
+    def set_schema(self, schema: Mapping[str, Any]) -> None:
         """The schema that the stream is read with: properties that are not in it need not be asked for."""
         if isinstance(self.retriever, SimpleRetriever):
-            self.retriever.configured(schema)
+            self.retriever.set_schema(schema)
 
     # Reading: states to pieces, pieces to pages.
 
-    def migrated(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        found = {k: v for k, v in state.items() if k != RUN and not k.startswith("__ab_")}
+    def migrate_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        migrated = {k: v for k, v in state.items() if k != RUN and not k.startswith("__ab_")}
         for migration in self._migrations:
-            found = migration.migrate(found)
-        return found
+            migrated = migration.migrate(migrated)
+        return migrated
 
-    def pieces(self, state: Mapping[str, Any], memory: Memory) -> Iterator[Piece]:
+    def tasks(self, state: Mapping[str, Any], routing: RoutingContext) -> Iterator[SliceTask]:
         """The slices that are to be read, as the router finds them."""
         began = time.time()
         run = state.get(RUN) or {}
-        state = self.migrated(state)
-        memory.state, memory.began = state, began
+        state = self.migrate_state(state)
+        routing.state, routing.began = state, began
         cursor = self.cursor
         if cursor is None:
-            for part in self.router.slices(memory):
-                yield Piece(part, {}, began)
+            for part in self.router.slices(routing):
+                yield SliceTask(part, {}, began)
             return
-        most = most_of(began)
+        most = sync_start(began)
         if not self.routed:
-            self._doubt_state(state, most, memory)
-            for bounds, last in with_end(cursor.slices(cursor.progress(state, most))):
-                yield Piece(WHOLE.during(bounds), state, began, open=last)
+            self._doubt_state(state, most, routing)
+            for bounds, last in mark_last(cursor.slices(cursor.progress(state, most))):
+                yield SliceTask(WHOLE.during(bounds), state, began, open=last)
             return
         saved = SavedPartitions(state, run, self.general)
-        seen: set[str] = set()
-        for part in self.router.slices(memory):
+        keys: set[str] = set()
+        for part in self.router.slices(routing):
             key = partition_key(part.partition)
-            if key in seen:
+            if key in keys:
                 continue
-            seen.add(key)
+            keys.add(key)
             parent = parent_of(part.partition)
             if parent is not None:
-                memory.parents[partition_key(parent)] = parent
+                routing.parents[partition_key(parent)] = parent
             begins = saved.cursor_of(part.partition)
             if begins is None:
-                begins = cursor.looked_back(saved.general, saved.lookback_s)
-            self._doubt_state(begins, most, memory)
-            for bounds, last in with_end(cursor.slices(cursor.progress(begins, most))):
-                yield Piece(part.during(bounds), begins, began, open=last)
-        memory.partitions = summary(seen)
+                begins = cursor.shift_back(saved.general, saved.lookback_s)
+            self._doubt_state(begins, most, routing)
+            for bounds, last in mark_last(cursor.slices(cursor.progress(begins, most))):
+                yield SliceTask(part.during(bounds), begins, began, open=last)
+        routing.partitions = summary(keys)
         for partition in saved.unlisted():
-            memory.warnings.append(UNLISTED.format(partition=json_codec.dumps_text(dict(partition)), stream=self.name))
-        if (unclear := saved.unclear(seen)) and not self.router.grows:
-            memory.warnings.append(unclear.format(stream=self.name))
+            routing.warnings.append(UNLISTED.format(partition=json_codec.dumps_text(dict(partition)), stream=self.name))
+        if (unclear := saved.unclear(keys)) and not self.router.grows:
+            routing.warnings.append(unclear.format(stream=self.name))
 
-    def _doubt_state(self, state: Mapping[str, Any], most: datetime, memory: Memory) -> None:
+    def _doubt_state(self, state: Mapping[str, Any], most: datetime, routing: RoutingContext) -> None:
         """A state that an older version, or a wrong clock, has put into the future."""
         value = state.get(self.cursor.field)
         if value is None or "state_type" in state:
             return
-        saved = self.cursor.saved(value)
-        if isinstance(saved, datetime) and saved > most + AHEAD and len(memory.warnings) < MOST_DOUBTS:
-            memory.warnings.append(
+        saved = self.cursor.parse_saved(value)
+        if isinstance(saved, datetime) and saved > most + AHEAD and len(routing.warnings) < MOST_DOUBTS:
+            routing.warnings.append(
                 f"the saved state of {self.name} is {value}, in the future: it is read from now on, and what changed "
                 "before may be missing until the stream is refreshed"
             )
@@ -205,60 +205,60 @@ class DeclarativeStream:
         cursor = self.cursor
         if state.get(cursor.field) is None:
             return {}
-        known = {KNOWN: state[KNOWN]} if state.get(KNOWN) else {}
-        return {cursor.field: cursor.write(cursor.saved(state[cursor.field])), **known}
+        digests = {WRITTEN_DIGESTS: state[WRITTEN_DIGESTS]} if state.get(WRITTEN_DIGESTS) else {}
+        return {cursor.field: cursor.write(cursor.parse_saved(state[cursor.field])), **digests}
 
     def read(
-        self, piece: Piece, files: Files | None = None, digests: bool = False
+        self, task: SliceTask, files: FileFolder | None = None, digests: bool = False
     ) -> Iterator[Page | Suspicion | Checkpoint]:
         """The pages of a piece, then (with a cursor) the checkpoint with the note for `merge`. The files of its records
         go to `files`. `digests`: records that an earlier sync wrote are left out, for nothing else does it."""
-        for page in self._read(piece, digests):
+        for page in self._read(task, digests):
             if files is not None and self.uploader is not None and isinstance(page, Page):
-                page = self.uploader.fetched(page, files)
+                page = self.uploader.fetch_files(page, files)
             yield page
 
-    def _read(self, piece: Piece, digests: bool) -> Iterator[Page | Suspicion | Checkpoint]:
+    def _read(self, task: SliceTask, digests: bool) -> Iterator[Page | Suspicion | Checkpoint]:
         cursor = self.cursor
         if cursor is None:
-            yield from self.retriever.pages(piece.part)
+            yield from self.retriever.pages(task.part)
             return
-        wanted = None
+        cursor_filter = None
         if cursor.feed or cursor.client_side:
-            wanted = cursor.judge(cursor.lowest(cursor.progress(piece.since, most_of(piece.began))))
-        listing = None
-        if cursor.listed and wanted is not None:
-            settled = cursor.again(most_of(piece.began))
-            read_before = cursor.read_before({"stream_slice": piece.part})
-            listing = Listing(self.name, primary_key(self.node), cursor, piece.since, settled, read_before)
-            wanted = listing.passing(wanted, cursor.judge(cursor.start))
-        highest = self._highest(piece, digests)
-        doubted, told, overlap = False, 0, Overlap(primary_key(self.node))
-        for page in self.retriever.pages(piece.part, wanted):
-            page.records = highest.take(overlap.without(page.records))
+            cursor_filter = cursor.cursor_filter(cursor.lowest(cursor.progress(task.since, sync_start(task.began))))
+        listed_records = None
+        if cursor.passes_listed and cursor_filter is not None:
+            settled = cursor.lookback_start(sync_start(task.began))
+            read_before = cursor.read_before({"stream_slice": task.part})
+            listed_records = ListedRecords(self.name, primary_key(self.node), cursor, task.since, settled, read_before)
+            cursor_filter = listed_records.filter(cursor_filter, cursor.cursor_filter(cursor.start))
+        watermark = self._watermark(task, digests)
+        doubted, reported, overlap = False, 0, PageOverlap(primary_key(self.node))
+        for page in self.retriever.pages(task.part, cursor_filter):
+            page.records = watermark.new_records(overlap.remove_repeated(page.records))
             doubted = doubted or bool(page.doubt)
             yield page
-            if len(highest.doubts) > told:
-                yield from map(Suspicion, highest.doubts[told:])
-                told = len(highest.doubts)
+            if len(watermark.doubts) > reported:
+                yield from map(Suspicion, watermark.doubts[reported:])
+                reported = len(watermark.doubts)
         moves = not doubted and not self._global
-        rest = {**self._note(piece), **({DOUBTED: True} if doubted else {})}
+        rest = {**self._note(task), **({DOUBTED: True} if doubted else {})}
 
         def without(rejected: Sequence[Record]) -> State:
-            listed = listing.note(rejected) if listing is not None and not doubted else {}
-            return {CLOSED: {**rest, **highest.note(rejected, moves), **listed}}
+            listed = listed_records.note(rejected) if listed_records is not None and not doubted else {}
+            return {CLOSED: {**rest, **watermark.note(rejected, moves), **listed}}
 
         yield Checkpoint(without(()), without=without)
 
-    def _highest(self, piece: Piece, digests: bool) -> Highest:
-        connection = self.node.setting.connection
-        return Highest(
+    def _watermark(self, task: SliceTask, digests: bool) -> SliceWatermark:
+        connection = self.node.context.connection
+        return SliceWatermark(
             self.cursor,
-            lambda: datetime.fromtimestamp(piece.began, UTC) + connection.clock.ahead,
+            lambda: datetime.fromtimestamp(task.began, UTC) + connection.clock.ahead,
             keys=primary_key(self.node),
-            identity=self._identity(piece.part.partition),
+            identity=self._identity(task.part.partition),
             digests=digests,
-            known=piece.since.get(KNOWN),
+            written_before=task.since.get(WRITTEN_DIGESTS),
         )
 
     def _identity(self, partition: Mapping[str, Any]) -> str:
@@ -270,94 +270,94 @@ class DeclarativeStream:
         whole = [m.partition for m in self._migrations if isinstance(m, PartitionFromWholeStateMigration)]
         return "" if key in map(partition_key, whole) else key
 
-    def _note(self, piece: Piece) -> dict[str, Any]:
+    def _note(self, task: SliceTask) -> dict[str, Any]:
         return {
-            "partition": piece.part.partition if self.routed else None,
-            "bounds": dict(piece.part.cursor_slice),
-            "since": {name: value for name, value in piece.since.items() if name not in (KNOWN, LISTED)},
-            "began": piece.began,
+            "partition": task.part.partition if self.routed else None,
+            "bounds": dict(task.part.cursor_slice),
+            "since": {name: value for name, value in task.since.items() if name not in (WRITTEN_DIGESTS, LISTED)},
+            "began": task.began,
         }
 
-    def unread(self, piece: Piece) -> dict[str, Any] | None:
+    def unread_note(self, task: SliceTask) -> dict[str, Any] | None:
         """The note for `merge` that a piece could not be read; None for a stream without a state."""
         if self.cursor is None:
             return None
-        known = {"known": piece.since[KNOWN]} if KNOWN in piece.since else {}
-        return {**self._note(piece), "latest": None, DOUBTED: True, **known}
+        digests = {"known": task.since[WRITTEN_DIGESTS]} if WRITTEN_DIGESTS in task.since else {}
+        return {**self._note(task), "latest": None, DOUBTED: True, **digests}
 
-    def lost(self, piece: Piece, error: KitestringError) -> str:
+    def failure_message(self, task: SliceTask, error: KitestringError) -> str:
         """A sentence about a piece that could not be read."""
-        values = {name: value for name, value in piece.part.partition.items() if name != "parent_slice"}
+        values = {name: value for name, value in task.part.partition.items() if name != "parent_slice"}
         return f"the partition {json_codec.dumps_text(values)} of {self.name} could not be read: {error.message}."
 
-    def doubted(self, memory: Memory) -> dict[str, Any] | None:
+    def doubted_note(self, routing: RoutingContext) -> dict[str, Any] | None:
         """The note for `merge` that parents' pages may be incomplete; None for a stream without a state."""
         if self.cursor is None or not self.routed:
             return None
-        return {"partition": {}, "began": memory.began, DOUBTED: True, PARENT_PAGES: True}
+        return {"partition": {}, "began": routing.began, DOUBTED: True, PARENT_PAGES: True}
 
-    def everything(
+    def all_records(
         self, state: State, ended: Callable[[State], None], doubts: list[str]
     ) -> Iterator[tuple[list[Record], Slice]]:
         """All records from a state on, page by page, for a child; `ended` gets the state when they were all taken, and
         `doubts` what speaks against pages that were empty."""
-        memory = Memory(doubts=doubts)
+        routing = RoutingContext(doubts=doubts)
         current = dict(state)
-        attendance = Attendance()
-        for piece in self.pieces(state, memory):
-            attendance.planned()
+        outcomes = PartitionOutcomes()
+        for task in self.tasks(state, routing):
+            outcomes.add_planned()
             try:
-                for page in self.read(piece):
+                for page in self.read(task):
                     if isinstance(page, Page):
                         if page.doubt:
-                            doubts.append(f"{page.doubt}. {NOTHING}")
-                        yield page.records, piece.part
+                            doubts.append(f"{page.doubt}. {IGNORE_HINT}")
+                        yield page.records, task.part
                     elif isinstance(page, Suspicion):
                         doubts.append(page.reason)
                     else:
                         current = self.merge(current, page.state[CLOSED])
-                attendance.read()
+                outcomes.read()
             except KitestringError as error:
                 if not self.routed or isinstance(error, Cancelled):
                     raise
-                attendance.failed(error)
-                doubts.append(self.lost(piece, error))
-                note = self.unread(piece)
+                outcomes.add_failed(error)
+                doubts.append(self.failure_message(task, error))
+                note = self.unread_note(task)
                 current = current if note is None else self.merge(current, note)
-        attendance.all_planned()
-        ended(self.finish(current, memory) if self.cursor is not None else {})
+        outcomes.finish_planning()
+        ended(self.finish(current, routing) if self.cursor is not None else {})
 
     # States: what they become.
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         """The state after one more slice was read."""
         cursor = self.cursor
-        latest = None if note.get("latest") is None else cursor.written(note["latest"])
+        latest = None if note.get("latest") is None else cursor.parse_written(note["latest"])
         if note["partition"] is None:
-            return self._advanced(self.migrated(state), note, latest)
+            return self._advanced(self.migrate_state(state), note, latest)
         run = dict(state.get(RUN) or {})
         if run.get("began") != note["began"]:
             run = {"began": note["began"], **({SINGLE: True} if SINGLE in run else {})}
-        found = self.migrated(state)
-        if "states" not in found and "state" not in found:
-            general = self.general(found)
+        merged = self.migrate_state(state)
+        if "states" not in merged and "state" not in merged:
+            general = self.general(merged)
             run.update({SINGLE: True} if general else {})
-            found = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
-        if latest is not None and ("latest" not in run or cursor.written(run["latest"]) < latest):
+            merged = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
+        if latest is not None and ("latest" not in run or cursor.parse_written(run["latest"]) < latest):
             run["latest"] = note["latest"]
-        if whole_known := note.get("known"):
-            run["known"] = joined(run.get("known") or {}, whole_known)
+        if noted_digests := note.get("known"):
+            run["known"] = merge_digests(run.get("known") or {}, noted_digests)
         run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
         if note.get(DOUBTED):
             run[DOUBTED] = True
-            run[OWN] = run.get(OWN, False) or PARENT_PAGES not in note
+            run[DOUBTED_OWN] = run.get(DOUBTED_OWN, False) or PARENT_PAGES not in note
         if PARENT_PAGES in note:
-            return {**found, RUN: run}
-        states = list(found.get("states") or ())
-        whole = self._global or bool(found.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
+            return {**merged, RUN: run}
+        states = list(merged.get("states") or ())
+        whole = self._global or bool(merged.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
         if not whole:
             key = partition_key(note["partition"])
-            places = self._places_in(found.get("states") or [])
+            places = self._places_in(merged.get("states") or [])
             place = places.get(key)
             before = states[place]["cursor"] if place is not None else note["since"]
             entry = {"partition": note["partition"], "cursor": self._advanced(before, note, latest)}
@@ -370,85 +370,101 @@ class DeclarativeStream:
         elif any(entry["cursor"] for entry in states):
             # A parent of which only this sync has read something may be new, and the rest of it is not read yet.
             listed = [entry for entry in states if entry["cursor"] and "state_type" not in entry["cursor"]]
-            found[PARENTS] = parents_in(listed)
+            merged[PARENTS] = parents_in(listed)
             if not parents_in(states) and not self.router.grows:
-                found[PARTITIONS] = summary([partition_key(entry["partition"]) for entry in states])
-        return {**found, "use_global_cursor": whole, "states": asked_for(states) if whole else states, RUN: run}
+                merged[PARTITIONS] = summary([partition_key(entry["partition"]) for entry in states])
+        return {**merged, "use_global_cursor": whole, "states": to_be_refreshed(states) if whole else states, RUN: run}
 
     def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
         """One cursor's state after one more of its slices was read."""
         cursor = self.cursor
-        progress = cursor.progress(state, most_of(note["began"]))
-        stretch = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
-        running: State = cursor.running(cursor.add(progress, stretch))
+        progress = cursor.progress(state, sync_start(note["began"]))
+        interval = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
+        running: State = cursor.running_state(cursor.add(progress, interval))
         # What was known before comes with every note, as far as it is still needed.
-        known = joined(state.get(KNOWN) or {} if "state_type" in state else {}, note.get("known") or {})
+        digests = merge_digests(
+            state.get(WRITTEN_DIGESTS) or {} if "state_type" in state else {}, note.get("known") or {}
+        )
         listed = note[LISTED] if LISTED in note else state.get(LISTED)
-        return {**running, **({KNOWN: known} if known else {}), **({} if listed is None else {LISTED: listed})}
+        return {
+            **running,
+            **({WRITTEN_DIGESTS: digests} if digests else {}),
+            **({} if listed is None else {LISTED: listed}),
+        }
 
     def _ended(self, state: Mapping[str, Any]) -> State:
         """One cursor's state when all its slices were read."""
         cursor = self.cursor
         progress = cursor.progress(state)
-        ended: State = cursor.final(progress)
-        known = since(cursor, state.get(KNOWN) or {}, cursor.again(cursor.saved(ended[cursor.field])))
+        ended: State = cursor.final_state(progress)
+        digests = digests_from(
+            cursor, state.get(WRITTEN_DIGESTS) or {}, cursor.lookback_start(cursor.parse_saved(ended[cursor.field]))
+        )
         listed = state.get(LISTED)
-        return {**ended, **({KNOWN: known} if known else {}), **({} if listed is None else {LISTED: listed})}
+        return {
+            **ended,
+            **({WRITTEN_DIGESTS: digests} if digests else {}),
+            **({} if listed is None else {LISTED: listed}),
+        }
 
     def _places_in(self, states: list[Any]) -> dict[str, int]:
         """Where each partition's entry stands. Kept from one merge to the next: a state may have 10,000 entries."""
         if states is not self._placed:
-            self._places = {partition_key(one["partition"]): place for place, one in enumerate(states)}
+            self._places = {partition_key(entry["partition"]): place for place, entry in enumerate(states)}
         return self._places
 
-    def finish(self, state: Mapping[str, Any], memory: Memory | None = None) -> State:
+    def finish(self, state: Mapping[str, Any], routing: RoutingContext | None = None) -> State:
         """The state when all slices were read; `memory` is that of their routing."""
         cursor = self.cursor
         if cursor is None:
             return dict(state)
         run = dict(state.get(RUN) or {})
-        found = self.migrated(state)
+        migrated = self.migrate_state(state)
         if not self.routed:
-            return self._ended(found)
-        if "states" not in found and "state" not in found:
-            general = self.general(found)
-            found = {"states": [], **({"state": general} if general else {})}
-        whole = self._global or bool(found.get("use_global_cursor"))
+            return self._ended(migrated)
+        if "states" not in migrated and "state" not in migrated:
+            general = self.general(migrated)
+            migrated = {"states": [], **({"state": general} if general else {})}
+        whole = self._global or bool(migrated.get("use_global_cursor"))
         states = [
             {"partition": entry["partition"], "cursor": self._ended(entry["cursor"])}
-            for entry in (() if whole else found.get("states") or ())
+            for entry in (() if whole else migrated.get("states") or ())
         ]
         final: State = {"use_global_cursor": whole}
         if whole:
-            final |= self._whole(found, None if run.get(DOUBTED) else memory)
-            if run.get(DOUBTED) and (asked := asked_for(found.get("states") or ())):
-                final["states"] = asked
+            final |= self._whole(migrated, None if run.get(DOUBTED) else routing)
+            if run.get(DOUBTED) and (refreshed := to_be_refreshed(migrated.get("states") or ())):
+                final["states"] = refreshed
         else:
             final["states"] = states
-        values = [found["state"][cursor.field]] if (found.get("state") or {}).get(cursor.field) is not None else []
+        values = (
+            [migrated["state"][cursor.field]] if (migrated.get("state") or {}).get(cursor.field) is not None else []
+        )
         # With a slice that may be incomplete, partitions that are not known yet begin where they would have begun now.
         if run.get("latest") is not None and not run.get(DOUBTED):
             values.append(run["latest"])
-            values.extend(one["cursor"][cursor.field] for one in states)
+            values.extend(entry["cursor"][cursor.field] for entry in states)
         if values:
-            final["state"] = {cursor.field: cursor.write(max(map(cursor.written, values)))}
-            if whole and (known := run.get("known") if run else (found.get("state") or {}).get(KNOWN)):
-                back = cursor.looked_back(final["state"], float(run.get("seconds", 0)))
-                left = since(cursor, known, cursor.again(cursor.saved(back[cursor.field])))
-                final["state"] = {**final["state"], **({KNOWN: left} if left else {})}
-        final["lookback_window"] = run["seconds"] if "latest" in run else found.get("lookback_window", 0)
-        if self.router.keeps:
+            final["state"] = {cursor.field: cursor.write(max(map(cursor.parse_written, values)))}
+            if whole and (digests := run.get("known") if run else (migrated.get("state") or {}).get(WRITTEN_DIGESTS)):
+                back = cursor.shift_back(final["state"], float(run.get("seconds", 0)))
+                remaining = digests_from(cursor, digests, cursor.lookback_start(cursor.parse_saved(back[cursor.field])))
+                final["state"] = {**final["state"], **({WRITTEN_DIGESTS: remaining} if remaining else {})}
+        final["lookback_window"] = run["seconds"] if "latest" in run else migrated.get("lookback_window", 0)
+        if self.router.saves_parents:
             # A parent that moved on would never again list the partition that could not be read.
-            stays = memory is None or bool(run.get(OWN))
-            final["parent_state"] = found.get("parent_state", {}) if stays else dict(memory.found if memory else {})
+            stays = routing is None or bool(run.get(DOUBTED_OWN))
+            final["parent_state"] = (
+                migrated.get("parent_state", {}) if stays else dict(routing.parent_states if routing else {})
+            )
         return final
 
-    def _whole(self, found: Mapping[str, Any], memory: Memory | None) -> State:
+    def _whole(self, state: Mapping[str, Any], routing: RoutingContext | None) -> State:
         """What a state with one cursor for all partitions keeps of them. Without `memory` nothing new is believed."""
-        kept = {name: found[name] for name in (PARENTS, PARTITIONS) if name in found}
-        if memory is None:
-            return kept
-        parents = {**{partition_key(parent): parent for parent in kept.pop(PARENTS, ())}, **memory.parents}
+        final = {name: state[name] for name in (PARENTS, PARTITIONS) if name in state}
+        if routing is None:
+            return final
+        parents = {**{partition_key(parent): parent for parent in final.pop(PARENTS, ())}, **routing.parents}
         if len(parents) > MOST_PARTITIONS:
             log.warning(
                 "the state of %s cannot list more than %d partitions of its parent: what a new one held before "
@@ -458,13 +474,13 @@ class DeclarativeStream:
                 extra={"stream": self.name},
             )
         elif parents:
-            kept[PARENTS] = list(parents.values())
-        if PARENTS not in kept and not self.router.grows:
-            kept[PARTITIONS] = memory.partitions
-        return kept
+            final[PARENTS] = list(parents.values())
+        if PARENTS not in final and not self.router.grows:
+            final[PARTITIONS] = routing.partitions
+        return final
 
 
-def with_end(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
+def mark_last(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
     """Each slice, and whether it is the last behind others."""
     before, several = None, False
     for bounds in slices:
@@ -476,7 +492,7 @@ def with_end(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any],
         yield before, several
 
 
-def most_of(began: float) -> datetime:
+def sync_start(began: float) -> datetime:
     return datetime.fromtimestamp(began, UTC)
 
 
@@ -493,11 +509,11 @@ def primary_key(node: Node) -> tuple[tuple[str, ...], ...]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
-        raise node.wrong("a name, a list of names or a list of paths is expected", "primary_key")
+        raise node.error("a name, a list of names or a list of paths is expected", "primary_key")
     keys: list[tuple[str, ...]] = []
-    for one in value:
-        path = one if isinstance(one, list) else [one]
+    for entry in value:
+        path = entry if isinstance(entry, list) else [entry]
         if not path or not all(isinstance(part, str) for part in path):
-            raise node.wrong(f"holds {one!r}, a name or a path is expected", "primary_key")
+            raise node.error(f"holds {entry!r}, a name or a path is expected", "primary_key")
         keys.append(tuple(path))
     return tuple(keys)

@@ -24,15 +24,15 @@ class StreamGroup:
     def __init__(self, node: Node, **_: Any) -> None:
         node.needed_child("action", "BlockSimultaneousSyncsAction")
         streams = node.items("streams")
-        if not all(isinstance(one, Mapping) and one.get("name") for one in streams):
-            raise node.wrong("a list of references to streams is expected", "streams")
-        self.names = frozenset(str(one["name"]) for one in streams)
+        if not all(isinstance(stream, Mapping) and stream.get("name") for stream in streams):
+            raise node.error("a list of references to streams is expected", "streams")
+        self.names = frozenset(str(stream["name"]) for stream in streams)
         self._reading = ""
         self._readers = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
+    def exclusive(self, name: str) -> Iterator[None]:
         """Wait until no other stream of the group is read. Several partitions of one stream may be."""
         with self._changed:
             self._changed.wait_for(lambda: not self._readers or self._reading == name)
@@ -48,5 +48,5 @@ class StreamGroup:
 
 def groups(root: Node) -> list[StreamGroup]:
     """The groups of a manifest."""
-    found = root.mapping("stream_groups")
-    return [root.typed(values, f"stream_groups.{name}", "StreamGroup").build() for name, values in found.items()]
+    groups_ = root.mapping("stream_groups")
+    return [root.typed(values, f"stream_groups.{name}", "StreamGroup").build() for name, values in groups_.items()]

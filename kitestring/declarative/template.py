@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative import macro
-from kitestring.declarative.sandbox import LONGEST_RESULT, begin, environment, sized
+from kitestring.declarative.sandbox import LONGEST_RESULT, check_text_size, environment, start_rendering
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.pattern import PatternError
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Context = Mapping[str, Any]
 Types = tuple[type, ...]
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
-_WORD = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|set\s*\(")
+_LITERAL_START = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|set\s*\(")
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _MISSING = object()
 _SYNTAX_TREES = threading.RLock()
 """Held while Python's syntax trees are made, which is not safe in threads: where a finalizer lets another thread make
 one in between, CPython 3.11 raises `SystemError` (https://github.com/python/cpython/issues/106905)."""
-KNOWN = frozenset({"config", "parameters"})
+CONSTANT_NAMES = frozenset({"config", "parameters"})
 ALIASES = {"stream_interval": "stream_slice", "stream_partition": "stream_slice"}
 DICT_NAMES = frozenset(dir(dict))
 
@@ -41,21 +41,21 @@ def literal(text: str, types: Types | None = None) -> Any:
     """The Python literal that `text` is, where it is one (and of one of `types`); `text` itself otherwise."""
     first = text[:1]
     if first.isalpha():
-        if not _WORD.match(text):
+        if not _LITERAL_START.match(text):
             return text
     elif not first or (first in "/<{" and text[-1:] != "}") or _ISO.match(text):
         return text
     try:
         with _SYNTAX_TREES:
-            found = ast.literal_eval(text)
+            value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
-    if (not types and not isinstance(found, complex)) or (types and isinstance(found, types)):
-        return found
+    if (not types and not isinstance(value, complex)) or (types and isinstance(value, types)):
+        return value
     return text
 
 
-class Failed(ConfigError):
+class EvaluationError(ConfigError):
     """A template that is well formed could not be evaluated for these values."""
 
 
@@ -123,7 +123,7 @@ class Templates:
         except ConfigError as defect:
             if strict:
                 raise
-            return Template(text, raising(defect), False)
+            return Template(text, raise_always(defect), False)
         render = source.bound(self.config, parameters, place)
 
         tolerant = tolerant or empty != ""
@@ -131,23 +131,23 @@ class Templates:
         exact = (verbatim or types == (str,)) and source.looks_up
 
         def evaluate(context: Context) -> Any:
-            found = render(context)
-            if isinstance(found, Failed):
+            result = render(context)
+            if isinstance(result, EvaluationError):
                 if tolerant:
                     return empty
-                raise found
-            if exact and type(found) is str:
-                return found or empty
-            return valued(found, types, empty)
+                raise result
+            if exact and type(result) is str:
+                return result or empty
+            return literal_value(result, types, empty)
 
-        if not source.names <= KNOWN or source.changes:
+        if not source.names <= CONSTANT_NAMES or source.changes:
             return Template(text, evaluate, False, exact)
-        kept: list[Any] = []
+        values: list[Any] = []
 
         def evaluate_once(context: Context) -> Any:
-            if not kept:
-                kept.append(evaluate(context))
-            value = kept[0]
+            if not values:
+                values.append(evaluate(context))
+            value = values[0]
             return copy.deepcopy(value) if isinstance(value, dict | list) else value
 
         return Template(text, evaluate_once, True)
@@ -160,19 +160,19 @@ class Templates:
         template = self.compile(text, parameters, place, empty=False)
         return Condition(text, lambda context: truthful(template(context)))
 
-    def _source(self, text: str, place: str) -> Source:
-        source = _SOURCES.get(text)
+    def _source(self, text: str, place: str) -> ParsedTemplate:
+        source = _CACHE.get(text)
         if source is None:
             with _SYNTAX_TREES:  # Jinja reads literals of templates too
-                source = Source(text, place)
-            if len(_SOURCES) >= MOST_SOURCES:
-                _SOURCES.clear()
-            if len(text) <= LONGEST_KEPT:
-                _SOURCES[text] = source
+                source = ParsedTemplate(text, place)
+            if len(_CACHE) >= MOST_CACHED:
+                _CACHE.clear()
+            if len(text) <= LONGEST_CACHED:
+                _CACHE[text] = source
         return source
 
 
-def raising(defect: ConfigError) -> Callable[[Context], Any]:
+def raise_always(defect: ConfigError) -> Callable[[Context], Any]:
     def evaluate(_: Context) -> Any:
         raise defect
 
@@ -185,7 +185,7 @@ def truthful(value: Any) -> bool:
     return bool(value)
 
 
-def valued(result: Any, types: Types | None, empty: Any) -> Any:
+def literal_value(result: Any, types: Types | None, empty: Any) -> Any:
     """The value of a rendered text, or of what a look-up found."""
     if result is _MISSING:
         return empty
@@ -205,11 +205,11 @@ def valued(result: Any, types: Types | None, empty: Any) -> Any:
 
 
 Render = Callable[[Context], Any]
-MOST_SOURCES, LONGEST_KEPT = 4_096, 10_000
+MOST_CACHED, LONGEST_CACHED = 4_096, 10_000
 """So many compiled templates are kept in a process, and none longer than so many characters."""
 
 
-class Source:
+class ParsedTemplate:
     """The text of a template, parsed: which names it reads, and the fastest way to its value."""
 
     __slots__ = ("_expression", "_path", "_template", "changes", "names", "text")
@@ -224,13 +224,13 @@ class Source:
             tree = jinja.parse(text)
             for unwanted in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
                 if next(tree.find_all(unwanted), None) is not None:
-                    raise wrong(place, text, "a template may not include or import anything")
+                    raise template_error(place, text, "a template may not include or import anything")
             self.names = frozenset(meta.find_undeclared_variables(tree))
             if "stream_state" in self.names:
-                raise wrong(place, text, "`stream_state` is gone from the language: use `stream_interval`")
+                raise template_error(place, text, "`stream_state` is gone from the language: use `stream_interval`")
             called = {node.name for node in tree.find_all(nodes.Name)}
             self.changes = bool(called & macro.CHANGING)
-            single = the_expression(tree)
+            single = single_expression(tree)
             self._path = look_up(single) if single is not None else None
             self._expression = None
             self._template: Any = jinja.from_string(text)
@@ -239,9 +239,9 @@ class Source:
                 if text == inner and inner.startswith("{{") and inner.endswith("}}"):
                     self._expression = jinja.compile_expression(inner[2:-2].strip("-+ \n\t"), undefined_to_none=False)
         except TemplateSyntaxError as error:
-            raise wrong(place, text, f"the template is not well formed: {error.message}") from error
+            raise template_error(place, text, f"the template is not well formed: {error.message}") from error
         except (TemplateError, RecursionError) as error:
-            raise wrong(place, text, f"the template cannot be compiled: {error}") from error
+            raise template_error(place, text, f"the template cannot be compiled: {error}") from error
 
     @property
     def looks_up(self) -> bool:
@@ -278,52 +278,54 @@ class Source:
         from jinja2 import Undefined
         from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 
-        needed = {ALIASES.get(name, name) for name in self.names} - KNOWN
+        needed = {ALIASES.get(name, name) for name in self.names} - CONSTANT_NAMES
         text, expression, template = self.text, self._expression, self._template
 
         def render(context: Context) -> Any:
             if not needed <= context.keys():
                 missing = ", ".join(sorted(needed - context.keys()))
-                raise wrong(place, text, f"{missing} does not exist here")
+                raise template_error(place, text, f"{missing} does not exist here")
             whole: dict[str, Any] = {**context, "config": config, "parameters": parameters}
             for alias, name in ALIASES.items():
                 if name in context:
                     whole[alias] = context[name]
             try:
-                begin()
+                start_rendering()
                 if expression is not None:
                     value = expression(whole)
-                    if too_big(sized(value)):
+                    if is_container(check_text_size(value)):
                         return copy.deepcopy(value) if without_literal(value) else str(value)
                     return "" if isinstance(value, Undefined) else value
-                return joined(template, whole)
+                return render_text(template, whole)
             except MemoryError as error:
-                raise wrong(place, text, "the template takes too much memory") from error
+                raise template_error(place, text, "the template takes too much memory") from error
             except UndefinedError as error:
-                found = wrong(place, text, f"the template looks into something that is not there ({error.message})")
-                return Failed(found.message, hint=found.hint, **found.fields)
+                failure = template_error(
+                    place, text, f"the template looks into something that is not there ({error.message})"
+                )
+                return EvaluationError(failure.message, hint=failure.hint, **failure.fields)
             except TypeError:
                 # Decimals, which do not mix with floats, are numbers of a page that a float does not hold exactly.
                 rounded = {name: floats(value) for name, value in context.items()}
                 return text if rounded == context else render(rounded)
             except SecurityError as error:
-                raise wrong(place, text, f"the template is refused: {error}") from error
+                raise template_error(place, text, f"the template is refused: {error}") from error
             except PatternError as error:
                 raise ConfigError(f"manifest, {place}: {error.message}", hint=error.hint, place=place) from error
             except KitestringError:
                 raise
             except (TemplateError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
-                found = wrong(place, text, f"the template fails: {error}")
-                raise Failed(found.message, hint=found.hint, **found.fields) from error
+                failure = template_error(place, text, f"the template fails: {error}")
+                raise EvaluationError(failure.message, hint=failure.hint, **failure.fields) from error
 
         return render
 
 
-_SOURCES: dict[str, Source] = {}
+_CACHE: dict[str, ParsedTemplate] = {}
 """What was compiled. A template knows no configuration: that is bound to it by each source."""
 
 
-def too_big(value: Any) -> bool:
+def is_container(value: Any) -> bool:
     """Containers are rendered: their text is what is read as a literal, so that odd members turn it into a text."""
     return isinstance(value, dict | list | tuple | set)
 
@@ -346,7 +348,7 @@ def floats(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def joined(template: Any, context: dict[str, Any]) -> str:
+def render_text(template: Any, context: dict[str, Any]) -> str:
     from jinja2.exceptions import SecurityError
 
     parts: list[str] = []
@@ -359,19 +361,19 @@ def joined(template: Any, context: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def wrong(place: str, text: str, fact: str) -> ConfigError:
-    shown = text if len(text) <= 120 else text[:117] + "…"
-    return ConfigError(f"manifest, {place}: {fact}: {shown}", hint="Correct the template.", place=place)
+def template_error(place: str, text: str, fact: str) -> ConfigError:
+    excerpt = text if len(text) <= 120 else text[:117] + "…"
+    return ConfigError(f"manifest, {place}: {fact}: {excerpt}", hint="Correct the template.", place=place)
 
 
-def the_expression(tree: nodes.Template) -> nodes.Expr | None:
+def single_expression(tree: nodes.Template) -> nodes.Expr | None:
     """The expression of a template that is nothing but `{{ expression }}`."""
     from jinja2 import nodes
 
     if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output) or len(tree.body[0].nodes) != 1:
         return None
-    found = tree.body[0].nodes[0]
-    return None if isinstance(found, nodes.TemplateData) else found
+    expression = tree.body[0].nodes[0]
+    return None if isinstance(expression, nodes.TemplateData) else expression
 
 
 Steps = tuple[str, list[tuple[Any, Any]]]

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from typing import Any
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import delete_values, set_value, value_at, values_at
 from kitestring.types import Record
 
 Context = dict[str, Any]
@@ -19,7 +19,7 @@ def value_types(node: Node) -> tuple[type, ...] | None:
     if name is None:
         return None
     if name not in TYPES:
-        raise node.wrong(f"is {name!r}, one of {', '.join(TYPES)} is expected", "value_type")
+        raise node.error(f"is {name!r}, one of {', '.join(TYPES)} is expected", "value_type")
     return (TYPES[name],)
 
 
@@ -30,7 +30,7 @@ class AddedFieldDefinition:
     def __init__(self, node: Node, **_: Any) -> None:
         self.path = [str(part) for part in node.items("path")]
         if not self.path:
-            raise node.wrong("needs at least one name", "path")
+            raise node.error("needs at least one name", "path")
         self.value = node.needed_text("value", types=value_types(node))
 
 
@@ -44,13 +44,13 @@ class AddFields:
         self._condition = node.condition(condition) if condition else None
 
     def transform(self, record: Record, context: Context) -> None:
-        for one in self._fields:
-            value = one.value(context)
-            if self._condition is None or self._condition({**context, "value": value, "path": one.path}):
-                if len(one.path) == 1:
-                    record[one.path[0]] = value
+        for definition in self._fields:
+            value = definition.value(context)
+            if self._condition is None or self._condition({**context, "value": value, "path": definition.path}):
+                if len(definition.path) == 1:
+                    record[definition.path[0]] = value
                 else:
-                    field.put(record, one.path, value)
+                    set_value(record, definition.path, value)
 
 
 @keyword("RemoveFields")
@@ -61,7 +61,7 @@ class RemoveFields:
         self._pointers = node.items("field_pointers")
         for index, pointer in enumerate(self._pointers):
             if not isinstance(pointer, list) or not pointer:
-                raise node.wrong("a list of names is expected", f"field_pointers[{index}]")
+                raise node.error("a list of names is expected", f"field_pointers[{index}]")
         condition = node.get("condition")
         self._condition = node.condition(condition) if condition else None
 
@@ -72,14 +72,14 @@ class RemoveFields:
             if keep is None and len(pointer) == 1 and pointer[0] in record:
                 del record[pointer[0]]
             else:
-                field.delete(record, pointer, keep)
+                delete_values(record, pointer, keep)
 
 
-def renamed(record: Record, names: Any) -> None:
+def rename_keys(record: Record, names: Any) -> None:
     """The same record under the names of another object, in place."""
-    found = names(record)
+    renamed = names(record)
     record.clear()
-    record.update(found)
+    record.update(renamed)
 
 
 @keyword("KeysToLower")
@@ -89,7 +89,7 @@ class KeysToLower:
     def __init__(self, node: Node, **_: Any) -> None: ...
 
     def transform(self, record: Record, context: Context) -> None:
-        renamed(record, lambda values: {name.lower(): value for name, value in values.items()})
+        rename_keys(record, lambda values: {name.lower(): value for name, value in values.items()})
 
 
 @keyword("KeysToSnakeCase")
@@ -101,7 +101,7 @@ class KeysToSnakeCase:
     def __init__(self, node: Node, **_: Any) -> None: ...
 
     def transform(self, record: Record, context: Context) -> None:
-        renamed(record, self._names)
+        rename_keys(record, self._names)
 
     def _names(self, values: Any) -> Any:
         return {self.snake(k): self._names(v) if isinstance(v, dict) else v for k, v in values.items()}
@@ -109,7 +109,7 @@ class KeysToSnakeCase:
     @classmethod
     def snake(cls, name: str) -> str:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or name
-        tokens = ["" if found["other"] else found[0].lower() for found in cls._TOKEN.finditer(plain)]
+        tokens = ["" if match["other"] else match[0].lower() for match in cls._TOKEN.finditer(plain)]
         if len(tokens) >= 3:
             tokens = [tokens[0], *filter(None, tokens[1:-1]), tokens[-1]]
         if tokens and tokens[0].isdigit():
@@ -130,7 +130,7 @@ class KeysReplace:
         def names(values: Any) -> Any:
             return {k.replace(old, new): names(v) if isinstance(v, dict) else v for k, v in values.items()}
 
-        renamed(record, names)
+        rename_keys(record, names)
 
 
 @keyword("FlattenFields")
@@ -141,24 +141,24 @@ class FlattenFields:
         self._lists = node.flag("flatten_lists", True)
 
     def transform(self, record: Record, context: Context) -> None:
-        renamed(record, self._flat)
+        rename_keys(record, self._flat)
 
     def _flat(self, record: Any) -> Any:
-        found: dict[str, Any] = {}
+        flat: dict[str, Any] = {}
         stack: list[tuple[Any, str]] = [(record, "_")]
         in_list = False
         while stack:
             value, parent = stack.pop()
             if isinstance(value, dict):
                 for name, inner in value.items():
-                    stack.append((inner, f"{parent}.{name}" if name in found or in_list else name))
+                    stack.append((inner, f"{parent}.{name}" if name in flat or in_list else name))
             elif isinstance(value, list) and self._lists:
                 in_list = True
                 for index, inner in enumerate(value):
                     stack.append((inner, f"{parent}.{index}"))
             else:
-                found[parent] = value
-        return found
+                flat[parent] = value
+        return flat
 
 
 @keyword("KeyTransformation")
@@ -185,14 +185,14 @@ class DpathFlattenFields:
 
     def transform(self, record: Record, context: Context) -> None:
         path = [part(context) for part in self._path]
-        found = next(iter(field.every(record, path)), None) if "*" in path else field.get(record, path)
-        if not isinstance(found, dict):
+        members = next(iter(values_at(record, path)), None) if "*" in path else value_at(record, path)
+        if not isinstance(members, dict):
             return
         if self._names is not None:
-            found = self._names.names(found)
-        if self._replace and found:
-            renamed(record, lambda _: dict(found))
-        elif not found.keys() & record.keys():
+            members = self._names.names(members)
+        if self._replace and members:
+            rename_keys(record, lambda _: dict(members))
+        elif not members.keys() & record.keys():
             if self._delete:
-                field.delete(record, path)
-            record.update(found)
+                delete_values(record, path)
+            record.update(members)

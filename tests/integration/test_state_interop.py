@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from kitestring.declarative.cursor import KNOWN
+from kitestring.declarative.cursor import WRITTEN_DIGESTS
 
 CDK = os.environ.get("KITESTRING_CDK_PYTHON", "")
 pytestmark = [
@@ -214,7 +214,7 @@ def test_digests_beside_a_cursor_do_not_disturb_the_other_engine(api: Api, tmp_p
     cursors = [known, known.get("state"), *(entry["cursor"] for entry in known.get("states", ()))]
     for place in cursors:
         if place and "states" not in place and "state" not in place:
-            place[KNOWN] = {"2024-01-01": ["0123456789abcdef"]}
+            place[WRITTEN_DIGESTS] = {"2024-01-01": ["0123456789abcdef"]}
     api.orders = EARLY + LATE
     calls = []
     for before in (state, known):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kitestring.declarative.connection import Connection
-from kitestring.declarative.keyword import Node, Setting
+from kitestring.declarative.keyword import BuildContext, Node
 from kitestring.declarative.paginator import Headers
 from kitestring.declarative.template import Templates
 from kitestring.errors import ConfigError, KitestringError
@@ -48,7 +48,7 @@ def examine(manifest: Json) -> list[Finding]:
     """The findings of a resolved manifest, by stream; `stream` is empty for what concerns all of it. `ConfigError` for
     a manifest that is not valid."""
     try:
-        return _examined(manifest)
+        return _find_all(manifest)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"the manifest is not what a manifest looks like, so that it cannot be examined: {error}",
@@ -57,24 +57,26 @@ def examine(manifest: Json) -> list[Finding]:
         ) from error
 
 
-def _examined(manifest: Json) -> list[Finding]:
-    found = [*_of_credentials(manifest)]
-    seen: set[tuple[str, str]] = set()
+def _find_all(manifest: Json) -> list[Finding]:
+    findings = [*_of_credentials(manifest)]
+    keys: set[tuple[str, str]] = set()
     templates = [dynamic.get("stream_template") for dynamic in manifest.get("dynamic_streams") or ()]
     for stream in _streams([*(manifest.get("streams") or ()), *templates]):
-        for rule in (_unmarked_end, _drifting_pages, _late_records, _one_cursor, _no_key):
+        for rule in (_unmarked_end, _drifting_pages, _late_records, _shared_cursor, _no_key):
             for finding in rule(stream):
-                if (finding.rule, finding.stream) not in seen:
-                    seen.add((finding.rule, finding.stream))
-                    found.append(finding)
-    return _accepted(found, manifest)
+                if (finding.rule, finding.stream) not in keys:
+                    keys.add((finding.rule, finding.stream))
+                    findings.append(finding)
+    return _apply_acceptances(findings, manifest)
 
 
-def _accepted(found: list[Finding], manifest: Json) -> list[Finding]:
-    out, unused = list(found), []
+def _apply_acceptances(findings: list[Finding], manifest: Json) -> list[Finding]:
+    out, unused = list(findings), []
     for entry in (manifest.get("metadata") or {}).get("doctor") or ():
         rule, names = str(entry["rule"]), entry.get("streams")
-        fits = [n for n, one in enumerate(out) if one.rule == rule and (names is None or one.stream in names)]
+        fits = [
+            n for n, finding in enumerate(out) if finding.rule == rule and (names is None or finding.stream in names)
+        ]
         missing = set(names or ()) - {out[n].stream for n in fits}
         for n in fits:
             out[n] = replace(out[n], accepted=str(entry["reason"]))
@@ -102,10 +104,13 @@ def _streams(streams: Any) -> Iterator[Json]:
 
 
 def _nested(router: Any) -> Iterator[Any]:
-    for one in router if isinstance(router, list) else [router]:
-        if isinstance(one, Mapping):
-            yield from (parent.get("stream") for parent in one.get("parent_stream_configs") or ())
-            for inner in (*(one.get("partition_routers") or ()), one.get("underlying_partition_router")):
+    for inner_router in router if isinstance(router, list) else [router]:
+        if isinstance(inner_router, Mapping):
+            yield from (parent.get("stream") for parent in inner_router.get("parent_stream_configs") or ())
+            for inner in (
+                *(inner_router.get("partition_routers") or ()),
+                inner_router.get("underlying_partition_router"),
+            ):
                 yield from _nested(inner)
 
 
@@ -175,13 +180,13 @@ def _drifting_pages(stream: Json) -> Iterator[Finding]:
         strategy.get("cursor_value")
     )
     requester = retriever.get("requester") or {}
-    asked = json.dumps(
+    request = json.dumps(
         {key: requester.get(key) for key in requester if key.startswith("request_") or key == "path"}, default=str
     )
-    if not counted or DESCENDING.search(asked) or cursor.get("is_data_feed"):
+    if not counted or DESCENDING.search(request) or cursor.get("is_data_feed"):
         return
-    filtered = bool(cursor.get("start_time_option")) or "stream_interval" in asked or "stream_slice" in asked
-    if ASCENDING.search(asked) or filtered:
+    filtered = bool(cursor.get("start_time_option")) or "stream_interval" in request or "stream_slice" in request
+    if ASCENDING.search(request) or filtered:
         yield Finding(
             "drifting-pages",
             str(stream.get("name")),
@@ -212,7 +217,7 @@ def _late_records(stream: Json) -> Iterator[Finding]:
     )
 
 
-def _one_cursor(stream: Json) -> Iterator[Finding]:
+def _shared_cursor(stream: Json) -> Iterator[Finding]:
     """One cursor for all partitions of a parent that has none: a new partition cannot be told."""
     cursor, router = stream.get("incremental_sync"), stream["retriever"].get("partition_router")
     if not isinstance(cursor, Mapping) or not cursor.get("global_substream_cursor"):
@@ -304,8 +309,8 @@ def _options(form: Any) -> Iterator[tuple[str, Json]]:
             if described.get("type") in (None, "string", ["string"], ["string", "null"]) and "const" not in described:
                 yield name, described
             yield from _options(described)
-    for word in ("oneOf", "anyOf", "allOf"):
-        for branch in form.get(word) or ():
+    for combinator in ("oneOf", "anyOf", "allOf"):
+        for branch in form.get(combinator) or ():
             yield from _options(branch)
 
 
@@ -315,7 +320,7 @@ def _options(form: Any) -> Iterator[tuple[str, Json]]:
 def _node(parameters: Json | None = None) -> Node:
     config: dict[str, Any] = {"credentials": {}}
     return Node(
-        {"type": "doctor", "$parameters": parameters}, "", Setting(config, Templates(config), Connection(), None)
+        {"type": "doctor", "$parameters": parameters}, "", BuildContext(config, Templates(config), Connection(), None)
     )
 
 

@@ -17,27 +17,27 @@ def infer_schema(records: Iterable[Mapping[str, Any]], required: Collection[str]
     A text field is a date or a time where every value that was seen is one; a field that never held a value may hold
     anything.
     """
-    shape = Shape()
+    shape = ObservedSchema()
     for record in records:
         shape.see(record)
-    found: dict[str, Any] = {
+    schema: dict[str, Any] = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "additionalProperties": True,
         "properties": {name: inner.schema(name not in required) for name, inner in shape.fields.items()},
     }
-    kept = [name for name in shape.fields if name in required]
-    return {**found, "required": kept} if kept else found
+    required_fields = [name for name in shape.fields if name in required]
+    return {**schema, "required": required_fields} if required_fields else schema
 
 
-class Shape:
+class ObservedSchema:
     """What was seen at one place of the records."""
 
     def __init__(self) -> None:
         self.types: set[str] = set()
         self.formats: set[str] = set()
-        self.fields: dict[str, Shape] = {}
-        self.items: Shape | None = None
+        self.fields: dict[str, ObservedSchema] = {}
+        self.items: ObservedSchema | None = None
 
     def see(self, value: Any) -> None:
         kind = type_of(value)
@@ -46,10 +46,10 @@ class Shape:
             self.formats.add(format_of(value))
         elif kind == "object":
             for name, inner in value.items():
-                self.fields.setdefault(str(name), Shape()).see(inner)
+                self.fields.setdefault(str(name), ObservedSchema()).see(inner)
         elif kind == "array":
             for inner in value:
-                self.items = self.items or Shape()
+                self.items = self.items or ObservedSchema()
                 self.items.see(inner)
 
     def schema(self, nullable: bool = True) -> dict[str, Any]:
@@ -59,19 +59,19 @@ class Shape:
         if not types:
             return {}
         names = [name for name in ORDER if name in types or (name == "null" and (nullable or "null" in self.types))]
-        found: dict[str, Any] = {"type": names[0] if len(names) == 1 else names}
+        schema: dict[str, Any] = {"type": names[0] if len(names) == 1 else names}
         if types == {"string"} and len(self.formats) == 1:
             form = next(iter(self.formats))
             if form == "local":
-                found |= {"format": "date-time", "airbyte_type": "timestamp_without_timezone"}
+                schema |= {"format": "date-time", "airbyte_type": "timestamp_without_timezone"}
             elif form:
-                found["format"] = form
+                schema["format"] = form
         if "object" in types:
-            found["additionalProperties"] = True
-            found["properties"] = {name: inner.schema() for name, inner in self.fields.items()}
+            schema["additionalProperties"] = True
+            schema["properties"] = {name: inner.schema() for name, inner in self.fields.items()}
         if "array" in types:
-            found["items"] = self.items.schema() if self.items is not None else {}
-        return found
+            schema["items"] = self.items.schema() if self.items is not None else {}
+        return schema
 
 
 def type_of(value: Any) -> str:

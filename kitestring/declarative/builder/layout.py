@@ -24,45 +24,45 @@ def formatted(text: str) -> str:
         except Exception:  # noqa: BLE001 - whatever the parser says: this step is left out
             return False
 
-    for step in (plain_ends, trimmed, ordered, spaced):
+    for step in (normalize_newlines, strip_line_ends, sort_parts, set_blank_lines):
         new = step(text)
         if new != text and same(new):
             text = new
     return text
 
 
-def plain_ends(text: str) -> str:
+def normalize_newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
 
 
-def trimmed(text: str) -> str:
+def strip_line_ends(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def blocks(text: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """The lines before the first key, and every top-level key with its lines; comments above a key belong to it."""
     head: list[str] = []
-    found: list[tuple[str, list[str]]] = []
+    parts: list[tuple[str, list[str]]] = []
     waiting: list[str] = []
     for line in text.rstrip("\n").split("\n"):
         match = KEY.match(line)
         if match:
-            if not found and waiting:  # what is above a blank line is about the file
-                cut = max((i + 1 for i, one in enumerate(waiting) if not one.strip()), default=0)
+            if not parts and waiting:  # what is above a blank line is about the file
+                cut = max((i + 1 for i, comment in enumerate(waiting) if not comment.strip()), default=0)
                 head, waiting = waiting[:cut], waiting[cut:]
-            found.append((match[1].strip("\"'"), [*waiting, line]))
+            parts.append((match[1].strip("\"'"), [*waiting, line]))
             waiting = []
         elif not line.strip() or line.startswith("#"):
             waiting.append(line)
-        elif found:
-            found[-1][1].extend([*waiting, line])
+        elif parts:
+            parts[-1][1].extend([*waiting, line])
             waiting = []
         else:
             head.extend([*waiting, line])
             waiting = []
     if waiting and any(line.strip() for line in waiting):
-        found.append(("", waiting)) if found else head.extend(waiting)
-    return head, found
+        parts.append(("", waiting)) if parts else head.extend(waiting)
+    return head, parts
 
 
 def rank(name: str) -> int:
@@ -73,21 +73,21 @@ def rank(name: str) -> int:
     return 1000 if not name else 50
 
 
-def ordered(text: str) -> str:
-    head, found = blocks(text)
+def sort_parts(text: str) -> str:
+    head, parts = blocks(text)
     lines = list(head)
-    for _, block in sorted(found, key=lambda item: rank(item[0])):
+    for _, block in sorted(parts, key=lambda item: rank(item[0])):
         lines.extend(block)
     return "\n".join(lines) + "\n"
 
 
-def spaced(text: str) -> str:
+def set_blank_lines(text: str) -> str:
     """A blank line before every part of more than one line, none at the beginning, one newline at the end."""
-    head, found = blocks(text)
-    lines = stripped(head)
+    head, parts = blocks(text)
+    lines = strip_blank_lines(head)
     before = True
-    for _, block in found:
-        block = stripped(block)
+    for _, block in parts:
+        block = strip_blank_lines(block)
         large = len(block) > 1
         if lines and (large or before):
             lines.append("")
@@ -96,7 +96,7 @@ def spaced(text: str) -> str:
     return "\n".join(lines).strip("\n") + "\n"
 
 
-def stripped(lines: list[str]) -> list[str]:
+def strip_blank_lines(lines: list[str]) -> list[str]:
     first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     last = next((i for i in range(len(lines), 0, -1) if lines[i - 1].strip()), 0)
     return lines[first:last]

@@ -25,9 +25,9 @@ class Positions:
         return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
 
     def _node(self, path: str) -> Any:
-        node, rest, seen = self._root, path, 0
+        node, rest, steps = self._root, path, 0
         while rest:
-            node, seen = self._followed(node), seen + 1
+            node, steps = self._followed(node), steps + 1
             if isinstance(node, self._yaml.SequenceNode) and rest.startswith("["):
                 number, _, rest = rest[1:].partition("]")
                 rest = rest.removeprefix(".")
@@ -36,7 +36,7 @@ class Positions:
                 node = node.value[int(number)]
                 continue
             step = self._longest(node, rest)
-            if step is None or seen > 500:
+            if step is None or steps > 500:
                 return node
             key, node = step
             rest = rest[len(key) :].removeprefix(".")
@@ -44,24 +44,24 @@ class Positions:
 
     def _longest(self, node: Any, rest: str) -> tuple[str, Any] | None:
         """The key with which the path goes on, keys may hold dots; keys of merged and referenced objects count too."""
-        waiting, seen = [node], set()
+        waiting, visited = [node], set()
         while waiting:
             node = waiting.pop(0)
-            if not isinstance(node, self._yaml.MappingNode) or id(node) in seen:
+            if not isinstance(node, self._yaml.MappingNode) or id(node) in visited:
                 continue
-            seen.add(id(node))
-            found: tuple[str, Any] | None = None
+            visited.add(id(node))
+            longest: tuple[str, Any] | None = None
             for key, value in node.value:
                 name = str(key.value)
                 goes_on = rest == name or rest.startswith((f"{name}.", f"{name}["))
-                if goes_on and (found is None or len(name) > len(found[0])):
-                    found = name, value
+                if goes_on and (longest is None or len(name) > len(longest[0])):
+                    longest = name, value
                 elif name == "<<":
                     waiting.extend(value.value if isinstance(value, self._yaml.SequenceNode) else [value])
                 elif name == "$ref":
                     waiting.append(self._target(value))
-            if found is not None:
-                return found
+            if longest is not None:
+                return longest
         return None
 
     def _followed(self, node: Any) -> Any:
@@ -73,17 +73,17 @@ class Positions:
 
     def _target(self, node: Any) -> Any:
         """What a reference names; None where it leads nowhere."""
-        found, rest = self._root, str(getattr(node, "value", ""))[2:]
+        target, rest = self._root, str(getattr(node, "value", ""))[2:]
         while rest:
-            if isinstance(found, self._yaml.SequenceNode):
+            if isinstance(target, self._yaml.SequenceNode):
                 head, _, rest = rest.partition("/")
-                found = found.value[int(head)] if head.isdigit() and int(head) < len(found.value) else None
+                target = target.value[int(head)] if head.isdigit() and int(head) < len(target.value) else None
                 continue
-            if not isinstance(found, self._yaml.MappingNode):
+            if not isinstance(target, self._yaml.MappingNode):
                 return None
-            keys = {str(key.value): value for key, value in found.value}
+            keys = {str(key.value): value for key, value in target.value}
             if rest in keys:
                 return keys[rest]
             head, _, rest = rest.partition("/")
-            found = keys.get(head)
-        return found
+            target = keys.get(head)
+        return target

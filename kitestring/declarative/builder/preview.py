@@ -13,7 +13,7 @@ from kitestring import json_codec
 from kitestring.config import secrets_in
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.page import Page as Run
-from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
 from kitestring.errors import ConfigError, KitestringError
@@ -117,34 +117,34 @@ def read(
     asks for long waits. Log lines are those of this thread
     that the logger `kitestring` lets pass. `built` gets the source before anything is asked of it.
     """
-    source = opened(manifest, config)
+    source = open_source(manifest, config)
     if built is not None:
         built(source)
     form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
     mask = Redactor(secrets_in(config, form))
-    found = Reading(stream)
+    reading = Reading(stream)
     limits = {"slices": most_slices, "pages": most_pages, "records": most_records}
     try:
         component = source.component(stream)
-        watch = Watch(source, component, mask)
-        with listening(found.logs, mask), source.connection.hurried():
+        watch = ExchangeRecorder(source, component, mask)
+        with collect_logs(reading.logs, mask), source.connection.short_waits():
             try:
-                follow(component, dict(state or {}), watch, found, limits)
+                read_slices(component, dict(state or {}), watch, reading, limits)
             except KitestringError as error:
                 watch.hide()
                 mask.error(error)
-                found.error, found.hint = error.message, error.hint
-                found.other.extend(watch.taken())  # of a parent that failed
+                reading.error, reading.hint = error.message, error.hint
+                reading.other.extend(watch.take_all())  # of a parent that failed
         watch.hide()
-        again(found, watch)
+        mask_reading(reading, watch)
         keys = [path[0] for path in component.stream().primary_key if len(path) == 1]
     finally:
         source.close()
-    found.schema = infer_schema(found.records, keys)
-    return found
+    reading.schema = infer_schema(reading.records, keys)
+    return reading
 
 
-def opened(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, Any]) -> DeclarativeSource:
+def open_source(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, Any]) -> DeclarativeSource:
     from pathlib import Path
 
     from kitestring.declarative.manifest import parse
@@ -157,46 +157,52 @@ def opened(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, Any]) 
     return DeclarativeSource.of(raw, config)
 
 
-def follow(component: Any, state: dict[str, Any], watch: Watch, found: Reading, limits: Mapping[str, int]) -> None:
-    memory, left = Memory(), limits["records"]
-    found.state = state
-    pieces = component.pieces(state, memory)
+def read_slices(
+    component: Any, state: dict[str, Any], watch: ExchangeRecorder, reading: Reading, limits: Mapping[str, int]
+) -> None:
+    routing, remaining = RoutingContext(), limits["records"]
+    reading.state = state
+    tasks = component.tasks(state, routing)
     while True:
-        piece = next(pieces, None)
-        found.other.extend(watch.taken())
-        if piece is None:
+        task = next(tasks, None)
+        reading.other.extend(watch.take_all())
+        if task is None:
             break
-        if len(found.slices) == limits["slices"]:
-            found.limited.append("slices")
+        if len(reading.slices) == limits["slices"]:
+            reading.limited.append("slices")
             return
-        part = ReadSlice(dict(piece.part.partition), dict(piece.part.cursor_slice))
-        found.slices.append(part)
-        reading = component.read(piece)
+        part = ReadSlice(dict(task.part.partition), dict(task.part.cursor_slice))
+        reading.slices.append(part)
+        items = component.read(task)
         try:
-            for item in watched(reading, watch, part, found.other, limits["pages"]):
+            for item in limit_pages(items, watch, part, reading.other, limits["pages"]):
                 if isinstance(item, Checkpoint):
-                    found.state = component.merge(found.state, item.state[CLOSED])
+                    reading.state = component.merge(reading.state, item.state[CLOSED])
                 if not isinstance(item, Run):
                     continue
                 page = part.pages[-1]
-                page.records.extend(watch.masked(item.records[:left]))
-                page.rejects.extend({"record": watch.masked(one.record), "reason": one.reason} for one in item.rejects)
-                left -= len(item.records)
-                if left <= 0:
-                    found.limited.append("records")
+                page.records.extend(watch.mask(item.records[:remaining]))
+                page.rejects.extend(
+                    {"record": watch.mask(reject.record), "reason": reject.reason} for reject in item.rejects
+                )
+                remaining -= len(item.records)
+                if remaining <= 0:
+                    reading.limited.append("records")
                     return
-        except Enough:
-            if "pages" not in found.limited:
-                found.limited.append("pages")
+        except PageLimitError:
+            if "pages" not in reading.limited:
+                reading.limited.append("pages")
         finally:
-            reading.close()
-            found.other.extend(watch.flush(part))
-            part.state = watch.masked(dict(found.state))
-    if not found.limited:
-        found.state = component.finish(found.state, memory)
+            items.close()
+            reading.other.extend(watch.flush(part))
+            part.state = watch.mask(dict(reading.state))
+    if not reading.limited:
+        reading.state = component.finish(reading.state, routing)
 
 
-def watched(items: Iterator[Any], watch: Watch, part: ReadSlice, other: list[Exchange], most: int) -> Iterator[Any]:
+def limit_pages(
+    items: Iterator[Any], watch: ExchangeRecorder, part: ReadSlice, other: list[Exchange], most: int
+) -> Iterator[Any]:
     """The items of a slice; before each run of records, the page it came in stands at the end of `part.pages`."""
     watch.most, watch.count = most, 0
     try:
@@ -212,25 +218,25 @@ def watched(items: Iterator[Any], watch: Watch, part: ReadSlice, other: list[Exc
         watch.most = 0
 
 
-class Enough(KitestringError):
+class PageLimitError(KitestringError):
     """The limit of pages is reached: private to a test read."""
 
 
-class Watch:
+class ExchangeRecorder:
     """Notes every exchange of a source, masked."""
 
     def __init__(self, source: DeclarativeSource, component: Any, mask: Redactor) -> None:
         self.most = self.count = 0
         self._connection, self._mask = source.connection, mask
         self._requester = getattr(getattr(component, "retriever", None), "requester", None)
-        self._noted: list[tuple[bool, Exchange]] = []
-        self._connection.observe = self.note
+        self._exchanges: list[tuple[bool, Exchange]] = []
+        self._connection.observe = self.record
 
     def hide(self) -> None:
         """Tokens that were got meanwhile are masked too."""
         self._mask.hide(self._connection.secrets)
 
-    def note(
+    def record(
         self, request: Request, response: Response | None, error: KitestringError | None, auth: Auth | None
     ) -> None:
         self.hide()
@@ -240,66 +246,72 @@ class Watch:
         if main and done and self.most:
             self.count += 1
             if self.count > self.most:
-                raise Enough("enough pages were read")
-        found = Exchange(
+                raise PageLimitError("enough pages were read")
+        exchange = Exchange(
             request.method,
             self._mask.url(request.target()),
             self._mask.headers(request.headers),
-            self.masked(request.form if request.form is not None else shown_body(request.content()), not main),
+            self.mask(request.form if request.form is not None else body_value(request.content()), not main),
         )
         if response is not None:
-            found.status, found.ms = response.status, round(response.elapsed_s * 1000, 1)
-            found.response_headers = self._mask.headers(dict(response.headers))
+            exchange.status, exchange.ms = response.status, round(response.elapsed_s * 1000, 1)
+            exchange.response_headers = self._mask.headers(dict(response.headers))
             streamed = response._body is None
-            found.response = "(a stream, not shown)" if streamed else self.masked(shown_body(response.body), not main)
+            exchange.response = "(a stream, not shown)" if streamed else self.mask(body_value(response.body), not main)
         if error is not None:
-            found.error = self._mask.text(error.message)
-        self._noted.append((main, found))
+            exchange.error = self._mask.text(error.message)
+        self._exchanges.append((main, exchange))
 
-    def taken(self) -> list[Exchange]:
+    def take_all(self) -> list[Exchange]:
         """All that was noted since the last call."""
-        noted, self._noted = self._noted, []
-        return [one for _, one in noted]
+        noted, self._exchanges = self._exchanges, []
+        return [exchange for _, exchange in noted]
 
     def flush(self, part: ReadSlice) -> list[Exchange]:
         """Put what was noted into pages of this slice; gives back what belongs to none."""
-        noted, self._noted = self._noted, []
+        noted, self._exchanges = self._exchanges, []
         attempts: list[Exchange] = []
-        for main, one in noted:
+        for main, exchange in noted:
             if not main:
                 continue
-            if one.error or one.status >= 400:
-                attempts.append(one)
+            if exchange.error or exchange.status >= 400:
+                attempts.append(exchange)
                 continue
-            part.pages.append(ReadPage(one, attempts=attempts))
+            part.pages.append(ReadPage(exchange, attempts=attempts))
             attempts = []
         if attempts:  # the answer that ended the slice
             part.pages.append(ReadPage(attempts[-1], attempts=attempts[:-1]))
-        return [one for main, one in noted if not main]
+        return [exchange for main, exchange in noted if not main]
 
-    def masked(self, value: Any, named: bool = False) -> Any:
+    def mask(self, value: Any, named: bool = False) -> Any:
         """A copy of a JSON value with the secrets in its texts masked; `named`: what is called a credential too."""
         return self._mask.value(value, named)
 
 
-def again(found: Reading, watch: Watch) -> None:
+def mask_reading(reading: Reading, watch: ExchangeRecorder) -> None:
     """Mask once more, now that every token is known: an answer is noted before the token in it is."""
-    pages = [page for part in found.slices for page in part.pages]
-    exchanges = [*found.other, *(one for page in pages for one in [*page.attempts, page.exchange] if one is not None)]
-    for one in exchanges:
-        one.url, one.error = watch.masked(one.url), watch.masked(one.error)
-        one.headers, one.response_headers = watch.masked(one.headers), watch.masked(one.response_headers)
-        one.body, one.response = watch.masked(one.body), watch.masked(one.response)
+    pages = [page for part in reading.slices for page in part.pages]
+    exchanges = [
+        *reading.other,
+        *(exchange for page in pages for exchange in [*page.attempts, page.exchange] if exchange is not None),
+    ]
+    for exchange in exchanges:
+        exchange.url, exchange.error = watch.mask(exchange.url), watch.mask(exchange.error)
+        exchange.headers, exchange.response_headers = (
+            watch.mask(exchange.headers),
+            watch.mask(exchange.response_headers),
+        )
+        exchange.body, exchange.response = watch.mask(exchange.body), watch.mask(exchange.response)
     for page in pages:
-        page.records, page.rejects = watch.masked(page.records), watch.masked(page.rejects)
-    for part in found.slices:
-        part.partition, part.bounds, part.state = map(watch.masked, (part.partition, part.bounds, part.state))
-    for log in found.logs:
-        log.message = watch.masked(log.message)
-    found.state = watch.masked(found.state)
+        page.records, page.rejects = watch.mask(page.records), watch.mask(page.rejects)
+    for part in reading.slices:
+        part.partition, part.bounds, part.state = map(watch.mask, (part.partition, part.bounds, part.state))
+    for line in reading.logs:
+        line.message = watch.mask(line.message)
+    reading.state = watch.mask(reading.state)
 
 
-def shown_body(content: bytes | None) -> Any:
+def body_value(content: bytes | None) -> Any:
     """A body as JSON or text, the beginning of it where it is long; None for none."""
     if not content:
         return None
@@ -312,7 +324,7 @@ def shown_body(content: bytes | None) -> Any:
 
 
 @contextmanager
-def listening(logs: list[Log], mask: Redactor) -> Iterator[None]:
+def collect_logs(logs: list[Log], mask: Redactor) -> Iterator[None]:
     """Collect this thread's log lines of Kitestring."""
     thread = threading.get_ident()
 

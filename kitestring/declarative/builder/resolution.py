@@ -14,31 +14,31 @@ def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
     `ConfigError` for what is no YAML or no manifest, and for a reference that leads nowhere or in a circle.
     """
     raw = parse(manifest) if isinstance(manifest, str) else manifest
-    found: dict[str, Any] = typed(resolve(raw), "", {})
-    return found
+    resolved_manifest: dict[str, Any] = add_types(resolve(raw), "", {})
+    return resolved_manifest
 
 
-Done = dict[tuple[int, str], tuple[Any, Any]]
+Resolved = dict[tuple[int, str], tuple[Any, Any]]
 """By the identity of a value and its field: the value, kept so that its identity stays its own, and what it became."""
 
 
-def typed(value: Any, field: str, done: Done) -> Any:
+def add_types(value: Any, field: str, done: Resolved) -> Any:
     """A copy in which every component says its type, and none carries `$parameters`, which are handed down already."""
     if not isinstance(value, Mapping | list):
         return value
     key = id(value), field
     if key not in done:
-        done[key] = value, written_out(value, field, done)
+        done[key] = value, copy_with_types(value, field, done)
     return done[key][1]
 
 
-def written_out(value: Any, field: str, done: Done) -> Any:
+def copy_with_types(value: Any, field: str, done: Resolved) -> Any:
     if isinstance(value, list):
-        return [typed(one, field, done) for one in value]
+        return [add_types(inner, field, done) for inner in value]
     parent, _, name = field.rpartition(".")
     kind = value.get("type") or component_type(value, parent, name)
-    found = {} if not kind or "type" in value else {"type": kind}
-    kept = {key: one for key, one in value.items() if key != PARAMETERS}
+    own_type = {} if not kind or "type" in value else {"type": kind}
+    fields = {key: inner for key, inner in value.items() if key != PARAMETERS}
     if not isinstance(kind, str) or kind in ("object", "InlineSchemaLoader"):
-        return {**found, **kept}
-    return {**found, **{key: typed(one, f"{kind}.{key}", done) for key, one in kept.items()}}
+        return {**own_type, **fields}
+    return {**own_type, **{key: add_types(inner, f"{kind}.{key}", done) for key, inner in fields.items()}}

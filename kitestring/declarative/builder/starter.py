@@ -30,7 +30,7 @@ def draft(
         )
     path = parts.path.strip("/")
     name = stream or re.sub(r"\W+", "_", path.rpartition("/")[2].partition(".")[0]).strip("_").lower() or "records"
-    field_path = [one for one in records.split(".") if one]
+    field_path = [name_part for name_part in records.split(".") if name_part]
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     credentials, fields = authenticator(auth)
     pages = paginator(paging, query)
@@ -88,8 +88,8 @@ def draft(
         f"    required: [{', '.join(fields)}]",
         *(["    properties:"] if fields else ["    properties: {}"]),
         *(
-            f"      {one}: {{type: string, title: {title}{', airbyte_secret: true' if secret else ''}}}"
-            for one, (title, secret) in fields.items()
+            f"      {name_part}: {{type: string, title: {title}{', airbyte_secret: true' if secret else ''}}}"
+            for name_part, (title, secret) in fields.items()
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -126,7 +126,10 @@ def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
 def paginator(paging: str, query: dict[str, str]) -> list[str]:
     """Its lines. A page size that the address names is taken out of the query and into the paginator."""
     kind, _, rest = paging.partition(":")
-    size_name = next((one for one in ("per_page", "page_size", "limit", "pageSize", "count") if one in query), "")
+    size_name = next(
+        (size_field for size_field in ("per_page", "page_size", "limit", "pageSize", "count") if size_field in query),
+        "",
+    )
     number = query.get(size_name, "")
     sized = number.isdigit() and kind in ("page", "offset", "cursor")
     size = int(number) if sized else 0
@@ -166,7 +169,7 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
         return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
     if kind == "cursor" and name and path:
         query.pop(name, None)
-        value = "response" + "".join(f".get({one!r}, {{}})" for one in path.split(".")[:-1])
+        value = "response" + "".join(f".get({size_field!r}, {{}})" for size_field in path.split(".")[:-1])
         value += f".get({path.split('.')[-1]!r})"
         return [
             *head,
@@ -183,10 +186,14 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
 
 def quoted(text: str) -> str:
     """A text as YAML: plain where that is safe."""
-    return text if re.fullmatch(r"[a-z][a-z_]*", text) and text not in WORDS else json.dumps(text, ensure_ascii=False)
+    return (
+        text
+        if re.fullmatch(r"[a-z][a-z_]*", text) and text not in YAML_CONSTANTS
+        else json.dumps(text, ensure_ascii=False)
+    )
 
 
-WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+YAML_CONSTANTS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def indented(lines: list[str], by: int) -> list[str]:

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.declarative.builder.position import Positions
-from kitestring.declarative.builder.resolution import typed
+from kitestring.declarative.builder.resolution import add_types
 from kitestring.declarative.connection import Connection
-from kitestring.declarative.keyword import Node, Setting, build, joined, keywords
+from kitestring.declarative.keyword import BuildContext, Node, build, child_path, keywords
 from kitestring.declarative.manifest import PARAMETERS, REF, References, parse, resolve
 from kitestring.declarative.stream import primary_key
-from kitestring.declarative.template import Failed, Templates
+from kitestring.declarative.template import EvaluationError, Templates
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.pattern import PatternError, compiled
 from kitestring.suggest import did_you_mean
 
-KNOWN = frozenset(
+MANIFEST_FIELDS = frozenset(
     {
         *("version", "type", "description", "check", "streams", "dynamic_streams", "schemas", "definitions", "spec"),
         *("concurrency_level", "api_budget", "stream_groups", "max_concurrent_async_job_count", "metadata"),
@@ -29,7 +29,7 @@ KNOWN = frozenset(
     }
 )
 """The fields of a manifest's top level."""
-NEEDED: dict[str, tuple[str, ...]] = {
+REQUIRED_FIELDS: dict[str, tuple[str, ...]] = {
     "AddFields": ("fields",),
     "AddedFieldDefinition": ("path", "value"),
     "BasicHttpAuthenticator": ("username",),
@@ -65,7 +65,9 @@ NESTED = frozenset(
     }
 )  # fmt: skip
 """Words of the language that the keyword around them reads, without a class of their own."""
-VERBATIM = frozenset({"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"})
+VALUE_FIELDS = frozenset(
+    {"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"}
+)
 """Fields whose values are no components."""
 LINE = re.compile(r"line (\d+), column (\d+)")
 
@@ -97,42 +99,42 @@ def validate(
         match = LINE.search(error.message)
         line, column = (int(match[1]), int(match[2])) if match else (1, 1)
         return [Defect(line, column, "", error.message, error.hint)]
-    found: dict[tuple[str, str], Defect] = {}
+    by_place: dict[tuple[str, str], Defect] = {}
     positions = Positions(manifest) if isinstance(manifest, str) else None
 
     def add(path: str, message: str, hint: str = "") -> None:
         line, column = positions.of(path) if positions is not None else (0, 0)
         plain = message.removeprefix(f"manifest, {path}: ")
-        found.setdefault((f"{line}:{column}" if line else path, plain), Defect(line, column, path, plain, hint))
+        by_place.setdefault((f"{line}:{column}" if line else path, plain), Defect(line, column, path, plain, hint))
 
     if isinstance(raw, Mapping):
-        for path, wrong in lost(raw):
+        for path, wrong in reference_defects(raw):
             add(path, wrong.message, wrong.hint)
-    if not found:
+    if not by_place:
         try:
-            resolved = typed(resolve(raw), "", {})
+            resolved = add_types(resolve(raw), "", {})
         except ConfigError as error:
             add(str(error.fields.get("place", "")), error.message, error.hint)
         else:
-            for path, message, hint in defects(resolved, config, folder):
+            for path, message, hint in find_defects(resolved, config, folder):
                 add(path, message, hint)
-    return sorted(found.values())
+    return sorted(by_place.values())
 
 
-def lost(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
+def reference_defects(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
     """Every reference that leads nowhere, or in a circle."""
 
-    seen: set[int] = set()  # what YAML aliases share is looked at once
+    visited: set[int] = set()  # what YAML aliases share is looked at once
 
     def walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, ConfigError]]:
-        if depth > 200 or id(node) in seen:
+        if depth > 200 or id(node) in visited:
             return
         if isinstance(node, Mapping | list):
-            seen.add(id(node))
+            visited.add(id(node))
         if isinstance(node, Mapping):
             for key, value in node.items():
                 if key != "config_overrides":
-                    yield from walk(value, path if key == REF else joined(path, str(key)), depth + 1)
+                    yield from walk(value, path if key == REF else child_path(path, str(key)), depth + 1)
         elif isinstance(node, list):
             for index, value in enumerate(node):
                 yield from walk(value, f"{path}[{index}]", depth + 1)
@@ -147,57 +149,59 @@ def lost(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
     yield from walk(raw, "", 0)
 
 
-def defects(
+def find_defects(
     manifest: Mapping[str, Any], config: Mapping[str, Any] | None, folder: Path | None
 ) -> Iterator[tuple[str, str, str]]:
     for name in manifest:
-        if name not in KNOWN and not name.startswith(("x-", "$")):
-            yield name, f"{name} is no field of a manifest{did_you_mean(name, KNOWN)}", ""
+        if name not in MANIFEST_FIELDS and not name.startswith(("x-", "$")):
+            yield name, f"{name} is no field of a manifest{did_you_mean(name, MANIFEST_FIELDS)}", ""
     if not manifest.get("streams") and not manifest.get("dynamic_streams"):
         yield "", "the manifest has no streams", "Add a stream, or a dynamic stream."
     form = (
         (manifest.get("spec") or {}).get("connection_specification") if isinstance(manifest.get("spec"), dict) else {}
     )
     values = copy.deepcopy(dict(config)) if config is not None else example(form or {})
-    setting = Setting(values, Templates(values), Connection(), folder)
-    normalize(manifest, setting)
-    yield from words(manifest, "", "", setting, set())
-    yield from parts(manifest, setting, config is not None)
-    yield from named(manifest)
+    context = BuildContext(values, Templates(values), Connection(), folder)
+    normalize(manifest, context)
+    yield from keyword_defects(manifest, "", "", context, set())
+    yield from build_defects(manifest, context, config is not None)
+    yield from name_defects(manifest)
 
 
-def normalize(manifest: Mapping[str, Any], setting: Setting) -> None:
+def normalize(manifest: Mapping[str, Any], context: BuildContext) -> None:
     """Change the configuration as the manifest does before a stream sees it; `parts` tells the defects of that."""
     if not isinstance(manifest.get("spec"), dict):
         return
     try:
-        spec = Node(manifest, "", setting).needed_child("spec", "Spec")
-        spec.migrate(setting.config)
-        spec.transform(setting.config)
+        spec = Node(manifest, "", context).needed_child("spec", "Spec")
+        spec.migrate(context.config)
+        spec.transform(context.config)
     except KitestringError:
         return
 
 
-def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) -> Iterator[tuple[str, str, str]]:
+def keyword_defects(
+    node: Any, path: str, field: str, context: BuildContext, visited: set[int]
+) -> Iterator[tuple[str, str, str]]:
     """Unknown keywords, missing fields, and templates that cannot be compiled. What is shared is looked at once."""
     if isinstance(node, Mapping | list):
-        if id(node) in seen:
+        if id(node) in visited:
             return
-        seen.add(id(node))
+        visited.add(id(node))
     if isinstance(node, str):
         if "{{" in node or "{%" in node:
             try:
-                setting.templates.compile(node, {}, path, strict=True)
-            except Failed:
+                context.templates.compile(node, {}, path, strict=True)
+            except EvaluationError:
                 pass
             except KitestringError as error:
                 yield path, error.message, error.hint
         return
     if isinstance(node, list):
         for index, value in enumerate(node):
-            yield from words(value, f"{path}[{index}]", field, setting, seen)
+            yield from keyword_defects(value, f"{path}[{index}]", field, context, visited)
         return
-    if not isinstance(node, Mapping) or field.rpartition(".")[2] in VERBATIM:
+    if not isinstance(node, Mapping) or field.rpartition(".")[2] in VALUE_FIELDS:
         return
     kind = node.get("type")
     if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in NESTED:
@@ -206,25 +210,27 @@ def words(node: Any, path: str, field: str, setting: Setting, seen: set[int]) ->
             yield path, message, "Use keywords in its place, or let it run its Python with `allow_custom_code: true`."
         else:
             yield path, f"{kind} is not a known keyword{did_you_mean(kind, keywords())}", ""
-    for key in NEEDED.get(kind, ()) if isinstance(kind, str) else ():
+    for key in REQUIRED_FIELDS.get(kind, ()) if isinstance(kind, str) else ():
         if node.get(key) is None:
             yield path, f"{kind} needs `{key}`", "Correct the manifest at this place."
     for key, value in node.items():
         if key != PARAMETERS and not (path == "" and key == "definitions"):
-            yield from words(value, joined(path, str(key)), f"{kind or ''}.{key}", setting, seen)
+            yield from keyword_defects(value, child_path(path, str(key)), f"{kind or ''}.{key}", context, visited)
 
 
-def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterator[tuple[str, str, str]]:
+def build_defects(
+    manifest: Mapping[str, Any], context: BuildContext, config_known: bool
+) -> Iterator[tuple[str, str, str]]:
     """What hinders the streams and the rest from being built."""
-    root = Node(manifest, "", setting)
+    root = Node(manifest, "", context)
 
     def attempt(name: str, values: Any, default: str) -> Iterator[tuple[str, str, str]]:
         try:
             node = root.typed(values, name, default)
             build(node)
             primary_key(node)
-        except Failed as error:
-            if given:  # an example made from the spec may be one that the manifest's templates cannot take
+        except EvaluationError as error:
+            if config_known:  # an example made from the spec may be one that the manifest's templates cannot take
                 yield str(error.fields.get("place") or name), error.message, error.hint
         except KitestringError as error:
             if "needs the Python class" not in error.message:
@@ -239,8 +245,8 @@ def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterato
             continue
         for index, values in enumerate(items):
             if isinstance(values, Mapping) and values.get("type") == "ConditionalStreams":
-                for inner, one in enumerate(values.get("streams") or ()):
-                    yield from attempt(f"{field}[{index}].streams[{inner}]", one, "DeclarativeStream")
+                for inner, stream in enumerate(values.get("streams") or ()):
+                    yield from attempt(f"{field}[{index}].streams[{inner}]", stream, "DeclarativeStream")
             else:
                 yield from attempt(f"{field}[{index}]", values, default)
     for index, values in enumerate(manifest.get("credential_ends") or ()):
@@ -257,16 +263,16 @@ def parts(manifest: Mapping[str, Any], setting: Setting, given: bool) -> Iterato
             yield from attempt(name, manifest[name], default)
 
 
-def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def name_defects(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Names of streams that stand twice, and a check of streams that are not there.
 
     Two streams of one name may stand under different conditions.
     """
     names: dict[str, list[Any]] = {}
     streams = manifest.get("streams")
-    for index, one in enumerate(streams if isinstance(streams, list) else ()):
-        conditional = isinstance(one, Mapping) and one.get("type") == "ConditionalStreams"
-        inner, condition = (one.get("streams"), one.get("condition")) if conditional else ([one], None)
+    for index, entry in enumerate(streams if isinstance(streams, list) else ()):
+        conditional = isinstance(entry, Mapping) and entry.get("type") == "ConditionalStreams"
+        inner, condition = (entry.get("streams"), entry.get("condition")) if conditional else ([entry], None)
         for stream in inner if isinstance(inner, list) else ():
             name = stream.get("name") if isinstance(stream, Mapping) else None
             before = names.setdefault(str(name), [])
@@ -274,10 +280,10 @@ def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
                 yield f"streams[{index}]", f"there are two streams called {name}", "Give one of them another name."
             before.append(condition)
     check = manifest.get("check")
-    wanted = check.get("stream_names") if isinstance(check, Mapping) else None
+    checked = check.get("stream_names") if isinstance(check, Mapping) else None
     if manifest.get("dynamic_streams"):
         return
-    for index, name in enumerate(wanted if isinstance(wanted, list) else ()):
+    for index, name in enumerate(checked if isinstance(checked, list) else ()):
         if isinstance(name, str) and name not in names and "{{" not in "".join(names):
             message = f"there is no stream called {name}{did_you_mean(name, names)}"
             yield f"check.stream_names[{index}]", message, ""
@@ -298,7 +304,7 @@ def example(form: Any, depth: int = 0) -> Any:
         return example({**{k: v for k, v in form.items() if k == "properties"}, **choices[0]}, depth + 1)
     kind = form.get("type")
     if isinstance(kind, list):
-        kind = next((one for one in kind if one != "null"), None)
+        kind = next((type_ for type_ in kind if type_ != "null"), None)
     match kind:
         case "object" | None if kind or "properties" in form or not depth:
             inner = form.get("properties")
@@ -313,7 +319,7 @@ def example(form: Any, depth: int = 0) -> Any:
 
 
 def text_of(form: Mapping[str, Any]) -> str:
-    for one in (
+    for candidate in (
         "example",
         "2024-01-01T00:00:00Z",
         "2024-01-01",
@@ -322,11 +328,11 @@ def text_of(form: Mapping[str, Any]) -> str:
         "1",
     ):
         pattern, shape = form.get("pattern"), form.get("format")
-        if (shape == "date-time" and "T" not in one) or (shape == "date" and len(one) != 10):
+        if (shape == "date-time" and "T" not in candidate) or (shape == "date" and len(candidate) != 10):
             continue
         try:
-            if not isinstance(pattern, str) or compiled(pattern).search(one):
-                return one
+            if not isinstance(pattern, str) or compiled(pattern).search(candidate):
+                return candidate
         except PatternError:
-            return one
+            return candidate
     return "example"

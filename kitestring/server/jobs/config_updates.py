@@ -118,7 +118,7 @@ class DraftConfigUpdater(ConfigUpdater):
         opened = self._draft
         draft_credentials.remember(self._context, opened.workspace_id, opened.config, config, spec)
         spent = draft_credentials.spent_secrets(opened.config, config, spec)
-        if all(path.get(self._row(end), place) == value for place, value in spent.items()):
+        if all(path.value_at(self._row(end), place) == value for place, value in spent.items()):
             super().save(end, config, spec)
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
@@ -130,7 +130,7 @@ class DraftConfigUpdater(ConfigUpdater):
             return answer
         row = answer["config"] or {}
         secrets = draft_credentials.secrets_of(draft.config, self._spec)
-        if all(path.get(row, place) == value for place, value in secrets.items()):
+        if all(path.value_at(row, place) == value for place, value in secrets.items()):
             return answer
         with self._context.store.read() as db:
             config = draft_credentials.renewed(self._context, db, draft.workspace_id, draft.config, self._spec)

@@ -8,7 +8,7 @@ import pytest
 from loopback import Api, Open, cursor, stream, sync
 
 from kitestring.declarative import stream as streams
-from kitestring.declarative.partition_state import refreshed
+from kitestring.declarative.partition_state import refresh_partitions
 from kitestring.declarative.stream import RUN
 
 START = "2024-01-01T00:00:00Z"
@@ -92,7 +92,11 @@ def test_a_partition_that_is_added_later_is_read_from_the_start(
     repositories.asked()
     repositories.add("c")
     second = sync(open_source(threads(api)), "threads", first.state)
-    assert repositories.asked() == {"/a/threads": "2024-02-10", "/b/threads": "2024-02-10", "/c/threads": "2024-01-01"}
+    assert repositories.asked() == {
+        "/a/threads": "2024-02-10",
+        "/b/threads": "2024-02-10",
+        "/c/threads": "2024-01-01",
+    }
     assert {row["id"] for row in second.records if row["id"].startswith("c")} == {"c-1", "c-2"}
     sync(open_source(threads(api)), "threads", second.state)
     assert set(repositories.asked().values()) == {"2024-02-10"}
@@ -270,7 +274,7 @@ def test_a_refreshed_parent_has_its_children_read_from_the_start(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     first = sync(open_source(replies(api, depends=True)), "replies")
-    state, partitions = refreshed(first.state, {"repository": "a"})
+    state, partitions = refresh_partitions(first.state, {"repository": "a"})
     assert partitions == [{"repository": "a", "parent_slice": {}}]
     repositories.asked()
     sync(open_source(replies(api, depends=True)), "replies", state)
@@ -283,7 +287,7 @@ def test_a_refreshed_partition_that_one_cursor_does_not_list_is_read_from_the_st
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     source = open_source(listed(api, "a", "b", global_substream_cursor=True))
-    state, _ = refreshed(sync(source, "threads").state, {"repository": "b"})
+    state, _ = refresh_partitions(sync(source, "threads").state, {"repository": "b"})
     repositories.asked()
     sync(source, "threads", state)
     assert repositories.asked() == {"/a/threads": "2024-02-09", "/b/threads": "2024-01-01"}

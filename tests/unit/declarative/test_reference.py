@@ -15,7 +15,7 @@ from typing import Any
 from case import cases
 
 from kitestring.declarative import macro
-from kitestring.declarative.builder.resolution import typed
+from kitestring.declarative.builder.resolution import add_types
 from kitestring.declarative.builder.validation import NESTED
 from kitestring.declarative.keyword import keywords
 from kitestring.declarative.manifest import resolve
@@ -47,7 +47,7 @@ def used() -> Iterator[tuple[str, str]]:
                     yield from walk(value, name)
 
     for case in cases():
-        yield from walk(typed(resolve(case.manifest), "", {}), "")
+        yield from walk(add_types(resolve(case.manifest), "", {}), "")
 
 
 def test_every_word_of_the_language_is_known() -> None:

@@ -10,7 +10,7 @@ from test_partition_router import cursor, owners, parent
 from test_partition_router import stream as routed
 from test_partition_state import Repositories, listed, replies
 
-from kitestring.declarative.partition_state import refreshed
+from kitestring.declarative.partition_state import refresh_partitions
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_it_stays_wanted_when_it_could_not_be_read(
     api: Api, open_source: Open, repositories: Repositories, whole: bool
 ) -> None:
     source = open_source(listed(api, "a", "b", global_substream_cursor=whole))
-    state, _ = refreshed(sync(source, "threads").state, {"repository": "b"})
+    state, _ = refresh_partitions(sync(source, "threads").state, {"repository": "b"})
     broken_once(api, "/b/threads")
     failed = sync(source, "threads", state)
     repositories.asked()
@@ -56,7 +56,7 @@ def test_a_backfill_that_is_wanted_again_stays_wanted_when_it_could_not_be_read(
     router = {"type": "BackfillPartitionRouter", "parent_stream_configs": [parent(api.url, request_option=option)]}
     source = open_source(routed(url=api.url, retriever={"partition_router": router}, incremental_sync=cursor()))
     first = sync(source, state={})
-    state, partitions = refreshed(first.state, {"owner": "b"})
+    state, partitions = refresh_partitions(first.state, {"owner": "b"})
     assert partitions
     broken.add("b")
     failed = sync(source, state=state)
@@ -71,7 +71,7 @@ def test_a_child_is_wanted_by_its_own_value_below_a_parent(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     source = open_source(replies(api))
-    state, _ = refreshed(sync(source, "replies").state, {"thread": "a-1"})
+    state, _ = refresh_partitions(sync(source, "replies").state, {"thread": "a-1"})
     repositories.asked()
     sync(source, "replies", state)
     asked = repositories.asked()
@@ -83,5 +83,5 @@ def test_a_partition_that_the_stream_does_not_have_is_told(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     source = open_source(listed(api, "a", "b", global_substream_cursor=True))
-    state, _ = refreshed(sync(source, "threads").state, {"repositry": "b"})
+    state, _ = refresh_partitions(sync(source, "threads").state, {"repositry": "b"})
     assert ["repositry" in reason for reason in sync(source, "threads", state).suspicions] == [True]

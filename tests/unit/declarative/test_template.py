@@ -12,7 +12,7 @@ import pytest
 
 from kitestring.declarative import sandbox
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.template import Failed, Templates, literal
+from kitestring.declarative.template import EvaluationError, Templates, literal
 from kitestring.errors import ConfigError
 
 CONFIG = {"name": "Ann", "count": "5", "nested": {"list": [1, 2], "none": None}, "flag": True, "day": "2024-01-02"}
@@ -217,7 +217,7 @@ def test_loops_and_glue_say_what_they_say_in_jinja() -> None:
 
 
 def test_a_failure_for_one_record_is_told_apart() -> None:
-    with pytest.raises(Failed):
+    with pytest.raises(EvaluationError):
         value("{{ str_to_datetime(record.a) }}", record={"a": "?"})
 
 
@@ -252,7 +252,7 @@ def test_a_literal_of_any_length_does_no_harm() -> None:
 @pytest.mark.parametrize("text", ["{{ config.absent.deeper.still }}", "{{ config['absent']['x'] ~ 'y' }}"])
 def test_to_look_into_something_undefined_fails_where_a_text_is_expected(text: str) -> None:
     templates = Templates({"here": 1})
-    with pytest.raises(Failed, match=r"looks into something that is not there .*absent"):
+    with pytest.raises(EvaluationError, match=r"looks into something that is not there .*absent"):
         templates.compile(text, {}, "here")({})
     assert templates.compile(text, {}, "here", empty=None)({}) is None
     assert templates.compile(text, {}, "here", tolerant=True)({}) == ""

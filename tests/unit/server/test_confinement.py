@@ -212,7 +212,7 @@ def test_the_files_of_a_low_code_source_go_to_the_folder_of_the_workspace(tmp_pa
     }
     made = built(confined(tmp_path), "source", "zendesk_support", {**config, "files_folder": "attachments"})
     folder = tmp_path / "workspaces" / WORKSPACE / "attachments"
-    assert made._setting.values["files"].folder == folder
+    assert made._context.values["files"].folder == folder
     with pytest.raises(ConfigError, match="files_folder is /srv"):
         built(confined(tmp_path), "source", "zendesk_support", {**config, "files_folder": "/srv"})
 

@@ -15,7 +15,7 @@ from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, exce
 if TYPE_CHECKING:
     from kitestring.declarative.cursor import Cursor
 
-Known = Mapping[str, Sequence[str]]
+WrittenDigests = Mapping[str, Sequence[str]]
 """Digests of records that are written, by their cursor value as the state writes it."""
 
 DISTINCT = 1_024
@@ -24,7 +24,7 @@ PER_PAGE = 16
 """So many of a page whose values order as texts."""
 
 
-class Highest:
+class SliceWatermark:
     """Takes note of the records of one slice. Not for several threads.
 
     `most` is the time of the source's clock when the sync began: a moment behind it is no place to go on from. With
@@ -40,33 +40,37 @@ class Highest:
         keys: Sequence[Path] = (),
         identity: str = "",
         digests: bool = False,
-        known: Known | None = None,
+        written_before: WrittenDigests | None = None,
     ) -> None:
         self._cursor, self._most, self._keys, self._identity = cursor, most, keys, identity
         self._digests = digests
-        self._known: dict[Any, Counter[str]] = {
-            cursor.saved(value) if value else None: Counter(found) for value, found in (known or {}).items() if digests
+        self._written_before: dict[Any, Counter[str]] = {
+            cursor.parse_saved(value) if value else None: Counter(digests_)
+            for value, digests_ in (written_before or {}).items()
+            if digests
         }
         self._counts: Counter[Any] = Counter()
-        self._written: dict[Any, list[Any]] = {}
+        self._written_now: dict[Any, list[Any]] = {}
         self._size = 0
         self._full = False
         self.doubts: list[str] = []
 
-    def take(self, records: list[Record]) -> list[Record]:
+    def new_records(self, records: list[Record]) -> list[Record]:
         """The records that no earlier sync has written."""
         if not records:
             return records
         if not self._digests:
-            if not self._take_texts(records):
+            if not self._count_texts(records):
                 self._counts.update(
-                    place for record in records if (place := self._place(record.get(self._cursor.field))) is not None
+                    place
+                    for record in records
+                    if (place := self._believed_value(record.get(self._cursor.field))) is not None
                 )
                 self._prune()
             return records
         return [record for record in records if self._is_new(record)]
 
-    def _take_texts(self, records: list[Record]) -> bool:
+    def _count_texts(self, records: list[Record]) -> bool:
         """The short way for texts whose order is that of time."""
         cursor = self._cursor
         length, field = cursor.text_length, cursor.field
@@ -75,16 +79,16 @@ class Highest:
         texts: list[Any] = [record.get(field) for record in records]
         if set(map(type, texts)) != {str} or set(map(len, texts)) != {length}:
             return False
-        ordered = sorted(set(texts))
-        behind = bisect_right(ordered, cursor.write(self._most()))
+        distinct = sorted(set(texts))
+        behind = bisect_right(distinct, cursor.write(self._most()))
         counts = Counter(texts)
         try:
-            found = {cursor.parse(text): counts[text] for text in ordered[max(0, behind - PER_PAGE) : behind]}
+            values = {cursor.parse(text): counts[text] for text in distinct[max(0, behind - PER_PAGE) : behind]}
         except (ValueError, OverflowError):
             return False
-        if behind < len(ordered):
-            self._place(ordered[-1])
-        self._counts.update(found)
+        if behind < len(distinct):
+            self._believed_value(distinct[-1])
+        self._counts.update(values)
         self._prune()
         return True
 
@@ -103,7 +107,7 @@ class Highest:
             self._doubt(f"the cursor value {excerpt(value)} of {field} is none that the manifest's formats read")
             return None
 
-    def _place(self, value: Any) -> Any:
+    def _believed_value(self, value: Any) -> Any:
         """A cursor value in its order where it can be believed: a moment of the future is no place to go on from."""
         place = self._read(value)
         if isinstance(place, datetime) and place > (most := self._most()):
@@ -117,30 +121,30 @@ class Highest:
 
     def _is_new(self, record: Record) -> bool:
         value = record.get(self._cursor.field)
-        believed, place = self._place(value), self._read(value)
+        believed, place = self._believed_value(value), self._read(value)
         if believed is not None:
             self._counts[believed] += 1
             self._prune()
-        identity = self._identified(record)
+        identity = self._identity_of(record)
         if not self._full:
-            self._written.setdefault(place, []).append(identity)
+            self._written_now.setdefault(place, []).append(identity)
             self._size += 1
             if self._size > 2 * MOST_KNOWN:
                 self._forget()
-        known = self._known.get(place)
-        if known is None:
+        written = self._written_before.get(place)
+        if written is None:
             return True
         digest = self._digest(identity, self._text(place))
-        if known[digest] <= 0:
+        if written[digest] <= 0:
             return True
-        known[digest] -= 1
+        written[digest] -= 1
         return False
 
     def _text(self, place: Any) -> str:
         """A value as `known` has it; records without one are known under the empty text."""
-        return "" if place is None else str(self._cursor.exactly(place))
+        return "" if place is None else str(self._cursor.write_exact(place))
 
-    def _identified(self, record: Record) -> Any:
+    def _identity_of(self, record: Record) -> Any:
         """The values of the primary key; without one, a digest of the record, which others may change from now on."""
         if self._keys:
             return [at(record, path) for path in self._keys]
@@ -151,12 +155,12 @@ class Highest:
 
     def _forget(self) -> None:
         """Keep the digests of the highest values only."""
-        places = sorted(place for place in self._written if place is not None)
+        places = sorted(place for place in self._written_now if place is not None)
         while self._size > MOST_KNOWN and len(places) > 1:
-            self._size -= len(self._written.pop(places.pop(0)))
+            self._size -= len(self._written_now.pop(places.pop(0)))
         if self._size > MOST_KNOWN:
             self._full = True
-            self._written.clear()
+            self._written_now.clear()
             self._doubt(
                 f"more than {MOST_KNOWN:,} records have the same cursor value, or none: they are appended again"
             )
@@ -174,52 +178,56 @@ class Highest:
         latest = None
         if not unknown:
             latest = max((place for place, count in self._counts.items() if count > missing[place]), default=None)
-        found: dict[str, Any] = {"latest": None if latest is None else self._cursor.write(latest)}
+        note: dict[str, Any] = {"latest": None if latest is None else self._cursor.write(latest)}
         if self._digests:
-            lowest = None if latest is None or not moves else self._cursor.again(self._cursor.written(found["latest"]))
-            found["known"] = self._known_from(lowest, rejected)
-        return found
+            lowest = (
+                None
+                if latest is None or not moves
+                else self._cursor.lookback_start(self._cursor.parse_written(note["latest"]))
+            )
+            note["known"] = self._known_from(lowest, rejected)
+        return note
 
     def _known_from(self, lowest: Any, rejected: Sequence[Record]) -> dict[str, list[str]]:
         """The digests of records at values that a next sync may read again."""
         places = ((record, self._read(record.get(self._cursor.field))) for record in rejected)
-        lost = Counter(self._digest(self._identified(record), self._text(place)) for record, place in places)
-        found: dict[str, list[str]] = {}
-        for place, identities in self._written.items():
+        lost = Counter(self._digest(self._identity_of(record), self._text(place)) for record, place in places)
+        by_value: dict[str, list[str]] = {}
+        for place, identities in self._written_now.items():
             if place is None or lowest is None or place >= lowest:
                 text = self._text(place)
-                kept = list((Counter(self._digest(identity, text) for identity in identities) - lost).elements())
-                if kept:
-                    found[text] = kept
-        left = {
-            self._text(place): list(counts.elements()) for place, counts in self._known.items()
+                remaining = list((Counter(self._digest(identity, text) for identity in identities) - lost).elements())
+                if remaining:
+                    by_value[text] = remaining
+        unmatched = {
+            self._text(place): list(counts.elements()) for place, counts in self._written_before.items()
         }  # written, and not seen again
-        for value, digests in since(self._cursor, left, lowest).items():
-            found[value] = [*found.get(value, ()), *digests]
-        return found
+        for value, digests in digests_from(self._cursor, unmatched, lowest).items():
+            by_value[value] = [*by_value.get(value, ()), *digests]
+        return by_value
 
     def _doubt(self, reason: str) -> None:
         if reason not in self.doubts and len(self.doubts) < MOST_DOUBTS:
             self.doubts.append(reason)
 
 
-def joined(first: Known, second: Known) -> dict[str, list[str]]:
+def merge_digests(first: WrittenDigests, second: WrittenDigests) -> dict[str, list[str]]:
     """What is known after two slices: records that both know of count once."""
-    found = {value: list(digests) for value, digests in first.items()}
+    merged = {value: list(digests) for value, digests in first.items()}
     for value, digests in second.items():
-        found[value] = list((Counter(found.get(value, ())) | Counter(digests)).elements())
-    return found
+        merged[value] = list((Counter(merged.get(value, ())) | Counter(digests)).elements())
+    return merged
 
 
-def since(cursor: Cursor[Any], known: Known, lowest: Any) -> dict[str, list[str]]:
+def digests_from(cursor: Cursor[Any], digests: WrittenDigests, lowest: Any) -> dict[str, list[str]]:
     """What is known of values from `lowest` on (None: of all), and of records without a value; no more than a state
     holds."""
-    found: dict[str, list[str]] = {}
-    left = MOST_KNOWN
-    for value in sorted(filter(None, known), key=cursor.saved, reverse=True):
-        if (lowest is not None and cursor.saved(value) < lowest) or left <= 0:
+    selected: dict[str, list[str]] = {}
+    remaining = MOST_KNOWN
+    for value in sorted(filter(None, digests), key=cursor.parse_saved, reverse=True):
+        if (lowest is not None and cursor.parse_saved(value) < lowest) or remaining <= 0:
             break
-        if known[value]:
-            found[value] = list(known[value])
-            left -= len(found[value])
-    return {**found, "": list(known[""])} if known.get("") else found
+        if digests[value]:
+            selected[value] = list(digests[value])
+            remaining -= len(selected[value])
+    return {**selected, "": list(digests[""])} if digests.get("") else selected

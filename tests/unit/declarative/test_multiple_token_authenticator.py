@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from loopback import NO_WAIT, Api, Call, Open, stream, sync
 
-from kitestring.declarative import tokens
+from kitestring.declarative import multiple_token_authenticator
 from kitestring.errors import AuthError, ConfigError, TransientError
 
 PAGES = {
@@ -76,7 +76,7 @@ def test_all_tokens_spent_until_too_late_ends_the_stream(api: Api, open_source: 
 def test_a_reset_is_waited_for_and_the_quotas_are_asked_anew(
     api: Api, open_source: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "SHORTEST_WAIT_S", 0.05)
+    monkeypatch.setattr(multiple_token_authenticator, "SHORTEST_WAIT_S", 0.05)
     left = {"one": 1}
     ask = quota(left, reset_in=0.05)
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kitestring.declarative import path
 from kitestring.declarative.api_budget import build_matcher
 from kitestring.declarative.datetime_format import Months, parse_duration, parse_iso
 from kitestring.declarative.keyword import Node, keyword
+from kitestring.declarative.path import value_at
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Request, Response
 
@@ -44,17 +44,17 @@ class TokenQuota:
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.name = str(node.need("name"))
-        self.matchers = [build_matcher(node, one, f"matchers[{i}]") for i, one in enumerate(node.items("matchers"))]
+        self.matchers = [build_matcher(node, value, f"matchers[{i}]") for i, value in enumerate(node.items("matchers"))]
         node.need("remaining_path"), node.need("reset_path")
         self.paths = {what: [str(s) for s in node.items(f"{what}_path")] for what in ("remaining", "reset", "limit")}
         self.headers = {what: str(node.get(f"{what}_header", "")) for what in ("remaining", "reset", "limit")}
-        self.spent_by = frozenset(node.items("exhaustion_status_codes"))
-        self.learns = any(self.headers.values()) or bool(self.spent_by)
+        self.exhausted_by = frozenset(node.items("exhaustion_status_codes"))
+        self.reads_headers = any(self.headers.values()) or bool(self.exhausted_by)
 
     def counts(self, request: Request) -> bool:
-        return any(one.matches(request) for one in self.matchers)
+        return any(matcher.matches(request) for matcher in self.matchers)
 
-    def told(self, headers: Mapping[str, str], what: str) -> float | None:
+    def header_number(self, headers: Mapping[str, str], what: str) -> float | None:
         """A number, or a moment as epoch seconds, in a response header."""
         value = headers.get(self.headers[what]) if self.headers[what] else None
         try:
@@ -64,7 +64,7 @@ class TokenQuota:
 
 
 @dataclass
-class Left:
+class QuotaState:
     """What is left of one quota of one token. `tracked` is false where the API keeps no count."""
 
     remaining: int
@@ -82,7 +82,7 @@ class RateLimitedMultipleTokenAuthenticator:
     """Signs each call with a token that has quota left; waits for a reset when none has."""
 
     def __init__(self, node: Node, **_: Any) -> None:
-        self._connection = node.setting.connection
+        self._connection = node.context.connection
         self._header, self._method = str(node.get("header", "Authorization")), str(node.get("auth_method", "Bearer"))
         self._tokens = self._tokens_of(node)
         self.secrets = tuple(self._tokens)
@@ -90,27 +90,27 @@ class RateLimitedMultipleTokenAuthenticator:
         self._source: QuotaStatusSource = node.needed_child("quota_status_source", "QuotaStatusSource")
         self._quotas: list[TokenQuota] = node.children("quotas", "TokenQuota")
         if not self._quotas:
-            raise node.wrong("needs at least one quota", "quotas")
+            raise node.error("needs at least one quota", "quotas")
         try:
             longest = parse_duration(node.constant("max_wait_time", "PT2H"))
         except ValueError as error:
-            raise node.wrong(str(error), "max_wait_time") from None
+            raise node.error(str(error), "max_wait_time") from None
         self._longest_s = (longest.rest if isinstance(longest, Months) else longest).total_seconds()
         fraction, least = node.number("budget_reserve_fraction", 0.1), node.number("budget_min_reserve", 50)
         self._fraction = 0.1 if fraction is None else fraction
         self._least = 50.0 if least is None else least
-        self._left: dict[tuple[str, str], Left] = {}
+        self._quota_states: dict[tuple[str, str], QuotaState] = {}
         self._active = 0
-        self._sent = threading.local()
+        self._thread = threading.local()
         self._lock = threading.RLock()
 
     def _tokens_of(self, node: Node) -> list[str]:
-        given = node.need("tokens")
-        if isinstance(given, list):
-            found = [str(node.template(one, types=(str,))({})) for one in given]
+        value = node.need("tokens")
+        if isinstance(value, list):
+            parts = [str(node.template(part, types=(str,))({})) for part in value]
         else:
-            found = str(node.constant("tokens", types=(str,))).split(str(node.get("token_delimiter", ",")))
-        tokens = [one.strip() for one in found if one.strip()]
+            parts = str(node.constant("tokens", types=(str,))).split(str(node.get("token_delimiter", ",")))
+        tokens = [part.strip() for part in parts if part.strip()]
         if not tokens:
             raise ConfigError("the configuration has no token", hint="Give at least one access token.")
         return tokens
@@ -118,12 +118,12 @@ class RateLimitedMultipleTokenAuthenticator:
     # What a session calls.
 
     def apply(self, request: Request) -> None:
-        self._sent.token = token = self._token_for(self._quota_of(request))
-        request.headers[self._header] = self._shown(token)
+        self._thread.token = token = self._token_for(self._quota_of(request))
+        request.headers[self._header] = self._header_value(token)
 
     def refresh(self, response: Response) -> bool:
         """A token that was withdrawn is left out; the others go on."""
-        token = getattr(self._sent, "token", None)
+        token = getattr(self._thread, "token", None)
         with self._lock:
             if token in self._tokens and len(self._tokens) > 1:
                 self._leave_out(token, f"{response.request_line} answered {response.status}")
@@ -132,31 +132,38 @@ class RateLimitedMultipleTokenAuthenticator:
     def observe(self, request: Request, response: Response) -> bool:
         """Take the server's word about the quota. True: this token is spent and another is not, so waiting is idle."""
         quota = self._quota_of(request)
-        token = next((one for one in self._tokens if request.headers.get(self._header) == self._shown(one)), None)
+        token = next(
+            (other for other in self._tokens if request.headers.get(self._header) == self._header_value(other)), None
+        )
         with self._lock:
-            left = self._left.get((token or "", quota.name))
-            if left is None or not left.tracked or not quota.learns:
+            state = self._quota_states.get((token or "", quota.name))
+            if state is None or not state.tracked or not quota.reads_headers:
                 return False
-            self._corrected(left, quota, response)
-            return left.spent and any(self._left[one, quota.name].remaining > 0 for one in self._tokens if one != token)
+            self._correct(state, quota, response)
+            return state.spent and any(
+                self._quota_states[other, quota.name].remaining > 0 for other in self._tokens if other != token
+            )
 
-    def _corrected(self, left: Left, quota: TokenQuota, response: Response) -> None:
-        remaining, reset = quota.told(response.headers, "remaining"), quota.told(response.headers, "reset")
-        limit = quota.told(response.headers, "limit")
-        refused = response.status in quota.spent_by
+    def _correct(self, state: QuotaState, quota: TokenQuota, response: Response) -> None:
+        remaining, reset = (
+            quota.header_number(response.headers, "remaining"),
+            quota.header_number(response.headers, "reset"),
+        )
+        limit = quota.header_number(response.headers, "limit")
+        refused = response.status in quota.exhausted_by
         if remaining is None and refused:
             remaining = 0
-        if limit and (reset is None or reset >= left.reset):
-            left.limit = int(limit)
-        if reset is not None and reset > left.reset:
-            left.reset, left.remaining = reset, int(left.limit if remaining is None else remaining)
-        elif remaining is not None and ((remaining <= 0 and refused) or reset is None or reset >= left.reset - SKEW_S):
+        if limit and (reset is None or reset >= state.reset):
+            state.limit = int(limit)
+        if reset is not None and reset > state.reset:
+            state.reset, state.remaining = reset, int(state.limit if remaining is None else remaining)
+        elif remaining is not None and ((remaining <= 0 and refused) or reset is None or reset >= state.reset - SKEW_S):
             # Answers come out of order: within one window a count only ever falls.
-            left.remaining = min(left.remaining, int(remaining))
+            state.remaining = min(state.remaining, int(remaining))
 
     # Which token is next.
 
-    def _shown(self, token: str) -> str:
+    def _header_value(self, token: str) -> str:
         return f"{self._method} {token}".strip()
 
     def _quota_of(self, request: Request) -> TokenQuota:
@@ -170,9 +177,9 @@ class RateLimitedMultipleTokenAuthenticator:
         deadline: float | None = None
         while True:
             with self._lock:
-                if not self._left:
-                    self._ask()
-                token, pause = self._taken(quota)
+                if not self._quota_states:
+                    self._read_quotas()
+                token, pause = self._take_token(quota)
                 if token is None:
                     deadline = deadline or time.monotonic() + self._longest_s
                     pause = self._until_reset(quota, deadline)
@@ -182,33 +189,35 @@ class RateLimitedMultipleTokenAuthenticator:
             log.info("all tokens are spent (%s), waiting %.0f s", quota.name, pause, extra={"seconds": pause})
             self._connection.pause(pause)
             with self._lock:
-                if all(self._left[one, quota.name].spent for one in self._tokens):
-                    self._ask()
+                if all(self._quota_states[other, quota.name].spent for other in self._tokens):
+                    self._read_quotas()
 
-    def _taken(self, quota: TokenQuota) -> tuple[str | None, float]:
+    def _take_token(self, quota: TokenQuota) -> tuple[str | None, float]:
         """A token with quota left, one call taken from it, and the pause before that call."""
         for _ in self._tokens:
             token = self._tokens[self._active]
-            left = self._left[token, quota.name]
-            if not left.tracked:
+            state = self._quota_states[token, quota.name]
+            if not state.tracked:
                 self._active = (self._active + 1) % len(self._tokens)
                 return token, 0.0
-            if left.remaining > 0:
-                left.remaining -= 1
-                pause = self._pause(quota, left)
+            if state.remaining > 0:
+                state.remaining -= 1
+                pause = self._pause(quota, state)
                 return token, pause if pause >= 0.1 else 0.0
             self._active = (self._active + 1) % len(self._tokens)
         return None, 0.0
 
-    def _pause(self, quota: TokenQuota, active: Left) -> float:
+    def _pause(self, quota: TokenQuota, active: QuotaState) -> float:
         """When all tokens are below their reserve, what is left is spread over the time until the reset."""
-        all_left = [self._left[one, quota.name] for one in self._tokens]
-        total = sum(max(0, left.remaining) for left in all_left)
-        low = all(left.tracked and left.remaining <= max(self._least, left.limit * self._fraction) for left in all_left)
+        all_left = [self._quota_states[token, quota.name] for token in self._tokens]
+        total = sum(max(0, state.remaining) for state in all_left)
+        low = all(
+            state.tracked and state.remaining <= max(self._least, state.limit * self._fraction) for state in all_left
+        )
         return min(max(0.0, active.reset - time.time()) / total, LONGEST_PAUSE_S) if low and total else 0.0
 
     def _until_reset(self, quota: TokenQuota, deadline: float) -> float:
-        wait = min(self._left[one, quota.name].reset for one in self._tokens) - time.time()
+        wait = min(self._quota_states[token, quota.name].reset for token in self._tokens) - time.time()
         allowed = deadline - time.monotonic()
         if allowed <= 0 or wait >= allowed:
             raise TransientError(
@@ -219,9 +228,9 @@ class RateLimitedMultipleTokenAuthenticator:
             )
         return min(max(wait, SHORTEST_WAIT_S), allowed)
 
-    def _ask(self) -> None:
+    def _read_quotas(self) -> None:
         """What every token has left, from the API."""
-        found: dict[tuple[str, str], Left] = {}
+        states: dict[tuple[str, str], QuotaState] = {}
         for token in list(self._tokens):
             try:
                 page = self._page(token)
@@ -231,10 +240,10 @@ class RateLimitedMultipleTokenAuthenticator:
                 self._leave_out(token, error.message)
                 continue
             for quota in self._quotas:
-                found[token, quota.name] = (
-                    Left(0, time.time(), 0, tracked=False) if page is None else self._left_of(page, quota)
+                states[token, quota.name] = (
+                    QuotaState(0, time.time(), 0, tracked=False) if page is None else self._quota_state(page, quota)
                 )
-        self._left = found
+        self._quota_states = states
 
     def _leave_out(self, token: str, reason: str) -> None:
         """Go on without a token that the API refuses."""
@@ -253,8 +262,8 @@ class RateLimitedMultipleTokenAuthenticator:
         try:
             response = session.request(
                 source.method,
-                self._connection.moved(url, url),
-                headers={**headers, self._header: self._shown(token)},
+                self._connection.rebase_url(url, url),
+                headers={**headers, self._header: self._header_value(token)},
             )
         except KitestringError as error:
             if error.fields.get("status") in source.untracked:
@@ -262,31 +271,31 @@ class RateLimitedMultipleTokenAuthenticator:
             raise
         return response.json()
 
-    def _left_of(self, page: Any, quota: TokenQuota) -> Left:
+    def _quota_state(self, page: Any, quota: TokenQuota) -> QuotaState:
         remaining, reset = self._at(page, quota, "remaining"), self._at(page, quota, "reset")
         limit = self._at(page, quota, "limit") if quota.paths["limit"] else None
         try:
             count = int(remaining)
-            return Left(count, epoch(reset), int(limit) if limit is not None else count)
+            return QuotaState(count, epoch(reset), int(limit) if limit is not None else count)
         except (TypeError, ValueError) as error:
             raise ConnectorError(f"the quota {quota.name} cannot be read from the API's answer: {error}") from error
 
     def _at(self, page: Any, quota: TokenQuota, what: str) -> Any:
-        found = path.get(page, quota.paths[what])
-        if found is None:
+        value = value_at(page, quota.paths[what])
+        if value is None:
             raise ConnectorError(
                 f"the API's answer about quotas has no {'.'.join(quota.paths[what])} ({quota.name})",
                 hint=f"Correct `{what}_path` in the manifest.",
             )
-        return found
+        return value
 
 
 def epoch(value: Any) -> float:
     """A moment, written as seconds since 1970 or in ISO 8601, as seconds. `ValueError` for what is neither."""
     try:
-        found = float(value)
+        seconds = float(value)
     except (TypeError, ValueError):
-        found = parse_iso(str(value)).timestamp()
-    if not math.isfinite(found):
+        seconds = parse_iso(str(value)).timestamp()
+    if not math.isfinite(seconds):
         raise ValueError(f"{value!r} is no moment")
-    return found
+    return seconds

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from loopback import Api, Open, cursor, stream
 
-from kitestring.declarative import DeclarativeSource, listing
-from kitestring.declarative.listing import LISTED, digests_in
+from kitestring.declarative import DeclarativeSource, listed_records
+from kitestring.declarative.listed_records import LISTED, digests_in
 from kitestring.engine import Result, Selection
 from kitestring.engine import sync as run
 from kitestring.engine.state import MemoryStates
@@ -72,7 +72,7 @@ def test_a_list_that_is_too_long_is_read_by_time(
     api: Api, open_source: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(listing, "MOST_LISTED", 2)
+    monkeypatch.setattr(listed_records, "MOST_LISTED", 2)
     states = MemoryStates()
     api.answers["/things"] = rows((1, "2024-01-05"), (2, "2024-01-20"), (3, "2024-01-21"))
     assert synced(opened(api, open_source), states)[1] == [1, 2, 3]

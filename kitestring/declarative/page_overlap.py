@@ -9,7 +9,7 @@ from kitestring.paths import at
 from kitestring.types import Path, Record
 
 
-class Overlap:
+class PageOverlap:
     """Leaves out what the page before had already, to the last field: pages overlap where the next one begins at the
     last record's time, or where a list moved on while it was read. Without a primary key equal records may be two."""
 
@@ -17,7 +17,7 @@ class Overlap:
         self._keys = keys
         self._before: dict[Any, Record] = {}
 
-    def without(self, records: list[Record]) -> list[Record]:
+    def remove_repeated(self, records: list[Record]) -> list[Record]:
         if not self._keys or not records:
             return records
         try:

@@ -17,21 +17,22 @@ log = logging.getLogger("kitestring.declarative")
 
 LISTED = "kitestring_listed"
 """The key beside a cursor value under which a state has digests of the records that the API listed."""
-SIZE = 6
+DIGEST_BYTES = 6
 """Bytes of a digest."""
 MOST_LISTED = 100_000
 
 
 class TimeCursor(Protocol):
-    """What a listing needs of a stream's cursor: its field, and whether a record is at or after a value."""
+    """The part of a stream's cursor that `ListedRecords` needs."""
 
     @property
     def field(self) -> str: ...
 
-    def judge(self, lowest: Any) -> Callable[[Record], bool]: ...
+    def cursor_filter(self, lowest: Any) -> Callable[[Record], bool]:
+        """A function that is true for records at or after `lowest`."""
 
 
-class Listing:
+class ListedRecords:
     """Takes note of the records that one slice lists, by key and cursor value. Not for several threads.
 
     `state` is that of the cursor; without digests in it records are judged by their time alone. `settled`: a record at
@@ -49,29 +50,31 @@ class Listing:
         read_before: bool = True,
     ) -> None:
         self._name, self._keys, self._field = name, keys, cursor.field
-        self._unsettled = cursor.judge(settled)
+        self._unsettled = cursor.cursor_filter(settled)
         text = state.get(LISTED)
         self._before = None if text is None else digests_in(str(text))
         self._read_before = read_before
-        self._seen: set[bytes] = set()
+        self._listed: set[bytes] = set()
 
-    def passing(self, wanted: Callable[[Record], bool], begun: Callable[[Record], bool]) -> Callable[[Record], bool]:
+    def filter(
+        self, is_recent: Callable[[Record], bool], after_start: Callable[[Record], bool]
+    ) -> Callable[[Record], bool]:
         """The filter: records that the last list did not have with this time, and that are not before the start
         (`begun`); without a last list those that are `wanted` for their time."""
 
         def passes(record: Record) -> bool:
             digest = self._digest(record)
             if not self._unsettled(record):
-                self._seen.add(digest)
+                self._listed.add(digest)
             if self._before is None:
-                return wanted(record) if self._read_before else begun(record)
-            return digest not in self._before and begun(record)
+                return is_recent(record) if self._read_before else after_start(record)
+            return digest not in self._before and after_start(record)
 
         return passes
 
     def note(self, rejected: Sequence[Record]) -> dict[str, str | None]:
         """What the state keeps; None where it is too much. A record that was rejected counts as not listed."""
-        digests = self._seen - {self._digest(record) for record in rejected}
+        digests = self._listed - {self._digest(record) for record in rejected}
         if len(digests) > MOST_LISTED:
             log.warning(
                 "stream %s: the API lists %d records, more than the %d that are remembered: one that is listed anew "
@@ -86,7 +89,7 @@ class Listing:
 
     def _digest(self, record: Record) -> bytes:
         values = [*(at(record, path) for path in self._keys), record.get(self._field)]
-        return blake2b(json_codec.dumps(values), digest_size=SIZE).digest()
+        return blake2b(json_codec.dumps(values), digest_size=DIGEST_BYTES).digest()
 
 
 def digests_in(text: str) -> set[bytes] | None:
@@ -95,6 +98,6 @@ def digests_in(text: str) -> set[bytes] | None:
         data = b64decode(text, validate=True)
     except (Base64Error, ValueError):
         return None
-    if len(data) % SIZE:
+    if len(data) % DIGEST_BYTES:
         return None
-    return {data[place : place + SIZE] for place in range(0, len(data), SIZE)}
+    return {data[place : place + DIGEST_BYTES] for place in range(0, len(data), DIGEST_BYTES)}

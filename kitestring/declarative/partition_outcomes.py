@@ -7,13 +7,13 @@ import threading
 from kitestring.errors import KitestringError
 from kitestring.http import UnreadableError
 
-NOT_ALONE = frozenset({401, 407, 408, 425, 429})
+WHOLE_API_STATUSES = frozenset({401, 407, 408, 425, 429})
 """Answers that speak of the credentials or the moment, not of one partition."""
-MOST_DOWN = 3
+MOST_SERVER_ERRORS = 3
 """So many partitions may be answered with 5xx to the last attempt. With more it is the API that is down."""
 
 
-class Attendance:
+class PartitionOutcomes:
     """The partitions of one read of a stream. Safe to share between threads."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Attendance:
         self._all_planned = False
         self._error: KitestringError | None = None
 
-    def planned(self) -> None:
+    def add_planned(self) -> None:
         with self._lock:
             self._planned += 1
 
@@ -30,21 +30,23 @@ class Attendance:
         with self._lock:
             self._read += 1
 
-    def failed(self, error: KitestringError) -> None:
+    def add_failed(self, error: KitestringError) -> None:
         """A partition could not be read. Raises `error` where it is more than one partition that is wrong."""
         status = error.fields.get("status")
-        alone = isinstance(error, UnreadableError) or (isinstance(status, int) and 400 <= status not in NOT_ALONE)
+        alone = isinstance(error, UnreadableError) or (
+            isinstance(status, int) and 400 <= status not in WHOLE_API_STATUSES
+        )
         if not alone:
             raise error
         with self._lock:
             self._failed += 1
             self._down += isinstance(status, int) and status >= 500
             self._error = error
-            if self._down > MOST_DOWN:
+            if self._down > MOST_SERVER_ERRORS:
                 raise error
         self._judge()
 
-    def all_planned(self) -> None:
+    def finish_planning(self) -> None:
         """No more partitions come. Raises the last error where none of them could be read."""
         with self._lock:
             self._all_planned = True

@@ -42,7 +42,7 @@ def wide_charset(head: bytes, charset: str) -> str:
 def in_utf8(chunks: Chunks, charset: str) -> Iterator[bytes]:
     """A body without its byte order mark; one in UTF-16 or UTF-32 as UTF-8, so that lines can be cut."""
     source = iter(chunks)
-    head = beginning(source)
+    head = first_bytes(source)
     codec = wide_charset(head, charset)
     if not codec:
         yield head.removeprefix(codecs.BOM_UTF8)
@@ -68,7 +68,7 @@ def text_of(data: bytes, charset: str) -> str:
         return data.decode(charset)
 
 
-def beginning(source: Iterator[bytes]) -> bytes:
+def first_bytes(source: Iterator[bytes]) -> bytes:
     """The first bytes of a body, enough for a byte order mark, taken from its pieces."""
     head = b""
     for chunk in source:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from kitestring.declarative import path as field
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.manifest import hand_down, parse
-from kitestring.declarative.partition_router import Memory
+from kitestring.declarative.partition_router import RoutingContext
+from kitestring.declarative.path import find_places, replace_value, set_value, value_at
 from kitestring.declarative.transformation import value_types
 from kitestring.errors import ConfigError
 
@@ -39,10 +39,10 @@ class ComponentMappingDefinition:
                 value = parse(value)
         path = [part(context) for part in self._path]
         if "*" in path:
-            for holder, name in list(field.matches(stream, [str(part) for part in path])):
+            for holder, name in list(find_places(stream, [str(part) for part in path])):
                 holder[name] = value
-        elif not field.replace(stream, path, value) and self._create and value:
-            field.put(stream, path, value)
+        elif not replace_value(stream, path, value) and self._create and value:
+            set_value(stream, path, value)
 
 
 class Resolver:
@@ -64,8 +64,8 @@ class Resolver:
         for context in self.values():
             stream = copy.deepcopy(dict(template))
             whole = {"stream_template_config": template, "stream_slice": None, **context}
-            for one in self.mapping:
-                one.apply(stream, whole, self.as_yaml)
+            for definition in self.mapping:
+                definition.apply(stream, whole, self.as_yaml)
             yield stream
 
 
@@ -79,8 +79,8 @@ class StreamConfig:
         self._defaults = node.items("default_values")
 
     def values(self) -> list[Any]:
-        found = field.get(self._config, [part({}) for part in self._path], [])
-        return [*(found if isinstance(found, list) else [found]), *self._defaults]
+        configs = value_at(self._config, [part({}) for part in self._path], [])
+        return [*(configs if isinstance(configs, list) else [configs]), *self._defaults]
 
 
 @keyword("ConfigComponentsResolver")
@@ -96,7 +96,7 @@ class ConfigComponentsResolver(Resolver):
         )
 
     def values(self) -> Iterator[Values]:
-        for chosen in itertools.product(*(list(enumerate(one.values())) for one in self._lists)):
+        for chosen in itertools.product(*(list(enumerate(stream_config.values())) for stream_config in self._lists)):
             merged: dict[str, Any] = {}
             for place, (index, item) in enumerate(chosen):
                 if isinstance(item, dict):
@@ -117,7 +117,7 @@ class HttpComponentsResolver(Resolver):
         self._retriever = node.needed_child("retriever", "SimpleRetriever", name=node.path, cached=True)
 
     def values(self) -> Iterator[Values]:
-        for part in self._retriever.router.slices(Memory()):
+        for part in self._retriever.router.slices(RoutingContext()):
             for page in self._retriever.pages(part):
                 for record in page.records:
                     yield {"components_values": record, "stream_slice": part}
@@ -142,8 +142,8 @@ class ParametrizedComponentsResolver(Resolver):
         )
 
     def values(self) -> Iterator[Values]:
-        for one in self._parameters.values:
-            yield {"components_values": one}
+        for parameters in self._parameters.values:
+            yield {"components_values": parameters}
 
 
 @keyword("DynamicDeclarativeStream")
@@ -158,17 +158,17 @@ class DynamicDeclarativeStream:
         resolver: Resolver = self.node.needed_child("components_resolver")
         own_first = not self.node.flag("use_parent_parameters", True)
         template = self.node.mapping("stream_template")
-        seen: set[str] = set()
+        names: set[str] = set()
         for stream in resolver.streams(template):
             stream.setdefault("type", "DeclarativeStream")
             handed = hand_down(stream, "", {}, own_first)
             name = handed.get("name")
             if not isinstance(name, str) or not name:
-                raise self.node.wrong(f"a stream it makes has the name {name!r}", "stream_template")
-            if name in seen:
+                raise self.node.error(f"a stream it makes has the name {name!r}", "stream_template")
+            if name in names:
                 raise ConfigError(
                     f"manifest, {self.node.path}: two streams would be called {name}",
                     hint="Check the names in the configuration.",
                 )
-            seen.add(name)
+            names.add(name)
             yield handed

@@ -18,7 +18,7 @@ MOST_CUTS = 20
 """How often a window is halved at most: beyond it a week is less than a second."""
 
 
-class TooWide(TransientError):
+class WindowRefusedError(TransientError):
     """The API refuses the window of a request: it is cut in two."""
 
 
@@ -30,22 +30,22 @@ class RequestWindowSplitting:
         self._name, self._cursor = name, cursor
         self._advice = str(node.get("failure_message", ""))
         if not getattr(cursor, "granularity", None):
-            raise node.wrong("needs a DatetimeBasedCursor with a `cursor_granularity`")
+            raise node.error("needs a DatetimeBasedCursor with a `cursor_granularity`")
         if cursor.client_side:
-            raise node.wrong("cannot be combined with `is_client_side_incremental`: the window is not in the request")
+            raise node.error("cannot be combined with `is_client_side_incremental`: the window is not in the request")
         least = node.get("min_split_window")
         try:
             self._least = parse_duration(least) if least else timedelta()
         except ValueError as error:
-            raise node.wrong(str(error), "min_split_window") from None
+            raise node.error(str(error), "min_split_window") from None
         if not isinstance(self._least, timedelta) or (least and self._least <= timedelta()):
-            raise node.wrong(f"is {least!r}, a positive duration without months is expected", "min_split_window")
+            raise node.error(f"is {least!r}, a positive duration without months is expected", "min_split_window")
 
     def pages(self, part: Slice, read: Callable[[Slice], Iterator[Any]], cuts: int = 0) -> Iterator[Any]:
         """The pages of a slice. Those of a window that is refused late come again with its halves."""
         try:
             yield from read(part)
-        except TooWide as error:
+        except WindowRefusedError as error:
             halves = self._cursor.halves(part, self._least) if cuts < MOST_CUTS else []
             if not halves:
                 raise TransientError(
@@ -66,7 +66,7 @@ class PaginationReset:
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.need("action")
         if self.action not in ("RESET", "SPLIT_USING_CURSOR"):
-            raise node.wrong(f"is {self.action!r}, RESET or SPLIT_USING_CURSOR is expected", "action")
+            raise node.error(f"is {self.action!r}, RESET or SPLIT_USING_CURSOR is expected", "action")
         limits: PaginationResetLimits | None = node.child("limits", "PaginationResetLimits")
         self.limit = limits.records if limits is not None else None
 

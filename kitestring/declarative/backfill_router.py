@@ -7,8 +7,8 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.partition_router import Memory, ParentStreamConfig
-from kitestring.declarative.partition_state import LISTED, asked_for
+from kitestring.declarative.partition_router import ParentStreamConfig, RoutingContext
+from kitestring.declarative.partition_state import LISTED, to_be_refreshed
 from kitestring.declarative.request_option import Options
 from kitestring.declarative.slice import Slice
 
@@ -24,33 +24,33 @@ class BackfillPartitionRouter:
     of the state without a cursor value is one that somebody wants to be read from the start.
     """
 
-    keeps = True
+    saves_parents = True
     grows = False
     remembers = True
 
     def __init__(self, node: Node, **_: Any) -> None:
         parents: list[ParentStreamConfig] = node.children("parent_stream_configs", "ParentStreamConfig")
         if len(parents) != 1:
-            raise node.wrong(f"holds {len(parents)} parent streams, one is expected", "parent_stream_configs")
+            raise node.error(f"holds {len(parents)} parent streams, one is expected", "parent_stream_configs")
         self.parent = parents[0]
 
-    def slices(self, memory: Memory) -> Iterable[Slice]:
+    def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         name = self.parent.name
         # The list comes before any record: what appears while records are read is new in the next sync.
-        values = [part[name] for part in self.parent.slices(Memory(doubts=memory.doubts))]
-        parent_state = (memory.state.get("parent_state") or {}).get(self.parent.stream.name)
-        memory.found[self.parent.stream.name] = {LISTED: values}
+        values = [part[name] for part in self.parent.slices(RoutingContext(doubts=routing.doubts))]
+        parent_state = (routing.state.get("parent_state") or {}).get(self.parent.stream.name)
+        routing.parent_states[self.parent.stream.name] = {LISTED: values}
         yield Slice({name: ""})
-        known = parent_state.get(LISTED) if isinstance(parent_state, Mapping) else None
-        listed = {json_codec.dumps_text(value) for value in (values if known is None else known)}
-        asked = asked_for(memory.state.get("states") or ())
-        wanted = {json_codec.dumps_text(entry["partition"].get(name)) for entry in asked}
+        listed_before = parent_state.get(LISTED) if isinstance(parent_state, Mapping) else None
+        listed = {json_codec.dumps_text(value) for value in (values if listed_before is None else listed_before)}
+        entries = to_be_refreshed(routing.state.get("states") or ())
+        refreshed = {json_codec.dumps_text(entry["partition"].get(name)) for entry in entries}
         for value in values:
             text = json_codec.dumps_text(value)
-            if text not in listed or text in wanted:
+            if text not in listed or text in refreshed:
                 yield Slice({name: value})
 
     def fill(self, options: Options, part: Slice) -> None:
         value = part.get(self.parent.name)
         if self.parent.option is not None and value:
-            self.parent.option.put(options, value)
+            self.parent.option.inject(options, value)
