@@ -13,6 +13,9 @@ export UV_COMPILE_BYTECODE ?= 1
 # The project's own uv, or the one on the PATH.
 UV = $$(command -v uv || echo .venv/bin/uv)
 PYTEST = .venv/bin/python -m pytest
+# Many tests wait for a process, a lease or a clock: two workers per core, 8 at most. In the order of tests/conftest.py.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? 8 : 2 * cores)))
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,10 +28,11 @@ ui: .venv/.uv ## Build the web interface that `kitestring up` serves
 
 test: .venv/.all ## Set up and run every test
 	@scripts/chromium.sh
-	@.venv/bin/python scripts/interface.py --test
-	@$(PYTEST) -n 2 --dist loadfile --ignore tests/browser tests
-	@# The browser gets the machine to itself. Code 5 is "nothing to run".
-	@$(PYTEST) tests/browser || [ $$? -eq 5 ]
+	@# The browser's tests need the built interface; its own tests run beside all others, and say why it is not built.
+	@.venv/bin/python scripts/interface.py || true
+	@.venv/bin/python scripts/interface.py --test & interface=$$!; failed=0; \
+	$(PYTEST) $(PARALLEL) tests || failed=1; \
+	wait $$interface || failed=1; exit $$failed
 
 # Where bytecode is not written, pytest would compile every test anew.
 check: export PYTHONDONTWRITEBYTECODE =

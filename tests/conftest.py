@@ -2,12 +2,14 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kitestring.server.auth import password
 
 pytest_plugins = ["integration.postgres_server"]
+TESTS = Path(__file__).parent
 PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)
 
 
@@ -23,6 +25,13 @@ def use_password_hash(passes: int, memory_kib: int, lanes: int) -> None:
     password.PASSES, password.MEMORY_KIB, password.LANES = passes, memory_kib, lanes
     password._hasher.cache_clear()
     password._nobody.cache_clear()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that parallel workers end at about the same moment."""
+    folders = ("integration", "browser", "contract", "examples")
+    rank = {folder: n for n, folder in enumerate(folders)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(folders)))
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Running:
         assert self.url, said
         # Read on, or a full pipe would stop the server.
         self.reader = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
-        self.client = httpx.Client(base_url=self.url, timeout=60)
+        self.client = httpx.Client(base_url=self.url, timeout=600)
         self.workspace: str = self.call("GET", f"{PUBLIC}/workspaces")["data"][0]["workspaceId"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -86,8 +86,8 @@ class Running:
     def close(self) -> None:
         self.client.close()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
-        self.reader.wait(10)
+        self.process.wait()
+        self.reader.wait()
         self.log.close()
 
 
@@ -133,7 +133,7 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)
         page.on(
             "request",
             lambda r: elsewhere.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None,
@@ -150,7 +150,7 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
     assert not errors
 
 
-def until(page: Any, expression: str, timeout_s: float = 20) -> None:
+def until(page: Any, expression: str, timeout_s: float = 120) -> None:
     """Wait until an expression is true in the page. (Playwright's own way compiles code, which the CSP forbids.)"""
     deadline = time.monotonic() + timeout_s
     while not page.evaluate(expression):

@@ -70,12 +70,12 @@ def address(folder: Path, desk: ZendeskStandIn) -> Iterator[str]:
     wait_for(f"{url}/_stcore/health", server)
     yield url
     server.send_signal(signal.SIGINT)
-    output, _ = server.communicate(timeout=30)
+    output, _ = server.communicate()
     assert "Traceback" not in output, output
 
 
 def wait_for(url: str, server: subprocess.Popen[str]) -> None:
-    for _ in range(600):
+    for _ in range(6000):
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
@@ -89,7 +89,7 @@ def wait_for(url: str, server: subprocess.Popen[str]) -> None:
 def page(browser: Any, address: str) -> Iterator[Any]:
     """A page of a new visitor; it may load nothing from elsewhere, and nothing may go wrong in it."""
     page = browser.new_page(viewport={"width": 860, "height": 1000}, device_scale_factor=1.5)
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     elsewhere: list[str] = []
     errors: list[str] = []
     page.on(

@@ -32,7 +32,7 @@ class Work:
 
     def ended(self, connection: str) -> dict[str, Any]:
         """The newest job of a connection, once it has ended."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 1200
         while (job := self.jobs(connection)[0])["status"] in ("pending", "running"):
             assert time.monotonic() < deadline, job
             time.sleep(0.1)
@@ -181,12 +181,12 @@ def test_a_job_is_cancelled_where_it_is_followed(visit: Callable[..., Any], work
     job = work.server.call("POST", f"{OWN}/connections/{connection}/sync")["jobId"]
     page = visit(f"/jobs/{job}")
     page.get_by_text("Running").first.wait_for()
-    page.get_by_role("cell", name="users").wait_for(timeout=60_000)
+    page.get_by_role("cell", name="users").wait_for(timeout=120_000)
     accessible(page)
     picture(page, "job-running")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Stopping …").wait_for()
-    page.get_by_text("Cancelled").first.wait_for(timeout=60_000)
+    page.get_by_text("Cancelled").first.wait_for(timeout=120_000)
     page.get_by_role("button", name="Stopping …").wait_for(state="detached")
     assert work.ended(connection)["status"] == "cancelled"
     page = visit("/jobs?status=cancelled")

@@ -40,7 +40,7 @@ class Page:
     """The page and what a visitor does with it."""
 
     def __init__(self) -> None:
-        self.app = AppTest.from_file(str(APP), default_timeout=60).run()
+        self.app = AppTest.from_file(str(APP), default_timeout=600).run()
 
     def write(
         self,
@@ -397,7 +397,7 @@ def test_a_folder_that_another_process_has_open_is_told(
         assert "is in use by another process" in page.text
         assert page.still_has()
     finally:
-        other.communicate("\n", timeout=30)
+        other.communicate("\n")
 
 
 def test_a_demo_that_has_not_run_yet_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

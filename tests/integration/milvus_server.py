@@ -96,7 +96,7 @@ def installed() -> Path:
     if program.exists():
         return program
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(cache)], check=True, capture_output=True, timeout=120)
+        subprocess.run([sys.executable, "-m", "venv", str(cache)], check=True, capture_output=True)
         pip = [str(cache / "bin" / "python"), "-m", "pip", "install", "--quiet", WHEEL]
         subprocess.run(pip, check=True, capture_output=True, timeout=600)
     except (OSError, subprocess.SubprocessError) as error:

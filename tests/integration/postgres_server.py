@@ -83,7 +83,7 @@ def running(settings: str = SETTINGS, host: str = "127.0.0.1", port: int = 0) ->
 
     def control(*arguments: str) -> None:
         where = ("-w", "-D", str(folder / "data"), "-l", str(folder / "data" / "log"))
-        pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=60)
+        pgexec("pg_ctl", (*where, *arguments), bin_path=server.bin_path, user=server.system_user, timeout=600)
 
     def start() -> None:
         control("-o", f"-h {host} -p {port} -k {folder} {settings}", "start")

@@ -30,7 +30,7 @@ class Running:
             )
         while " is up" not in (said := self.log.read_text()):
             assert self.process.poll() is None, said
-            assert time.monotonic() - self.began < 60, said
+            assert time.monotonic() - self.began < 600, said
             time.sleep(0.05)
         self.url = said.split(" is up at ")[1].split()[0] if " is up at " in said else ""
         self.ready_s = time.monotonic() - self.began

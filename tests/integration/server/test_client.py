@@ -111,7 +111,7 @@ def test_a_job_that_has_not_ended_is_shown_as_it_stands(server: Running, client:
     connection = str(client.call("POST", "/v1/connections", made)["connectionId"])
     try:
         number = client.run(connection, "sync", {})["jobId"]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (job := client.job(number))["records"]:
             assert time.monotonic() < deadline, job
             time.sleep(0.2)

@@ -42,7 +42,7 @@ class Servers:
 
     def after_run(self, connection: str, count: int) -> Any:
         """The job of the run of this number, when it has ended. (A real minute may begin meanwhile: it counts.)"""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 1200
         while True:
             found = [one for one in self.jobs(connection) if one.ended_at_ms is not None]
             if len(found) >= count:

@@ -79,7 +79,7 @@ def test_a_container_is_killed_by_its_name(tmp_path: Path, monkeypatch: pytest.M
     cancel = threading.Event()
     thread = threading.Thread(target=lambda: sync(one, MemoryDestination(), cancel=cancel))
     thread.start()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 300
     while not (log.exists() and "read" in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     cancel.set()

@@ -115,7 +115,7 @@ def test_a_connector_that_never_gives_the_state_back_is_ended(tmp_path: Path) ->
     with pytest.raises(TransientError, match="wrote nothing for"):
         one.write(stream, Batch("a", rows=[{"id": 1}]))
     one.close()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 300
 
 
 def test_a_pause_in_which_nothing_is_asked_of_it_does_not_count_as_silence(tmp_path: Path) -> None:

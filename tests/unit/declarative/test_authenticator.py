@@ -533,7 +533,7 @@ def test_threads_whose_token_was_refused_fetch_one_new_token(api: Api, open_sour
     from threading import Barrier
 
     fetched: list[str] = []
-    barrier = Barrier(4, timeout=20)
+    barrier = Barrier(4, timeout=120)
 
     def token(call: Any) -> Any:
         fetched.append("t")

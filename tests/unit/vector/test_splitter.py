@@ -246,10 +246,10 @@ def test_the_same_text_gives_the_same_chunks() -> None:
 
 def test_a_text_without_a_single_space_is_cut_in_reasonable_time() -> None:
     text = "x" * 300_000 + "漢" * 100_000
-    began = time.monotonic()
+    began = time.process_time()
     chunks = splitter(1000).split(text)
     assert "".join(chunks) == text
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_the_model_s_limit_caps_the_chunk_size_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
