@@ -151,7 +151,7 @@ def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]
 
 
 def processor_s() -> float:
-    """What this process and its nest have used."""
+    """What this process and its fork server have used."""
     total = sum(os.times()[:2])
     for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Assembles the server: routes, errors, and what runs beside them. Nothing is decided here."""
+"""Assembles the ASGI application: routes, middleware and error handlers. It holds no logic of its own."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.remembered = Remembered()
     app.state.vendors = dict(vendors())
     app.state.metrics = Metrics(context)
-    # The last one added is the first that a request meets.
+    # A request passes the middleware that was added last first.
     app.add_middleware(BodyLimit, settings=context.settings)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Headers, settings=context.settings)
@@ -96,7 +96,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(router, prefix=OWN)
     app.include_router(metrics.router)
     if context.settings.interface:
-        app.router.routes.append(Pages())  # the last one: it takes every path that no API has
+        app.router.routes.append(Pages())  # last, since it matches every path
     app.add_exception_handler(Problem, problem_response)
     app.add_exception_handler(KitestringError, error_response)
     app.add_exception_handler(RequestValidationError, validation_response)
@@ -118,7 +118,7 @@ async def error_response(_: Request, error: Exception) -> ProblemAnswer:
 
 
 async def validation_response(_: Request, error: Exception) -> ProblemAnswer:
-    """A body or a parameter of another shape: which, and what is wrong; never its value, which may be a secret."""
+    """400 for an invalid body or parameter: its name and the reason, never its value, which may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [
         f"{'.'.join(str(part) for part in item['loc'] if part not in ('body', 'query', 'path'))}: "
@@ -129,7 +129,7 @@ async def validation_response(_: Request, error: Exception) -> ProblemAnswer:
 
 
 async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
-    """No such path, or not by this method: in the shape of every other refusal."""
+    """An unknown path or method, as problem JSON."""
     assert isinstance(error, HTTPException)
     hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
     detail = {404: "there is nothing at this path", 405: "this path does not take this method"}
@@ -143,7 +143,7 @@ async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
 
 
 async def overflow_response(request: Request, error: Exception) -> ProblemAnswer:
-    """A number that no store can hold: as an id it names nothing, elsewhere it cannot be taken."""
+    """A number beyond 64 bits: 404 as an id of the path, else 422."""
     log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
     for name, value in request.path_params.items():
         if str(value).lstrip("-").isdecimal() and not -(2**63) <= int(value) < 2**63:
@@ -156,8 +156,8 @@ async def crash_response(request: Request, error: Exception) -> ProblemAnswer:
     number = request_id.get()
     response_body = Problem(
         500,
-        "the server met an error that nobody foresaw",
-        hint=f"Its log says more, at the request {number}.",
+        "unexpected server error",
+        hint=f"See the server's log for the request {number}.",
         headers={"X-Request-Id": number},
     )
     return ProblemAnswer(response_body)

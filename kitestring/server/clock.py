@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 
 def now_ms() -> int:
-    """The time of this machine. Whatever several machines compare (leases, schedules) takes `Store.now_ms` instead."""
+    """The time of this machine. Use `Store.now_ms` for times that several machines compare (leases, schedules)."""
     return time.time_ns() // 1_000_000
 
 
 def steady() -> float:
-    """Seconds that only ever grow, also while the machine sleeps (where the system counts that): for deadlines."""
+    """Monotonic seconds for deadlines. They include the time that the machine sleeps, where the system counts it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
@@ -22,7 +22,7 @@ def iso(ms: int) -> str:
 
 
 def ms_of(moment: datetime) -> int:
-    """Milliseconds since 1970; without an offset it is taken for UTC."""
+    """Milliseconds since 1970. A time without an offset is UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 

@@ -1,4 +1,4 @@
-"""What every part of a running server shares, made once and handed on."""
+"""The objects that all parts of a running server share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kitestring.server.store import Store
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, the store, the vault of secrets, the queue of jobs, and who runs connectors in child processes."""
+    """The settings, the store, the encryption of secrets, the job queue, and the runner of connector actions."""
 
     settings: Settings
     store: Store
@@ -27,7 +27,7 @@ class Context:
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
-        """Open the store of these settings, brought up to date, and the vault."""
+        """Open and upgrade the store of these settings, and load the encryption keys."""
         from kitestring.server.observability import audit
         from kitestring.server.store.upgrade import upgrade
         from kitestring.server.workspaces import workspaces

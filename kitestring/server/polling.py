@@ -1,4 +1,4 @@
-"""What looks for work again and again in a thread of its own: the scheduler, the courier."""
+"""A thread that polls for work: the scheduler, the notification sender, log shipping."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ JOIN_S = 10.0
 
 
 class PollingThread:
-    """Calls `work` every `look_s` seconds, and at once again while it says that there is more. `start` and `stop` it.
+    """Calls `work` every `look_s` seconds, and again at once while it returns True. `start` and `stop` it.
 
-    An error ends no round: the database that is away comes back, and what waits is found then.
+    An error does not end the thread: when the database is back, the waiting work is found.
     """
 
-    name = "round"
+    name = "polling thread"
 
     def __init__(self, look_s: float) -> None:
         self.look_s = look_s
@@ -26,7 +26,7 @@ class PollingThread:
         self._thread: threading.Thread | None = None
 
     def work(self) -> bool:
-        """Do what is due; whether there may be more."""
+        """Do what is due. Returns whether there may be more."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -44,6 +44,6 @@ class PollingThread:
                 while self.work() and not self._stop.is_set():
                     pass
             except KitestringError as error:
-                log.warning(f"the {self.name} could not look", extra={"error": error.message})
+                log.warning(f"the {self.name} could not look for work", extra={"error": error.message})
             except Exception:
-                log.exception(f"the {self.name} met an error that nobody foresaw")
+                log.exception(f"unexpected error in the {self.name}")

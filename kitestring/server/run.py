@@ -1,4 +1,4 @@
-"""Runs a server: the API, the scheduler and a worker, together in one process or each in its own."""
+"""Runs a server: the API, the scheduler and a worker, in one process or in several."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the API is reached: with the port that was taken, if any was free to take."""
+        """The address of the API, with the actual port when the setting is 0."""
         settings = self.context.settings
         if self._socket is None or settings.public_url:
             return settings.url
@@ -45,7 +45,7 @@ class Server:
         return settings.model_copy(update={"port": port}).url
 
     def start(self) -> None:
-        """Begin. `ConfigError` where the port is taken, or where a server without users would be open to others."""
+        """Start all parts. `ConfigError` if the port is taken, or if others could reach a server without users."""
         if self.api:
             self._listen()
         self._stops.append(server_log.begin(self.context.settings))
@@ -54,16 +54,16 @@ class Server:
         log.info("started", extra={"api": self.url if self.api else "", "work": self.work})
 
     def wait(self) -> None:
-        """Until a signal asks to stop, or a part has ended."""
+        """Wait for SIGINT or SIGTERM, or until a part has ended."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stopped.set())
         while not self.stopped.wait(0.5):
             if any(not thread.is_alive() for thread in self._threads):
-                log.error("a part of the server has ended: it stops")
+                log.error("a part of the server has ended: the server stops")
                 return
 
     def stop(self) -> None:
-        """End what runs: requests under way are answered, running syncs stop at a checkpoint and are taken up again."""
+        """Stop all parts: open requests are answered, running syncs stop at a checkpoint and continue later."""
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         for stop in reversed(self._stops):
@@ -95,7 +95,7 @@ class Server:
         thread = threading.Thread(
             target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, name="kitestring-api", daemon=True
         )
-        # uvicorn takes signals only in the main thread: they are taken in `wait`.
+        # uvicorn handles signals only in the main thread: `wait` handles them.
         thread.start()
         self._threads.append(thread)
         while not self._uvicorn.started and thread.is_alive():
@@ -117,9 +117,9 @@ class Server:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A socket that listens where the settings say."""
+    """A socket bound to the host and port of the settings."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With its protocol named, asyncio sends small answers at once (TCP_NODELAY): otherwise each takes 40 ms longer.
+    # With an explicit protocol, asyncio sets TCP_NODELAY; otherwise each small answer takes 40 ms longer.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -128,6 +128,6 @@ def bind(settings: Settings) -> socket.socket:
         sock.close()
         raise ConfigError(
             f"the server cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
-            hint="Another program has this port, perhaps a Kitestring: stop it, or choose another with --port.",
+            hint="Another program uses this port, perhaps another Kitestring. Stop it, or choose a port with --port.",
         ) from error
     return sock

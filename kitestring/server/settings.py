@@ -1,4 +1,4 @@
-"""What a server runs on: read from the environment, checked once."""
+"""The settings of a server, read from the environment and checked once."""
 
 from __future__ import annotations
 
@@ -22,87 +22,87 @@ class Settings(Config):
     """The settings of a server. Each is the variable `KITESTRING_` + its name in capitals."""
 
     home: Path = option(default_factory=lambda: home().absolute())
-    """The data folder: the SQLite store, logs, rejects, the key of the secrets, installed connectors."""
+    """The data folder: the SQLite store, logs, rejects, the encryption key, installed connectors."""
     database_url: str = secret("")
     """`postgresql://user:password@host/database` for several workers. Default: SQLite in the data folder."""
     host: str = "127.0.0.1"
-    """The address to listen on. Anything but loopback needs a user first (`kitestring user add`)."""
+    """The address to listen on. An address other than loopback needs a user first (`kitestring user add`)."""
     port: int = option(8000, ge=0, le=65535)
-    """The port to listen on; 0 takes a free one."""
+    """The port to listen on; 0 chooses a free one."""
     public_url: str = ""
-    """The address that others reach the server by, for links and for OAuth. Default: host and port."""
+    """The address by which others reach the server, for links and OAuth. Default: host and port."""
     interface: bool = True
-    """Whether the web interface is served beside the API."""
+    """Whether to serve the web interface beside the API."""
     secret_key: str = secret("")
     """The key that encrypts secrets in the store: 32 bytes in base64. Default: `secret.key` in the data folder."""
     workers: int = option(4, ge=0, le=256)
     """How many jobs this process runs at the same time."""
     jobs_per_workspace: int = option(0, ge=0)
-    """How many jobs of one workspace run at the same time over all workers; 0 is no limit."""
+    """How many jobs of one workspace run at the same time on all workers; 0 is no limit."""
     jobs_per_source: int = option(0, ge=0)
-    """How many jobs read one source at the same time over all workers; 0 is no limit."""
+    """How many jobs read one source at the same time on all workers; 0 is no limit."""
     lease_s: float = option(15.0, gt=0)
     """After how many seconds without a heartbeat another worker takes over a job."""
     stall_s: float = option(900.0, gt=0)
     """After how many seconds without progress and without a declared wait a sync is ended."""
     attempts: int = option(3, ge=1, le=20)
-    """How often a job is tried before it has failed."""
+    """How many attempts a job has before it fails."""
     memory_mb: int = option(0, ge=0)
-    """The most memory a sync may take beyond what its process has at its start, in MB, at least 100; 0 is no limit."""
+    """The memory limit of a sync, beyond what its process has at its start, in MB, at least 100; 0 is no limit."""
     cpu_s: int = option(0, ge=0)
-    """The most processor time a sync may take, in seconds; 0 is no limit."""
+    """The limit of processor time of a sync, in seconds; 0 is no limit."""
     pause_after: int = option(20, ge=0)
     """After how many failed jobs in a row a connection is paused; 0 never. Refused credentials pause it at once."""
     smtp_url: str = secret("")
-    """Where e-mail goes out: `smtp://user:password@host:587`, or `smtps://…:465`. Without it none is sent."""
+    """The SMTP server for e-mail: `smtp://user:password@host:587`, or `smtps://…:465`. Without it no e-mail is sent."""
     mail_from: str = "kitestring@localhost"
-    """Whom e-mail comes from."""
+    """The sender address of e-mail."""
     keep_jobs_days: int = option(180, ge=1)
     """How long ended jobs are kept."""
     keep_logs_days: int = option(30, ge=1)
     """How long logs of attempts are kept."""
     references: str = ""
     """Which `${env:NAME}`, `${file:PATH}`, `${vault:PATH}`, `${aws:NAME}`, `${gcp:PROJECT/NAME}`, `${azure:VAULT/NAME}`
-    configurations may use: patterns, with commas; `none`.
+    configurations may use: patterns, separated by commas, or `none`.
     Default: `env:KITESTRING_CONFIG_*` and the folder `secrets` in the data folder."""
     keep_audit_days: int = option(400, ge=1)
     """How long entries of the audit log are kept."""
     allow_private_hosts: bool = True
-    """Whether connectors may be pointed at loopback and private addresses, and at files of the server's machine."""
+    """Whether connectors may use loopback and private addresses, and files of the server's machine."""
     programs: str = ""
-    """Programs that sources and destinations may run although no instance_admin wrote them: `source-faker`,
-    `source-faker@6.2.0`, `package:airbyte-source-faker==6.2.0`, `image:airbyte/*`, with commas."""
+    """Programs that configurations of users other than an instance_admin may run: `source-faker`,
+    `source-faker@6.2.0`, `package:airbyte-source-faker==6.2.0`, `image:airbyte/*`, separated by commas."""
     local_paths: str = ""
-    """Files and folders of the server's machine that sources and destinations may use although no instance_admin wrote
-    them: `/srv/exports/*`, with commas."""
+    """Files and folders of the server's machine that configurations of users other than an instance_admin may use:
+    `/srv/exports/*`, separated by commas."""
     allowed_networks: str = ""
-    """Private networks that connectors may reach although `allow_private_hosts` is off: `10.1.2.0/24`, with commas."""
+    """Private networks that connectors may reach when `allow_private_hosts` is off: `10.1.2.0/24`, … with commas."""
     max_request_mb: float = option(16.0, gt=0)
-    """The largest body of a request."""
+    """The largest body of a request, in MB."""
     token_s: int = option(900, ge=60)
-    """How long an application's token is valid."""
+    """How long an application's token is valid, in seconds."""
     session_s: int = option(7 * 24 * 3600, ge=60)
-    """How long a login of the web interface is valid."""
+    """How long a login to the web interface is valid, in seconds."""
     oidc_issuer: str = ""
-    """The address of an OpenID Connect issuer that users log in with: `https://login.example.com/realms/acme`."""
+    """The address of the OpenID Connect issuer for logins: `https://login.example.com/realms/acme`."""
     oidc_client_id: str = ""
-    """The client that is registered there, with the redirect address `/api/kitestring/v1/session/oidc/callback`."""
+    """The client registered at the issuer, with the redirect address `/api/kitestring/v1/session/oidc/callback`."""
     oidc_client_secret: str = secret("")
     """That client's secret."""
     oidc_name: str = "single sign-on"
-    """What the interface calls this way to log in."""
+    """The name of this login in the web interface."""
     oidc_create: bool = False
-    """Whether whoever comes from the issuer becomes a user. Otherwise an admin adds them first, by e-mail address."""
+    """Whether a first login creates the user. Otherwise an admin adds users first, by e-mail address."""
     oidc_domains: str = ""
-    """Whose addresses become users with `oidc_create`: `example.com,example.org`."""
+    """The e-mail domains for which `oidc_create` creates users: `example.com,example.org`."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
-    """What is logged: debug, info, warning or error."""
+    """The lowest level that is logged: debug, info, warning or error."""
 
     @field_validator("memory_mb")
     @classmethod
     def _enough(cls, memory: int) -> int:
         if 0 < memory < 100:
-            raise ValueError("no sync gets along with less than 100 MB; 0 is no limit")
+            raise ValueError("a sync needs at least 100 MB; 0 is no limit")
         return memory
 
     @field_validator("allowed_networks")
@@ -111,12 +111,12 @@ class Settings(Config):
         try:
             [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
         except ValueError:
-            raise ValueError("write networks like 10.1.2.0/24, with commas between them") from None
+            raise ValueError("write networks as 10.1.2.0/24, separated by commas") from None
         return text
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
-        """The settings of an environment; what is `given` comes first. `ConfigError` names the wrong variable."""
+        """The settings of an environment; `overrides` come first. `ConfigError` names the wrong variable."""
         values: dict[str, Any] = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields

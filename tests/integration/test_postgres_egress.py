@@ -42,7 +42,7 @@ def getaddrinfo(host, port, *more, **options):
     return real(known.get(host, host), port, *more, **options)
 socket.getaddrinfo = getaddrinfo
 policy = EgressPolicy(networks_of("127.0.0.0/8"))
-policy.enforce()
+policy.install()
 sources = [
     Confinement(hardened=True, trusted=True).build(registry.connector("source", "postgres"), None, config)
     for config in json.loads(sys.argv[1])

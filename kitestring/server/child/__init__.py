@@ -1,1 +1,1 @@
-"""The process of a job. Nothing here imports the store."""
+"""The code that runs in the process of a job. It never imports the store."""

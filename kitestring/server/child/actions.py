@@ -1,4 +1,4 @@
-"""What the API asks of a connector at once: spec, check, discover, read, search, estimate. Each runs in a child."""
+"""Short actions of connectors in a child process: spec, check, discover, read, search, estimate, manifests, notify."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kitestring.server.connectors.confinement import Confinement
 
 @contextlib.contextmanager
 def open_connector(call: ActionCall, kind: str) -> Iterator[Any]:
-    """The connector of the request, closed at the end."""
+    """Open the connector of the request, and close it at the end."""
     connector, _ = build_connector(call, kind, call.request[kind])
     try:
         yield connector
@@ -31,13 +31,13 @@ def endpoint_kind(call: ActionCall) -> str:
 
 
 def spec(call: ActionCall) -> Any:
-    """The form of a connector."""
+    """The configuration schema of a connector."""
     kind = endpoint_kind(call)
     return connector_named(kind, str(call.request[kind]["connector"])).spec()
 
 
 def check(call: ActionCall) -> Any:
-    """Raises what is wrong with a source or a destination."""
+    """Check a source or a destination. Raises the error that it finds."""
     with open_connector(call, endpoint_kind(call)) as connector:
         connector.check()
         report_credential_ends(call, endpoint_kind(call), connector)
@@ -45,7 +45,7 @@ def check(call: ActionCall) -> Any:
 
 
 def discover(call: ActionCall) -> Any:
-    """The catalog of a source, as a CATALOG message of Airbyte's protocol has it."""
+    """The catalog of a source, as in a CATALOG message of Airbyte's protocol."""
     from kitestring.airbyte.messages import catalog_body
 
     with open_connector(call, "source") as source:
@@ -67,8 +67,8 @@ def read(call: ActionCall) -> Any:
 
 
 def search(call: ActionCall) -> Any:
-    """The chunks of a destination that are nearest to `text`; `where`, `limit`, `threshold`, `hybrid`, `stream`,
-    `includeDeleted`."""
+    """The chunks of a destination that are nearest to `text`. Options: `where`, `limit`, `threshold`, `hybrid`,
+    `stream`, `includeDeleted`."""
     from kitestring.destination import Searches
 
     request = call.request
@@ -89,7 +89,7 @@ def search(call: ActionCall) -> Any:
 
 
 def estimate(call: ActionCall) -> Any:
-    """What a sync of this plan would read and cost, from at most `sample` records of each stream."""
+    """Estimate what a sync would read and cost, from at most `sample` records of each stream."""
     from kitestring import engine
 
     request = call.request
@@ -112,7 +112,7 @@ def estimate(call: ActionCall) -> Any:
 
 
 def manifest_resolve(call: ActionCall) -> Any:
-    """A manifest written out."""
+    """A manifest with its references resolved."""
     from kitestring.declarative.builder.resolution import resolved
 
     return resolved(call.request["manifest"])
@@ -128,7 +128,7 @@ def manifest_validate(call: ActionCall) -> Any:
 
 
 def manifest_read(call: ActionCall) -> Any:
-    """A little of one stream of a manifest. Secrets of the configuration are masked in what is shown."""
+    """A preview of one stream of a manifest, with the secrets of the configuration masked."""
     from kitestring.declarative.builder.preview import read
 
     request = call.request
@@ -157,7 +157,7 @@ def manifest_read(call: ActionCall) -> Any:
 
 
 def notify(call: ActionCall) -> Any:
-    """Send a notification by a webhook or by apprise: here, so that a hardened server keeps it off its network too."""
+    """Send a notification by a webhook or apprise, under the egress policy of a hardened server."""
     from kitestring.server.notifications.channels import looked_up
     from kitestring.server.notifications.delivery import by_apprise, by_webhook
 
@@ -168,7 +168,7 @@ def notify(call: ActionCall) -> Any:
     if request["way"] == "webhook":
         by_webhook(address, request["notice"])
         return {}
-    import apprise  # noqa: F401 - what it reads when it is imported, it may
+    import apprise  # noqa: F401 - imported before the restriction, since the import reads files
 
     restrict_to_network()
     by_apprise(address, request["notice"])

@@ -12,7 +12,7 @@ from kitestring.server.child.protocol import ParentChannel
 
 
 class ActionCall:
-    """What an action has to work with: the request, the way to the parent, and the word to stop."""
+    """The request, the channel to the parent, and the cancel event."""
 
     def __init__(self, request: Mapping[str, Any], parent: ParentChannel, cancel: threading.Event) -> None:
         self.request = request
@@ -22,21 +22,20 @@ class ActionCall:
         self.egress = egress_of(request)
 
     def hide(self, secrets: set[str]) -> None:
-        """Have these masked in the log from now on: the parent writes it."""
+        """Have the parent mask these in the log from now on."""
         new = {secret for secret in secrets if len(secret) > 3} - self.secrets
         if new:
             self.secrets |= new
-            self.parent.request_answer(
-                "secrets", secrets=sorted(new)
-            )  # acknowledged: no line that holds them is written before
+            # Acknowledged, so that no line with them is written before.
+            self.parent.request_answer("secrets", secrets=sorted(new))
 
     def masked(self, node: Any) -> Any:
-        """A body of an error without the secrets."""
+        """An error body with the secrets masked."""
         return Redactor(self.secrets).value(node)
 
 
 def egress_of(request: Mapping[str, Any]) -> EgressPolicy | None:
-    """The policy that keeps this process from private addresses from now on; None where connectors may reach them."""
+    """Install the policy that keeps this process from private addresses; None if connectors may reach them."""
     if request.get("allow_private_hosts", True):
         return None
     policy = EgressPolicy(networks_of(str(request.get("allowed_networks") or "")))

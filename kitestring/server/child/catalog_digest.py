@@ -1,4 +1,4 @@
-"""The digest of a catalog, by which the worker and a job's process see whether a source's streams changed."""
+"""The digest of a catalog: the worker and the job's process compare it to see whether a source's streams changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kitestring.json_codec import dumps
 
 
 def digest(catalog: Mapping[str, Any] | None) -> str:
-    """A catalog by a hash; the order of the streams and of their fields counts for nothing."""
+    """SHA-256 of a catalog, independent of the order of streams and fields."""
     if catalog is None:
         return ""
     streams = sorted(

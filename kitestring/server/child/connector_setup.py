@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.jobs")
 
 SOON_DAYS = 30
-"""So many days before a credential ends each job's log says so."""
+"""Each job's log warns of a credential that ends within so many days."""
 
 
 def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A connector with its configuration, and its form. Its secrets are hidden from the log before it is built.
+    """Build a connector with its configuration; returns it and its configuration schema.
 
-    Here references to secrets are looked up, and what the connector may use of the machine is decided.
+    Masks its secrets in the log first, looks up references to secrets, and confines the connector to what it may use of
+    the machine.
     """
     manifest = dict(end["manifest"]) if end.get("manifest") is not None else None
     if manifest is not None:
@@ -74,20 +75,20 @@ def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tupl
 
 
 def connector_named(kind: str, name: str) -> Connector:
-    """A connector by its name; a name is never a path here."""
+    """A connector by its name. A path is not accepted as a name."""
     from kitestring import registry
 
     return registry.connector("source" if kind == "source" else "destination", name, files=False)
 
 
 def report_credential_ends(call: ActionCall, end: str, connector: Any) -> None:
-    """Tell the parent when credentials end, and the log when that is soon."""
+    """Report to the parent when credentials end, and warn in the log if that is soon."""
     if not isinstance(connector, TellsCredentialEnds):
         return
     try:
         ends = connector.credential_ends()
     except KitestringError as error:
-        log.warning("when the credentials end cannot be told: %s", error.message)
+        log.warning("the end of the credentials is unknown: %s", error.message)
         return
     call.parent.send(
         "credential_ends",
@@ -102,14 +103,14 @@ def report_credential_ends(call: ActionCall, end: str, connector: Any) -> None:
 
 
 def selections(call: ActionCall, request: Mapping[str, Any]) -> list[Selection]:
-    """The streams of a request; the keys of their mappers are looked up, and hidden from the log."""
+    """The streams of a request. Keys of their mappers are looked up, and masked in the log."""
     pairs = [selection_of(stream, call.request.get("references") or ()) for stream in request.get("streams") or ()]
     call.hide({secret for _, secrets in pairs for secret in secrets})
     return [selection for selection, _ in pairs]
 
 
 def selection_of(stream: Mapping[str, Any], references: Iterable[str]) -> tuple[Selection, set[str]]:
-    """A stream of a job's request as the engine takes it, its references looked up; and the secrets in it."""
+    """The engine's selection for a stream of a request, with references looked up, and the secrets in it."""
     secrets: set[str] = set()
     mappers: list[dict[str, Any]] = []
     for mapper in stream.get("mappers") or ():

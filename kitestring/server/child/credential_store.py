@@ -1,4 +1,4 @@
-"""The child's side of renewed credentials: the parent keeps them, and says which process may renew now."""
+"""The child's side of credential renewal: the parent saves the credentials and grants the renewal lease."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from kitestring.server.child.call import ActionCall
 
 POLL_S = 0.2
-AGAIN_S = 15.0
-"""How often the parent hears that the renewal goes on: a fraction of its lease (`rotation.py`)."""
+EXTEND_EVERY_S = 15.0
+"""How often the lease of a renewal is extended: a fraction of it (`config_updates.py`)."""
 
 
 class ActorCredentials:
     """A `CredentialStore` for the source or destination that this process runs.
 
-    `keep` takes a whole new configuration; `opened` looks up the references in one that the parent gives.
+    `keep` saves a whole new configuration; `opened` looks up the references in one that the parent sends.
     """
 
     def __init__(
@@ -49,27 +49,27 @@ class ActorCredentials:
             yield None if config is None else self._opened(config)
         finally:
             over.set()
-            going_on.join()  # a word that it goes on must not come behind the one that it is over
+            going_on.join()  # an extension must not arrive after the release
             self._request_renewal(holder, over=True)
 
     def _request_renewal(self, holder: str, over: bool = False) -> dict[str, Any]:
         return self._call.parent.request_answer("renewal", end=self._end, holder=holder, over=over)
 
     def _wait_for_grant(self, holder: str) -> Mapping[str, Any] | None:
-        """Wait for the turn of this process; the configuration as it is kept then."""
+        """Wait for the renewal lease; returns the configuration that is stored then."""
         waited_until = time.monotonic() + LONGEST_WAIT_S
         while not (answer := self._request_renewal(holder))["granted"]:
             if self._call.cancel.is_set():
-                raise Cancelled("asked to stop while another process renewed the credentials")
+                raise Cancelled("cancelled while another process renewed the credentials")
             if time.monotonic() > waited_until:
                 raise TransientError(
                     f"another job has been renewing the credentials of this {self._end} for {LONGEST_WAIT_S:.0f} s",
-                    hint="Look at the other jobs of it.",
+                    hint="Look at its other jobs.",
                 )
             time.sleep(POLL_S)
         config: Mapping[str, Any] | None = answer["config"]
         return config
 
     def _extend(self, holder: str, over: threading.Event) -> None:
-        while not over.wait(AGAIN_S):
+        while not over.wait(EXTEND_EVERY_S):
             self._request_renewal(holder)

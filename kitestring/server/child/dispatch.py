@@ -1,8 +1,8 @@
-"""Serves one request in a job's process and answers over the channel. It has no access to the store.
+"""Serves one request in a job's process and answers over the channel, without access to the store.
 
-The request says the `action` (see `actions.py`, `sync.py`, `refresh.py`), the limits, the log's level, and the rest by
-action.
-Standard output is the channel's alone: what a connector prints goes to standard error, which is the log.
+The request names the `action` (see `actions.py`, `sync.py`, `refresh.py`), the limits, the log level, and the
+arguments of the action. Standard output belongs to the channel: what a connector prints goes to standard error, which
+is the log.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from kitestring.server.child.preload import import_modules, may_preload, preload
 from kitestring.server.child.protocol import ParentChannel, Pipe, error_body
 
 PARENT_GONE = 70
-"""The exit code of a child whose parent is gone."""
+"""The exit code of a child whose parent has ended."""
 
 
 def main() -> int:
-    """Serve the request on standard input; the exit code."""
+    """Serve the request on standard input; returns the exit code."""
     channel = Pipe(os.dup(0), os.dup(1))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -37,8 +37,8 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     cancel = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancel.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to answer
-    # Without the parent nobody renews the lease, so that another may begin at any moment: stop at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles a Ctrl-C at the terminal
+    # Without the parent nobody renews the lease, and another attempt may begin at any moment: stop at once.
     up = ParentChannel(channel, on_cancel=cancel.set, on_end=lambda: os._exit(PARENT_GONE))
     request = up.request()
     limits = request.get("limits") or {}
@@ -65,7 +65,7 @@ def main() -> int:
         up.send("used", modules=[module for module in new if may_preload(module, packages)])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that still wait for an answer would hold the process up; all that counts is durable and told.
+    # Threads that still wait for an answer would delay the exit; everything that counts is durable and reported.
     os._exit(0)
 
 
@@ -75,9 +75,9 @@ def run_action(call: ActionCall) -> Any:
     action = str(call.request.get("action"))
     handler = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
     if handler is None:
-        raise ConnectorError(f"a child process was asked for {action}, which it does not know")
+        raise ConnectorError(f"unknown action of a child process: {action}")
     if call.cancel.is_set():
-        raise Cancelled("asked to stop before it began")
+        raise Cancelled("cancelled before it began")
     return handler(call)
 
 

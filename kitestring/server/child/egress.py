@@ -1,12 +1,12 @@
-"""What keeps connectors away from this machine and the private network: `allow_private_hosts: false`.
+"""The egress policy: keeps connectors away from this machine and private networks (`allow_private_hosts: false`).
 
-It stands in the child process in which a connector runs. Every connection that Python's sockets make is checked at the
-address it goes to, whoever chose it (a configuration, a redirect, a link in an answer), however it was written, and
-after its name was resolved: the socket gets the very address that was checked, so that a name cannot lead elsewhere
-a moment later. An audit hook, which nothing can take out again, is behind that and refuses what came another way.
+It is installed in the child process in which a connector runs. Every connection of Python's sockets is checked at its
+resolved address, whether it comes from a configuration, a redirect or a link in an answer, and however it is spelled.
+The socket gets the very address that was checked, so that a name cannot resolve to another a moment later. Behind that,
+an audit hook, which cannot be removed, refuses connections that were made in another way.
 
 Native drivers do not use Python's sockets. Their connectors pin them (`Config.pin`): each host is resolved and checked
-once, and every connection goes to that address. What cannot be held back is refused (`confinement.py`): connectors that
+once, and every connection goes to that address. What cannot be checked is refused (`confinement.py`): connectors that
 do not declare how they reach the network, programs of their own, files of this machine, Unix sockets.
 """
 
@@ -30,24 +30,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy")
 CREDENTIALS = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_")
-"""Variables by which a library of a cloud finds the credentials of this machine."""
+"""Prefixes of the variables by which cloud libraries find the credentials of this machine."""
 NOWHERE = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "CLOUDSDK_CONFIG": os.devnull,
 }
-"""So that it does not find them in the home folder either."""
+"""Variables that keep them from finding credentials in the home folder."""
 PROCESSES = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
 
 
 def networks_of(text: str) -> list[Network]:
-    """The networks of the setting `allowed_networks`, which has checked the text."""
+    """The networks of the setting `allowed_networks`, which was checked before."""
     return [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
 
 
 class EgressPolicy:
-    """Which addresses connectors may reach. `allowed` are private networks that they may reach nevertheless."""
+    """Which addresses connectors may reach: public ones, and those of the private networks in `allowed`."""
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self.allowed = tuple(allowed)
@@ -55,14 +55,14 @@ class EgressPolicy:
         self._credentials: dict[str, str] = {}
 
     def check(self, host: str, address: str) -> None:
-        """`ConfigError` for an address that is not of the public internet."""
+        """`ConfigError` for an address that is neither public nor allowed."""
         if getattr(self._own, "trusted", False):
             return
         try:
             ip = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             raise ConfigError(
-                f"{host} is no address that can be checked", hint="This server lets connectors reach public ones only."
+                f"{host} is not a valid address", hint="This server lets connectors reach public addresses only."
             ) from None
         for meaning in meanings(ip):
             inside = any(meaning in network for network in self.allowed if network.version == meaning.version)
@@ -74,11 +74,11 @@ class EgressPolicy:
                 )
 
     def resolve(self, host: str, port: int) -> str:
-        """One address of a host, checked: all of them have to be public. IPv4 where there is one: a driver that is
-        pinned tries no second one, and not every network and driver has IPv6."""
+        """One address of a host, after checking all of them. IPv4 if there is one: a pinned driver tries no second
+        address, and not every network and driver has IPv6."""
         try:
             places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:  # a name that none can be is a ValueError
+        except (OSError, ValueError) as error:  # an impossible name is a ValueError
             raise ConfigError(f"the host {host} is not known", hint="Check the address.") from error
         addresses = [str(place[0]) for *_, place in places]
         for address in addresses:
@@ -87,8 +87,8 @@ class EgressPolicy:
 
     @contextlib.contextmanager
     def trusted(self) -> Iterator[None]:
-        """What the operator chose (the address of Vault) is not checked, in this thread. It gets the machine's
-        credentials."""
+        """Suspend the policy in this thread for what the operator chose (the address of Vault); the machine's
+        credentials are visible meanwhile."""
         self._own.trusted = True
         before = self._exchanged(self._credentials)
         try:
@@ -98,14 +98,14 @@ class EgressPolicy:
             self._exchanged(before)
 
     def pin(self, connector: Config) -> None:
-        """Tie a connector, and each connector inside it, to addresses that were checked. `ConfigError` where it cannot
-        be tied, or may not go where it is sent."""
+        """Pin a connector, and each connector inside it, to checked addresses. `ConfigError` if it cannot be pinned or
+        its address is not allowed."""
         for part in connector.parts():
             part.pin(self.resolve)
 
     def install(self) -> None:
-        """Keep this process to the policy, for good. A proxy of the environment would go around it, and is left. The
-        credentials of this machine are its operator's: who edits a source chooses where they would be used."""
+        """Apply the policy to this process for good. Proxies of the environment would bypass it and are removed. So are
+        the credentials of this machine: whoever edits a source chooses where they would be sent."""
         for name in PROXIES:
             os.environ.pop(name, None)
             os.environ.pop(name.upper(), None)
@@ -114,10 +114,10 @@ class EgressPolicy:
         real_sendto: Callable[..., int] = socket.socket.sendto
 
         def numeric(sock: socket.socket, place: Any) -> Any:
-            """The address with its host resolved and checked."""
+            """The socket address with its host resolved and checked."""
             if sock.family not in (socket.AF_INET, socket.AF_INET6):
                 raise ConfigError(
-                    "a connector asked for a socket of this machine, and this server lets it reach public hosts only",
+                    "a connector tried to open a local socket, and this server lets connectors reach public hosts only",
                     hint="Use an address of the public internet.",
                 )
             host, port, *rest = place
@@ -142,7 +142,7 @@ class EgressPolicy:
         sys.addaudithook(self._hook)
 
     def _exchanged(self, new: Mapping[str, str]) -> dict[str, str]:
-        """Put these in the place of the variables of credentials; what they were."""
+        """Replace the credential variables of the environment by these; returns the former ones."""
         before = {name: value for name, value in os.environ.items() if name.startswith(CREDENTIALS)}
         for name in before:
             del os.environ[name]
@@ -153,19 +153,19 @@ class EgressPolicy:
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             place = args[1]
             if place is None:
-                return  # a datagram on a socket that was connected, and checked, before
+                return  # a datagram on a socket that was checked when it was connected
             if not isinstance(place, tuple) or not is_numeric(place[0]):
-                raise ConfigError("a connector tried to reach an address that was not checked", hint="Report it.")
+                raise ConfigError("a connector tried to reach an unchecked address", hint="Please report it.")
             self.check(str(place[0]), str(place[0]))
         elif event in PROCESSES:
             raise ConfigError(
-                "a connector tried to start a program, and this server lets none run that it cannot hold back",
+                "a connector tried to start a program, which this server could not keep from private addresses",
                 hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
             )
 
 
 def meanings(address: Address) -> list[Address]:
-    """An address, and the IPv4 addresses that it stands for (mapped, 6to4, Teredo, NAT64)."""
+    """An address, and the IPv4 addresses embedded in it (mapped, 6to4, Teredo, NAT64)."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.ipv4_mapped is not None:
@@ -181,7 +181,7 @@ def meanings(address: Address) -> list[Address]:
 
 
 def is_numeric(host: Any) -> bool:
-    """Whether a host is an address as the system writes it; other spellings (octal, decimal) are names to resolve."""
+    """Whether a host is a canonical IP address; other spellings (octal, decimal) are resolved as names."""
     try:
         ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
@@ -190,8 +190,8 @@ def is_numeric(host: Any) -> bool:
 
 
 def restrict_to_network() -> None:
-    """For good in this process: no file but those of the program is read, none is written, no program is started, no
-    socket or log of this machine is reached. For code of others that needs the network alone (apprise)."""
+    """For third-party code that needs the network only (apprise), for good in this process: only files of the program
+    are read, no file is written, no program is started, no local socket or system log is used."""
     import site
     import ssl
     import sysconfig
@@ -215,9 +215,7 @@ def restrict_to_network() -> None:
             allowed = args[1] is None or isinstance(args[1], tuple)
         else:
             allowed = event not in PROCESSES and not event.startswith("syslog.")
-        if not allowed:  # an OSError, with which libraries go on where they can do without (a netrc, a list of types)
-            raise PermissionError(
-                errno.EACCES, "a notice leaves over the network only, and this is of the machine", event
-            )
+        if not allowed:  # an OSError: libraries go on without an optional file (a netrc, a list of types)
+            raise PermissionError(errno.EACCES, "a notification may use the network only, not this machine", event)
 
     sys.addaudithook(hook)

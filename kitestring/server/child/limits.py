@@ -1,4 +1,4 @@
-"""What a job's process may take of its machine, and the word about it when a limit is reached."""
+"""Resource limits of a job's process, and the errors for reaching them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kitestring.errors import ConnectorError, KitestringError
 
 
 def apply_limits(limits: Mapping[str, Any]) -> None:
-    """Bound this process by `memory_mb` and `cpu_s`, as far as the system can. No core dump: secrets are in it.
+    """Limit this process to `memory_mb` and `cpu_s`, where the system can. No core dump: it would hold secrets.
 
-    What the process has at its start, packages that a nest has imported for all its children, does not count: a limit
-    below it would let not even a thread begin.
+    Memory at the start of the process (packages that the fork server has imported) does not count: a limit below it
+    would not let even a thread start.
     """
     try:
         import resource
@@ -28,15 +28,15 @@ def apply_limits(limits: Mapping[str, Any]) -> None:
     bound(resource.RLIMIT_CORE, 0, 0)
     memory, seconds = int(limits.get("memory_mb") or 0) << 20, int(limits.get("cpu_s") or 0)
     if memory:
-        # What is allocated; the address space (RLIMIT_AS) is many times that with threads and Arrow.
+        # Limits the data segment; the address space (RLIMIT_AS) is many times larger with threads and Arrow.
         memory += allocated()
         bound(resource.RLIMIT_DATA, memory, memory)
     if seconds:
-        bound(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU, and SIGKILL for who takes no notice
+        bound(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU, then SIGKILL if that is ignored
 
 
 def allocated() -> int:
-    """Bytes of this process that count for RLIMIT_DATA; 0 where the system does not say."""
+    """Bytes of this process that count for RLIMIT_DATA; 0 if the system does not report them."""
     try:
         with open("/proc/self/status") as file:
             return next((int(line.split()[1]) << 10 for line in file if line.startswith("VmData:")), 0)
@@ -45,8 +45,8 @@ def allocated() -> int:
 
 
 def classify(error: KitestringError, limits: Mapping[str, Any]) -> KitestringError:
-    """The error, or the word about the memory where that is what lies under it: the engine takes what a connector
-    raises for the connector's defect."""
+    """The error, or the out-of-memory error if a `MemoryError` caused it: the engine takes any exception of a
+    connector for a defect of the connector."""
     cause: BaseException | None = error
     visited: set[int] = set()
     while cause is not None and id(cause) not in visited:  # an exception may name itself as its cause
@@ -58,9 +58,9 @@ def classify(error: KitestringError, limits: Mapping[str, Any]) -> KitestringErr
 
 
 def out_of_memory(limits: Mapping[str, Any]) -> ConnectorError:
-    """The error of a process that got no more memory."""
+    """The error of a process that reached its memory limit."""
     memory = limits.get("memory_mb")
     return ConnectorError(
-        f"the sync needed more memory than the {memory} MB it may take" if memory else "the machine has no memory left",
+        f"the sync needed more than its limit of {memory} MB of memory" if memory else "the machine has no memory left",
         hint="Raise KITESTRING_MEMORY_MB, or sync fewer streams at once.",
     )

@@ -8,14 +8,14 @@ from collections.abc import Set
 from kitestring.errors import KitestringError
 
 PRELOADED = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
-"""Packages of the core that take long to import and may be imported before a fork: these start no thread that a fork
-could not bear (Arrow's memory pool and numpy's algebra look after theirs), and make no connection. So are modules of
-ours, and what the connectors in use declare (`Facts.preload`)."""
+"""Packages of the core that are slow to import and safe to import before a fork: they open no connection and start no
+thread that a fork would break (Arrow's memory pool and numpy's algebra handle theirs). The same holds for our own
+modules, and for what the connectors in use declare (`Facts.preload`)."""
 OWN_PACKAGES = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
 
 
 def import_modules() -> None:
-    """Import what nearly every request needs, once for all children (see `nest.py`); nothing that starts a thread."""
+    """Import what nearly every request needs, once for all children. Nothing here may start a thread."""
     import kitestring.declarative
     import kitestring.engine
     import kitestring.http
@@ -27,7 +27,7 @@ def import_modules() -> None:
 
 
 def preload_packages() -> set[str]:
-    """The packages that may be imported before a fork: the core's own, and those of the connectors in use."""
+    """The packages that may be imported before a fork: the core's, and those of the connectors in use."""
     from kitestring import registry
 
     packages = set(PRELOADED)
@@ -39,7 +39,7 @@ def preload_packages() -> set[str]:
 
 
 def may_preload(module: str, packages: Set[str]) -> bool:
-    """Whether the fork server may import this module: the packages themselves, the modules of Arrow, and ours."""
+    """Whether the fork server may import this module: a package itself, a module of Arrow, or one of ours."""
     package, _, rest = module.partition(".")
     if package == "kitestring":
         return rest.split(".")[0] in OWN_PACKAGES

@@ -1,11 +1,11 @@
-"""How a worker and its child process speak: JSON lines, one message each, `{"kind": …}`.
+"""The protocol between a worker and its child process: JSON lines, one message each, `{"kind": …}`.
 
     down (stdin)   request, answer, cancel
     up (stdout)    secrets, progress, patience, save, forget, catalog, quota, config, renewal, credential_ends, used,
                    result, error
 
-Some bear a number, and the child waits for the `answer` with the same one: a state counts as saved only then. Errors
-cross as `error_body` makes them.
+A message may carry a number; the child then waits for the `answer` with the same number: only then does a state count
+as saved. Errors are sent as `error_body` makes them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class Pipe:
-    """Two file descriptors as messages; `send` may be called from any thread."""
+    """Messages over two file descriptors. `send` is thread-safe."""
 
     def __init__(self, read: int, write: int) -> None:
         self._read = read
@@ -35,7 +35,7 @@ class Pipe:
         self._lock = threading.Lock()
 
     def send(self, kind: str, **body: Any) -> None:
-        """Send a message. `BrokenPipeError` when the other end is gone."""
+        """Send a message. `BrokenPipeError` if the other end is closed."""
         line = dumps({"kind": kind, **body}, levels=ANY_DEPTH) + b"\n"
         with self._lock:
             unsent = memoryview(line)
@@ -43,7 +43,7 @@ class Pipe:
                 unsent = unsent[os.write(self._write, unsent) :]
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """The messages of the other end until it closes. `ConnectorError` for what is no message."""
+        """The messages of the other end until it closes. `ConnectorError` for anything that is not a message."""
         rest: list[bytes] = []
         size = 0
         while block := os.read(self._read, BLOCK_BYTES):
@@ -65,7 +65,7 @@ class Pipe:
 
 
 class ParentChannel:
-    """The child's end. One thread reads; what `ask` waits for is handed to it, a cancel is called out."""
+    """The child's end. One thread reads: it hands answers to the callers that wait for them, and reports a cancel."""
 
     def __init__(self, pipe: Pipe, *, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
         self._pipe = pipe
@@ -77,10 +77,10 @@ class ParentChannel:
         self._messages = pipe.messages()
 
     def request(self) -> dict[str, Any]:
-        """The first message: what is to be done."""
+        """The first message: the request."""
         message = next(self._messages, None)
         if message is None:
-            raise Cancelled("nothing was asked for")
+            raise Cancelled("no request arrived")
         threading.Thread(target=self._listen, name="kitestring-channel", daemon=True).start()
         return message
 
@@ -88,7 +88,7 @@ class ParentChannel:
         self._pipe.send(kind, **body)
 
     def request_answer(self, kind: str, **body: Any) -> dict[str, Any]:
-        """Send a message and wait for its answer; raises the error that the answer holds."""
+        """Send a message and wait for its answer. Raises the error in the answer."""
         number = next(self._numbers)
         future: Future[dict[str, Any]] = Future()
         with self._lock:
@@ -117,9 +117,9 @@ def parse_message(line: bytes) -> dict[str, Any]:
     try:
         message = loads(line)
     except JsonError as error:
-        raise ConnectorError(f"a child process sent what is no message: {error}") from None
+        raise ConnectorError(f"a child process sent an invalid message: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
-        raise ConnectorError("a child process sent what is no message")
+        raise ConnectorError("a child process sent an invalid message")
     return message
 
 
@@ -129,7 +129,7 @@ def error_body(error: KitestringError) -> dict[str, Any]:
 
 
 def error_of(body: Mapping[str, Any]) -> KitestringError:
-    """The error that a body tells of; of a class that is not known, a `ConnectorError`."""
+    """The error of a body; `ConnectorError` if its class is unknown."""
     kind = getattr(errors, str(body.get("type")), ConnectorError)
     if not (isinstance(kind, type) and issubclass(kind, KitestringError)):
         kind = ConnectorError

@@ -1,4 +1,4 @@
-"""Clear, refresh and backfill in a child process: what is forgotten, emptied or read a second time, and how safely."""
+"""Clear, refresh and backfill in a child process."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class EmptySource(Source):
 
 
 def clear(call: ActionCall) -> Any:
-    """Empty `options.streams` (without it all) at the destination, and forget their states first.
+    """Forget the states of `options.streams` (default: all), then empty the streams at the destination.
 
-    In this order, since the other would leave a state without its data when it is cut off between the two.
+    In this order: the other would leave a state without its data if the job ended between the two.
     """
     request = call.request
     with open_ends(call) as (source, destination):
@@ -50,8 +50,8 @@ def clear(call: ActionCall) -> Any:
         chosen = chosen_selections(request, catalog, all_selections(call, catalog))
         if WRITES["overwrite"] not in destination.writes:
             raise ConfigError(
-                f"{type(destination).__name__} cannot be emptied: it only takes records",
-                hint="Empty it by its own means, and refresh the streams.",
+                f"{type(destination).__name__} cannot be emptied: it only adds records",
+                hint="Empty it with its own tools, then refresh the streams.",
             )
         emptied = tuple(as_full_refresh(catalog, selection) for selection in chosen)
         overwrites = [
@@ -65,13 +65,13 @@ def clear(call: ActionCall) -> Any:
 
 
 def refresh(call: ActionCall) -> Any:
-    """Read `options.streams` (without it all) from the beginning. `options.mode`:
+    """Read `options.streams` (default: all) from the beginning. `options.mode`:
 
-    `truncate` (the default): the new copy replaces the old in one step when it is complete; until then, and when it
-    fails, the old stands. `merge`: the records are written over the old ones, and what the source no longer has stays.
-    An incremental stream is read as a full refresh for the one, and its state stays as it was: all that has changed
-    since that state is then read once more, so that nothing between the two is missed. For the other its state is
-    forgotten, and this job's later attempts go on from what the earlier ones saved.
+    `truncate` (default): the new copy replaces the old in one step when it is complete; until then, and if it fails,
+    the old copy stays. An incremental stream is read as a full refresh and keeps its state: the next sync reads again
+    what changed since that state, so that nothing between the two is missed.
+    `merge`: records are written over the old ones, and records that the source no longer has stay. The state of an
+    incremental stream is forgotten; later attempts of this job continue from what earlier ones saved.
     """
     request = call.request
     truncate = (request.get("options") or {}).get("mode", "truncate") != "merge"
@@ -93,11 +93,11 @@ def refresh(call: ActionCall) -> Any:
 
 
 def refresh_selection(selection: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
-    """How a stream is read from the beginning."""
+    """The selection that reads a stream from the beginning."""
     read = route.read
-    # The new copy keeps what the stream keeps: one version of each key or all, and what was deleted.
+    # The new copy keeps what the stream keeps: the latest version of each key or all, and deletions.
     copy = Write(True, read.write.keep, read.write.deletes)
-    # Records that are marked as deleted are at the destination alone: a new copy would lose them.
+    # Records marked as deleted exist only at the destination: a new copy would lose them.
     replaces = truncate and read.write.deletes != "mark" and copy in destination.writes
     if not read.incremental:
         return replace(selection, sync_mode="full_refresh", write_mode=copy if replaces else read.write)
@@ -110,14 +110,14 @@ def refresh_selection(selection: Selection, route: Route, destination: Destinati
     if replaces and SyncMode.full_refresh in read.sync_modes:
         return replace(selection, sync_mode="full_refresh", write_mode=copy)
     if truncate:
-        log.warning("what the source no longer has stays: it cannot be read as a whole", extra={"stream": read.key})
+        log.warning("records that the source no longer has stay: there is no full refresh", extra={"stream": read.key})
     return replace(selection, sync_mode="incremental", write_mode=read.write)
 
 
 def backfill(call: ActionCall) -> Any:
-    """Read `options.stream` once more from the cursor value `options.from` on, up to `options.to` where it is given.
+    """Read `options.stream` again from the cursor value `options.from` to `options.to` (default: no end).
 
-    The records are written over the old ones by their key; nothing is removed, and the saved state stays as it is.
+    Records are written over the old ones by key. Nothing is removed, and the saved state stays as it is.
     """
     request = call.request
     options = request.get("options") or {}
@@ -151,8 +151,8 @@ def backfill(call: ActionCall) -> Any:
 
 
 class WindowStates(MemoryStates):
-    """The states of a window that is read again, kept nowhere: a later attempt begins at its start. So its figures
-    count when it has come to its end."""
+    """The states of a backfill, in memory only: a later attempt begins at the start of the window. So its figures
+    count only when a stream has ended."""
 
     durable = False
 
@@ -173,7 +173,7 @@ class WindowStates(MemoryStates):
 
 
 def state_from(source: Source, stream: Stream, state: State, start: Any) -> State:
-    """The state of a stream that has come to `start`, where the form of its states is known."""
+    """The state of a stream at `start`. `ConfigError` if the form of its states is unknown."""
     cursor = (stream.cursor or ("",))[-1]
     plain = isinstance(state.get("cursor"), str | int | float)
     if plain or (not state and stream.name in declared_streams(type(source))):
@@ -181,7 +181,7 @@ def state_from(source: Source, stream: Stream, state: State, start: Any) -> Stat
     if list(state) == [cursor] or (not state and type(source).__name__ == "DeclarativeSource"):
         return {cursor: start}
     raise ConfigError(
-        f"the stream {stream.key} cannot be read from a given moment: its state has a form of its own "
+        f"the stream {stream.key} cannot be read from a chosen value: its state has a form of its own "
         f"({', '.join(sorted(state)) or 'none is saved yet'})",
         hint="Refresh the stream instead.",
         stream=stream.key,
@@ -189,7 +189,7 @@ def state_from(source: Source, stream: Stream, state: State, start: Any) -> Stat
 
 
 class Window(Source):
-    """A source of which one stream ends at a cursor value."""
+    """A source with one stream that ends at a cursor value."""
 
     _inner: Source = PrivateAttr()
     _cursor: tuple[str, ...] = PrivateAttr()
@@ -240,7 +240,7 @@ def streams_of(request: Mapping[str, Any]) -> list[str]:
 
 
 def planned_catalog(request: Mapping[str, Any]) -> Catalog | None:
-    """The catalog of the plan, so that a source that is gone need not be asked what it had."""
+    """The catalog of the plan, so that a source that cannot be reached need not be asked for it."""
     from kitestring.airbyte.source import stream_of
 
     body = request.get("catalog")
@@ -253,7 +253,7 @@ def all_selections(call: ActionCall, catalog: Catalog) -> list[Selection]:
 
 
 def chosen_selections(request: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection]) -> list[Selection]:
-    """Of these streams those that the options name. `ConfigError` for a name that is none of them."""
+    """The selections that the options name. `ConfigError` for an unknown name."""
     names = streams_of(request)
     if not names:
         return list(chosen)
@@ -273,12 +273,12 @@ def chosen_selections(request: Mapping[str, Any], catalog: Catalog, chosen: Sequ
 def chosen_routes(
     request: Mapping[str, Any], catalog: Catalog, chosen: Sequence[Selection], destination: Destination
 ) -> list[Route]:
-    """The routes of these selections, in their order."""
+    """The routes of these selections, in the same order."""
     return routes(catalog, chosen, destination, str(request.get("prefix") or ""), request.get("namespace"))
 
 
 def as_full_refresh(catalog: Catalog, selection: Selection) -> Stream:
-    """A stream as it is emptied. One that the source no longer has can be emptied too."""
+    """The stream as a full refresh, to empty it. A stream that the source no longer has can be emptied too."""
     stream = catalog.get(selection.name) or Stream(selection.name)
     modes = tuple(dict.fromkeys((*stream.sync_modes, SyncMode.full_refresh)))
     return replace(stream, sync_modes=modes, sync_mode=SyncMode.full_refresh)

@@ -1,4 +1,4 @@
-"""The child's side of shared budgets: calls are taken from the parent in lots, as large as they are used up at once."""
+"""The child's side of rate limits that all jobs share: it leases tokens from the parent (`jobs/rate_limits.py`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from kitestring.server.child.protocol import ParentChannel
 
 MOST_S = 1.0
-"""How long a lot can be used at most; never longer than a twentieth of the window, which `quota.py` reckons with."""
+"""How long leased tokens are valid; never longer than a twentieth of the window, which `rate_limits.py` relies on."""
 
 
 class TokenLease:
-    """A budget of one key. Threads take from it in the order of asking.
+    """Leased tokens by key. Threads are served in the order of their calls.
 
-    What was taken and not used within a moment is given up: it was counted for that moment, not for a later one. So a
-    lot doubles as long as each is used up, and a slow reader, which needs no lots, is back at one.
+    Tokens that are not used while the lease is valid are dropped: they were counted for that moment, not for a later
+    one. The size of a lease doubles while each is used up; a slow reader falls back to one token.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class TokenLease:
         self._most = max(1.0, calls / 20)
         self._valid_s = min(MOST_S, per_s / 20)
         self._lock = threading.Lock()
-        self._leases: dict[str, list[float]] = {}  # by key: what is left, from when, the size of the last lot
+        self._leases: dict[str, list[float]] = {}  # by key: remaining tokens, start, size of the last lease
 
     def reserve(self, amount: float = 1.0, host: str = "") -> float:
-        """Take so much; returns the seconds to wait before using it."""
+        """Take `amount` tokens; returns the seconds to wait before using them."""
         key = self._key_of(host)
         with self._lock:
             now = time.monotonic()
@@ -54,9 +54,9 @@ class TokenLease:
 def shared_limits(
     up: ParentChannel, connector: str, config: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> Callable[[str, float, float], TokenLease]:
-    """The shared budgets of a connector: for `kitestring.http.Share`.
+    """The shared rate limits of a connector, for `kitestring.http.Share`.
 
-    An account is told by the host, where that is the customer's own (`example.zendesk.com`), else by the credentials.
+    An account is identified by the host if that is the customer's own (`example.zendesk.com`), else by the credentials.
     """
     account = hashlib.sha256("\n".join(sorted(secrets_in(config, spec))).encode()).hexdigest()[:12]
     texts_in_config = {text.lower() for text in texts(config) if len(text) > 2}
@@ -77,7 +77,7 @@ def shared_limits(
 
 
 def texts(node: Any) -> Iterator[str]:
-    """Every text in a configuration."""
+    """All texts in a configuration."""
     if isinstance(node, str):
         yield node
     inner: Iterable[Any] = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()

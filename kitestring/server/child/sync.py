@@ -1,4 +1,4 @@
-"""A sync in a child process: the engine as it is, its states sent to the parent and acknowledged one by one."""
+"""A sync in a child process: runs the engine and sends each state to the parent, which acknowledges it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ PULSE_S = 1.0
 
 
 class ParentStates:
-    """States that the parent keeps, each durable when `save` returns. The queue has locked the connection already.
+    """A state store in the parent: a state is durable when `save` returns. The queue has locked the connection already.
 
-    `notes` are what the engine has noted of other connections to the same destination.
+    `notes` are the engine's notes of other connections to the same destination.
     """
 
     def __init__(self, up: ParentChannel, states: Mapping[str, State], notes: Mapping[str, State]) -> None:
@@ -42,7 +42,7 @@ class ParentStates:
         self.save_all(connection, {stream: state}, {})
 
     def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have the parent keep these states and what they cover, in one transaction."""
+        """Have the parent save these states and the figures they cover, in one transaction."""
         self._up.request_answer("save", states=states, figures=figures)
 
     def clear(self, connection: str, stream: str | None = None) -> None:
@@ -59,8 +59,8 @@ class ParentStates:
 
 
 class Waits(logging.Handler):
-    """Hears which pauses were announced: whoever waits on purpose logs `seconds` or `wait_s` (HTTP's Retry-After,
-    budgets of calls and tokens, a destination that is not ready) or `until` (epoch seconds: an Airbyte connector)."""
+    """Collects announced waits from the log: code that waits on purpose logs `seconds` or `wait_s` (HTTP's Retry-After,
+    rate limits, a destination that is not ready) or `until` (epoch seconds: an Airbyte connector)."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -78,18 +78,18 @@ class Waits(logging.Handler):
 
     @property
     def now(self) -> dict[str, Any] | None:
-        """The wait that goes on: `{"seconds", "reason"}`."""
+        """The current wait: `{"seconds", "reason"}`."""
         remaining_s = self.until - time.monotonic()
         return {"seconds": round(remaining_s, 1), "reason": self.reason} if remaining_s > 0 else None
 
 
 @contextlib.contextmanager
 def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
-    """Tell the parent every second how far the sync is, and what it waits for."""
+    """Send the progress and the current wait to the parent every second."""
     waits, ended = Waits(), threading.Event()
     ours = logging.getLogger("kitestring")
     ours.addHandler(waits)
-    if ours.level > logging.INFO:  # what is said of waits has to be heard, whatever is shown
+    if ours.level > logging.INFO:  # waits are logged at INFO, whatever level is shown
         for handler in logging.getLogger().handlers:
             handler.setLevel(ours.level)
         ours.setLevel(logging.INFO)
@@ -116,14 +116,14 @@ def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_ends(call: ActionCall) -> Iterator[tuple[Source, Destination]]:
-    """Both ends of the request; the engine closes them, and where it was not reached, this does."""
+    """The source and the destination of the request, closed at the end if the engine has not closed them."""
     source, _ = build_connector(call, "source", call.request["source"])
     try:
         report_credential_ends(call, "source", source)
         destination, _ = build_connector(call, "destination", call.request["destination"])
         try:
             quiet_s = getattr(source, "quiet_s", None)
-            if isinstance(quiet_s, int | float):  # a foreign program may be silent for so long
+            if isinstance(quiet_s, int | float):  # a foreign program may be silent for this time
                 call.parent.send("patience", seconds=quiet_s)
             yield source, destination
         finally:
@@ -135,7 +135,7 @@ def open_ends(call: ActionCall) -> Iterator[tuple[Source, Destination]]:
 
 
 def catalog_of(call: ActionCall, source: Source) -> tuple[Catalog, list[Selection] | None]:
-    """What the source has now, and the streams to sync; where it is not what it was, the parent decides."""
+    """The current catalog of the source, and the streams to sync. If the catalog has changed, the parent decides."""
     from kitestring.airbyte.messages import catalog_body
 
     catalog, chosen = source.discover(), selections(call, call.request)
@@ -149,7 +149,7 @@ def catalog_of(call: ActionCall, source: Source) -> tuple[Catalog, list[Selectio
 
 
 def as_json(body: Any) -> Any:
-    """As it is after a journey as JSON."""
+    """The value after a round trip through JSON."""
     return loads(dumps(body))
 
 
@@ -163,7 +163,7 @@ def run_sync(
     *,
     allow_empty: bool = False,
 ) -> dict[str, Any]:
-    """Run the engine with what the request says; its result as JSON."""
+    """Run the engine with the options of the request; returns its result as JSON."""
     request, progress = call.request, Progress()
     with report_progress(call, progress):
         result = sync(
@@ -185,8 +185,8 @@ def run_sync(
 
 
 def sync_action(call: ActionCall) -> Any:
-    """Sync all streams; those of a full refresh that an earlier attempt of this job has brought to their end are left
-    out. (An incremental stream has its state, and streams that share one are read together.)"""
+    """Sync all streams, except full refreshes that an earlier attempt of this job has completed. (Incremental streams
+    continue from their state, and streams that share one are read together.)"""
     request = call.request
     with open_ends(call) as (source, destination):
         catalog, chosen = catalog_of(call, source)
@@ -206,18 +206,18 @@ def sync_action(call: ActionCall) -> Any:
 
 
 def parent_states(call: ActionCall, states: Mapping[str, State]) -> ParentStates:
-    """The states of a job's connection, which the parent keeps."""
+    """The state store of the job's connection."""
     return ParentStates(call.parent, states, call.request.get("notes") or {})
 
 
 def key_in(catalog: Catalog, selection: Selection) -> str:
-    """The key of the stream that a selection names."""
+    """The key of a selection's stream."""
     stream = catalog.get(selection.name)
     return stream.key if stream is not None else selection.name
 
 
 def result_body(result: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
-    """A result with its errors whole, so that the parent can judge whether a later attempt may do better."""
+    """A result with its complete errors, so that the parent can decide whether to retry."""
     errors = [item.error for item in result.streams.values() if item.error is not None]
     if result.error is not None:
         errors.insert(0, result.error)

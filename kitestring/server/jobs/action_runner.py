@@ -1,4 +1,4 @@
-"""Runs one action of a connector in a child process and waits for its answer: what the API asks for at once."""
+"""Runs one action of a connector in a child process and waits for its answer: check, discover, read, search, …"""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ GRACE_S = 3.0
 AT_ONCE = 8
 TAIL_LINES = 20
 BUSY_SHARE = 0.25
-"""An action that took so much of its time from a processor was not waiting for the other side."""
+"""An action that used this share of its time on a processor was not waiting for the other side."""
 
 
 class UpdatesConfig(Protocol):
-    """Keeps what a connector changes in its configuration: `config_updates.Keeper` in the store."""
+    """Saves the changes that a connector makes to its configuration (`config_updates.ConfigUpdater`)."""
 
     def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None: ...
 
@@ -34,7 +34,7 @@ class UpdatesConfig(Protocol):
 
 
 class ActionRunner:
-    """Actions in children of one nest, at most so many at the same time. Safe to share between threads."""
+    """Runs actions in children of one fork server, at most `at_once` at the same time. Thread-safe."""
 
     def __init__(self, settings: Settings, fork_server: ForkServer | None = None, *, at_once: int = AT_ONCE) -> None:
         self.settings = settings
@@ -50,15 +50,15 @@ class ActionRunner:
         updater: UpdatesConfig | None = None,
         cancel: threading.Event | None = None,
     ) -> Any:
-        """The value of `check`, `discover`, `read`, `search`, `spec` or `estimate` (see `actions.py`).
+        """The value of an action: `check`, `discover`, `read`, `search`, `spec`, … (see `child/actions.py`).
 
-        `request` holds `source` and `destination` as `End.body` makes them, and the action's own words. Raises the
-        error that the action ended with; `TransientError` when it took longer than `limit_s` or all slots are taken.
+        `request` holds `source` and `destination` as `Endpoint.body` makes them, and the action's arguments. Raises the
+        error of the action; `TransientError` if it took longer than `limit_s` or no slot was free.
         """
         deadline = time.monotonic() + limit_s
         if not self._slots.acquire(timeout=limit_s):
             raise TransientError(
-                f"{action} found no free slot within {limit_s:g} s: others are running",
+                f"{action} found no free slot within {limit_s:g} s: other actions are running",
                 hint="Try again.",
                 retry_after_s=5,
             )
@@ -104,7 +104,7 @@ class ActionRunner:
             "references": patterns_of(self.settings),
             "machine": limits_of(self.settings),
         }
-        # What hardens comes last: no request undoes it.
+        # The hardening comes last, so that no request overrides it.
         full_request = {"action": action, "limits": limits, **request, **hardening}
         child = ChildProcess(self.fork_server, full_request, on_message, write, limit_s + 60.0)
         late = stopped = False
@@ -126,40 +126,39 @@ class ActionRunner:
             raise error_of(outcome["error"])
         if late and busy_s > limit_s * BUSY_SHARE:
             raise ConnectorError(
-                f"{action} computed for {busy_s:.0f} s and came to no end within {limit_s:g} s",
-                hint="It did not wait for the other side: a template, a mapper or the code of the connector takes too "
-                "long.",
+                f"{action} computed for {busy_s:.0f} s and did not end within {limit_s:g} s",
+                hint="It did not wait for the other side: a template, a mapper or the connector's code is too slow.",
             )
         if late or stopped:
             raise TransientError(
                 f"{action} did not answer within {limit_s:g} s" if late else f"{action} was stopped",
-                hint="The other side is slow or does not answer: try again.",
+                hint="The other side is slow or does not answer. Try again.",
             )
         raise child.broken or exit_error(child.status, self.settings)
 
 
 def exit_error(status: int | None, settings: Settings) -> KitestringError:
-    """What the end of a child that said nothing means, and what to do."""
+    """The error for a child that ended without a result, by its exit status."""
     if status == -9:
-        limit = f" (it may take {settings.memory_mb} MB)" if settings.memory_mb else ""
+        limit = f" (its limit is {settings.memory_mb} MB)" if settings.memory_mb else ""
         return ConnectorError(
             f"the system killed the process with signal 9, most likely because the machine had no memory left{limit}",
             hint="Give the worker more memory, run fewer jobs at once (KITESTRING_WORKERS), or set "
-            "KITESTRING_MEMORY_MB so that one sync cannot take all.",
+            "KITESTRING_MEMORY_MB so that one sync cannot use all of it.",
             signal=9,
         )
     if status in (-24, -30):  # SIGXCPU, on Linux and macOS
         return ConnectorError(
-            f"the process took more than the {settings.cpu_s} s of processor time that it may take",
+            f"the process used more than its limit of {settings.cpu_s} s of processor time",
             hint="Raise KITESTRING_CPU_S, or sync fewer streams at once.",
             signal=-status,
         )
     if status is not None and status < 0:
         return ConnectorError(
             f"the process was ended by signal {-status}",
-            hint="This is a defect of a native library of the connector, or somebody ended it: its log says more.",
+            hint="Either a native library of the connector has a defect, or somebody ended the process. See its log.",
             signal=-status,
         )
     return ConnectorError(
-        f"the process ended with exit code {status} and without a result", hint="Its log says more.", code=status
+        f"the process ended with exit code {status} and without a result", hint="See its log.", code=status
     )

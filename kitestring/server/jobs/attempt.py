@@ -1,8 +1,8 @@
-"""One attempt of a job: a child process, watched; its states saved under the claim; its end judged.
+"""One attempt of a job: runs and watches a child process, saves its states under the claim, derives the outcome.
 
-Two threads hear the child (messages and log). The thread that calls `run` touches no database while the child lives:
-whatever the database does, it ends the child before the lease runs out, when a stall is found, and after a cancel. The
-nest knows the lease too, and ends the child should this process be stopped itself.
+Two threads read the child's messages and log. The thread that calls `run` uses no database while the child lives, so
+that it ends the child in time, whatever the database does: before the lease runs out, on a stall, after a cancel. The
+fork server knows the lease too, and ends the child if this process is itself suspended.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ log = logging.getLogger("kitestring.jobs")
 TICK_S = 0.1
 CANCEL_S = 20.0
 DUMP_S = 2.0
-AGAIN_S = 0.5
+RETRY_S = 0.5
 NOT_RETRIED = ("ConfigError", "AuthError", "SchemaError", "Busy")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How an attempt ended: succeeded, suspicious, failed, cancelled, or incomplete (it gives the job back).
+    """How an attempt ended: succeeded, suspicious, failed, cancelled, or incomplete (the job goes back to the queue).
 
-    `gone`: the claim is not ours any more, and nothing is to be written.
+    `claim_lost`: the claim is no longer ours, and nothing may be written.
     """
 
     status: str
@@ -51,12 +51,12 @@ class Outcome:
 
     @property
     def retry(self) -> bool:
-        """Whether a later attempt may do better: not where the user has to change something first."""
+        """Whether a later attempt may succeed: not if the user has to change something first."""
         return any(type(error).__name__ not in NOT_RETRIED for error in self.errors)
 
     @property
     def retry_after_s(self) -> float | None:
-        """The longest wait that the other side asked for."""
+        """The longest wait that the other side requested."""
         waits = [
             error.retry_after_s for error in self.errors if isinstance(error, TransientError) and error.retry_after_s
         ]
@@ -64,7 +64,7 @@ class Outcome:
 
 
 class Attempt:
-    """An attempt from its claim on. `deadline` is when the lease runs out, in seconds of `clock.steady`."""
+    """An attempt from its claim to its outcome. `deadline`: the end of the lease, in seconds of `clock.steady`."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class Attempt:
         self.updater_of = updater_of
         self.updater: ConfigUpdater | None = None
         self.changed = changed
-        self.cancelled = threading.Event()  # the user's wish
-        self.drained = threading.Event()  # the worker's end
+        self.cancelled = threading.Event()  # by the user
+        self.drained = threading.Event()  # by the stop of the worker
         self.lost = threading.Event()
         self.progress: dict[str, Any] = {}
         self.message: dict[str, Any] = {}
@@ -99,23 +99,23 @@ class Attempt:
         self._moved: Any = None
         self._moved_at = time.monotonic()
         self._ended = threading.Event()
-        # A lease is left early enough that the child is gone before another may begin.
+        # The child is ended early enough before the end of the lease that no other attempt can have begun.
         self._margin_s = max(min(1.0, settings.lease_s / 3), settings.lease_s / 5)
 
     def renew(self, deadline: float) -> None:
-        """The lease was extended to this moment (in `clock.steady` seconds)."""
+        """Note that the lease was extended to this time (in `clock.steady` seconds)."""
         self.deadline = deadline
         if self._child is not None:
             self._child.lease(self._lease_s())
 
     def _lease_s(self) -> float:
-        """How long the nest lets the child live: longer than this process would, shorter than the lease."""
+        """The lease in the fork server: longer than this process waits, shorter than the lease in the store."""
         return max(0.0, self.deadline - steady() - self._margin_s / 2)
 
-    # -- the thread that watches ---------------------------------------------------------------------------------------
+    # -- the watching thread -------------------------------------------------------------------------------------------
 
     def run(self, plan: Plan, request: Mapping[str, Any]) -> Outcome:
-        """Run the request in a child until its end, however that comes."""
+        """Run the request in a child process until it ends."""
         self.plan = plan
         self.updater = self.updater_of(plan) if self.updater_of is not None else None
         try:
@@ -131,7 +131,7 @@ class Attempt:
         return self._outcome_of(child, why)
 
     def _watch(self, child: ChildProcess) -> KitestringError | None:
-        """Wait for the child's end, or bring it about; the reason where it was ours."""
+        """Wait for the child to end, or end it; returns the reason if it was ended here."""
         asked_at: float | None = None
         self.renew(self.deadline)
         while not child.wait(TICK_S):
@@ -142,7 +142,7 @@ class Attempt:
                 child.kill()
                 self._reap(child)
                 return TransientError(
-                    "the lease could not be renewed: the store was away, or another worker has the job"
+                    "the lease could not be renewed: the store did not answer, or another worker has the job"
                 )
             if asked_at is None and (self.cancelled.is_set() or self.drained.is_set()):
                 asked_at = now
@@ -153,21 +153,19 @@ class Attempt:
                 return None
             still_s = now - self._moved_at
             if still_s > self.stall_s:
-                self.log.entry(
-                    "error", f"nothing moved for {still_s:.0f} s, and no wait was declared: the stacks follow"
-                )
+                self.log.entry("error", f"no progress for {still_s:.0f} s, and no declared wait: the stacks follow")
                 child.dump()
                 child.wait(DUMP_S)
                 child.kill()
                 self._reap(child)
                 return TransientError(
-                    f"the sync neither moved nor declared a wait for {still_s:.0f} s, and was ended",
-                    hint="The log of the attempt shows where each thread stood. KITESTRING_STALL_S is the limit.",
+                    f"the sync made no progress and declared no wait for {still_s:.0f} s, and was ended",
+                    hint="The attempt's log has the stack of each thread. KITESTRING_STALL_S is the limit.",
                 )
         return None
 
     def _reap(self, child: ChildProcess) -> None:
-        while not child.wait(5.0):  # in an uninterruptible wait of the kernel: only the system can end it
+        while not child.wait(5.0):  # in an uninterruptible wait of the kernel
             self.log.entry("error", "the process does not end after SIGKILL", pid=child.pid)
             child.kill()
 
@@ -179,11 +177,11 @@ class Attempt:
             if outcome.status == "cancelled":
                 return self._cancelled_outcome(outcome)
             if outcome.status == "failed" and not errors:
-                outcome.errors = [ConnectorError("the sync failed and did not say why", hint="Its log says more.")]
+                outcome.errors = [ConnectorError("the sync failed and gave no reason", hint="See its log.")]
             return outcome
         streams = partial_streams(self.progress)
         if child.status == -9 and steady() > self.deadline - self._margin_s:
-            self.lost.set()  # the nest was first
+            self.lost.set()  # the fork server ended it first
         if self.lost.is_set():
             return Outcome("incomplete", streams, [why] if why else [], claim_lost=False)
         if self.cancelled.is_set() or self.drained.is_set():
@@ -208,7 +206,7 @@ class Attempt:
             ]
         return outcome
 
-    # -- the thread that hears -----------------------------------------------------------------------------------------
+    # -- the reading threads -------------------------------------------------------------------------------------------
 
     def _on_message(self, message: dict[str, Any]) -> Mapping[str, Any] | None:
         updater = self.updater
@@ -251,7 +249,7 @@ class Attempt:
             for key, figures in progress["streams"].items()
         ]
         waiting = progress.get("waiting")
-        if waiting:  # it has still to come through, and then as long as anything else
+        if waiting:  # the stall limit counts from the end of the wait
             self._moved_at = max(self._moved_at, now + float(waiting["seconds"]))
         if moved != self._moved:
             self._moved = moved
@@ -259,7 +257,7 @@ class Attempt:
         self.progress = dict(progress)
 
     def _with_retries(self, call: Callable[[], Any]) -> Any:
-        """Try again while the store is away and the lease lasts; what waits for the answer stands still meanwhile."""
+        """Retry while the store does not answer and the lease lasts; the child waits for the answer meanwhile."""
         while True:
             try:
                 return call()
@@ -269,12 +267,12 @@ class Attempt:
             except TransientError as error:
                 if self.lost.is_set() or self._ended.is_set():
                     raise
-                self.log.entry("warning", "the store is away", error=str(error))
-                self._ended.wait(AGAIN_S)
+                self.log.entry("warning", "the store does not answer", error=str(error))
+                self._ended.wait(RETRY_S)
 
 
 def partial_streams(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of the streams of an attempt that was ended, as its last progress had them."""
+    """The figures of the streams of an ended attempt, from its last progress."""
     streams = {}
     for stream, figures in (progress.get("streams") or {}).items():
         ended = figures.get("status") in ("succeeded", "suspicious")
@@ -288,6 +286,6 @@ def partial_streams(progress: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def error_record(error: KitestringError, log: Log) -> dict[str, Any]:
-    """An error as it is kept: `{"type", "message", "hint"}`, without secrets."""
+    """An error as it is stored: `{"type", "message", "hint"}`, with secrets masked."""
     body = error_body(error)
     return {key: log.masked(str(body[key])) for key in ("type", "message", "hint")}

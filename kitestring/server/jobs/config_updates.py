@@ -1,6 +1,6 @@
-"""Keeps what connectors change in their configurations (a refresh token that is good once), sealed.
+"""Saves the changes that connectors make to their configurations (a single-use refresh token), encrypted.
 
-One process at a time renews the credentials of a source or destination.
+Only one process at a time renews the credentials of a source or destination.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.jobs")
 
 LEASE_MS = 60_000
-"""How long a renewal is another's after its holder was last heard of."""
+"""The lease of a renewal, counted from the last message of its holder."""
 
 
 class ConfigUpdater:
-    """Keeps the configurations of the ends that a child process runs. Those without an id are kept nowhere."""
+    """Saves configurations of the endpoints that a child process runs. Endpoints without an id are not saved."""
 
     def __init__(self, context: Context, **ends: Endpoint) -> None:
         self._context = context
         self._ends = {name: end for name, end in ends.items() if end.id}
         self._granted: dict[str, Mapping[str, Any]] = {}
-        """The configurations as they were kept when a renewal began, open."""
+        """The decrypted configurations that were stored when a renewal began."""
 
     def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Put what changed of a configuration into its row, in one transaction; the rest stays as it stands there.
+        """Save what changed of a configuration in its row, in one transaction; the rest of the row stays.
 
-        Also for a claim that is no longer ours: the old token is spent either way. What somebody changed while the
-        renewal was under way stays: new credentials are not replaced with a token of the old ones.
+        Also for a claim that is no longer ours: the old token is spent either way. What a user changed during the
+        renewal stays: new credentials are not replaced by a token of the old ones.
         """
         if end not in self._ends:
             return
@@ -56,16 +56,16 @@ class ConfigUpdater:
                 endpoint.config, config, granted, context.vault.open_config(stored, endpoint.id)
             ):
                 log.warning(
-                    "a renewed credential was not kept: somebody changed the credentials meanwhile",
+                    "a renewed credential was not saved: a user changed the credentials meanwhile",
                     extra={"end": end, "actor": endpoint.id},
                 )
                 return
             sealed = context.vault.seal_config(merge_changes(stored, endpoint.config, config), spec, endpoint.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
-        log.info("kept a configuration that its connector changed", extra={"end": end, "actor": endpoint.id})
+        log.info("saved a configuration that its connector changed", extra={"end": end, "actor": endpoint.id})
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
-        """Keep when the credentials of an end run out, as its connector told."""
+        """Save when the credentials of an endpoint end, as its connector reported."""
         if end not in self._ends:
             return
         table = sources if end == "source" else destinations
@@ -74,9 +74,9 @@ class ConfigUpdater:
             db.execute(update(table).where(row).values(credential_ends=list(ends)))
 
     def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """A child that wants to renew the credentials of an end, goes on renewing, or has done so (`over`).
+        """Handle a child's request to begin, extend or end (`over`) the renewal of an endpoint's credentials.
 
-        The answer: `granted`, and then the configuration as it is kept now (None: it is kept nowhere).
+        The answer: `granted`, and if so the stored configuration (None: it is not stored).
         """
         end = self._ends.get(str(message["end"]))
         if end is None:
@@ -95,7 +95,7 @@ class ConfigUpdater:
                 try:
                     with db.begin_nested():
                         db.execute(insert(renewals).values(actor_id=end.id, **values))
-                except IntegrityError:  # another renews
+                except IntegrityError:  # another process renews
                     return {"granted": False}
             stored = db.execute(select(table.c.config).where(table.c.id == end.id)).scalar_one_or_none()
         if stored is None:
@@ -105,7 +105,7 @@ class ConfigUpdater:
 
 
 class DraftConfigUpdater(ConfigUpdater):
-    """Keeps what a test of a draft renews until the draft is saved; where its pair is that of a kept source or
+    """Saves what a test of a draft renews until the draft is saved; if its credentials are those of a stored source or
     destination (`actor_id`), there too."""
 
     def __init__(
@@ -122,7 +122,7 @@ class DraftConfigUpdater(ConfigUpdater):
             super().save(end, config, spec)
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
-        """A draft may have other credentials than what is kept."""
+        """Ignored: a draft may have other credentials than the stored endpoint."""
 
     def renewal(self, message: Mapping[str, Any]) -> dict[str, Any]:
         answer, draft = super().renewal(message), self._draft
@@ -137,7 +137,7 @@ class DraftConfigUpdater(ConfigUpdater):
         return {**answer, "config": config}
 
     def _row(self, end: str) -> dict[str, Any]:
-        """The configuration that is kept, open; empty where there is none."""
+        """The stored configuration, decrypted; empty if there is none."""
         if end not in self._ends:
             return {}
         table, actor_id = sources if end == "source" else destinations, self._ends[end].id
@@ -147,8 +147,8 @@ class DraftConfigUpdater(ConfigUpdater):
 
 
 def merge_changes(stored: Any, opened: Any, new: Any) -> Any:
-    """`stored`, with what differs between `opened` and `new`: sealed texts and references that did not change stay, and
-    what somebody else has added, changed or removed meanwhile."""
+    """`stored` with the differences between `opened` and `new`. Unchanged encrypted texts and references stay, as do
+    additions, changes and removals by others."""
     if new == opened:
         return stored
     if isinstance(new, Mapping) and isinstance(opened, Mapping) and isinstance(stored, Mapping):

@@ -1,4 +1,4 @@
-"""What a worker has to know of a connection to run it: both ends with opened configurations, and the streams."""
+"""The plan of a connection: both endpoints with decrypted configurations, and the streams."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A source or a destination: a connector with its configuration, in which every secret is open.
+    """A source or a destination: a connector with its configuration, all secrets decrypted.
 
-    `connector` is a name as the registry takes it; `manifest` stands in its place for a custom low-code source.
-    `id` is the actor's, "" for one that is not kept yet. `trusted`: an instance's admin wrote the configuration (see
-    `confinement.py`).
+    `connector` is a name in the registry; a custom low-code source has a `manifest` instead. `id` is "" if it is not
+    stored yet. `trusted`: an instance_admin wrote the configuration (see `confinement.py`).
     """
 
     connector: str
@@ -29,7 +28,7 @@ class Endpoint:
     trusted: bool = False
 
     def body(self) -> dict[str, Any]:
-        """As a child process gets it."""
+        """The plan in the request of a child process."""
         return {
             "connector": self.connector,
             "config": dict(self.config),
@@ -41,9 +40,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A connection as it is run. `catalog` is the body of its last accepted discovery (`{"streams": […]}`) or None.
+    """A connection as it is run. `catalog`: the body of its last accepted discovery (`{"streams": […]}`) or None.
 
-    `prefix` stands before the streams' names at the destination; `namespace` "" drops the source's, None keeps it.
+    `prefix` is put before the streams' names at the destination; `namespace` "" drops the source's, None keeps it.
     """
 
     connection_id: str
@@ -59,7 +58,7 @@ class Plan:
     schema_policy: str = "ignore"
 
     def body(self) -> dict[str, Any]:
-        """As a child process gets it."""
+        """The plan in the request of a child process."""
         return {
             "connection": self.connection_id,
             "source": self.source.body(),
@@ -73,4 +72,4 @@ class Plan:
 
 
 PlanOf: TypeAlias = "Callable[[Context, str], Plan]"
-"""The plan of a connection. `ConfigError` when it cannot be run as it stands."""
+"""Makes the plan of a connection. `ConfigError` if the connection cannot be run."""

@@ -1,4 +1,4 @@
-"""The figures of a job's attempts: what their checkpoints cover, and what of it adds up over attempts."""
+"""The figures of a job's attempts: what their checkpoints cover, and the sums over attempts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 DELIVERED = ("written", "unchanged", "deleted")
-"""What became of the records that a destination has taken."""
+"""The outcomes of records that a destination accepted."""
 
 
 def delivered_records(durable: Mapping[str, Any]) -> int:
-    """How many records the checkpoints of an attempt cover, of those that the destination has taken."""
+    """How many records that the destination accepted are covered by the checkpoints of an attempt."""
     return sum(int(figures.get(name, 0)) for figures in durable.values() for name in DELIVERED)
 
 
 def delivered_bytes(durable: Mapping[str, Any]) -> int:
-    """The same in bytes, as they were read."""
+    """The same in bytes, as read."""
     return sum(int(figures.get("bytes", 0)) for figures in durable.values())
 
 
 def completed_streams(streams: Mapping[str, Any]) -> dict[str, str]:
-    """The streams that an attempt brought to their end, with how: succeeded or suspicious."""
+    """The status of the streams that an attempt completed: succeeded or suspicious."""
     return {
         stream: figures["status"]
         for stream, figures in streams.items()
@@ -29,12 +29,12 @@ def completed_streams(streams: Mapping[str, Any]) -> dict[str, str]:
 
 
 def records_written(progress: Mapping[str, Any] | None) -> int:
-    """How many records an attempt had written when it was last heard of."""
+    """How many records an attempt had written at its last progress."""
     return sum(int(figures.get("written") or 0) for figures in ((progress or {}).get("streams") or {}).values())
 
 
 def figures_of_lost(durable: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The figures of the streams of an attempt that was cut off: what its checkpoints cover."""
+    """The figures of the streams of a lost attempt: what its checkpoints cover."""
     durable = durable or {}
     nothing = {"read": 0, "written": 0, "bytes": 0}
     ended = completed_streams(durable)

@@ -1,10 +1,10 @@
-"""A warm process from which child processes are forked, so that a child starts in milliseconds.
+"""The fork server: a warm process from which child processes are forked, so that a child starts in milliseconds.
 
-Starting Python and importing the engine takes half a second of a processor. The nest has done that once; it has one
-thread of its own and no connection to anything, so a fork of it is safe. It learns: what a child had to import besides
-(`preload.WARM`), it imports too. It hears orders on a socket (three descriptors come with each), and tells when a child
-has ended. When the process that made it goes, it goes, and the system then kills the
-children (PR_SET_PDEATHSIG). What a killed child leaves behind falls to the nest, which ends it too.
+Starting Python and importing the engine takes half a second of processor time. The fork server has done that once. It
+has one thread and no connections, so forking it is safe. What a child had to import besides (`child/preload.py`), the
+fork server imports for the next one. It takes commands on a socket (three descriptors come with each spawn), and
+reports the end of each child. When the process that started it ends, it ends, and the system kills the children
+(PR_SET_PDEATHSIG). Processes that a killed child leaves behind become its children, and it ends them.
 
     python -m kitestring.server.jobs.forkserver DESCRIPTOR
 """
@@ -35,7 +35,7 @@ START_S = 60.0
 
 
 class ForkedProcess:
-    """A child process: `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
+    """A child process. `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
 
     def __init__(self, server: ForkServer, number: int, line: socket.socket) -> None:
         self._server = server
@@ -47,23 +47,23 @@ class ForkedProcess:
         self.ended = threading.Event()
 
     def lease(self, seconds: float) -> None:
-        """Have the nest end it after so many seconds, unless this is called again before: also when the process that
-        asked for it is stopped, and can end nothing."""
+        """Have the fork server end the child after so many seconds, unless this is called again before. This works even
+        if the calling process is suspended and can end nothing."""
         if not self.ended.is_set():
             self._server.send({"do": "lease", "number": self.number, "seconds": seconds})
 
     def kill(self, sign: int = signal.SIGKILL) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send a signal. Does nothing if the child has ended."""
         if not self.ended.is_set():
             self._server.send({"do": "kill", "number": self.number, "signal": int(sign)})
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for its end; False when it did not come within this time."""
+        """Wait for the child to end; False if it did not end within this time."""
         return self.ended.wait(timeout_s)
 
 
 class ForkServer:
-    """The end that asks. Started with its first child, and again when it has died."""
+    """The client of the fork server. Starts it with the first child, and again if it has died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,14 +75,14 @@ class ForkServer:
         self._closed = False
 
     def warm(self) -> None:
-        """Start it now rather than with the first child."""
+        """Start the fork server now rather than with the first child."""
         with self._lock:
             self._start()
 
     def spawn(self, stdin: int, stdout: int, stderr: int, lease_s: float) -> ForkedProcess:
-        """Fork a child with these descriptors, which are closed here, for so many seconds at first.
+        """Fork a child with these descriptors, which are closed here, and an initial lease.
 
-        `TransientError` when none can be made.
+        `TransientError` if no child can be started.
         """
         try:
             with self._lock:
@@ -91,7 +91,7 @@ class ForkServer:
                     assert self._socket is not None
                     self._number += 1
                     child = self._children[self._number] = ForkedProcess(self, self._number, self._socket)
-                    order = frame({"do": "hatch", "number": child.number, "seconds": lease_s})
+                    order = frame({"do": "spawn", "number": child.number, "seconds": lease_s})
                     try:
                         socket.send_fds(self._socket, [order], [stdin, stdout, stderr])
                         break
@@ -116,14 +116,14 @@ class ForkServer:
                 self._socket.sendall(frame(message))
 
     def preload(self, modules: list[str]) -> None:
-        """Import these in the nest, so that the next child that needs them has them."""
+        """Import these modules in the fork server, for the next child that needs them."""
         new = [module for module in modules if module not in self._preloaded]
         if new:
             self._preloaded.update(new)
             self.send({"do": "import", "modules": new})
 
     def close(self) -> None:
-        """End it, and with it every child."""
+        """End the fork server, and with it every child."""
         with self._lock:
             self._closed = True
             self._drop()
@@ -157,11 +157,12 @@ class ForkServer:
                 [sys.executable, "-m", "kitestring.server.jobs.forkserver", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends its children in order
+                # A Ctrl-C at the terminal goes to the server only, which ends its children in order.
+                start_new_session=True,
             )
         self._socket = ours
         self._preloaded = set()
-        threading.Thread(target=self._listen, args=(ours,), name="kitestring-nest", daemon=True).start()
+        threading.Thread(target=self._listen, args=(ours,), name="kitestring-forkserver", daemon=True).start()
 
     def _listen(self, ours: socket.socket) -> None:
         try:
@@ -180,7 +181,7 @@ class ForkServer:
                         child.ended.set()
         except OSError:
             pass
-        for child in list(self._children.values()):  # the nest is gone: the system has killed what was in it
+        for child in list(self._children.values()):  # the fork server is gone: the system has killed its children
             if child.line is ours:
                 self._children.pop(child.number, None)
                 child.status = -signal.SIGKILL
@@ -192,17 +193,17 @@ def frame(message: dict[str, Any]) -> bytes:
     return orjson.dumps(message) + b"\n"
 
 
-# -- inside the nest ---------------------------------------------------------------------------------------------------
+# -- inside the fork server --------------------------------------------------------------------------------------------
 
 
 def serve(line: int, main: Callable[[], int]) -> None:
-    """Fork a child for each order, which runs `hatch`, until the other end closes."""
+    """Fork a child, which runs `main`, for each spawn command, until the other end closes."""
     orders = socket.socket(fileno=line)
     wake, woken = socket.socketpair()
     for sock in (wake, woken):
         sock.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its socket does
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its socket closes
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     children: dict[int, int] = {}
@@ -226,7 +227,7 @@ def serve(line: int, main: Callable[[], int]) -> None:
                 *lines, rest = (rest + block).split(b"\n")
                 for text in lines:
                     order = orjson.loads(text)
-                    if order["do"] == "hatch":
+                    if order["do"] == "spawn":
                         mine, received = received[:3], received[3:]
                         pid = fork([orders, wake, woken], mine, received, main)
                         if pid > 0:
@@ -249,7 +250,7 @@ def serve(line: int, main: Callable[[], int]) -> None:
 
 
 class Leases:
-    """Until when each child may live. A timer of the system's, so that it holds during a long import too."""
+    """The lease of each child, enforced by a system timer, so that it holds during a long import too."""
 
     def __init__(self, children: dict[int, int]) -> None:
         self._children = children
@@ -261,7 +262,7 @@ class Leases:
         self.end()
 
     def end(self) -> None:
-        """End those whose time is over, and set the timer for the next."""
+        """End the children whose lease has run out, and set the timer for the next."""
         now = steady()
         running = {number: pid for pid, number in self._children.items()}
         self._until = {number: end for number, end in self._until.items() if number in running}
@@ -274,7 +275,7 @@ class Leases:
 
 
 def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[int], main: Callable[[], int]) -> int:
-    """The child's process id, 0 where there can be none; in the child it does not return."""
+    """The child's process id, or 0 if none could be started. Does not return in the child."""
     parent_pid = os.getpid()
     try:
         pid = os.fork()
@@ -287,7 +288,7 @@ def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[i
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a timer is not inherited
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # timers are not inherited
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:
             os._exit(70)
@@ -299,7 +300,7 @@ def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[i
         for descriptor in {*descriptors, *inherited} - {0, 1, 2}:
             os.close(descriptor)
         code = main()
-    except BaseException:  # noqa: BLE001 - the end of a process; its reason goes to the log
+    except BaseException:  # noqa: BLE001 - the process ends here; the reason goes to the log
         import traceback
 
         traceback.print_exc()
@@ -310,7 +311,7 @@ def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[i
 
 
 def reap(orders: socket.socket, children: dict[int, int]) -> None:
-    """Tell of every child that has ended, and end what it left behind."""
+    """Report every child that has ended, and end the processes it left behind."""
     while True:
         try:
             pid, raw = os.waitpid(-1, os.WNOHANG)
@@ -325,7 +326,7 @@ def reap(orders: socket.socket, children: dict[int, int]) -> None:
 
 
 def clear_orphans(children: dict[int, int]) -> None:
-    """What a child had started and did not end is ours now: kill it."""
+    """Kill the processes that ended children left behind: they are children of the fork server now."""
     try:
         pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()
     except OSError:  # another system
@@ -339,12 +340,12 @@ def clear_orphans(children: dict[int, int]) -> None:
 def send(orders: socket.socket, message: dict[str, Any]) -> None:
     try:
         orders.sendall(frame(message))
-    except OSError:  # whoever asked is gone
+    except OSError:  # the client is gone
         os._exit(0)
 
 
 def prctl(option: int, value: int) -> None:
-    """Linux's prctl; elsewhere nothing, and a child ends when its input does."""
+    """Linux's prctl. Elsewhere it does nothing, and a child ends when its input closes."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)

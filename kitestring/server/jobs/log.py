@@ -1,4 +1,4 @@
-"""The log of an attempt: a file of JSON lines, secrets masked, bounded in size; read by part, level and text.
+"""The log of an attempt: a file of JSON lines with secrets masked and a bounded size, read in parts, by level and text.
 
     HOME/logs/jobs/JOB/ATTEMPT.jsonl      {"at_ms", "level", "logger", "message", …}
 
@@ -32,7 +32,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
 class Log:
-    """Appends to an attempt's log. Safe to share between threads; a full disk costs lines, never the sync."""
+    """Appends to an attempt's log. Thread-safe. On a full disk lines are lost; the sync goes on."""
 
     def __init__(self, path: Path, file_bytes: int = FILE_BYTES) -> None:
         self.path = path
@@ -47,11 +47,11 @@ class Log:
         self._redactor.hide(secrets)
 
     def masked(self, text: str) -> str:
-        """A text without the secrets."""
+        """A text with the secrets masked."""
         return self._redactor.text(text)
 
     def line(self, raw: bytes) -> None:
-        """A line of a child's standard error: an entry of its log as it is, anything else as a message."""
+        """Append a line of a child's standard error: a log entry as it is, anything else as a message."""
         text = self.masked(raw.decode("utf-8", "replace").rstrip("\r"))
         if text.startswith('{"at_ms":'):
             self._append(text)
@@ -59,7 +59,7 @@ class Log:
             self.entry("info", text, logger="stderr")
 
     def entry(self, level: str, message: str, *, logger: str = "kitestring.jobs", **fields: Any) -> None:
-        """An entry of our own."""
+        """Append an entry of the worker."""
         entry = {"at_ms": now_ms(), "level": level, "logger": logger, "message": message, **fields}
         self._append(self.masked(orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()))
 
@@ -94,7 +94,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Entries of a log, and the place behind them to read on from."""
+    """Entries of a log, and the place from which to continue."""
 
     entries: list[dict[str, Any]]
     place: int
@@ -102,7 +102,7 @@ class Part:
 
 
 class Logs:
-    """The logs of attempts: the files of this machine, and with a `store` the parts that other machines forwarded."""
+    """The logs of attempts: files of this machine, and with a `store` the parts that other machines shipped."""
 
     def __init__(self, home: Path, store: Store | None = None) -> None:
         self.folder = home / "logs" / "jobs"
@@ -127,9 +127,9 @@ class Logs:
         level: str = "debug",
         text: str = "",
     ) -> Part:
-        """Up to `limit` entries from `place` (0: the oldest that is kept), at least of `level`, holding `text`.
+        """Up to `limit` entries from `place` (0: the oldest), of `level` or above, containing `text`.
 
-        A place is a count of bytes over all files of the attempt; to follow a log, give the place of the last part.
+        A place is a byte count over all files of the attempt. To follow a log, pass the place of the last part.
         """
         least, needle = LEVELS.get(level, 0), text.lower()
         entries: list[dict[str, Any]] = []
@@ -146,7 +146,7 @@ class Logs:
         return Part(entries, at, False)
 
     def raw(self, job_id: int, attempt: int, place: int, most: int) -> bytes:
-        """Whole lines from a place on, about `most` bytes."""
+        """Whole lines from a place, about `most` bytes."""
         block = bytearray()
         for raw in self._of_files(self._files(job_id, attempt), place):
             block += raw
@@ -166,7 +166,7 @@ class Logs:
                 with path.open("rb") as file:
                     file.seek(max(0, place - at))
                     for raw in file:
-                        if not raw.endswith(b"\n"):  # it is being written
+                        if not raw.endswith(b"\n"):  # still being written
                             break
                         yield raw
             at += size
@@ -189,7 +189,7 @@ class Logs:
             place = row.place + row.size
 
     def whole(self, job_id: int, attempt: int) -> Iterator[bytes]:
-        """The lines of a log, oldest first, to download."""
+        """The lines of a log, oldest first, for a download."""
         for path in self._files(job_id, attempt):
             with path.open("rb") as file:
                 yield from file

@@ -1,8 +1,8 @@
-"""Logs for those who sit at other machines: a worker forwards what its attempts log to the store, part by part.
+"""Ships attempt logs to the store, so that other machines can read them.
 
-With SQLite all processes share a data folder, and nothing is forwarded. With PostgreSQL each worker may be on a machine
-of its own: an API that has not got a log's file reads its parts. Of a worker that died the log is there up to its last
-part.
+With SQLite all processes share a data folder, and nothing is shipped. With PostgreSQL each worker may run on its own
+machine: an API without the file of a log reads its parts from the store. The log of a worker that died is available up
+to its last part.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 LOOK_S = 2.0
 PART_BYTES = 256 * 1024
 MOST_BYTES = 16 * 1024 * 1024
-"""So much of an attempt's log is forwarded at the most; the worker's machine has all of it."""
+"""At most so much of an attempt's log is shipped; the worker's machine has all of it."""
 
 
 class LogShipper(PollingThread):
-    """Forwards the logs of a worker's attempts. `begin` and `end` say which there are; `start` it, and `stop` it."""
+    """Ships the logs of a worker's attempts. `begin` and `end` register them; `start` and `stop` it."""
 
     name = "log shipper"
 
@@ -41,18 +41,18 @@ class LogShipper(PollingThread):
         self._lock = threading.Lock()
 
     def begin(self, job_id: int, attempt: int) -> None:
-        """An attempt writes its log from now on."""
+        """Register an attempt that begins to write its log."""
         with self._lock:
             self._places[job_id, attempt] = 0
 
     def end(self, job_id: int, attempt: int) -> None:
-        """An attempt's log is whole."""
+        """Note that an attempt's log is complete."""
         with self._lock:
             if (job_id, attempt) in self._places:
                 self._ended.add((job_id, attempt))
 
     def work(self) -> bool:
-        """Forward what was written since; whether any log has more."""
+        """Ship what was written since; returns whether any log has more."""
         with self._lock:
             looked = [(log, log in self._ended) for log in self._places]
         has_more = False
@@ -66,13 +66,13 @@ class LogShipper(PollingThread):
         return has_more
 
     def stop(self) -> None:
-        """Stop, and forward what is left."""
+        """Stop, and ship the rest."""
         super().stop()
         while self.work():
             pass
 
     def _ship(self, job_id: int, attempt: int) -> bool:
-        """Forward the next part of a log; False when there is none."""
+        """Ship the next part of a log; False if there is none."""
         place = self._places[job_id, attempt]
         raw = self.logs.raw(job_id, attempt, place, PART_BYTES)
         if place + len(raw) > MOST_BYTES:
@@ -86,7 +86,7 @@ class LogShipper(PollingThread):
                     raw = b""
                 else:
                     db.execute(insert(log_parts).values(**values, at_ms=self.store.now_ms(db)))
-        except IntegrityError:  # it was kept the last time, and the answer was lost
+        except IntegrityError:  # it was stored the last time, and the answer was lost
             pass
         self._places[job_id, attempt] = place + len(raw)
         return bool(raw)

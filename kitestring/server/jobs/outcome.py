@@ -1,6 +1,6 @@
-"""What the end of a job means for its connection: failures are counted, a connection that only fails is paused.
+"""The consequences of a job's end for its connection: counts failures, pauses a connection that only fails.
 
-Called in the transaction that ends the job, so that neither can be without the other.
+Called in the transaction that ends the job, so that both happen or neither.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from kitestring.server.notifications.sender import notice
 from kitestring.server.store.tables import connections, jobs
 
 AT_ONCE = ("AuthError",)
-"""Errors after which no later run can do better until somebody changes something."""
+"""Errors after which no later run can succeed until somebody changes something."""
 
 
 def record_job_end(context: Context, db: Connection, job_id: int, status: str) -> None:
-    """Note the end of a job: `Queue.on_end`."""
+    """Record the end of a job: a listener of `Queue.on_end`."""
     job = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
     row = db.execute(select(connections).where(connections.c.id == job.connection_id)).one_or_none()
     if row is None or row.deleted_at_ms is not None or status == "cancelled":
@@ -56,7 +56,7 @@ def record_job_end(context: Context, db: Connection, job_id: int, status: str) -
 
 
 def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = False) -> None:
-    """Pause a scheduled connection, and tell; `by_hand`: one that is run by hand only too."""
+    """Pause a scheduled connection and notify; `by_hand`: also one without a schedule."""
     if row.status != "active" or (row.schedule.get("type") == "manual" and not by_hand):
         return
     db.execute(
@@ -70,7 +70,7 @@ def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = Fa
         "syncDisabled",
         f"{row.name} was paused: {reason}.",
         now,
-        hint="Correct the cause, then activate the connection again.",
+        hint="Correct the cause, then activate the connection.",
         connection_id=row.id,
         connection=row.name,
     )

@@ -1,4 +1,4 @@
-"""A child process as its parent sees it: messages come in on one thread, the log on another."""
+"""The parent's side of a child process: one thread reads messages, another the log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LINE_BYTES = 1024 * 1024
 
 
 class ChildProcess:
-    """A child process with its request, for `lease_s` at first.
+    """A child process that serves a request, with an initial lease.
 
-    `hear` gets each message, `write` each line of its log (without the break). Both are called from threads of this
-    object, one call of each at a time; what `hear` returns is the answer's body where the message has a number, and an
-    error that it raises is answered too. After `heard`, all that the child had said was heard.
+    `on_message` gets each message, `write` each line of its log (without the line break). Both are called from threads
+    of this object, one call of each at a time. The result of `on_message` is the body of the answer if the message
+    has a number; an error that it raises is answered too. After `drain`, all output of the child has been handled.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ChildProcess:
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of processor time that it has taken; 0 where the system does not tell."""
+        """Seconds of processor time that it has used; 0 if the system does not report them."""
         try:
             fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -74,7 +74,7 @@ class ChildProcess:
             return 0.0
 
     def lease(self, seconds: float) -> None:
-        """It is ended after so many seconds, unless this is called again before."""
+        """End it after so many seconds, unless this is called again before."""
         self._process.lease(seconds)
 
     def cancel(self) -> None:
@@ -82,7 +82,7 @@ class ChildProcess:
         self._process.kill(signal.SIGTERM)
 
     def dump(self) -> None:
-        """Have the stacks of all its threads written to its log, even where it does not react."""
+        """Write the stacks of all its threads to its log, even if it does not react."""
         self._process.kill(signal.SIGUSR1)
 
     def kill(self) -> None:
@@ -90,13 +90,13 @@ class ChildProcess:
         self._process.kill(signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for its end; False when it did not come within this time."""
+        """Wait for it to end; False if it did not end within this time."""
         return self._process.wait(timeout_s)
 
     def drain(self, timeout_s: float = 10.0) -> None:
-        """After its end: wait until all that it had said was heard, and let go of its pipes.
+        """After its end: wait until all its output is handled, and close its pipes.
 
-        What is still open then is held by something that it started; it is not waited for.
+        A pipe that is still open then is held by a process that it started; that is not waited for.
         """
         for thread in self._threads:
             thread.join(timeout_s)
@@ -122,7 +122,7 @@ class ChildProcess:
                 if "number" in message:
                     with contextlib.suppress(BrokenPipeError):
                         self._pipe.send("answer", number=message["number"], **(body or {}))
-        except KitestringError as error:  # what it sent is no message: it is not to be trusted any more
+        except KitestringError as error:  # an invalid message: the child cannot be trusted any more
             self.broken = error
             self.kill()
 

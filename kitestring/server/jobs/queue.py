@@ -1,7 +1,7 @@
-"""The queue: jobs are claimed under a lease, and whoever writes for one names the epoch of its claim.
+"""The job queue: jobs are claimed under a lease, and every write for a job names the epoch of its claim.
 
-A worker that was thought dead and is not (a long pause, a lost network) finds its epoch taken, and nothing it still
-sends changes anything. All times that machines compare are the store's.
+A worker that was taken for dead and is not (a long pause, a lost network) finds a newer epoch, and nothing it still
+writes has an effect. All times that machines compare are the store's.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
 BACKOFF_S = (10.0, 60.0, 300.0)
 PARTIAL = 20
-"""How many failed attempts more than those in a row a job may have: attempts that saved something, and then failed."""
+"""How many failed attempts a job may have beyond those in a row: attempts that saved something before they failed."""
 LOST_IN_ROW = 10
-"""So many lost workers in a row end a job that none of them moved: most likely it is what kills them."""
-# Written out, so that the database sees that the partial indexes hold what is asked for.
+"""A job ends after so many lost workers in a row without progress: most likely the job kills them."""
+# Written out, so that the database can use the partial indexes.
 IS_ACTIVE = text("jobs.status IN ('pending', 'running', 'incomplete')")
 
 JobEndListener: TypeAlias = Callable[[Connection, int, str], None]
-"""Is told of a job that has ended (its id, its status), in the transaction that ends it."""
+"""Called with the id and the status of a job that has ended, in the transaction that ends it."""
 
 
 class Lost(KitestringError):
-    """The claim is no longer ours: another worker has taken the job over, or it has ended."""
+    """The claim is no longer valid: another worker has taken over the job, or it has ended."""
 
 
 class Busy(ConfigError):
-    """The connection has a job already; `fields["job_id"]` says which."""
+    """The connection has a job already: `fields["job_id"]`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job that a worker runs, under the epoch of its claim."""
+    """A job that a worker runs, with the epoch of its claim."""
 
     job_id: int
     epoch: int
@@ -71,7 +71,7 @@ class Queue:
         self.settings = settings
         self.on_end: list[JobEndListener] = []
 
-    # -- asking for work -----------------------------------------------------------------------------------------------
+    # -- enqueueing ----------------------------------------------------------------------------------------------------
 
     def enqueue(
         self,
@@ -83,7 +83,7 @@ class Queue:
         options: Mapping[str, Any] | None = None,
         run_after_ms: int | None = None,
     ) -> int:
-        """A new pending job, in the caller's transaction; its id. `Busy` while the connection has one already."""
+        """Add a pending job in the caller's transaction; returns its id. `Busy` while the connection has one."""
         connection = db.execute(
             select(connections.c.workspace_id, connections.c.source_id).where(
                 connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None)
@@ -124,13 +124,13 @@ class Queue:
             ) from None
 
     def active(self, db: Connection, connection_id: str) -> int | None:
-        """The job of a connection that has not ended, if there is one."""
+        """The id of the connection's job that has not ended, if there is one."""
         return db.execute(
             select(jobs.c.id).where(jobs.c.connection_id == connection_id, IS_ACTIVE)
         ).scalar_one_or_none()
 
     def cancel(self, db: Connection, job_id: int) -> str:
-        """Ask a job to stop: at once where nothing runs, else at its next checkpoint. Returns its status then."""
+        """Cancel a job: at once if it does not run, else at its next checkpoint. Returns its status then."""
         lock(db, select(jobs.c.connection_id).where(jobs.c.id == job_id).scalar_subquery())
         now = self.store.now_ms(db)
         waits = jobs.c.status.in_(("pending", "incomplete"))
@@ -149,13 +149,13 @@ class Queue:
     # -- working -------------------------------------------------------------------------------------------------------
 
     def claim(self, worker: str, mine: Collection[int] = ()) -> Claim | None:
-        """The next job that is due, now ours under a lease; None when there is none.
+        """Claim the next due job under a lease; None if there is none.
 
-        A running job whose lease has run out counts as due: its worker is dead or cut off. Its attempt is closed as
-        `lost`, and it is run again at once, from its last checkpoint. `mine` are the jobs that the asker still runs:
-        one of these is not given to it a second time, whatever a clock that jumped says.
+        A running job whose lease has run out is due: its worker is dead or cut off. Its attempt is closed as `lost`,
+        and the job runs again at once, from its last checkpoint. `mine` are the jobs that this worker still runs: none
+        of them is claimed a second time, whatever a clock that jumped says.
         """
-        if not self._any_due():  # a look costs no lock
+        if not self._any_due():  # this query takes no lock
             return None
         while True:
             with self.store.write() as db:
@@ -210,18 +210,18 @@ class Queue:
         return Claim(row.id, epoch, number, row.connection_id, row.workspace_id, row.source_id, row.kind, row.options)
 
     def heartbeat(self, claim: Claim, progress: Mapping[str, Any] | None = None) -> bool:
-        """Extend the lease and keep the progress; True when the job was asked to stop. `Lost` when it is not ours."""
+        """Extend the lease and save the progress; True if the job is to stop. `Lost` if the claim is not valid."""
         renewed = self.heartbeats({claim: progress})
         if claim not in renewed:
             raise claim_lost(claim)
         return renewed[claim]
 
     def heartbeats(self, running: Mapping[Claim, Mapping[str, Any] | None]) -> dict[Claim, bool]:
-        """The same for many at once: whether each was asked to stop; those that are not ours any more are left out."""
+        """The same for several claims: whether each is to stop. Claims that are no longer valid are left out."""
         renewed: dict[Claim, bool] = {}
         with self.store.write() as db:
             now = self.store.now_ms(db)
-            # In one order everywhere, so that two workers never wait for each other.
+            # The same order everywhere avoids deadlocks between workers.
             for claim in sorted(running, key=lambda claim: claim.job_id):
                 values = {"lease_until_ms": now + int(self.settings.lease_s * 1000), "updated_at_ms": now}
                 if not self._touch(db, claim, values):
@@ -233,7 +233,7 @@ class Queue:
         return renewed
 
     def cancel_requested(self, job_ids: Collection[int]) -> set[int]:
-        """Which of these jobs were asked to stop."""
+        """Which of these jobs are to stop."""
         with self.store.read() as db:
             query = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
             return set(db.execute(query).scalars())
@@ -244,7 +244,7 @@ class Queue:
             return self._states(db, connection_id)
 
     def counts_of_other_connections(self, connection_id: str) -> dict[str, State]:
-        """What the engine has noted of the other connections that write to the same destination (`COUNTS`)."""
+        """The engine's counts (`COUNTS`) of the other connections that write to the same destination."""
         with self.store.read() as db:
             place = select(connections.c.destination_id).where(connections.c.id == connection_id).scalar_subquery()
             rows = db.execute(
@@ -256,7 +256,7 @@ class Queue:
             return {row.connection_id: row.state for row in rows}
 
     def completed_streams(self, job_id: int) -> dict[str, str]:
-        """The streams that earlier attempts of a job brought to their end, with how: succeeded or suspicious."""
+        """The streams that earlier attempts of a job completed, by status: succeeded or suspicious."""
         with self.store.read() as db:
             rows = db.execute(select(attempts.c.streams).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
             return {key: how for (streams,) in rows for key, how in completed_streams(streams or {}).items()}
@@ -264,11 +264,11 @@ class Queue:
     def save(
         self, claim: Claim, new_states: Mapping[str, State | None], figures: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Keep (or with None remove) states by stream, and with them what they cover, if the job is still ours.
+        """Save (or with None remove) states by stream together with the figures they cover. `Lost` if the claim is not
+        valid.
 
-        `figures` are as `engine.Coverage.take` gives them, for the whole attempt; the job's records grow by what is
-        more than before. All in one transaction, so that whatever is killed when, the two agree. `Lost` when the job is
-        not ours.
+        `figures` are those of `engine.Coverage.take` for the whole attempt; the job's records grow by the difference.
+        One transaction keeps states and figures consistent, whatever is killed when.
         """
         with self.store.write() as db:
             now = self.store.now_ms(db)
@@ -290,9 +290,9 @@ class Queue:
                 db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(growth))
 
     def forget(self, claim: Claim, streams: Collection[str] | None) -> dict[str, State]:
-        """Remove the states of these streams (None: of all), once in the life of a job; the states that are left.
+        """Remove the states of these streams (None: all), once per job; returns the remaining states.
 
-        A later attempt of the same job goes on from what the earlier ones have saved since. `Lost` when it is not ours.
+        A later attempt of the job continues from what earlier ones saved since. `Lost` if the claim is not valid.
         """
         with self.store.write() as db:
             now = self.store.now_ms(db)
@@ -324,10 +324,10 @@ class Queue:
         retry: bool = False,
         retry_after_s: float | None = None,
     ) -> str:
-        """End the attempt; the job's status then: `incomplete` when it will be tried again. `Lost` when it is not ours.
+        """End the attempt; returns the job's status: `incomplete` if it will be retried. `Lost` without a valid claim.
 
-        `status` is succeeded, suspicious, failed or cancelled; `retry` says that a later attempt may do better. An
-        attempt that has saved something new does not count among the failures in a row that end the job.
+        `status` is succeeded, suspicious, failed or cancelled; `retry`: a later attempt may succeed. An attempt that
+        saved something new does not count among the failures in a row that end the job.
         """
         with self.store.write() as db:
             row, now = self._close(db, claim, status, streams, error, progress)
@@ -344,7 +344,7 @@ class Queue:
     def release(
         self, claim: Claim, *, streams: Mapping[str, Any] | None = None, progress: Mapping[str, Any] | None = None
     ) -> str:
-        """Give a job back unfinished (its worker stops): another takes it at once. It counts as no failure."""
+        """Return an unfinished job to the queue (its worker stops). It does not count as a failure."""
         with self.store.write() as db:
             row, now = self._close(db, claim, "incomplete", streams, None, progress)
             if row.cancel:
@@ -353,7 +353,7 @@ class Queue:
             self._requeue(db, claim, now, row.failures, None)
             return "incomplete"
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    # -- private -------------------------------------------------------------------------------------------------------
 
     def _states(self, db: Connection, connection_id: str) -> dict[str, State]:
         rows = db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id))
@@ -380,7 +380,7 @@ class Queue:
         error: Mapping[str, Any] | None,
         progress: Mapping[str, Any] | None,
     ) -> tuple[Any, int]:
-        """End the attempt; the job's row, and now. Its records were counted as they became durable."""
+        """End the attempt; returns the job's row and the time. Its records were counted when they became durable."""
         lock(db, claim.connection_id)
         now = self.store.now_ms(db)
         self._require_claim(db, claim, {"updated_at_ms": now})
@@ -412,12 +412,12 @@ class Queue:
         )
 
     def _exhausted(self, db: Connection, row: Any, failures: int) -> bool:
-        """Whether a job has failed too often. Attempts whose worker went away or was stopped are no failures of it."""
+        """Whether a job has failed too often. Attempts whose worker was lost or stopped do not count."""
         failed = select(func.count()).where(attempts.c.job_id == row.id, attempts.c.status == "failed")
         return bool(failures >= row.most_attempts or db.execute(failed).scalar_one() >= row.most_attempts + PARTIAL)
 
     def _within_limits(self, now: int) -> list[Any]:
-        """Conditions that leave out jobs whose workspace or source has its limit of running jobs."""
+        """Conditions that exclude jobs whose workspace or source has reached its limit of running jobs."""
         conditions = []
         for limit, column in (
             (self.settings.jobs_per_workspace, "workspace_id"),
@@ -440,10 +440,10 @@ class Queue:
         return conditions
 
     def _close_lost(self, db: Connection, row: Any, now: int) -> tuple[bool, int]:
-        """Close the attempt of a worker that went away: whether it had moved, and how many in a row were lost that had
-        not.
+        """Close the attempt of a lost worker; returns whether it made progress, and how many attempts in a row were
+        lost without progress.
 
-        An attempt that only goes further than all before it has moved too: a full refresh has no checkpoint to save.
+        An attempt that wrote more than all before it made progress too: a full refresh has no checkpoint to save.
         """
         tried = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number.desc())).all()
         last = next((attempt for attempt in tried if attempt.number == row.attempts), None)
@@ -486,13 +486,13 @@ class Queue:
 
 
 def lock(db: Connection, connection_id: Any) -> None:
-    """Hold the connection before its job, as the scheduler does: whoever holds both in another order waits for the
-    other for ever. (Less than a full lock: states refer to the row.)"""
+    """Lock the connection before its job, as the scheduler does: another order would deadlock. (Less than a full lock,
+    since states refer to the row.)"""
     db.execute(select(connections.c.id).where(connections.c.id == connection_id).with_for_update(key_share=True))
 
 
 def is_due(now: int) -> Any:
-    """The condition of a job that somebody should run."""
+    """The condition of a job that a worker should run."""
     return or_(
         and_(jobs.c.status.in_(("pending", "incomplete")), jobs.c.run_after_ms <= now),
         and_(jobs.c.status == "running", jobs.c.lease_until_ms < now),
@@ -501,21 +501,21 @@ def is_due(now: int) -> Any:
 
 def claim_lost(claim: Claim) -> Lost:
     return Lost(
-        f"job {claim.job_id} is no longer run by the claim {claim.epoch}",
-        hint="Another worker has taken it over, or it has ended.",
+        f"the claim {claim.epoch} of job {claim.job_id} is no longer valid",
+        hint="Another worker has taken over the job, or it has ended.",
         job_id=claim.job_id,
     )
 
 
 LOST = {
     "type": "Lost",
-    "message": "the worker that ran this job went away",
+    "message": "the worker that ran this job was lost",
     "hint": "Look at its machine: memory, restarts, network.",
 }
 
 
 def save_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
-    """Put a state in the place of the one before; None removes it. Whether it is another."""
+    """Save a state, or remove it with None; returns whether it changed."""
     is_state = (states.c.connection_id == connection_id, states.c.stream == stream)
     before = db.execute(select(states.c.state).where(*is_state)).one_or_none()
     if state is None:
@@ -528,7 +528,7 @@ def save_state(db: Connection, connection_id: str, stream: str, state: State | N
 
 
 def without(shared: State, streams: Collection[str]) -> State:
-    """The state that several streams share, as Airbyte's connectors have it, without these streams' parts in it."""
+    """A global state of Airbyte's connectors without the parts of these streams."""
     inner = shared.get("global")
     if not isinstance(inner, Mapping) or not isinstance(inner.get("stream_states"), list):
         return shared

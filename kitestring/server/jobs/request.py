@@ -1,4 +1,4 @@
-"""The request that a child gets for a job: what to do, with what, and within which limits."""
+"""Builds the request of a child process for a job: action, plan, states and limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build_request(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bool) -> dict[str, Any]:
-    """The request of a claim. `watched`: the source's catalog is to be shown before anything is read."""
+    """The request of a claim. `watched`: the child reports a changed catalog before it reads."""
     settings = context.settings
     return {
         "action": claim.kind,

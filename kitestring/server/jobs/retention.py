@@ -1,4 +1,4 @@
-"""What is kept how long: ended jobs with their attempts, logs, the audit log, sessions, workers that are gone."""
+"""Retention: removes old jobs with their attempts, logs, audit entries, expired sessions and lost workers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LAST_JOBS = 10
 
 
 def clean(context: Context) -> dict[str, int]:
-    """Remove what is old; how many of each. In small transactions, so that nobody waits for it.
+    """Remove old entries; returns how many of each. In small transactions, so that nothing waits for it.
 
-    The last jobs of each connection stay, however old: its page has something to show.
+    The last jobs of each connection stay, however old, for its page.
     """
     settings, store = context.settings, context.store
     removed = {"jobs": 0, "logs": old_logs(Logs(settings.home), settings.keep_logs_days), "workers": 0}
@@ -61,12 +61,12 @@ def clean(context: Context) -> dict[str, int]:
         for table in (sessions, consents):
             db.execute(delete(table).where(table.c.expires_at_ms < now))
     if removed["jobs"] or removed["logs"]:
-        log.info("removed what was old", extra={f"removed_{key}": value for key, value in removed.items()})
+        log.info("removed old entries", extra={f"removed_{key}": value for key, value in removed.items()})
     return removed
 
 
 def old_logs(logs: Logs, days: int) -> int:
-    """Remove the folders of jobs whose newest file is older than so many days."""
+    """Remove log folders of jobs whose newest file is older than so many days; returns how many."""
     removed, before = 0, time.time() - days * 24 * 3600
     for folder in list(logs.folder.glob("*")) if logs.folder.is_dir() else []:
         times = [path.stat().st_mtime for path in folder.glob("*")]

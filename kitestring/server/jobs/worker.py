@@ -1,4 +1,4 @@
-"""A worker: claims jobs, runs each in a child process, renews their leases, gives them back when it is stopped."""
+"""A worker: claims jobs, runs each in a child process, renews their leases, and returns them when it is stopped."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ LOOK_S = 0.5
 STOP_EVERY_S = 1.0
 SEEN_EVERY_S = 10.0
 SEEN_MS = 60_000
-"""A worker that has not said for so long that it is there is gone: killed, or its machine is."""
+"""A worker without a sign of life for so long is lost: it was killed, or its machine is down."""
 DRAIN_S = 25.0
 FINISH_S = 300.0
 CLEAN_EVERY_S = 3600.0
 
 Changed: TypeAlias = "Callable[[Context, Claim, Plan, Mapping[str, Any]], Plan | None]"
-"""Is given the catalog that a source has now, before a sync, where it is not the one of the plan: returns the plan to
-go on with (None: as it is), or raises `SchemaError` to stop."""
+"""Called before a sync with the current catalog of a source if it differs from the plan's. Returns the plan to continue
+with (None: unchanged), or raises `SchemaError` to stop."""
 
 
 class Worker:
-    """Runs up to `slots` jobs of a store at the same time. `start` it, and `stop` it in the end."""
+    """Runs up to `slots` jobs of a store at the same time. `start` and `stop` it."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Worker:
         self._ended = threading.Event()
         self._loops: list[threading.Thread] = []
 
-    # -- beginning and end ---------------------------------------------------------------------------------------------
+    # -- start and stop ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to take jobs, in threads of its own."""
+        """Start to claim jobs, in threads of its own."""
         self._loops = [
             threading.Thread(target=loop, name=f"kitestring-{name}", daemon=True)
             for name, loop in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
@@ -89,7 +89,7 @@ class Worker:
             self.log_shipper.start()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
-        """Take no more; running syncs stop at a checkpoint and their jobs go back, to be taken by others at once."""
+        """Claim no more jobs. Running syncs stop at a checkpoint and return to the queue, for other workers at once."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
@@ -109,11 +109,11 @@ class Worker:
 
     @property
     def running(self) -> list[int]:
-        """The jobs that it runs now."""
+        """The ids of the running jobs."""
         return list(self._attempts)
 
     def wake(self) -> None:
-        """Look for work now: something was enqueued."""
+        """Look for work now: a job was enqueued."""
         with self._changed:
             self._changed.notify_all()
 
@@ -129,7 +129,7 @@ class Worker:
                 try:
                     claim = self.queue.claim(self.id, self.running)
                 except TransientError as error:
-                    log.warning("the store is away", extra={"error": str(error)})
+                    log.warning("the store does not answer", extra={"error": str(error)})
                 except Exception:
                     log.exception("no job could be claimed")
             if claim is None:
@@ -139,7 +139,7 @@ class Worker:
             self._begin(claim, began + self.settings.lease_s)
 
     def _begin(self, claim: Claim, deadline: float) -> None:
-        # The log has its place by attempt, so that two attempts never write into one file.
+        # One log file per attempt, so that two attempts never write to the same file.
         attempt = Attempt(
             self.queue,
             self.settings,
@@ -171,7 +171,7 @@ class Worker:
                 add(job_status=outcome.status, job_records=records, failed=outcome.status == "failed")
             self._finish(attempt, outcome)
         except Exception:
-            log.exception("an attempt ended badly", extra={"job_id": claim.job_id})
+            log.exception("an attempt crashed", extra={"job_id": claim.job_id})
         finally:
             attempt.log.close()
             if self.log_shipper is not None:
@@ -201,7 +201,7 @@ class Worker:
         return outcome
 
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Write the end down, as often as it takes while nobody else has the job."""
+        """Save the outcome; retry until it is saved or another worker has the job."""
         claim = attempt.claim
         if outcome.claim_lost:
             return
@@ -234,17 +234,17 @@ class Worker:
                 log.info("a job's attempt ended", extra={"job_id": claim.job_id, "status": status})
                 return
             except Lost:
-                log.warning("a job was taken over", extra={"job_id": claim.job_id, "epoch": claim.epoch})
+                log.warning("another worker has taken over a job", extra={"job_id": claim.job_id, "epoch": claim.epoch})
                 return
             except TransientError as away:
                 if time.monotonic() > give_up:
                     raise
-                log.warning("the store is away", extra={"error": str(away), "job_id": claim.job_id})
+                log.warning("the store does not answer", extra={"error": str(away), "job_id": claim.job_id})
                 if self._ended.wait(1.0):
                     return
 
     def _leases(self) -> None:
-        """Renew the leases of all that runs, and hear who is to stop. Nothing here is waited for by a child's watch."""
+        """Renew the leases of the running jobs, and see which are to stop. No watching thread waits for this."""
         beat_at = seen_at = 0.0
         every_s = self.settings.lease_s / 5
         while not self._ended.wait(min(STOP_EVERY_S, every_s)):
@@ -260,29 +260,29 @@ class Worker:
                 if began - seen_at >= SEEN_EVERY_S:
                     self._report_presence(len(running))
                     seen_at = began
-            except KeyError:  # it ended meanwhile
+            except KeyError:  # the job has ended meanwhile
                 continue
             except TransientError as error:
-                log.warning("the store is away: leases cannot be renewed", extra={"error": str(error)})
+                log.warning("the store does not answer: leases cannot be renewed", extra={"error": str(error)})
             except Exception:
                 log.exception("leases could not be renewed")
 
     def _retention(self) -> None:
-        """Now and then, and never all workers at the same moment, remove what is old."""
+        """Remove old entries about once an hour, at random times, so that workers do not do it together."""
         while not self._stopping.wait(random.uniform(0.2, 1.0) * CLEAN_EVERY_S):
             try:
                 clean(self.context)
-            except Exception as error:  # noqa: BLE001 - the next time will do
-                log.warning("what is old could not be removed", extra={"error": str(error)})
+            except Exception as error:  # noqa: BLE001 - it is retried the next time
+                log.warning("old entries could not be removed", extra={"error": str(error)})
 
     def _renew_leases(self, running: Mapping[Claim, Attempt], began: float) -> None:
         renewed = self.queue.heartbeats({claim: attempt.progress or None for claim, attempt in running.items()})
         for claim, attempt in running.items():
             if claim not in renewed:
-                if claim.job_id in self._attempts:  # else it has just ended
+                if claim.job_id in self._attempts:  # else the job has just ended
                     attempt.lost.set()
                 continue
-            # The store counted from a moment after `began`: this errs to the safe side.
+            # The store counted from a later moment than `began`, so this is on the safe side.
             attempt.renew(began + self.settings.lease_s)
             if renewed[claim]:
                 attempt.cancelled.set()

@@ -249,7 +249,7 @@ jobs = Table(
     Column("workspace_id", ID, nullable=False),
     Column("connection_id", ID, nullable=False),
     Column("source_id", ID, nullable=False),
-    Column("kind", String(12), nullable=False),  # sync, clear, refresh, backfill: see jobs/syncing.py, jobs/again.py
+    Column("kind", String(12), nullable=False),  # sync, clear, refresh, backfill: see child/sync.py, child/refresh.py
     # pending → running → succeeded | suspicious | failed | cancelled; incomplete: waits for its next attempt.
     Column("status", String(12), nullable=False),
     Column("cause", String(12), nullable=False),  # manual, schedule, api, schema
@@ -347,7 +347,7 @@ workers = Table(
 )
 
 quotas = Table(
-    # A budget of calls or tokens that all jobs of all workers share: see jobs/quota.py.
+    # A budget of calls or tokens that all jobs of all workers share: see jobs/rate_limits.py.
     "quotas",
     metadata,
     Column("key", String(200), primary_key=True),
@@ -390,7 +390,7 @@ consents = Table(
 )
 
 renewals = Table(
-    # Who renews the credentials of a source or destination now: see jobs/rotation.py.
+    # Who renews the credentials of a source or destination now: see jobs/config_updates.py.
     "renewals",
     metadata,
     Column("actor_id", ID, primary_key=True),

@@ -105,7 +105,7 @@ def test_no_way_of_writing_or_opening_leads_to_this_machine() -> None:
             f"""
             port = {port}
             attempt("before", lambda: socket.create_connection(("127.0.0.1", port)).close())
-            policy.enforce()
+            policy.install()
             spelled = ("127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0", "[::ffff:7f00:1]")
             for host in spelled:
                 attempt(f"http {{host}}", lambda: Session(max_wait_s=0).get(f"http://{{host}}:{{port}}/secret"))
@@ -144,7 +144,7 @@ def test_a_redirect_leads_nowhere_either_and_an_allowed_network_does() -> None:
     with Inner() as inner:
         out = behind(
             f"""
-            policy.enforce()
+            policy.install()
             attempt("allowed", lambda: Session().get("{inner.url}/secret"))
             attempt("redirect", lambda: Session(max_wait_s=0).get("{inner.url}/away"))
             """,
@@ -164,7 +164,7 @@ def test_a_name_that_leads_elsewhere_the_second_time_gets_the_address_that_was_c
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
         socket.getaddrinfo = rebinding
-        policy.enforce()
+        policy.install()
         seen = []
         import sys
         sys.addaudithook(lambda event, args: seen.append(args[1]) if event == "socket.connect" else None)
@@ -481,7 +481,7 @@ def test_the_credentials_of_the_machine_are_for_what_its_operator_chose() -> Non
                 return seen()
 
         attempt("before", seen)
-        policy.enforce()
+        policy.install()
         attempt("connector", seen)
         attempt("operator", trusted)
         attempt("after", seen)

@@ -55,7 +55,7 @@ def test_a_sync_that_takes_too_much_memory_fails_and_others_go_on(
     greedy = run(context, tmp_path / "greedy", count=4_000_000, batch_rows=4_000_000)
     modest = run(context, tmp_path / "modest", count=100)
     row = ended(context, greedy, 120)
-    assert (row.status, row.error["message"]) == ("failed", "the sync needed more memory than the 400 MB it may take")
+    assert (row.status, row.error["message"]) == ("failed", "the sync needed more than its limit of 400 MB of memory")
     assert "KITESTRING_MEMORY_MB" in row.error["hint"]
     assert ended(context, modest).status == "succeeded"
     assert ended(context, run(context, tmp_path / "after", count=100)).status == "succeeded"
@@ -75,9 +75,9 @@ def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
 def test_what_a_process_had_before_its_limit_does_not_count() -> None:
     program = """
 import threading
-from kitestring.server.child.limits import limit
+from kitestring.server.child.limits import apply_limits
 before = bytearray(300 << 20)
-limit({"memory_mb": 100})
+apply_limits({"memory_mb": 100})
 ended = threading.Event()
 threading.Thread(target=ended.set).start()
 print(ended.wait(5))
@@ -91,5 +91,5 @@ except MemoryError:
 
 
 def test_a_limit_under_which_nothing_could_run_is_refused() -> None:
-    with pytest.raises(ConfigError, match="less than 100 MB"):
+    with pytest.raises(ConfigError, match="at least 100 MB"):
         Settings.of({"KITESTRING_MEMORY_MB": "20"})

@@ -81,7 +81,7 @@ def test_a_sync_that_hangs_is_ended_with_its_stacks_in_the_log_and_tried_again(
     row = ended(context, number)
     assert row.status == "succeeded"
     first = attempts_of(context, number)[0]
-    assert "neither moved nor declared a wait" in first.error["message"]
+    assert "made no progress and declared no wait" in first.error["message"]
     said = "\n".join(one["message"] for one in worker.logs.read(number, 1).entries)
     assert "most recent call first" in said
     assert "urllib3" in said

@@ -478,8 +478,8 @@ def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_pa
 def test_what_keeps_to_the_network_opens_no_file_and_no_program(tmp_path: Path) -> None:
     program = """
 import os, socket, subprocess, sys, syslog
-from kitestring.server.child.egress import keep_to_network
-keep_to_network()
+from kitestring.server.child.egress import restrict_to_network
+restrict_to_network()
 import http.client, json.tool, xml.dom.minidom
 for name, attempt in {
     "read": lambda: open(sys.argv[1]).read(),
