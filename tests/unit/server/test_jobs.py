@@ -202,7 +202,8 @@ def test_the_fork_server_imports_what_the_connectors_in_use_declare() -> None:
         "before = preload_packages()\n"
         "registry.connector('destination', 'duckdb').load()\n"
         "after = preload_packages()\n"
-        "print(sorted(after - before), may_preload('duckdb', after), may_preload('duckdb', before), may_preload('duckdb.x', after))"
+        "answers = may_preload('duckdb', after), may_preload('duckdb', before), may_preload('duckdb.x', after)\n"
+        "print(sorted(after - before), *answers)"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out == "['duckdb'] True False False\n"
