@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from kitestring import moved
 
 if TYPE_CHECKING:
     from kitestring.batch import Batch
-    from kitestring.config import Config, one_of, option, secret
+    from kitestring.config import Config, choice, option, secret
     from kitestring.destination import Counts, Deletes, Destination, Estimates, Marks, Searches, Truncates
     from kitestring.engine import Estimate, Progress, Result, Selection, StreamResult
     from kitestring.errors import (
@@ -91,8 +92,8 @@ __all__ = [
     "Truncates",
     "Write",
     "__version__",
+    "choice",
     "destination",
-    "one_of",
     "option",
     "search",
     "secret",
@@ -103,7 +104,7 @@ __all__ = [
 
 _WHERE = {
     "batch": ("Batch",),
-    "config": ("Config", "one_of", "option", "secret"),
+    "config": ("Config", "choice", "option", "secret"),
     "destination": ("Counts", "Deletes", "Destination", "Estimates", "Marks", "Searches", "Truncates"),
     "engine": ("Estimate", "Progress", "Result", "Selection", "StreamResult"),
     "errors": (
@@ -122,7 +123,18 @@ _WHERE = {
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
 
+_RENAMED = {"one_of": "choice"}
+"""Old names, until version 0.2."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warnings.warn(
+            f"kitestring.{name} is now kitestring.{_RENAMED[name]}; Kitestring 0.2 drops the old name",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return __getattr__(_RENAMED[name])
     if name not in _MODULES:
         raise AttributeError(f"module 'kitestring' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"kitestring.{_MODULES[name]}"), name)

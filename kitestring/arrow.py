@@ -78,8 +78,8 @@ def from_rows(
     table = pa.Table.from_arrays([*columns, pa.nulls(len(rows))], names=[*names, ""]).select(range(len(names)))
     if not reasons:
         return table, []
-    kept = [n for n in range(len(rows)) if n not in reasons]
-    return table.take(pa.array(kept, pa.int64())), [Reject(rows[n], reasons[n]) for n in sorted(reasons)]
+    fitting_rows = [n for n in range(len(rows)) if n not in reasons]
+    return table.take(pa.array(fitting_rows, pa.int64())), [Reject(rows[n], reasons[n]) for n in sorted(reasons)]
 
 
 def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, str]) -> pa.Array:
@@ -221,14 +221,14 @@ def integers_of(type_: pa.DataType) -> range:
 
 def fit_integer(value: Any, span: range = INT64) -> int:
     if isinstance(value, int | Decimal | float) and not isinstance(value, bool):
-        wanted = f"an integer of {(len(bin(span.stop - 1)) - 2 + (span.start < 0))} bits"
+        expected = f"an integer of {(len(bin(span.stop - 1)) - 2 + (span.start < 0))} bits"
         if isinstance(value, Decimal) and value.adjusted() > DECIMAL_DIGITS:  # int() would write out 1e1000000000
-            raise Misfit(wanted)
+            raise Misfit(expected)
         try:
             if value == (whole := int(value)):
                 if whole in span:
                     return whole
-                raise Misfit(wanted)
+                raise Misfit(expected)
         except (ValueError, OverflowError):  # NaN, infinity
             pass
     raise Misfit("integer")

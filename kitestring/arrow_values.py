@@ -123,8 +123,8 @@ def as_integers(array: pa.Array) -> pa.Array:
 
 
 def integers(array: pa.Array) -> list[int | None]:
-    found: list[int | None] = as_integers(array).to_pylist()
-    return found
+    numbers: list[int | None] = as_integers(array).to_pylist()
+    return numbers
 
 
 def within(array: pa.Array, span: range) -> bool:
@@ -250,10 +250,10 @@ def map_of(keys: Sequence[Any], items: Sequence[Any]) -> Any:
 
 def distinct_names(names: Sequence[str]) -> list[str]:
     """The names, with a number at those that were there before."""
-    taken, distinct = set(names), []
+    original, distinct = set(names), []
     for n, name in enumerate(names):
         number = 2
-        while name in distinct or (number > 2 and name in taken):
+        while name in distinct or (number > 2 and name in original):
             name, number = f"{names[n]}_{number}", number + 1
         distinct.append(name)
     return distinct

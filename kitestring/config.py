@@ -1,7 +1,7 @@
 """A connector's configuration: one pydantic class gives the checked values and the form (the "spec").
 
 `Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show,
-`option()` describes one, `one_of()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the
+`option()` describes one, `choice()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the
 dialect of Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
 
 A connector also declares here what it uses of the machine it runs on, so that a server can keep that from the users who
@@ -133,10 +133,10 @@ def _take_over(connector: type[Config]) -> None:
         return
     values: dict[str, Any] = {OLD_FACTS[name]: vars(connector)[name] for name in old}
     connector.facts = replace(connector.facts or Facts(), **values)
-    shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    arguments = ", ".join(f"{name}={value!r}" for name, value in values.items())
     warnings.warn(
         f"{connector.__module__}.{connector.__qualname__} declares {' and '.join(old)}, which Kitestring 0.2 takes no "
-        f"more: declare facts = Facts(network=…, {shown})",
+        f"more: declare facts = Facts(network=…, {arguments})",
         FutureWarning,
         stacklevel=4,
     )
@@ -169,11 +169,17 @@ def option(
 
     `local_path`: its text is a path of this machine, or is one where this function says so.
     """
-    known = {k: extra.pop(k) for k in list(extra) if k in FIELD_WORDS}
-    shown = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
-    if "default_factory" not in known:
-        known["default"] = default
-    field = Field(title=title, description=description, examples=examples, json_schema_extra=shown or None, **known)
+    field_arguments = {k: extra.pop(k) for k in list(extra) if k in FIELD_WORDS}
+    schema_extra = {k: v for k, v in {"order": order, "group": group, **extra}.items() if v is not None}
+    if "default_factory" not in field_arguments:
+        field_arguments["default"] = default
+    field = Field(
+        title=title,
+        description=description,
+        examples=examples,
+        json_schema_extra=schema_extra or None,
+        **field_arguments,
+    )
     if local_path:
         field.metadata.append(LocalPath() if local_path is True else LocalPath(local_path))
     return field
@@ -184,9 +190,20 @@ def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:
     return option(default, airbyte_secret=True, **{"repr": False, **extra})
 
 
-def one_of(discriminator: str, default: Any = PydanticUndefined, **extra: Any) -> Any:
+def choice(discriminator: str, default: Any = PydanticUndefined, **extra: Any) -> Any:
     """A union of `Config` classes told apart by a `Literal` field of this name; a form shows it as a choice."""
     return option(default, discriminator=discriminator, **extra)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "one_of":
+        warnings.warn(
+            "kitestring.config.one_of is now choice; Kitestring 0.2 drops the old name",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return choice
+    raise AttributeError(f"module 'kitestring.config' has no attribute {name!r}")
 
 
 FIELD_WORDS = {
@@ -198,9 +215,9 @@ FIELD_WORDS = {
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a pydantic class in Airbyte's form dialect: references inlined, discriminators as `const`."""
     raw = model.model_json_schema(by_alias=True)
-    shown = inline(raw, raw.get("$defs", {}))
-    shown.pop("$defs", None)
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **shown}
+    form = inline(raw, raw.get("$defs", {}))
+    form.pop("$defs", None)
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **form}
 
 
 def inline(node: Any, definitions: Mapping[str, Any]) -> Any:
@@ -312,17 +329,17 @@ def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Ite
             yield at
         for key, inner in _items(values):
             yield from secret_places(inner, {"airbyte_secret": True}, (*at, key))
-    for word in ("oneOf", "anyOf", "allOf"):
-        branches = [one for one in schema.get(word) or () if isinstance(one, Mapping)]
-        for branch in branches if word == "allOf" else _chosen(values, branches):
+    for combiner in ("oneOf", "anyOf", "allOf"):
+        branches = [branch for branch in schema.get(combiner) or () if isinstance(branch, Mapping)]
+        for branch in branches if combiner == "allOf" else _chosen(values, branches):
             yield from secret_places(values, branch, at)
     if isinstance(values, Mapping):
         named = schema.get("properties") or {}
         patterns = schema.get("patternProperties") or {}
-        others = schema.get("additionalProperties")
+        additional = schema.get("additionalProperties")
         for name, value in values.items():
             children = [named[name]] if name in named else [c for p, c in patterns.items() if re.search(p, str(name))]
-            for child in children or [others]:
+            for child in children or [additional]:
                 if isinstance(child, Mapping):
                     yield from secret_places(value, child, (*at, name))
                 elif not children and name not in _declared(schema):
@@ -335,8 +352,8 @@ def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Ite
 def _declared(schema: Mapping[str, Any]) -> set[str]:
     """The options that a schema names, those of its branches included."""
     names = set(schema.get("properties") or {})
-    for word in ("oneOf", "anyOf", "allOf"):
-        for branch in schema.get(word) or ():
+    for combiner in ("oneOf", "anyOf", "allOf"):
+        for branch in schema.get(combiner) or ():
             if isinstance(branch, Mapping):
                 names |= _declared(branch)
     return names
@@ -375,9 +392,9 @@ def value_at(values: Any, place: Place) -> Any:
 def secrets_in(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     """Every secret string inside `values`, found by the fields that `schema` marks with `airbyte_secret`."""
     for place in secret_places(values, schema):
-        found = str(value_at(values, place))
-        if found:
-            yield found
+        text = str(value_at(values, place))
+        if text:
+            yield text
 
 
 def masked(values: Any, schema: Mapping[str, Any]) -> Any:

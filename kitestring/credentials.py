@@ -104,10 +104,10 @@ class NarrowedCredentials:
         return self._store.renewing(key)
 
     def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        others = {name for name in self._values if name not in changed}
-        kept = {name: value for name, value in config.items() if name not in others}
-        kept.update({name: value for name, value in self._config.items() if name in others})
-        self._store.keep(key, changed, kept)
+        narrowed = {name for name in self._values if name not in changed}
+        merged = {name: value for name, value in config.items() if name not in narrowed}
+        merged.update({name: value for name, value in self._config.items() if name in narrowed})
+        self._store.keep(key, changed, merged)
 
 
 class CredentialFiles:
@@ -131,10 +131,10 @@ class CredentialFiles:
             with file:
                 # Somebody may have deleted the folder meanwhile: the lock of a file that is gone keeps nobody out.
                 if locked(file.fileno()) and _is(lock, file.fileno()):
-                    kept = self._kept(path)
+                    credentials = self._read(path)
                     self._reserve(key)
                     try:
-                        yield kept
+                        yield credentials
                     finally:
                         if _is(lock, file.fileno()):
                             with contextlib.suppress(OSError):
@@ -162,9 +162,9 @@ class CredentialFiles:
                 self._draft(key).unlink(missing_ok=True)
             raise unusable(self.folder, error) from error
 
-    def _kept(self, path: Path) -> Mapping[str, Any] | None:
+    def _read(self, path: Path) -> Mapping[str, Any] | None:
         try:
-            kept = json.loads(path.read_text("utf-8"))
+            credentials = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -172,7 +172,7 @@ class CredentialFiles:
                 f"the renewed credentials in {path} cannot be read: {error}",
                 hint="Delete the file and authorise the source again.",
             ) from error
-        return kept if isinstance(kept, dict) else None
+        return credentials if isinstance(credentials, dict) else None
 
     def keep(self, key: str, changed: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         path, draft = self.folder / f"{key}.json", self._draft(key)

@@ -219,9 +219,9 @@ def _read_deep(text: str) -> Any:
 
 
 def _scalar(text: str, place: int) -> tuple[Any, int]:
-    for word, value in {"null": None, "true": True, "false": False, **SPECIAL_FLOATS}.items():
-        if text.startswith(word, place):
-            return value, place + len(word)
+    for literal, value in {"null": None, "true": True, "false": False, **SPECIAL_FLOATS}.items():
+        if text.startswith(literal, place):
+            return value, place + len(literal)
     match = _NUMBER.match(text, place) or _no_json(place)
     return (_number if match[1] or match[2] else _integer)(match[0]), match.end()
 

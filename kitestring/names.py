@@ -33,24 +33,26 @@ def distinct(
     """
     names = list(dict.fromkeys(names))
     forms = {name: safe(name) for name in names}
-    taken = {folded(name) for name in reserved}
+    reserved_forms = {folded(name) for name in reserved}
     users: dict[str, list[str]] = {}
     for name, form in forms.items():
         users.setdefault(folded(form), []).append(name)
     result: dict[str, str] = {}
     for name, form in forms.items():
         rivals = users[folded(form)]
-        keeps = [rival for rival in rivals if forms[rival] == rival] if len(rivals) > 1 else rivals
-        if len(keeps) > 1:
-            keeps = [rival for rival in keeps if folded(rival) == rival]
+        owners = [rival for rival in rivals if forms[rival] == rival] if len(rivals) > 1 else rivals
+        if len(owners) > 1:
+            owners = [rival for rival in owners if folded(rival) == rival]
         fits = longest is None or size(form) <= longest
-        alone = keeps == [name] and folded(form) not in taken
+        alone = owners == [name] and folded(form) not in reserved_forms
         if alone and fits:
             result[name] = form
             continue
         # Longer marks are for a name that looks like the mark of another.
         candidates = (marked(form, name, longest, digits, size) for digits in (MARK_DIGITS, 16, 32, 64))
-        result[name] = next(candidate for candidate in candidates if folded(candidate) not in users.keys() | taken)
+        result[name] = next(
+            candidate for candidate in candidates if folded(candidate) not in users.keys() | reserved_forms
+        )
     return result
 
 

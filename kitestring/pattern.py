@@ -95,9 +95,9 @@ class Pattern:
 
         return counted
 
-    def _limited(self, way: str, text: str) -> Any:
+    def _limited(self, method: str, text: str) -> Any:
         try:
-            return getattr(self._compiled, way)(text, timeout=LIMIT_S, concurrent=True)
+            return getattr(self._compiled, method)(text, timeout=LIMIT_S, concurrent=True)
         except TimeoutError:
             raise self._slow(text) from None
 

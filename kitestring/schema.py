@@ -135,12 +135,14 @@ def json_types(schema: Mapping[str, Any]) -> set[str]:
     named = schema.get("type")
     if named is not None:
         return {named} if isinstance(named, str) else set(named)
-    found = [json_types(branch) for branch in branches_of(schema)]
-    return set().union(*found) if all(found) else set()
+    types = [json_types(branch) for branch in branches_of(schema)]
+    return set().union(*types) if all(types) else set()
 
 
 def branches_of(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [branch for word in ("anyOf", "oneOf") for branch in schema.get(word, ()) if isinstance(branch, Mapping)]
+    return [
+        branch for combiner in ("anyOf", "oneOf") for branch in schema.get(combiner, ()) if isinstance(branch, Mapping)
+    ]
 
 
 EXTENSIONS: dict[str, dict[str, Any]] = {
@@ -170,8 +172,8 @@ def json_from_type(type_: pa.DataType) -> dict[str, Any]:
 
     is_ = pa.types
     if isinstance(type_, pa.BaseExtensionType):
-        words = EXTENSIONS.get(type_.extension_name)
-        return nullable("string", **words) if words else json_from_type(type_.storage_type)
+        annotations = EXTENSIONS.get(type_.extension_name)
+        return nullable("string", **annotations) if annotations else json_from_type(type_.storage_type)
     if is_.is_dictionary(type_):
         return json_from_type(type_.value_type)
     if is_.is_null(type_):
@@ -208,5 +210,5 @@ def json_from_type(type_: pa.DataType) -> dict[str, Any]:
     return nullable("string")
 
 
-def nullable(kind: str, **words: Any) -> dict[str, Any]:
-    return {"type": [kind, "null"], **words}
+def nullable(kind: str, **annotations: Any) -> dict[str, Any]:
+    return {"type": [kind, "null"], **annotations}

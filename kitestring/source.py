@@ -153,7 +153,7 @@ class Declared:
             since,
             keys=stream.primary_key,
             digests=stream.write.appends,
-            known=state.get("known", ()),
+            known_digests=state.get("known", ()),
         )
         for item in items:
             if isinstance(item, dict):
@@ -165,7 +165,7 @@ class Declared:
                 yield item
         yield from map(Suspicion, mark.doubts)
         if mark.reached:
-            yield mark.checkpoint(lambda value, known: {"cursor": value, **({"known": known} if known else {})})
+            yield mark.checkpoint(lambda value, digests: {"cursor": value, **({"known": digests} if digests else {})})
 
 
 def stream(
@@ -206,10 +206,10 @@ def stream(
 
 def declared_streams(source: type[Source]) -> dict[str, Declared]:
     """The `@stream` methods of a class by stream name, in the order they were written, base classes first."""
-    found: dict[str, Declared] = {}
+    streams: dict[str, Declared] = {}
     for parent in reversed(source.__mro__):
         for member in vars(parent).values():
             declared = getattr(member, "__kitestring_stream__", None)
             if isinstance(declared, Declared):
-                found[declared.stream.name] = declared
-    return found
+                streams[declared.stream.name] = declared
+    return streams

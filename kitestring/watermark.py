@@ -105,7 +105,7 @@ class Watermark:
         now: dt.datetime | None = None,
         keys: Sequence[Path] = (),
         digests: bool = False,
-        known: Sequence[str] | int = (),
+        known_digests: Sequence[str] | int = (),
         place: Callable[[Any], Place | None] = place_of,
     ) -> None:
         self.since = since
@@ -116,8 +116,8 @@ class Watermark:
         start = place(since)
         self._kind = start[0] if start else ""
         self._start: Any = start[1] if start else None
-        self._known: Counter[str] = Counter(() if isinstance(known, int) else known)
-        self._many = known if isinstance(known, int) else 0
+        self._known_digests: Counter[str] = Counter(() if isinstance(known_digests, int) else known_digests)
+        self._many = known_digests if isinstance(known_digests, int) else 0
         self._at_start = 0
         self._heap: list[Any] = []
         self._tops: dict[Any, Top] = {}
@@ -186,8 +186,8 @@ class Watermark:
                     ", and which of them are late cannot be told: refresh the stream"
                 )
             return False
-        if self._known[digest] > 0:
-            self._known[digest] -= 1
+        if self._known_digests[digest] > 0:
+            self._known_digests[digest] -= 1
             return False
         return True
 
@@ -211,19 +211,19 @@ class Watermark:
                     break
         if not self._digests:
             return value, ()
-        known = list(self._beyond[:beyond])
+        digests_kept = list(self._beyond[:beyond])
         for position, (_, _, count, digests) in tops.items():
             if reached is None or position >= reached:
-                known.extend(digests[:count])
+                digests_kept.extend(digests[:count])
         if self._many and reached == self._start:
             return value, max(self._many, self._at_start)
         if reached == self._start:  # what was known there and did not come again is known all the same
-            known.extend((self._known).elements())
-        for digest in [digest for digest in known if lost[digest] > 0]:
+            digests_kept.extend((self._known_digests).elements())
+        for digest in [digest for digest in digests_kept if lost[digest] > 0]:
             if lost[digest] > 0:
                 lost[digest] -= 1
-                known.remove(digest)
-        return value, known if len(known) <= MOST_KNOWN else len(known)
+                digests_kept.remove(digest)
+        return value, digests_kept if len(digests_kept) <= MOST_KNOWN else len(digests_kept)
 
     def _doubt(self, reason: str) -> None:
         if reason not in self.doubts and len(self.doubts) < MOST_DOUBTS:

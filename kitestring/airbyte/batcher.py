@@ -42,7 +42,7 @@ class Batcher:
         self._shared = (state, {key: len(rows) for key, rows in self.rows.items()})
 
     @property
-    def due(self) -> bool:
+    def ready(self) -> bool:
         if self.count >= RUN_ROWS or self.nbytes >= RUN_BYTES:
             return True
         waiting = self.count or self._states or self._shared

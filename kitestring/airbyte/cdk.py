@@ -49,10 +49,10 @@ def of_project(path: Path) -> str:
         return ""
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="Correct the file, or take it away.") from error
-    found: Any = values
+    dependency: Any = values
     for name in ("tool", "poetry", "dependencies", "airbyte-cdk"):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    text = str(found.get("version", "") if isinstance(found, Mapping) else found or "").strip()
+        dependency = dependency.get(name) if isinstance(dependency, Mapping) else None
+    text = str(dependency.get("version", "") if isinstance(dependency, Mapping) else dependency or "").strip()
     if text in ("", "*"):
         return ""
     if text[0] in "<>=!":

@@ -97,11 +97,11 @@ class IndexEntry:
 
     def breaking(self, old: str, new: str) -> list[Change]:
         """The changes that ask something of whoever goes from `old` to `new`, in their order."""
-        between = [one for one in self.changes if order(old) < order(one.version) <= order(new)]
-        return sorted(between, key=lambda one: order(one.version))
+        between = [change for change in self.changes if order(old) < order(change.version) <= order(new)]
+        return sorted(between, key=lambda change: order(change.version))
 
 
-COLUMNS = [one.name for one in fields(IndexEntry)]
+COLUMNS = [column.name for column in fields(IndexEntry)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,40 +113,40 @@ class ConnectorIndex:
 
     def get(self, kind: Kind, name: str) -> IndexEntry | None:
         """The entry of this name, with or without its kind in front, dashes or underscores."""
-        wanted = plain(name)
-        for one in self.entries:
-            if one.kind == kind and wanted in (one.name, one.name.removeprefix(f"{kind}-")):
-                return one
+        plain_name = plain(name)
+        for entry in self.entries:
+            if entry.kind == kind and plain_name in (entry.name, entry.name.removeprefix(f"{kind}-")):
+                return entry
         return None
 
     def names(self, kind: Kind) -> list[str]:
-        return [one.name for one in self.entries if one.kind == kind]
+        return [entry.name for entry in self.entries if entry.kind == kind]
 
     def search(self, text: str) -> list[IndexEntry]:
         """Entries that hold every word of the text in name, title or package, the best first; near ones if none do."""
-        return search_entries(text, self.entries, lambda one: (one.name, f"{one.title} {one.package}"))
+        return search_entries(text, self.entries, lambda entry: (entry.name, f"{entry.title} {entry.package}"))
 
 
 def search_entries(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
     """Those whose facts `(name, more words)` hold every word of the text; where none do, those with a near name."""
-    words = plain(text).replace("-", " ").split()
-    if not words:
+    terms = plain(text).replace("-", " ").split()
+    if not terms:
         return []
     ranked = []
     every = list(entries)
-    for one in every:
-        name, more = facts(one)
+    for entry in every:
+        name, other_text = facts(entry)
         bare = plain(name).replace("-", " ")
-        whole = f"{bare} {more.lower()}"
-        if all(word in whole for word in words):
-            joined = " ".join(words)
+        whole = f"{bare} {other_text.lower()}"
+        if all(term in whole for term in terms):
+            joined = " ".join(terms)
             short = bare.removeprefix("source ").removeprefix("destination ")
-            rank = 0 if joined in (bare, short) else 1 if short.startswith(joined) else 2 if words[0] in bare else 3
-            ranked.append((rank, name, one))
+            rank = 0 if joined in (bare, short) else 1 if short.startswith(joined) else 2 if terms[0] in bare else 3
+            ranked.append((rank, name, entry))
     if ranked:
-        return [one for _, _, one in sorted(ranked, key=lambda item: item[:2])]
-    near = near_names("-".join(words), {short_name(facts(one)[0]) for one in every}, 5, 0.7)
-    return [one for name in near for one in every if short_name(facts(one)[0]) == name]
+        return [entry for _, _, entry in sorted(ranked, key=lambda item: item[:2])]
+    near = near_names("-".join(terms), {short_name(facts(entry)[0]) for entry in every}, 5, 0.7)
+    return [entry for name in near for entry in every if short_name(facts(entry)[0]) == name]
 
 
 def short_name(name: str) -> str:
@@ -160,7 +160,7 @@ def plain(name: str) -> str:
 def order(version: str) -> tuple[int, ...]:
     """A version as numbers, for comparing; what follows a dash or a plus is left out."""
     numbers = version.partition("-")[0].partition("+")[0].split(".")
-    return tuple(int(one) if one.isdigit() else 0 for one in numbers)
+    return tuple(int(number) if number.isdigit() else 0 for number in numbers)
 
 
 def part(values: Any, name: Any) -> Mapping[str, Any]:
@@ -209,7 +209,7 @@ def read(path: Path, stamp: int, refreshed: bool) -> ConnectorIndex:
     entries = []
     for row in raw["connectors"]:
         values = dict(zip(columns, row, strict=True))
-        values["changes"] = tuple(Change(**one) for one in values.get("changes") or ())
+        values["changes"] = tuple(Change(**change) for change in values.get("changes") or ())
         entries.append(IndexEntry(**values))
     return ConnectorIndex(tuple(entries), refreshed)
 
@@ -217,8 +217,8 @@ def read(path: Path, stamp: int, refreshed: bool) -> ConnectorIndex:
 def index_text(entries: Sequence[IndexEntry]) -> str:
     """The text of an index file: one connector a line, so that a difference can be read."""
     rows = []
-    for one in sorted(entries, key=lambda one: (one.kind != "source", one.name)):
-        values = asdict(one)
+    for entry in sorted(entries, key=lambda entry: (entry.kind != "source", entry.name)):
+        values = asdict(entry)
         rows.append(json.dumps([values[name] for name in COLUMNS], ensure_ascii=False, separators=(",", ":")))
     return f'{{"columns":{json.dumps(COLUMNS)},"connectors":[\n' + ",\n".join(rows) + "\n]}\n"
 
@@ -252,7 +252,7 @@ def entries_of(registry: Any) -> list[IndexEntry]:
 
 def part_list(registry: Any, name: str) -> list[Mapping[str, Any]]:
     values = registry.get(name) if isinstance(registry, Mapping) else None
-    if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
+    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
         raise ConfigError(
             f"the registry holds no list of {name}", hint="Check that the address is that of a connector registry."
         )
@@ -275,8 +275,8 @@ class Difference:
 
 
 def difference(old: Iterable[IndexEntry], new: Iterable[IndexEntry]) -> Difference:
-    before = {(one.kind, one.image): one for one in old}
-    after = {(one.kind, one.image): one for one in new}
+    before = {(entry.kind, entry.image): entry for entry in old}
+    after = {(entry.kind, entry.image): entry for entry in new}
     return Difference(
         tuple(after[key] for key in after if key not in before),
         tuple(before[key] for key in before if key not in after),

@@ -39,7 +39,7 @@ class Program(Protocol):
 
     name: str
 
-    def command(self, words: Sequence[str], folder: Path) -> list[str]:
+    def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
         """The whole command line. A word `@file` stands for that file of `folder`, as the program sees it."""
 
     def stop(self, folder: Path) -> None:
@@ -53,8 +53,11 @@ class Local:
         self.argv = list(argv)
         self.name = Path(self.argv[0]).name
 
-    def command(self, words: Sequence[str], folder: Path) -> list[str]:
-        return [*self.argv, *(str(folder / word[1:]) if word.startswith("@") else word for word in words)]
+    def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
+        return [
+            *self.argv,
+            *(str(folder / argument[1:]) if argument.startswith("@") else argument for argument in arguments),
+        ]
 
     def stop(self, folder: Path) -> None:
         pass
@@ -68,8 +71,8 @@ class Container:
         self.image = image
         self.name = image
 
-    def command(self, words: Sequence[str], folder: Path) -> list[str]:
-        inside = ["/secrets/" + word[1:] if word.startswith("@") else word for word in words]
+    def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
+        inside = ["/secrets/" + argument[1:] if argument.startswith("@") else argument for argument in arguments]
         name = f"kitestring-{folder.parent.name}"
         flags = ["--rm", "--interactive", "--init", "--name", name, "--volume", f"{folder}:/secrets:ro"]
         return [self.engine, "run", *flags, self.image, *inside]
@@ -91,7 +94,7 @@ class Process:
     def __init__(
         self,
         program: Program,
-        words: Sequence[str],
+        arguments: Sequence[str],
         files: Mapping[str, Any],
         *,
         environment: Mapping[str, str] | None = None,
@@ -99,7 +102,7 @@ class Process:
         hear: Callable[[str], None] | None = None,
     ) -> None:
         self.program = program
-        self.words = list(words)
+        self.arguments = list(arguments)
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.stopped = False
         self._closed = False
@@ -116,7 +119,7 @@ class Process:
                 with os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
                     json.dump(value, file)
             self._process = subprocess.Popen(
-                program.command(self.words, self.folder),
+                program.command(self.arguments, self.folder),
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -159,13 +162,13 @@ class Process:
         """The bytes that the program writes, as they come; nothing (`b""`) after a moment without any."""
         waiting = select.poll()
         waiting.register(self._out, select.POLLIN | select.POLLHUP)
-        silent, gone = 0.0, 0
+        silent, ticks_after_exit = 0.0, 0
         while not self.stopped:
             began = time.monotonic()
             if not waiting.poll(TICK_S * 1000):
                 # A grandchild may hold the pipe open when the program itself is gone.
-                gone += self._process.poll() is not None
-                if gone > 8:
+                ticks_after_exit += self._process.poll() is not None
+                if ticks_after_exit > 8:
                     break
                 silent += time.monotonic() - began
                 if self.heard_at > began - silent:
@@ -178,7 +181,7 @@ class Process:
                     )
                 yield b""
                 continue
-            silent, gone = 0.0, 0
+            silent, ticks_after_exit = 0.0, 0
             data = os.read(self._out, BLOCK_BYTES)
             if not data:
                 break
@@ -280,25 +283,25 @@ def widen(descriptor: int) -> None:
 def clean_environment() -> dict[str, str]:
     """Our variables without those that would lead another Python astray, and without what a server lives on (the key
     of its secrets, its database, its secret managers): a connector gets its own secrets and no others."""
-    left = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "VAULT_TOKEN")
-    kept = {k: v for k, v in os.environ.items() if k not in left and not k.startswith("KITESTRING_")}
-    return {**kept, "PYTHONIOENCODING": "utf-8"}
+    removed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "VAULT_TOKEN")
+    variables = {k: v for k, v in os.environ.items() if k not in removed and not k.startswith("KITESTRING_")}
+    return {**variables, "PYTHONIOENCODING": "utf-8"}
 
 
 def container_engine() -> str:
     """docker or podman, whichever answers; `ConfigError` if none does."""
     tried = []
     for name in ("docker", "podman"):
-        found = shutil.which(name)
-        if found is None:
+        program = shutil.which(name)
+        if program is None:
             continue
         tried.append(name)
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run([found, "info"], capture_output=True, timeout=20, check=False)
+            done = subprocess.run([program, "info"], capture_output=True, timeout=20, check=False)
             if done.returncode == 0:
-                return found
-    said = f"{' and '.join(tried)} did not answer" if tried else "neither docker nor podman is installed"
+                return program
+    problem = f"{' and '.join(tried)} did not answer" if tried else "neither docker nor podman is installed"
     raise ConfigError(
-        f"an image needs a container engine, and {said}",
+        f"an image needs a container engine, and {problem}",
         hint="Start docker or podman; or use the connector's Python package with `package`.",
     )

@@ -37,8 +37,8 @@ class CustomCodeSource(AirbyteSource):
     def from_manifest(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
         """The source that a manifest with Python components describes. `ConfigError` without the permission."""
         manifest = load(path)
-        found = dict(python_classes(manifest))
-        name, place = next(iter(found.items()))
+        classes = dict(python_classes(manifest))
+        name, place = next(iter(classes.items()))
         if config.get(ALLOW) is not True:
             raise ConfigError(
                 f"the manifest {path.name} needs Python code: {name} ({place})",
@@ -46,13 +46,13 @@ class CustomCodeSource(AirbyteSource):
                 "Airbyte's CDK then runs it, with all the rights of this process.",
                 place=place,
             )
-        foreign = [one for one in found if not one.startswith(OWN)]
+        foreign = [class_name for class_name in classes if not class_name.startswith(OWN)]
         code = path.with_name("components.py")
         if foreign and not code.is_file():
             raise ConfigError(
                 f"the manifest {path.name} needs the Python class {foreign[0]}, and there is no {code}",
                 hint="Put the connector's components.py beside its manifest.",
-                place=found[foreign[0]],
+                place=classes[foreign[0]],
             )
         own = {key: value for key, value in config.items() if key != ALLOW}
         interpreter = os.environ.get(INTERPRETER)
@@ -67,8 +67,8 @@ class CustomCodeSource(AirbyteSource):
         log.warning(
             "the manifest %s has Python components (%s): Airbyte's CDK runs it, not Kitestring's engine",
             path.name,
-            ", ".join(sorted(one.rpartition(".")[2] for one in found)),
-            extra={"manifest": str(path), "components": sorted(found)},
+            ", ".join(sorted(class_name.rpartition(".")[2] for class_name in classes)),
+            extra={"manifest": str(path), "components": sorted(classes)},
         )
         return source
 
@@ -88,11 +88,11 @@ class CustomCodeSource(AirbyteSource):
     def spec_of_connector(self) -> dict[str, Any]:
         return {"connectionSpecification": self._form}
 
-    def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
-        more = ["--manifest-path", str(self._manifest_path)]
+    def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+        paths = ["--manifest-path", str(self._manifest_path)]
         if self._components is not None:
-            more += ["--components-path", str(self._components)]
-        return super().start([*words, *more], files, stdin=stdin)
+            paths += ["--components-path", str(self._components)]
+        return super().start([*arguments, *paths], files, stdin=stdin)
 
     def _secrets(self) -> set[str]:
         """Also those that the manifest's form declares; the one variable of the environment is none."""

@@ -53,9 +53,9 @@ class Decoder:
 def decode_lines(block: bytes) -> list[Any]:
     # A line feed never stands inside JSON text, so the lines of a block are one JSON array: one call for all of them.
     try:
-        found: list[Any] = loads(b"[%b]" % block.replace(b"\n", b","))
-        if len(found) == block.count(b"\n") + 1:
-            return [m if type(m) is dict else Garbage(str(m)[:2000], False) for m in found]
+        messages: list[Any] = loads(b"[%b]" % block.replace(b"\n", b","))
+        if len(messages) == block.count(b"\n") + 1:
+            return [m if type(m) is dict else Garbage(str(m)[:2000], False) for m in messages]
     except JsonError:
         pass
     return [decode_line(line) for line in block.split(b"\n") if line.strip()]
@@ -63,11 +63,11 @@ def decode_lines(block: bytes) -> list[Any]:
 
 def decode_line(line: bytes) -> dict[str, Any] | Garbage:
     try:
-        found = loads(line)
+        message = loads(line)
     except JsonError:
-        found = None
-    if isinstance(found, dict):
-        return found
+        message = None
+    if isinstance(message, dict):
+        return message
     text = line.decode("utf-8", "replace").strip()
     broken = text.startswith("{") and ('"RECORD"' in text or '"STATE"' in text)
     return Garbage(text[:2000], broken)

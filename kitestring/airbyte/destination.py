@@ -51,9 +51,9 @@ class AirbyteDestination(ProgramConfig, Destination):
     def writes(self) -> frozenset[Write]:  # type: ignore[override]
         """What the connector's own spec says it can do."""
         if self._writes is None:
-            words = self.spec_of_connector().get("supported_destination_sync_modes")
-            known = modes.WRITES.keys() & set(words) if isinstance(words, list) and words else {"append"}
-            self._writes = frozenset(modes.WRITES[word] for word in known)
+            declared = self.spec_of_connector().get("supported_destination_sync_modes")
+            supported = modes.WRITES.keys() & set(declared) if isinstance(declared, list) and declared else {"append"}
+            self._writes = frozenset(modes.WRITES[mode] for mode in supported)
         return self._writes
 
     def spec_of_connector(self) -> dict[str, Any]:
@@ -103,12 +103,12 @@ class AirbyteDestination(ProgramConfig, Destination):
 class Writing:
     """One stream on its way into a connector's process, which starts with the first batch."""
 
-    def __init__(self, launch: ProgramConfig, stream: Stream) -> None:
-        self.launch = launch
+    def __init__(self, connector: ProgramConfig, stream: Stream) -> None:
+        self.connector = connector
         self.stream = stream
         # Rows of earlier generations go when this one is complete; a later overwrite has a later number.
         self.generation = int(time.time() * 1000) if stream.write.replace else 0
-        self.sent = 0
+        self.sequence = 0
         self.written = False
         self.process: Process | None = None
         self.thread: threading.Thread | None = None
@@ -120,7 +120,7 @@ class Writing:
         """Write a batch and a state behind it; returns when the state has come back."""
         self.start()
         assert self.process is not None
-        self.sent += 1
+        self.sequence += 1
         file = io.BytesIO()
         writer = Writer(file)
         writer.records(self.stream, batch.rows())
@@ -129,9 +129,9 @@ class Writing:
             "state",
             {
                 "type": "STREAM",
-                "stream": {"stream_descriptor": descriptor(self.stream), "stream_state": {MARK: self.sent}},
+                "stream": {"stream_descriptor": descriptor(self.stream), "stream_state": {MARK: self.sequence}},
                 "sourceStats": {"recordCount": float(len(batch))},
-                "id": self.sent,
+                "id": self.sequence,
             },
         )
         self.push(file.getvalue())
@@ -139,11 +139,11 @@ class Writing:
             state = self.next()
             if state is None:
                 raise self.failure("before it had given back the state behind a batch")
-            if part(part(state, "stream"), "stream_state").get(MARK) == self.sent:
+            if part(part(state, "stream"), "stream_state").get(MARK) == self.sequence:
                 break
         self.written = True
-        said = part(state, "destinationStats").get("recordCount")
-        count = min(len(batch), int(said)) if isinstance(said, int | float) else len(batch)
+        stored = part(state, "destinationStats").get("recordCount")
+        count = min(len(batch), int(stored)) if isinstance(stored, int | float) else len(batch)
         return Receipt(written=count)
 
     def finish(self) -> None:
@@ -164,7 +164,7 @@ class Writing:
             if self.error is not None:
                 raise self.error
             if code:
-                raise self.launch.unexplained(
+                raise self.connector.unexplained(
                     self.process, f"ended with {exit_text(code)} at the end of {self.stream.key}"
                 )
         finally:
@@ -175,7 +175,7 @@ class Writing:
             return
         if self.written and self.stream.write.replace:
             raise ConnectorError(
-                f"{self.launch.title} ended in the middle of an overwrite of {self.stream.key}",
+                f"{self.connector.title} ended in the middle of an overwrite of {self.stream.key}",
                 hint="Run the sync again: it begins the overwrite anew.",
             )
         (body,) = catalog_body(Catalog((self.stream,)))["streams"]
@@ -190,9 +190,9 @@ class Writing:
             "sync_id": int(time.time()),
         }
         self.error, self.heard = None, Queue()
-        self.process = self.launch.start(
+        self.process = self.connector.start(
             ["write", "--config", "@config.json", "--catalog", "@catalog.json"],
-            {"config.json": self.launch.configuration(), "catalog.json": {"streams": [configured]}},
+            {"config.json": self.connector.configuration(), "catalog.json": {"streams": [configured]}},
             stdin=True,
         )
         self.thread = threading.Thread(target=self.listen, name="kitestring-destination", daemon=True)
@@ -238,26 +238,26 @@ class Writing:
         except ConnectorError:
             code = -9
         error = self.error
-        self.launch.released(process)
+        self.connector.released(process)
         if error is not None:
             return error
         if cancelled:
-            return Cancelled(f"{self.launch.title} was ended")
-        return self.launch.unexplained(process, f"ended with {exit_text(code)} {when}")
+            return Cancelled(f"{self.connector.title} was ended")
+        return self.connector.unexplained(process, f"ended with {exit_text(code)} {when}")
 
     def listen(self) -> None:
         """In its own thread: take what the process says, so that it can always write."""
         assert self.process is not None
         process, heard = self.process, self.heard
         try:
-            for messages, _ in process.messages(lambda: self.launch.quiet_s if self.expecting else float("inf")):
+            for messages, _ in process.messages(lambda: self.connector.quiet_s if self.expecting else float("inf")):
                 for message in messages:
                     if isinstance(message, Garbage):
-                        log.info(self.launch.hide(message.text), extra={"connector": self.launch.title})
+                        log.info(self.connector.hide(message.text), extra={"connector": self.connector.title})
                     elif message.get("type") == "STATE":
                         heard.put(part(message, "state"))
                     else:
-                        error = self.launch.heard(message)
+                        error = self.connector.heard(message)
                         self.error = self.error or error
         except KitestringError as error:
             self.error = self.error or error
@@ -273,4 +273,4 @@ class Writing:
             process.close()
             if self.thread is not None:
                 self.thread.join(5.0)
-            self.launch.released(process)
+            self.connector.released(process)

@@ -73,8 +73,8 @@ def install(place: Path, requirement: str, python: str) -> None:
         run([uv, "venv", "--quiet", "--no-project", "--python", python or sys.executable, str(place)], requirement)
         interpreter = str(place / "bin" / "python")
         run([uv, "pip", "install", "--quiet", "--python", interpreter, requirement], requirement)
-        found = installed(place, name_of(requirement))
-        mark = {"requirement": requirement, "version": found.version, "at": datetime.now(UTC).isoformat()}
+        distribution = installed(place, name_of(requirement))
+        mark = {"requirement": requirement, "version": distribution.version, "at": datetime.now(UTC).isoformat()}
         draft = place / f"{MARK}.tmp"
         draft.write_text(json.dumps(mark) + "\n", "utf-8")
         draft.replace(place / MARK)
@@ -82,11 +82,13 @@ def install(place: Path, requirement: str, python: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
         raise
     seconds = round(time.monotonic() - began, 1)
-    log.info("installed a connector", extra={"package": requirement, "version": found.version, "seconds": seconds})
+    log.info(
+        "installed a connector", extra={"package": requirement, "version": distribution.version, "seconds": seconds}
+    )
     if "=" not in requirement and "@" not in requirement:
         log.warning(
             "the package has no pinned version; it stays at the one installed now",
-            extra={"package": requirement, "pin": f"{requirement}=={found.version}"},
+            extra={"package": requirement, "pin": f"{requirement}=={distribution.version}"},
         )
 
 
@@ -98,34 +100,36 @@ def run(command: list[str], requirement: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise TransientError(f"installing {requirement} took longer than {INSTALL_S} s", package=requirement) from error
     if done.returncode:
-        said = " ".join(done.stderr.split())[-600:] or f"uv ended with {done.returncode}"
-        if NETWORK.search(said) and "not found in the package registry" not in said:
+        output = " ".join(done.stderr.split())[-600:] or f"uv ended with {done.returncode}"
+        if NETWORK.search(output) and "not found in the package registry" not in output:
             raise TransientError(
-                f"{requirement} cannot be installed: the package index cannot be reached ({said})",
+                f"{requirement} cannot be installed: the package index cannot be reached ({output})",
                 hint="Try again when the network is there, or install it before and name its program with `path`.",
                 package=requirement,
             )
         raise ConfigError(
-            f"{requirement} cannot be installed: {said}",
+            f"{requirement} cannot be installed: {output}",
             hint="Check the name and the version; `python` chooses another interpreter.",
             package=requirement,
         )
 
 
-def script(place: Path, requirement: str, wanted: str = "") -> Path:
+def script(place: Path, requirement: str, executable: str = "") -> Path:
     """The program that a package installed: the one of this name, or the only one that can be meant."""
     name = name_of(requirement)
     scripts = [e.name for e in installed(place, name).entry_points if e.group == "console_scripts"]
     short = name.removeprefix("airbyte-").removeprefix("meltanolabs-").removeprefix("pipelinewise-")
-    likely = [one for one in scripts if one.startswith(("source-", "destination-", "tap-"))]
+    likely = [script_name for script_name in scripts if script_name.startswith(("source-", "destination-", "tap-"))]
     candidates = (
-        [wanted] if wanted else [short, name, *(likely if len(likely) == 1 else scripts if len(scripts) == 1 else [])]
+        [executable]
+        if executable
+        else [short, name, *(likely if len(likely) == 1 else scripts if len(scripts) == 1 else [])]
     )
-    for found in candidates:
-        if found in scripts:
-            return place / "bin" / found
+    for candidate in candidates:
+        if candidate in scripts:
+            return place / "bin" / candidate
     raise ConfigError(
-        f"{requirement} installs no program {wanted or short}"
+        f"{requirement} installs no program {executable or short}"
         + (f"; it installs {', '.join(sorted(scripts))}" if scripts else ", nor any other"),
         hint="Name its program with `executable`.",
         package=requirement,
@@ -134,9 +138,9 @@ def script(place: Path, requirement: str, wanted: str = "") -> Path:
 
 def installed(place: Path, name: str) -> Distribution:
     packages = [str(path) for path in (place / "lib").glob("python*/site-packages")]
-    for one in distributions(path=packages):
-        if normal(one.metadata["Name"] or "") == name:
-            return one
+    for distribution in distributions(path=packages):
+        if normal(distribution.metadata["Name"] or "") == name:
+            return distribution
     raise ConfigError(f"the environment {place} does not hold {name}", hint="Remove the folder; it is made again.")
 
 
@@ -157,13 +161,13 @@ def normal(name: str) -> str:
 def uv_program() -> str:
     """The uv of this environment, or the one on the PATH."""
     beside = Path(sys.executable).parent / "uv"
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if found is None:
+    program = str(beside) if beside.is_file() else shutil.which("uv")
+    if program is None:
         raise ConfigError(
             "installing a connector from PyPI needs uv, which is not there",
             hint="Install it: pip install uv",
         )
-    return found
+    return program
 
 
 @contextlib.contextmanager

@@ -52,10 +52,10 @@ class Installation:
     @property
     def settings(self) -> dict[str, Any]:
         """How the `airbyte` source or destination runs it."""
-        one = self.entry
-        if one.road == "package":
-            return {"package": f"{one.package}=={one.version}", **({"python": self.python} if self.python else {})}
-        return {"image": f"{one.image}:{one.version}"}
+        entry = self.entry
+        if entry.road == "package":
+            return {"package": f"{entry.package}=={entry.version}", **({"python": self.python} if self.python else {})}
+        return {"image": f"{entry.image}:{entry.version}"}
 
     def verify(self) -> None:
         """`ConfigError` where a file is not what was fetched."""
@@ -84,19 +84,19 @@ def folder() -> Path:
 def installations() -> Iterator[Installation]:
     """Every installed version, by name, the newest version first."""
     for place in sorted(folder().glob("*")):
-        versions = [one for one in place.glob("*") if (one / FACTS).is_file()]
-        for one in sorted(versions, key=lambda path: order(path.name), reverse=True):
-            found = at(one)
-            if found is not None:
-                yield found
+        versions = [version_folder for version_folder in place.glob("*") if (version_folder / FACTS).is_file()]
+        for version_folder in sorted(versions, key=lambda path: order(path.name), reverse=True):
+            installation = at(version_folder)
+            if installation is not None:
+                yield installation
 
 
 def installed(kind: Kind, name: str, version: str = "") -> Installation | None:
     """A connector's installation: of this version, or without one of the version that was installed last."""
     bare = connector_index.plain(name)
-    for wanted in (bare, f"{kind}-{bare}"):
-        place = folder() / wanted
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", wanted) or not place.is_dir():
+    for folder_name in (bare, f"{kind}-{bare}"):
+        place = folder() / folder_name
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", folder_name) or not place.is_dir():
             continue
         if version:
             number = version
@@ -105,9 +105,9 @@ def installed(kind: Kind, name: str, version: str = "") -> Installation | None:
                 number = (place / CURRENT).read_text("utf-8").strip()
             except OSError:
                 continue
-        found = at(place / number) if VERSION.match(number) else None
-        if found is not None and found.entry.kind == kind:
-            return found
+        installation = at(place / number) if VERSION.match(number) else None
+        if installation is not None and installation.entry.kind == kind:
+            return installation
     return None
 
 
@@ -116,7 +116,7 @@ def at(place: Path) -> Installation | None:
     try:
         raw = json.loads((place / FACTS).read_text("utf-8"))
         entry = dict(raw.pop("entry"))
-        entry["changes"] = tuple(connector_index.Change(**one) for one in entry.get("changes") or ())
+        entry["changes"] = tuple(connector_index.Change(**change) for change in entry.get("changes") or ())
         return Installation(IndexEntry(**entry), place, **raw)
     except FileNotFoundError:
         return None
@@ -127,8 +127,8 @@ def at(place: Path) -> Installation | None:
 
 def current(entry: IndexEntry) -> str:
     """The version that is used where none is pinned; an empty text if none is installed."""
-    found = installed(entry.kind, entry.name)
-    return "" if found is None else found.entry.version
+    installation = installed(entry.kind, entry.name)
+    return "" if installation is None else installation.entry.version
 
 
 def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEntry:
@@ -137,18 +137,18 @@ def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEnt
     A package or an image does not come from the registry: where that cannot be reached, the index is enough.
     """
     try:
-        found = registry.entry(entry.image, version)
+        published = registry.entry(entry.image, version)
     except TransientError as error:
         if entry.road == "manifest":
             raise
         log.warning("breaking changes are not known: %s", error.message, extra={"connector": entry.name})
-        found = None
-    if found is not None and (found.kind, found.name) != (entry.kind, entry.name):
+        published = None
+    if published is not None and (published.kind, published.name) != (entry.kind, entry.name):
         raise ConfigError(
-            f"the registry {registry.url} tells of {found.kind} {found.name} where {entry.name} is asked for",
+            f"the registry {registry.url} tells of {published.kind} {published.name} where {entry.name} is asked for",
             hint="Check the address of the registry.",
         )
-    return replace(entry, version=version) if found is None else replace(found, version=version)
+    return replace(entry, version=version) if published is None else replace(published, version=version)
 
 
 def install(entry: IndexEntry, *, registry: RegistryClient, python: str = "", force: bool = False) -> Installation:
@@ -185,8 +185,8 @@ def install_into(place: Path, entry: IndexEntry, registry: RegistryClient, pytho
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     with cleaned(draft):
-        made = fetch(entry, draft, registry, python)
-        (draft / FACTS).write_text(json.dumps(as_values(made), indent=1) + "\n", "utf-8")
+        fetched = fetch(entry, draft, registry, python)
+        (draft / FACTS).write_text(json.dumps(as_values(fetched), indent=1) + "\n", "utf-8")
         if place.exists():
             shutil.rmtree(place)
         draft.replace(place)
@@ -219,15 +219,15 @@ def fetch(entry: IndexEntry, draft: Path, registry: RegistryClient, python: str)
             ) from error
         sums = {name: sha256(content) for name, content in files.items()}
         return Installation(entry, draft, sums, registry.url, now)
-    made = Installation(entry, draft, {}, registry.url, now, python=python if entry.road == "package" else "")
+    installation = Installation(entry, draft, {}, registry.url, now, python=python if entry.road == "package" else "")
     place = ""
     if entry.road == "package":
-        place = str(environment.ensure(made.settings["package"], python))
+        place = str(environment.ensure(installation.settings["package"], python))
     else:
         from kitestring.airbyte.connector_process import container_engine
 
         container_engine()
-    return replace(made, environment=place, spec=fetch_spec(entry, made.settings))
+    return replace(installation, environment=place, spec=fetch_spec(entry, installation.settings))
 
 
 def fetch_spec(entry: IndexEntry, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,37 +245,37 @@ def fetch_spec(entry: IndexEntry, settings: Mapping[str, Any]) -> dict[str, Any]
     return dict(form) if isinstance(form, Mapping) else {}
 
 
-def use(one: Installation) -> None:
+def use(installation: Installation) -> None:
     """Make it the version that is used where none is pinned."""
-    path = one.folder.parent / CURRENT
+    path = installation.folder.parent / CURRENT
     draft = path.with_name(f".{CURRENT}.{os.getpid()}.tmp")
-    draft.write_text(one.entry.version + "\n", "utf-8")
+    draft.write_text(installation.entry.version + "\n", "utf-8")
     draft.replace(path)
 
 
-def remove(one: Installation) -> None:
+def remove(installation: Installation) -> None:
     """Delete it. Where it was in use, the newest version that is left is used from now on."""
-    place = one.folder.parent
-    was = current(one.entry)
-    shutil.rmtree(one.folder)
-    if one.environment and Path(one.environment).parent == environment.folder():
-        shutil.rmtree(one.environment, ignore_errors=True)
-    left = [other for other in installations() if other.folder.parent == place]
-    if not left:
+    place = installation.folder.parent
+    was = current(installation.entry)
+    shutil.rmtree(installation.folder)
+    if installation.environment and Path(installation.environment).parent == environment.folder():
+        shutil.rmtree(installation.environment, ignore_errors=True)
+    remaining = [other for other in installations() if other.folder.parent == place]
+    if not remaining:
         shutil.rmtree(place)
-    elif was == one.entry.version:
-        use(left[0])
+    elif was == installation.entry.version:
+        use(remaining[0])
 
 
-def as_values(one: Installation) -> dict[str, Any]:
+def as_values(installation: Installation) -> dict[str, Any]:
     return {
-        "entry": asdict(one.entry),
-        "sha256": dict(one.sha256),
-        "url": one.url,
-        "at": one.at,
-        "environment": one.environment,
-        "python": one.python,
-        "spec": dict(one.spec),
+        "entry": asdict(installation.entry),
+        "sha256": dict(installation.sha256),
+        "url": installation.url,
+        "at": installation.at,
+        "environment": installation.environment,
+        "python": installation.python,
+        "spec": dict(installation.spec),
     }
 
 

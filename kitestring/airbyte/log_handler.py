@@ -51,12 +51,12 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def conclude(result: Any, writer: Writer, told: ProtocolLogHandler) -> int:
+def conclude(result: Any, writer: Writer, log_handler: ProtocolLogHandler) -> int:
     """What is left to say of a sync that has ended, and its exit code: 0 for nothing but green."""
     if result.error is not None:
-        writer.error(told.redactor.error(result.error))
-    for name, one in result.streams.items():
-        for suspicion in one.suspicions:
+        writer.error(log_handler.redactor.error(result.error))
+    for name, figures in result.streams.items():
+        for suspicion in figures.suspicions:
             writer.error(ConnectorError(f"{name}: {suspicion}", hint="Compare both sides before you trust the copy."))
     if result.cancelled:
         writer.log("WARN", "stopped before the end")

@@ -38,16 +38,16 @@ STATE_EVERY_S = 5.0
 
 def spec(manifest: str, writer: Writer) -> int:
     """The form of the configuration; the engine is not imported for it."""
-    found = load(Path(manifest)).get("spec") or {}
-    body: dict[str, Any] = {"connectionSpecification": found.get("connection_specification") or {}}
-    if found.get("documentation_url"):
-        body["documentationUrl"] = found["documentation_url"]
-    if found.get("advanced_auth"):
-        flow = {k: v for k, v in found["advanced_auth"].items() if k not in ("type", "$parameters")}
+    form = load(Path(manifest)).get("spec") or {}
+    body: dict[str, Any] = {"connectionSpecification": form.get("connection_specification") or {}}
+    if form.get("documentation_url"):
+        body["documentationUrl"] = form["documentation_url"]
+    if form.get("advanced_auth"):
+        flow = {k: v for k, v in form["advanced_auth"].items() if k not in ("type", "$parameters")}
         inner = flow.get("oauth_config_specification")
         if isinstance(inner, dict) and isinstance(inner.get("oauth_connector_input_specification"), dict):
-            asked = {"scopes_join_strategy": "space", **inner["oauth_connector_input_specification"]}
-            flow["oauth_config_specification"] = {**inner, "oauth_connector_input_specification": asked}
+            specification = {"scopes_join_strategy": "space", **inner["oauth_connector_input_specification"]}
+            flow["oauth_config_specification"] = {**inner, "oauth_connector_input_specification": specification}
         body["advanced_auth"] = flow
     # Defaults of the protocol that Airbyte's own connectors spell out.
     body |= {"supportsNormalization": False, "supportsDBT": False}
@@ -64,8 +64,8 @@ def check(manifest: str, config: str, writer: Writer) -> int:
         finally:
             source.close()
     except KitestringError as error:
-        said = f"{error.message}. {error.hint}" if error.hint else error.message
-        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": said})
+        message = f"{error.message}. {error.hint}" if error.hint else error.message
+        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": message})
         return 0
     writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "SUCCEEDED"})
     return 0
@@ -95,7 +95,9 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
     selected = read_json(catalog, "catalog")
     streams = configured_streams(selected)
     # The files come along unless the platform says that they shall not (airbyte-cdk 7.39.1 fetches them in any case).
-    without = [one["stream"]["name"] for one in selected["streams"] if one.get("include_files") is False]
+    without = [
+        configured["stream"]["name"] for configured in selected["streams"] if configured.get("include_files") is False
+    ]
     source.keep_files(FileFolder(staging()), without)
     failed = 0
     try:
@@ -118,7 +120,7 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
     # A platform keeps states of Airbyte's form, without digests of what was appended.
     stream = replace(stream, write=Write(keep="latest"))
     states = {stream.key: begun} if begun else {}
-    current, told, running = dict(begun), time.monotonic(), False
+    current, written_at, running = dict(begun), time.monotonic(), False
     for partition in source.partitions([stream], states):
         for item in source.read(partition, states):
             if isinstance(item, Batch):
@@ -128,9 +130,9 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
                 writer.records(stream, item.rows(), source.component(stream.name).files() is not None)
             elif isinstance(item, Checkpoint):
                 current = source.merge(stream.key, current, item.state)
-                if time.monotonic() - told > STATE_EVERY_S:
+                if time.monotonic() - written_at > STATE_EVERY_S:
                     writer.state(stream, current)
-                    told = time.monotonic()
+                    written_at = time.monotonic()
             elif isinstance(item, Reject):
                 writer.log("WARN", f"a record of {stream.name} cannot be taken: {item.reason}")
             elif isinstance(item, Suspicion):
@@ -183,17 +185,17 @@ def main(arguments: Sequence[str] | None = None, output: IO[bytes] | None = None
         if name == "read":
             command.add_argument("--catalog", required=True, metavar="FILE")
             command.add_argument("--state", metavar="FILE")
-    asked = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if asked.debug else logging.INFO)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if options.debug else logging.INFO)
     writer = Writer(output)
     try:
-        if asked.command == "spec":
-            return spec(asked.manifest_path, writer)
-        if asked.command == "check":
-            return check(asked.manifest_path, asked.config, writer)
-        if asked.command == "discover":
-            return discover(asked.manifest_path, asked.config, writer)
-        return read(asked.manifest_path, asked.config, asked.catalog, asked.state, writer)
+        if options.command == "spec":
+            return spec(options.manifest_path, writer)
+        if options.command == "check":
+            return check(options.manifest_path, options.config, writer)
+        if options.command == "discover":
+            return discover(options.manifest_path, options.config, writer)
+        return read(options.manifest_path, options.config, options.catalog, options.state, writer)
     except KitestringError as error:
         writer.error(error)
         return 1

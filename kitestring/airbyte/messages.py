@@ -82,8 +82,12 @@ class Writer:
 
     def error(self, error: KitestringError, stream: Stream | None = None) -> None:
         """A TRACE of the error: sentence and hint, and what kind of failure it is."""
-        said = f"{error.message}. {error.hint}" if error.hint else error.message
-        body: dict[str, Any] = {"message": said, "internal_message": error.message, "failure_type": failure_type(error)}
+        message = f"{error.message}. {error.hint}" if error.hint else error.message
+        body: dict[str, Any] = {
+            "message": message,
+            "internal_message": error.message,
+            "failure_type": failure_type(error),
+        }
         if stream is not None:
             body["stream_descriptor"] = descriptor(stream)
         self.message("TRACE", "trace", {"type": "ERROR", "emitted_at": float(now_ms()), "error": body})
@@ -112,20 +116,20 @@ def catalog_body(catalog: Catalog) -> dict[str, Any]:
     """A CATALOG message's body."""
     streams = []
     for stream in catalog:
-        one: dict[str, Any] = {
+        description: dict[str, Any] = {
             "name": stream.name,
             "json_schema": stream.schema,
             "supported_sync_modes": [mode.value for mode in stream.sync_modes],
             "is_resumable": stream.cursor is not None,
         }
         if stream.namespace:
-            one["namespace"] = stream.namespace
+            description["namespace"] = stream.namespace
         if stream.cursor is not None:
-            one["source_defined_cursor"] = stream.source_defined_cursor
-            one["default_cursor_field"] = list(stream.cursor)
+            description["source_defined_cursor"] = stream.source_defined_cursor
+            description["default_cursor_field"] = list(stream.cursor)
         if stream.primary_key:
-            one["source_defined_primary_key"] = [list(path) for path in stream.primary_key]
-        streams.append(one)
+            description["source_defined_primary_key"] = [list(path) for path in stream.primary_key]
+        streams.append(description)
     return {"streams": streams}
 
 
@@ -143,13 +147,13 @@ def configured_streams(catalog: Any) -> list[Stream]:
     """The streams of a configured catalog, as they were selected."""
     if not isinstance(catalog, Mapping) or not isinstance(catalog.get("streams"), list):
         raise ConfigError("the catalog has no list of streams", hint="Give a configured catalog.")
-    found = []
-    for index, one in enumerate(catalog["streams"]):
+    streams = []
+    for index, configured in enumerate(catalog["streams"]):
         try:
-            stream = one["stream"]
-            cursor = one.get("cursor_field") or stream.get("default_cursor_field")
-            keys = one.get("primary_key") or stream.get("source_defined_primary_key") or ()
-            found.append(
+            stream = configured["stream"]
+            cursor = configured.get("cursor_field") or stream.get("default_cursor_field")
+            keys = configured.get("primary_key") or stream.get("source_defined_primary_key") or ()
+            streams.append(
                 Stream(
                     name=stream["name"],
                     namespace=stream.get("namespace"),
@@ -160,37 +164,37 @@ def configured_streams(catalog: Any) -> list[Stream]:
                         SyncMode(mode) for mode in stream.get("supported_sync_modes") or ("full_refresh",)
                     ),
                     source_defined_cursor=bool(stream.get("source_defined_cursor")),
-                    sync_mode=SyncMode(one.get("sync_mode", "full_refresh")),
-                    write=modes.WRITES[one.get("destination_sync_mode", "append")],
+                    sync_mode=SyncMode(configured.get("sync_mode", "full_refresh")),
+                    write=modes.WRITES[configured.get("destination_sync_mode", "append")],
                 )
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"the catalog's stream {index} cannot be understood: {error!r}") from error
-    return found
+    return streams
 
 
 def states_by_stream(value: Any) -> dict[tuple[str | None, str], State]:
     """Saved states by namespace and name, from STATE messages (a list or one, with or without their envelope)."""
-    found: dict[tuple[str | None, str], State] = {}
+    states: dict[tuple[str | None, str], State] = {}
 
-    def take(one: Any) -> None:
-        if not isinstance(one, Mapping):
+    def take(message: Any) -> None:
+        if not isinstance(message, Mapping):
             raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
-        if isinstance(one.get("state"), Mapping) and one.get("type") == "STATE":
-            one = one["state"]
-        stream = one.get("stream")
+        if isinstance(message.get("state"), Mapping) and message.get("type") == "STATE":
+            message = message["state"]
+        stream = message.get("stream")
         if isinstance(stream, Mapping):
             name = stream.get("stream_descriptor") or {}
-            found[name.get("namespace"), str(name.get("name"))] = dict(stream.get("stream_state") or {})
-        elif isinstance(one.get("global"), Mapping):
-            for part in one["global"].get("stream_states") or ():
+            states[name.get("namespace"), str(name.get("name"))] = dict(stream.get("stream_state") or {})
+        elif isinstance(message.get("global"), Mapping):
+            for part in message["global"].get("stream_states") or ():
                 take({"stream": part})
         else:
-            data = one.get("data") if "data" in one else one
+            data = message.get("data") if "data" in message else message
             for name, state in (data or {}).items():
                 if isinstance(state, Mapping):
-                    found[None, str(name)] = dict(state)
+                    states[None, str(name)] = dict(state)
 
-    for one in value if isinstance(value, list) else [value]:
-        take(one)
-    return found
+    for message in value if isinstance(value, list) else [value]:
+        take(message)
+    return states

@@ -98,23 +98,23 @@ def mode_of(reads: str, writes: str) -> Mode | None:
     return next(exact, None) or next(same, None)
 
 
-def write_of(wanted: str | Mapping[str, Any] | Write) -> Write:
+def write_of(mode: str | Mapping[str, Any] | Write) -> Write:
     """A way to write from its word, or from its three choices as a mapping. `ConfigError` names what it is not."""
-    if isinstance(wanted, Write):
-        return wanted
-    if isinstance(wanted, str):
-        if wanted not in WRITES:
-            raise ConfigError(f"{wanted} is no way to write", hint=f"The ways are: {', '.join(WRITES)}.")
-        return WRITES[wanted]
+    if isinstance(mode, Write):
+        return mode
+    if isinstance(mode, str):
+        if mode not in WRITES:
+            raise ConfigError(f"{mode} is no way to write", hint=f"The ways are: {', '.join(WRITES)}.")
+        return WRITES[mode]
     try:
-        return Write(**wanted)
+        return Write(**mode)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"the way to write {dict(wanted)} cannot be: {error}",
+            f"the way to write {dict(mode)} cannot be: {error}",
             hint="Give `replace` (true or false), `keep` (all or latest) and `deletes` (remove, mark or keep).",
         ) from None
 
 
 def word_of(write: Write) -> str:
     """Airbyte's word for a way to write; where it has none, the three choices in ours."""
-    return next((word for word, known in WRITES.items() if known == write), str(write))
+    return next((name for name, mode in WRITES.items() if mode == write), str(write))

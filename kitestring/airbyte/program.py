@@ -37,10 +37,10 @@ LEVELS = {"FATAL": 50, "CRITICAL": 50, "ERROR": 40, "WARN": 30, "WARNING": 30, "
 def by_name(depth: int = 4) -> dict[str, Any]:
     """A schema that finds secrets by the names of their fields: what is secret, only the connector's own form knows."""
     inner: Any = by_name(depth - 1) if depth else True
-    found: dict[str, Any] = {"patternProperties": {SECRETIVE: {"airbyte_secret": True}}, "additionalProperties": inner}
+    schema: dict[str, Any] = {"patternProperties": {SECRETIVE: {"airbyte_secret": True}}, "additionalProperties": inner}
     if depth:
-        found["items"] = inner
-    return found
+        schema["items"] = inner
+    return schema
 
 
 class ProgramConfig(Config):
@@ -86,11 +86,11 @@ class ProgramConfig(Config):
     _redactor: Redactor | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
-    def _one_program(self) -> ProgramConfig:
-        given = [name for name in ("package", "path", "command", "image") if getattr(self, name)]
-        if len(given) != 1:
-            found = f"{' and '.join(given)} are" if given else "none is"
-            raise ValueError(f"one of package, path, command and image says which program it is, {found} given")
+    def _check_program(self) -> ProgramConfig:
+        names = [name for name in ("package", "path", "command", "image") if getattr(self, name)]
+        if len(names) != 1:
+            problem = f"{' and '.join(names)} are" if names else "none is"
+            raise ValueError(f"one of package, path, command and image says which program it is, {problem} given")
         if self.config and self.config_file:
             raise ValueError("config and config_file are given, one of them can be")
         return self
@@ -106,17 +106,17 @@ class ProgramConfig(Config):
         if self._rotated is not None:
             return self._rotated
         if self.config_file is not None:
-            found = read_object(self.config_file.expanduser())
-            if found is None:
+            values = read_object(self.config_file.expanduser())
+            if values is None:
                 raise ConfigError(f"the configuration file {self.config_file} is not there", hint="Check the path.")
-            return found
-        return read_object(self._kept()) or self.config
+            return values
+        return read_object(self._kept_path()) or self.config
 
-    def _kept(self) -> Path:
+    def _kept_path(self) -> Path:
         """Where a changed configuration is kept when none was given as a file; another `config` is another file."""
-        given = json.dumps([self.package, self.path, self.command, self.image, self.config], sort_keys=True)
+        identity = json.dumps([self.package, self.path, self.command, self.image, self.config], sort_keys=True)
         home = Path(os.environ.get("KITESTRING_HOME") or ".kitestring").expanduser()
-        return home / "configurations" / f"{hashlib.sha256(given.encode()).hexdigest()[:24]}.json"
+        return home / "configurations" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
 
     def keep(self, config: dict[str, Any]) -> None:
         """Keep a configuration that the connector changed, before it goes on."""
@@ -126,7 +126,7 @@ class ProgramConfig(Config):
         if self._on_config is not None:
             self._on_config(config)
             return
-        path = self.config_file.expanduser() if self.config_file is not None else self._kept()
+        path = self.config_file.expanduser() if self.config_file is not None else self._kept_path()
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -173,8 +173,8 @@ class ProgramConfig(Config):
         options make another program of it."""
         if self.python or self.executable or self.environment:
             return []
-        words = {"package": self.package, "path": self.path, "image": self.image, "command": shlex.join(self.command)}
-        return [f"{way}:{word}" for way, word in words.items() if word]
+        names = {"package": self.package, "path": self.path, "image": self.image, "command": shlex.join(self.command)}
+        return [f"{kind}:{name}" for kind, name in names.items() if name]
 
     def program(self) -> Program:
         """What is to be started; a package is installed first where it is not yet."""
@@ -184,19 +184,19 @@ class ProgramConfig(Config):
             place = environments.ensure(self.package, self.python)
             return Local([str(environments.script(place, self.package, self.executable))])
         argv = self.command or [self.path]
-        found = shutil.which(os.path.expanduser(argv[0]))
-        if found is None:
+        executable = shutil.which(os.path.expanduser(argv[0]))
+        if executable is None:
             raise ConfigError(
                 f"there is no program {argv[0]} that may be executed", hint="Check the path, and its permissions."
             )
-        return Local([os.path.abspath(found), *argv[1:]])
+        return Local([os.path.abspath(executable), *argv[1:]])
 
-    def start(self, words: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+    def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
         """Start the program; whoever starts it gives it to `released` in the end."""
         if os.name == "nt":
             raise ConfigError("foreign connectors need Linux or macOS", hint="Run Kitestring in WSL or a container.")
         process = Process(
-            self.program(), words, files, environment=self.environment, stdin=stdin, hear=self._hear_stderr
+            self.program(), arguments, files, environment=self.environment, stdin=stdin, hear=self._hear_stderr
         )
         with self._lock:
             self._running.add(process)
@@ -209,9 +209,9 @@ class ProgramConfig(Config):
         process.release()
 
     @contextlib.contextmanager
-    def started(self, words: Sequence[str], files: Mapping[str, Any]) -> Iterator[Process]:
+    def started(self, arguments: Sequence[str], files: Mapping[str, Any]) -> Iterator[Process]:
         """The program while it runs; when the block is left, it has ended."""
-        process = self.start(words, files)
+        process = self.start(arguments, files)
         try:
             yield process
         finally:
@@ -229,29 +229,29 @@ class ProgramConfig(Config):
 
     # -- what it says --------------------------------------------------------------------------------------------------
 
-    def answer(self, words: Sequence[str], files: Mapping[str, Any], wanted: str) -> Any:
+    def answer(self, arguments: Sequence[str], files: Mapping[str, Any], kind: str) -> Any:
         """The body of the one message that a command (`spec`, `check`, `discover`) is run for."""
         errors: list[KitestringError] = []
-        found: Any = None
-        with self.started(words, files) as process:
+        body: Any = None
+        with self.started(arguments, files) as process:
             for messages, _ in process.messages(lambda: self.quiet_s):
                 for message in messages:
                     if isinstance(message, Garbage):
                         log.info(self.hide(message.text), extra={"connector": self.title})
-                    elif message.get("type") == wanted.upper():
-                        found = message.get(BODIES[wanted])
+                    elif message.get("type") == kind.upper():
+                        body = message.get(BODIES[kind])
                     else:
                         error = self.heard(message)
                         if error is not None:
                             errors.append(error)
             if process.stopped:
-                raise Cancelled(f"{self.title} was ended while it was asked for {words[0]}")
+                raise Cancelled(f"{self.title} was ended while it was asked for {arguments[0]}")
             code = process.code()
-        if found is not None:
-            return found
+        if body is not None:
+            return body
         if errors:
             raise errors[-1]
-        raise self.unexplained(process, f"ended with {exit_text(code)} and without the answer to {words[0]}")
+        raise self.unexplained(process, f"ended with {exit_text(code)} and without the answer to {arguments[0]}")
 
     def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
         """Take a message that is the same for every command: log lines, changed configurations. Gives back an error."""
@@ -286,7 +286,7 @@ class ProgramConfig(Config):
 
     def error_of(self, error: Mapping[str, Any]) -> KitestringError:
         """A TRACE error as ours: who has to act decides the class."""
-        said = self.hide(str(error.get("message") or error.get("internal_message") or "no reason was given"))
+        message = self.hide(str(error.get("message") or error.get("internal_message") or "no reason was given"))
         fields: dict[str, Any] = {
             "connector": self.title,
             "internal_message": self.hide(str(error.get("internal_message") or ""))[:2000],
@@ -294,10 +294,10 @@ class ProgramConfig(Config):
         }
         match error.get("failure_type"):
             case "config_error":
-                return ConfigError(f"{self.title}: {said}", hint="Correct the connector's configuration.", **fields)
+                return ConfigError(f"{self.title}: {message}", hint="Correct the connector's configuration.", **fields)
             case "transient_error":
-                return TransientError(f"{self.title}: {said}", hint="Try again later.", **fields)
-        return ConnectorError(f"{self.title}: {said}", hint="`--debug` shows what the connector logged.", **fields)
+                return TransientError(f"{self.title}: {message}", hint="Try again later.", **fields)
+        return ConnectorError(f"{self.title}: {message}", hint="`--debug` shows what the connector logged.", **fields)
 
     def unexplained(self, process: Process, what: str) -> ConnectorError:
         """An end without a word of why; the last lines of standard error stand for it."""
@@ -312,14 +312,14 @@ class ProgramConfig(Config):
 BODIES = {"spec": "spec", "connection_status": "connectionStatus", "catalog": "catalog"}
 
 
-def run_check(launch: ProgramConfig) -> None:
+def run_check(program: ProgramConfig) -> None:
     """Run `check`; raise what the connector says is wrong."""
-    status = launch.answer(
-        ["check", "--config", "@config.json"], {"config.json": launch.configuration()}, "connection_status"
+    status = program.answer(
+        ["check", "--config", "@config.json"], {"config.json": program.configuration()}, "connection_status"
     )
     if not isinstance(status, Mapping) or status.get("status") != "SUCCEEDED":
-        said = launch.hide(str((status or {}).get("message") or "it gave no reason"))
-        raise ConfigError(f"{launch.title} refused its configuration: {said}", hint="Correct `config`.")
+        reason = program.hide(str((status or {}).get("message") or "it gave no reason"))
+        raise ConfigError(f"{program.title} refused its configuration: {reason}", hint="Correct `config`.")
 
 
 def program_facts(summary: str, package: str, config: str) -> Facts:
@@ -335,12 +335,12 @@ config: {config}
     return facts
 
 
-def fetch_spec(launch: ProgramConfig) -> dict[str, Any]:
+def fetch_spec(program: ProgramConfig) -> dict[str, Any]:
     """The connector's own SPEC message: its form is `connectionSpecification`."""
-    found = launch.answer(["spec"], {}, "spec")
-    if not isinstance(found, dict):
-        raise ConnectorError(f"{launch.title} gave a spec that is no object", hint="Report it to its author.")
-    return found
+    spec = program.answer(["spec"], {}, "spec")
+    if not isinstance(spec, dict):
+        raise ConnectorError(f"{program.title} gave a spec that is no object", hint="Report it to its author.")
+    return spec
 
 
 def exit_text(code: int) -> str:
@@ -349,18 +349,18 @@ def exit_text(code: int) -> str:
 
 def part(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The object of this name inside a message; an empty one where there is none."""
-    found = message.get(name)
-    return found if isinstance(found, Mapping) else {}
+    value = message.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file; None if there is no file."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise ConfigError(f"the configuration file {path} cannot be read: {error}", hint="Correct the file.") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ConfigError(f"the configuration file {path} is no JSON object", hint="Correct the file.")
-    return found
+    return value

@@ -28,17 +28,17 @@ class RegistryClient:
 
     def entries(self) -> list[IndexEntry]:
         """Every connector of the registry."""
-        found = self._get(INDEX, LARGEST_INDEX)
-        assert found is not None
-        return entries_of(decoded(found, f"{self.url}/{INDEX}"))
+        content = self._get(INDEX, LARGEST_INDEX)
+        assert content is not None
+        return entries_of(decoded(content, f"{self.url}/{INDEX}"))
 
     def entry(self, image: str, version: str) -> IndexEntry | None:
         """The facts of one version; None where the registry does not have them. `version` may be `latest`."""
         path = f"{published(image, version)}/oss.json"
-        found = self._get(path, LARGEST_FILE, optional=True)
-        if found is None:
+        content = self._get(path, LARGEST_FILE, optional=True)
+        if content is None:
             return None
-        values = decoded(found, f"{self.url}/{path}")
+        values = decoded(content, f"{self.url}/{path}")
         if not isinstance(values, dict):
             raise ConfigError(f"{self.url}/{path} is no entry of a registry", hint="Check the address.")
         return IndexEntry.of(values)
@@ -51,15 +51,15 @@ class RegistryClient:
 
     def file(self, image: str, version: str, name: str, *, optional: bool = False) -> bytes | None:
         """A file of one version; with `optional`, None where the registry has none."""
-        found = self._get(f"{published(image, version)}/{name}", LARGEST_FILE, optional=optional)
-        assert optional or found is not None
-        return found
+        content = self._get(f"{published(image, version)}/{name}", LARGEST_FILE, optional=optional)
+        assert optional or content is not None
+        return content
 
     def _get(self, path: str, largest: int, optional: bool = False) -> bytes | None:
         """The bytes at a path; with `optional`, None where the registry has none."""
         from kitestring.http import Response, Retries, Return, Session
 
-        class Asked(Retries):
+        class OrNotFound(Retries):
             def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Any:
                 return (
                     Return()
@@ -68,7 +68,9 @@ class RegistryClient:
                 )
 
         try:
-            with Session(policy=Asked(attempts=3, longest_wait_s=30.0), max_wait_s=60.0, timeout_s=60.0) as session:
+            with Session(
+                policy=OrNotFound(attempts=3, longest_wait_s=30.0), max_wait_s=60.0, timeout_s=60.0
+            ) as session:
                 response = session.request("GET", f"{self.url}/{path}", stream=True)
                 if response.status == 404:
                     if optional:
@@ -76,16 +78,16 @@ class RegistryClient:
                     raise ConfigError(
                         f"{self.url} has no {path}", hint="Check the name and the version.", url=f"{self.url}/{path}"
                     )
-                pieces, size = [], 0
-                for piece in response.chunks():
-                    size += len(piece)
+                chunks, size = [], 0
+                for chunk in response.chunks():
+                    size += len(chunk)
                     if size > largest:
                         response.close()
                         raise ConfigError(
                             f"{self.url}/{path} has more than {largest:,} bytes", hint="Check the address."
                         )
-                    pieces.append(piece)
-                return b"".join(pieces)
+                    chunks.append(chunk)
+                return b"".join(chunks)
         except (TransientError, AuthError) as error:
             raise type(error)(
                 f"the connector registry {self.url} cannot be read: {error.message}",

@@ -44,26 +44,26 @@ def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine
 
     `find` gives the connector of a kind and a name. Standard output belongs to the protocol alone from here on.
     """
-    asked = parsed(arguments)
+    options = parsed(arguments)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a vendor's library prints goes to standard error
     writer = Writer(own)
-    told = ProtocolLogHandler(writer)
+    log_handler = ProtocolLogHandler(writer)
     logger = logging.getLogger("kitestring")
-    logger.handlers, logger.propagate = [told], False
-    logger.setLevel(logging.DEBUG if asked.debug else logging.INFO)
+    logger.handlers, logger.propagate = [log_handler], False
+    logger.setLevel(logging.DEBUG if options.debug else logging.INFO)
     try:
-        return run(asked, find, engine, writer, told)
+        return run(options, find, engine, writer, log_handler)
     except BrokenPipeError:
         return 1
     except KitestringError as error:
-        writer.error(told.redactor.error(error))
+        writer.error(log_handler.redactor.error(error))
     except Exception as crash:
         log.debug("crashed", exc_info=True)
-        said = told.redactor.text(f"{type(crash).__name__}: {crash}")
-        writer.error(ConnectorError(said, hint="Please report this, with the debug log."))
+        message = log_handler.redactor.text(f"{type(crash).__name__}: {crash}")
+        writer.error(ConnectorError(message, hint="Please report this, with the debug log."))
     finally:
         with contextlib.suppress(OSError):
             own.flush()
@@ -87,34 +87,34 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def run(
-    asked: argparse.Namespace,
+    options: argparse.Namespace,
     find: Callable[[str, str], Connector],
     engine: Engine,
     writer: Writer,
-    told: ProtocolLogHandler,
+    log_handler: ProtocolLogHandler,
 ) -> int:
-    connector = chosen(asked.connector, asked.command, find)
-    if asked.command == "spec":
+    connector = chosen(options.connector, options.command, find)
+    if options.command == "spec":
         writer.message("SPEC", "spec", spec_body(connector))
         return 0
-    config = read_json(asked.config, "configuration")
+    config = read_json(options.config, "configuration")
     if not isinstance(config, dict):
-        raise ConfigError(f"the configuration {asked.config} is no object", hint="Correct the file.")
-    told.redactor.hide(secrets_in(config, connector.spec()))
-    if asked.command == "check":
-        return check(connector, config, writer, told)
+        raise ConfigError(f"the configuration {options.config} is no object", hint="Correct the file.")
+    log_handler.redactor.hide(secrets_in(config, connector.spec()))
+    if options.command == "check":
+        return check(connector, config, writer, log_handler)
     built = connector.build(config)
     if hasattr(built, "on_config"):
         built.on_config(writer.control)
     try:
-        if asked.command == "discover":
+        if options.command == "discover":
             writer.message("CATALOG", "catalog", catalog_body(built.discover()))
             return 0
-        catalog = read_json(asked.catalog, "catalog")
-        if asked.command == "read":
-            state = read_json(asked.state, "state") if asked.state else None
-            return read(built, catalog, state, engine, writer, told)
-        return write(built, catalog, 0, engine, writer, told)
+        catalog = read_json(options.catalog, "catalog")
+        if options.command == "read":
+            state = read_json(options.state, "state") if options.state else None
+            return read(built, catalog, state, engine, writer, log_handler)
+        return write(built, catalog, 0, engine, writer, log_handler)
     finally:
         built.close()
 
@@ -124,23 +124,24 @@ def chosen(name: str, command: str, find: Callable[[str, str], Connector]) -> Co
     being one alone."""
     kind = next((k for k in COMMANDS if name.startswith(f"{k}-")), None)
     kinds = [kind] if kind else [k for k, commands in COMMANDS.items() if command in commands]
-    found, errors = [], []
-    for one in kinds:
+    connectors, errors = [], []
+    for each_kind in kinds:
         try:
-            found.append(find(one, name))
+            connectors.append(find(each_kind, name))
         except ConfigError as error:
             errors.append(error)
-    if not found:
+    if not connectors:
         raise errors[0]
-    if len(found) > 1:
+    if len(connectors) > 1:
         raise ConfigError(
             f"{name} is a source and a destination", hint=f"Write source-{name} or destination-{name}.", name=name
         )
-    if command not in COMMANDS[found[0].kind]:
+    if command not in COMMANDS[connectors[0].kind]:
         raise ConfigError(
-            f"{found[0].kind} {name} has no command {command}", hint=f"It has: {', '.join(COMMANDS[found[0].kind])}."
+            f"{connectors[0].kind} {name} has no command {command}",
+            hint=f"It has: {', '.join(COMMANDS[connectors[0].kind])}.",
         )
-    return found[0]
+    return connectors[0]
 
 
 def spec_body(connector: Connector) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def spec_body(connector: Connector) -> dict[str, Any]:
     return body
 
 
-def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told: ProtocolLogHandler) -> int:
+def check(connector: Connector, config: Mapping[str, Any], writer: Writer, log_handler: ProtocolLogHandler) -> int:
     try:
         built = connector.build(config)
         try:
@@ -168,8 +169,8 @@ def check(connector: Connector, config: Mapping[str, Any], writer: Writer, told:
         finally:
             built.close()
     except KitestringError as error:
-        said = told.redactor.text(f"{error.message}. {error.hint}" if error.hint else error.message)
-        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": said})
+        message = log_handler.redactor.text(f"{error.message}. {error.hint}" if error.hint else error.message)
+        writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "FAILED", "message": message})
         return 0
     writer.message("CONNECTION_STATUS", "connectionStatus", {"status": "SUCCEEDED"})
     return 0

@@ -21,7 +21,9 @@ NO_STATE = {"__ab_no_cursor_state_message": True}
 """What Airbyte's own engine says where a stream has no state."""
 
 
-def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Writer, told: ProtocolLogHandler) -> int:
+def read(
+    source: Source, catalog: Any, state: Any, engine: Engine, writer: Writer, log_handler: ProtocolLogHandler
+) -> int:
     """Records and states of the configured streams; the exit code."""
     streams = configured_streams(catalog)
     selections = [
@@ -38,15 +40,15 @@ def read(source: Source, catalog: Any, state: Any, engine: Engine, writer: Write
     with stopping() as cancel:
         result = engine.sync(source, output, selections, states=states, connection="read", cancel=cancel)
     for stream in streams:
-        one = result.streams[stream.key]
-        if one.status in ("succeeded", "suspicious"):
+        figures = result.streams[stream.key]
+        if figures.status in ("succeeded", "suspicious"):
             states.end(stream)
             writer.status(stream, "COMPLETE")
         else:
-            if one.error is not None:
-                writer.error(told.redactor.error(one.error), stream)
+            if figures.error is not None:
+                writer.error(log_handler.redactor.error(figures.error), stream)
             writer.status(stream, "INCOMPLETE")
-    return conclude(result, writer, told)
+    return conclude(result, writer, log_handler)
 
 
 class Output(Destination):
@@ -61,9 +63,9 @@ class Output(Destination):
 
     @classmethod
     def over(cls, writer: Writer) -> Output:
-        made = cls()
-        made._writer = writer
-        return made
+        output = cls()
+        output._writer = writer
+        return output
 
     def begin(self, stream: Stream) -> None:
         assert self._writer is not None
@@ -92,35 +94,35 @@ class ProtocolStates:
 
     durable = False
 
-    def __init__(self, writer: Writer, streams: Sequence[Stream], given: Any, output: Output) -> None:
+    def __init__(self, writer: Writer, streams: Sequence[Stream], saved: Any, output: Output) -> None:
         self.writer = writer
         self.streams = {stream.key: stream for stream in streams}
-        self.given = dict(states_of(given, streams))
+        self.loaded = dict(states_of(saved, streams))
         self.output = output
-        self.said: set[str] = set()
+        self.written: set[str] = set()
 
     def load(self, connection: str) -> dict[str, State]:
-        return self.given
+        return self.loaded
 
     def save(self, connection: str, stream: str, state: State) -> None:
         if stream == COUNTS:  # the engine's own note
             return
-        self.said.add(stream)
+        self.written.add(stream)
         if stream in self.streams:
-            self.tell(self.streams[stream], state)
+            self.write(self.streams[stream], state)
         else:
             body = {"type": "GLOBAL", "global": {"shared_state": state, "stream_states": []}}
             self.writer.message("STATE", "state", body)
 
-    def tell(self, stream: Stream, state: State) -> None:
+    def write(self, stream: Stream, state: State) -> None:
         body = {"stream_descriptor": descriptor(stream), "stream_state": state}
         stats = {"recordCount": float(self.output.counted(stream.key))}
         self.writer.message("STATE", "state", {"type": "STREAM", "stream": body, "sourceStats": stats})
 
     def end(self, stream: Stream) -> None:
         """The last word on a complete stream: a state, also where there is none to go on from."""
-        if stream.key not in self.said and GLOBAL not in self.said:
-            self.tell(stream, self.given.get(stream.key) or NO_STATE if stream.incremental else NO_STATE)
+        if stream.key not in self.written and GLOBAL not in self.written:
+            self.write(stream, self.loaded.get(stream.key) or NO_STATE if stream.incremental else NO_STATE)
 
     def clear(self, connection: str, stream: str | None = None) -> None:
         raise NotImplementedError
@@ -132,30 +134,30 @@ class ProtocolStates:
         return contextlib.nullcontext()
 
 
-def states_of(given: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, State]]:
+def states_of(saved: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, State]]:
     """Saved states by our stream keys: from a list of STATE messages, one of them, or a legacy object by name."""
     keys = {(stream.namespace, stream.name): stream.key for stream in streams}
 
-    def one(body: Mapping[str, Any]) -> Iterator[tuple[str, State]]:
+    def stream_states(body: Mapping[str, Any]) -> Iterator[tuple[str, State]]:
         name = part(body, "stream_descriptor")
         key = keys.get((name.get("namespace"), str(name.get("name"))))
         state = dict(part(body, "stream_state"))
         if key is not None and state and state != NO_STATE:
             yield key, state
 
-    for message in given if isinstance(given, list) else [given] if isinstance(given, Mapping) else []:
+    for message in saved if isinstance(saved, list) else [saved] if isinstance(saved, Mapping) else []:
         if not isinstance(message, Mapping):
             raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
         state = part(message, "state") if message.get("type") == "STATE" else message
         if "stream" in state and isinstance(state["stream"], Mapping):
-            yield from one(state["stream"])
+            yield from stream_states(state["stream"])
         elif isinstance(state.get("global"), Mapping):
             shared = part(state["global"], "shared_state")
             if shared:
                 yield GLOBAL, dict(shared)
             for inner in state["global"].get("stream_states") or ():
                 if isinstance(inner, Mapping):
-                    yield from one(inner)
+                    yield from stream_states(inner)
         else:
             legacy = part(state, "data") if "data" in state else state
             for name, value in legacy.items():

@@ -28,7 +28,12 @@ log = logging.getLogger("kitestring.airbyte")
 
 
 def write(
-    destination: Destination, catalog: Any, descriptor: int, engine: Engine, writer: Writer, told: ProtocolLogHandler
+    destination: Destination,
+    catalog: Any,
+    descriptor: int,
+    engine: Engine,
+    writer: Writer,
+    log_handler: ProtocolLogHandler,
 ) -> int:
     """Write the records that come in; give each state back once all before it is durable; the exit code."""
     streams = [replaced(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
@@ -42,18 +47,18 @@ def write(
         result = engine.sync(
             source, destination, selections, states=echo, connection="write", allow_empty=True, cancel=cancel
         )
-    good = {key for key, one in result.streams.items() if one.status in ("succeeded", "suspicious")}
+    good = {key for key, figures in result.streams.items() if figures.status in ("succeeded", "suspicious")}
     for stream in streams:
-        one = result.streams[stream.key]
-        if one.error is not None:
-            writer.error(told.redactor.error(one.error), stream)
+        figures = result.streams[stream.key]
+        if figures.error is not None:
+            writer.error(log_handler.redactor.error(figures.error), stream)
         log.info(
-            f"{stream.key}: {one.status.value}, {one.read} records read, {one.written} written, "
-            f"{one.unchanged} unchanged, {one.deleted} deleted, {one.rejected} rejected"
+            f"{stream.key}: {figures.status.value}, {figures.read} records read, {figures.written} written, "
+            f"{figures.unchanged} unchanged, {figures.deleted} deleted, {figures.rejected} rejected"
         )
     # The states that stand behind an overwrite are true since it was put in place.
     echo.release(good if len(good) < len(streams) else None)
-    return conclude(result, writer, told)
+    return conclude(result, writer, log_handler)
 
 
 def replaced(stream: Stream, raw: Mapping[str, Any]) -> Stream:
@@ -106,14 +111,14 @@ class Echo:
         with self._lock:
             key = self.waiting[number][0] if number in self.waiting else None
             if key is not None:
-                self._say([n for n, (k, _) in self.waiting.items() if n <= number and k == key])
+                self._write([n for n, (k, _) in self.waiting.items() if n <= number and k == key])
 
     def release(self, keys: set[str] | None) -> None:
         """Give back what is left of these streams; of all, the shared ones among them, for None."""
         with self._lock:
-            self._say([n for n, (k, _) in self.waiting.items() if keys is None or k in keys])
+            self._write([n for n, (k, _) in self.waiting.items() if keys is None or k in keys])
 
-    def _say(self, numbers: list[int]) -> None:
+    def _write(self, numbers: list[int]) -> None:
         for number in sorted(numbers):
             _, message = self.waiting.pop(number)
             self.writer.message("STATE", "state", message)
@@ -140,9 +145,9 @@ class Input(Source):
 
     @classmethod
     def over(cls, descriptor: int, streams: Sequence[Stream], echo: Echo) -> Input:
-        made = cls()
-        made._descriptor, made._streams, made._echo = descriptor, tuple(streams), echo
-        return made
+        source = cls()
+        source._descriptor, source._streams, source._echo = descriptor, tuple(streams), echo
+        return source
 
     def discover(self) -> Catalog:
         return Catalog(self._streams)
@@ -171,7 +176,7 @@ class Input(Source):
                 break
             yield from reading.take(decoder.feed(data), len(data))
         yield from reading.take(decoder.end(), 0)
-        yield from reading.gather.take(last=True)
+        yield from reading.batcher.take(last=True)
         yield from reading.verdict(None)
 
     def hide(self, text: str) -> str:
@@ -196,8 +201,8 @@ class Incoming(Reading):
         if key in self.anew or (key is None and self.anew):
             return
         if key is None:
-            self.gather.shared(number)
+            self.batcher.shared(number)
         else:
-            self.gather.state(key, number)
-        if self.gather.due:
-            yield from self.gather.take()
+            self.batcher.state(key, number)
+        if self.batcher.ready:
+            yield from self.batcher.take()

@@ -54,13 +54,13 @@ class SingerSource(ProgramConfig, Source):
         body = document(output)
         if body is None:
             raise self.unexplained(process, "gave no catalog")
-        found: dict[str, dict[str, Any]] = {}
+        catalog: dict[str, dict[str, Any]] = {}
         streams = []
         for raw in body.get("streams") or ():
             stream = stream_of(raw, self.title)
-            found[stream.key] = raw
+            catalog[stream.key] = raw
             streams.append(stream)
-        self._catalog = found
+        self._catalog = catalog
         return Catalog(tuple(streams))
 
     def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
@@ -79,13 +79,13 @@ class SingerSource(ProgramConfig, Source):
         return [Partition(tuple(streams), data={"catalog": {"streams": entries}})]
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
-        words = ["--config", "@config.json", self.catalog_option, "@catalog.json"]
+        arguments = ["--config", "@config.json", self.catalog_option, "@catalog.json"]
         files = {"config.json": self.configuration(), "catalog.json": partition.data["catalog"]}
         state = state_of(partition.streams, states)
         if state:
             files["state.json"] = state
-            words += ["--state", "@state.json"]
-        with self.started(words, files) as process:
+            arguments += ["--state", "@state.json"]
+        with self.started(arguments, files) as process:
             reading = SingerReading(self, partition.streams, partition.data["catalog"]["streams"])
             crash: KitestringError | None = None
             try:
@@ -95,7 +95,7 @@ class SingerSource(ProgramConfig, Source):
                 crash = error
             code = 0 if crash is not None or process.stopped else process.code()
             well = crash is None and not process.stopped and code == 0
-            yield from reading.gather.take(last=well)
+            yield from reading.batcher.take(last=well)
             if crash is not None:
                 raise crash
             if process.stopped:
@@ -111,30 +111,32 @@ class SingerSource(ProgramConfig, Source):
 class SingerReading(Reading):
     """What a tap says in one run."""
 
-    def __init__(self, launch: ProgramConfig, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(launch, streams)
+    def __init__(
+        self, connector: ProgramConfig, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]
+    ) -> None:
+        super().__init__(connector, streams)
         # A record names its stream by its id or by its name: taps differ.
-        self.lists = {s.name: self.gather.rows[s.key] for s in streams}
+        self.rows_by_name = {s.name: self.batcher.rows[s.key] for s in streams}
         for entry in entries:
-            if entry["stream"] in self.lists:
-                self.lists.setdefault(str(entry.get("tap_stream_id")), self.lists[entry["stream"]])
+            if entry["stream"] in self.rows_by_name:
+                self.rows_by_name.setdefault(str(entry.get("tap_stream_id")), self.rows_by_name[entry["stream"]])
 
     def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
-        gather, lists = self.gather, self.lists
-        gather.nbytes += nbytes
+        batcher, rows_by_name = self.batcher, self.rows_by_name
+        batcher.nbytes += nbytes
         for message in messages:
             try:
                 if message["type"] == "RECORD":
                     record = message["record"]
                     if type(record) is dict:
-                        lists[message["stream"]].append(record)
-                        gather.count += 1
+                        rows_by_name[message["stream"]].append(record)
+                        batcher.count += 1
                         continue
             except (KeyError, TypeError):
                 pass
             yield from self.other(message)
-        if gather.due:
-            yield from gather.take()
+        if batcher.ready:
+            yield from batcher.take()
 
     def other(self, message: Any) -> Iterator[Item]:
         if isinstance(message, Garbage):
@@ -142,16 +144,16 @@ class SingerReading(Reading):
             return
         kind, name = message.get("type"), message.get("stream")
         if kind == "RECORD":
-            if name in self.lists:
+            if name in self.rows_by_name:
                 yield Reject({"record": message.get("record")}, "the record is no object")
-            elif (None, name) not in self.strangers:
-                self.strangers.add((None, name))
+            elif (None, name) not in self.unselected:
+                self.unselected.add((None, name))
                 log.warning("records of a stream that is not selected are left out", extra={"stream": name})
         elif kind == "STATE":
-            self.gather.shared({"type": "SINGER", "value": message.get("value")})
+            self.batcher.shared({"type": "SINGER", "value": message.get("value")})
         elif kind == "BATCH":
             raise ConfigError(
-                f"{self.launch.title} gives files instead of records",
+                f"{self.connector.title} gives files instead of records",
                 hint="Take `batch_config` out of its configuration.",
             )
         else:  # SCHEMA says what the catalog said; ACTIVATE_VERSION is what overwrite does here
@@ -165,12 +167,12 @@ def document(output: bytes) -> dict[str, Any] | None:
     while start >= 0 and tried < 10_000:
         tried += 1
         try:
-            found, end = json.JSONDecoder().raw_decode(text, start)
+            value, end = json.JSONDecoder().raw_decode(text, start)
         except ValueError:
             end = start + 1
         else:
-            if isinstance(found, dict) and isinstance(found.get("streams"), list):
-                return found
+            if isinstance(value, dict) and isinstance(value.get("streams"), list):
+                return value
         start = text.find("{", end)
     return None
 
@@ -204,12 +206,12 @@ def metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def configured(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
     """A stream of the catalog as the tap wants it back: selected with all its fields, or not selected."""
-    found: dict[str, Any] = copy.deepcopy(dict(raw))
-    found.setdefault("stream", found.get("tap_stream_id"))
-    found["selected"] = stream is not None
-    if isinstance(found.get("schema"), dict):
-        found["schema"]["selected"] = stream is not None
-    entries = found["metadata"] = [e for e in found.get("metadata") or () if isinstance(e, dict)]
+    entry_body: dict[str, Any] = copy.deepcopy(dict(raw))
+    entry_body.setdefault("stream", entry_body.get("tap_stream_id"))
+    entry_body["selected"] = stream is not None
+    if isinstance(entry_body.get("schema"), dict):
+        entry_body["schema"]["selected"] = stream is not None
+    entries = entry_body["metadata"] = [e for e in entry_body.get("metadata") or () if isinstance(e, dict)]
     if all(entry.get("breadcrumb") for entry in entries):
         entries.append({"breadcrumb": [], "metadata": {}})
     for entry in entries:
@@ -220,10 +222,10 @@ def configured(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
             continue
         values["selected"] = stream is not None
         if stream is not None and len(stream.sync_modes) > 1:
-            values["replication-method"] = found["replication_method"] = METHODS[stream.sync_mode]
+            values["replication-method"] = entry_body["replication_method"] = METHODS[stream.sync_mode]
             if stream.incremental and stream.cursor:
-                values["replication-key"] = found["replication_key"] = stream.cursor[0]
-    return found
+                values["replication-key"] = entry_body["replication_key"] = stream.cursor[0]
+    return entry_body
 
 
 def state_of(streams: Sequence[Stream], states: States) -> Any:

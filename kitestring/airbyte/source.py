@@ -47,15 +47,15 @@ class AirbyteSource(ProgramConfig, Source):
         run_check(self)
 
     def discover(self) -> Catalog:
-        words = ["discover", "--config", "@config.json"]
-        body = self.answer(words, {"config.json": self.configuration()}, "catalog")
-        found: dict[str, dict[str, Any]] = {}
+        arguments = ["discover", "--config", "@config.json"]
+        body = self.answer(arguments, {"config.json": self.configuration()}, "catalog")
+        catalog: dict[str, dict[str, Any]] = {}
         streams = []
         for raw in body.get("streams") or () if isinstance(body, Mapping) else ():
             stream = stream_of(raw, self.title)
-            found[stream.key] = raw
+            catalog[stream.key] = raw
             streams.append(stream)
-        self._catalog = found
+        self._catalog = catalog
         return Catalog(tuple(streams))
 
     def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
@@ -73,13 +73,13 @@ class AirbyteSource(ProgramConfig, Source):
         return [Partition(tuple(streams), data={"catalog": {"streams": configured}})]
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
-        words = ["read", "--config", "@config.json", "--catalog", "@catalog.json"]
+        arguments = ["read", "--config", "@config.json", "--catalog", "@catalog.json"]
         files = {"config.json": self.configuration(), "catalog.json": partition.data["catalog"]}
         saved = state_messages(partition.streams, states)
         if saved is not None:
             files["state.json"] = saved
-            words += ["--state", "@state.json"]
-        with self.started(words, files) as process:
+            arguments += ["--state", "@state.json"]
+        with self.started(arguments, files) as process:
             reading = Reading(self, partition.streams)
             crash: KitestringError | None = None
             try:
@@ -87,7 +87,7 @@ class AirbyteSource(ProgramConfig, Source):
                     yield from reading.take(messages, nbytes)
             except KitestringError as error:
                 crash = error
-            yield from reading.gather.take(last=crash is None and not process.stopped)
+            yield from reading.batcher.take(last=crash is None and not process.stopped)
             if process.stopped and crash is None:
                 raise Cancelled(f"{self.title} was ended")
             if crash is not None:
@@ -122,30 +122,30 @@ class Speaker(Protocol):
 class Reading:
     """What one run of `read` says, message by message, and what became of each stream in the end."""
 
-    def __init__(self, launch: Speaker, streams: Sequence[Stream]) -> None:
-        self.launch = launch
+    def __init__(self, connector: Speaker, streams: Sequence[Stream]) -> None:
+        self.connector = connector
         self.streams = {stream.key: stream for stream in streams}
-        self.gather = Batcher(self.streams)
-        self.rows = {(stream.namespace, stream.name): self.gather.rows[stream.key] for stream in streams}
+        self.batcher = Batcher(self.streams)
+        self.rows = {(stream.namespace, stream.name): self.batcher.rows[stream.key] for stream in streams}
         self.keys = {(stream.namespace, stream.name): stream.key for stream in streams}
         self.statuses: dict[str, str] = {}
         self.errors: dict[str, KitestringError] = {}
         self.error: KitestringError | None = None
         self.since: dict[str, int] = dict.fromkeys(self.streams, 0)
-        self.strangers: set[tuple[Any, Any]] = set()
+        self.unselected: set[tuple[Any, Any]] = set()
         self.heard = False
         self.waits_until = 0.0
 
     @property
     def quiet_s(self) -> float:
         """How long it may be silent now: longer while a wait that it announced goes on."""
-        return self.launch.quiet_s + max(0.0, self.waits_until - time.time())
+        return self.connector.quiet_s + max(0.0, self.waits_until - time.time())
 
     def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
         """Sort messages; yields what is due."""
-        gather, rows, since, keys = self.gather, self.rows, self.since, self.keys
+        batcher, rows, since, keys = self.batcher, self.rows, self.since, self.keys
         self.heard = self.heard or bool(messages)
-        gather.nbytes += nbytes
+        batcher.nbytes += nbytes
         for message in messages:
             try:
                 if message["type"] == "RECORD":
@@ -156,14 +156,14 @@ class Reading:
                         if "file_reference" in record:
                             data.setdefault("file_reference", record["file_reference"])
                         rows[name].append(data)
-                        gather.count += 1
+                        batcher.count += 1
                         since[keys[name]] += 1
                         continue
             except (KeyError, TypeError, AttributeError):
                 pass
             yield from self.other(message)
-        if gather.due:
-            yield from gather.take()
+        if batcher.ready:
+            yield from batcher.take()
 
     def other(self, message: Any) -> Iterator[Item]:
         """Whatever is no record of a selected stream."""
@@ -171,7 +171,7 @@ class Reading:
             if message.broken:
                 yield Reject({"line": message.text}, "the connector wrote a record that is no JSON")
             else:
-                log.info(self.launch.hide(message.text), extra={"connector": self.launch.title})
+                log.info(self.connector.hide(message.text), extra={"connector": self.connector.title})
             return
         match message.get("type"):
             case "RECORD":
@@ -181,7 +181,7 @@ class Reading:
             case "TRACE" if part(message, "trace").get("type") == "STREAM_STATUS":
                 self.status(part(part(message, "trace"), "stream_status"))
             case _:
-                error = self.launch.heard(message)
+                error = self.connector.heard(message)
                 if error is not None:
                     key = self.key_of(part(part(part(message, "trace"), "error"), "stream_descriptor"))
                     if key is not None:
@@ -193,11 +193,11 @@ class Reading:
         name = (record.get("namespace") or None, record.get("stream"))
         if name in self.keys and isinstance(record.get("data"), dict):  # its namespace is an empty text
             self.rows[name].append(record["data"])
-            self.gather.count += 1
+            self.batcher.count += 1
             self.since[self.keys[name]] += 1
         elif name not in self.keys:
-            if name not in self.strangers:
-                self.strangers.add(name)
+            if name not in self.unselected:
+                self.unselected.add(name)
                 log.warning("records of a stream that is not selected are left out", extra={"stream": name[1]})
         else:
             self.since[self.keys[name]] += 1
@@ -211,37 +211,38 @@ class Reading:
             if key is None:
                 return
             self.compare(state, key)
-            self.gather.state(key, dict(part(body, "stream_state")))
+            self.batcher.state(key, dict(part(body, "stream_state")))
         elif kind == "GLOBAL":
-            self.gather.shared({"type": "GLOBAL", "global": dict(part(state, "global"))})
+            self.batcher.shared({"type": "GLOBAL", "global": dict(part(state, "global"))})
         else:
-            self.gather.shared({"type": "LEGACY", "data": dict(part(state, "data"))})
-        if self.gather.due:
-            yield from self.gather.take()
+            self.batcher.shared({"type": "LEGACY", "data": dict(part(state, "data"))})
+        if self.batcher.ready:
+            yield from self.batcher.take()
 
     def compare(self, state: Mapping[str, Any], key: str) -> None:
         """A state says how many records stand before it: fewer that came were lost on the way."""
-        said = part(state, "sourceStats").get("recordCount")
-        came, self.since[key] = self.since[key], 0
-        if isinstance(said, int | float) and came < said:
+        reported = part(state, "sourceStats").get("recordCount")
+        received, self.since[key] = self.since[key], 0
+        if isinstance(reported, int | float) and received < reported:
             raise ConnectorError(
-                f"{self.launch.title} says it wrote {int(said)} records of {key} before a state, {came} of them came",
+                f"{self.connector.title} says it wrote {int(reported)} records of {key} before a state, "
+                f"{received} of them came",
                 hint="Report it to the connector's author, with the debug log.",
                 stream=key,
             )
 
     def status(self, status: Mapping[str, Any]) -> None:
         key = self.key_of(part(status, "stream_descriptor"))
-        said = str(status.get("status"))
+        name = str(status.get("status"))
         self.waits_until = 0.0
         for reason in status.get("reasons") or ():
             if isinstance(reason, Mapping) and reason.get("type") == "RATE_LIMITED":
                 reset = part(reason, "rate_limited").get("quota_reset")
                 until = float(reset) / 1000 if isinstance(reset, int | float) else time.time() + RATE_LIMIT_S
                 self.waits_until = until
-                log.info("rate limited", extra={"connector": self.launch.title, "until": until})
+                log.info("rate limited", extra={"connector": self.connector.title, "until": until})
         if key is not None:
-            self.statuses[key] = said
+            self.statuses[key] = name
 
     def key_of(self, descriptor: Mapping[str, Any]) -> str | None:
         return self.keys.get((descriptor.get("namespace") or None, str(descriptor.get("name"))))
@@ -260,10 +261,10 @@ class Reading:
             if key in self.errors:
                 failed[key] = self.errors[key]
             elif status == "INCOMPLETE":
-                failed[key] = general or ConnectorError(f"{self.launch.title} did not complete the stream {key}")
+                failed[key] = general or ConnectorError(f"{self.connector.title} did not complete the stream {key}")
             elif status != "COMPLETE" and (general or self.statuses):
                 failed[key] = general or ConnectorError(
-                    f"{self.launch.title} ended without saying that the stream {key} is complete"
+                    f"{self.connector.title} ended without saying that the stream {key} is complete"
                 )
         if general is not None and not failed:
             raise general
@@ -277,8 +278,8 @@ def stream_of(raw: Any, title: str) -> Stream:
     """A stream of a CATALOG message."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
         raise ConnectorError(f"{title} gave a catalog with a stream that has no name", hint="Report it to its author.")
-    cursor = [str(one) for one in raw.get("default_cursor_field") or ()]
-    modes = [SyncMode(one) for one in raw.get("supported_sync_modes") or () if one in SyncMode.__members__]
+    cursor = [str(value) for value in raw.get("default_cursor_field") or ()]
+    modes = [SyncMode(value) for value in raw.get("supported_sync_modes") or () if value in SyncMode.__members__]
     keys = raw.get("source_defined_primary_key") or ()
     return Stream(
         name=raw["name"],
@@ -293,42 +294,42 @@ def stream_of(raw: Any, title: str) -> Stream:
 
 def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     """A stream of the configured catalog: the source's own description as it came, and what was selected."""
-    found: dict[str, Any] = {
+    configured: dict[str, Any] = {
         "stream": dict(raw),
         "sync_mode": stream.sync_mode.value,
         "destination_sync_mode": modes.word_of(stream.write),
     }
     if stream.cursor:
-        found["cursor_field"] = list(stream.cursor)
+        configured["cursor_field"] = list(stream.cursor)
     if stream.primary_key:
-        found["primary_key"] = [list(path) for path in stream.primary_key]
-    return found
+        configured["primary_key"] = [list(path) for path in stream.primary_key]
+    return configured
 
 
 def state_messages(streams: Sequence[Stream], states: States) -> Any:
     """The saved states as the connector wants them back, of the incremental streams alone; None without any."""
-    wanted = {(s.namespace, s.name): s for s in streams if s.incremental}
-    found: list[Any] = []
-    for key in (GLOBAL, *(stream.key for stream in wanted.values())):
+    incremental = {(s.namespace, s.name): s for s in streams if s.incremental}
+    messages: list[Any] = []
+    for key in (GLOBAL, *(stream.key for stream in incremental.values())):
         state = states.get(key)
         if not state:
             continue
         if state.get("type") == "GLOBAL" and isinstance(state.get("global"), Mapping):
             body = dict(state["global"])
             parts = body.get("stream_states") or ()
-            body["stream_states"] = [p for p in parts if name_in(p) in wanted]
+            body["stream_states"] = [p for p in parts if name_in(p) in incremental]
             return [{"type": "GLOBAL", "global": body}]
         if state.get("type") == "LEGACY" and isinstance(state.get("data"), Mapping):
             return state["data"]
-    for (namespace, name), stream in wanted.items():
+    for (namespace, name), stream in incremental.items():
         state = states.get(stream.key)
         if state:
-            found.append(stream_state(namespace, name, state))
-    return found or None
+            messages.append(stream_state(namespace, name, state))
+    return messages or None
 
 
-def name_in(one: Any) -> tuple[Any, Any]:
-    descriptor = part(one, "stream_descriptor") if isinstance(one, Mapping) else {}
+def name_in(stream_state: Any) -> tuple[Any, Any]:
+    descriptor = part(stream_state, "stream_descriptor") if isinstance(stream_state, Mapping) else {}
     return descriptor.get("namespace") or None, descriptor.get("name")
 
 

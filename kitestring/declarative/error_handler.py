@@ -89,7 +89,7 @@ class HttpResponseFilter:
 
 def filter_context(response: Response) -> dict[str, Any]:
     """What a template of a filter sees, made once for all filters; a page that is no JSON is an empty object."""
-    context: dict[str, Any] | None = getattr(response, "seen", None)
+    context: dict[str, Any] | None = getattr(response, "derived", None)
     if context is not None:
         return context
     try:
@@ -99,8 +99,8 @@ def filter_context(response: Response) -> dict[str, Any]:
     parts = urlsplit(response.url)
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     context = {"response": page, "headers": response.headers, "request_url": address}
-    if hasattr(response, "seen"):
-        response.seen = context
+    if hasattr(response, "derived"):
+        response.derived = context
     return context
 
 

@@ -38,17 +38,17 @@ class Note:
             return cls(max(0, value), max(0, -value))
         if not isinstance(value, Mapping) or not isinstance(value.get("count"), int):
             return None
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        return cls(**known)
+        fields = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**fields)
 
 
 class Baseline:
     """The notes of a connection. `others` gives those of the other connections in the same store, when they are asked
     for."""
 
-    def __init__(self, saved: Mapping[str, Any], others: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+    def __init__(self, saved: Mapping[str, Any], other_notes: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
         self._notes = {key: note for key, value in saved.items() if (note := Note.of(value)) is not None}
-        self._others = others
+        self._other_notes = other_notes
 
     def state(self) -> State:
         """The notes as a state."""
@@ -70,9 +70,9 @@ class Baseline:
         if missing == note.lost:
             fact = f"the destination lost {missing} records before, and only what is new was read since"
         else:
-            left = before or "none"
+            remaining = before or "none"
             fact = (
-                f"the destination held {note.count} records after the last sync and {left} when this one began, "
+                f"the destination held {note.count} records after the last sync and {remaining} when this one began, "
                 "and only what is new was read"
             )
         return missing, (
@@ -82,10 +82,10 @@ class Baseline:
 
     def _explained(self, note: Note, stream: str, before: int) -> bool:
         """Whether another connection left the stream with this count since, or is deleting from it."""
-        found = (Note.of(value) for notes in self._others() for value in notes.values())
+        notes_of_others = (Note.of(value) for notes in self._other_notes() for value in notes.values())
         return any(
             other.deleting or (other.at > note.at and other.count == before and not other.lost)
-            for other in found
+            for other in notes_of_others
             if other is not None and other.stream == stream
         )
 
@@ -100,10 +100,10 @@ class Baseline:
 
     def deleted(self, keys: Iterable[str]) -> bool:
         """Note that records of these streams were deleted outside a sync; True where the notes changed."""
-        known = [key for key in keys if key in self._notes]
-        for key in known:
+        noted = [key for key in keys if key in self._notes]
+        for key in noted:
             self._notes[key] = replace(self._notes[key], deleting=True)
-        return bool(known)
+        return bool(noted)
 
     def ended(self, route: Route, after: int | None, lost: int) -> bool:
         """Note what the destination holds at the end of a stream; True where the notes changed.

@@ -57,14 +57,14 @@ class Coverage:
         """The figures that changed, by stream: `read`, what became of it, `bytes`, and the `status` (`running` before
         the end)."""
         changed, self._changed = self._changed, set()
-        taken = {}
+        saved = {}
         for key in changed:
             figures = self._streams[key]
             records = figures.accounted if key in self._added else self._covered[key]
             records = 0 if figures.discarded else records
             status = figures.status.value if key in self._closed else "running"
-            taken[key] = {"status": status, **covered(figures, records, self._repeated[key])}
-        return taken
+            saved[key] = {"status": status, **covered(figures, records, self._repeated[key])}
+        return saved
 
 
 def covered(figures: StreamResult, records: int, repeated: int = 0) -> dict[str, int]:
@@ -76,10 +76,10 @@ def covered(figures: StreamResult, records: int, repeated: int = 0) -> dict[str,
     counts = {name: int(getattr(figures, name)) for name in COUNTS}
     surplus = max(figures.accounted - records, 0)
     repeated = min(surplus, repeated)
-    for left, names in ((repeated, ("superseded", *COUNTS)), (surplus - repeated, COUNTS)):
+    for excess, names in ((repeated, ("superseded", *COUNTS)), (surplus - repeated, COUNTS)):
         for name in names:
-            part = min(left, counts[name])
+            part = min(excess, counts[name])
             counts[name] -= part
-            left -= part
+            excess -= part
     total = sum(counts.values())
     return {"read": total, **counts, "bytes": figures.nbytes * total // max(figures.read, total, 1)}

@@ -62,10 +62,10 @@ def deduplicate(stream: Stream, batch: Batch, abilities: Abilities) -> Deduplica
     if write.keep == "latest":
         return deduplicate_rows(stream, batch, abilities)
     rows = batch.rows()
-    kept = [row for row in rows if row.get(DELETED_AT) is None]
-    if len(kept) == len(rows):
+    live = [row for row in rows if row.get(DELETED_AT) is None]
+    if len(live) == len(rows):
         return DeduplicatedBatch(batch)
-    return DeduplicatedBatch(Batch(batch.stream, rows=kept, nbytes=batch.nbytes), dropped=len(rows) - len(kept))
+    return DeduplicatedBatch(Batch(batch.stream, rows=live, nbytes=batch.nbytes), dropped=len(rows) - len(live))
 
 
 def deduplicate_rows(stream: Stream, batch: Batch, abilities: Abilities) -> DeduplicatedBatch:
@@ -132,8 +132,8 @@ def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
     if stream.write.keep == "all":
         if not marked:
             return DeduplicatedBatch(batch)
-        kept = table.filter(pc.is_null(table[DELETED_AT]))
-        return DeduplicatedBatch(Batch(batch.stream, table=kept), dropped=table.num_rows - kept.num_rows)
+        latest = table.filter(pc.is_null(table[DELETED_AT]))
+        return DeduplicatedBatch(Batch(batch.stream, table=latest), dropped=table.num_rows - latest.num_rows)
     names = [path[0] for path in stream.primary_key if len(path) == 1]
     if marked or len(names) != len(stream.primary_key) or any(name not in table.column_names for name in names):
         return None
@@ -148,5 +148,5 @@ def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
         return None
     if len(last) == table.num_rows:
         return DeduplicatedBatch(batch)
-    kept = table.take(last.combine_chunks().sort())
-    return DeduplicatedBatch(Batch(batch.stream, table=kept), superseded=table.num_rows - kept.num_rows)
+    latest = table.take(last.combine_chunks().sort())
+    return DeduplicatedBatch(Batch(batch.stream, table=latest), superseded=table.num_rows - latest.num_rows)

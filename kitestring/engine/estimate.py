@@ -40,14 +40,14 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         return {
             name: {
-                "read": one.read,
-                "deleted": one.deleted,
-                "bytes": one.nbytes,
-                "sampled": one.sampled,
-                **one.figures,
-                **({"error": one.error.message} if one.error else {}),
+                "read": stream.read,
+                "deleted": stream.deleted,
+                "bytes": stream.nbytes,
+                "sampled": stream.sampled,
+                **stream.figures,
+                **({"error": stream.error.message} if stream.error else {}),
             }
-            for name, one in self.streams.items()
+            for name, stream in self.streams.items()
         }
 
 
@@ -67,7 +67,7 @@ def estimate(
     saved = (states or MemoryStates()).load(connection)
     chosen = {r.read.key: r for r in routes(source.discover(), streams, destination, prefix, namespace)}
     begin = {k: s for k, s in saved.items() if k not in chosen or chosen[k].read.incremental}
-    found = Estimate({key: StreamEstimate() for key in chosen})
+    result = Estimate({key: StreamEstimate() for key in chosen})
     reader = Reader(source, [route.read for route in chosen.values()], begin)
     reader.start()
     try:
@@ -75,25 +75,25 @@ def estimate(
             item = reader.get(0.2)
             if isinstance(item, Ended):
                 for key in item.streams:
-                    found.streams[key].error = item.error
+                    result.streams[key].error = item.error
             if not isinstance(item, Read) or item.batch is None:
                 continue
-            one, route = found.streams[item.stream], chosen[item.stream]
-            if sample is not None and one.read >= sample:
-                one.sampled = True
-                if all(other.sampled for other in found.streams.values()):
+            figures, route = result.streams[item.stream], chosen[item.stream]
+            if sample is not None and figures.read >= sample:
+                figures.sampled = True
+                if all(other.sampled for other in result.streams.values()):
                     break
                 continue
             abilities = Abilities.of(destination)
             settled = deduplicate(route.written, route.mapped(item.batch, abilities.deletes).batch, abilities)
-            one.read += len(item.batch)
-            one.nbytes += item.batch.nbytes
-            one.deleted += len(settled.deletes) + sum(map(len, settled.marks)) + settled.dropped
+            figures.read += len(item.batch)
+            figures.nbytes += item.batch.nbytes
+            figures.deleted += len(settled.deletes) + sum(map(len, settled.marks)) + settled.dropped
             if isinstance(destination, Estimates) and len(settled.batch):
                 for name, value in destination.estimate(route.written, settled.batch).items():
-                    one.figures[name] = one.figures.get(name, 0) + value
+                    figures.figures[name] = figures.figures.get(name, 0) + value
     finally:
         reader.stop()
         source.close()
         destination.close()
-    return found
+    return result

@@ -79,7 +79,7 @@ class Intake:
         while pending:
             yield self._take(pending)
 
-    def due(self) -> Iterator[Step]:
+    def take_due(self) -> Iterator[Step]:
         """What is to be written now."""
         if self._latest and self.pending[self._latest].full:
             yield self._take(self.pending[self._latest])

@@ -91,11 +91,11 @@ class Ledger:
             figures.read += len(item.rejects)
             self.reject(item.stream, item.rejects)
         if item.batch is not None:
-            shown = self.progress.streams[item.stream]
+            progress = self.progress.streams[item.stream]
             figures.read += len(item.batch)
             figures.nbytes += item.batch.nbytes
-            shown.read, shown.nbytes, shown.status = figures.read, figures.nbytes, "reading"
-            shown.started = shown.started or time.monotonic()
+            progress.read, progress.nbytes, progress.status = figures.read, figures.nbytes, "reading"
+            progress.started = progress.started or time.monotonic()
         if item.suspicion:
             figures.suspect(item.suspicion)
         if item.checkpoint is None:
@@ -126,11 +126,11 @@ class Ledger:
         if step.rejects:
             self._rejected.setdefault(step.stream, []).extend(reject.record for reject in step.rejects)
             self.reject(step.stream, step.rejects)
-        shown = self.progress.streams[step.stream]
-        shown.written = figures.written + figures.unchanged + figures.deleted
+        progress = self.progress.streams[step.stream]
+        progress.written = figures.written + figures.unchanged + figures.deleted
         cursor = self.routes[step.stream].read.cursor
         if cursor and step.last is not None and step.stream in self.resumed:
-            shown.lag_s = lag_of(at(step.last, cursor))
+            progress.lag_s = lag_of(at(step.last, cursor))
         if self._only_adds(step.stream):
             self._coverage.add(step.stream)
         self.merge(step.checkpoints)
@@ -269,9 +269,9 @@ class Ledger:
     def close(self, key: str) -> None:
         """Nothing more comes of a stream: save what is known of it."""
         self.save(now=True)
-        figures, shown = self.result.streams[key], self.progress.streams[key]
-        shown.status, shown.ended, shown.lag_s = figures.status.value, time.monotonic(), None
-        figures.seconds = shown.ended - shown.started if shown.started else 0.0
+        figures, progress = self.result.streams[key], self.progress.streams[key]
+        progress.status, progress.ended, progress.lag_s = figures.status.value, time.monotonic(), None
+        figures.seconds = progress.ended - progress.started if progress.started else 0.0
         log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
 
     def end(self, unfinished: Collection[str]) -> None:
@@ -282,11 +282,11 @@ class Ledger:
         except KitestringError as error:
             self.result.error = self.result.error or error
         for key, figures in self.result.streams.items():
-            shown = self.progress.streams[key]
+            progress = self.progress.streams[key]
             if key in unfinished:
                 figures.status = Status.cancelled if self.result.cancelled else Status.failed
-                shown.status = figures.status.value
-            elif self.result.error is not None and not shown.ended:  # never begun
+                progress.status = figures.status.value
+            elif self.result.error is not None and not progress.ended:  # never begun
                 figures.status = Status.failed
 
     def finish(self) -> Result:

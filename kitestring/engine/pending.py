@@ -130,27 +130,25 @@ class Pending:
         share.
         """
         for whole in self._cut(batch):
-            piece = whole
-            while self.parts and (
-                self.rows + len(piece) > self.max_rows or self.nbytes + piece.nbytes > self.max_bytes
-            ):
-                room = self.max_rows - self.rows
-                share = piece.nbytes * room // len(piece)
-                fits = 0 < room < len(piece) and self.nbytes + share <= self.max_bytes
-                if fits and piece.is_table and not self.covered and self.number > shared:
-                    table = piece.table()  # exactly full: some stores work best with batches of one size
-                    self._add(Batch(batch.stream, table=table.slice(0, room), nbytes=share), number)
-                    piece = Batch(batch.stream, table=table.slice(room), nbytes=piece.nbytes - share)
+            rest = whole
+            while self.parts and (self.rows + len(rest) > self.max_rows or self.nbytes + rest.nbytes > self.max_bytes):
+                free_rows = self.max_rows - self.rows
+                share = rest.nbytes * free_rows // len(rest)
+                fits = 0 < free_rows < len(rest) and self.nbytes + share <= self.max_bytes
+                if fits and rest.is_table and not self.covered and self.number > shared:
+                    table = rest.table()  # exactly full: some stores work best with batches of one size
+                    self._add(Batch(batch.stream, table=table.slice(0, free_rows), nbytes=share), number)
+                    rest = Batch(batch.stream, table=table.slice(free_rows), nbytes=rest.nbytes - share)
                 yield self.take(shared)
-            self._add(piece, number)
+            self._add(rest, number)
 
-    def _add(self, piece: Batch, number: int) -> None:
+    def _add(self, batch: Batch, number: int) -> None:
         if not self.parts:
             self.since = time.monotonic()
-        self.parts.append(piece)
+        self.parts.append(batch)
         self.numbers.append(number)
-        self.rows += len(piece)
-        self.nbytes += piece.nbytes
+        self.rows += len(batch)
+        self.nbytes += batch.nbytes
 
     def complete(self, checkpoint: Covering) -> None:
         """A checkpoint covers all that waits."""

@@ -47,14 +47,14 @@ class Progress:
             "seconds": round(time.monotonic() - self.started, 1),
             "streams": {
                 name: {
-                    "status": one.status,
-                    "read": one.read,
-                    "written": one.written,
-                    "bytes": one.nbytes,
-                    "records_per_s": round(one.rate, 1),
-                    "lag_s": None if one.lag_s is None else round(one.lag_s, 1),
+                    "status": stream.status,
+                    "read": stream.read,
+                    "written": stream.written,
+                    "bytes": stream.nbytes,
+                    "records_per_s": round(stream.rate, 1),
+                    "lag_s": None if stream.lag_s is None else round(stream.lag_s, 1),
                 }
-                for name, one in list(self.streams.items())
+                for name, stream in list(self.streams.items())
             },
         }
 

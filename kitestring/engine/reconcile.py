@@ -88,9 +88,9 @@ def disagreement_of(route: Route, figures: StreamResult, before: int | None, aft
         return f"{start} records and {arrived} written make {start + arrived}, the destination counts {after}"
     if figures.replaced is not None:
         # Written records are new but for those that replace one; unchanged ones of a new copy have come into it.
-        due = start + (arrived if write.replace else figures.written) - figures.replaced - removed
+        expected = start + (arrived if write.replace else figures.written) - figures.replaced - removed
         # (Another sync that writes to the same place meanwhile makes the two disagree as well.)
-        return "" if after == due else f"the destination should count {due} records, it counts {after}"
+        return "" if after == expected else f"the destination should count {expected} records, it counts {after}"
     # Which of the written keys were new is not known: the count has bounds.
     least = max(0, start - removed)
     most = start + (arrived if write.replace else figures.written)

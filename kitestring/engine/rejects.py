@@ -39,7 +39,7 @@ class Rejects:
     def add(self, connection: str, stream: str, rejects: Iterable[Reject]) -> None:
         """Append, durably: a checkpoint may be saved behind it."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        lines = [encoded({"at": now, **entry_of(stream, one)}) + b"\n" for one in rejects]
+        lines = [encoded({"at": now, **entry_of(stream, reject)}) + b"\n" for reject in rejects]
         if not lines:
             return
         path = self.path(connection)

@@ -64,12 +64,13 @@ def replay(
             recent.append(line)
             record = AsMapped(entry["record"]) if entry.get("mapped") else entry["record"]
             records.setdefault(entry["stream"], []).append(record)
-    wanted = {one.name: one for one in (Selection(s) if isinstance(s, str) else s for s in streams or ())}
+    selected = (Selection(name) if isinstance(name, str) else name for name in streams or ())
+    by_name = {item.name: item for item in selected}
     chosen, declared = [], []
     for stream in source.discover():
         if stream.key in records:
             declared.append(full_refresh(stream))
-            chosen.append(selection(stream, wanted, destination))
+            chosen.append(selection(stream, by_name, destination))
     missing = sorted(set(records) - {stream.key for stream in declared})
     if missing:
         raise ConfigError(
@@ -77,19 +78,20 @@ def replay(
             hint=f"Remove its lines from {rejects.path(connection)}.",
         )
     replayed = Replayed(catalog=Catalog(tuple(declared)), records=records)
-    again = ReplayRejects()
+    new_rejects = ReplayRejects()
     result = sync(
-        replayed, destination, chosen, states=None, connection=connection, rejects=again, max_rejects=len(entries) + 1,
+        replayed, destination, chosen, states=None, connection=connection, rejects=new_rejects,
+        max_rejects=len(entries) + 1,
         prefix=prefix, namespace=namespace, progress=progress, cancel=cancel,
     )  # fmt: skip
-    gone = [key for key, one in result.streams.items() if one.deleted]
-    if states is not None and gone:
+    deleted_from = [key for key, figures in result.streams.items() if figures.deleted]
+    if states is not None and deleted_from:
         baseline = Baseline(states.load(connection).get(COUNTS, {}), list)
-        if baseline.deleted(gone):
+        if baseline.deleted(deleted_from):
             states.save(connection, COUNTS, baseline.state())
-    done = {key for key, one in result.streams.items() if one.status in (Status.succeeded, Status.suspicious)}
-    left = [entry for entry in entries if entry["stream"] not in done]
-    rejects.replace(connection, [*left, *(e for e in again.entries if e["stream"] in done)])
+    done = {key for key, figures in result.streams.items() if figures.status in (Status.succeeded, Status.suspicious)}
+    remaining = [entry for entry in entries if entry["stream"] not in done]
+    rejects.replace(connection, [*remaining, *(e for e in new_rejects.entries if e["stream"] in done)])
     return result
 
 
@@ -101,7 +103,7 @@ class ReplayRejects(Rejects):
         self.entries: list[dict[str, Any]] = []
 
     def add(self, connection: str, stream: str, rejects: Any) -> None:
-        self.entries.extend(entry_of(stream, one) for one in rejects)
+        self.entries.extend(entry_of(stream, reject) for reject in rejects)
 
 
 def full_refresh(stream: Stream) -> Stream:
@@ -110,12 +112,12 @@ def full_refresh(stream: Stream) -> Stream:
     return replace(stream, sync_modes=(SyncMode.full_refresh,), sync_mode=SyncMode.full_refresh)
 
 
-def selection(stream: Stream, wanted: dict[str, Selection], destination: Destination) -> Selection:
+def selection(stream: Stream, by_name: dict[str, Selection], destination: Destination) -> Selection:
     from dataclasses import replace
 
-    one = wanted.get(stream.key) or wanted.get(stream.name) or Selection(stream.key)
-    write = write_of(one.write_mode or "overwrite")
+    selected = by_name.get(stream.key) or by_name.get(stream.name) or Selection(stream.key)
+    write = write_of(selected.write_mode or "overwrite")
     if write.replace:
-        dedup = (one.primary_key or stream.primary_key) and WRITES["append_dedup"] in destination.writes
+        dedup = (selected.primary_key or stream.primary_key) and WRITES["append_dedup"] in destination.writes
         write = WRITES["append_dedup"] if dedup else Write()
-    return replace(one, name=stream.key, sync_mode="full_refresh", write_mode=write)
+    return replace(selected, name=stream.key, sync_mode="full_refresh", write_mode=write)

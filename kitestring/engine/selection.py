@@ -74,116 +74,123 @@ def routes(
     """The selections as routes, all streams of the catalog where there are none. `ConfigError` names what cannot be."""
     if selections is None:
         selections = [stream.key for stream in catalog]
-    chosen = [Selection(one) if isinstance(one, str) else one for one in selections]
+    chosen = [Selection(selection) if isinstance(selection, str) else selection for selection in selections]
     if not chosen:
         raise ConfigError("no stream is selected", hint="Name at least one stream.")
-    found: dict[str, Route] = {}
-    for one in chosen:
-        stream = catalog.get(one.name)
-        if stream is None and len(same := [s for s in catalog if s.key == one.name]) > 1:
+    by_key: dict[str, Route] = {}
+    for selection in chosen:
+        stream = catalog.get(selection.name)
+        if stream is None and len(same := [s for s in catalog if s.key == selection.name]) > 1:
             raise ConfigError(
-                f"{len(same)} streams of the source would be called {one.name}: "
+                f"{len(same)} streams of the source would be called {selection.name}: "
                 + " and ".join(f"{s.name} in {s.namespace or 'no namespace'}" for s in same),
                 hint="Rename one of them in the source: their states could not be told apart.",
             )
         if stream is None:
             names = [s.key for s in catalog]
             raise ConfigError(
-                f"the source has no stream {one.name}{did_you_mean(one.name, names)}",
+                f"the source has no stream {selection.name}{did_you_mean(selection.name, names)}",
                 hint=f"It has: {', '.join(sorted(names)[:30])}{', …' if len(names) > 30 else ''}.",
-                stream=one.name,
+                stream=selection.name,
             )
-        if stream.key in found:
+        if stream.key in by_key:
             raise ConfigError(f"the stream {stream.key} is selected twice", hint="Keep one of the two.")
-        found[stream.key] = route(stream, one, destination, prefix, namespace)
-    written = [r.written.key for r in found.values()]
+        by_key[stream.key] = route(stream, selection, destination, prefix, namespace)
+    written = [r.written.key for r in by_key.values()]
     twice = {key for key in written if written.count(key) > 1}
     if twice:
         raise ConfigError(
             f"two streams would be written as {min(twice)}", hint="Give one of them another alias, prefix or namespace."
         )
-    return list(found.values())
+    return list(by_key.values())
 
 
-def route(stream: Stream, one: Selection, destination: Destination, prefix: str, namespace: str | None) -> Route:
+def route(stream: Stream, selection: Selection, destination: Destination, prefix: str, namespace: str | None) -> Route:
     read = replace(
         stream,
-        sync_mode=sync_mode(stream, one),
-        primary_key=tuple(map(path, one.primary_key)) if one.primary_key else stream.primary_key,
-        cursor=cursor(stream, one),
+        sync_mode=sync_mode(stream, selection),
+        primary_key=tuple(map(path, selection.primary_key)) if selection.primary_key else stream.primary_key,
+        cursor=cursor(stream, selection),
     )
     if read.incremental and read.cursor is None and not read.source_defined_cursor:
         raise ConfigError(
             f"the stream {stream.key} is to be read incrementally, but has no cursor field",
             hint="Set `cursor` to a field that grows with every change, or choose full_refresh.",
         )
-    read = replace(read, write=write(read, one, destination))
+    read = replace(read, write=write(read, selection, destination))
     prune = None
-    if one.fields:
-        read, prune = with_fields(read, one)
-    outer = one.namespace if one.namespace is not None else namespace if namespace is not None else stream.namespace
+    if selection.fields:
+        read, prune = with_fields(read, selection)
+    outer = (
+        selection.namespace
+        if selection.namespace is not None
+        else namespace
+        if namespace is not None
+        else stream.namespace
+    )
     mapping = None
-    if one.mappers:
+    if selection.mappers:
         from kitestring.mappers.compile import compiled
 
-        mapping = compiled(read, one.mappers)
+        mapping = compiled(read, selection.mappers)
     written = replace(
         read if mapping is None else mapping.stream,
-        name=f"{one.prefix or prefix}{one.alias or stream.name}",
+        name=f"{selection.prefix or prefix}{selection.alias or stream.name}",
         namespace=outer or None,
     )
 
     def changed(schema: Mapping[str, Any] | pa.Schema) -> Route:
-        return route(replace(stream, schema=Schema.of(schema)), one, destination, prefix, namespace)
+        return route(replace(stream, schema=Schema.of(schema)), selection, destination, prefix, namespace)
 
     return Route(read, written, prune, mapping, changed)
 
 
-def sync_mode(stream: Stream, one: Selection) -> SyncMode:
-    if one.sync_mode is None:
+def sync_mode(stream: Stream, selection: Selection) -> SyncMode:
+    if selection.sync_mode is None:
         can = SyncMode.incremental in stream.sync_modes and (
-            stream.cursor or one.cursor or stream.source_defined_cursor
+            stream.cursor or selection.cursor or stream.source_defined_cursor
         )
         return SyncMode.incremental if can else SyncMode.full_refresh
-    wanted = SyncMode(one.sync_mode) if one.sync_mode in SyncMode.__members__ else None
-    if wanted is None or wanted not in stream.sync_modes:
+    selected = SyncMode(selection.sync_mode) if selection.sync_mode in SyncMode.__members__ else None
+    if selected is None or selected not in stream.sync_modes:
         raise ConfigError(
-            f"the stream {stream.key} cannot be read as {one.sync_mode}",
+            f"the stream {stream.key} cannot be read as {selection.sync_mode}",
             hint=f"It can be read as: {', '.join(mode.value for mode in stream.sync_modes)}.",
         )
-    return wanted
+    return selected
 
 
-def cursor(stream: Stream, one: Selection) -> Path | None:
-    if one.cursor is None:
+def cursor(stream: Stream, selection: Selection) -> Path | None:
+    if selection.cursor is None:
         return stream.cursor
-    if stream.source_defined_cursor and stream.cursor and path(one.cursor) != stream.cursor:
+    if stream.source_defined_cursor and stream.cursor and path(selection.cursor) != stream.cursor:
         raise ConfigError(
-            f"the cursor of {stream.key} is {'.'.join(stream.cursor)}, set by the source; {one.cursor} was asked for",
+            f"the cursor of {stream.key} is {'.'.join(stream.cursor)}, set by the source; "
+            f"{selection.cursor} was asked for",
             hint="Leave `cursor` out.",
         )
-    return path(one.cursor)
+    return path(selection.cursor)
 
 
 def write(stream: Stream, selection: Selection, destination: Destination) -> Write:
     """How the stream is written: as it was selected, or what fits best of what the destination can do."""
-    writes, wanted = destination.writes, selection.write_mode
+    writes, write_mode = destination.writes, selection.write_mode
     replacing, deduplicated = WRITES["overwrite"], WRITES["overwrite_dedup"]
-    if wanted is None:
+    if write_mode is None:
         if stream.primary_key and WRITES["append_dedup"] in writes:
             return WRITES["append_dedup"]
         if stream.incremental or replacing not in writes:
             return Write()
-        wanted = replacing
-    chosen = write_of(wanted)
+        write_mode = replacing
+    chosen = write_of(write_mode)
     # An overwrite of a stream with a key is a copy with one version of each record; three choices mean themselves.
-    if chosen == replacing and not isinstance(wanted, Mapping) and stream.primary_key and deduplicated in writes:
+    if chosen == replacing and not isinstance(write_mode, Mapping) and stream.primary_key and deduplicated in writes:
         chosen = deduplicated
     if chosen not in writes:
-        words = [word for word, known in WRITES.items() if known in writes]
+        names = [name for name, mode in WRITES.items() if mode in writes]
         raise ConfigError(
             f"{type(destination).__name__} cannot write as {word_of(chosen)}",
-            hint=f"It can write as: {', '.join(words)}.",
+            hint=f"It can write as: {', '.join(names)}.",
         )
     if chosen.keep == "latest" and not stream.primary_key:
         raise ConfigError(
@@ -202,23 +209,23 @@ def path(name: str) -> Path:
     return tuple(name.split("."))
 
 
-def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch], Batch]]:
+def with_fields(stream: Stream, selection: Selection) -> tuple[Stream, Callable[[Batch], Batch]]:
     """The stream with only the selected fields in its schema, and the function that prunes a batch to them."""
     properties = stream.schema.get("properties") or {}
-    for name in one.fields or ():
+    for name in selection.fields or ():
         top = name.split(".")[0]
         if properties and top not in properties and not stream.schema.get("additionalProperties"):
             raise ConfigError(
                 f"the stream {stream.key} has no field {top}{did_you_mean(top, properties)}",
                 hint=f"It has: {', '.join(sorted(properties)[:40])}.",
             )
-    kept = [path(name) for name in one.fields or ()]
+    paths = [path(name) for name in selection.fields or ()]
     always = [*stream.primary_key, *([stream.cursor] if stream.cursor else []), (DELETED_AT,)]
     tree: dict[str, Any] = {}
-    for wanted in [*kept, *always]:
-        grow(tree, wanted)
+    for field_path in [*paths, *always]:
+        grow(tree, field_path)
     selected = replace(
-        stream, fields=tuple(kept), schema=Schema.of(stream.schema).changed(pruned_schema(stream.schema, tree))
+        stream, fields=tuple(paths), schema=Schema.of(stream.schema).changed(pruned_schema(stream.schema, tree))
     )
 
     def prune(batch: Batch) -> Batch:
@@ -235,12 +242,12 @@ def with_fields(stream: Stream, one: Selection) -> tuple[Stream, Callable[[Batch
     return selected, prune
 
 
-def grow(tree: dict[str, Any], wanted: Path) -> None:
+def grow(tree: dict[str, Any], path: Path) -> None:
     """Add a path. An empty branch means the whole value, and wins over parts of it."""
-    for number, part in enumerate(wanted):
+    for number, part in enumerate(path):
         if part in tree and not tree[part]:
             return
-        if number == len(wanted) - 1:
+        if number == len(path) - 1:
             tree[part] = {}
             return
         tree = tree.setdefault(part, {})
@@ -252,19 +259,19 @@ def pruned(value: Any, tree: Mapping[str, Any]) -> Any:
         return [pruned(item, tree) for item in value]
     if not isinstance(value, dict):
         return value
-    kept: Record = {}
+    record: Record = {}
     for name, branch in tree.items():
         if name in value:
-            kept[name] = pruned(value[name], branch) if branch else value[name]
-    return kept
+            record[name] = pruned(value[name], branch) if branch else value[name]
+    return record
 
 
 def pruned_schema(schema: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties") or {}
     if not properties:
         return dict(schema)
-    kept = {}
+    children = {}
     for name, child in properties.items():
         if name in tree:
-            kept[name] = pruned_schema(child, tree[name]) if tree[name] and isinstance(child, Mapping) else child
-    return {**schema, "properties": kept}
+            children[name] = pruned_schema(child, tree[name]) if tree[name] and isinstance(child, Mapping) else child
+    return {**schema, "properties": children}

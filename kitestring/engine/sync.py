@@ -145,7 +145,7 @@ class Sync:
                         self.writer.push(Step(key, ends=True, error=item.error))
                 case _:  # nothing came, or a late piece of a stream that has failed
                     pass
-            self._push(self.intake.due())
+            self._push(self.intake.take_due())
             while self.writer.ready(must=self.writer.crowded):
                 self._done(self.writer.complete())
         # What is in flight is finished: all of it after the last read, what is quickly done after a cancel.

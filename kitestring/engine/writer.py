@@ -206,9 +206,9 @@ class Writer:
                 step.rejects.append(Reject(batch.rows()[0], reason_of(error)))
                 return
             for half in halves(batch):
-                again: list[tuple[Batch, Batch]] = []
-                self._prepare(route, half, step.rejects, again)
-                for part, part_ready in again:
+                prepared: list[tuple[Batch, Batch]] = []
+                self._prepare(route, half, step.rejects, prepared)
+                for part, part_ready in prepared:
                     self._write(route, step, part, part_ready)
             return
         receipt = receipt or Receipt(written=len(batch))

@@ -83,7 +83,7 @@ def encoded(params: Mapping[str, Any]) -> str:
         if value is None:
             continue
         if isinstance(value, list | tuple):
-            pairs.extend((key, plain(one)) for one in value)
+            pairs.extend((key, plain(item)) for item in value)
         else:
             pairs.append((key, plain(value)))
     return urlencode(pairs, quote_via=quote)
@@ -99,7 +99,7 @@ class Response:
     Of a streamed response the body is read on demand: `chunks()` once, or `body` whole.
     """
 
-    __slots__ = ("_body", "_json", "_raw", "elapsed_s", "headers", "method", "seen", "status", "url")
+    __slots__ = ("_body", "_json", "_raw", "derived", "elapsed_s", "headers", "method", "status", "url")
 
     def __init__(
         self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, body: bytes | None = None
@@ -113,8 +113,8 @@ class Response:
         self._raw = raw
         self._body = body
         self._json: Any = _UNREAD
-        self.seen: Any = None
-        """What somebody made of it to judge it, kept so that it is made once."""
+        self.derived: Any = None
+        """What a policy derived from it to judge it, kept so that it is derived once."""
 
     @property
     def body(self) -> bytes:
@@ -199,10 +199,10 @@ def page_of(body: bytes, headers: Mapping[str, str], answer: str, status: int = 
     ) from None
 
 
-def undecodable(shown: str, headers: Mapping[str, str]) -> UnreadableError:
+def undecodable(request_line: str, headers: Mapping[str, str]) -> UnreadableError:
     encoding = headers.get("content-encoding", "no Content-Encoding")
     return UnreadableError(
-        f"{shown} answers with content-encoding {encoding}, and its body is not packed so",
+        f"{request_line} answers with content-encoding {encoding}, and its body is not packed so",
         hint="A proxy may change the answer; report it to the API's vendor otherwise.",
     )
 
@@ -212,7 +212,7 @@ def largest_bytes() -> int:
     return int(float(os.environ.get("KITESTRING_LARGEST_RESPONSE_MB") or LARGEST_MB) * 1024 * 1024)
 
 
-def whole(raw: BaseHTTPResponse, shown: str) -> bytes:
+def whole(raw: BaseHTTPResponse, request_line: str) -> bytes:
     """The body, decoded. `ConnectorError` for one that is too large, before all of it is in memory."""
     length = raw.headers.get("content-length", "")
     small = length.isdigit() and int(length) <= largest_bytes()
@@ -220,27 +220,27 @@ def whole(raw: BaseHTTPResponse, shown: str) -> bytes:
         return raw.data
     try:
         if length.isdigit() and not small:
-            raise too_large(shown)
-        return within(raw.stream(1 << 20, decode_content=True), shown)
+            raise too_large(request_line)
+        return within(raw.stream(1 << 20, decode_content=True), request_line)
     except ConnectorError:
         raw.close()
         raise
 
 
-def within(parts: Iterable[bytes], shown: str) -> bytes:
-    found: list[bytes] = []
+def within(parts: Iterable[bytes], request_line: str) -> bytes:
+    chunks: list[bytes] = []
     size, most = 0, largest_bytes()
     for part in parts:
-        found.append(part)
+        chunks.append(part)
         size += len(part)
         if size > most:
-            raise too_large(shown)
-    return b"".join(found)
+            raise too_large(request_line)
+    return b"".join(chunks)
 
 
-def too_large(shown: str) -> ConnectorError:
+def too_large(request_line: str) -> ConnectorError:
     return ConnectorError(
-        f"{shown} answers with more than {largest_bytes() / 1024 / 1024:.3g} MB at once",
+        f"{request_line} answers with more than {largest_bytes() / 1024 / 1024:.3g} MB at once",
         hint="Ask for smaller pages, or set KITESTRING_LARGEST_RESPONSE_MB if the memory is there.",
     )
 

@@ -43,8 +43,8 @@ PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
 
 def probing() -> list[tuple[int, int, int]]:
     """Socket options with which the system probes idle connections, as far as this system knows them."""
-    known = [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in PROBES if hasattr(socket, name)]
-    return [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *known]
+    options = [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in PROBES if hasattr(socket, name)]
+    return [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *options]
 
 
 def hang_up(connections: Connections) -> None:

@@ -78,15 +78,15 @@ class Budget:
         """Take the server's word: nothing left closes the budget until the reset; fewer calls left are taken away."""
         if self.read is None:
             return
-        left, reset_s = self.read(response)
-        if left is None:
+        remaining, reset_s = self.read(response)
+        if remaining is None:
             return
         with self._lock:
             now = time.monotonic()
-            if left <= 0 and reset_s is not None:
+            if remaining <= 0 and reset_s is not None:
                 self._closed_until = max(self._closed_until, now + reset_s)
             elif self.shared is None:
                 used = sum(amount for moment, amount in self._spent if moment > now - self.per_s)
-                missing = self.calls - used - max(0, left)
+                missing = self.calls - used - max(0, remaining)
                 if missing > 0:  # behind those that wait for their moment: the moments stay in order
                     self._spend(max(now, self._spent[-1][0]) if self._spent else now, missing)

@@ -76,18 +76,18 @@ class Retries:
         limited = is_rate_limit(response)
         if not limited and status not in (408, 425) and status < 500:
             return Raise(refusal(response))
-        told = requested_wait_s(response.headers)
+        server_wait_s = requested_wait_s(response.headers)
         reason = "rate limit" if limited else f"status {status}"
-        if limited and told and told <= self.longest_wait_s and self.attempts > 1:
-            return Retry(told, reason, counts=False)
-        if attempt < self.attempts and (told or 0) <= self.longest_wait_s:
-            return Retry(told or None, reason)
-        asked = f", asking to wait {told:.0f} s" if told else ""
+        if limited and server_wait_s and server_wait_s <= self.longest_wait_s and self.attempts > 1:
+            return Retry(server_wait_s, reason, counts=False)
+        if attempt < self.attempts and (server_wait_s or 0) <= self.longest_wait_s:
+            return Retry(server_wait_s or None, reason)
+        request = f", asking to wait {server_wait_s:.0f} s" if server_wait_s else ""
         return Raise(
             TransientError(
-                f"{response.request_line} answered {status} at attempt {attempt}{asked}: {vendor_message(response)}",
+                f"{response.request_line} answered {status} at attempt {attempt}{request}: {vendor_message(response)}",
                 hint="Try again later; fewer calls at a time may help." if limited else "Try again later.",
-                retry_after_s=told,
+                retry_after_s=server_wait_s,
                 status=status,
             )
         )
@@ -104,14 +104,14 @@ class Retries:
 
 def refusal(response: Response) -> KitestringError:
     """The error for a 4xx that trying again cannot mend."""
-    said = f"{response.request_line} answered {response.status}: {vendor_message(response)}"
+    message = f"{response.request_line} answered {response.status}: {vendor_message(response)}"
     if response.status == 401:
-        return AuthError(said, hint="Check the credentials.", status=401)
+        return AuthError(message, hint="Check the credentials.", status=401)
     if response.status == 403:
-        return AuthError(said, hint="Give these credentials the right to read this.", status=403)
+        return AuthError(message, hint="Give these credentials the right to read this.", status=403)
     if response.status == 404:
-        return ConfigError(said, hint="Check the address and the names in the configuration.", status=404)
-    return ConfigError(said, hint="Check the configuration.", status=response.status)
+        return ConfigError(message, hint="Check the address and the names in the configuration.", status=404)
+    return ConfigError(message, hint="Check the configuration.", status=response.status)
 
 
 def is_rate_limit(response: Response) -> bool:
@@ -191,11 +191,11 @@ def vendor_message(response: Response) -> str:
         kind = {"text/html": "HTML", "application/json": "JSON"}.get(kind, kind) or "no named type"
         return f"an answer in {kind} of {len(response.body):,} bytes"
     try:
-        found = _sentence(json_codec.loads(response.body))
+        message = _sentence(json_codec.loads(response.body))
     except json_codec.JsonError:
         text = body.decode("utf-8", "replace")
-        found = " ".join(re.sub(r"<[^>]+>", " ", text).split())
-    return (found or "no explanation")[: EXCERPT * 2]
+        message = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    return (message or "no explanation")[: EXCERPT * 2]
 
 
 _PLACES = (
@@ -211,7 +211,7 @@ def _sentence(node: Any, depth: int = 0) -> str:
     if depth > 3:
         return ""
     if isinstance(node, list):
-        return "; ".join(filter(None, (_sentence(one, depth + 1) for one in node[:3])))
+        return "; ".join(filter(None, (_sentence(item, depth + 1) for item in node[:3])))
     if not isinstance(node, dict):
         return ""
     parts = [s for key in _PLACES if (s := _sentence(node.get(key), depth + 1))]

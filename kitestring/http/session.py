@@ -38,7 +38,7 @@ REREAD_S = 0.5
 """The pause before a page is asked for once more that arrived whole and could not be read."""
 QUIET_S = 10.0
 """A call that waits, or is tried again, for longer than this says so where people look (level warning) …"""
-SAID_EVERY_S = 60.0
+WARN_EVERY_S = 60.0
 """… and so often while it goes on."""
 
 
@@ -89,14 +89,14 @@ class Session:
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._pools: dict[str, Any] = {}
         self._connections: Connections = weakref.WeakSet()
-        self._said_at: dict[str, float] = {}
+        self._warned_at: dict[str, float] = {}
         if proxy:
             self.hide(urlsplit(proxy).password or "")
         self._hide_secrets_of(auth)
 
-    def get(self, url: str, params: Mapping[str, Any] | None = None, **more: Any) -> Any:
+    def get(self, url: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """The decoded JSON of a GET; an answer that is no JSON is asked for once more."""
-        return self.request("GET", url, params=params, verify=Response.json, **more).json()
+        return self.request("GET", url, params=params, verify=Response.json, **options).json()
 
     def request(
         self,
@@ -334,8 +334,8 @@ class Session:
             facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason}
             if stream:
                 facts["stream"] = stream
-            if now + seconds - began > QUIET_S and now - self._said_at.get(stream, -SAID_EVERY_S) > SAID_EVERY_S:
-                self._said_at[stream] = now
+            if now + seconds - began > QUIET_S and now - self._warned_at.get(stream, -WARN_EVERY_S) > WARN_EVERY_S:
+                self._warned_at[stream] = now
                 since, at = time.time() - (now - began), time.time() + seconds
                 log.warning(
                     "%s%s waits since %s: %s; the next try is at %s",
@@ -377,22 +377,22 @@ class Session:
         if self._proxy is not None:
             return self._proxy
         proxies = urllib.request.getproxies_environment()
-        found = proxies.get(place.partition(":")[0]) or proxies.get("all") or ""
+        proxy = proxies.get(place.partition(":")[0]) or proxies.get("all") or ""
         bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-        return "" if found and bypass(place.partition("://")[2], proxies) else found
+        return "" if proxy and bypass(place.partition("://")[2], proxies) else proxy
 
     def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
-        more: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
+        options: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
         if self._keep_alive:
-            more["socket_options"] = probing()
+            options["socket_options"] = probing()
         if secure:
-            more["ssl_context"] = self._tls.context()
+            options["ssl_context"] = self._tls.context()
             if not self._tls.verify:
-                more.update(cert_reqs="CERT_NONE", assert_hostname=False)
+                options.update(cert_reqs="CERT_NONE", assert_hostname=False)
                 urllib3.disable_warnings(broken.InsecureRequestWarning)
                 log.warning("certificates are not verified: tls.verify is false")
         if not proxy:
-            return remembering(urllib3.PoolManager(**more), self._connections)
+            return remembering(urllib3.PoolManager(**options), self._connections)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if parts.scheme.startswith("socks"):
             try:
@@ -401,16 +401,18 @@ class Session:
                 raise ConfigError(
                     "a SOCKS proxy needs the package PySocks, which is not installed", hint="pip install PySocks"
                 ) from error
-            return SOCKSProxyManager(parts.geturl(), **more)
+            return SOCKSProxyManager(parts.geturl(), **options)
         place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        shown = None
+        proxy_headers = None
         if parts.username:
             from urllib.parse import unquote
 
             self.hide(unquote(parts.password or ""))
-            shown = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+            proxy_headers = urllib3.make_headers(
+                proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            )
         try:
-            return remembering(urllib3.ProxyManager(place, proxy_headers=shown, **more), self._connections)
+            return remembering(urllib3.ProxyManager(place, proxy_headers=proxy_headers, **options), self._connections)
         except (ValueError, broken.HTTPError) as error:
             raise ConfigError(f"the proxy address {place} cannot be used: {error}") from error
 
@@ -431,7 +433,7 @@ class Session:
 
     def _translated(self, method: str, url: str, error: Exception) -> KitestringError:
         """Say in our words what went wrong on the way."""
-        shown = f"{method} {url.partition('?')[0]}"
+        request_line = f"{method} {url.partition('?')[0]}"
         host = origin(url).partition("://")[2].rpartition("@")[2]
         cause: BaseException = error
         while cause.__cause__ is not None or isinstance(getattr(cause, "original_error", None), BaseException):
@@ -446,7 +448,7 @@ class Session:
             )
         if isinstance(error, broken.ProxyError):
             return TransientError(
-                f"{shown}: the proxy does not let us through: {cause}", hint="Check the proxy.", host=host
+                f"{request_line}: the proxy does not let us through: {cause}", hint="Check the proxy.", host=host
             )
         if isinstance(error, broken.NameResolutionError):
             return TransientError(f"the host {host} is not known", hint="Check the address and the network.", host=host)
@@ -463,9 +465,11 @@ class Session:
             )
         if isinstance(error, broken.ReadTimeoutError | TimeoutError):
             return TransientError(
-                f"{shown} did not answer within {self._timeout.read_timeout:g} s", hint="Try again later."
+                f"{request_line} did not answer within {self._timeout.read_timeout:g} s", hint="Try again later."
             )
-        return TransientError(f"{shown} broke off: {cause or type(cause).__name__}", hint="Try again later.", host=host)
+        return TransientError(
+            f"{request_line} broke off: {cause or type(cause).__name__}", hint="Try again later.", host=host
+        )
 
 
 def origin(url: str) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT = {"type": ["string", "null"]}
-METHODS = {word: word.replace("-", "").lower() for word in ("MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512")}
+METHODS = {name: name.replace("-", "").lower() for name in ("MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512")}
 
 Change = Callable[[Record], bool]
 """Changes a record in place; False leaves it out. `RecordError` where it cannot be done."""
@@ -68,10 +68,10 @@ class Plan:
             except RecordError:  # one of them is to blame: find it
                 pass
         mapped = Mapped(batch)
-        kept: list[Record] = []
+        rows: list[Record] = []
         for row in batch.rows():
             if isinstance(row, AsMapped):
-                kept.append(row)
+                rows.append(row)
                 continue
             new = dict(row)
             try:
@@ -83,18 +83,18 @@ class Plan:
                         break
                     new[DELETED_AT] = FILTERED
                 else:
-                    kept.append(new)
+                    rows.append(new)
             except RecordError as error:
                 mapped.rejected.append(Reject(row, error.message))
-        mapped.batch = Batch(batch.stream, rows=kept, nbytes=batch.nbytes)
+        mapped.batch = Batch(batch.stream, rows=rows, nbytes=batch.nbytes)
         return mapped
 
 
 def compiled(stream: Stream, mappers: Sequence[Mapping[str, Any]]) -> Plan:
     """The mappers of a selected stream, in their order. `ConfigError` for what cannot be."""
     draft = Draft(stream)
-    for number, one in enumerate(load(mappers, stream.key), 1):
-        draft.add(one, f"the mapper {number} of {stream.key} ({one.type})")
+    for number, mapper in enumerate(load(mappers, stream.key), 1):
+        draft.add(mapper, f"the mapper {number} of {stream.key} ({mapper.type})")
     return Plan(draft.finished(), tuple(draft.changes), tuple(draft.table_changes), draft.filters)
 
 
@@ -113,21 +113,23 @@ class Draft:
         self.changes: list[Change] = []
         self.table_changes: list[ChangeTable] = []
 
-    def add(self, one: Any, what: str) -> None:
-        match one:
+    def add(self, mapper: Any, what: str) -> None:
+        match mapper:
             case Hashing():
-                method = METHODS[one.method]
-                self.replaced(what, one.target_field, one.field_name_suffix, lambda value: hashed(method, value), True)
+                method = METHODS[mapper.method]
+                self.replaced(
+                    what, mapper.target_field, mapper.field_name_suffix, lambda value: hashed(method, value), True
+                )
             case Aes() | Rsa():
-                encrypt = encryptor(one, self.stream.key)
-                equal = isinstance(one, Aes) and one.mode == "ECB"
-                self.replaced(what, one.target_field, one.field_name_suffix, encrypt, equal)
+                encrypt = encryptor(mapper, self.stream.key)
+                equal = isinstance(mapper, Aes) and mapper.mode == "ECB"
+                self.replaced(what, mapper.target_field, mapper.field_name_suffix, encrypt, equal)
             case FieldRenaming():
-                self.renamed(what, one.original_field_name, one.new_field_name)
+                self.renamed(what, mapper.original_field_name, mapper.new_field_name)
             case FieldFiltering():
-                self.dropped(what, one.target_field)
+                self.dropped(what, mapper.target_field)
             case RowFiltering():
-                self.narrowed(what, one)
+                self.narrowed(what, mapper)
 
     def finished(self) -> Stream:
         schema = {**self.stream.schema, "properties": self.properties}
@@ -163,10 +165,12 @@ class Draft:
         self.key = [(new,) if path == (name,) else path for path in self.key]
         if self.cursor and self.cursor[0] == name:
             self.cursor = None
-        known = self.properties.get(name)
-        known = known if isinstance(known, Mapping) else {}
-        told = {word: known[word] for word in ("title", "description") if word in known}
-        self.take_place(name, new, {**TEXT, **told})
+        declared = self.properties.get(name)
+        declared = declared if isinstance(declared, Mapping) else {}
+        annotations = {
+            attribute: declared[attribute] for attribute in ("title", "description") if attribute in declared
+        }
+        self.take_place(name, new, {**TEXT, **annotations})
 
         def row(record: Record) -> bool:
             if name in record:
@@ -176,17 +180,17 @@ class Draft:
                 record[new] = None if value is None else changed_text(change, name, value)
             return True
 
-        def table(given: pa.Table) -> pa.Table:
+        def table(table: pa.Table) -> pa.Table:
             import pyarrow as pa
 
-            if name not in given.column_names:
-                return given
+            if name not in table.column_names:
+                return table
             values = [
                 None if value is None else changed_text(change, name, value)
-                for value in arrow_values.values(given[name])
+                for value in arrow_values.values(table[name])
             ]
-            at = placed(given, name, new)
-            return given.set_column(at, new, pa.array(values, pa.string()))
+            at = placed(table, name, new)
+            return table.set_column(at, new, pa.array(values, pa.string()))
 
         self.changes.append(row)
         self.table_changes.append(table)
@@ -206,11 +210,11 @@ class Draft:
                 record[new] = record.pop(name)
             return True
 
-        def table(given: pa.Table) -> pa.Table:
-            if name not in given.column_names:
-                return given
-            at = placed(given, name, new)
-            return given.rename_columns([new if n == at else old for n, old in enumerate(given.column_names)])
+        def table(table: pa.Table) -> pa.Table:
+            if name not in table.column_names:
+                return table
+            at = placed(table, name, new)
+            return table.rename_columns([new if n == at else old for n, old in enumerate(table.column_names)])
 
         self.changes.append(row)
         self.table_changes.append(table)
@@ -229,36 +233,36 @@ class Draft:
         if self.cursor and self.cursor[0] == name:
             self.cursor = None
         self.properties.pop(name, None)
-        self.required = [one for one in self.required if one != name]
+        self.required = [field for field in self.required if field != name]
 
         def row(record: Record) -> bool:
             record.pop(name, None)
             return True
 
-        def table(given: pa.Table) -> pa.Table:
-            return given.drop_columns([name]) if name in given.column_names else given
+        def table(table: pa.Table) -> pa.Table:
+            return table.drop_columns([name]) if name in table.column_names else table
 
         self.changes.append(row)
         self.table_changes.append(table)
 
-    def narrowed(self, what: str, one: RowFiltering) -> None:
-        names = sorted(names_of(one.conditions))
+    def narrowed(self, what: str, mapper: RowFiltering) -> None:
+        names = sorted(names_of(mapper.conditions))
         for name in names:
             self.must_have(what, name)
         self.filters = True
-        keep = condition(one.conditions)
+        keep = condition(mapper.conditions)
         # In append_dedup a deletion goes on whatever else it holds: most have nothing but the key.
         spared = self.dedup
 
         def row(record: Record) -> bool:
             return keep(record) or (spared and record.get(DELETED_AT) is not None)
 
-        def table(given: pa.Table) -> pa.Table:
+        def table(table: pa.Table) -> pa.Table:
             import pyarrow as pa
 
-            wanted = [name for name in (*names, DELETED_AT) if name in given.column_names]
-            rows = arrow_values.rows(given.select(wanted)) if wanted else [{}] * given.num_rows
-            return given.filter(pa.array([row(record) for record in rows], pa.bool_()))
+            columns = [name for name in (*names, DELETED_AT) if name in table.column_names]
+            rows = arrow_values.rows(table.select(columns)) if columns else [{}] * table.num_rows
+            return table.filter(pa.array([row(record) for record in rows], pa.bool_()))
 
         self.changes.append(row)
         self.table_changes.append(table)
@@ -273,7 +277,7 @@ class Draft:
             )
         if name in self.properties or self.open:
             return
-        whole = {one for one in self.stream.fields if one[0] == name}
+        whole = {path for path in self.stream.fields if path[0] == name}
         raise ConfigError(
             f"{what} names the field {name}, which the stream has not got at that point"
             + ("" if whole else did_you_mean(name, self.properties)),
@@ -295,7 +299,7 @@ class Draft:
             self.properties = {
                 (new if k == name else k): (schema if k == name else v) for k, v in self.properties.items()
             }
-        self.required = [new if one == name else one for one in self.required]
+        self.required = [new if field == name else field for field in self.required]
 
 
 def placed(table: pa.Table, name: str, new: str) -> int:
@@ -341,25 +345,27 @@ def text_of(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def names_of(one: Equal | Several) -> set[str]:
+def names_of(node: Equal | Several) -> set[str]:
     """The fields that a condition looks at."""
     return (
-        {one.field_name} if isinstance(one, Equal) else {name for inner in one.conditions for name in names_of(inner)}
+        {node.field_name}
+        if isinstance(node, Equal)
+        else {name for inner in node.conditions for name in names_of(inner)}
     )
 
 
-def condition(one: Equal | Several) -> Callable[[Record], bool]:
+def condition(node: Equal | Several) -> Callable[[Record], bool]:
     """A condition as a function of a record."""
-    if isinstance(one, Equal):
-        name, wanted = one.field_name, one.comparison_value
+    if isinstance(node, Equal):
+        name, expected = node.field_name, node.comparison_value
 
         def equal(record: Record) -> bool:
             value = record.get(name)
-            return value == wanted if isinstance(value, str) else value is not None and text_of(value) == wanted
+            return value == expected if isinstance(value, str) else value is not None and text_of(value) == expected
 
         return equal
-    inner = [condition(each) for each in one.conditions]
-    match one.type:
+    inner = [condition(each) for each in node.conditions]
+    match node.type:
         case "AND":
             return lambda record: all(each(record) for each in inner)
         case "OR":

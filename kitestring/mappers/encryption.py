@@ -17,7 +17,7 @@ from kitestring.mappers.mapper import Aes, Rsa
 BLOCK = 16
 
 
-def encryptor(one: Aes | Rsa, stream: str) -> Callable[[bytes], str]:
+def encryptor(mapper: Aes | Rsa, stream: str) -> Callable[[bytes], str]:
     """The function that encrypts one value. `ConfigError` where the key cannot be used."""
     try:
         import cryptography  # noqa: F401
@@ -26,21 +26,21 @@ def encryptor(one: Aes | Rsa, stream: str) -> Callable[[bytes], str]:
             f"the mapper encryption of {stream} needs the package cryptography, which is not installed",
             hint="pip install 'kitestring[encryption]'",
         ) from error
-    return aes(one) if isinstance(one, Aes) else rsa(one, stream)
+    return aes(mapper) if isinstance(mapper, Aes) else rsa(mapper, stream)
 
 
-def aes(one: Aes) -> Callable[[bytes], str]:
+def aes(mapper: Aes) -> Callable[[bytes], str]:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     old: Any = modes
     with suppress(ImportError):  # where cryptography has put the modes that it would rather not see used
         old = import_module("cryptography.hazmat.decrepit.ciphers.modes")
-    key = algorithms.AES(bytes.fromhex(one.key))
+    key = algorithms.AES(bytes.fromhex(mapper.key))
     kinds: dict[str, Any] = {
         "CBC": modes.CBC, "CTR": modes.CTR, "GCM": modes.GCM,
         "CFB": getattr(old, "CFB", None) or modes.CFB, "OFB": getattr(old, "OFB", None) or modes.OFB,
     }  # fmt: skip
-    mode, pads = one.mode, one.padding == "PKCS5Padding"
+    mode, pads = mapper.mode, mapper.padding == "PKCS5Padding"
     whole = mode in ("CBC", "ECB")
 
     def encrypt(value: bytes) -> str:
@@ -58,13 +58,13 @@ def aes(one: Aes) -> Callable[[bytes], str]:
     return encrypt
 
 
-def rsa(one: Rsa, stream: str) -> Callable[[bytes], str]:
+def rsa(mapper: Rsa, stream: str) -> Callable[[bytes], str]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
-    text = one.public_key.strip()
+    text = mapper.public_key.strip()
     key: Any = None
     with suppress(ValueError, UnsupportedAlgorithm):
         pem = text.startswith("-----")

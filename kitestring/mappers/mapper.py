@@ -34,7 +34,7 @@ class Hashing(Config):
 
     @field_validator("method")
     @classmethod
-    def _known(cls, method: str) -> str:
+    def _supported(cls, method: str) -> str:
         if method == "MD2":
             raise ValueError("MD2 is broken, and no library of today has it: take SHA-256")
         return method
@@ -80,7 +80,7 @@ class Several(Config):
     def _each(cls, conditions: list[Any]) -> list[Any]:
         # Not by the type: a form that holds itself cannot be written out.
         try:
-            return [TypeAdapter[Any](Condition).validate_python(one) for one in conditions]
+            return [TypeAdapter[Any](Condition).validate_python(condition) for condition in conditions]
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'a condition'}: {first['msg']}") from None
@@ -160,7 +160,7 @@ def load(values: Any, stream: str) -> list[Any]:
 def is_deep(node: Any, most: int = DEEPEST) -> bool:
     """Whether a JSON value has more levels than conditions may have."""
     inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
-    return any(most == 0 or is_deep(one, most - 1) for one in inner)
+    return any(most == 0 or is_deep(value, most - 1) for value in inner)
 
 
 def parse_mapper(value: Any, number: int, stream: str) -> Any:
@@ -196,10 +196,10 @@ def parse_mapper(value: Any, number: int, stream: str) -> Any:
         ) from None
 
 
-def from_api(given: Any, stream: str) -> list[dict[str, Any]]:
+def from_api(mappers: Any, stream: str) -> list[dict[str, Any]]:
     """Mappers of Airbyte's API in this project's spelling. `ConfigError` for what is no mapper at all."""
-    made: list[dict[str, Any]] = []
-    for number, value in enumerate(given, 1):
+    settings_list: list[dict[str, Any]] = []
+    for number, value in enumerate(mappers, 1):
         if is_deep(value):
             parse_mapper(value, number, stream)
         settings = value.get("mapperConfiguration") if isinstance(value, Mapping) else None
@@ -207,8 +207,8 @@ def from_api(given: Any, stream: str) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"the mapper {number} of {stream} has no mapperConfiguration", hint="Give `type` and its settings."
             )
-        made.append({"type": value.get("type"), **spelled(settings, snake)})
-    return made
+        settings_list.append({"type": value.get("type"), **spelled(settings, snake)})
+    return settings_list
 
 
 def to_api(mappers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -216,22 +216,22 @@ def to_api(mappers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "type": value["type"],
-            "mapperConfiguration": spelled({key: one for key, one in value.items() if key != "type"}, camel),
+            "mapperConfiguration": spelled({key: setting for key, setting in value.items() if key != "type"}, camel),
         }
         for value in mappers
     ]
 
 
-def spelled(node: Any, word: Any) -> Any:
+def spelled(node: Any, rename: Any) -> Any:
     """A JSON value with its keys in another spelling."""
     if isinstance(node, Mapping):
-        return {word(str(key)): spelled(value, word) for key, value in node.items() if value is not None}
-    return [spelled(value, word) for value in node] if isinstance(node, list | tuple) else node
+        return {rename(str(key)): spelled(value, rename) for key, value in node.items() if value is not None}
+    return [spelled(value, rename) for value in node] if isinstance(node, list | tuple) else node
 
 
-def snake(word: str) -> str:
-    return re.sub(r"(?<!^)[A-Z]", lambda found: f"_{found.group().lower()}", word)
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)[A-Z]", lambda match: f"_{match.group().lower()}", name)
 
 
-def camel(word: str) -> str:
-    return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), word)
+def camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)

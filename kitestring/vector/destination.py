@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import PrivateAttr
 
 from kitestring.batch import Batch
-from kitestring.config import one_of, option
+from kitestring.config import choice, option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import dumps
@@ -54,7 +54,7 @@ class VectorDestination(Destination):
     batch_rows: ClassVar[int] = 1_000
 
     processing: Processing = option(title="Processing", group="processing")
-    embedding: Embedding = one_of(
+    embedding: Embedding = choice(
         "mode",
         title="Embedding",
         description="The model that turns texts into vectors.",

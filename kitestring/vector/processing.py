@@ -7,7 +7,7 @@ from typing import Literal, Self, Union
 
 from pydantic import ConfigDict, field_validator, model_validator
 
-from kitestring.config import Config, one_of, option
+from kitestring.config import Config, choice, option
 
 Language = Literal[
     "cpp", "go", "java", "js", "php", "proto", "python", "rst", "ruby", "rust", "scala", "swift", "markdown", "latex",
@@ -125,7 +125,7 @@ class Processing(Config):
         order=3,
         always_show=True,
     )
-    text_splitter: TextSplitter | None = one_of(
+    text_splitter: TextSplitter | None = choice(
         "mode", None, title="Text splitter", description="Where texts are cut.", type="object", order=4
     )
     field_name_mappings: list[FieldNameMapping] = option(

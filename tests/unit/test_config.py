@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kitestring.airbyte.program import by_name
 from kitestring.config import masked, secrets_in
 from kitestring.redact import MASK
@@ -41,3 +43,13 @@ def test_a_renewed_token_that_no_form_asks_for_is_a_secret() -> None:
         "renewed": {"access_token": "three"},
     }
     assert set(secrets_in(values, form)) == {"two", "three"}
+
+
+def test_the_old_name_of_choice_still_works_and_warns():
+    import kitestring
+    from kitestring import config
+
+    with pytest.warns(DeprecationWarning, match="kitestring.choice"):
+        assert kitestring.one_of is config.choice
+    with pytest.warns(DeprecationWarning, match="is now choice"):
+        assert config.one_of is config.choice

@@ -101,21 +101,21 @@ def test_in_append_a_late_record_arrives_and_none_twice() -> None:
     saved = state(mark)
     assert saved["cursor"] == 2
     later = [{"id": 1, "u": 2}, {"id": 7, "u": 2}, {"id": 2, "u": 2}, {"id": 8, "u": 3}, {"id": 1, "u": 3}]
-    rows, mark = read(later, since=2, digests=True, known=saved["known"])
+    rows, mark = read(later, since=2, digests=True, known_digests=saved["known"])
     assert [(row["id"], row["u"]) for row in rows] == [(7, 2), (8, 3), (1, 3)]
     # Nothing new: what is known stays known.
     for _ in range(2):
-        rows, mark = read([{"id": 8, "u": 3}], since=3, digests=True, known=state(mark)["known"])
+        rows, mark = read([{"id": 8, "u": 3}], since=3, digests=True, known_digests=state(mark)["known"])
         assert rows == []
     # Below the value it is not ours to judge.
-    assert read(later, since=3, digests=True, known=state(mark)["known"])[0][:3] == later[:3]
+    assert read(later, since=3, digests=True, known_digests=state(mark)["known"])[0][:3] == later[:3]
 
 
 def test_in_append_a_record_of_the_future_arrives_once() -> None:
     known: Any = ()
     seen = []
     for _ in range(3):
-        rows, mark = read(["2026-05-01", "2999-01-01", None], since=None, digests=True, known=known)
+        rows, mark = read(["2026-05-01", "2999-01-01", None], since=None, digests=True, known_digests=known)
         known = state(mark)["known"]
         seen.append(len(rows))
     assert seen == [3, 0, 0]
@@ -126,7 +126,7 @@ def test_rows_without_a_key_are_known_by_all_of_them_and_their_count() -> None:
     row = {"u": 1, "v": "same"}
     assert mark.is_new(row)
     assert mark.is_new(row)
-    again = Watermark(("u",), 1, now=NOW, digests=True, known=state(mark)["known"])
+    again = Watermark(("u",), 1, now=NOW, digests=True, known_digests=state(mark)["known"])
     assert [again.is_new(row), again.is_new(row), again.is_new(row)] == [False, False, True]
 
 
@@ -134,13 +134,13 @@ def test_too_many_rows_at_the_value_are_counted_and_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(watermark, "MOST_KNOWN", 3)
     saved = state(read([1, 1, 1, 1, 1], digests=True)[1])
     assert saved == {"cursor": 1, "known": 5}
-    rows, mark = read([1, 1, 1, 1, 1], since=1, digests=True, known=5)
+    rows, mark = read([1, 1, 1, 1, 1], since=1, digests=True, known_digests=5)
     assert (rows, mark.doubts) == ([], [])
     assert state(mark)["known"] == 5
-    rows, mark = read([1, 1, 1, 1, 1, 1], since=1, digests=True, known=5)
+    rows, mark = read([1, 1, 1, 1, 1, 1], since=1, digests=True, known_digests=5)
     assert rows == []
     assert "now there are more" in mark.doubts[0]
-    rows, mark = read([2], since=1, digests=True, known=5)
+    rows, mark = read([2], since=1, digests=True, known_digests=5)
     assert len(rows) == 1
     assert state(mark)["known"] != 5
 
@@ -148,7 +148,7 @@ def test_too_many_rows_at_the_value_are_counted_and_told(monkeypatch: pytest.Mon
 def test_a_value_in_another_spelling_is_the_same_place() -> None:
     for first, second in ((1, 1.0), (1.0, 1), (1.0, Decimal("1.00")), (Decimal("2.50"), 2.5), (2**70, Decimal(2**70))):
         known = state(read([first], digests=True)[1])["known"]
-        assert read([second], since=first, digests=True, known=known)[0] == []
+        assert read([second], since=first, digests=True, known_digests=known)[0] == []
 
 
 class Declared(Source):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, PrivateAttr, field_validator, model_validator
 
 from kitestring.address import Endpoint, Resolve
-from kitestring.config import Config, one_of, option, secret
+from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError
 from kitestring.vector.payload import OURS
 
@@ -91,7 +91,7 @@ class Indexing(Config):
         order=1,
         local_path=lambda host: "://" not in host,
     )
-    auth: Auth = one_of(
+    auth: Auth = choice(
         "mode", default_factory=NoAuth, title="Authentication", description="Who may enter.", order=2, type="object"
     )
     collection: str = option(

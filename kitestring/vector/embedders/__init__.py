@@ -103,7 +103,7 @@ if TYPE_CHECKING:
 else:
 
     class Embedding:
-        """The type of the field `embedding`: `embedding: Embedding = one_of("mode")`.
+        """The type of the field `embedding`: `embedding: Embedding = choice("mode")`.
 
         A package may contain a destination and an embedder. Neither has to be imported first: a class that is created
         too early completes itself on first use, like one with an unresolved forward reference.

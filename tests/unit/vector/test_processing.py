@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from kitestring.config import Config, one_of
+from kitestring.config import Config, choice
 from kitestring.errors import ConfigError, RecordError
 from kitestring.vector.embedders import Embedding, cohere, openai
 from kitestring.vector.embedders.fake import Fake
@@ -18,7 +18,7 @@ from kitestring.vector.processing import Processing
 
 class Vectors(Config):
     processing: Processing
-    embedding: Embedding = one_of("mode")
+    embedding: Embedding = choice("mode")
 
 
 AIRBYTE = {
@@ -112,9 +112,9 @@ def test_the_form_has_no_references_and_tells_choices_apart_by_a_constant() -> N
     }.items():
         marked = [name for name, field in choices[mode]["properties"].items() if field.get("airbyte_secret")]
         assert marked == keys
-    for choice in choices.values():
-        assert choice["title"]
-        assert all(field.get("title") for field in choice["properties"].values())
+    for branch in choices.values():
+        assert branch["title"]
+        assert all(field.get("title") for field in branch["properties"].values())
     assert choices["openai_compatible"]["required"] == ["base_url", "dimensions"]
     splitters = form["properties"]["processing"]["properties"]["text_splitter"]["oneOf"]
     assert [splitter["properties"]["mode"]["const"] for splitter in splitters] == ["separator", "markdown", "code"]

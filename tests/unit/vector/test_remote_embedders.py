@@ -15,7 +15,7 @@ import pytest
 from stand_ins.openai import OpenAIStandIn, TokenLimit
 from stand_ins.openai import vector_of as stand_in_vector
 
-from kitestring.config import Config, one_of
+from kitestring.config import Config, choice
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
 from kitestring.http import Budget
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
@@ -101,7 +101,7 @@ class Vendors(StandIn):
 
 
 class Chosen(Config):
-    embedding: Embedding = one_of("mode")
+    embedding: Embedding = choice("mode")
 
 
 def build(mode: str, **values: Any) -> Any:
