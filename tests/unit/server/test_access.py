@@ -223,7 +223,9 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
                 opened = login_session.open_session(db, user.by_email(db, email).id, now, 900)
             headers = [(b"cookie", f"{login_session.COOKIE}={opened.cookie}".encode())]
 
-        async def told(headers: list[tuple[bytes, bytes]] = headers, email: str = email, ends: Any = ends) -> list[str]:
+        async def read_events(
+            headers: list[tuple[bytes, bytes]] = headers, email: str = email, ends: Any = ends
+        ) -> list[str]:
             async def nothing() -> Any:
                 await asyncio.Event().wait()
 
@@ -231,12 +233,12 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
             request = Request(scope, nothing)
             who = authenticate(context, request)
             found = []
-            events = job_events.told(context, request, who, job, "info", "")
+            events = job_events.job_events(who, context, request, job)
             async with asyncio.timeout(300):
                 async for event in events:
-                    found.append(event.partition("\n")[0])
+                    found.append(str(event.event))
                     with context.store.write() as db:
                         ends(db, email)
             return found
 
-        assert asyncio.run(told()) == ["event: job"], ends.__name__
+        assert asyncio.run(read_events()) == ["job"], ends.__name__

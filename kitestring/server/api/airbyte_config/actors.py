@@ -25,7 +25,7 @@ CHECK_S = 120.0
 CATALOGS = uuid.UUID("6b697465-7374-4672-896e-670000000001")
 
 
-class InWorkspace(BaseModel):
+class EndpointsInWorkspace(BaseModel):
     """What a workspace has."""
 
     model_config = ConfigDict(extra="ignore")
@@ -33,7 +33,7 @@ class InWorkspace(BaseModel):
     workspaceId: UUID
 
 
-class Create(InWorkspace):
+class ConfigEndpointCreate(EndpointsInWorkspace):
     """A new one. `sourceDefinitionId` or `destinationDefinitionId` names the connector."""
 
     name: str = Field(min_length=1)
@@ -42,7 +42,7 @@ class Create(InWorkspace):
     destinationDefinitionId: UUID | None = None
 
 
-class Ref(BaseModel):
+class EndpointRef(BaseModel):
     """One of them: `sourceId` or `destinationId`."""
 
     model_config = ConfigDict(extra="ignore")
@@ -57,7 +57,7 @@ class Ref(BaseModel):
         return str(found)
 
 
-class Update(Ref):
+class ConfigEndpointUpdate(EndpointRef):
     """A whole configuration in the place of the old, and a name."""
 
     name: str | None = Field(None, min_length=1)
@@ -99,17 +99,17 @@ def router(kind: Kind) -> APIRouter:
     title = kind.title()
 
     @made.post("/list", operation_id=f"configList{title}s")
-    def listed(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
+    def listed(who: Reader, context: ServerContext, body: EndpointsInWorkspace) -> Any:
         with context.store.read() as db:
             rows = endpoints.listed(db, kind, workspace_ids=[str(body.workspaceId)])
             return {f"{kind}s": [answer(db, kind, row) for row in rows]}
 
     @made.post("/get", operation_id=f"configGet{title}")
-    def get(who: Reader, context: ServerContext, body: Ref) -> Any:
+    def get(who: Reader, context: ServerContext, body: EndpointRef) -> Any:
         return one(context, kind, body.of(kind))
 
     @made.post("/create", operation_id=f"configCreate{title}")
-    def create(who: Editor, context: ServerContext, body: Create) -> Any:
+    def create(who: Editor, context: ServerContext, body: ConfigEndpointCreate) -> Any:
         wanted = body.sourceDefinitionId if kind == "source" else body.destinationDefinitionId
         if wanted is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
@@ -128,7 +128,7 @@ def router(kind: Kind) -> APIRouter:
         return one(context, kind, made_id)
 
     @made.post("/update", operation_id=f"configUpdate{title}")
-    def update(who: Editor, context: ServerContext, body: Update) -> Any:
+    def update(who: Editor, context: ServerContext, body: ConfigEndpointUpdate) -> Any:
         with context.store.write() as db:
             endpoints.change(
                 context,
@@ -142,13 +142,13 @@ def router(kind: Kind) -> APIRouter:
         return one(context, kind, body.of(kind))
 
     @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")
-    def delete(who: Editor, context: ServerContext, body: Ref) -> Response:
+    def delete(who: Editor, context: ServerContext, body: EndpointRef) -> Response:
         with context.store.write() as db:
             connection.delete_end(context, db, kind, body.of(kind))
         return Response(status_code=204)
 
     @made.post("/check_connection", operation_id=f"configCheck{title}")
-    def check(who: Editor, context: ServerContext, body: Ref) -> Any:
+    def check(who: Editor, context: ServerContext, body: EndpointRef) -> Any:
         """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
         actor_id = body.of(kind)
         with context.store.read() as db:

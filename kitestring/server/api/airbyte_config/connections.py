@@ -25,7 +25,7 @@ SAID_POLICIES = {"disable_connection": "disable"}
 """The Config API spells these two without the words that the public API has."""
 
 
-class Of(BaseModel):
+class ConnectionRef(BaseModel):
     """A connection."""
 
     model_config = ConfigDict(extra="ignore")
@@ -33,13 +33,13 @@ class Of(BaseModel):
     connectionId: UUID
 
 
-class Get(Of):
+class ConnectionGet(ConnectionRef):
     """A connection, with the catalog of its source as it is now or as it was accepted."""
 
     withRefreshedCatalog: bool = False
 
 
-class InWorkspace(BaseModel):
+class ConnectionsInWorkspace(BaseModel):
     """The connections of a workspace."""
 
     model_config = ConfigDict(extra="ignore")
@@ -65,7 +65,7 @@ class Cron(BaseModel):
     cronTimeZone: str = "UTC"
 
 
-class Timing(BaseModel):
+class ConfigSchedule(BaseModel):
     """When a connection runs."""
 
     model_config = ConfigDict(extra="ignore")
@@ -82,7 +82,7 @@ class SyncCatalog(BaseModel):
     streams: list[dict[str, Any]]
 
 
-class Change(BaseModel):
+class ConfigConnectionChange(BaseModel):
     """What a connection is to be like. What is left out stays."""
 
     model_config = ConfigDict(extra="ignore")
@@ -94,7 +94,7 @@ class Change(BaseModel):
     syncCatalog: SyncCatalog | None = None
     schedule: Basic | None = None
     scheduleType: Literal["manual", "basic", "cron"] | None = None
-    scheduleData: Timing | None = None
+    scheduleData: ConfigSchedule | None = None
     status: Literal["active", "inactive", "deprecated"] | None = None
     nonBreakingChangesPreference: Literal["ignore", "disable", "propagate_columns", "propagate_fully"] | None = None
     operationIds: list[str] | None = None
@@ -117,7 +117,7 @@ class Change(BaseModel):
 
     def timing(self) -> dict[str, Any] | None:
         """The schedule in the store's form; None where the request says nothing of it."""
-        data = self.scheduleData or Timing()
+        data = self.scheduleData or ConfigSchedule()
         basic = data.basicSchedule or self.schedule
         kind = self.scheduleType or ("cron" if data.cron else "basic" if basic else None)
         if kind is None:
@@ -132,14 +132,14 @@ class Change(BaseModel):
         raise Problem(422, f"the scheduleType is {kind}, and scheduleData has no {kind}", hint="Give both.")
 
 
-class Update(Change):
+class ConfigConnectionUpdate(ConfigConnectionChange):
     """A change of one connection."""
 
     connectionId: UUID
     skipReset: bool | None = None
 
 
-class Create(Change):
+class ConfigConnectionCreate(ConfigConnectionChange):
     """A new connection."""
 
     sourceId: UUID
@@ -190,12 +190,12 @@ def one(context: Context, connection_id: str, body: Any = None) -> dict[str, Any
 
 
 @router.post("/connections/get", operation_id="configGetConnection")
-def get(who: Reader, context: ServerContext, body: Of) -> Any:
+def get(who: Reader, context: ServerContext, body: ConnectionRef) -> Any:
     return one(context, str(body.connectionId))
 
 
 @router.post("/connections/list", operation_id="configListConnections")
-def listed(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
+def listed(who: Reader, context: ServerContext, body: ConnectionsInWorkspace) -> Any:
     """All connections of a workspace."""
     with context.store.read() as db:
         rows = connection.listed(db, workspace_ids=[str(body.workspaceId)])
@@ -203,7 +203,7 @@ def listed(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
 
 
 @router.post("/connections/create", operation_id="configCreateConnection")
-def create(who: Editor, context: ServerContext, body: Create) -> Any:
+def create(who: Editor, context: ServerContext, body: ConfigConnectionCreate) -> Any:
     """Discovers the source where no catalog of it is kept. Without `syncCatalog` all streams are taken."""
     with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
@@ -225,7 +225,7 @@ def create(who: Editor, context: ServerContext, body: Create) -> Any:
 
 
 @router.post("/connections/update", operation_id="configUpdateConnection")
-def update(who: Editor, context: ServerContext, body: Update) -> Any:
+def update(who: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
     """Nothing is cleared or read again: what the streams lose stays at the destination."""
     connection_id, values = str(body.connectionId), body.values()
     with context.store.read() as db:
@@ -245,7 +245,7 @@ def update(who: Editor, context: ServerContext, body: Update) -> Any:
 
 
 @router.post("/connections/delete", status_code=204, operation_id="configDeleteConnection")
-def delete(who: Editor, context: ServerContext, body: Of) -> Response:
+def delete(who: Editor, context: ServerContext, body: ConnectionRef) -> Response:
     with context.store.write() as db:
         connection.delete(context, db, str(body.connectionId))
     return Response(status_code=204)
@@ -259,18 +259,18 @@ def started(context: Context, connection_id: str, kind: str, asked: str = "") ->
 
 
 @router.post("/connections/sync", operation_id="configSyncConnection")
-def sync(who: Runner, context: ServerContext, body: Of) -> Any:
+def sync(who: Runner, context: ServerContext, body: ConnectionRef) -> Any:
     return started(context, str(body.connectionId), "sync")
 
 
 @router.post("/connections/reset", operation_id="configResetConnection")
-def reset(who: Editor, context: ServerContext, body: Of) -> Any:
+def reset(who: Editor, context: ServerContext, body: ConnectionRef) -> Any:
     """Empty all streams at the destination and forget how far they were read."""
     return started(context, str(body.connectionId), "clear", "reset")
 
 
 @router.post("/connections/clear", operation_id="configClearConnection")
-def clear(who: Editor, context: ServerContext, body: Of) -> Any:
+def clear(who: Editor, context: ServerContext, body: ConnectionRef) -> Any:
     return started(context, str(body.connectionId), "clear")
 
 
@@ -290,7 +290,7 @@ def full(context: Context, connection_id: str, body: Any = None) -> dict[str, An
 
 
 @router.post("/web_backend/connections/get", operation_id="configWebBackendGetConnection")
-def web_get(who: Reader, context: ServerContext, body: Get) -> Any:
+def web_get(who: Reader, context: ServerContext, body: ConnectionGet) -> Any:
     if not body.withRefreshedCatalog:
         return full(context, str(body.connectionId))
     with context.store.read() as db:
@@ -299,7 +299,7 @@ def web_get(who: Reader, context: ServerContext, body: Get) -> Any:
 
 
 @router.post("/web_backend/connections/update", operation_id="configWebBackendUpdateConnection")
-def web_update(who: Editor, context: ServerContext, body: Update) -> Any:
+def web_update(who: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
     """The same as `connections/update`, whatever `skipReset` says: nothing is cleared by a change."""
     update(who, context, body)
     return full(context, str(body.connectionId))

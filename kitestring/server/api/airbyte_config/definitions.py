@@ -17,7 +17,7 @@ from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.http.problem import Problem
 
 
-class InWorkspace(BaseModel):
+class DefinitionsInWorkspace(BaseModel):
     """Built-in ones, and the workspace's own where it names one."""
 
     model_config = ConfigDict(extra="ignore")
@@ -25,7 +25,7 @@ class InWorkspace(BaseModel):
     workspaceId: UUID | None = None
 
 
-class Ref(BaseModel):
+class DefinitionRef(BaseModel):
     """One of them: `sourceDefinitionId` or `destinationDefinitionId`."""
 
     model_config = ConfigDict(extra="ignore")
@@ -76,22 +76,22 @@ def router(kind: Kind) -> APIRouter:
     title = kind.title()
 
     @made.post(f"/{kind}_definitions/list", operation_id=f"configList{title}Definitions")
-    def listed(who: Reader, context: ServerContext, body: InWorkspace | None = None) -> Any:
+    def listed(who: Reader, context: ServerContext, body: DefinitionsInWorkspace | None = None) -> Any:
         with context.store.read() as db:
             workspace_id = str(body.workspaceId) if body and body.workspaceId else None
             return {f"{kind}Definitions": [answer(one) for one in every(db, kind, workspace_id)]}
 
     @made.post(f"/{kind}_definitions/list_for_workspace", operation_id=f"configList{title}DefinitionsForWorkspace")
-    def listed_for(who: Reader, context: ServerContext, body: InWorkspace) -> Any:
+    def listed_for(who: Reader, context: ServerContext, body: DefinitionsInWorkspace) -> Any:
         return listed(who, context, body)
 
     @made.post(f"/{kind}_definitions/get", operation_id=f"configGet{title}Definition")
-    def get(who: Reader, context: ServerContext, body: Ref) -> Any:
+    def get(who: Reader, context: ServerContext, body: DefinitionRef) -> Any:
         with context.store.read() as db:
             return answer(definitions.get(db, kind, body.of(kind)))
 
     @made.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
-    def specification(who: Reader, context: ServerContext, body: Ref) -> Any:
+    def specification(who: Reader, context: ServerContext, body: DefinitionRef) -> Any:
         """The JSON Schema of a configuration. 422 while an installable connector is not installed."""
         with context.store.read() as db:
             one, now = definitions.get(db, kind, body.of(kind)), context.store.now_ms(db)

@@ -21,7 +21,7 @@ from kitestring.types import COUNTS, GLOBAL
 router = APIRouter(prefix="/state", tags=["config: state"], route_class=ExactRoute)
 
 
-class Of(BaseModel):
+class StateOfConnection(BaseModel):
     """A connection."""
 
     model_config = ConfigDict(extra="ignore")
@@ -71,7 +71,7 @@ class State(BaseModel):
     globalState: GlobalState | None = None
 
 
-class Replace(Of):
+class Replace(StateOfConnection):
     """The state that a connection goes on from."""
 
     connectionState: State
@@ -159,7 +159,7 @@ def replace(context: Context, db: Connection, connection_id: str, given: State) 
 
 
 @router.post("/get", operation_id="configGetState")
-def get(who: Reader, context: ServerContext, body: Of) -> Any:
+def get(who: Reader, context: ServerContext, body: StateOfConnection) -> Any:
     with context.store.read() as db:
         return exact(shown(context, db, str(body.connectionId)))
 

@@ -24,7 +24,7 @@ router = APIRouter(tags=["config: workspaces"])
 open_router = APIRouter(tags=["config: health"])
 
 
-class Of(BaseModel):
+class WorkspaceRef(BaseModel):
     """A workspace."""
 
     model_config = ConfigDict(extra="ignore")
@@ -32,7 +32,7 @@ class Of(BaseModel):
     workspaceId: UUID
 
 
-class OfConnection(BaseModel):
+class WorkspaceOfConnection(BaseModel):
     """The workspace of a connection."""
 
     model_config = ConfigDict(extra="ignore")
@@ -40,7 +40,7 @@ class OfConnection(BaseModel):
     connectionId: UUID
 
 
-class Organization(BaseModel):
+class OrganizationRef(BaseModel):
     """An organization."""
 
     model_config = ConfigDict(extra="ignore")
@@ -48,7 +48,7 @@ class Organization(BaseModel):
     organizationId: UUID
 
 
-class Part(BaseModel):
+class ListPart(BaseModel):
     """A part of a list, of those whose names hold a text."""
 
     model_config = ConfigDict(extra="ignore")
@@ -57,19 +57,19 @@ class Part(BaseModel):
     pagination: Rows = Field(default_factory=lambda: Rows(pageSize=100))
 
 
-class PartOfOrganization(Part):
+class WorkspacesPart(ListPart):
     """The workspaces of an organization."""
 
     organizationId: UUID
 
 
-class PartOfUser(Part):
+class OrganizationsPart(ListPart):
     """The organizations of a user."""
 
     userId: str
 
 
-class OfUser(BaseModel):
+class UserRef(BaseModel):
     """A user."""
 
     model_config = ConfigDict(extra="ignore")
@@ -77,7 +77,7 @@ class OfUser(BaseModel):
     userId: str
 
 
-class OfLogin(BaseModel):
+class LoginRef(BaseModel):
     """A user by the id in their token."""
 
     model_config = ConfigDict(extra="ignore")
@@ -85,7 +85,7 @@ class OfLogin(BaseModel):
     authUserId: str
 
 
-class UserUpdate(OfUser):
+class UserUpdate(UserRef):
     """What a user may want to be different."""
 
     defaultWorkspaceId: UUID | None = None
@@ -113,7 +113,7 @@ def organization(row: Any) -> dict[str, Any]:
     return {"organizationId": row.id, "organizationName": row.name, "email": row.email, "ssoRealm": None}
 
 
-def held(rows: list[Any], part: Part) -> list[Any]:
+def held(rows: list[Any], part: ListPart) -> list[Any]:
     """The part of a list that was asked for."""
     word = (part.nameContains or "").casefold()
     found = [row for row in rows if word in row.name.casefold()]
@@ -135,13 +135,13 @@ def listed(who: Reader, context: ServerContext) -> Any:
 
 
 @router.post("/workspaces/get", operation_id="configGetWorkspace")
-def get(who: Reader, context: ServerContext, body: Of) -> Any:
+def get(who: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
     with context.store.read() as db:
         return answer(workspaces.get(db, str(body.workspaceId)))
 
 
 @router.post("/workspaces/get_by_connection_id", operation_id="configGetWorkspaceByConnection")
-def of_connection(who: Reader, context: ServerContext, body: OfConnection) -> Any:
+def of_connection(who: Reader, context: ServerContext, body: WorkspaceOfConnection) -> Any:
     with context.store.read() as db:
         found = db.execute(
             select(connections.c.workspace_id).where(connections.c.id == str(body.connectionId))
@@ -150,7 +150,7 @@ def of_connection(who: Reader, context: ServerContext, body: OfConnection) -> An
 
 
 @router.post("/workspaces/list_by_organization_id", operation_id="configListWorkspacesInOrganization")
-def in_organization(who: Reader, context: ServerContext, body: PartOfOrganization) -> Any:
+def in_organization(who: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
     """Those of them that whoever asks can see."""
     with context.store.read() as db:
         rows = workspaces.listed(db, ids=who.workspaces(), organization_id=str(body.organizationId))
@@ -158,7 +158,7 @@ def in_organization(who: Reader, context: ServerContext, body: PartOfOrganizatio
 
 
 @router.post("/workspaces/get_organization_info", operation_id="configGetOrganizationOfWorkspace")
-def organization_of(who: Reader, context: ServerContext, body: Of) -> Any:
+def organization_of(who: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
     with context.store.read() as db:
         row = workspaces.get(db, str(body.workspaceId))
         return organization(workspaces.organization(db, row.organization_id))
@@ -166,13 +166,13 @@ def organization_of(who: Reader, context: ServerContext, body: Of) -> Any:
 
 @router.post("/organizations/get_organization_info", operation_id="configGetOrganizationInfo")
 @router.post("/organizations/get", operation_id="configGetOrganization")
-def get_organization(who: Reader, context: ServerContext, body: Organization) -> Any:
+def get_organization(who: Reader, context: ServerContext, body: OrganizationRef) -> Any:
     with context.store.read() as db:
         return organization(workspaces.organization(db, str(body.organizationId)))
 
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
-def organizations_of(who: Known, context: ServerContext, body: PartOfUser) -> Any:
+def organizations_of(who: Known, context: ServerContext, body: OrganizationsPart) -> Any:
     """One's own."""
     myself(who, body.userId)
     wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
@@ -214,13 +214,13 @@ def shown(context: ServerContext, who: Principal, user_id: str) -> dict[str, Any
 
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
-def by_login(who: Known, context: ServerContext, body: OfLogin) -> Any:
+def by_login(who: Known, context: ServerContext, body: LoginRef) -> Any:
     """Oneself."""
     return shown(context, who, myself(who, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
-def get_user(who: Known, context: ServerContext, body: OfUser) -> Any:
+def get_user(who: Known, context: ServerContext, body: UserRef) -> Any:
     """Oneself."""
     return shown(context, who, myself(who, body.userId))
 
@@ -235,7 +235,7 @@ def update_user(who: Known, context: ServerContext, body: UserUpdate) -> Any:
 
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
-def permissions_of(who: Known, context: ServerContext, body: OfUser) -> Any:
+def permissions_of(who: Known, context: ServerContext, body: UserRef) -> Any:
     """One's own."""
     own = myself(who, body.userId)
     with context.store.read() as db:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
-from kitestring.server.api.airbyte_public.shapes import Destination, Destinations, Source, Sources
+from kitestring.server.api.airbyte_public.responses import Destination, Destinations, Source, Sources
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors.definitions import Kind
@@ -19,7 +19,7 @@ from kitestring.server.oauth import consent
 from kitestring.server.workspaces import workspaces as spaces
 
 
-class Create(BaseModel):
+class EndpointCreate(BaseModel):
     """A new source or destination: its connector by `definitionId`, or by its type in the configuration."""
 
     model_config = ConfigDict(extra="ignore")
@@ -32,7 +32,7 @@ class Create(BaseModel):
     resourceAllocation: dict[str, Any] | None = None
 
 
-class Put(BaseModel):
+class EndpointPut(BaseModel):
     """A name and a whole configuration in the place of the old."""
 
     model_config = ConfigDict(extra="ignore")
@@ -42,7 +42,7 @@ class Put(BaseModel):
     resourceAllocation: dict[str, Any] | None = None
 
 
-class Patch(BaseModel):
+class EndpointPatch(BaseModel):
     """What is to change; a configuration is laid over the old one."""
 
     model_config = ConfigDict(extra="ignore")
@@ -131,7 +131,7 @@ def router(kind: Kind) -> APIRouter:
             return page(request, [answer(db, kind, row) for row in rows], limit, offset)
 
     @made.post("", operation_id=f"create{title}", responses=told)
-    def create(who: Editor, context: ServerContext, body: Create) -> Any:
+    def create(who: Editor, context: ServerContext, body: EndpointCreate) -> Any:
         no_resources(body.resourceAllocation)
         with context.store.write() as db:
             spaces.get(db, str(body.workspaceId))
@@ -166,7 +166,7 @@ def router(kind: Kind) -> APIRouter:
         return one(context, kind, str(actor_id))
 
     @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=told)
-    def patch(who: Editor, context: ServerContext, body: Patch, path_id: UUID = in_path) -> Any:
+    def patch(who: Editor, context: ServerContext, body: EndpointPatch, path_id: UUID = in_path) -> Any:
         actor_id = str(path_id)
         no_resources(body.resourceAllocation)
         with context.store.write() as db:
@@ -185,7 +185,7 @@ def router(kind: Kind) -> APIRouter:
         return one(context, kind, actor_id)
 
     @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
-    def put(who: Editor, context: ServerContext, body: Put, path_id: UUID = in_path) -> Any:
+    def put(who: Editor, context: ServerContext, body: EndpointPut, path_id: UUID = in_path) -> Any:
         actor_id = str(path_id)
         no_resources(body.resourceAllocation)
         with context.store.write() as db:

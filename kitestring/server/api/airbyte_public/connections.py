@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
-from kitestring.server.api.airbyte_public.shapes import Connection, Connections, told
+from kitestring.server.api.airbyte_public.responses import Connection, Connections
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints, schedule
 from kitestring.server.context import Context
@@ -33,7 +34,7 @@ Policy = Literal["ignore", "disable_connection", "propagate_columns", "propagate
 Status = Literal["active", "inactive", "deprecated"]
 
 
-class Field_(BaseModel):
+class FieldPath(BaseModel):
     """The path of a field."""
 
     model_config = ConfigDict(extra="ignore")
@@ -41,7 +42,7 @@ class Field_(BaseModel):
     fieldPath: list[str] = Field(default_factory=list)
 
 
-class Stream(BaseModel):
+class StreamConfiguration(BaseModel):
     """A stream of a connection, and how it is moved."""
 
     model_config = ConfigDict(extra="ignore")
@@ -51,21 +52,21 @@ class Stream(BaseModel):
     syncMode: SyncMode | None = None
     cursorField: list[str] | None = None
     primaryKey: list[list[str]] | None = None
-    selectedFields: list[Field_] | None = None
+    selectedFields: list[FieldPath] | None = None
     includeFiles: bool | None = None
     destinationObjectName: str | None = None
     mappers: list[dict[str, Any]] | None = None
 
 
-class Streams(BaseModel):
+class StreamConfigurations(BaseModel):
     """The streams of a connection."""
 
     model_config = ConfigDict(extra="ignore")
 
-    streams: list[Stream] | None = None
+    streams: list[StreamConfiguration] | None = None
 
 
-class Timing(BaseModel):
+class ConnectionSchedule(BaseModel):
     """When a connection runs."""
 
     model_config = ConfigDict(extra="ignore")
@@ -75,7 +76,7 @@ class Timing(BaseModel):
     basicTiming: str | None = None
 
 
-class Tag(BaseModel):
+class TagRef(BaseModel):
     """A tag, by its id."""
 
     model_config = ConfigDict(extra="ignore")
@@ -83,24 +84,24 @@ class Tag(BaseModel):
     tagId: UUID
 
 
-class Patch(BaseModel):
+class ConnectionPatch(BaseModel):
     """What is to change. What is left out stays."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: str | None = None
-    configurations: Streams | None = None
-    schedule: Timing | None = None
+    configurations: StreamConfigurations | None = None
+    schedule: ConnectionSchedule | None = None
     dataResidency: str | None = None
     namespaceDefinition: Namespace | None = None
     namespaceFormat: str | None = None
     prefix: str | None = None
     nonBreakingSchemaUpdatesBehavior: Policy | None = None
     status: Status | None = None
-    tags: list[Tag] | None = None
+    tags: list[TagRef] | None = None
 
 
-class Create(Patch):
+class ConnectionCreate(ConnectionPatch):
     """A new connection between a source and a destination of one workspace."""
 
     sourceId: UUID
@@ -143,7 +144,7 @@ def one(context: Context, connection_id: str) -> dict[str, Any]:
         return answer(row, connection.tags_of(db, [row.id])[row.id])
 
 
-@router.get("", operation_id="listConnections", responses=told(Connections))
+@router.get("", operation_id="listConnections", responses=responses_for(Connections))
 def listed(
     request: Request,
     who: Reader,
@@ -167,8 +168,8 @@ def listed(
     return page(request, [answer(row, tags[row.id]) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createConnection", responses=told(Connection))
-def create(who: Editor, context: ServerContext, body: Create) -> Any:
+@router.post("", operation_id="createConnection", responses=responses_for(Connection))
+def create(who: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
     """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
     movable(body)
     with context.store.read() as db:
@@ -194,13 +195,13 @@ def create(who: Editor, context: ServerContext, body: Create) -> Any:
     return one(context, made)
 
 
-@router.get("/{connectionId}", operation_id="getConnection", responses=told(Connection))
+@router.get("/{connectionId}", operation_id="getConnection", responses=responses_for(Connection))
 def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     return one(context, str(connectionId))
 
 
-@router.patch("/{connectionId}", operation_id="patchConnection", responses=told(Connection))
-def patch(who: Editor, context: ServerContext, connectionId: UUID, body: Patch) -> Any:
+@router.patch("/{connectionId}", operation_id="patchConnection", responses=responses_for(Connection))
+def patch(who: Editor, context: ServerContext, connectionId: UUID, body: ConnectionPatch) -> Any:
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
     movable(body)
@@ -241,14 +242,14 @@ def delete(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
     return Response(status_code=204)
 
 
-def wanted(configurations: Streams | None) -> list[dict[str, Any]] | None:
+def wanted(configurations: StreamConfigurations | None) -> list[dict[str, Any]] | None:
     """The streams of a request; None where it leaves them to us. An empty list of Airbyte's clients means that too."""
     if configurations is None or not configurations.streams:
         return None
     return [one.model_dump(exclude_none=True) for one in configurations.streams]
 
 
-def movable(body: Patch) -> None:
+def movable(body: ConnectionPatch) -> None:
     """422 for a region: data stays where the workers are."""
     if body.dataResidency not in (None, "", "auto"):
         raise Problem(
@@ -258,7 +259,7 @@ def movable(body: Patch) -> None:
         )
 
 
-def format_of(body: Patch) -> str | None:
+def format_of(body: ConnectionPatch) -> str | None:
     """`namespaceFormat`, where it means something. 422 for a custom format without one."""
     if body.namespaceDefinition == "custom_format" and not body.namespaceFormat:
         raise Problem(

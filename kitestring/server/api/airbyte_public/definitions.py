@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 
-from kitestring.server.api.airbyte_public import shapes
-from kitestring.server.api.airbyte_public.shapes import ConnectorDefinitions, Definitions, LowCode, LowCodes, told
+from kitestring.server.api.airbyte_public import responses
+from kitestring.server.api.airbyte_public.responses import ConnectorDefinitions, Definitions, LowCode, LowCodes
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions as connectors
@@ -21,11 +22,13 @@ from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import definitions, destinations, sources
 from kitestring.server.workspaces import workspaces
 
+DEFINITION = responses_for(responses.Definition)
+
 router = APIRouter(tags=["definitions"])
 low_code = APIRouter(prefix="/workspaces/{workspaceId}/definitions/declarative_sources", tags=["declarative sources"])
 
 
-class Create(BaseModel):
+class DefinitionCreate(BaseModel):
     """A connector by its image, or by the name under which it is installed."""
 
     model_config = ConfigDict(extra="ignore")
@@ -36,7 +39,7 @@ class Create(BaseModel):
     documentationUrl: str | None = None
 
 
-class Update(BaseModel):
+class DefinitionUpdate(BaseModel):
     """Another version."""
 
     model_config = ConfigDict(extra="ignore")
@@ -45,7 +48,7 @@ class Update(BaseModel):
     dockerImageTag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 
-class Manifest(BaseModel):
+class LowCodeUpdate(BaseModel):
     """A low-code manifest."""
 
     model_config = ConfigDict(extra="ignore")
@@ -53,7 +56,7 @@ class Manifest(BaseModel):
     manifest: dict[str, Any]
 
 
-class CreateManifest(Manifest):
+class LowCodeCreate(LowCodeUpdate):
     """A new low-code source."""
 
     name: str = Field(min_length=1)
@@ -111,15 +114,15 @@ def routes(kind: Kind) -> None:
     """The routes of `/workspaces/{workspaceId}/definitions/sources` or `…/destinations`."""
     where, title = f"/workspaces/{{workspaceId}}/definitions/{kind}s", kind.title()
 
-    @router.get(where, operation_id=f"list{title}Definitions", responses=told(Definitions))
+    @router.get(where, operation_id=f"list{title}Definitions", responses=responses_for(Definitions))
     def listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
         with context.store.read() as db:
             workspaces.get(db, str(workspaceId))
             data = [answer(one) for one in every(db, kind, str(workspaceId))]
         return {"data": data, "next": "", "previous": ""}
 
-    @router.post(where, operation_id=f"create{title}Definition", responses=told(shapes.Definition))
-    def create(who: Editor, context: ServerContext, workspaceId: UUID, body: Create) -> Any:
+    @router.post(where, operation_id=f"create{title}Definition", responses=DEFINITION)
+    def create(who: Editor, context: ServerContext, workspaceId: UUID, body: DefinitionCreate) -> Any:
         made = new_id()
         with context.store.write() as db:
             workspaces.get(db, str(workspaceId))
@@ -138,12 +141,18 @@ def routes(kind: Kind) -> None:
             )
         return one(context, kind, made)
 
-    @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition", responses=told(shapes.Definition))
+    @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition", responses=DEFINITION)
     def get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
         return one(context, kind, str(definitionId), str(workspaceId))
 
-    @router.put(f"{where}/{{definitionId}}", operation_id=f"update{title}Definition", responses=told(shapes.Definition))
-    def change(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: Update) -> Any:
+    @router.put(
+        f"{where}/{{definitionId}}",
+        operation_id=f"update{title}Definition",
+        responses=responses_for(responses.Definition),
+    )
+    def change(
+        who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: DefinitionUpdate
+    ) -> Any:
         with context.store.write() as db:
             row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             db.execute(
@@ -156,7 +165,9 @@ def routes(kind: Kind) -> None:
         return one(context, kind, str(definitionId))
 
     @router.delete(
-        f"{where}/{{definitionId}}", operation_id=f"delete{title}Definition", responses=told(shapes.Definition)
+        f"{where}/{{definitionId}}",
+        operation_id=f"delete{title}Definition",
+        responses=responses_for(responses.Definition),
     )
     def delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
         with context.store.write() as db:
@@ -182,7 +193,9 @@ routes("source")
 routes("destination")
 
 
-@router.get("/connector_definitions", operation_id="listConnectorDefinitions", responses=told(ConnectorDefinitions))
+@router.get(
+    "/connector_definitions", operation_id="listConnectorDefinitions", responses=responses_for(ConnectorDefinitions)
+)
 def listed(
     who: Reader,
     context: ServerContext,
@@ -208,7 +221,7 @@ def shown(row: Any) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "manifest": row.manifest, "version": row.version}
 
 
-@low_code.get("", operation_id="listDeclarativeSourceDefinitions", responses=told(LowCodes))
+@low_code.get("", operation_id="listDeclarativeSourceDefinitions", responses=responses_for(LowCodes))
 def low_code_listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
     with context.store.read() as db:
         workspaces.get(db, str(workspaceId))
@@ -221,8 +234,8 @@ def low_code_listed(who: Reader, context: ServerContext, workspaceId: UUID) -> A
     return {"data": [shown(row) for row in rows if row.manifest is not None], "next": "", "previous": ""}
 
 
-@low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body: CreateManifest) -> Any:
+@low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=responses_for(LowCode))
+def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
     manifest, made = connectors.checked_manifest(body.manifest), new_id()
     with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
@@ -240,14 +253,16 @@ def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body
         return shown(own(db, str(workspaceId), made, "source", manifest=True))
 
 
-@low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition", responses=told(LowCode))
+@low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition", responses=responses_for(LowCode))
 def low_code_get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
     with context.store.read() as db:
         return shown(own(db, str(workspaceId), str(definitionId), "source", manifest=True))
 
 
-@low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition", responses=told(LowCode))
-def low_code_change(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: Manifest) -> Any:
+@low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition", responses=responses_for(LowCode))
+def low_code_change(
+    who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
+) -> Any:
     manifest = connectors.checked_manifest(body.manifest)
     with context.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
@@ -259,7 +274,7 @@ def low_code_change(who: Editor, context: ServerContext, workspaceId: UUID, defi
         return shown(own(db, str(workspaceId), row.id, "source", manifest=True))
 
 
-@low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition", responses=told(LowCode))
+@low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition", responses=responses_for(LowCode))
 def low_code_delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
     with context.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, ordered, page, visible
-from kitestring.server.api.airbyte_public.shapes import Job, Jobs, told
+from kitestring.server.api.airbyte_public.responses import Job, Jobs
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.clock import duration, iso, ms_of, now_ms
@@ -31,7 +32,7 @@ TOGETHER = 1000
 ORDERS = {"createdAt": jobs.c.id, "updatedAt": jobs.c.updated_at_ms}
 
 
-class Create(BaseModel):
+class JobCreate(BaseModel):
     """A job to start."""
 
     model_config = ConfigDict(extra="ignore")
@@ -64,7 +65,7 @@ def row_of(db: Connection, job_id: int) -> Any:
     return row
 
 
-@router.get("", operation_id="listJobs", responses=told(Jobs))
+@router.get("", operation_id="listJobs", responses=responses_for(Jobs))
 def listed(
     request: Request,
     who: Reader,
@@ -115,8 +116,8 @@ def listed(
     return page(request, [answer(row) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createJob", responses=told(Job))
-def create(who: Runner, context: ServerContext, body: Create) -> Any:
+@router.post("", operation_id="createJob", responses=responses_for(Job))
+def create(who: Runner, context: ServerContext, body: JobCreate) -> Any:
     """409 while the connection has a job that has not ended. To clear is an editor's: it removes data."""
     if body.jobType == "refresh":
         raise Problem(
@@ -130,13 +131,13 @@ def create(who: Runner, context: ServerContext, body: Create) -> Any:
         return answer(row_of(db, connection.start(context, db, str(body.connectionId), kind, options)))
 
 
-@router.get("/{jobId}", operation_id="getJob", responses=told(Job))
+@router.get("/{jobId}", operation_id="getJob", responses=responses_for(Job))
 def get(who: Reader, context: ServerContext, jobId: int) -> Any:
     with context.store.read() as db:
         return answer(row_of(db, jobId))
 
 
-@router.delete("/{jobId}", operation_id="cancelJob", responses=told(Job))
+@router.delete("/{jobId}", operation_id="cancelJob", responses=responses_for(Job))
 def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:

@@ -29,7 +29,7 @@ class InitiateOauth(BaseModel):
     requestedScopes: list[str] | None = Field(default=None, max_length=100)
 
 
-class Consent(BaseModel):
+class ConsentRead(BaseModel):
     consentUrl: str
 
 
@@ -39,7 +39,7 @@ class OAuthCredentials(BaseModel):
     configuration: dict[str, Any]
 
 
-@router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=Consent)
+@router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=ConsentRead)
 def initiate(body: InitiateOauth, request: Request, who: Editor, context: ServerContext) -> Any:
     """Begin a consent. Its end comes back to `redirectUrl` with `secret_id`, which makes a source as `secretId`."""
     url = consent.begin(

@@ -7,14 +7,15 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import select
 
-from kitestring.server.api.airbyte_public.shapes import Organizations, told
+from kitestring.server.api.airbyte_public.responses import Organizations
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.store.tables import organizations, workspaces
 
 router = APIRouter(prefix="/organizations", tags=["organizations"])
 
 
-@router.get("", operation_id="listOrganizationsForUser", responses=told(Organizations))
+@router.get("", operation_id="listOrganizationsForUser", responses=responses_for(Organizations))
 def listed(who: Reader, context: ServerContext) -> Any:
     """The organizations of the workspaces that whoever asks can see."""
     wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)

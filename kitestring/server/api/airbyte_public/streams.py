@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kitestring.airbyte import modes
-from kitestring.server.api.airbyte_public.shapes import StreamProperties, told
+from kitestring.server.api.airbyte_public.responses import StreamProperties
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
@@ -19,7 +20,7 @@ from kitestring.types import Write
 router = APIRouter(prefix="/streams", tags=["streams"])
 
 
-@router.get("", operation_id="getStreamProperties", responses=told(StreamProperties))
+@router.get("", operation_id="getStreamProperties", responses=responses_for(StreamProperties))
 def properties(
     who: Reader, context: ServerContext, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
 ) -> Any:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.server.api.airbyte_public.page import Ids, visible
-from kitestring.server.api.airbyte_public.shapes import Tag, Tags, told
+from kitestring.server.api.airbyte_public.responses import Tag, Tags
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.http.problem import Problem, not_found
 from kitestring.server.store.store import new_id
@@ -21,7 +22,7 @@ from kitestring.server.workspaces import workspaces
 router = APIRouter(prefix="/tags", tags=["tags"])
 
 
-class Patch(BaseModel):
+class TagPatch(BaseModel):
     """A name and a colour (`FF8000`)."""
 
     model_config = ConfigDict(extra="ignore")
@@ -30,7 +31,7 @@ class Patch(BaseModel):
     color: str = Field(min_length=1, max_length=16)
 
 
-class Create(Patch):
+class TagCreate(TagPatch):
     """A new tag of a workspace."""
 
     workspaceId: UUID
@@ -47,7 +48,7 @@ def row_of(db: Connection, tag_id: UUID) -> Any:
     return row
 
 
-@router.get("", operation_id="listTags", responses=told(Tags))
+@router.get("", operation_id="listTags", responses=responses_for(Tags))
 def listed(who: Reader, context: ServerContext, workspaceIds: Ids = None) -> Any:
     wanted = select(tags).order_by(tags.c.name, tags.c.id)
     allowed = visible(who.workspaces(), workspaceIds)
@@ -57,8 +58,8 @@ def listed(who: Reader, context: ServerContext, workspaceIds: Ids = None) -> Any
         return {"data": [answer(row) for row in db.execute(wanted)]}
 
 
-@router.post("", operation_id="createTag", responses=told(Tag))
-def create(who: Editor, context: ServerContext, body: Create) -> Any:
+@router.post("", operation_id="createTag", responses=responses_for(Tag))
+def create(who: Editor, context: ServerContext, body: TagCreate) -> Any:
     made = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
     with context.store.write() as db:
         workspaces.get(db, str(body.workspaceId))
@@ -66,14 +67,14 @@ def create(who: Editor, context: ServerContext, body: Create) -> Any:
     return {"tagId": made["id"], "name": body.name, "color": body.color, "workspaceId": made["workspace_id"]}
 
 
-@router.get("/{tagId}", operation_id="getTag", responses=told(Tag))
+@router.get("/{tagId}", operation_id="getTag", responses=responses_for(Tag))
 def get(who: Reader, context: ServerContext, tagId: UUID) -> Any:
     with context.store.read() as db:
         return answer(row_of(db, tagId))
 
 
-@router.patch("/{tagId}", operation_id="updateTag", responses=told(Tag))
-def change(who: Editor, context: ServerContext, tagId: UUID, body: Patch) -> Any:
+@router.patch("/{tagId}", operation_id="updateTag", responses=responses_for(Tag))
+def change(who: Editor, context: ServerContext, tagId: UUID, body: TagPatch) -> Any:
     with context.store.write() as db:
         row_of(db, tagId)
         kept(db, update(tags).where(tags.c.id == str(tagId)).values(name=body.name, color=body.color), body.name)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
-from kitestring.server.api.airbyte_public.shapes import Workspace, Workspaces, told
+from kitestring.server.api.airbyte_public.responses import Workspace, Workspaces
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Admin, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.context import Context
@@ -58,7 +59,7 @@ class Notifications(BaseModel):
     """Not of Airbyte: without it, what is suspicious is told where failures are."""
 
 
-class Create(BaseModel):
+class WorkspaceCreate(BaseModel):
     """A new workspace."""
 
     model_config = ConfigDict(extra="ignore")
@@ -69,7 +70,7 @@ class Create(BaseModel):
     regionId: UUID | None = None
 
 
-class Patch(BaseModel):
+class WorkspacePatch(BaseModel):
     """What is to change."""
 
     model_config = ConfigDict(extra="ignore")
@@ -91,11 +92,11 @@ def answer(context: Context, who: Principal, row: Any) -> dict[str, Any]:
     }
 
 
-def asked(body: Create | Patch) -> dict[str, Any]:
+def asked(body: WorkspaceCreate | WorkspacePatch) -> dict[str, Any]:
     return body.notifications.model_dump(exclude_none=True) if body.notifications else {}
 
 
-@router.get("", operation_id="listWorkspaces", responses=told(Workspaces))
+@router.get("", operation_id="listWorkspaces", responses=responses_for(Workspaces))
 def listed(
     request: Request,
     who: Reader,
@@ -112,8 +113,8 @@ def listed(
     return page(request, [answer(context, who, row) for row in rows], limit, offset)
 
 
-@router.post("", operation_id="createWorkspace", responses=told(Workspace))
-def create(who: Admin, context: ServerContext, body: Create) -> Any:
+@router.post("", operation_id="createWorkspace", responses=responses_for(Workspace))
+def create(who: Admin, context: ServerContext, body: WorkspaceCreate) -> Any:
     with context.store.write() as db:
         organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
         who.require_organization(organization_id, Role.editor)
@@ -130,14 +131,14 @@ def create(who: Admin, context: ServerContext, body: Create) -> Any:
         return answer(context, who, row)
 
 
-@router.get("/{workspaceId}", operation_id="getWorkspace", responses=told(Workspace))
+@router.get("/{workspaceId}", operation_id="getWorkspace", responses=responses_for(Workspace))
 def get(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
     with context.store.read() as db:
         return answer(context, who, workspaces.get(db, str(workspaceId)))
 
 
-@router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=told(Workspace))
-def update(who: Admin, context: ServerContext, workspaceId: UUID, body: Patch) -> Any:
+@router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=responses_for(Workspace))
+def update(who: Admin, context: ServerContext, workspaceId: UUID, body: WorkspacePatch) -> Any:
     with context.store.write() as db:
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}

@@ -17,7 +17,7 @@ from kitestring.server.store.tables import audit
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 
-class Entry(BaseModel):
+class AuditEntry(BaseModel):
     id: int
     at: str
     actor: str
@@ -29,13 +29,13 @@ class Entry(BaseModel):
     """By field: before and after; secrets are masked."""
 
 
-class Entries(BaseModel):
-    data: list[Entry]
+class AuditEntries(BaseModel):
+    data: list[AuditEntry]
     next: int | None
     """What `before` has to be for the entries that are older than these; null: there are none."""
 
 
-@router.get("", operation_id="listAudit", response_model=Entries)
+@router.get("", operation_id="listAudit", response_model=AuditEntries)
 def list_audit(
     who: Admin,
     context: ServerContext,

@@ -12,6 +12,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.responses import (
+    InferredSchema,
+    ManifestDefects,
+    ManifestReading,
+    ResolvedManifest,
+)
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, ServerContext
 from kitestring.server.jobs.config_updates import DraftConfigUpdater
 from kitestring.server.jobs.connection_plan import Endpoint
@@ -19,20 +26,20 @@ from kitestring.server.jobs.connection_plan import Endpoint
 router = APIRouter(prefix="/builder", tags=["builder"])
 
 
-class Manifest(Body):
+class ManifestText(Body):
     """A manifest, as YAML text or as values."""
 
     workspaceId: UUID
     manifest: str | dict[str, Any]
 
 
-class Validation(Manifest):
+class ManifestValidation(ManifestText):
     """With a configuration, where the manifest computes with one."""
 
     configuration: dict[str, Any] | None = None
 
 
-class Reading(Manifest):
+class ManifestRead(ManifestText):
     """Which stream to read, and how much of it."""
 
     configuration: dict[str, Any] = Field(default_factory=dict)
@@ -43,28 +50,28 @@ class Reading(Manifest):
     records: int = Field(1000, ge=1, le=10_000)
 
 
-class Records(Body):
+class RecordsToInfer(Body):
     """Records to infer a schema from."""
 
     workspaceId: UUID
     records: list[dict[str, Any]] = Field(max_length=10_000)
 
 
-@router.post("/resolve", operation_id="resolveManifest")
-def resolve(who: Editor, context: ServerContext, body: Manifest) -> Any:
+@router.post("/resolve", operation_id="resolveManifest", responses=responses_for(ResolvedManifest))
+def resolve(who: Editor, context: ServerContext, body: ManifestText) -> Any:
     """The manifest written out: references replaced, parameters handed down."""
     return context.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
 
 
-@router.post("/validate", operation_id="validateManifest")
-def validate(who: Editor, context: ServerContext, body: Validation) -> Any:
+@router.post("/validate", operation_id="validateManifest", responses=responses_for(ManifestDefects))
+def validate(who: Editor, context: ServerContext, body: ManifestValidation) -> Any:
     """The defects of a manifest with line, column, path, message and hint; none if it can be run."""
     request = {"manifest": body.manifest, "config": body.configuration}
     return {"defects": context.runner.run("manifest_validate", request, limit_s=30.0)}
 
 
-@router.post("/read", operation_id="readManifest")
-def read(who: Editor, context: ServerContext, body: Reading) -> Any:
+@router.post("/read", operation_id="readManifest", responses=responses_for(ManifestReading))
+def read(who: Editor, context: ServerContext, body: ManifestRead) -> Any:
     """A little of one stream: pages with request, response and records, the state, a schema, the log."""
     request = {
         "manifest": body.manifest,
@@ -81,8 +88,8 @@ def read(who: Editor, context: ServerContext, body: Reading) -> Any:
     )
 
 
-@router.post("/infer", operation_id="inferSchema")
-def infer(who: Editor, context: ServerContext, body: Records) -> Any:
+@router.post("/infer", operation_id="inferSchema", responses=responses_for(InferredSchema))
+def infer(who: Editor, context: ServerContext, body: RecordsToInfer) -> Any:
     """A JSON Schema that all the records fit."""
     from kitestring.declarative.builder.inference import infer_schema
 

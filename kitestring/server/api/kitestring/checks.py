@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 
 from kitestring.errors import KitestringError
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.responses import RecordSample, SourceCatalog
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Runner, ServerContext
 from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
@@ -24,7 +26,7 @@ router = APIRouter(tags=["checks"])
 CHECK_S = 60.0
 
 
-class Draft(Body):
+class CheckDraft(Body):
     """A configuration that is not kept yet. With `sourceId` or `destinationId`, masked secrets are that one's."""
 
     kind: Literal["source", "destination"]
@@ -35,7 +37,7 @@ class Draft(Body):
     configuration: dict[str, Any] = Field(default_factory=dict)
 
 
-class Checked(BaseModel):
+class CheckResult(BaseModel):
     """How a test ended; `hint` is the next action."""
 
     status: Literal["succeeded", "failed"]
@@ -43,20 +45,20 @@ class Checked(BaseModel):
     hint: str = ""
 
 
-@router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=Checked)
+@router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=CheckResult)
 def check_source(who: Runner, context: ServerContext, sourceId: UUID) -> Any:
     """Whether a source can be reached and read."""
-    return checked(context, "source", str(sourceId))
+    return check_stored(context, "source", str(sourceId))
 
 
-@router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=Checked)
+@router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=CheckResult)
 def check_destination(who: Runner, context: ServerContext, destinationId: UUID) -> Any:
     """Whether a destination can be reached and written."""
-    return checked(context, "destination", str(destinationId))
+    return check_stored(context, "destination", str(destinationId))
 
 
-@router.post("/check", operation_id="checkDraft", response_model=Checked)
-def check_draft(who: Editor, context: ServerContext, body: Draft) -> Any:
+@router.post("/check", operation_id="checkDraft", response_model=CheckResult)
+def check_draft(who: Editor, context: ServerContext, body: CheckDraft) -> Any:
     """The same of a configuration that is not kept yet."""
     trusted = who.instance_admin
     with context.store.read() as db:
@@ -65,9 +67,9 @@ def check_draft(who: Editor, context: ServerContext, body: Draft) -> Any:
             db, body.kind, str(body.definitionId) if body.definitionId else None, body.configuration
         )
         config = endpoints.without_type(body.kind, body.configuration)
-        kept = body.sourceId if body.kind == "source" else body.destinationId
-        if kept is not None:
-            row = endpoints.get(db, body.kind, str(kept))
+        stored_id = body.sourceId if body.kind == "source" else body.destinationId
+        if stored_id is not None:
+            row = endpoints.get(db, body.kind, str(stored_id))
             if row.workspace_id != str(body.workspaceId):
                 raise Problem(422, f"the {body.kind} is in another workspace", hint="Name its workspace.")
             config = secret_box.kept(config, context.vault.open_config(row.config, row.id))
@@ -77,24 +79,25 @@ def check_draft(who: Editor, context: ServerContext, body: Draft) -> Any:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     end = Endpoint(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
     spec = definitions.spec_of(definition)
-    return tried(context, body.kind, end, DraftConfigUpdater(context, body.kind, end, spec, str(kept) if kept else ""))
+    updater = DraftConfigUpdater(context, body.kind, end, spec, str(stored_id) if stored_id else "")
+    return run_check(context, body.kind, end, updater)
 
 
-@router.post("/sources/{sourceId}/discover", operation_id="discoverSource")
+@router.post("/sources/{sourceId}/discover", operation_id="discoverSource", responses=responses_for(SourceCatalog))
 def discover(who: Runner, context: ServerContext, sourceId: UUID, fresh: bool = True) -> Any:
     """The streams that a source has now, as a catalog of Airbyte's protocol; `fresh=false` takes the last one kept."""
     return connection.discover(context, str(sourceId), fresh=fresh).body
 
 
-class Sample(Body):
+class SampleRequest(Body):
     """Which records to read."""
 
     stream: str
     limit: int = Field(20, ge=1, le=1000)
 
 
-@router.post("/sources/{sourceId}/read", operation_id="readSource")
-def read(who: Editor, context: ServerContext, sourceId: UUID, body: Sample) -> Any:
+@router.post("/sources/{sourceId}/read", operation_id="readSource", responses=responses_for(RecordSample))
+def read(who: Editor, context: ServerContext, sourceId: UUID, body: SampleRequest) -> Any:
     """The first records of a stream: `{"records": […], "rejected": […]}`."""
     with context.store.read() as db:
         end = endpoints.end_of(context, db, "source", str(sourceId))
@@ -102,14 +105,14 @@ def read(who: Editor, context: ServerContext, sourceId: UUID, body: Sample) -> A
     return context.runner.run("read", request, updater=ConfigUpdater(context, source=end))
 
 
-def checked(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
+def check_stored(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
     """The test of a kept source or destination."""
     with context.store.read() as db:
         end = endpoints.end_of(context, db, kind, actor_id)
-    return tried(context, kind, end, ConfigUpdater(context, **{kind: end}))
+    return run_check(context, kind, end, ConfigUpdater(context, **{kind: end}))
 
 
-def tried(context: Context, kind: definitions.Kind, end: Endpoint, updater: ConfigUpdater) -> dict[str, str]:
+def run_check(context: Context, kind: definitions.Kind, end: Endpoint, updater: ConfigUpdater) -> dict[str, str]:
     try:
         context.runner.run("check", {kind: end.body()}, limit_s=CHECK_S, updater=updater)
     except KitestringError as error:

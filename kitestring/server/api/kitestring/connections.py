@@ -11,6 +11,8 @@ from pydantic import Field
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.jobs import answer, row_of
+from kitestring.server.api.kitestring.responses import JobSummary, PendingChanges, SchemaChanges, SyncEstimate
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
 from kitestring.server.connections import connection, schema_change, states
 from kitestring.server.context import Context
@@ -21,19 +23,19 @@ from kitestring.server.jobs.queue import Busy
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
 
 
-class Streams(Body):
+class StreamNames(Body):
     """The streams that are meant, by name; none are all."""
 
     streams: list[str] = Field(default_factory=list)
 
 
-class Refresh(Streams):
+class RefreshRequest(StreamNames):
     """How to read again: `truncate` replaces what is there at the end, `merge` lays the new over it."""
 
     mode: Literal["truncate", "merge"] = "truncate"
 
 
-class Window(Body):
+class BackfillWindow(Body):
     """A stream, and from which cursor value to which it is read once more."""
 
     stream: str
@@ -41,41 +43,44 @@ class Window(Body):
     to: Any = None
 
 
-class States(Body):
+class StreamStates(Body):
     """States by stream."""
 
     states: dict[str, dict[str, Any]]
 
 
-@router.post("/sync", operation_id="syncConnection", status_code=202)
+@router.post("/sync", operation_id="syncConnection", responses=responses_for(JobSummary, 202), status_code=202)
 def sync(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Copy what is new, now."""
-    return begun(context, str(connectionId), "sync", {})
+    return start_job(context, str(connectionId), "sync", {})
 
 
-@router.post("/refresh", operation_id="refreshConnection", status_code=202)
-def refresh(who: Runner, context: ServerContext, connectionId: UUID, body: Refresh) -> Any:
+@router.post("/refresh", operation_id="refreshConnection", responses=responses_for(JobSummary, 202), status_code=202)
+def refresh(who: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest) -> Any:
     """Read streams from the beginning. What is there stays until the new is whole."""
-    return begun(
-        context, str(connectionId), "refresh", {**wanted(context, connectionId, body.streams), "mode": body.mode}
+    return start_job(
+        context,
+        str(connectionId),
+        "refresh",
+        {**stream_options(context, connectionId, body.streams), "mode": body.mode},
     )
 
 
-@router.post("/clear", operation_id="clearConnection", status_code=202)
-def clear(who: Editor, context: ServerContext, connectionId: UUID, body: Streams) -> Any:
+@router.post("/clear", operation_id="clearConnection", responses=responses_for(JobSummary, 202), status_code=202)
+def clear(who: Editor, context: ServerContext, connectionId: UUID, body: StreamNames) -> Any:
     """Remove what the streams have at the destination, and their states. There is no way back but a sync."""
-    return begun(context, str(connectionId), "clear", wanted(context, connectionId, body.streams))
+    return start_job(context, str(connectionId), "clear", stream_options(context, connectionId, body.streams))
 
 
-@router.post("/backfill", operation_id="backfillConnection", status_code=202)
-def backfill(who: Runner, context: ServerContext, connectionId: UUID, body: Window) -> Any:
+@router.post("/backfill", operation_id="backfillConnection", responses=responses_for(JobSummary, 202), status_code=202)
+def backfill(who: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow) -> Any:
     """Read a window of a stream once more; its state stays as it is."""
     options = {"stream": body.stream, "from": body.from_, "to": body.to}
-    wanted(context, connectionId, [body.stream])
-    return begun(context, str(connectionId), "backfill", options)
+    stream_options(context, connectionId, [body.stream])
+    return start_job(context, str(connectionId), "backfill", options)
 
 
-@router.get("/state", operation_id="getState")
+@router.get("/state", operation_id="getState", responses=responses_for(StreamStates))
 def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """What each stream goes on from."""
     with context.store.read() as db:
@@ -83,8 +88,8 @@ def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
         return exact({"states": states.of(db, str(connectionId))})
 
 
-@router.put("/state", operation_id="putState")
-def put_state(who: Editor, context: ServerContext, connectionId: UUID, body: States) -> Any:
+@router.put("/state", operation_id="putState", responses=responses_for(StreamStates))
+def put_state(who: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
     """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
     with context.store.write() as db:
         states.put(context, db, str(connectionId), body.states)
@@ -100,16 +105,16 @@ def reset_state(who: Editor, context: ServerContext, connectionId: UUID, stream:
     return Response(status_code=204)
 
 
-@router.post("/diff", operation_id="diffConnection")
+@router.post("/diff", operation_id="diffConnection", responses=responses_for(SchemaChanges))
 def diff(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Ask the source for its streams: in what they differ from those that the connection knows. Nothing is changed."""
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
-    found = connection.discover(context, row.source_id, fresh=True)
-    return schema_change.between(connection.Catalog(row.catalog), found, row.streams).body()
+    catalog = connection.discover(context, row.source_id, fresh=True)
+    return schema_change.between(connection.Catalog(row.catalog), catalog, row.streams).body()
 
 
-@router.get("/changes", operation_id="getSchemaChanges")
+@router.get("/changes", operation_id="getSchemaChanges", responses=responses_for(PendingChanges))
 def changes(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """The changes of the source's schema that wait for an answer; null without any."""
     with context.store.read() as db:
@@ -133,7 +138,7 @@ def dismiss(who: Editor, context: ServerContext, connectionId: UUID) -> Response
     return Response(status_code=204)
 
 
-@router.post("/estimate", operation_id="estimateConnection")
+@router.post("/estimate", operation_id="estimateConnection", responses=responses_for(SyncEstimate))
 def estimate(who: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
     plan = connection.plan_of(context, str(connectionId))
@@ -142,7 +147,7 @@ def estimate(who: Runner, context: ServerContext, connectionId: UUID, sample: in
     return context.runner.run("estimate", request, limit_s=300.0, updater=updater)
 
 
-def begun(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+def start_job(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
     with context.store.write() as db:
         connection.get(db, connection_id)
         try:
@@ -152,7 +157,7 @@ def begun(context: Context, connection_id: str, kind: str, options: dict[str, An
         return answer(row_of(db, job))
 
 
-def wanted(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
+def stream_options(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
     """The named streams as a job's options. 422 for one that the connection has not got."""
     with context.store.read() as db:
         states.known(db, str(connection_id), names)

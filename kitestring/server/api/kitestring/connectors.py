@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Query
 
+from kitestring.server.api.kitestring.responses import ConnectorDetail, ConnectorSummaries
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import InstanceAdmin, Reader, ServerContext
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition
@@ -39,7 +41,7 @@ def installed(definition: Definition) -> bool:
     return installed_connectors.installed(definition.kind, definition.connector) is not None
 
 
-@router.get("", operation_id="listConnectors")
+@router.get("", operation_id="listConnectors", responses=responses_for(ConnectorSummaries))
 def listed(
     who: Reader,
     context: ServerContext,
@@ -65,7 +67,7 @@ def listed(
     return {"data": [shown(one) for one in sorted(chosen, key=lambda one: (not one.native, one.name.lower()))]}
 
 
-@router.get("/{kind}/{definitionId}", operation_id="getConnector")
+@router.get("/{kind}/{definitionId}", operation_id="getConnector", responses=responses_for(ConnectorDetail))
 def get(who: Reader, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """A connector with the form of its configuration (`spec`: a JSON Schema). By id, or by type (`zendesk-support`)."""
     with context.store.read() as db:
@@ -73,7 +75,9 @@ def get(who: Reader, context: ServerContext, kind: Kind, definitionId: str) -> A
     return {**shown(one), "spec": definitions.spec_of(one)}
 
 
-@router.post("/{kind}/{definitionId}/install", operation_id="installConnector")
+@router.post(
+    "/{kind}/{definitionId}/install", operation_id="installConnector", responses=responses_for(ConnectorDetail)
+)
 def install(who: InstanceAdmin, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """Install a public connector of Airbyte's: its manifest from the registry, or its package from PyPI."""
     from kitestring.airbyte import connector_index, installed_connectors

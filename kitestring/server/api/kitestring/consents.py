@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from kitestring.server.api.airbyte_public.oauth import BROWSER, Consent, vendor_of
+from kitestring.server.api.airbyte_public.oauth import BROWSER, ConsentRead, vendor_of
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.responses import ConsentVendor
 from kitestring.server.auth.access import Editor, Known, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token_hash import fresh
@@ -19,7 +20,7 @@ from kitestring.server.oauth import consent
 router = APIRouter(prefix="/consents", tags=["oauth"])
 
 
-class Begin(Body):
+class ConsentRequest(Body):
     sourceId: str | None = None
     """The source whose tokens are to be renewed …"""
     workspaceId: str | None = None
@@ -29,13 +30,13 @@ class Begin(Body):
     redirectUrl: str = Field(max_length=2000)
 
 
-class Consents(BaseModel):
-    data: list[dict[str, Any]]
+class ConsentVendors(BaseModel):
+    data: list[ConsentVendor]
     redirectUri: str
     """What has to be registered at the vendor."""
 
 
-@router.get("", operation_id="listConsentVendors", response_model=Consents)
+@router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
 def list_vendors(request: Request, who: Known, context: ServerContext) -> Any:
     """The sources that can be given access by a consent, and the options that it needs beforehand."""
     return {
@@ -44,8 +45,8 @@ def list_vendors(request: Request, who: Known, context: ServerContext) -> Any:
     }
 
 
-@router.post("", operation_id="beginConsent", response_model=Consent)
-def begin(body: Begin, request: Request, response: Response, who: Editor, context: ServerContext) -> Any:
+@router.post("", operation_id="beginConsent", response_model=ConsentRead)
+def begin(body: ConsentRequest, request: Request, response: Response, who: Editor, context: ServerContext) -> Any:
     """The address to open. Only the browser that asked for it can come back from there."""
     config, connector, workspace_id = body.configuration, body.connector, body.workspaceId
     source_id = canonical(body.sourceId) if body.sourceId else None

@@ -7,11 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection, select
 
 from kitestring.server.api.airbyte_public.page import Ids, visible
+from kitestring.server.api.kitestring.responses import JobDetail, ListedJobs, LogPage
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.auth.request_credentials import standing
@@ -28,7 +30,6 @@ Level = Literal["debug", "info", "warning", "error"]
 LOOK_S = 0.5
 STANDING_S = 5.0
 """How often it is asked whether a reader of events may still read them."""
-BEAT_S = 15.0
 
 
 def row_of(db: Connection, job_id: int) -> Any:
@@ -61,31 +62,31 @@ def answer(row: Any) -> dict[str, Any]:
     }
 
 
-def whole(db: Connection, job_id: int) -> dict[str, Any]:
+def job_detail(db: Connection, job_id: int) -> dict[str, Any]:
     """A job with its attempts, and for each the figures of its streams: while it runs its `progress`, at its end
     `streams`, and in `durable` what its checkpoints cover, which adds up over attempts."""
     row = row_of(db, job_id)
-    tried = db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
+    rows = db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
     return {
         **answer(row),
         "history": [
             {
-                "number": one.number,
-                "status": one.status,
-                "worker": one.worker,
-                "startedAtMs": one.started_at_ms,
-                "endedAtMs": one.ended_at_ms,
-                "progress": one.progress,
-                "streams": one.streams,
-                "durable": one.durable,
-                "error": one.error,
+                "number": attempt.number,
+                "status": attempt.status,
+                "worker": attempt.worker,
+                "startedAtMs": attempt.started_at_ms,
+                "endedAtMs": attempt.ended_at_ms,
+                "progress": attempt.progress,
+                "streams": attempt.streams,
+                "durable": attempt.durable,
+                "error": attempt.error,
             }
-            for one in tried
+            for attempt in rows
         ],
     }
 
 
-@router.get("", operation_id="listJobsWhole")
+@router.get("", operation_id="listJobsWhole", responses=responses_for(ListedJobs))
 def listed(
     who: Reader,
     context: ServerContext,
@@ -118,13 +119,13 @@ def listed(
         return {"data": [{**answer(row), "connectionName": names.get(row.connection_id, "")} for row in rows]}
 
 
-@router.get("/{jobId}", operation_id="getJobWhole")
+@router.get("/{jobId}", operation_id="getJobWhole", responses=responses_for(JobDetail))
 def get(who: Reader, context: ServerContext, jobId: int) -> Any:
     with context.store.read() as db:
-        return whole(db, jobId)
+        return job_detail(db, jobId)
 
 
-@router.post("/{jobId}/cancel", operation_id="cancelJobWhole")
+@router.post("/{jobId}/cancel", operation_id="cancelJobWhole", responses=responses_for(JobDetail))
 def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
@@ -132,10 +133,10 @@ def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
         if row.status in ENDED:
             raise Problem(409, f"job {jobId} has ended: {row.status}", hint="Only a job that has not ended can be.")
         context.queue.cancel(db, jobId)
-        return whole(db, jobId)
+        return job_detail(db, jobId)
 
 
-@router.get("/{jobId}/attempts/{number}/log", operation_id="getJobLog")
+@router.get("/{jobId}/attempts/{number}/log", operation_id="getJobLog", responses=responses_for(LogPage))
 def log(
     who: Reader,
     context: ServerContext,
@@ -157,31 +158,69 @@ def log(
     return {"entries": part.entries, "place": part.place, "more": part.has_more}
 
 
-@router.get("/{jobId}/events", operation_id="getJobEvents")
-async def events(
+def require_job(context: ServerContext, jobId: int) -> None:
+    """404 before the stream begins."""
+    with context.store.read() as db:
+        row_of(db, jobId)
+
+
+@router.get(
+    "/{jobId}/events",
+    operation_id="getJobEvents",
+    response_class=EventSourceResponse,
+)
+async def job_events(
     who: Reader,
     context: ServerContext,
     request: Request,
     jobId: int,
     level: Level = "info",
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
-    """What happens to a job, as server-sent events: `job` whenever it has changed, `log` for each entry of its log.
+    _: Annotated[None, Depends(require_job)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events of a job: `job` (as `GET /jobs/{jobId}` answers) at every change, `log` for each entry of its
+    log, `end` at its end.
 
-    The stream ends with the job, or when whoever reads it may not any more. A reader that comes again with
-    `Last-Event-ID` gets the entries that it has not seen.
+    The stream ends with the job, or when the reader loses the role that it needs. A reader that comes back with
+    `Last-Event-ID` gets the entries that it has not seen. The id of an event is ATTEMPT:PLACE, a place in the log.
     """
-    await asyncio.to_thread(existing, context, jobId)
-    return StreamingResponse(
-        told(context, request, who, jobId, level, last_event_id or ""),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    first, _, second = (last_event_id or "").partition(":")
+    number, place = (int(first), int(second)) if first.isdigit() and second.isdigit() else (1, 0)
+    logs, last, checked_s = Logs(context.settings.home, context.store), "", steady()
+
+    def read_job() -> dict[str, Any]:
+        with context.store.read() as db:
+            return job_detail(db, jobId)
+
+    while not await request.is_disconnected():
+        if steady() - checked_s >= STANDING_S:
+            if not await asyncio.to_thread(may_still, context, request, who, jobId):
+                return
+            checked_s = steady()
+        job = await asyncio.to_thread(read_job)
+        data = json.dumps(job, separators=(",", ":"), default=str)
+        if data != last:
+            last = data
+            yield event("job", data, number, place)
+        while number <= job["attempts"]:
+            part = await asyncio.to_thread(logs.read, jobId, number, place=place, limit=500, level=level)
+            place = part.place
+            for entry in part.entries:
+                line = json.dumps({**entry, "attempt": number}, separators=(",", ":"))
+                yield event("log", line, number, place)
+            if part.has_more:
+                continue
+            if number == job["attempts"]:
+                break
+            number, place = number + 1, 0
+        if job["status"] in ENDED:
+            yield event("end", json.dumps({"status": job["status"]}), number, place)
+            return
+        await asyncio.sleep(LOOK_S)
 
 
-def existing(context: Context, job_id: int) -> None:
-    with context.store.read() as db:
-        row_of(db, job_id)
+def event(kind: str, data: str, attempt: int, place: int) -> ServerSentEvent:
+    return ServerSentEvent(event=kind, raw_data=data, id=f"{attempt}:{place}")
 
 
 def may_still(context: Context, request: Request, who: Principal, job_id: int) -> bool:
@@ -192,51 +231,3 @@ def may_still(context: Context, request: Request, who: Principal, job_id: int) -
             return now is not None and now.may(row_of(db, job_id).workspace_id, Role.reader)
     except Problem:  # the key of the token, or the job, is gone
         return False
-
-
-async def told(
-    context: Context, request: Request, who: Principal, job_id: int, level: str, seen: str
-) -> AsyncIterator[str]:
-    """The events of a job. The id of one is ATTEMPT:PLACE, how far the log has been told."""
-    first, _, second = seen.partition(":")
-    number, place = (int(first), int(second)) if first.isdigit() and second.isdigit() else (1, 0)
-    logs, last, quiet_s, asked_s = Logs(context.settings.home, context.store), "", 0.0, steady()
-
-    def look() -> dict[str, Any]:
-        with context.store.read() as db:
-            return whole(db, job_id)
-
-    while not await request.is_disconnected():
-        if steady() - asked_s >= STANDING_S:
-            if not await asyncio.to_thread(may_still, context, request, who, job_id):
-                return
-            asked_s = steady()
-        now = await asyncio.to_thread(look)
-        said = json.dumps(now, separators=(",", ":"), default=str)
-        if said != last:
-            last, quiet_s = said, 0.0
-            yield event("job", said, f"{number}:{place}")
-        while number <= now["attempts"]:
-            part = await asyncio.to_thread(logs.read, job_id, number, place=place, limit=500, level=level)
-            place = part.place
-            for entry in part.entries:
-                yield event("log", json.dumps({**entry, "attempt": number}, separators=(",", ":")), f"{number}:{place}")
-            if part.entries:
-                quiet_s = 0.0
-            if part.has_more:
-                continue
-            if number == now["attempts"]:
-                break
-            number, place = number + 1, 0
-        if now["status"] in ENDED:
-            yield event("end", json.dumps({"status": now["status"]}), f"{number}:{place}")
-            return
-        await asyncio.sleep(LOOK_S)
-        quiet_s += LOOK_S
-        if quiet_s >= BEAT_S:  # so that no proxy takes the connection for dead
-            quiet_s = 0.0
-            yield ": still here\n\n"
-
-
-def event(kind: str, data: str, ident: str) -> str:
-    return f"event: {kind}\nid: {ident}\ndata: {data}\n\n"

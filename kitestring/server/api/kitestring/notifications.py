@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from kitestring.errors import KitestringError
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.checks import Checked
+from kitestring.server.api.kitestring.checks import CheckResult
 from kitestring.server.auth.access import Admin, ServerContext
 from kitestring.server.http.problem import Problem
 from kitestring.server.notifications import sender
@@ -20,7 +20,7 @@ from kitestring.server.store.tables import workspaces
 router = APIRouter(tags=["notifications"])
 
 
-class Receiver(Body):
+class NotificationTest(Body):
     """Where to: the `url` of a webhook or of apprise, or whom `to` by e-mail."""
 
     workspaceId: UUID
@@ -29,8 +29,8 @@ class Receiver(Body):
     to: list[str] = Field(default_factory=list, max_length=10)
 
 
-@router.post("/notifications/test", operation_id="testNotification", response_model=Checked)
-def test(who: Admin, context: ServerContext, body: Receiver) -> Any:
+@router.post("/notifications/test", operation_id="testNotification", response_model=CheckResult)
+def test(who: Admin, context: ServerContext, body: NotificationTest) -> Any:
     """Send a test notice by a channel, kept or not, and say how that went."""
     if body.way != "email" and not body.url:
         raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 
-from kitestring.server.api.airbyte_public.connections import Timing
+from kitestring.server.api.airbyte_public.connections import ConnectionSchedule
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.jobs import answer as job_answer
+from kitestring.server.api.kitestring.responses import ConnectionDetail, ConnectionOverviews
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Known, Reader, ServerContext
 from kitestring.server.clock import now_ms
 from kitestring.server.connections import connection as rooms
@@ -33,26 +35,19 @@ LOOK_BACK = 20
 """So many jobs back the last figures of a stream are looked for."""
 
 
-class Overviews(BaseModel):
-    """A page of connections, and how many there are on all pages."""
-
-    data: list[dict[str, Any]]
-    total: int
-
-
-class Planned(Timing, Body):
+class ScheduleDraft(ConnectionSchedule, Body):
     """A schedule that is not kept yet."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Preview(BaseModel):
+class SchedulePreview(BaseModel):
     """The moments at which a schedule comes next, in UTC milliseconds."""
 
     nextMs: list[int]
 
 
-@router.get("/connections", operation_id="listConnectionOverviews", response_model=Overviews)
+@router.get("/connections", operation_id="listConnectionOverviews", responses=responses_for(ConnectionOverviews))
 def listed(
     who: Reader,
     context: ServerContext,
@@ -86,7 +81,9 @@ def listed(
         return {"data": [overview(row, last.get(row.id)) for row in rows], "total": total}
 
 
-@router.get("/connections/{connectionId}", operation_id="getConnectionOverview")
+@router.get(
+    "/connections/{connectionId}", operation_id="getConnectionOverview", responses=responses_for(ConnectionDetail)
+)
 def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """A connection with all that its page shows: streams with their last figures, changes that wait, settings."""
     key = str(connectionId)
@@ -112,8 +109,8 @@ def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
         }
 
 
-@router.post("/schedule/preview", operation_id="previewSchedule", response_model=Preview)
-def preview(who: Known, context: ServerContext, body: Planned) -> Any:
+@router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
+def preview(who: Known, context: ServerContext, body: ScheduleDraft) -> Any:
     """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     found: list[int] = []

@@ -8,6 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.responses import ProjectChanges, ProjectFile
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.config_as_code import export
@@ -17,7 +19,7 @@ from kitestring.server.workspaces import workspaces
 router = APIRouter(prefix="/project", tags=["project"])
 
 
-class Asked(Body):
+class ProjectRequest(Body):
     """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
 
     workspaceId: UUID
@@ -25,14 +27,14 @@ class Asked(Body):
     prune: bool = False
 
 
-def _may(who: Principal, body: Asked) -> None:
+def _may(who: Principal, body: ProjectRequest) -> None:
     """Whom a workspace tells of its jobs is its admins' to say."""
     if body.wanted.notifications:
         who.require(str(body.workspaceId), Role.admin)
 
 
-@router.post("/plan", operation_id="planProject")
-def plan(who: Editor, context: ServerContext, body: Asked) -> Any:
+@router.post("/plan", operation_id="planProject", responses=responses_for(ProjectChanges))
+def plan(who: Editor, context: ServerContext, body: ProjectRequest) -> Any:
     """What would be done; nothing is changed. Of notifications an admin alone is told."""
     _may(who, body)
     with context.store.read() as db:
@@ -41,8 +43,8 @@ def plan(who: Editor, context: ServerContext, body: Asked) -> Any:
     return {"changes": [one.body() for one in found]}
 
 
-@router.post("/apply", operation_id="applyProject")
-def apply(who: Editor, context: ServerContext, body: Asked) -> Any:
+@router.post("/apply", operation_id="applyProject", responses=responses_for(ProjectChanges))
+def apply(who: Editor, context: ServerContext, body: ProjectRequest) -> Any:
     """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
     _may(who, body)
     with context.store.read() as db:
@@ -51,7 +53,7 @@ def apply(who: Editor, context: ServerContext, body: Asked) -> Any:
     return {"changes": [one.body() for one in done]}
 
 
-@router.get("/export", operation_id="exportProject")
+@router.get("/export", operation_id="exportProject", responses=responses_for(ProjectFile))
 def exported(who: Reader, context: ServerContext, workspaceId: UUID, states: bool = False) -> Any:
     """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
     connection goes on from."""

@@ -9,13 +9,15 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.responses import SearchHits
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import endpoints
 
 router = APIRouter(tags=["search"])
 
 
-class Question(Body):
+class SearchRequest(Body):
     """What to look for: `where` is a filter, as field and value or in the store's own language."""
 
     text: str = Field(min_length=1, max_length=100_000)
@@ -27,8 +29,10 @@ class Question(Body):
     includeDeleted: bool = False
 
 
-@router.post("/destinations/{destinationId}/search", operation_id="searchDestination")
-def search(who: Reader, context: ServerContext, destinationId: UUID, body: Question) -> Any:
+@router.post(
+    "/destinations/{destinationId}/search", operation_id="searchDestination", responses=responses_for(SearchHits)
+)
+def search(who: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """The nearest chunks, best first, found with the embedder that filled the collection."""
     with context.store.read() as db:
         end = endpoints.end_of(context, db, "destination", str(destinationId))

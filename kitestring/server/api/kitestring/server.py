@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from kitestring import __version__
+from kitestring.server.api.kitestring.responses import ServerSettings, WorkersRead
+from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import InstanceAdmin, ServerContext
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.store.tables import workers
@@ -16,7 +18,7 @@ router = APIRouter(tags=["server"])
 PRIVATE = frozenset({"secret_key", "database_url", "home"})
 
 
-@router.get("/settings", operation_id="getSettings")
+@router.get("/settings", operation_id="getSettings", responses=responses_for(ServerSettings))
 def settings(who: InstanceAdmin, context: ServerContext) -> Any:
     """Every setting that is no secret, by name; each is the variable KITESTRING_ + its name in capitals."""
     shown = context.settings.model_dump(mode="json")
@@ -32,7 +34,7 @@ def settings(who: InstanceAdmin, context: ServerContext) -> Any:
     }
 
 
-@router.get("/workers", operation_id="listWorkers")
+@router.get("/workers", operation_id="listWorkers", responses=responses_for(WorkersRead))
 def listed(who: InstanceAdmin, context: ServerContext) -> Any:
     """The workers that were seen within the last minute."""
     with context.store.read() as db:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -25,21 +25,21 @@ class Login(Body):
     password: str = Field(max_length=LONGEST)
 
 
-class RoleIn(BaseModel):
+class RoleRead(BaseModel):
     id: str
-    role: str
+    role: Literal["reader", "runner", "editor", "admin"]
 
 
 class SessionRead(BaseModel):
     name: str
     userId: str | None
     instanceAdmin: bool
-    workspaces: list[RoleIn]
-    organizations: list[RoleIn]
+    workspaces: list[RoleRead]
+    organizations: list[RoleRead]
     csrfToken: str | None = None
 
 
-class Ways(BaseModel):
+class LoginWays(BaseModel):
     open: bool
     """No user is configured: everything may be done without logging in."""
     password: bool
@@ -47,13 +47,13 @@ class Ways(BaseModel):
     """What the button says, where a login by OIDC is set up."""
 
 
-@router.get("/ways", operation_id="getLoginWays", response_model=Ways)
+@router.get("/ways", operation_id="getLoginWays", response_model=LoginWays)
 def get_ways(context: ServerContext) -> Any:
     """How one can log in here. Asks for no credentials."""
     with context.store.read() as db:
         configured = user.configured(db)
     oidc_name = context.settings.oidc_name if context.settings.oidc_issuer and context.settings.oidc_client_id else None
-    return Ways(open=not configured and context.settings.loopback, password=configured, oidc=oidc_name)
+    return LoginWays(open=not configured and context.settings.loopback, password=configured, oidc=oidc_name)
 
 
 @router.post("/login", operation_id="login", response_model=SessionRead)
@@ -135,7 +135,7 @@ def shown(who: Principal, cookie: str | None) -> SessionRead:
         name=who.name,
         userId=who.user_id,
         instanceAdmin=who.instance_admin,
-        workspaces=[RoleIn(id=key, role=role.name) for key, role in who.roles.items()],
-        organizations=[RoleIn(id=key, role=role.name) for key, role in who.organizations.items()],
+        workspaces=[RoleRead(id=key, role=role.name) for key, role in who.roles.items()],
+        organizations=[RoleRead(id=key, role=role.name) for key, role in who.organizations.items()],
         csrfToken=login_session.csrf_of(cookie) if cookie else None,
     )

@@ -45,28 +45,37 @@ class PasswordChange(Body):
     new: str = Field(max_length=LONGEST)
 
 
-class UserShown(BaseModel):
+class UserPermission(BaseModel):
+    """A role of a user, and where it holds."""
+
+    permissionId: str
+    permissionType: str
+    workspaceId: str | None
+    organizationId: str | None
+
+
+class UserDetail(BaseModel):
     userId: str
     email: str
     name: str
     disabled: bool
     hasPassword: bool
     createdAtMs: int
-    permissions: list[dict[str, Any]]
+    permissions: list[UserPermission]
 
 
-class UsersShown(BaseModel):
-    data: list[UserShown]
+class UserDetails(BaseModel):
+    data: list[UserDetail]
 
 
-@router.get("", operation_id="listAllUsers", response_model=UsersShown)
+@router.get("", operation_id="listAllUsers", response_model=UserDetails)
 def list_users(who: InstanceAdmin, context: ServerContext) -> Any:
     """All users of this server, with their roles."""
     with context.store.read() as db:
         return {"data": [shown(db, row) for row in user.everyone(db)]}
 
 
-@router.post("", operation_id="createUser", response_model=UserShown)
+@router.post("", operation_id="createUser", response_model=UserDetail)
 def create_user(body: UserCreate, who: InstanceAdmin, context: ServerContext) -> Any:
     """The first one is an admin of the server, and from then on it asks everybody for credentials."""
     grants = tuple(user.Grant(g.permissionType, g.workspaceId, g.organizationId) for g in body.permissions)
@@ -86,14 +95,14 @@ def change_own_password(body: PasswordChange, who: Known, context: ServerContext
     return Response(status_code=204)
 
 
-@router.get("/{userId}", operation_id="getUser", response_model=UserShown)
+@router.get("/{userId}", operation_id="getUser", response_model=UserDetail)
 def get_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Any:
     """A user, with their roles."""
     with context.store.read() as db:
         return shown(db, found(db, userId))
 
 
-@router.patch("/{userId}", operation_id="updateUser", response_model=UserShown)
+@router.patch("/{userId}", operation_id="updateUser", response_model=UserDetail)
 def update_user(userId: str, body: UserChange, who: InstanceAdmin, context: ServerContext) -> Any:
     """Disabling a user ends their sessions and tokens at once; so does a new password with the sessions."""
     with context.store.write() as db:

@@ -5,10 +5,11 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
 
 import { api, OWN } from '../api/client';
-import { cleaned, initial, plain, type Schema, type Values, wrong } from '../form/schema';
+import type { CheckResult, ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema.gen';
+import { cleaned, initial, plain, type Values, wrong } from '../form/schema';
 import { SpecForm } from '../form/SpecForm';
 import { ErrorNote } from '../shell/ErrorNote';
-import { type ActorKind, type Checked, checkDraft, type Connector } from './actors';
+import { type ActorKind, checkDraft } from './actors';
 import { CONSENTED } from './consented';
 
 export interface Entered {
@@ -19,7 +20,7 @@ export interface Entered {
 
 interface Props {
   kind: ActorKind;
-  connector: Connector & { spec: Schema };
+  connector: ConnectorDetail;
   workspaceId: string;
   /** What is kept, for a change. */
   kept?: { id: string; name: string; configuration: Values };
@@ -42,7 +43,7 @@ export function ActorForm({ kind, connector, workspaceId, kept, save, action, ma
   );
 
   const configuration = () => cleaned(schema, value) as Values;
-  const checking = useMutation<Checked>({
+  const checking = useMutation<CheckResult>({
     mutationFn: () =>
       checkDraft(kind, { workspaceId, definitionId: connector.definitionId, id: kept?.id, configuration: configuration() }),
   });
@@ -141,7 +142,7 @@ export function ActorForm({ kind, connector, workspaceId, kept, save, action, ma
   );
 }
 
-export function CheckResult({ checked }: { checked: Checked }) {
+export function CheckResult({ checked }: { checked: CheckResult }) {
   if (checked.status === 'succeeded')
     return (
       <Alert color="green" variant="light" role="status" icon={<IconCircleCheck aria-hidden />} title="It works">
@@ -159,11 +160,6 @@ export function CheckResult({ checked }: { checked: Checked }) {
   );
 }
 
-interface Vendors {
-  data: { connector: string; needs: string[] }[];
-  redirectUri: string;
-}
-
 /** Giving access at the vendor, where the source knows how: it opens in a window of its own and comes back. */
 function Consent({
   connector,
@@ -173,7 +169,7 @@ function Consent({
   onDone,
   done,
 }: {
-  connector: Connector;
+  connector: ConnectorDetail;
   workspaceId: string;
   sourceId?: string;
   configuration: () => Values;
@@ -182,7 +178,7 @@ function Consent({
 }) {
   const vendors = useQuery({
     queryKey: ['consents'],
-    queryFn: () => api.get<Vendors>(`${OWN}/consents`),
+    queryFn: () => api.get<ConsentVendors>(`${OWN}/consents`),
     staleTime: 300_000,
   });
   const vendor = vendors.data?.data.find((one) => one.connector === connector.connector);
@@ -204,7 +200,7 @@ function Consent({
       // Opened before anything is awaited: browsers let a click open a window, not an answer.
       const opened = window.open('', '_blank', 'popup,width=720,height=820');
       try {
-        const { consentUrl } = await api.post<{ consentUrl: string }>(`${OWN}/consents`, {
+        const { consentUrl } = await api.post<ConsentRead>(`${OWN}/consents`, {
           ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
           configuration: sourceId ? {} : configuration(),
           redirectUrl: `${window.location.origin}/consented`,

@@ -20,8 +20,9 @@ import {
 import { useQuery } from '@tanstack/react-query';
 import { useDeferredValue, useState } from 'react';
 
+import type { ConnectorSummary } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
-import { type ActorKind, type Connector, connectorsQuery } from './actors';
+import { type ActorKind, connectorsQuery } from './actors';
 
 const SIGNS: Record<string, TablerIcon> = {
   commerce: IconShoppingCart,
@@ -48,7 +49,7 @@ export function ConnectorChoice({
 }: {
   kind: ActorKind;
   workspaceId: string | undefined;
-  onChoose: (one: Connector) => void;
+  onChoose: (one: ConnectorSummary) => void;
 }) {
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
   const [words, setWords] = useState('');
@@ -128,13 +129,13 @@ export function ConnectorChoice({
 }
 
 /** The connector's own icon, or the sign of its category. */
-function Icon({ one }: { one: Connector }) {
+function Icon({ one }: { one: ConnectorSummary }) {
   if (one.icon.startsWith('<')) return <img src={`data:image/svg+xml,${encodeURIComponent(one.icon)}`} alt="" height={18} />;
   const Sign = SIGNS[one.category];
   return Sign ? <Sign size={18} aria-hidden style={{ flexShrink: 0 }} /> : null;
 }
 
-function Support({ one }: { one: Connector }) {
+function Support({ one }: { one: ConnectorSummary }) {
   if (one.native)
     return (
       <Badge size="sm" variant="light" style={{ flexShrink: 0 }}>
@@ -148,7 +149,7 @@ function Support({ one }: { one: Connector }) {
   );
 }
 
-function needs(one: Connector): string {
+function needs(one: ConnectorSummary): string {
   if (one.native) return one.summary || 'Comes with Kitestring, tested with it';
   return one.installed ? `${one.version}, installed` : `${one.version}, is installed when you choose it`;
 }

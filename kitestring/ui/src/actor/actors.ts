@@ -3,7 +3,8 @@ import { queryOptions } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
-import type { Schema, Values } from '../form/schema';
+import type { CheckResult, Connection, ConnectorDetail, ConnectorSummaries, CredentialEnds } from '../api/schema.gen';
+import type { Values } from '../form/schema';
 
 export type ActorKind = 'source' | 'destination';
 
@@ -15,36 +16,6 @@ export interface Actor {
   workspaceId: string;
   configuration: Values;
   createdAt: number;
-}
-
-export interface Connector {
-  definitionId: string;
-  kind: ActorKind;
-  name: string;
-  type: string;
-  connector: string;
-  version: string;
-  native: boolean;
-  installed: boolean;
-  documentationUrl: string;
-  category: string;
-  summary: string;
-  /** An address, or the text of an SVG. */
-  icon: string;
-  searchable: boolean;
-}
-
-export interface Checked {
-  status: 'succeeded' | 'failed';
-  message: string;
-  hint: string;
-}
-
-export interface Used {
-  connectionId: string;
-  name: string;
-  sourceId: string;
-  destinationId: string;
 }
 
 type Given = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
@@ -86,30 +57,23 @@ export const actorQuery = (kind: ActorKind, id: string) =>
     queryFn: async () => actor(kind, await api.get<Given>(`${PUBLIC}/${kind}s/${id}`)),
   });
 
-export interface CredentialEnd {
-  name: string;
-  endsAt: string;
-  daysLeft: number;
-  hint: string;
-}
-
 export const credentialEndsQuery = (sourceId: string) =>
   queryOptions({
     queryKey: ['actors', 'source', 'one', sourceId, 'credentials'],
-    queryFn: async () => (await api.get<{ data: CredentialEnd[] }>(`${OWN}/sources/${sourceId}/credentials`)).data,
+    queryFn: async () => (await api.get<CredentialEnds>(`${OWN}/sources/${sourceId}/credentials`)).data,
   });
 
 export const usedQuery = (workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['actors', 'used', workspaceId],
-    queryFn: () => all<Used>(`${PUBLIC}/connections`, workspaceId!),
+    queryFn: () => all<Connection>(`${PUBLIC}/connections`, workspaceId!),
     enabled: workspaceId !== undefined,
   });
 
 export const connectorsQuery = (kind: ActorKind, workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['connectors', kind, workspaceId],
-    queryFn: async () => (await api.get<{ data: Connector[] }>(`${OWN}/connectors`, { kind, workspaceId })).data,
+    queryFn: async () => (await api.get<ConnectorSummaries>(`${OWN}/connectors`, { kind, workspaceId })).data,
     enabled: workspaceId !== undefined,
     staleTime: 60_000,
   });
@@ -118,7 +82,7 @@ export const connectorsQuery = (kind: ActorKind, workspaceId: string | undefined
 export const specQuery = (kind: ActorKind, word: string) =>
   queryOptions({
     queryKey: ['connectors', kind, 'spec', word],
-    queryFn: () => api.get<Connector & { spec: Schema }>(`${OWN}/connectors/${kind}/${encodeURIComponent(word)}`),
+    queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(word)}`),
     staleTime: 60_000,
   });
 
@@ -135,12 +99,12 @@ export interface Draft {
   configuration: Values;
 }
 
-export function checkDraft(kind: ActorKind, draft: Draft): Promise<Checked> {
+export function checkDraft(kind: ActorKind, draft: Draft): Promise<CheckResult> {
   const { id, ...rest } = draft;
-  return api.post<Checked>(`${OWN}/check`, { kind, ...rest, ...(id && { [`${kind}Id`]: id }) });
+  return api.post<CheckResult>(`${OWN}/check`, { kind, ...rest, ...(id && { [`${kind}Id`]: id }) });
 }
 
-export interface LastCheck extends Checked {
+export interface LastCheck extends CheckResult {
   atMs: number;
 }
 
@@ -148,7 +112,7 @@ export const lastCheckKey = (kind: ActorKind, id: string) => ['checked', kind, i
 
 /** Check what is kept. The result is remembered while the pages are open. */
 export async function check(kind: ActorKind, id: string): Promise<LastCheck> {
-  const found = { ...(await api.post<Checked>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
+  const found = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
   queryClient.setQueryData(lastCheckKey(kind, id), found);
   return found;
 }

@@ -3,7 +3,7 @@ import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { WholeConnection } from '../api/shapes';
+import type { ConnectionDetail } from '../api/schema.gen';
 import { useActions } from '../connections/useActions';
 import { ErrorNote } from '../shell/ErrorNote';
 import { tellDone } from '../shell/tell';
@@ -14,7 +14,7 @@ export function cursorValue(text: string): string | number {
   return /^-?\d{1,15}$/.test(said) ? Number(said) : said;
 }
 
-export function Backfill({ one, stream, onClose }: { one: WholeConnection; stream: string | null; onClose: () => void }) {
+export function Backfill({ one, stream, onClose }: { one: ConnectionDetail; stream: string | null; onClose: () => void }) {
   const { done } = useActions(one);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);

@@ -4,7 +4,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
-import type { WholeConnection } from '../api/shapes';
+import type { ConnectionDetail } from '../api/schema.gen';
 import { useActions } from '../connections/useActions';
 import { tellDone, tellError } from '../shell/tell';
 
@@ -17,7 +17,7 @@ const KINDS = [
 ] as const;
 const SHOWN = 12;
 
-export function ChangesNote({ one, edit }: { one: WholeConnection; edit: boolean }) {
+export function ChangesNote({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
   const { done } = useActions(one);
   const decide = useMutation({
     mutationFn: (way: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${one.connectionId}/changes/${way}`),

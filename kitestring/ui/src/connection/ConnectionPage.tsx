@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 
-import type { WholeConnection } from '../api/shapes';
+import type { ConnectionDetail } from '../api/schema.gen';
 import { LastSync } from '../connections/LastSync';
 import { ACTIVE, conditionOf, connectionQuery } from '../connections/overviews';
 import { inWords } from '../connections/schedule';
@@ -95,7 +95,7 @@ export function ConnectionPage() {
   );
 }
 
-function Head({ one, run, edit }: { one: WholeConnection; run: boolean; edit: boolean }) {
+function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: boolean }) {
   const { sync, cancel, pause, resume } = useActions(one);
   const running = one.job !== null && ACTIVE.includes(one.job.status);
   const paused = one.status !== 'active';

@@ -5,7 +5,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { api, OWN, PUBLIC } from '../api/client';
-import type { Timing, WholeConnection } from '../api/shapes';
+import type { ConnectionDetail, Schedule, SchedulePreview } from '../api/schema.gen';
 import { splitCron } from '../connections/schedule';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
@@ -21,7 +21,7 @@ const POLICIES = [
 ] as const;
 
 /** The fields of the form for a schedule of the API. */
-export function whenOf(said: Timing): When {
+export function whenOf(said: Schedule): When {
   if (said.scheduleType === 'cron') {
     const { expression, zone } = splitCron(said.cronExpression ?? '');
     return { ...WHEN, kind: 'cron', expression, zone };
@@ -32,7 +32,7 @@ export function whenOf(said: Timing): When {
   return { ...WHEN, kind: said.scheduleType === 'manual' ? 'manual' : 'basic' };
 }
 
-export function SettingsTab({ one, edit }: { one: WholeConnection; edit: boolean }) {
+export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [name, setName] = useState(one.name);
@@ -54,7 +54,7 @@ export function SettingsTab({ one, edit }: { one: WholeConnection; edit: boolean
   });
   const coming = useQuery({
     queryKey: ['schedule', when],
-    queryFn: () => api.post<{ nextMs: number[] }>(`${OWN}/schedule/preview`, timing(when)),
+    queryFn: () => api.post<SchedulePreview>(`${OWN}/schedule/preview`, timing(when)),
     enabled: when.kind !== 'manual',
     retry: false,
   });

@@ -5,23 +5,22 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { WholeConnection } from '../api/shapes';
+import type { ConnectionDetail, StreamStates } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { Empty } from '../shell/Empty';
 import { ErrorNote } from '../shell/ErrorNote';
 import { tellDone } from '../shell/tell';
 
-type States = Record<string, Record<string, unknown>>;
 const SHOWN = 200;
 
-export function StateTab({ one, edit }: { one: WholeConnection; edit: boolean }) {
+export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
   const client = useQueryClient();
   const path = `${OWN}/connections/${one.connectionId}/state`;
   const key = ['connection', one.connectionId, 'state', one.job?.jobId, one.job?.status];
   const found = useQuery({
     queryKey: key,
-    queryFn: async ({ signal }) => (await api.get<{ states: States }>(path, undefined, signal)).states,
+    queryFn: async ({ signal }) => (await api.get<StreamStates>(path, undefined, signal)).states,
   });
   const [asked, setAsked] = useState<Asked | null>(null);
   const [edited, setEdited] = useState<string | null>(null);

@@ -2,7 +2,7 @@
 import { ActionIcon, Box, Checkbox, Group, Menu, Stack, Text } from '@mantine/core';
 import { IconCalendarSearch, IconDotsVertical, IconEraser, IconRefresh } from '@tabler/icons-react';
 
-import type { ConfiguredStream } from '../api/shapes';
+import type { StreamDetail } from '../api/schema.gen';
 import { duration, figureName, short, size } from '../shell/format';
 import { StatusMark } from '../shell/StatusMark';
 import { Time } from '../shell/Time';
@@ -21,7 +21,7 @@ export function StreamRow({
   onClear,
   onBackfill,
 }: {
-  stream: ConfiguredStream;
+  stream: StreamDetail;
   chosen: boolean;
   busy: boolean;
   run: boolean;

@@ -4,7 +4,7 @@ import { IconSearch } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef, useState } from 'react';
 
-import type { WholeConnection } from '../api/shapes';
+import type { ConnectionDetail } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 import { useActions } from '../connections/useActions';
 import { type Asked, Confirm } from '../shell/Confirm';
@@ -15,7 +15,7 @@ import { askClear, askRefresh } from './questions';
 
 const ROW = 64;
 
-export function StreamsTab({ one, run, edit }: { one: WholeConnection; run: boolean; edit: boolean }) {
+export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: boolean }) {
   const [text, setText] = useState('');
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [asked, setAsked] = useState<Asked | null>(null);

@@ -2,14 +2,14 @@
 import { Code, List, Stack, Text } from '@mantine/core';
 
 import { api, OWN } from '../api/client';
-import type { Job, WholeConnection } from '../api/shapes';
+import type { ConnectionDetail, JobSummary } from '../api/schema.gen';
 import type { Asked } from '../shell/Confirm';
 import { count } from '../shell/format';
 import { tellDone } from '../shell/tell';
 
 const NAMED = 8;
 
-export function askRefresh(one: WholeConnection, keys: string[], done: () => Promise<void>): Asked {
+export function askRefresh(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
   return {
     title: `Refresh ${naming(keys)}?`,
     what: (
@@ -26,14 +26,14 @@ export function askRefresh(one: WholeConnection, keys: string[], done: () => Pro
     action: 'Delete and replace',
     danger: true,
     run: async () => {
-      await api.post<Job>(`${OWN}/connections/${one.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
+      await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
       tellDone('The refresh has begun.');
       await done();
     },
   };
 }
 
-export function askClear(one: WholeConnection, keys: string[], done: () => Promise<void>): Asked {
+export function askClear(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
   return {
     title: `Clear ${naming(keys)}?`,
     what: (
@@ -50,7 +50,7 @@ export function askClear(one: WholeConnection, keys: string[], done: () => Promi
     danger: true,
     type: keys.length === 1 ? keys[0] : String(keys.length),
     run: async () => {
-      await api.post<Job>(`${OWN}/connections/${one.connectionId}/clear`, { streams: keys });
+      await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/clear`, { streams: keys });
       tellDone('Clearing has begun.');
       await done();
     },
@@ -76,7 +76,7 @@ function Names({ keys }: { keys: string[] }) {
 }
 
 /** How much the last sync wrote: a hint of what is at stake, not what is stored by now. */
-function stored(one: WholeConnection, keys: string[]): string {
+function stored(one: ConnectionDetail, keys: string[]): string {
   const written = one.streams
     .filter((stream) => keys.includes(stream.key))
     .reduce((sum, stream) => sum + (stream.last?.written ?? 0), 0);

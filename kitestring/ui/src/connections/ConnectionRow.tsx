@@ -11,7 +11,7 @@ import {
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 
-import type { Overview } from '../api/shapes';
+import type { ConnectionOverview } from '../api/schema.gen';
 import { StatusMark } from '../shell/StatusMark';
 import { Time } from '../shell/Time';
 import { LastSync } from './LastSync';
@@ -19,7 +19,7 @@ import { ACTIVE, conditionOf } from './overviews';
 import { inWords } from './schedule';
 import { useActions } from './useActions';
 
-export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Overview; may: { run: boolean; edit: boolean } }) {
+export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: ConnectionOverview; may: { run: boolean; edit: boolean } }) {
   const { sync, cancel, pause, resume } = useActions(one);
   const running = one.job !== null && ACTIVE.includes(one.job.status);
   const paused = one.status !== 'active';

@@ -1,12 +1,12 @@
 /** How the last job of a connection came out, in two lines or, with `line`, in one. */
 import { Text } from '@mantine/core';
 
-import type { Overview } from '../api/shapes';
+import type { ConnectionOverview } from '../api/schema.gen';
 import { duration, short } from '../shell/format';
 import { Time } from '../shell/Time';
 import { ACTIVE } from './overviews';
 
-export function LastSync({ one, line = false }: { one: Overview; line?: boolean }) {
+export function LastSync({ one, line = false }: { one: ConnectionOverview; line?: boolean }) {
   const job = one.job;
   if (!job)
     return (

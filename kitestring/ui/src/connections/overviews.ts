@@ -2,7 +2,7 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
-import type { Overview, WholeConnection } from '../api/shapes';
+import type { ConnectionDetail, ConnectionOverview, ConnectionOverviews } from '../api/schema.gen';
 
 export const ACTIVE = ['pending', 'running', 'incomplete'];
 export const PAGE = 50;
@@ -30,7 +30,7 @@ export function overviewsQuery(workspaceId: string | undefined, filter: Filter) 
     enabled: workspaceId !== undefined,
     placeholderData: keepPreviousData,
     queryFn: ({ signal }) =>
-      api.get<{ data: Overview[]; total: number }>(
+      api.get<ConnectionOverviews>(
         `${OWN}/connections`,
         {
           workspaceIds: workspaceId,
@@ -49,14 +49,14 @@ export function overviewsQuery(workspaceId: string | undefined, filter: Filter) 
 export function connectionQuery(connectionId: string) {
   return queryOptions({
     queryKey: ['connection', connectionId],
-    queryFn: ({ signal }) => api.get<WholeConnection>(`${OWN}/connections/${connectionId}`, undefined, signal),
+    queryFn: ({ signal }) => api.get<ConnectionDetail>(`${OWN}/connections/${connectionId}`, undefined, signal),
     refetchInterval: (query) =>
       query.state.data?.job && ACTIVE.includes(query.state.data.job.status) ? 2_000 : 10_000,
   });
 }
 
 /** What is said of a connection: what it waits for comes before how it went last. */
-export function conditionOf(one: Overview): string {
+export function conditionOf(one: ConnectionOverview): string {
   if (one.job && ACTIVE.includes(one.job.status)) return one.job.status;
   if (one.deciding) return 'deciding';
   if (one.status !== 'active') return 'paused';

@@ -1,5 +1,5 @@
 /** A schedule in words. What words would make longer than the expression stays an expression. */
-import type { Timing } from '../api/shapes';
+import type { Schedule } from '../api/schema.gen';
 
 const DAYS: Record<string, string> = {
   SUN: 'Sundays',
@@ -27,7 +27,7 @@ export function splitCron(said: string): Cron {
   return { expression: words.join(' '), zone: 'UTC' };
 }
 
-export function inWords(timing: Timing): string {
+export function inWords(timing: Schedule): string {
   if (timing.scheduleType === 'basic') {
     const [, every, unit] = /(\d+)\s+(\w+)/.exec(timing.basicTiming ?? '') ?? [];
     if (!every || !unit) return timing.basicTiming ?? '';

@@ -2,10 +2,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
-import type { Job, Overview } from '../api/shapes';
+import type { ConnectionOverview, JobSummary } from '../api/schema.gen';
 import { tellDone, tellError } from '../shell/tell';
 
-export function useActions(one: Pick<Overview, 'connectionId' | 'name' | 'job'>) {
+export function useActions(one: Pick<ConnectionOverview, 'connectionId' | 'name' | 'job'>) {
   const client = useQueryClient();
   const done = async () => {
     await Promise.all([
@@ -16,7 +16,7 @@ export function useActions(one: Pick<Overview, 'connectionId' | 'name' | 'job'>)
   };
   const status = (value: 'active' | 'inactive') => api.patch(`${PUBLIC}/connections/${one.connectionId}`, { status: value });
   const sync = useMutation({
-    mutationFn: () => api.post<Job>(`${OWN}/connections/${one.connectionId}/sync`),
+    mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/sync`),
     onSuccess: async () => {
       tellDone(`The sync of ${one.name} has begun.`);
       await done();

@@ -6,7 +6,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef, useState } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { LogEntry } from '../api/shapes';
+import type { LogEntry, LogPage } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
 import { tellError } from '../shell/tell';
@@ -16,12 +16,6 @@ const LEVELS = ['debug', 'info', 'warning', 'error'];
 const PAGE = 2000;
 const MOST = 20_000;
 const LOOK_MS = 1500;
-
-interface Part {
-  entries: LogEntry[];
-  place: number;
-  more: boolean;
-}
 
 interface Read {
   entries: LogEntry[];
@@ -55,7 +49,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
     try {
       const lines: string[] = [];
       for (let place = 0, more = true; more; ) {
-        const part: Part = await api.get(path(jobId, attempt), { place, limit: 10_000, level: 'debug' });
+        const part: LogPage = await api.get(path(jobId, attempt), { place, limit: 10_000, level: 'debug' });
         lines.push(...part.entries.map(line));
         more = part.more && part.place > place;
         place = part.place;
@@ -165,7 +159,7 @@ function useLog(jobId: number, attempt: number, level: string, text: string, run
       const now = state.current;
       try {
         do {
-          const part = await api.get<Part>(path(jobId, attempt), { place: now.place, limit: PAGE, level, text }, away.signal);
+          const part = await api.get<LogPage>(path(jobId, attempt), { place: now.place, limit: PAGE, level, text }, away.signal);
           now.entries = running ? [...now.entries, ...part.entries].slice(-MOST) : [...now.entries, ...part.entries];
           now.place = part.place;
           now.more = part.more;

@@ -6,7 +6,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { Attempt, StreamResult, WholeJob } from '../api/shapes';
+import type { AttemptRead, JobDetail, StreamResult } from '../api/schema.gen';
 import { ACTIVE, connectionQuery } from '../connections/overviews';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
@@ -37,7 +37,7 @@ export function JobPage() {
   return <Shown key={jobId} job={job} run={may('runner')} />;
 }
 
-function Shown({ job, run }: { job: WholeJob; run: boolean }) {
+function Shown({ job, run }: { job: JobDetail; run: boolean }) {
   const running = ACTIVE.includes(job.status);
   const connection = useQuery({ ...connectionQuery(job.connectionId), refetchInterval: false, retry: false });
   const [chosen, setChosen] = useState<number | null>(null);
@@ -146,7 +146,7 @@ function Shown({ job, run }: { job: WholeJob; run: boolean }) {
   );
 }
 
-function streamsOf(attempt: Attempt): Record<string, StreamResult> {
+function streamsOf(attempt: AttemptRead): Record<string, StreamResult> {
   return attempt.streams ?? attempt.progress?.streams ?? {};
 }
 

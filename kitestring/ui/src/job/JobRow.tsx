@@ -2,7 +2,7 @@
 import { Anchor, Table, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 
-import type { Job } from '../api/shapes';
+import type { ListedJob } from '../api/schema.gen';
 import { count, duration, size } from '../shell/format';
 import { StatusMark } from '../shell/StatusMark';
 import { Time } from '../shell/Time';
@@ -22,7 +22,7 @@ export function kindWord(kind: string): string {
   return kind.charAt(0).toUpperCase() + kind.slice(1);
 }
 
-export function JobRow({ job, connection }: { job: Job; connection?: string }) {
+export function JobRow({ job, connection }: { job: ListedJob; connection?: string }) {
   return (
     <Table.Tr>
       <Table.Td>

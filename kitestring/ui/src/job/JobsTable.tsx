@@ -5,7 +5,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { Job } from '../api/shapes';
+import type { ListedJobs } from '../api/schema.gen';
 import { Empty } from '../shell/Empty';
 import { ErrorNote } from '../shell/ErrorNote';
 import { JobRow } from './JobRow';
@@ -29,7 +29,7 @@ export function JobsTable({
   const found = useInfiniteQuery({
     queryKey: ['jobs', of.connectionId ?? of],
     queryFn: ({ pageParam, signal }) =>
-      api.get<{ data: Job[] }>(`${OWN}/jobs`, { ...of, limit: PAGE, before: pageParam }, signal),
+      api.get<ListedJobs>(`${OWN}/jobs`, { ...of, limit: PAGE, before: pageParam }, signal),
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (last) => (last.data.length === PAGE ? last.data.at(-1)?.jobId : undefined),
     refetchInterval: 5_000,

@@ -1,7 +1,7 @@
 /** The figures of each stream of an attempt, and their sums. */
 import { Paper, Table, Text } from '@mantine/core';
 
-import type { StreamResult } from '../api/shapes';
+import type { StreamResult } from '../api/schema.gen';
 import { count, duration, figureName, size } from '../shell/format';
 import { StatusMark } from '../shell/StatusMark';
 

@@ -3,13 +3,13 @@ import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
 import { api, OWN } from '../api/client';
-import type { WholeJob } from '../api/shapes';
+import type { JobDetail } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 
 export function jobQuery(jobId: string) {
   return queryOptions({
     queryKey: ['job', jobId],
-    queryFn: ({ signal }) => api.get<WholeJob>(`${OWN}/jobs/${jobId}`, undefined, signal),
+    queryFn: ({ signal }) => api.get<JobDetail>(`${OWN}/jobs/${jobId}`, undefined, signal),
     // The events tell sooner; this is for when a proxy swallows them.
     refetchInterval: (query) => (query.state.data && ACTIVE.includes(query.state.data.status) ? 10_000 : false),
   });
@@ -24,7 +24,7 @@ export function useJob(jobId: string) {
     // The log is read apart, page by page: of it only errors come with the events.
     const events = new EventSource(`${OWN}/jobs/${jobId}/events?level=error`);
     events.addEventListener('job', (event) => {
-      client.setQueryData(['job', jobId], JSON.parse(event.data) as WholeJob);
+      client.setQueryData(['job', jobId], JSON.parse(event.data) as JobDetail);
     });
     events.addEventListener('end', () => {
       events.close();

@@ -1,5 +1,5 @@
 /** A log's entry as a line of text. */
-import type { LogEntry } from '../api/shapes';
+import type { LogEntry } from '../api/schema.gen';
 
 /** What stands elsewhere on the page. */
 const OURS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'job_id', 'connection_id', 'streams']);

@@ -7,11 +7,12 @@ import { type FormEvent, useState } from 'react';
 
 import { actorsQuery, connectorsQuery } from '../actor/actors';
 import { api, OWN } from '../api/client';
+import type { SearchHit, SearchHits } from '../api/schema.gen';
 import { useWorkspace } from '../session/session';
 import { Empty } from '../shell/Empty';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHead } from '../shell/PageHead';
-import { filterOf, type Hit, linkOf, restOf, titleOf } from './hit';
+import { filterOf, linkOf, restOf, titleOf } from './hit';
 
 const route = getRouteApi('/shell/search');
 
@@ -38,7 +39,7 @@ export function SearchPage() {
     queryKey: ['search', place?.id, asked.text, asked.where, asked.limit],
     queryFn: async () =>
       (
-        await api.post<{ data: Hit[] }>(`${OWN}/destinations/${place!.id}/search`, {
+        await api.post<SearchHits>(`${OWN}/destinations/${place!.id}/search`, {
           text: asked.text,
           where: filterOf(asked.where ?? ''),
           limit: asked.limit ?? 10,
@@ -129,7 +130,7 @@ export function SearchPage() {
   );
 }
 
-function Found({ hit }: { hit: Hit }) {
+function Found({ hit }: { hit: SearchHit }) {
   const title = titleOf(hit);
   const link = linkOf(hit);
   const rest = restOf(hit);

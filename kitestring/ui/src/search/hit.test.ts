@@ -16,13 +16,13 @@ test.each([
 });
 
 test('a hit is called by its subject, and only an address of the web is a link', () => {
-  const hit = { id: 4, subject: 'Late parcel', text: 'It is late.', html_url: 'https://desk.example.com/4', status: 'new', tags: ['a'] };
+  const hit = { distance: 0.1, id: 4, subject: 'Late parcel', text: 'It is late.', html_url: 'https://desk.example.com/4', status: 'new', tags: ['a'] };
   expect(titleOf(hit)).toBe('Late parcel');
   expect(linkOf(hit)).toBe('https://desk.example.com/4');
-  expect(linkOf({ url: 'javascript:alert(1)' })).toBeUndefined();
+  expect(linkOf({ ...hit, html_url: null, url: 'javascript:alert(1)' })).toBeUndefined();
   expect(restOf(hit)).toEqual([
     ['status', 'new'],
     ['tags', '["a"]'],
   ]);
-  expect(titleOf({ id: 4 })).toBe('4');
+  expect(titleOf({ id: 4, distance: 0.1, text: null })).toBe('4');
 });

@@ -1,29 +1,23 @@
 /** What a search found, as people read it. */
 
-export interface Hit {
-  id?: unknown;
-  distance?: number;
-  text?: unknown;
-  stream?: unknown;
-  [field: string]: unknown;
-}
+import type { SearchHit } from '../api/schema.gen';
 
 const TITLES = ['subject', 'title', 'name'];
 const LINKS = ['html_url', 'url', '_url'];
 const SHOWN = 12;
 
-export function titleOf(hit: Hit): string {
+export function titleOf(hit: SearchHit): string {
   const found = TITLES.map((name) => hit[name]).find((value) => value !== undefined && value !== null && value !== '');
   return String(found ?? hit.id ?? '');
 }
 
 /** An address of the web that the record brings along; anything else is no link. */
-export function linkOf(hit: Hit): string | undefined {
+export function linkOf(hit: SearchHit): string | undefined {
   return LINKS.map((name) => hit[name]).find((value): value is string => typeof value === 'string' && /^https?:\/\//.test(value));
 }
 
 /** The metadata that is not shown otherwise. */
-export function restOf(hit: Hit): [string, string][] {
+export function restOf(hit: SearchHit): [string, string][] {
   return Object.entries(hit)
     .filter(([name, value]) => !['id', 'distance', 'text', 'stream', ...LINKS].includes(name) && !name.startsWith('_') && value !== null && value !== '')
     .filter(([, value]) => String(value) !== titleOf(hit))

@@ -4,33 +4,14 @@ import { useCallback, useSyncExternalStore } from 'react';
 
 import { api, ApiError, OWN, PUBLIC, setCsrf } from '../api/client';
 import { queryClient } from '../api/queries';
+import type { LoginWays, SessionRead, Workspace, Workspaces } from '../api/schema.gen';
 
 export type Role = 'reader' | 'runner' | 'editor' | 'admin';
 export const ROLES: Role[] = ['reader', 'runner', 'editor', 'admin'];
 
-export interface Session {
-  name: string;
-  userId: string | null;
-  instanceAdmin: boolean;
-  workspaces: { id: string; role: Role }[];
-  organizations: { id: string; role: Role }[];
-  csrfToken: string | null;
-}
-
-export interface Ways {
-  open: boolean;
-  password: boolean;
-  oidc: string | null;
-}
-
-export interface Workspace {
-  workspaceId: string;
-  name: string;
-}
-
 export const waysQuery = queryOptions({
   queryKey: ['ways'],
-  queryFn: () => api.get<Ways>(`${OWN}/session/ways`),
+  queryFn: () => api.get<LoginWays>(`${OWN}/session/ways`),
   staleTime: 60_000,
 });
 
@@ -39,7 +20,7 @@ export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: async () => {
     try {
-      const session = await api.get<Session>(`${OWN}/session`);
+      const session = await api.get<SessionRead>(`${OWN}/session`);
       setCsrf(session.csrfToken);
       return session;
     } catch (error) {
@@ -51,7 +32,7 @@ export const sessionQuery = queryOptions({
 });
 
 export async function signIn(email: string, password: string): Promise<void> {
-  const session = await api.post<Session>(`${OWN}/session/login`, { email, password });
+  const session = await api.post<SessionRead>(`${OWN}/session/login`, { email, password });
   setCsrf(session.csrfToken);
   queryClient.clear();
   queryClient.setQueryData(sessionQuery.queryKey, session);
@@ -65,7 +46,7 @@ export async function signOut(): Promise<void> {
 
 export const workspacesQuery = queryOptions({
   queryKey: ['workspaces'],
-  queryFn: async () => (await api.get<{ data: Workspace[] }>(`${PUBLIC}/workspaces`, { limit: 100 })).data,
+  queryFn: async () => (await api.get<Workspaces>(`${PUBLIC}/workspaces`, { limit: 100 })).data,
   staleTime: 60_000,
 });
 

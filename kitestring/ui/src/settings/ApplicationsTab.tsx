@@ -5,31 +5,24 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 
 import { api, PUBLIC } from '../api/client';
+import type { ApplicationRead, ApplicationReadList } from '../api/schema.gen';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { tellDone } from '../shell/tell';
 import { Time } from '../shell/Time';
 
-interface Application {
-  id: string;
-  name: string;
-  clientId: string;
-  clientSecret: string;
-  createdAt: number;
-}
-
 export function ApplicationsTab() {
   const client = useQueryClient();
   const found = useQuery({
     queryKey: ['applications'],
-    queryFn: async () => (await api.get<{ applications: Application[] }>(`${PUBLIC}/applications`)).applications,
+    queryFn: async () => (await api.get<ApplicationReadList>(`${PUBLIC}/applications`)).applications,
   });
   const [name, setName] = useState('');
-  const [made, setMade] = useState<Application | null>(null);
+  const [made, setMade] = useState<ApplicationRead | null>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
   const done = () => client.invalidateQueries({ queryKey: ['applications'] });
   const making = useMutation({
-    mutationFn: () => api.post<Application>(`${PUBLIC}/applications`, { name: name.trim() }),
+    mutationFn: () => api.post<ApplicationRead>(`${PUBLIC}/applications`, { name: name.trim() }),
     onSuccess: async (application) => {
       setMade(application);
       setName('');
@@ -42,7 +35,7 @@ export function ApplicationsTab() {
     making.mutate();
   }
 
-  const remove = (one: Application) =>
+  const remove = (one: ApplicationRead) =>
     setAsked({
       title: `Delete ${one.name}?`,
       what: 'Programs that use it are refused from then on. This cannot be undone.',

@@ -3,18 +3,9 @@ import { Button, Card, Center, Code, Skeleton, Stack, Table, Text } from '@manti
 import { useInfiniteQuery } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
+import type { AuditEntries } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { Time } from '../shell/Time';
-
-interface Entry {
-  id: number;
-  at: string;
-  actor: string;
-  action: string;
-  kind: string;
-  resourceId: string;
-  changes: Record<string, [unknown, unknown]>;
-}
 
 const SHOWN = 6;
 
@@ -27,7 +18,7 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
   const found = useInfiniteQuery({
     queryKey: ['audit', workspaceId],
     queryFn: ({ pageParam, signal }) =>
-      api.get<{ data: Entry[]; next: number | null }>(`${OWN}/audit`, { workspaceId, limit: 50, before: pageParam }, signal),
+      api.get<AuditEntries>(`${OWN}/audit`, { workspaceId, limit: 50, before: pageParam }, signal),
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (last) => last.next ?? undefined,
   });

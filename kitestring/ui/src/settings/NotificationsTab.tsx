@@ -4,6 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, OWN, PUBLIC } from '../api/client';
+import type { CheckResult, Workspace } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { tellDone, tellError } from '../shell/tell';
 
@@ -48,7 +49,7 @@ export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
   const key = ['notifications', workspaceId];
   const found = useQuery({
     queryKey: key,
-    queryFn: async () => (await api.get<{ notifications: Told }>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications,
+    queryFn: async () => (await api.get<Workspace>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications as Told,
   });
   const saving = useMutation({
     mutationFn: (told: Told) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: told }),
@@ -120,7 +121,7 @@ function Line({
       const places = way === 'apprise' ? listed(text) : [text.trim()];
       for (const url of places) {
         const body = way === 'email' ? { workspaceId, way, to: listed(text) } : { workspaceId, way, url };
-        const said = await api.post<{ status: string; message?: string; hint?: string }>(`${OWN}/notifications/test`, body);
+        const said = await api.post<CheckResult>(`${OWN}/notifications/test`, body);
         if (said.status !== 'succeeded') throw new Error(`${said.message ?? 'It did not arrive'}. ${said.hint ?? ''}`.trim());
       }
     },

@@ -3,30 +3,16 @@ import { Card, Code, Group, Skeleton, Stack, Table, Text, Title } from '@mantine
 import { useQuery } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
+import type { ServerSettings, WorkersRead } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { duration } from '../shell/format';
 import { Time } from '../shell/Time';
 
-interface Server {
-  version: string;
-  store: string;
-  settings: Record<string, unknown>;
-}
-
-interface Worker {
-  workerId: string;
-  host: string;
-  slots: number;
-  running: number;
-  startedAtMs: number;
-  seenAgoS: number;
-}
-
 export function ServerTab() {
-  const server = useQuery({ queryKey: ['server'], queryFn: () => api.get<Server>(`${OWN}/settings`) });
+  const server = useQuery({ queryKey: ['server'], queryFn: () => api.get<ServerSettings>(`${OWN}/settings`) });
   const workers = useQuery({
     queryKey: ['workers'],
-    queryFn: async () => (await api.get<{ data: Worker[] }>(`${OWN}/workers`)).data,
+    queryFn: async () => (await api.get<WorkersRead>(`${OWN}/workers`)).data,
     refetchInterval: 10_000,
   });
   if (server.error) return <ErrorNote error={server.error} retry={() => void server.refetch()} />;

@@ -4,26 +4,11 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 
 import { api, OWN, PUBLIC } from '../api/client';
-import { sessionQuery, type Workspace, workspacesQuery } from '../session/session';
+import type { UserDetail, UserDetails, UserPermission, Workspace } from '../api/schema.gen';
+import { sessionQuery, workspacesQuery } from '../session/session';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { tellDone, tellError } from '../shell/tell';
-
-interface Permission {
-  permissionId: string;
-  permissionType: string;
-  workspaceId: string | null;
-  organizationId: string | null;
-}
-
-interface User {
-  userId: string;
-  email: string;
-  name: string;
-  disabled: boolean;
-  hasPassword: boolean;
-  permissions: Permission[];
-}
 
 const ROLES = [
   { value: 'workspace_reader', label: 'Reader: looks' },
@@ -33,7 +18,7 @@ const ROLES = [
   { value: 'instance_admin', label: 'Admin of the server' },
 ];
 
-export function roleWords(one: Permission, workspaces: Workspace[]): string {
+export function roleWords(one: UserPermission, workspaces: Workspace[]): string {
   const place = workspaces.find((other) => other.workspaceId === one.workspaceId)?.name;
   const role = one.permissionType.replace(/^(workspace|organization|instance)_/, '');
   if (one.workspaceId) return `${role} of ${place ?? 'a workspace'}`;
@@ -42,11 +27,11 @@ export function roleWords(one: Permission, workspaces: Workspace[]): string {
 
 export function UsersTab() {
   const client = useQueryClient();
-  const found = useQuery({ queryKey: ['users'], queryFn: async () => (await api.get<{ data: User[] }>(`${OWN}/users`)).data });
+  const found = useQuery({ queryKey: ['users'], queryFn: async () => (await api.get<UserDetails>(`${OWN}/users`)).data });
   const workspaces = useQuery(workspacesQuery).data ?? [];
   const me = useQuery(sessionQuery).data?.userId;
   const [adding, setAdding] = useState(false);
-  const [granting, setGranting] = useState<User | null>(null);
+  const [granting, setGranting] = useState<UserDetail | null>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
   const done = async () => {
     await client.invalidateQueries({ queryKey: ['users'] });
@@ -54,17 +39,17 @@ export function UsersTab() {
     await client.invalidateQueries({ queryKey: ['ways'] });
   };
   const change = useMutation({
-    mutationFn: (one: User) => api.patch(`${OWN}/users/${one.userId}`, { disabled: !one.disabled }),
+    mutationFn: (one: UserDetail) => api.patch(`${OWN}/users/${one.userId}`, { disabled: !one.disabled }),
     onSuccess: done,
     onError: tellError,
   });
   const revoke = useMutation({
-    mutationFn: (one: Permission) => api.delete(`${PUBLIC}/permissions/${one.permissionId}`),
+    mutationFn: (one: UserPermission) => api.delete(`${PUBLIC}/permissions/${one.permissionId}`),
     onSuccess: done,
     onError: tellError,
   });
 
-  const remove = (one: User) =>
+  const remove = (one: UserDetail) =>
     setAsked({
       title: `Remove ${one.email}?`,
       what: 'Their sessions end and their applications are refused at once. What they made stays. This cannot be undone.',
@@ -222,7 +207,7 @@ function Form({
   send,
   onClose,
 }: {
-  user?: User;
+  user?: UserDetail;
   first?: boolean;
   workspaces: Workspace[];
   action: string;

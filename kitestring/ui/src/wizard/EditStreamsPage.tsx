@@ -6,41 +6,25 @@ import { useEffect, useMemo, useState } from 'react';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
+import type { Connection, ConnectionStream, SchemaChanges } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHead } from '../shell/PageHead';
 import { tellDone } from '../shell/tell';
 import { type Chosen, keyOf, lacks, offeredKey, offeredQuery } from './streams';
 import { type Choice, StreamsTable } from './StreamsTable';
 
-interface Whole {
-  connectionId: string;
-  name: string;
-  sourceId: string;
-  destinationId: string;
-  configurations: { streams: Chosen[] };
-}
-
-interface Difference {
-  newStreams: string[];
-  goneStreams: string[];
-  newFields: string[];
-  goneFields: string[];
-  otherTypes: string[];
-  breaking: string[];
-}
-
 export function EditStreamsPage() {
   const { connectionId } = useParams({ strict: false }) as { connectionId: string };
   const navigate = useNavigate();
   const connection = useQuery({
     queryKey: ['connection', connectionId, 'public'],
-    queryFn: () => api.get<Whole>(`${PUBLIC}/connections/${connectionId}`),
+    queryFn: () => api.get<Connection>(`${PUBLIC}/connections/${connectionId}`),
   });
   const { sourceId = '', destinationId = '' } = connection.data ?? {};
   // Asks the source anew; what it answers is kept, and is what the streams are read from then.
   const difference = useQuery({
     queryKey: ['connection', connectionId, 'diff'],
-    queryFn: () => api.post<Difference>(`${OWN}/connections/${connectionId}/diff`),
+    queryFn: () => api.post<SchemaChanges>(`${OWN}/connections/${connectionId}/diff`),
     enabled: connection.data !== undefined,
     staleTime: 60_000,
     retry: false,
@@ -150,7 +134,7 @@ const KINDS = [
 ] as const;
 const SHOWN = 20;
 
-function SchemaDiff({ difference }: { difference: Difference }) {
+function SchemaDiff({ difference }: { difference: SchemaChanges }) {
   const kinds = KINDS.filter(([kind]) => difference[kind].length > 0);
   if (kinds.length === 0) return null;
   return (
@@ -169,6 +153,6 @@ function SchemaDiff({ difference }: { difference: Difference }) {
 }
 
 /** The API answers every list; empty ones mean what the source says. */
-function tidy(one: Chosen): Chosen {
+function tidy(one: ConnectionStream): Chosen {
   return Object.fromEntries(Object.entries(one).filter(([, value]) => !Array.isArray(value) || value.length > 0)) as Chosen;
 }

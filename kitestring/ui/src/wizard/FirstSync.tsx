@@ -6,16 +6,16 @@ import { Link, useNavigate } from '@tanstack/react-router';
 
 import { api, OWN } from '../api/client';
 import { queryClient } from '../api/queries';
+import type { SyncEstimate } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 
-type Figures = { read: number; bytes: number; deleted: number; sampled: boolean; error?: string } & Record<string, unknown>;
 const SHOWN = 50;
 const OURS = new Set(['read', 'bytes', 'deleted', 'sampled', 'error']);
 
 export function FirstSync({ connectionId, name }: { connectionId: string; name: string }) {
   const navigate = useNavigate();
   const estimating = useMutation({
-    mutationFn: () => api.post<Record<string, Figures>>(`${OWN}/connections/${connectionId}/estimate`, undefined, { sample: 500 }),
+    mutationFn: () => api.post<SyncEstimate>(`${OWN}/connections/${connectionId}/estimate`, undefined, { sample: 500 }),
   });
   const starting = useMutation({
     mutationFn: () => api.post(`${OWN}/connections/${connectionId}/sync`),
@@ -50,7 +50,7 @@ export function FirstSync({ connectionId, name }: { connectionId: string; name: 
 const said = (value: unknown) =>
   typeof value === 'number' ? value.toLocaleString(undefined, { maximumFractionDigits: value < 1 ? 4 : 0 }) : '';
 
-function Estimate({ found }: { found: Record<string, Figures> }) {
+function Estimate({ found }: { found: SyncEstimate }) {
   const streams = Object.entries(found);
   const names = [...new Set(streams.flatMap(([, one]) => Object.keys(one)))].filter((key) => !OURS.has(key));
   const total = (key: string) => streams.reduce((sum, [, one]) => sum + (typeof one[key] === 'number' ? (one[key] as number) : 0), 0);

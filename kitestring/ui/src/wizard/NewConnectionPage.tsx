@@ -7,6 +7,7 @@ import { useEffect, useState } from 'react';
 import { actorQuery } from '../actor/actors';
 import { api, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
+import type { Connection } from '../api/schema.gen';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHead } from '../shell/PageHead';
@@ -108,7 +109,7 @@ export function NewConnectionPage() {
               name={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
               onBack={() => setScheduling(false)}
               save={async (settings) => {
-                const found = await api.post<{ connectionId: string; name: string }>(`${PUBLIC}/connections`, {
+                const found = await api.post<Connection>(`${PUBLIC}/connections`, {
                   sourceId: where.source,
                   destinationId: where.destination,
                   configurations: { streams: [...choice!.values()] },

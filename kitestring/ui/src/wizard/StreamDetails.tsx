@@ -2,8 +2,9 @@
 import { Alert, Button, Checkbox, Group, Modal, MultiSelect, ScrollArea, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 
+import type { StreamProperty } from '../api/schema.gen';
 import { isIncremental, MODES, modeLabel, needsKey } from '../modes';
-import { type Chosen, type Offered, offeredKey } from './streams';
+import { type Chosen, offeredKey } from './streams';
 
 const MOST = 400;
 const written = (path: string[]) => path.join('.');
@@ -14,7 +15,7 @@ export function StreamDetails({
   onChange,
   onClose,
 }: {
-  offered: Offered;
+  offered: StreamProperty;
   chosen: Chosen;
   onChange: (chosen: Chosen) => void;
   onClose: () => void;

@@ -6,8 +6,9 @@ import { useDeferredValue, useMemo, useRef, useState } from 'react';
 
 import { StreamDetails } from './StreamDetails';
 import classes from './streams.module.css';
+import type { StreamProperty } from '../api/schema.gen';
 import { isIncremental, modeLabel, needsKey } from '../modes';
-import { byDefault, type Chosen, lacks, type Offered, offeredKey, withMode } from './streams';
+import { byDefault, type Chosen, lacks, offeredKey, withMode } from './streams';
 
 export type Choice = Map<string, Chosen>;
 
@@ -17,7 +18,7 @@ export function StreamsTable({
   fresh,
   onChange,
 }: {
-  offered: Offered[];
+  offered: StreamProperty[];
   choice: Choice;
   /** Keys of streams that were not there before. */
   fresh?: Set<string>;
@@ -48,7 +49,7 @@ export function StreamsTable({
   const chosenHere = found.filter((one) => choice.has(offeredKey(one))).length;
   const modes = useMemo(() => [...new Set(offered.flatMap((one) => one.syncModes))], [offered]);
 
-  function put(one: Offered, chosen: Chosen | undefined) {
+  function put(one: StreamProperty, chosen: Chosen | undefined) {
     const next = new Map(choice);
     if (chosen) next.set(offeredKey(one), chosen);
     else next.delete(offeredKey(one));
@@ -207,7 +208,7 @@ export function StreamsTable({
 
 const path = (words: string[]) => words.join('.');
 
-function summary(one: Offered, chosen: Chosen | undefined): string {
+function summary(one: StreamProperty, chosen: Chosen | undefined): string {
   const mode = chosen?.syncMode ?? '';
   const cursor = chosen?.cursorField ?? one.defaultCursorField;
   const key = chosen?.primaryKey ?? one.sourceDefinedPrimaryKey;

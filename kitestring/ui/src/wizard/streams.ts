@@ -2,18 +2,9 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, PUBLIC } from '../api/client';
+import type { StreamProperties, StreamProperty } from '../api/schema.gen';
 import { isIncremental, needsKey } from '../modes';
 
-/** A stream that a source offers, with the sync modes that fit it and the destination. */
-export interface Offered {
-  streamName: string;
-  streamnamespace: string | null;
-  syncModes: string[];
-  defaultCursorField: string[];
-  sourceDefinedCursorField: boolean;
-  sourceDefinedPrimaryKey: string[][];
-  propertyFields: string[][];
-}
 
 /** A stream as the connection has it. Without `selectedFields` all fields are moved. */
 export interface Chosen {
@@ -30,10 +21,10 @@ export function keyOf(one: { name: string; namespace?: string | null }): string 
   return one.namespace ? `${one.namespace}.${one.name}` : one.name;
 }
 
-export const offeredKey = (one: Offered) => keyOf({ name: one.streamName, namespace: one.streamnamespace });
+export const offeredKey = (one: StreamProperty) => keyOf({ name: one.streamName, namespace: one.streamnamespace });
 
 /** What a stream is moved like unless one says otherwise: by increments and without doubles where it can. */
-export function byDefault(one: Offered): Chosen {
+export function byDefault(one: StreamProperty): Chosen {
   const cursor = one.sourceDefinedCursorField || one.defaultCursorField.length > 0;
   const keyed = one.sourceDefinedPrimaryKey.length > 0;
   const can = (mode: string) => one.syncModes.includes(mode);
@@ -49,7 +40,7 @@ export function byDefault(one: Offered): Chosen {
 }
 
 /** The stream with another mode, and the cursor and key that it needs as far as the source names them. */
-export function withMode(one: Offered, chosen: Chosen, syncMode: string): Chosen {
+export function withMode(one: StreamProperty, chosen: Chosen, syncMode: string): Chosen {
   const made: Chosen = { ...chosen, syncMode };
   if (isIncremental(syncMode) && !made.cursorField?.length && one.defaultCursorField.length) made.cursorField = one.defaultCursorField;
   if (!isIncremental(syncMode)) delete made.cursorField;
@@ -58,7 +49,7 @@ export function withMode(one: Offered, chosen: Chosen, syncMode: string): Chosen
 }
 
 /** What a chosen stream still lacks; empty where nothing. */
-export function lacks(one: Offered, chosen: Chosen): string {
+export function lacks(one: StreamProperty, chosen: Chosen): string {
   if (isIncremental(chosen.syncMode) && !one.sourceDefinedCursorField && !chosen.cursorField?.length) return 'Choose its cursor.';
   if (needsKey(chosen.syncMode) && !chosen.primaryKey?.length) return 'Choose its primary key.';
   return '';
@@ -68,7 +59,7 @@ export const offeredQuery = (sourceId: string, destinationId: string, fresh: boo
   queryOptions({
     queryKey: ['offered', sourceId, destinationId, fresh],
     queryFn: ({ signal }) =>
-      api.get<Offered[]>(`${PUBLIC}/streams`, { sourceId, destinationId, ignoreCache: fresh }, signal),
+      api.get<StreamProperties>(`${PUBLIC}/streams`, { sourceId, destinationId, ignoreCache: fresh }, signal),
     staleTime: 120_000,
     retry: false,
   });

@@ -1,34 +1,27 @@
-"""The shapes of the public API's answers, for its OpenAPI document; a test holds real answers against them."""
+"""Response models of Airbyte's public API, for the OpenAPI document. Tests hold real answers against them.
+
+A field that an answer may leave out, but never has as null, has a `default_factory`: the document then says neither
+`required` nor `null`.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import Field, RootModel
 
-Responses = dict[int | str, dict[str, Any]]
-
-
-def told(shape: type[BaseModel]) -> Responses:
-    """What a route answers with 200. (The answer is not built from it: what it holds is sent as it is.)"""
-    return {200: {"model": shape}}
+from kitestring.server.api.response_models import ResponseModel
 
 
-class Shape(BaseModel):
-    """An answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Page(Shape):
+class Page(ResponseModel):
     """A part of a list: `next` and `previous` are addresses, or empty texts."""
 
     next: str
     previous: str
 
 
-class Tag(Shape):
+class Tag(ResponseModel):
     """A tag."""
 
     tagId: UUID
@@ -37,13 +30,13 @@ class Tag(Shape):
     workspaceId: UUID
 
 
-class Tags(Shape):
+class Tags(ResponseModel):
     """All tags."""
 
     data: list[Tag]
 
 
-class Workspace(Shape):
+class Workspace(ResponseModel):
     """A workspace. `notifications` by event."""
 
     workspaceId: UUID
@@ -58,7 +51,7 @@ class Workspaces(Page):
     data: list[Workspace]
 
 
-class Organization(Shape):
+class Organization(ResponseModel):
     """An organization."""
 
     organizationId: UUID
@@ -66,13 +59,13 @@ class Organization(Shape):
     email: str
 
 
-class Organizations(Shape):
+class Organizations(ResponseModel):
     """All organizations that whoever asks can see."""
 
     data: list[Organization]
 
 
-class Source(Shape):
+class Source(ResponseModel):
     """A source, its secrets masked. `createdAt` in seconds."""
 
     sourceId: UUID
@@ -90,7 +83,7 @@ class Sources(Page):
     data: list[Source]
 
 
-class Destination(Shape):
+class Destination(ResponseModel):
     """A destination, its secrets masked. `createdAt` in seconds."""
 
     destinationId: UUID
@@ -108,41 +101,41 @@ class Destinations(Page):
     data: list[Destination]
 
 
-class SelectedField(Shape):
+class SelectedField(ResponseModel):
     """A field that is moved."""
 
     fieldPath: list[str]
 
 
-class Stream(Shape):
+class ConnectionStream(ResponseModel):
     """A stream of a connection, and how it is moved."""
 
     name: str
-    namespace: str | None = None
+    namespace: str = Field(default_factory=str)
     syncMode: str
     cursorField: list[str]
     primaryKey: list[list[str]]
     selectedFields: list[SelectedField]
     mappers: list[dict[str, Any]]
     includeFiles: bool
-    destinationObjectName: str | None = None
+    destinationObjectName: str = Field(default_factory=str)
 
 
-class Streams(Shape):
+class ConnectionStreams(ResponseModel):
     """The streams of a connection."""
 
-    streams: list[Stream]
+    streams: list[ConnectionStream]
 
 
-class Schedule(Shape):
+class Schedule(ResponseModel):
     """When a connection runs. The time zone stands behind the cron expression."""
 
     scheduleType: Literal["manual", "cron", "basic"]
-    cronExpression: str | None = None
-    basicTiming: str | None = None
+    cronExpression: str = Field(default_factory=str)
+    basicTiming: str = Field(default_factory=str)
 
 
-class Connection(Shape):
+class Connection(ResponseModel):
     """A connection. `createdAt` in seconds."""
 
     connectionId: UUID
@@ -151,14 +144,14 @@ class Connection(Shape):
     destinationId: UUID
     workspaceId: UUID
     status: Literal["active", "inactive", "deprecated", "locked"]
-    statusReason: str | None = None
+    statusReason: str = Field(default_factory=str)
     schedule: Schedule
     dataResidency: str
     nonBreakingSchemaUpdatesBehavior: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
     namespaceDefinition: Literal["source", "destination", "custom_format"]
-    namespaceFormat: str | None = None
+    namespaceFormat: str = Field(default_factory=str)
     prefix: str
-    configurations: Streams
+    configurations: ConnectionStreams
     createdAt: int
     tags: list[Tag]
 
@@ -169,7 +162,7 @@ class Connections(Page):
     data: list[Connection]
 
 
-class Job(Shape):
+class Job(ResponseModel):
     """A job. Times in ISO 8601; `lastUpdatedAt` once it has ended."""
 
     jobId: int
@@ -177,7 +170,7 @@ class Job(Shape):
     jobType: Literal["sync", "reset", "clear", "refresh"]
     startTime: str
     connectionId: UUID
-    lastUpdatedAt: str | None = None
+    lastUpdatedAt: str = Field(default_factory=str)
     duration: str
     bytesSynced: int
     rowsSynced: int
@@ -189,7 +182,7 @@ class Jobs(Page):
     data: list[Job]
 
 
-class StreamProperty(Shape):
+class StreamProperty(ResponseModel):
     """What a stream of a source is, and the sync modes that fit it."""
 
     streamName: str
@@ -205,7 +198,7 @@ class StreamProperties(RootModel[list[StreamProperty]]):
     """The streams of a source: a bare list."""
 
 
-class Definition(Shape):
+class Definition(ResponseModel):
     """A connector."""
 
     id: UUID
@@ -221,7 +214,7 @@ class Definitions(Page):
     data: list[Definition]
 
 
-class ConnectorDefinition(Shape):
+class ConnectorDefinition(ResponseModel):
     """A connector in short."""
 
     id: UUID
@@ -230,13 +223,13 @@ class ConnectorDefinition(Shape):
     version: str
 
 
-class ConnectorDefinitions(Shape):
+class ConnectorDefinitions(ResponseModel):
     """All connectors of a kind in short."""
 
     data: list[ConnectorDefinition]
 
 
-class LowCode(Shape):
+class LowCode(ResponseModel):
     """A low-code source. `version` counts its changes."""
 
     id: UUID
