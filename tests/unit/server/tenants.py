@@ -11,6 +11,7 @@ from kitestring.server.auth import user
 from kitestring.server.context import Context
 from kitestring.server.store import tables
 from kitestring.server.store.store import new_id
+from tests.unit.server.documented import documented
 
 PASSWORD = "correct horse battery"
 
@@ -111,6 +112,7 @@ class Browser(TestClient):
 
     def __init__(self, context: Context, email: str | None = None) -> None:
         super().__init__(create_app(context), raise_server_exceptions=True)
+        documented(self)
         if email:
             from kitestring.server.auth import application
             from kitestring.server.auth.token import Claim, issued

@@ -15,6 +15,7 @@ from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections
+from tests.unit.server.documented import documented
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,7 @@ OWN = "/api/kitestring/v1"
 
 @pytest.fixture
 def client(context: Context) -> TestClient:
-    return TestClient(create_app(context))
+    return documented(TestClient(create_app(context)))
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from fastapi.testclient import TestClient
 from test_connections import joined, made
 
 from kitestring import registry
+from kitestring.server.api.response_models import ResponseModel, responses_for
 from kitestring.server.app import create_app
 from kitestring.server.connections import connection as rooms
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
+from tests.unit.server.documented import documented
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +26,7 @@ OWN = "/api/kitestring/v1"
 
 @pytest.fixture
 def client(context: Context) -> TestClient:
-    return TestClient(create_app(context))
+    return documented(TestClient(create_app(context)))
 
 
 @pytest.fixture
@@ -180,3 +182,18 @@ def test_settings_are_shown_without_secrets_and_a_search_needs_a_store_that_can(
 def test_what_is_not_there_is_said(client: TestClient) -> None:
     for place in ("jobs/7", "jobs/7/events", "jobs/99999999999999999999999"):
         assert client.get(f"{OWN}/{place}").status_code == 404
+
+
+def test_an_answer_that_its_model_does_not_describe_fails_the_test(context: Context) -> None:
+    app = create_app(context)
+    answers = {"/v1/extra": {"nextMs": [1], "more": 1}, "/v1/missing": {}, "/v1/typed": {"nextMs": ["1"]}}
+    for path, answer in answers.items():
+        app.add_api_route(path, lambda answer=answer: answer, responses=responses_for(StrictPreview))
+    client = documented(TestClient(app))
+    for path in answers:
+        with pytest.raises(AssertionError, match=f"GET {path}"):
+            client.get(path)
+
+
+class StrictPreview(ResponseModel):
+    nextMs: list[int]

@@ -176,7 +176,7 @@ async def job_events(
     jobId: int,
     level: Level = "info",
     last_event_id: Annotated[str | None, Header()] = None,
-    _: Annotated[None, Depends(require_job)] = None,
+    exists: Annotated[None, Depends(require_job)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events of a job: `job` (as `GET /jobs/{jobId}` answers) at every change, `log` for each entry of its
     log, `end` at its end.
