@@ -24,7 +24,7 @@ def use_password_hash(passes: int, memory_kib: int, lanes: int) -> None:
     """Hash passwords in this process with these parameters of argon2."""
     password.PASSES, password.MEMORY_KIB, password.LANES = passes, memory_kib, lanes
     password._hasher.cache_clear()
-    password._nobody.cache_clear()
+    password._dummy_hash.cache_clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -207,23 +207,23 @@ class InStore:
 
         self.context = context
         with context.store.read() as db:
-            rows = workspaces.listed(db)
+            rows = workspaces.find_all(db)
         self.workspace = workspace_id([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
 
     def plan(self, desired: Any, prune: bool) -> list[Any]:
-        from kitestring.server.config_as_code import plan as project
+        from kitestring.server.config_as_code.plan import ProjectSpec, plan
 
-        changes = project.plan(self.context, self.workspace, project.Wanted.model_validate(desired), prune=prune)
+        changes = plan(self.context, self.workspace, ProjectSpec.model_validate(desired), prune=prune)
         return [change.body() for change in changes]
 
     def apply(self, desired: Any, prune: bool) -> list[Any]:
-        from kitestring.server.config_as_code import plan as project
+        from kitestring.server.config_as_code.plan import ProjectSpec, apply
         from kitestring.server.observability import audit
 
         with audit.acting("kitestring apply"):
-            definition = project.Wanted.model_validate(desired)
+            definition = ProjectSpec.model_validate(desired)
             # Whoever may write the data folder administers the server.
-            changes = project.apply(self.context, self.workspace, definition, trusted=True, prune=prune)
+            changes = apply(self.context, self.workspace, definition, trusted=True, prune=prune)
         return [change.body() for change in changes]
 
     def export(self, states: bool) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def backup(
         target = copies.backup(live_store)
         live_store.close()
     else:
-        copies.copied(store, target)
+        copies.copy_store(store, target)
     typer.echo(str(target))
     typer.echo(key_notice(home), err=True)
 
@@ -64,7 +64,7 @@ def restore(
     from kitestring.errors import ConfigError
     from kitestring.server.store import Store
     from kitestring.server.store import backup as copies
-    from kitestring.server.store.upgrade import alone, versions
+    from kitestring.server.store.upgrade import exclusive, versions
 
     store, home = store_and_home(ctx)
     copy = cli_context(ctx).path(path)
@@ -80,8 +80,8 @@ def restore(
         confirm(f"Put {copy} in the place of {store}? What the store has now is copied first.", yes)
     live_store = Store(f"sqlite:///{store}")
     try:
-        with alone(live_store):
-            before = copies.put_back(copy, live_store)
+        with exclusive(live_store):
+            before = copies.restore(copy, live_store)
     finally:
         live_store.close()
     typer.echo(f"{store} is what {copy} was.")
@@ -123,13 +123,13 @@ def key_notice(home: Path) -> str:
 def sealed_rows(ctx: typer.Context) -> int:
     """How many rows of the store have secrets that no key here opens."""
     from kitestring.server.secrets import rekey
-    from kitestring.server.secrets.secret_box import Vault
+    from kitestring.server.secrets.secret_box import SecretBox
     from kitestring.server.settings import Settings
     from kitestring.server.store import Store
 
     settings = Settings.of(home=cli_context(ctx).home.absolute())
     store = Store(settings.store_url)
     try:
-        return rekey.unopened(store, Vault.of(settings.secret_key, settings.home))
+        return rekey.count_unreadable(store, SecretBox.of(settings.secret_key, settings.home))
     finally:
         store.close()

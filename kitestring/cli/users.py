@@ -85,7 +85,7 @@ def listed(ctx: typer.Context) -> None:
         from kitestring.server.auth import user
 
         with context.store.read() as db:
-            for row in user.everyone(db):
+            for row in user.find_all(db):
                 roles = [
                     f"{grant.permission_type} {grant.workspace_id or grant.organization_id or ''}".strip()
                     for grant in user.permissions_of(db, row.id)
@@ -193,7 +193,7 @@ def rotate(
     """
     with open_context(ctx) as context:
         from kitestring.server.secrets import rekey
-        from kitestring.server.secrets.secret_box import Vault
+        from kitestring.server.secrets.secret_box import SecretBox
 
         if new_key:
             if context.settings.secret_key:
@@ -204,8 +204,8 @@ def rotate(
                     hint="Put the new key in front of the old one there, and rotate without --new-key.",
                 )
             rekey.new_key_file(context.settings.home)
-        vault = Vault.of(context.settings.secret_key, context.settings.home)
-        changed = rekey.rotate(context.store, vault)
+        secret_box = SecretBox.of(context.settings.secret_key, context.settings.home)
+        changed = rekey.rotate(context.store, secret_box)
     typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in changed.items()) + " sealed again")
     if new_key:
         typer.echo("Restart every process of the server that runs: it knows the old key only.", err=True)

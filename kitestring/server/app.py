@@ -32,16 +32,16 @@ from kitestring.server.api.airbyte_public import (
     workspaces,
 )
 from kitestring.server.api.document import ProblemBody
-from kitestring.server.auth.authentication import Gate
-from kitestring.server.auth.request_credentials import Remembered
+from kitestring.server.auth.authentication import AuthenticationMiddleware
+from kitestring.server.auth.request_credentials import PasswordCache
 from kitestring.server.context import Context
-from kitestring.server.http.middleware import BodyLimit, Headers, quiet_access_log
-from kitestring.server.http.problem import Problem, ProblemAnswer, of_error
+from kitestring.server.http.middleware import BodyLimitMiddleware, SecurityHeadersMiddleware, quiet_access_log
+from kitestring.server.http.problem import Problem, ProblemResponse, problem_of
 from kitestring.server.http.web_interface import Pages
 from kitestring.server.oauth.vendor import vendors
-from kitestring.server.observability.metrics import Metrics, Timed
-from kitestring.server.observability.server_log import Numbered, request_id
-from kitestring.server.observability.tracing import Traced
+from kitestring.server.observability.metrics import Metrics, TimingMiddleware
+from kitestring.server.observability.server_log import RequestIdMiddleware, request_id
+from kitestring.server.observability.tracing import TracingMiddleware
 
 log = logging.getLogger("kitestring.server")
 
@@ -68,17 +68,17 @@ def create_app(context: Context) -> FastAPI:
     )
     document.complete(app)
     app.state.context = context
-    app.state.remembered = Remembered()
+    app.state.remembered = PasswordCache()
     app.state.vendors = dict(vendors())
     app.state.metrics = Metrics(context)
     # A request passes the middleware that was added last first.
-    app.add_middleware(BodyLimit, settings=context.settings)
-    app.add_middleware(Gate, context=context)
-    app.add_middleware(Headers, settings=context.settings)
+    app.add_middleware(BodyLimitMiddleware, settings=context.settings)
+    app.add_middleware(AuthenticationMiddleware, context=context)
+    app.add_middleware(SecurityHeadersMiddleware, settings=context.settings)
     app.add_middleware(Slashless, prefix=CONFIG)
-    app.add_middleware(Timed, metrics=app.state.metrics)
-    app.add_middleware(Traced, tracing=context.tracing)
-    app.add_middleware(Numbered)
+    app.add_middleware(TimingMiddleware, metrics=app.state.metrics)
+    app.add_middleware(TracingMiddleware, tracing=context.tracing)
+    app.add_middleware(RequestIdMiddleware)
     quiet_access_log()
     for prefix in ("", CONFIG, *PUBLIC):
         app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
@@ -107,17 +107,17 @@ def create_app(context: Context) -> FastAPI:
     return app
 
 
-async def problem_response(_: Request, error: Exception) -> ProblemAnswer:
+async def problem_response(_: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, Problem)
-    return ProblemAnswer(error)
+    return ProblemResponse(error)
 
 
-async def error_response(_: Request, error: Exception) -> ProblemAnswer:
+async def error_response(_: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, KitestringError)
-    return ProblemAnswer(of_error(error))
+    return ProblemResponse(problem_of(error))
 
 
-async def validation_response(_: Request, error: Exception) -> ProblemAnswer:
+async def validation_response(_: Request, error: Exception) -> ProblemResponse:
     """400 for an invalid body or parameter: its name and the reason, never its value, which may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [
@@ -125,10 +125,10 @@ async def validation_response(_: Request, error: Exception) -> ProblemAnswer:
         f"{item['msg'].removeprefix('Value error, ')}".removeprefix(": ")
         for item in error.errors()
     ]
-    return ProblemAnswer(Problem(400, "; ".join(wrong), hint="Correct the request."))
+    return ProblemResponse(Problem(400, "; ".join(wrong), hint="Correct the request."))
 
 
-async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
+async def routing_response(_: Request, error: Exception) -> ProblemResponse:
     """An unknown path or method, as problem JSON."""
     assert isinstance(error, HTTPException)
     hint = {404: "The OpenAPI document at /api/openapi.json lists all paths.", 405: "Use another method."}
@@ -139,19 +139,19 @@ async def routing_response(_: Request, error: Exception) -> ProblemAnswer:
         hint=hint.get(error.status_code, ""),
         headers=dict(error.headers or {}),
     )
-    return ProblemAnswer(refusal)
+    return ProblemResponse(refusal)
 
 
-async def overflow_response(request: Request, error: Exception) -> ProblemAnswer:
+async def overflow_response(request: Request, error: Exception) -> ProblemResponse:
     """A number beyond 64 bits: 404 as an id of the path, else 422."""
     log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
     for name, value in request.path_params.items():
         if str(value).lstrip("-").isdecimal() and not -(2**63) <= int(value) < 2**63:
-            return ProblemAnswer(Problem(404, f"there is no {name} {value}", hint="Check the number."))
-    return ProblemAnswer(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
+            return ProblemResponse(Problem(404, f"there is no {name} {value}", hint="Check the number."))
+    return ProblemResponse(Problem(422, "a number of the request is larger than 64 bits", hint="Send a smaller one."))
 
 
-async def crash_response(request: Request, error: Exception) -> ProblemAnswer:
+async def crash_response(request: Request, error: Exception) -> ProblemResponse:
     log.error("a request crashed", exc_info=error, extra={"path": request.url.path, "method": request.method})
     number = request_id.get()
     response_body = Problem(
@@ -160,4 +160,4 @@ async def crash_response(request: Request, error: Exception) -> ProblemAnswer:
         hint=f"See the server's log for the request {number}.",
         headers={"X-Request-Id": number},
     )
-    return ProblemAnswer(response_body)
+    return ProblemResponse(response_body)

@@ -9,7 +9,7 @@ from fastapi import Request
 from kitestring.server.jobs.action_runner import ActionRunner
 from kitestring.server.jobs.queue import Queue
 from kitestring.server.observability.tracing import Tracing
-from kitestring.server.secrets.secret_box import Vault
+from kitestring.server.secrets.secret_box import SecretBox
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
 
@@ -20,7 +20,7 @@ class Context:
 
     settings: Settings
     store: Store
-    vault: Vault
+    secret_box: SecretBox
     queue: Queue
     runner: ActionRunner
     tracing: Tracing = field(default_factory=Tracing)
@@ -37,9 +37,9 @@ class Context:
         store = Store(settings.store_url)
         upgrade(store)
         workspaces.begin(store)
-        vault = Vault.of(settings.secret_key, settings.home)
-        audit.listen(store, vault)
-        return cls(settings, store, vault, Queue(store, settings), ActionRunner(settings), tracing)
+        secret_box = SecretBox.of(settings.secret_key, settings.home)
+        audit.listen(store, secret_box)
+        return cls(settings, store, secret_box, Queue(store, settings), ActionRunner(settings), tracing)
 
     def close(self) -> None:
         self.runner.close()

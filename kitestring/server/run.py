@@ -78,14 +78,14 @@ class Server:
 
         from kitestring.server.app import create_app
         from kitestring.server.auth.authentication import require_users
-        from kitestring.server.http.header_timeout import Patient
+        from kitestring.server.http.header_timeout import HeaderTimeout
 
         settings = self.context.settings
         require_users(self.context)
         self._socket = bind(settings)
         config = uvicorn.Config(
             create_app(self.context),
-            http=Patient,
+            http=HeaderTimeout,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -106,12 +106,12 @@ class Server:
         from kitestring.server.connections.scheduler import Scheduler
         from kitestring.server.jobs import outcome
         from kitestring.server.jobs.worker import Worker
-        from kitestring.server.notifications.sender import Courier
+        from kitestring.server.notifications.sender import NotificationSender
 
         context = self.context
         context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))
-        worker = Worker(context, connection.plan_of, changed=schema_change.changed)
-        for part in (worker, Scheduler(context), Courier(context)):
+        worker = Worker(context, connection.plan_of, changed=schema_change.handle)
+        for part in (worker, Scheduler(context), NotificationSender(context)):
             part.start()
             self._stops.append(part.stop)
 

@@ -136,7 +136,7 @@ def test_a_sync_of_a_hardened_server_copies_from_one_server_to_the_other(
     from kitestring.server.context import Context
     from kitestring.server.jobs.worker import Worker
     from kitestring.server.settings import Settings
-    from tests.unit.server.connections import attempts_of, connection, ended, enqueue, plan_of
+    from tests.unit.server.connections import attempts_of, ended, enqueue, new_connection, plan_of
 
     first, second = servers
     first.run(
@@ -155,7 +155,7 @@ def test_a_sync_of_a_hardened_server_copies_from_one_server_to_the_other(
             worker.start()
             for destination, config in (("postgres", second.config), ("pgvector", vectors)):
                 ends = {"source_connector": "postgres", "destination_connector": destination}
-                row = ended(context, enqueue(context, connection(context, first.config, config, streams, **ends)))
+                row = ended(context, enqueue(context, new_connection(context, first.config, config, streams, **ends)))
                 assert row.status == "succeeded", attempts_of(context, row.id)[-1]
     finally:
         worker.stop()

@@ -22,15 +22,15 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection, Table, select
 
 from kitestring.server.auth.principal import Principal, Role, forbidden
-from kitestring.server.auth.resources import Named, named
-from kitestring.server.auth.token import refused
+from kitestring.server.auth.resources import ResourceRef, resources_in
+from kitestring.server.auth.token import unauthorized
 from kitestring.server.context import Context, context_of
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store import tables
 
 ServerContext = Annotated[Context, Depends(context_of)]
 
-OPEN = frozenset(
+OPEN_PATHS = frozenset(
     {
         *(f"{prefix}/applications/token" for prefix in ("", "/v1", "/api/public/v1", "/api/v1")),
         *(
@@ -49,10 +49,10 @@ OPEN = frozenset(
     }
 )
 """The paths that are answered without credentials. Every other path of an API is refused without, known or not."""
-CLOSED = ("/api", "/v1", "/applications", "/metrics")
+API_PREFIXES = ("/api", "/v1", "/applications", "/metrics")
 """Where an API begins. What lies elsewhere are the files of the web interface."""
 
-TOGETHER = frozenset({"source", "destination", "connection", "tag", "definition"})
+SAME_WORKSPACE = frozenset({"source", "destination", "connection", "tag", "definition"})
 """What a change may only put together within one workspace."""
 TABLES: dict[str, Table] = {
     "source": tables.sources,
@@ -65,14 +65,14 @@ TABLES: dict[str, Table] = {
 
 def needs_credentials(path: str) -> bool:
     """Whether a path is refused without credentials."""
-    return path not in OPEN and any(path == place or path.startswith(f"{place}/") for place in CLOSED)
+    return path not in OPEN_PATHS and any(path == place or path.startswith(f"{place}/") for place in API_PREFIXES)
 
 
 def principal_of(request: Request) -> Principal:
     """Who asks, as the gate found out (see `gate.py`)."""
     found = getattr(request.state, "principal", None)
     if not isinstance(found, Principal):
-        raise refused("the request has no credentials")
+        raise unauthorized("the request has no credentials")
     return found
 
 
@@ -81,18 +81,18 @@ async def body_of(request: Request) -> Any:
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
     raw = await request.body()
-    storable(raw)
+    check_storable(raw)
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return None
 
 
-ESCAPED = re.compile(rb"\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)")
+UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)")
 """What may be half a surrogate pair, or a NUL, in the escapes of JSON."""
 
 
-def storable(raw: bytes) -> None:
+def check_storable(raw: bytes) -> None:
     """400 for a body with text that no database and no answer can hold.
 
     JSON is UTF-8 (RFC 8259, 8.1). Python's parser takes UTF-16 and UTF-32 too, in which the escapes look otherwise;
@@ -104,22 +104,22 @@ def storable(raw: bytes) -> None:
         raise Problem(400, "the body of the request is not UTF-8", hint="Send it as UTF-8.") from None
     if b"\0" in raw:
         raise Problem(400, "the request holds a NUL, which cannot be kept", hint="Take it out; send UTF-8.")
-    if ESCAPED.search(raw) is None:
+    if UNSTORABLE_ESCAPE.search(raw) is None:
         return
     try:
-        strange = holds_strange(json.loads(raw))
+        strange = has_unstorable_text(json.loads(raw))
     except (ValueError, RecursionError):
         return  # whoever reads it as JSON will say so
     if strange:
         raise Problem(400, "the request holds a NUL or half a character, which cannot be kept", hint="Take it out.")
 
 
-def holds_strange(node: Any) -> bool:
+def has_unstorable_text(node: Any) -> bool:
     """Whether a JSON value has a text with a NUL or a lone surrogate anywhere in it."""
     if isinstance(node, Mapping):
-        return any(holds_strange(key) or holds_strange(value) for key, value in node.items())
+        return any(has_unstorable_text(key) or has_unstorable_text(value) for key, value in node.items())
     if isinstance(node, list):
-        return any(holds_strange(one) for one in node)
+        return any(has_unstorable_text(one) for one in node)
     return isinstance(node, str) and any(one == "\0" or "\ud800" <= one <= "\udfff" for one in node)
 
 
@@ -137,7 +137,9 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
         if role is not None:
             if not who.anywhere(role):
                 raise Problem(403, f"this needs the role {role.name}, and you have it nowhere", hint="Ask an admin.")
-            things = named(str(request.scope["path"]), request.path_params, request.query_params.multi_items(), body)
+            things = resources_in(
+                str(request.scope["path"]), request.path_params, request.query_params.multi_items(), body
+            )
             if things:
                 with context.store.read() as db:
                     check(db, who, role, things, changes=request.method not in ("GET", "HEAD", "OPTIONS"))
@@ -149,7 +151,7 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
     return passes
 
 
-Known = Annotated[Principal, Depends(access(None))]
+AnyUser = Annotated[Principal, Depends(access(None))]
 Reader = Annotated[Principal, Depends(access(Role.reader))]
 Runner = Annotated[Principal, Depends(access(Role.runner))]
 Editor = Annotated[Principal, Depends(access(Role.editor))]
@@ -157,7 +159,7 @@ Admin = Annotated[Principal, Depends(access(Role.admin))]
 InstanceAdmin = Annotated[Principal, Depends(access(None, instance=True))]
 
 
-def check(db: Connection, who: Principal, role: Role, things: list[Named], *, changes: bool = True) -> None:
+def check(db: Connection, who: Principal, role: Role, things: list[ResourceRef], *, changes: bool = True) -> None:
     """404 for a resource that is not there, 403 without the role in its workspace, 422 where a change would put
     resources of two workspaces together."""
     places: dict[str, str] = {}
@@ -171,14 +173,14 @@ def check(db: Connection, who: Principal, role: Role, things: list[Named], *, ch
             if workspace_id is None:
                 continue
             who.require(workspace_id, role)
-            if thing.kind in TOGETHER:
+            if thing.kind in SAME_WORKSPACE:
                 places[f"the {thing.kind} {thing.id}"] = workspace_id
     # A custom connector is found in its own workspace only, even by those who may use both.
     named_workspaces = {thing.id for thing in things if thing.kind == "workspace"}
     for thing in things:
         place = places.get(f"the {thing.kind} {thing.id}")
         if thing.kind == "definition" and place and named_workspaces and place not in named_workspaces:
-            raise not_found("definition", thing.id)
+            raise missing_resource("definition", thing.id)
     if changes and len(set(places.values())) > 1:
         one, other = (
             next(name for name, at in places.items() if at == place) for place in sorted(set(places.values()))[:2]
@@ -186,7 +188,7 @@ def check(db: Connection, who: Principal, role: Role, things: list[Named], *, ch
         raise Problem(422, f"{one} and {other} belong to different workspaces", hint="Take resources of one workspace.")
 
 
-def workspace_of(db: Connection, thing: Named) -> str | None:
+def workspace_of(db: Connection, thing: ResourceRef) -> str | None:
     """The workspace of a resource; None for a connector that comes with Kitestring. 404 for what is not there, and for
     all that was in a workspace that was deleted."""
     if thing.kind == "workspace":
@@ -201,32 +203,32 @@ def workspace_of(db: Connection, thing: Named) -> str | None:
         key: Any = thing.id
         if thing.kind == "job":
             if not (thing.id.isascii() and thing.id.isdecimal() and len(thing.id) < 19):
-                raise not_found("job", thing.id)
+                raise missing_resource("job", thing.id)
             key = int(thing.id)
         found = db.execute(select(table.c.workspace_id).where(table.c.id == key)).scalar_one_or_none()
     spaces = tables.workspaces.c
     alive = select(spaces.id).where(spaces.id == found, spaces.deleted_at_ms.is_(None))
     if found is None or db.execute(alive).first() is None:
-        raise not_found(thing.kind, thing.id)
+        raise missing_resource(thing.kind, thing.id)
     return str(found)
 
 
-def _check_organization(db: Connection, who: Principal, role: Role, thing: Named) -> None:
+def _check_organization(db: Connection, who: Principal, role: Role, thing: ResourceRef) -> None:
     """Whoever may see one of its workspaces may see the organization; more needs a role in the whole of it."""
     table = tables.organizations
     if db.execute(select(table.c.id).where(table.c.id == thing.id)).first() is None:
-        raise not_found("organization", thing.id)
+        raise missing_resource("organization", thing.id)
     if role is Role.reader and thing.id in who.member_of:
         return
     who.require_organization(thing.id, role)
 
 
-def _check_permission(db: Connection, who: Principal, role: Role, thing: Named) -> None:
+def _check_permission(db: Connection, who: Principal, role: Role, thing: ResourceRef) -> None:
     """A permission is managed by the admins of what it is for, and may be looked at by the one who has it."""
     table = tables.permissions
     row = db.execute(select(table).where(table.c.id == thing.id)).one_or_none()
     if row is None:
-        raise not_found("permission", thing.id)
+        raise missing_resource("permission", thing.id)
     if role is Role.reader and who.user_id == row.user_id:
         return
     if row.workspace_id:
@@ -239,9 +241,9 @@ def _check_permission(db: Connection, who: Principal, role: Role, thing: Named) 
 
 __all__ = [
     "Admin",
+    "AnyUser",
     "Editor",
     "InstanceAdmin",
-    "Known",
     "Reader",
     "Runner",
     "ServerContext",

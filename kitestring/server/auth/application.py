@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
-from kitestring.server.auth.token import Claim, issued, refused
-from kitestring.server.auth.token_hash import digest, fresh, matches
+from kitestring.server.auth.token import Claim, issue_token, unauthorized
+from kitestring.server.auth.token_hash import digest, matches, random_token
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import applications, users
@@ -16,7 +16,7 @@ from kitestring.server.store.tables import applications, users
 
 def create(db: Connection, user_id: str | None, name: str, now_ms: int) -> tuple[Row[Any], str]:
     """A new application and its secret, which is told this once."""
-    secret = fresh()
+    secret = random_token()
     row = {
         "id": new_id(),
         "user_id": user_id,
@@ -25,15 +25,15 @@ def create(db: Connection, user_id: str | None, name: str, now_ms: int) -> tuple
         "created_at_ms": now_ms,
     }
     db.execute(applications.insert().values(**row))
-    return found(db, str(row["id"])), secret  # type: ignore[return-value]
+    return find(db, str(row["id"])), secret  # type: ignore[return-value]
 
 
-def found(db: Connection, application_id: str) -> Row[Any] | None:
+def find(db: Connection, application_id: str) -> Row[Any] | None:
     """The row, or None."""
     return db.execute(select(applications).where(applications.c.id == application_id)).one_or_none()
 
 
-def listed(db: Connection, user_id: str | None) -> list[Row[Any]]:
+def find_all(db: Connection, user_id: str | None) -> list[Row[Any]]:
     """The applications of a user, or those that were made while there was none."""
     theirs = applications.c.user_id.is_(None) if user_id is None else applications.c.user_id == user_id
     return list(db.execute(select(applications).where(theirs).order_by(applications.c.created_at_ms)))
@@ -54,14 +54,14 @@ def exchange(context: Context, client_id: str, client_secret: str) -> dict[str, 
         ).one_or_none()
         configured = db.execute(select(users.c.id).limit(1)).first() is not None
     if not matches(client_secret, row.secret_hash if row else digest("")) or row is None:
-        raise refused("the client id or the client secret is wrong")
+        raise unauthorized("the client id or the client secret is wrong")
     if row.disabled:
-        raise refused("the user of this application is disabled")
+        raise unauthorized("the user of this application is disabled")
     if row.user_id is None and configured:
-        raise refused("this application was made before the server had users, and belongs to none of them")
+        raise unauthorized("this application was made before the server had users, and belongs to none of them")
     seconds = context.settings.token_s
     return {
-        "access_token": issued(context.vault, Claim(client_id, row.user_id), seconds),
+        "access_token": issue_token(context.secret_box, Claim(client_id, row.user_id), seconds),
         "token_type": "Bearer",
         "expires_in": seconds,
     }

@@ -12,14 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.auth import user
 from kitestring.server.auth.access import needs_credentials
-from kitestring.server.auth.request_credentials import ANYBODY, SAFE, authenticate
+from kitestring.server.auth.request_credentials import ANONYMOUS, SAFE_METHODS, authenticate
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, ProblemAnswer, of_error
+from kitestring.server.http.problem import Problem, ProblemResponse, problem_of
 from kitestring.server.observability.audit import acting
 from kitestring.server.settings import LOOPBACK, Settings
 
 
-class Gate:
+class AuthenticationMiddleware:
     """Refuses requests without valid credentials, and leaves the `Principal` in the request's state for `access.py`."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
@@ -35,9 +35,9 @@ class Gate:
         try:
             await self.enter(request)
         except Problem as told:
-            await ProblemAnswer(told)(scope, receive, send)
+            await ProblemResponse(told)(scope, receive, send)
         except KitestringError as error:
-            await ProblemAnswer(of_error(error))(scope, receive, send)
+            await ProblemResponse(problem_of(error))(scope, receive, send)
         else:
             who = getattr(request.state, "principal", None)
             with acting(who.name if who else ""):
@@ -51,7 +51,7 @@ class Gate:
         if needs_credentials(path):
             who = await run_in_threadpool(authenticate, self.context, request)
             request.state.principal = who
-            if who.name == ANYBODY:
+            if who.name == ANONYMOUS:
                 guard_open(request, self.context.settings)
         guard_origin(request, self.context.settings)
 
@@ -84,7 +84,7 @@ def guard_origin(request: Request, settings: Settings) -> None:
 
     Programs that authenticate themselves (a token, a password) are not concerned: a browser sends neither unasked.
     """
-    if request.method in SAFE or "authorization" in request.headers:
+    if request.method in SAFE_METHODS or "authorization" in request.headers:
         return
     origin = request.headers.get("origin")
     if origin is not None:

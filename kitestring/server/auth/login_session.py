@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
-from kitestring.server.auth.token_hash import digest, fresh
+from kitestring.server.auth.token_hash import digest, random_token
 from kitestring.server.store.tables import sessions
 
 COOKIE = "kitestring_session"
@@ -15,16 +15,16 @@ CSRF_HEADER = "x-csrf-token"
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoginSession:
     """A new session: the value of its HttpOnly cookie, and until when it is valid."""
 
     cookie: str
     expires_at_ms: int
 
 
-def open_session(db: Connection, user_id: str, now_ms: int, seconds: int) -> Opened:
+def open_session(db: Connection, user_id: str, now_ms: int, seconds: int) -> LoginSession:
     """Begin a session, and forget those that have expired."""
-    made = Opened(fresh(), now_ms + seconds * 1000)
+    made = LoginSession(random_token(), now_ms + seconds * 1000)
     db.execute(delete(sessions).where(sessions.c.expires_at_ms < now_ms))
     db.execute(
         sessions.insert().values(

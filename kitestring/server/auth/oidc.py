@@ -21,15 +21,15 @@ from urllib.parse import urlencode
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.server.auth import user
-from kitestring.server.auth.token import refused
-from kitestring.server.auth.token_hash import fresh
+from kitestring.server.auth.token import unauthorized
+from kitestring.server.auth.token_hash import random_token
 from kitestring.server.context import Context
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import users
 
 COOKIE = "kitestring_oidc"
 CALLBACK = "/api/kitestring/v1/session/oidc/callback"
-SECONDS = 600
+COOKIE_MAX_AGE_S = 600
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures of the issuer. None with a shared secret, and never none at all."""
 OWNER = "oidc login"
@@ -37,9 +37,9 @@ OWNER = "oidc login"
 
 def begin(context: Context, back: str) -> tuple[str, str]:
     """The issuer's address to go to, and the cookie to bring back. `back`: the page to end on."""
-    settings = configured(context.settings)
-    found = discovered(settings)
-    state, nonce, verifier = fresh(), fresh(), fresh()
+    settings = require_configured(context.settings)
+    found = discover(settings)
+    state, nonce, verifier = random_token(), random_token(), random_token()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
         "response_type": "code",
@@ -51,27 +51,27 @@ def begin(context: Context, back: str) -> tuple[str, str]:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    kept = {"state": state, "nonce": nonce, "verifier": verifier, "back": inside(back)}
+    kept = {"state": state, "nonce": nonce, "verifier": verifier, "back": own_page(back)}
     place = str(found["authorization_endpoint"])
-    return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}", context.vault.seal(json.dumps(kept), OWNER)
+    return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}", context.secret_box.seal(json.dumps(kept), OWNER)
 
 
 def end(context: Context, query: Mapping[str, str], cookie: str) -> tuple[str, str]:
     """The id of the user who has come back, and the page to go to. 401 for whoever is not let in."""
-    settings = configured(context.settings)
+    settings = require_configured(context.settings)
     try:
-        kept = json.loads(context.vault.open(cookie, OWNER))
+        kept = json.loads(context.secret_box.open(cookie, OWNER))
     except (ConfigError, ValueError):
-        raise refused("the login was not begun in this browser, or too long ago") from None
+        raise unauthorized("the login was not begun in this browser, or too long ago") from None
     if not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
-        raise refused("the login was not begun in this browser, or too long ago")
+        raise unauthorized("the login was not begun in this browser, or too long ago")
     if "code" not in query:
-        raise refused(f"the login was refused: {query.get('error', 'no code came back')[:100]}")
+        raise unauthorized(f"the login was refused: {query.get('error', 'no code came back')[:100]}")
     try:
         said = identity(settings, query["code"], kept)
     except AuthError as error:
-        raise refused(error.message) from error
-    return known(context, settings, said), str(kept["back"])
+        raise unauthorized(error.message) from error
+    return user_of_claims(context, settings, said), str(kept["back"])
 
 
 def identity(settings: Settings, code: str, kept: Mapping[str, str]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def identity(settings: Settings, code: str, kept: Mapping[str, str]) -> dict[str
 
     from kitestring.http import Basic, Retries, Session
 
-    found = discovered(settings)
+    found = discover(settings)
     asked = {
         "grant_type": "authorization_code",
         "code": code,
@@ -130,7 +130,7 @@ def identity(settings: Settings, code: str, kept: Mapping[str, str]) -> dict[str
     return dict(said)
 
 
-def known(context: Context, settings: Settings, said: Mapping[str, Any]) -> str:
+def user_of_claims(context: Context, settings: Settings, said: Mapping[str, Any]) -> str:
     """The user of an identity: by subject, by verified address, or a new one where that is allowed."""
     subject = f"{said['iss']} {said['sub']}"
     email = str(said.get("email") or "").strip().lower()
@@ -141,22 +141,22 @@ def known(context: Context, settings: Settings, said: Mapping[str, Any]) -> str:
         if row is None and email and verified:
             row = user.by_email(db, email)
             if row is not None and row.subject is not None:
-                raise refused("the user of this address logs in with another identity")
+                raise unauthorized("the user of this address logs in with another identity")
             if row is not None:
                 db.execute(users.update().where(users.c.id == row.id).values(subject=subject))
         if row is not None:
             if row.disabled:
-                raise refused("the user is disabled")
+                raise unauthorized("the user is disabled")
             return str(row.id)
         domain = email.rpartition("@")[2]
         domains = [one.strip().lower() for one in settings.oidc_domains.split(",") if one.strip()]
         if not (settings.oidc_create and verified and domain in domains and user.configured(db)):
-            raise refused("nobody of this address is a user of the server; ask its admin to add you")
+            raise unauthorized("nobody of this address is a user of the server; ask its admin to add you")
         name = str(said.get("name") or "")[:200]
         return user.add(db, email, None, context.store.now_ms(db), name=name, subject=subject)
 
 
-def discovered(settings: Settings) -> Mapping[str, Any]:
+def discover(settings: Settings) -> Mapping[str, Any]:
     """The issuer's own description. `ConfigError` where it is not the issuer's, or names no https addresses."""
     from kitestring.http import Session
 
@@ -175,7 +175,7 @@ def discovered(settings: Settings) -> Mapping[str, Any]:
     return found
 
 
-def configured(settings: Settings) -> Settings:
+def require_configured(settings: Settings) -> Settings:
     """404 where no issuer is set up."""
     if not (settings.oidc_issuer and settings.oidc_client_id):
         raise ConfigError(
@@ -184,7 +184,7 @@ def configured(settings: Settings) -> Settings:
     return settings
 
 
-def inside(back: str) -> str:
+def own_page(back: str) -> str:
     """A page of this server, or its first one: nobody is sent elsewhere."""
     plain = back.startswith("/") and not back.startswith("//") and "\\" not in back and back.isprintable()
     return back if plain else "/"

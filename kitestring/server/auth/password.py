@@ -19,7 +19,7 @@ AT_ONCE = threading.BoundedSemaphore(4)
 """Each verification takes 64 MiB: many at once could take a machine's memory."""
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """The text to store. `ConfigError` for a password that is too short to be one, or too long to be typed."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise ConfigError(
@@ -29,7 +29,7 @@ def hashed(password: str) -> str:
     return _hasher().hash(password)
 
 
-def verified(password: str, stored: str | None) -> bool:
+def verify_password(password: str, stored: str | None) -> bool:
     """Whether this is the password. Without a stored one the time is spent all the same."""
     from argon2.exceptions import Argon2Error, InvalidHashError
 
@@ -37,13 +37,13 @@ def verified(password: str, stored: str | None) -> bool:
         return False
     try:
         with AT_ONCE:
-            _hasher().verify(stored or _nobody(), password)
+            _hasher().verify(stored or _dummy_hash(), password)
     except (Argon2Error, InvalidHashError):
         return False
     return stored is not None
 
 
-def outdated(stored: str) -> bool:
+def needs_rehash(stored: str) -> bool:
     """Whether it was made with weaker parameters than today's."""
     return _hasher().check_needs_rehash(stored)
 
@@ -56,5 +56,5 @@ def _hasher() -> PasswordHasher:
 
 
 @functools.cache
-def _nobody() -> str:
+def _dummy_hash() -> str:
     return _hasher().hash(os.urandom(16).hex())

@@ -14,14 +14,14 @@ from sqlalchemy import select
 from kitestring.server.auth import login_session, password, throttle, user
 from kitestring.server.auth.application import exchange
 from kitestring.server.auth.principal import Principal
-from kitestring.server.auth.token import claimed, refused
+from kitestring.server.auth.token import unauthorized, verify_token
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.store.tables import applications, users
 
-SAFE = ("GET", "HEAD", "OPTIONS")
-ANYBODY = "anybody"
-REMEMBERED_S = 60.0
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+ANONYMOUS = "anybody"
+CACHE_S = 60.0
 
 
 def authenticate(context: Context, request: Request) -> Principal:
@@ -36,7 +36,7 @@ def authenticate(context: Context, request: Request) -> Principal:
     if scheme.lower() == "basic":
         return of_basic(context, given.strip(), address_of(request), request.app.state.remembered)
     if scheme:
-        raise refused(f"{scheme} is no way to authenticate here")
+        raise unauthorized(f"{scheme} is no way to authenticate here")
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
         found = of_cookie(context, cookie, request)
@@ -44,43 +44,43 @@ def authenticate(context: Context, request: Request) -> Principal:
             return found
     with context.store.read() as db:
         if context.settings.loopback and not user.configured(db):
-            return Principal(ANYBODY, instance_admin=True)
-    raise refused("the request has no credentials")
+            return Principal(ANONYMOUS, instance_admin=True)
+    raise unauthorized("the request has no credentials")
 
 
 def of_token(context: Context, token: str) -> Principal:
     """Whom the application acts for. The store is asked each time: what was removed or disabled ends at once."""
-    claim = claimed(context.vault, token)
+    claim = verify_token(context.secret_box, token)
     with context.store.read() as db:
         row = db.execute(select(applications).where(applications.c.id == claim.application_id)).one_or_none()
         if row is None or row.user_id != claim.user_id:
-            raise refused("the application of this token is gone")
+            raise unauthorized("the application of this token is gone")
         if row.user_id is None:
             if user.configured(db) or not context.settings.loopback:
-                raise refused("this application was made before the server had users, and belongs to none of them")
+                raise unauthorized("this application was made before the server had users, and belongs to none of them")
             return Principal(row.name, instance_admin=True)
         owner = user.by_id(db, row.user_id)
         if owner is None or owner.disabled:
-            raise refused("the user of this token is disabled")
-        return user.principal(db, owner, f"{owner.email} ({row.name})")
+            raise unauthorized("the user of this token is disabled")
+        return user.principal_of(db, owner, f"{owner.email} ({row.name})")
 
 
-def of_basic(context: Context, given: str, address: str, remembered: Remembered) -> Principal:
+def of_basic(context: Context, given: str, address: str, remembered: PasswordCache) -> Principal:
     """User and password, or client id and secret, in a header."""
     try:
         name, colon, word = base64.b64decode(given, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         name = colon = word = ""
     if not colon or "\0" in name:  # PostgreSQL takes no NUL, not even to look for it
-        raise refused("the credentials are not user:password in base64")
+        raise unauthorized("the credentials are not user:password in base64")
     if "@" not in name:
         return of_token(context, str(exchange(context, name, word)["access_token"]))
     found = login(context, name, word, address, remembered)
     with context.store.read() as db:
         owner = user.by_id(db, found)
         if owner is None:
-            raise refused("the user is gone")
-        return user.principal(db, owner)
+            raise unauthorized("the user is gone")
+        return user.principal_of(db, owner)
 
 
 def of_cookie(context: Context, cookie: str, request: Request) -> Principal | None:
@@ -90,8 +90,8 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
         owner = user.by_id(db, user_id) if user_id else None
         if owner is None or owner.disabled:
             return None
-        found = user.principal(db, owner)
-    if request.method not in SAFE and not login_session.csrf_matches(
+        found = user.principal_of(db, owner)
+    if request.method not in SAFE_METHODS and not login_session.csrf_matches(
         request.headers.get(login_session.CSRF_HEADER, ""), cookie
     ):
         raise Problem(
@@ -102,7 +102,7 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
     return found
 
 
-def standing(context: Context, request: Request, who: Principal) -> Principal | None:
+def reauthenticate(context: Context, request: Request, who: Principal) -> Principal | None:
     """Who a request that was let in some time ago comes from by now; None where they would not be let in any more.
 
     For answers that go on for hours. That a token has expired meanwhile ends none of them; that the user, the session
@@ -111,7 +111,7 @@ def standing(context: Context, request: Request, who: Principal) -> Principal | 
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     with context.store.read() as db:
         if scheme.lower() == "bearer":
-            claim = claimed(context.vault, given.strip(), expired=True)
+            claim = verify_token(context.secret_box, given.strip(), expired=True)
             if db.execute(select(applications.c.id).where(applications.c.id == claim.application_id)).first() is None:
                 return None
         if who.user_id is None:
@@ -120,10 +120,10 @@ def standing(context: Context, request: Request, who: Principal) -> Principal | 
         if not scheme and login_session.user_of(db, cookie, context.store.now_ms(db)) != who.user_id:
             return None
         owner = user.by_id(db, who.user_id)
-        return None if owner is None or owner.disabled else user.principal(db, owner, who.name)
+        return None if owner is None or owner.disabled else user.principal_of(db, owner, who.name)
 
 
-class Remembered:
+class PasswordCache:
     """Passwords that were right a moment ago, as a keyed hash: a client that sends one with each call does not pay
     for argon2 each time. The stored hash goes in, so that a changed password is another entry."""
 
@@ -140,10 +140,10 @@ class Remembered:
     def add(self, name: str) -> None:
         if len(self._until) > 1000:
             self._until.clear()
-        self._until[name] = time.monotonic() + REMEMBERED_S
+        self._until[name] = time.monotonic() + CACHE_S
 
 
-def login(context: Context, email: str, word: str, address: str, remembered: Remembered | None = None) -> str:
+def login(context: Context, email: str, word: str, address: str, remembered: PasswordCache | None = None) -> str:
     """The id of the user with this password. 401 for a wrong one, 429 after too many."""
     with context.store.read() as db:
         row = user.by_email(db, email)
@@ -151,28 +151,28 @@ def login(context: Context, email: str, word: str, address: str, remembered: Rem
     if remembered and stored and row is not None and remembered.has(remembered.name(stored, word)):
         throttle.check(context, address, email)
         return str(row.id)
-    throttle.begin(context, address, email)
-    if not password.verified(word, stored) or row is None or stored is None:
-        raise refused("the user or the password is wrong")
+    throttle.count_attempt(context, address, email)
+    if not password.verify_password(word, stored) or row is None or stored is None:
+        raise unauthorized("the user or the password is wrong")
     if remembered:
         remembered.add(remembered.name(stored, word))
-    if password.outdated(stored):
+    if password.needs_rehash(stored):
         with context.store.write() as db:
-            again = password.hashed(word) if len(word) >= password.SHORTEST else stored
+            again = password.hash_password(word) if len(word) >= password.SHORTEST else stored
             db.execute(users.update().where(users.c.id == row.id).values(password_hash=again))
-    throttle.succeeded(context, address, email)
+    throttle.forget_failures(context, address, email)
     return str(row.id)
 
 
-def verify(context: Context, user_id: str, word: str) -> None:
+def check_password(context: Context, user_id: str, word: str) -> None:
     """401 where this is not the user's password; counted as a login is."""
     with context.store.read() as db:
         row = user.by_id(db, user_id)
     account, address = row.email if row else user_id, f"of {user_id}"
-    throttle.begin(context, address, account)
-    if not password.verified(word, row.password_hash if row else None):
-        raise refused("the password is wrong")
-    throttle.succeeded(context, address, account)
+    throttle.count_attempt(context, address, account)
+    if not password.verify_password(word, row.password_hash if row else None):
+        raise unauthorized("the password is wrong")
+    throttle.forget_failures(context, address, account)
 
 
 def address_of(request: Request) -> str:

@@ -32,7 +32,7 @@ KINDS = {
     "permissionid": "permission",
 }
 """The kind of a resource by the name of its id, in lower case and without underscores."""
-ELSEWHERE = frozenset({"userid", "applicationid", "authuserid"})
+UNSCOPED_IDS = frozenset({"userid", "applicationid", "authuserid"})
 """Ids of what belongs to no workspace: their handlers ask `who.user_id` and `who.instance_admin`."""
 INSIDE = frozenset(
     {"tags", "source", "destination", "connection", "job", "sources", "destinations", "connections", "workspace"}
@@ -44,7 +44,7 @@ DEEPEST = 3
 
 
 @dataclass(frozen=True)
-class Named:
+class ResourceRef:
     """A resource by kind and id; `place` is path, query or body."""
 
     kind: str
@@ -52,7 +52,9 @@ class Named:
     place: str
 
 
-def named(path: str, path_params: Mapping[str, Any], query: Iterable[tuple[str, str]], body: Any) -> list[Named]:
+def resources_in(
+    path: str, path_params: Mapping[str, Any], query: Iterable[tuple[str, str]], body: Any
+) -> list[ResourceRef]:
     """Every resource that a request names, each once."""
     found = [*_pairs(path_params.items(), "path"), *_pairs(query, "query"), *_inside(body, 0)]
     noun = NOUNS.get(path.removeprefix("/api/v1/").partition("/")[0]) if path.startswith("/api/v1/") else None
@@ -61,19 +63,19 @@ def named(path: str, path_params: Mapping[str, Any], query: Iterable[tuple[str, 
     return list(dict.fromkeys(found))
 
 
-def plain(name: str) -> str:
+def normalized(name: str) -> str:
     """`source_id`, `sourceId` and `SourceID` are one name."""
     return name.replace("_", "").lower()
 
 
-def _pairs(pairs: Iterable[tuple[Any, Any]], place: str) -> Iterator[Named]:
+def _pairs(pairs: Iterable[tuple[Any, Any]], place: str) -> Iterator[ResourceRef]:
     for name, value in pairs:
-        kind = KINDS.get(plain(str(name)))
+        kind = KINDS.get(normalized(str(name)))
         if kind:
             yield from _ids(kind, value, place)
 
 
-def _inside(node: Any, depth: int) -> Iterator[Named]:
+def _inside(node: Any, depth: int) -> Iterator[ResourceRef]:
     if depth > DEEPEST:
         return
     if isinstance(node, list):
@@ -82,16 +84,16 @@ def _inside(node: Any, depth: int) -> Iterator[Named]:
     elif isinstance(node, Mapping):
         yield from _pairs(node.items(), "body")
         for name, value in node.items():
-            if plain(str(name)) in INSIDE:
+            if normalized(str(name)) in INSIDE:
                 yield from _inside(value, depth + 1)
 
 
-def _ids(kind: str, value: Any, place: str) -> Iterator[Named]:
+def _ids(kind: str, value: Any, place: str) -> Iterator[ResourceRef]:
     for one in value if isinstance(value, list) else [value]:
         if one is None or one == "" or isinstance(one, Mapping | list):
             continue  # no model takes these for an id
         # A model may read 7.0 and true as whole numbers. Their text is no job's, so that they are 404.
-        yield Named(kind, str(one) if kind == "job" else canonical(str(one)), place)
+        yield ResourceRef(kind, str(one) if kind == "job" else canonical(str(one)), place)
 
 
 def canonical(text: str) -> str:

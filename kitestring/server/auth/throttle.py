@@ -23,7 +23,7 @@ def check(context: Context, address: str, account: str) -> None:
         _check(db, context.store.now_ms(db), address, account)
 
 
-def begin(context: Context, address: str, account: str) -> None:
+def count_attempt(context: Context, address: str, account: str) -> None:
     """Count an attempt before a password is looked at, so that many at once are counted too. 429 after too many."""
     with context.store.write() as db:
         now = context.store.now_ms(db)
@@ -41,7 +41,7 @@ def begin(context: Context, address: str, account: str) -> None:
                 db.execute(more)
 
 
-def succeeded(context: Context, address: str, account: str) -> None:
+def forget_failures(context: Context, address: str, account: str) -> None:
     """Forget the failures of an account, and take the attempt back from the address.
 
     The other failures of the address stay: it may be guessing others' passwords as well.

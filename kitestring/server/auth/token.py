@@ -1,4 +1,4 @@
-"""Tokens of applications: short-lived JWTs, signed with a key that is derived from the vault's."""
+"""Tokens of applications: short-lived JWTs, signed with a key that is derived from the server's secret key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 
 from kitestring.server.http.problem import Problem
-from kitestring.server.secrets.secret_box import Vault
+from kitestring.server.secrets.secret_box import SecretBox
 
 ISSUER = "kitestring"
-NOBODY = "00000000-0000-0000-0000-000000000000"
+NO_USER_ID = "00000000-0000-0000-0000-000000000000"
 """The `user_id` of an application that was made while no user was configured."""
 
 
@@ -23,7 +23,7 @@ class Claim:
     user_id: str | None
 
 
-def issued(vault: Vault, claim: Claim, seconds: int) -> str:
+def issue_token(secret_box: SecretBox, claim: Claim, seconds: int) -> str:
     """A token. Airbyte's clients decode it and look for `user_id`."""
     import jwt
 
@@ -32,24 +32,24 @@ def issued(vault: Vault, claim: Claim, seconds: int) -> str:
         {
             "iss": ISSUER,
             "sub": claim.application_id,
-            "user_id": claim.user_id or NOBODY,
+            "user_id": claim.user_id or NO_USER_ID,
             "iat": now,
             "exp": now + seconds,
         },
-        _key(vault.keys[vault.current]),
+        _key(secret_box.keys[secret_box.current]),
         algorithm="HS256",
-        headers={"kid": vault.current},
+        headers={"kid": secret_box.current},
     )
 
 
-def claimed(vault: Vault, token: str, *, expired: bool = False) -> Claim:
+def verify_token(secret_box: SecretBox, token: str, *, expired: bool = False) -> Claim:
     """What a token of ours says; 401 for any other, and for one that has expired, unless those pass too."""
     import jwt
 
     try:
-        key = vault.keys.get(jwt.get_unverified_header(token).get("kid", ""))
+        key = secret_box.keys.get(jwt.get_unverified_header(token).get("kid", ""))
         if key is None:
-            raise refused("the token was not made by this server, or with a key that it no longer has")
+            raise unauthorized("the token was not made by this server, or with a key that it no longer has")
         said = jwt.decode(
             token,
             _key(key),
@@ -59,14 +59,14 @@ def claimed(vault: Vault, token: str, *, expired: bool = False) -> Claim:
             options={"require": ["exp", "sub", "user_id"], "verify_exp": not expired},
         )
     except jwt.ExpiredSignatureError:
-        raise refused("the token has expired") from None
+        raise unauthorized("the token has expired") from None
     except jwt.PyJWTError:
-        raise refused("the token is not valid") from None
+        raise unauthorized("the token is not valid") from None
     user_id = str(said["user_id"])
-    return Claim(str(said["sub"]), None if user_id == NOBODY else user_id)
+    return Claim(str(said["sub"]), None if user_id == NO_USER_ID else user_id)
 
 
-def refused(why: str) -> Problem:
+def unauthorized(why: str) -> Problem:
     """401."""
     return Problem(
         401,

@@ -7,7 +7,7 @@ import hmac
 import secrets
 
 
-def fresh() -> str:
+def random_token() -> str:
     """256 random bits as URL-safe text."""
     return secrets.token_urlsafe(32)
 

@@ -97,7 +97,7 @@ def add(
             id=made,
             email=email.lower(),
             name=name or email.partition("@")[0],
-            password_hash=passwords.hashed(password) if password is not None else None,
+            password_hash=passwords.hash_password(password) if password is not None else None,
             subject=subject,
             disabled=False,
             created_at_ms=now_ms,
@@ -120,19 +120,21 @@ def by_id(db: Connection, user_id: str) -> Row[Any] | None:
     return db.execute(select(users).where(users.c.id == user_id)).one_or_none()
 
 
-def everyone(db: Connection) -> list[Row[Any]]:
+def find_all(db: Connection) -> list[Row[Any]]:
     """All users, by address."""
     return list(db.execute(select(users).order_by(users.c.email)))
 
 
 def readers_of(db: Connection, workspace_id: str) -> list[str]:
     """The e-mail addresses of those who may see a workspace, and of nobody else."""
-    return [row.email for row in everyone(db) if not row.disabled and principal(db, row).may(workspace_id, Role.reader)]
+    return [
+        row.email for row in find_all(db) if not row.disabled and principal_of(db, row).may(workspace_id, Role.reader)
+    ]
 
 
 def set_password(db: Connection, user_id: str, password: str) -> None:
     """A new password; whoever is logged in with the old one is logged out."""
-    db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hashed(password)))
+    db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hash_password(password)))
     login_session.close_all(db, user_id)
 
 
@@ -195,7 +197,7 @@ def permissions_of(db: Connection, user_id: str) -> list[Row[Any]]:
     return list(db.execute(select(permissions).where(permissions.c.user_id == user_id).order_by(permissions.c.id)))
 
 
-def principal(db: Connection, user: Row[Any], name: str = "") -> Principal:
+def principal_of(db: Connection, user: Row[Any], name: str = "") -> Principal:
     """Who a user is to the rest of the server: their permissions, resolved to a role per workspace."""
     roles: dict[str, Role] = {}
     organizations: dict[str, Role] = {}

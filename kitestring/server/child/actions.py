@@ -158,20 +158,20 @@ def manifest_read(call: ActionCall) -> Any:
 
 def notify(call: ActionCall) -> Any:
     """Send a notification by a webhook or apprise, under the egress policy of a hardened server."""
-    from kitestring.server.notifications.channels import looked_up
-    from kitestring.server.notifications.delivery import by_apprise, by_webhook
+    from kitestring.server.notifications.channels import resolve_address
+    from kitestring.server.notifications.delivery import send_apprise, send_webhook
 
     request = call.request
     with call.egress.trusted() if call.egress else contextlib.nullcontext():
-        address = looked_up(str(request["address"]), request["references"])
+        address = resolve_address(str(request["address"]), request["references"])
     call.hide({address})
     if request["way"] == "webhook":
-        by_webhook(address, request["notice"])
+        send_webhook(address, request["notice"])
         return {}
     import apprise  # noqa: F401 - imported before the restriction, since the import reads files
 
     restrict_to_network()
-    by_apprise(address, request["notice"])
+    send_apprise(address, request["notice"])
     return {}
 
 

@@ -14,7 +14,7 @@ from kitestring.errors import KitestringError
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.credential_store import ActorCredentials
 from kitestring.server.connectors.confinement import Confinement
-from kitestring.server.secrets.references import look_up, looked_up, put_back
+from kitestring.server.secrets.references import resolve, resolve_config, restore_references
 from kitestring.server.secrets.secret_box import is_reference
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tupl
     call.hide({secret for secret in secrets_in(stored_config, spec) if not is_reference(secret)})
     egress = call.egress
     with egress.trusted() if egress else contextlib.nullcontext():
-        config, referred = looked_up(stored_config, spec, call.request.get("references") or ())
+        config, referred = resolve_config(stored_config, spec, call.request.get("references") or ())
     call.hide({value for _, value in referred.values()})
     built: Any = Confinement.from_request(call.request.get("machine"), end).build(connector, manifest, config)
     if egress:
@@ -51,14 +51,14 @@ def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tupl
 
     def keep(config: Mapping[str, Any]) -> None:
         call.hide(set(secrets_in(config, spec)))
-        call.parent.request_answer("config", end=kind, config=put_back(config, referred), spec=spec)
+        call.parent.request_answer("config", end=kind, config=restore_references(config, referred), spec=spec)
 
     if isinstance(built, RenewsCredentials):
 
         def opened(stored: Mapping[str, Any]) -> Mapping[str, Any]:
             call.hide({value for value in secrets_in(stored, spec) if not is_reference(value)})
             with egress.trusted() if egress else contextlib.nullcontext():
-                return looked_up(stored, spec, call.request.get("references") or ())[0]
+                return resolve_config(stored, spec, call.request.get("references") or ())[0]
 
         built.keep_credentials(ActorCredentials(call, kind, lambda new: keep({**config, **new}), opened))
     elif hasattr(built, "on_config"):
@@ -115,7 +115,7 @@ def selection_of(stream: Mapping[str, Any], references: Iterable[str]) -> tuple[
     mappers: list[dict[str, Any]] = []
     for mapper in stream.get("mappers") or ():
         if is_reference(mapper.get("key")):
-            mapper = {**mapper, "key": look_up(mapper["key"], references)}
+            mapper = {**mapper, "key": resolve(mapper["key"], references)}
             secrets.add(mapper["key"])
         mappers.append(dict(mapper))
     return Selection(**{**stream, "mappers": mappers}), secrets

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from kitestring.airbyte import modes
 from kitestring.redact import MASK
-from kitestring.server.config_as_code.plan import KINDS, Link, by_name
+from kitestring.server.config_as_code.plan import KINDS, ConnectionSpec, by_name
 from kitestring.server.connections import connection, endpoints, states, stream_mappers
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
@@ -23,9 +23,9 @@ def export(context: Context, workspace_id: str, with_states: bool = False) -> di
     out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
     with context.store.read() as db:
         for kind in KINDS:
-            for name, row in by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])).items():
+            for name, row in by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).items():
                 definition = definitions.get(db, kind, row.definition_id)
-                config = endpoints.shown(db, kind, row)
+                config = endpoints.masked_config(db, kind, row)
                 config.pop(f"{kind}Type", None)
                 one: dict[str, Any] = {"connector": definition.connector or definition.name}
                 if definition.manifest is not None:
@@ -34,12 +34,12 @@ def export(context: Context, workspace_id: str, with_states: bool = False) -> di
                     one["connector"], _, one["version"] = one["connector"].partition("@")
                 one["config"] = with_variables(config, variable(name))
                 out[f"{kind}s"][name] = one
-        for name, row in by_name(connection.listed(db, workspace_ids=[workspace_id])).items():
+        for name, row in by_name(connection.find_all(db, workspace_ids=[workspace_id])).items():
             out["connections"][name] = link_of(db, row)
-            told = states.of(db, row.id) if with_states else {}
+            told = states.load(db, row.id) if with_states else {}
             if told:
                 out.setdefault("states", {})[name] = told
-        told = channels.in_file(channels.masked(workspaces.get(db, workspace_id)))
+        told = channels.to_project_file(channels.mask_channels(workspaces.get(db, workspace_id)))
         if told:
             out["notifications"] = with_variables(told, "NOTIFY")
     return out
@@ -58,7 +58,7 @@ def link_of(db: Connection, row: Any) -> dict[str, Any]:
         made["streams"] = [{k: v for k, v in one.items() if v is not None} for one in made["streams"]]
     if row.namespace_format is not None:
         made["namespace"] = row.namespace_format
-    defaults = Link(source="", destination="").model_dump(mode="json")
+    defaults = ConnectionSpec(source="", destination="").model_dump(mode="json")
     for name, value in (
         ("prefix", row.prefix),
         ("schedule", dict(row.schedule)),
@@ -84,7 +84,7 @@ def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
     if one.get("destinationObjectName", one["name"]) != one["name"]:
         made["alias"] = one["destinationObjectName"]
     if one.get("mappers"):
-        made["mappers"] = stream_mappers.plain(one["mappers"], str(one["name"]))
+        made["mappers"] = stream_mappers.to_project_file(one["mappers"], str(one["name"]))
     return made
 
 

@@ -20,24 +20,22 @@ from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
 from kitestring.mappers.mapper import to_api
 from kitestring.redact import mask_values
-from kitestring.server.connections import connection as connections
-from kitestring.server.connections import endpoints, schedule, states
-from kitestring.server.connectors import definitions as connectors
+from kitestring.server.connections import connection, endpoints, schedule, states
+from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.notifications import channels
 from kitestring.server.notifications.channels import Event
+from kitestring.server.store import tables
 from kitestring.server.store.store import new_id
-from kitestring.server.store.tables import connections as connections_table
-from kitestring.server.store.tables import definitions, destinations, sources
 from kitestring.server.workspaces import workspaces
 
 KINDS: tuple[Kind, ...] = ("source", "destination")
 WORDS = {"create": "+", "update": "~", "adopt": "~", "delete": "-"}
 
 
-class End(BaseModel):
+class EndpointSpec(BaseModel):
     """A source or a destination of a project file, its variables filled in. `manifest`: a low-code source by values."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +46,7 @@ class End(BaseModel):
     manifest: dict[str, Any] | None = None
 
 
-class Stream(BaseModel):
+class StreamSpec(BaseModel):
     """A stream of a connection, as a project file has it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,14 +61,14 @@ class Stream(BaseModel):
     mappers: list[dict[str, Any]] | None = None
 
 
-class Link(BaseModel):
+class ConnectionSpec(BaseModel):
     """A connection of a project file."""
 
     model_config = ConfigDict(extra="forbid")
 
     source: str
     destination: str
-    streams: list[Stream] | None = None
+    streams: list[StreamSpec] | None = None
     prefix: str = ""
     namespace: str | None = None
     max_rejects: int = 1000
@@ -80,19 +78,19 @@ class Link(BaseModel):
     paused: bool = False
 
 
-class Wanted(BaseModel):
+class ProjectSpec(BaseModel):
     """All that a project file asks for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    sources: dict[str, End] = Field(default_factory=dict)
-    destinations: dict[str, End] = Field(default_factory=dict)
-    connections: dict[str, Link] = Field(default_factory=dict)
+    sources: dict[str, EndpointSpec] = Field(default_factory=dict)
+    destinations: dict[str, EndpointSpec] = Field(default_factory=dict)
+    connections: dict[str, ConnectionSpec] = Field(default_factory=dict)
     notifications: dict[Event, channels.Receivers] = Field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     """By connection and stream. A connection that is named has these states afterwards and no others."""
 
-    def ends(self, kind: Kind) -> dict[str, End]:
+    def ends(self, kind: Kind) -> dict[str, EndpointSpec]:
         return self.sources if kind == "source" else self.destinations
 
 
@@ -114,13 +112,13 @@ class Change:
         }
 
 
-def plan(context: Context, workspace_id: str, wanted: Wanted, *, prune: bool = False) -> list[Change]:
+def plan(context: Context, workspace_id: str, wanted: ProjectSpec, *, prune: bool = False) -> list[Change]:
     """What would be done, in the order of doing. `ConfigError` where the file itself cannot be."""
     with context.store.read() as db:
         return list(changes(context, db, workspace_id, wanted, prune))
 
 
-def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted, prune: bool) -> Iterator[Change]:
+def changes(context: Context, db: Connection, workspace_id: str, wanted: ProjectSpec, prune: bool) -> Iterator[Change]:
     for name, link in wanted.connections.items():
         for word, named, known in (
             ("source", link.source, wanted.sources),
@@ -138,10 +136,10 @@ def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted,
                 hint=f"It has: {', '.join(wanted.connections) or 'none'}.",
             )
     for kind in KINDS:
-        there = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id]))
+        there = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id]))
         for name, end in wanted.ends(kind).items():
             yield from of_end(context, db, workspace_id, kind, name, end, there.get(name))
-    there = by_name(connections.listed(db, workspace_ids=[workspace_id]))
+    there = by_name(connection.find_all(db, workspace_ids=[workspace_id]))
     for name, link in wanted.connections.items():
         yield from of_link(context, db, name, link, there.get(name))
     for name, asked in wanted.states.items():
@@ -153,7 +151,7 @@ def changes(context: Context, db: Connection, workspace_id: str, wanted: Wanted,
         if row.origin and name not in wanted.connections:
             yield Change("delete", "connection", name)
     for kind in KINDS:
-        for name, row in by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])).items():
+        for name, row in by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).items():
             if row.origin and name not in wanted.ends(kind):
                 yield Change("delete", kind, name)
 
@@ -168,19 +166,19 @@ def by_name(rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def of_end(
-    context: Context, db: Connection, workspace_id: str, kind: Kind, name: str, end: End, row: Any
+    context: Context, db: Connection, workspace_id: str, kind: Kind, name: str, end: EndpointSpec, row: Any
 ) -> Iterator[Change]:
     definition = definition_of(db, workspace_id, kind, name, end)
-    form = connectors.spec_of(definition)
+    form = definitions.spec_of(definition)
     hidden = set(secrets_in(end.config, form))
     if row is None:
         shown = [(path, None, mask_values(value, hidden)) for path, value in flat(end.config)]
         yield Change("create", kind, name, [("connector", None, end.connector), *shown])
         return
-    before = context.vault.open_config(row.config, row.id)
+    before = context.secret_box.open_config(row.config, row.id)
     hidden |= set(secrets_in(before, form))
     fields = difference(before, end.config, hidden)
-    old = connectors.get(db, kind, row.definition_id)
+    old = definitions.get(db, kind, row.definition_id)
     if old.id != definition.id:
         fields.insert(0, ("connector", old.type, definition.type))
     if end.manifest is not None and old.manifest != end.manifest:
@@ -189,9 +187,9 @@ def of_end(
         yield Change("update" if row.origin else "adopt", kind, name, fields)
 
 
-def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -> Iterator[Change]:
+def of_link(context: Context, db: Connection, name: str, link: ConnectionSpec, row: Any) -> Iterator[Change]:
     asked = link.model_dump(mode="json")
-    asked["schedule"] = schedule.parsed(link.schedule)
+    asked["schedule"] = schedule.parse(link.schedule)
     if row is None:
         said = link.model_dump(mode="json", exclude_defaults=True)
         yield Change("create", "connection", name, [(path, None, value) for path, value in flat(said)])
@@ -215,7 +213,7 @@ def of_link(context: Context, db: Connection, name: str, link: Link, row: Any) -
 
 
 def of_states(db: Connection, name: str, asked: Mapping[str, Any], row: Any) -> Iterator[Change]:
-    before = states.of(db, row.id) if row is not None else {}
+    before = states.load(db, row.id) if row is not None else {}
     fields = [
         (stream or "(shared)", before.get(stream), asked.get(stream))
         for stream in sorted({*before, *asked})
@@ -225,9 +223,9 @@ def of_states(db: Connection, name: str, asked: Mapping[str, Any], row: Any) -> 
         yield Change("update" if before else "create", "state", name, fields)
 
 
-def of_notifications(context: Context, row: Any, wanted: Wanted) -> Iterator[Change]:
+def of_notifications(context: Context, row: Any, wanted: ProjectSpec) -> Iterator[Change]:
     """The events that the file names. What it does not name is left alone: a workspace's events have no origin."""
-    there = channels.opened(context.vault, row)
+    there = channels.open_channels(context.secret_box, row)
     for event, receivers in wanted.notifications.items():
         before, after = there.get(event) or {}, receivers.channels()
         hidden = {*secrets_in({event: before}, channels.FORM), *secrets_in({event: after}, channels.FORM)}
@@ -236,13 +234,13 @@ def of_notifications(context: Context, row: Any, wanted: Wanted) -> Iterator[Cha
             yield Change("update" if before else "create", "notification", event, fields)
 
 
-def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: End) -> Definition:
+def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: EndpointSpec) -> Definition:
     """The connector of an end; a manifest of the file is a custom one of the source's name."""
     if end.manifest is None:
         word = f"{end.connector}@{end.version}" if end.version else end.connector
-        bare = connectors.of_type(kind, end.connector)
+        bare = definitions.of_type(kind, end.connector)
         return bare if not end.version or bare.native else Definition(**{**vars_of(bare), "connector": word})
-    for one in connectors.custom(db, kind, workspace_id):
+    for one in definitions.find_custom(db, kind, workspace_id):
         if one.name == f"{name} (project)" and one.manifest is not None:
             return Definition(**{**vars_of(one), "manifest": end.manifest})
     return Definition("", kind, f"{name} (project)", "", name, "", "1", manifest=end.manifest)
@@ -252,7 +250,9 @@ def vars_of(definition: Definition) -> dict[str, Any]:
     return {name: getattr(definition, name) for name in Definition.__dataclass_fields__}
 
 
-def apply(context: Context, workspace_id: str, wanted: Wanted, *, trusted: bool, prune: bool = False) -> list[Change]:
+def apply(
+    context: Context, workspace_id: str, wanted: ProjectSpec, *, trusted: bool, prune: bool = False
+) -> list[Change]:
     """Make it so; what was done. Discovers the sources of connections that are new or changed.
 
     `trusted`: an instance's admin asks for it.
@@ -269,7 +269,7 @@ def apply(context: Context, workspace_id: str, wanted: Wanted, *, trusted: bool,
     for change in done:
         if change.kind == "state":
             with context.store.write() as db:
-                row = by_name(connections.listed(db, workspace_ids=[workspace_id]))[change.name]
+                row = by_name(connection.find_all(db, workspace_ids=[workspace_id]))[change.name]
                 put_states(context, db, row.id, wanted.states[change.name])
     if any(change.kind == "notification" for change in done):
         put_notifications(context, workspace_id, wanted)
@@ -279,12 +279,12 @@ def apply(context: Context, workspace_id: str, wanted: Wanted, *, trusted: bool,
     return done
 
 
-def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: End, trusted: bool) -> None:
-    table = sources if kind == "source" else destinations
+def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: EndpointSpec, trusted: bool) -> None:
+    table = tables.sources if kind == "source" else tables.destinations
     with context.store.write() as db:
         asked = definition_of(db, workspace_id, kind, name, end)
         definition = kept_definition(context, db, workspace_id, asked, trusted)
-        row = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])).get(name)
+        row = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).get(name)
         if row is None:
             endpoints.create(
                 context,
@@ -308,18 +308,18 @@ def kept_definition(
     """A manifest of the file as a row of the store: made, or brought up to date."""
     if definition.manifest is None:
         return definition
-    manifest = connectors.checked_manifest(definition.manifest)
+    manifest = definitions.check_manifest(definition.manifest)
     if definition.id:
-        row = db.execute(select(definitions).where(definitions.c.id == definition.id)).one()
+        row = db.execute(select(tables.definitions).where(tables.definitions.c.id == definition.id)).one()
         if row.manifest != manifest:
             values = {"manifest": manifest, "version": row.version + 1}
-            db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
+            db.execute(update(tables.definitions).where(tables.definitions.c.id == row.id).values(**values))
             if not trusted:
                 endpoints.distrust(db, row.id)
         return definition
     made = new_id()
     db.execute(
-        insert(definitions).values(
+        insert(tables.definitions).values(
             id=made,
             workspace_id=workspace_id,
             kind=definition.kind,
@@ -329,26 +329,28 @@ def kept_definition(
             created_at_ms=context.store.now_ms(db),
         )
     )
-    return connectors.get(db, definition.kind, made)
+    return definitions.get(db, definition.kind, made)
 
 
 def put_states(context: Context, db: Connection, connection_id: str, asked: Mapping[str, Any]) -> None:
     """Give a connection these states and no others."""
-    before = states.of(db, connection_id)
+    before = states.load(db, connection_id)
     if before == asked:
         return
-    states.put(context, db, connection_id, asked)
+    states.replace(context, db, connection_id, asked)
     states.forget(context, db, connection_id, set(before) - set(asked))
 
 
-def put_link(context: Context, workspace_id: str, name: str, link: Link, asked: Mapping[str, Any] | None) -> None:
+def put_link(
+    context: Context, workspace_id: str, name: str, link: ConnectionSpec, asked: Mapping[str, Any] | None
+) -> None:
     """Make or change a connection. Its states come with it: nothing may start it before they are there."""
     with context.store.read() as db:
-        ends = {kind: by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id])) for kind in KINDS}
-        row = by_name(connections.listed(db, workspace_ids=[workspace_id])).get(name)
+        ends = {kind: by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])) for kind in KINDS}
+        row = by_name(connection.find_all(db, workspace_ids=[workspace_id])).get(name)
     source, destination = ends["source"][link.source], ends["destination"][link.destination]
-    catalog = connections.discover(context, source.id)
-    streams = connections.configured(catalog, [asked_stream(catalog, one) for one in streams_of(catalog, link)])
+    catalog = connection.discover(context, source.id)
+    streams = connection.configure_streams(catalog, [asked_stream(catalog, one) for one in streams_of(catalog, link)])
     namespace = {
         "namespace_definition": "source" if link.namespace is None else "custom_format",
         "namespace_format": link.namespace,
@@ -361,7 +363,7 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link, asked: 
     status = "inactive" if link.paused else "active"
     with context.store.write() as db:
         if row is None:
-            made = connections.create(
+            made = connection.create(
                 context,
                 db,
                 source_id=source.id,
@@ -390,33 +392,33 @@ def put_link(context: Context, workspace_id: str, name: str, link: Link, asked: 
             "origin": name,
             **namespace,
         }
-        if row.schedule != schedule.parsed(link.schedule):
+        if row.schedule != schedule.parse(link.schedule):
             values["schedule"] = link.schedule
         if (row.status == "active") is link.paused:
             values["status"] = status
-        connections.change(context, db, row.id, values)
+        connection.change(context, db, row.id, values)
         if asked is not None:
             put_states(context, db, row.id, asked)
 
 
-def put_notifications(context: Context, workspace_id: str, wanted: Wanted) -> None:
+def put_notifications(context: Context, workspace_id: str, wanted: ProjectSpec) -> None:
     asked: dict[str, Any] = {event: receivers.channels() for event, receivers in wanted.notifications.items()}
     with context.store.write() as db:
         row = workspaces.get(db, workspace_id)
-        told = channels.sealed(context.vault, workspace_id, asked, row.notifications)
+        told = channels.seal_channels(context.secret_box, workspace_id, asked, row.notifications)
         workspaces.change(db, workspace_id, {"notifications": {event: one for event, one in told.items() if one}})
 
 
-def streams_of(catalog: connections.Catalog, link: Link) -> list[Stream]:
+def streams_of(catalog: connection.Catalog, link: ConnectionSpec) -> list[StreamSpec]:
     """The streams that a connection names; all of the catalog where it names none."""
     if link.streams is not None:
         return link.streams
-    return [Stream(name=connections.key_of(one)) for one in catalog.streams]
+    return [StreamSpec(name=connection.key_of(one)) for one in catalog.streams]
 
 
-def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
+def asked_stream(catalog: connection.Catalog, one: StreamSpec) -> dict[str, Any]:
     """A stream of the file as the API has it; what it leaves open is chosen as by `kitestring sync`."""
-    found = next((s for s in catalog.streams if one.name in (connections.key_of(s), s["name"])), None)
+    found = next((s for s in catalog.streams if one.name in (connection.key_of(s), s["name"])), None)
     if found is None:
         return {"name": one.name}  # refused with the nearest name
     can = found.get("supported_sync_modes") or ["full_refresh"]
@@ -446,14 +448,16 @@ def asked_stream(catalog: connections.Catalog, one: Stream) -> dict[str, Any]:
 def remove(context: Context, workspace_id: str, change: Change) -> None:
     with context.store.write() as db:
         if change.kind == "connection":
-            rows = connections.listed(db, workspace_ids=[workspace_id])
-            connections.delete(context, db, by_name(rows)[change.name].id)
+            rows = connection.find_all(db, workspace_ids=[workspace_id])
+            connection.delete(context, db, by_name(rows)[change.name].id)
             return
         kind: Kind = "source" if change.kind == "source" else "destination"
-        row = by_name(endpoints.listed(db, kind, workspace_ids=[workspace_id]))[change.name]
-        used = connections_table.c.source_id if kind == "source" else connections_table.c.destination_id
+        row = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id]))[change.name]
+        used = tables.connections.c.source_id if kind == "source" else tables.connections.c.destination_id
         by_hand = db.execute(
-            select(connections_table.c.name).where(used == row.id, connections_table.c.deleted_at_ms.is_(None)).limit(1)
+            select(tables.connections.c.name)
+            .where(used == row.id, tables.connections.c.deleted_at_ms.is_(None))
+            .limit(1)
         ).scalar()
         if by_hand is not None:
             raise Problem(

@@ -17,7 +17,7 @@ from kitestring.errors import ConfigError
 from kitestring.server.connections import endpoints, schedule, stream_mappers
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.queue import Busy
@@ -58,7 +58,7 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
         definition = endpoints.definition_of(db, "source", row)
         mark = definitions.fingerprint(definition, row.config)
         kept = db.execute(select(discoveries).where(discoveries.c.source_id == source_id)).one_or_none()
-        end = endpoints.end_of(context, db, "source", source_id)
+        end = endpoints.endpoint_of(context, db, "source", source_id)
     if kept is not None and kept.config_hash == mark and not fresh:
         return Catalog(kept.catalog)
     body = context.runner.run(
@@ -77,7 +77,7 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
     return Catalog(body)
 
 
-def configured(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+def configure_streams(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
     """The streams of a request, checked against the catalog and completed; all of the catalog where it names none.
 
     `Problem` 422 names what cannot be.
@@ -86,7 +86,7 @@ def configured(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) ->
         streams = [{"name": one["name"], "namespace": one.get("namespace")} for one in catalog.streams]
     done: list[dict[str, Any]] = []
     for one in streams:
-        made = configured_stream(catalog, one)
+        made = configure_stream(catalog, one)
         if any((made["name"], made.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
             raise Problem(422, f"the stream {made['name']} stands twice in configurations", hint="Keep one of the two.")
         written = made.get("namespace"), made.get("destinationObjectName") or made["name"]
@@ -101,7 +101,7 @@ def configured(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | None) ->
     return done
 
 
-def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def configure_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
     """One stream of a request, with what it leaves open chosen from the catalog."""
     name, namespace = str(one["name"]), one.get("namespace")
     stream = catalog.get(name, namespace)
@@ -159,7 +159,7 @@ def configured_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any
                 )
         made["selectedFields"] = [{"fieldPath": field} for field in fields]
     if one.get("mappers"):
-        made["mappers"] = stream_mappers.accepted(one["mappers"], stream, made, modes.MODES[mode].writes)
+        made["mappers"] = stream_mappers.validate(one["mappers"], stream, made, modes.MODES[mode].writes)
     return made
 
 
@@ -190,7 +190,7 @@ def create(
             "the source and the destination are in different workspaces",
             hint="Take a destination of the source's workspace.",
         )
-    made, now, form = new_id(), context.store.now_ms(db), schedule.parsed(timing or schedule.MANUAL)
+    made, now, form = new_id(), context.store.now_ms(db), schedule.parse(timing or schedule.MANUAL)
     db.execute(
         insert(connections).values(
             id=made,
@@ -225,7 +225,7 @@ def change(context: Context, db: Connection, connection_id: str, values: Mapping
     if columns:
         now = columns["updated_at_ms"] = context.store.now_ms(db)
         if "schedule" in columns or "status" in columns:
-            form = columns["schedule"] = schedule.parsed(columns.get("schedule", row.schedule))
+            form = columns["schedule"] = schedule.parse(columns.get("schedule", row.schedule))
             active = columns.get("status", row.status) == "active"
             columns["next_run_at_ms"] = schedule.next_ms(form, now, connection_id) if active else None
             if active and row.status != "active":
@@ -268,7 +268,7 @@ def start(
         raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
 
 
-def delete_end(context: Context, db: Connection, kind: definitions.Kind, actor_id: str) -> None:
+def delete_endpoint(context: Context, db: Connection, kind: definitions.Kind, actor_id: str) -> None:
     """Delete a source or a destination, and the connections that use it."""
     column = connections.c.source_id if kind == "source" else connections.c.destination_id
     used = select(connections.c.id).where(column == actor_id, connections.c.deleted_at_ms.is_(None))
@@ -283,11 +283,11 @@ def get(db: Connection, connection_id: str) -> Any:
         select(connections).where(connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None))
     ).one_or_none()
     if row is None:
-        raise not_found("connection", connection_id)
+        raise missing_resource("connection", connection_id)
     return row
 
 
-def listed(
+def find_all(
     db: Connection,
     *,
     workspace_ids: Sequence[str] | None = None,
@@ -348,8 +348,8 @@ def plan(context: Context, db: Connection, connection_id: str) -> Plan:
     return Plan(
         connection_id,
         row.workspace_id,
-        endpoints.end_of(context, db, "source", row.source_id),
-        endpoints.end_of(context, db, "destination", row.destination_id),
+        endpoints.endpoint_of(context, db, "source", row.source_id),
+        endpoints.endpoint_of(context, db, "destination", row.destination_id),
         tuple(selection(one, row.namespace_definition, row.namespace_format) for one in row.streams),
         prefix=row.prefix,
         namespace=None,
@@ -365,7 +365,7 @@ def check_plan(context: Context, db: Connection, connection_id: str) -> None:
     found = plan(context, db, connection_id)
     if not found.selections:
         raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
-    writes = definitions.writes(found.destination.connector)
+    writes = definitions.supported_writes(found.destination.connector)
     for one in found.selections:
         if writes is not None and modes.write_of(one.write_mode or "append") not in writes:
             can = [word for word, write in modes.WRITES.items() if write in writes]
@@ -389,7 +389,7 @@ def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Sele
         fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
         namespace=written_namespace(definition, form, one.get("namespace")),
         alias=str(one.get("destinationObjectName") or ""),
-        mappers=stream_mappers.plain(one.get("mappers"), str(one["name"])),
+        mappers=stream_mappers.to_project_file(one.get("mappers"), str(one["name"])),
     )
 
 

@@ -16,7 +16,7 @@ from kitestring.server.connectors import definitions, draft_credentials
 from kitestring.server.connectors.confinement import Confinement, is_relative
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.secrets import secret_box
 from kitestring.server.store.store import new_id
@@ -30,11 +30,11 @@ def get(db: Connection, kind: Kind, actor_id: str) -> Any:
     table = TABLES[kind]
     row = db.execute(select(table).where(table.c.id == actor_id, table.c.deleted_at_ms.is_(None))).one_or_none()
     if row is None:
-        raise not_found(kind, actor_id)
+        raise missing_resource(kind, actor_id)
     return row
 
 
-def listed(
+def find_all(
     db: Connection,
     kind: Kind,
     *,
@@ -71,8 +71,8 @@ def create(
     """
     made, now = new_id(), context.store.now_ms(db)
     plain = without_type(kind, config)
-    plain = draft_credentials.renewed(context, db, workspace_id, plain, definitions.spec_of(definition))
-    accept(context, definition, plain, workspace_id, trusted)
+    plain = draft_credentials.apply_renewals(context, db, workspace_id, plain, definitions.spec_of(definition))
+    check_config(context, definition, plain, workspace_id, trusted)
     db.execute(
         insert(TABLES[kind]).values(
             id=made,
@@ -80,7 +80,7 @@ def create(
             name=name,
             definition_id=definition.id,
             connector=definition.connector,
-            config=context.vault.seal_config(plain, definitions.spec_of(definition), made),
+            config=context.secret_box.seal_config(plain, definitions.spec_of(definition), made),
             trusted=trusted,
             origin=origin,
             created_at_ms=now,
@@ -113,15 +113,15 @@ def change(
         values["name"] = name
     if config is not None or definition is not None:
         definition = definition or definition_of(db, kind, row)
-        before = context.vault.open_config(row.config, actor_id)
-        after = secret_box.kept(without_type(kind, config or before), before)
+        before = context.secret_box.open_config(row.config, actor_id)
+        after = secret_box.restore_masked(without_type(kind, config or before), before)
         plain = merged(before, after) if merge else after
-        plain = draft_credentials.renewed(context, db, row.workspace_id, plain, definitions.spec_of(definition))
+        plain = draft_credentials.apply_renewals(context, db, row.workspace_id, plain, definitions.spec_of(definition))
         trusted = trust(context, row, definition, before, plain, trusted)
-        accept(context, definition, plain, row.workspace_id, trusted)
+        check_config(context, definition, plain, row.workspace_id, trusted)
         values |= {
             "trusted": trusted,
-            "config": context.vault.seal_config(plain, definitions.spec_of(definition), actor_id),
+            "config": context.secret_box.seal_config(plain, definitions.spec_of(definition), actor_id),
             "definition_id": definition.id,
             "connector": definition.connector,
             "credential_ends": None,
@@ -144,11 +144,11 @@ def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
     return definitions.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None)
 
 
-def end_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> Endpoint:
+def endpoint_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> Endpoint:
     """A source or destination as it is run: with its secrets open. Never shown."""
     row = get(db, kind, actor_id)
     definition = definition_of(db, kind, row)
-    config = context.vault.open_config(row.config, row.id)
+    config = context.secret_box.open_config(row.config, row.id)
     return Endpoint(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
 
 
@@ -185,7 +185,7 @@ def trust(
 def fits(context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str) -> bool:
     """Whether anybody may write a configuration."""
     try:
-        accept(context, definition, config, workspace_id, trusted=False)
+        check_config(context, definition, config, workspace_id, trusted=False)
     except ConfigError:
         return False
     return True
@@ -213,12 +213,12 @@ def distrust(db: Connection, definition_id: str) -> None:
         db.execute(update(table).where(table.c.definition_id == definition_id).values(trusted=False))
 
 
-def shown(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
+def masked_config(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     """The configuration for an answer: secrets masked; with the type by which Airbyte's clients know its class."""
     definition = definition_of(db, kind, row)
-    masked = secret_box.shown(row.config, spec_or_none(definition))
+    masked = secret_box.mask_config(row.config, spec_or_none(definition))
     # Airbyte's SDK refuses a destination without its type, and a source with a type that it does not know.
-    if kind == "destination" or definition.known:
+    if kind == "destination" or definition.airbyte_type:
         masked = {f"{kind}Type": definition.type, **masked}
     return masked
 
@@ -230,7 +230,9 @@ def spec_or_none(definition: Definition) -> dict[str, Any]:
     return {}
 
 
-def definition_named(db: Connection, kind: Kind, definition_id: str | None, config: Mapping[str, Any]) -> Definition:
+def definition_in_request(
+    db: Connection, kind: Kind, definition_id: str | None, config: Mapping[str, Any]
+) -> Definition:
     """What a request to create names: an id, or a type in the configuration. 422 where it names neither."""
     if definition_id:
         return definitions.get(db, kind, definition_id)
@@ -244,7 +246,7 @@ def definition_named(db: Connection, kind: Kind, definition_id: str | None, conf
     return definitions.of_type(kind, word)
 
 
-def accept(
+def check_config(
     context: Context, definition: Definition, config: Mapping[str, Any], workspace_id: str, trusted: bool
 ) -> None:
     """`ConfigError` where the connector does not take a configuration, or the one who writes it may not use what it

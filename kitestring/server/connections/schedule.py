@@ -31,7 +31,7 @@ Schedule = Mapping[str, Any]
 MANUAL: Schedule = {"type": "manual"}
 
 
-def parsed(values: Any) -> dict[str, Any]:
+def parse(values: Any) -> dict[str, Any]:
     """A schedule in the store's form, checked. `ConfigError` says what is wrong with it."""
     if not isinstance(values, Mapping):
         raise ConfigError("the schedule is no object", hint='Write {"type": "manual"}, or cron, or basic.')
@@ -234,12 +234,12 @@ def from_api(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
     if kind == "cron":
         if not schedule.get("cronExpression"):
             raise ConfigError("the schedule is by cron and has no cronExpression", hint="Give a cronExpression.")
-        return parsed({"type": "cron", "expression": schedule["cronExpression"]})
+        return parse({"type": "cron", "expression": schedule["cronExpression"]})
     if kind == "basic":
         match = re.fullmatch(r"(?:every\s+)?(\d+)\s+(\w+)", str(schedule.get("basicTiming", "")).strip().lower())
         if match is None:
             raise ConfigError("the schedule is basic and has no basicTiming", hint='Write "Every 6 HOURS".')
-        return parsed({"type": "basic", "every": int(match[1]), "unit": match[2]})
+        return parse({"type": "basic", "every": int(match[1]), "unit": match[2]})
     raise ConfigError(f"there is no scheduleType {kind}", hint="Take manual, cron or basic.")
 
 

@@ -20,13 +20,13 @@ from sqlalchemy import Connection, update
 from kitestring.airbyte import modes
 from kitestring.engine.selection import Selection
 from kitestring.errors import SchemaError
-from kitestring.server.connections import connection as rooms
+from kitestring.server.connections import connection
 from kitestring.server.connections.connection import Catalog, key_of
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.outcome import pause
-from kitestring.server.notifications.sender import notice
+from kitestring.server.notifications.sender import enqueue_notice
 from kitestring.server.store.tables import connections
 
 
@@ -71,7 +71,7 @@ class Changes:
         return "; ".join(self.breaking + parts)
 
 
-def between(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]) -> Changes:
+def compare(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]) -> Changes:
     """What has changed; of streams that are not chosen only that they came or went."""
     old = {key_of(one): one for one in before.streams}
     new = {key_of(one): one for one in after.streams}
@@ -107,31 +107,31 @@ def fields_of(stream: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def changed(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
+def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
     """What a worker asks before a sync where the source's catalog is another: the plan to go on with.
 
     `SchemaError` where the connection is paused and somebody has to decide.
     """
     with context.store.write() as db:
-        row = rooms.get(db, plan.connection_id)
+        row = connection.get(db, plan.connection_id)
         after, now = Catalog(body), context.store.now_ms(db)
         before = Catalog(row.catalog or {"streams": []})
-        found = between(before, after, row.streams)
+        found = compare(before, after, row.streams)
         gone = [key for key in (key_of(one) for one in row.streams) if key in found.gone_streams]
         asks = found.breaking
         if row.schema_policy == "propagate_fully" and len(gone) == len(asks) < len(row.streams):
             asks = []
         if asks or (row.schema_policy == "disable_connection" and found.any):
-            hold(db, row, found, after, now)
+            pause_for_decision(db, row, found, after, now)
         else:
-            return go_on(context, db, row, plan, found, after, now)
+            return follow_policy(context, db, row, plan, found, after, now)
     raise SchemaError(
         f"the schema of the source has changed: {found.sentence()}",
         hint="The connection is paused. Accept the change, or correct the source; then activate the connection again.",
     )
 
 
-def hold(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> None:
+def pause_for_decision(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> None:
     """Keep the change for somebody to decide on, pause, and tell."""
     db.execute(
         update(connections)
@@ -141,11 +141,11 @@ def hold(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> 
     facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
     sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
     hint = "Accept the change, or correct the source; then activate the connection again."
-    notice(db, row.workspace_id, "connectionUpdateActionRequired", sentence, now, hint=hint, **facts)
+    enqueue_notice(db, row.workspace_id, "connectionUpdateActionRequired", sentence, now, hint=hint, **facts)
     pause(db, row, f"the schema of the source has changed: {found.sentence()}", now, by_hand=True)
 
 
-def go_on(
+def follow_policy(
     context: Context, db: Connection, row: Any, plan: Plan, found: Changes, after: Catalog, now: int
 ) -> Plan | None:
     """Follow the policy where nothing breaks; the plan of this sync, None for the one it has."""
@@ -154,26 +154,28 @@ def go_on(
     streams = list(row.streams)
     if row.schema_policy == "propagate_fully":
         streams = [one for one in streams if key_of(one) not in found.gone_streams]
-        streams += [taken(after, key) for key in found.new_streams]
+        streams += [new_stream(after, key) for key in found.new_streams]
     if found.any:
         values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "updated_at_ms": now}
         db.execute(update(connections).where(connections.c.id == row.id).values(**values))
         facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
         sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
-        notice(db, row.workspace_id, "connectionUpdate", sentence, now, hint="The change was taken over.", **facts)
-    return rooms.plan(context, db, row.id) if streams != list(row.streams) else None
+        enqueue_notice(
+            db, row.workspace_id, "connectionUpdate", sentence, now, hint="The change was taken over.", **facts
+        )
+    return connection.plan(context, db, row.id) if streams != list(row.streams) else None
 
 
-def taken(catalog: Catalog, key: str) -> dict[str, Any]:
+def new_stream(catalog: Catalog, key: str) -> dict[str, Any]:
     """A new stream, incremental and without duplicates where it can be."""
     stream = next(one for one in catalog.streams if key_of(one) == key)
     wanted = {"name": stream["name"], "namespace": stream.get("namespace")}
     for mode in ("incremental_deduped_history", "incremental_append", modes.DEFAULT):
         try:
-            return rooms.configured_stream(catalog, {**wanted, "syncMode": mode})
+            return connection.configure_stream(catalog, {**wanted, "syncMode": mode})
         except Problem:
             continue
-    return rooms.configured_stream(catalog, wanted)
+    return connection.configure_stream(catalog, wanted)
 
 
 def without_new_fields(plan: Plan, found: Changes, before: Catalog) -> Plan | None:
@@ -192,12 +194,12 @@ def without_new_fields(plan: Plan, found: Changes, before: Catalog) -> Plan | No
 
 def accept(context: Context, db: Connection, connection_id: str) -> None:
     """Take over the change that waits, and activate the connection. 409 without one, 422 where a stream cannot."""
-    row = rooms.get(db, connection_id)
+    row = connection.get(db, connection_id)
     if not row.pending_changes:
         raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to accept.")
     catalog = Catalog(row.pending_changes["catalog"])
-    streams = [again(catalog, one) for one in row.streams if catalog.get(one["name"], one.get("namespace"))]
-    rooms.change(
+    streams = [reconfigure(catalog, one) for one in row.streams if catalog.get(one["name"], one.get("namespace"))]
+    connection.change(
         context,
         db,
         connection_id,
@@ -208,7 +210,7 @@ def accept(context: Context, db: Connection, connection_id: str) -> None:
 def dismiss(context: Context, db: Connection, connection_id: str) -> None:
     """Go on with the streams and fields as they were chosen, and activate the connection. 409 without a change that
     waits, or with one that breaks: nothing can go on without its key, its cursor or the stream itself."""
-    row = rooms.get(db, connection_id)
+    row = connection.get(db, connection_id)
     if not row.pending_changes:
         raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to dismiss.")
     if row.pending_changes["changes"]["breaking"]:
@@ -218,21 +220,21 @@ def dismiss(context: Context, db: Connection, connection_id: str) -> None:
             hint="Accept it, or choose other streams.",
         )
     before, after = Catalog(row.catalog or {"streams": []}), Catalog(row.pending_changes["catalog"])
-    streams = [confined(before, after, one) for one in row.streams]
+    streams = [without_added_fields(before, after, one) for one in row.streams]
     values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "status": "active"}
-    rooms.change(context, db, connection_id, values)
+    connection.change(context, db, connection_id, values)
 
 
-def confined(before: Catalog, after: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def without_added_fields(before: Catalog, after: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
     """A chosen stream without the fields that are new: those that were there and still are, by name."""
     was = fields_of(before.get(one["name"], one.get("namespace")) or {})
     now = fields_of(after.get(one["name"], one.get("namespace")) or {})
     if one.get("selectedFields") or not was or set(now) <= set(was):
-        return again(after, one)
-    return again(after, {**one, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
+        return reconfigure(after, one)
+    return reconfigure(after, {**one, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
 
 
-def again(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def reconfigure(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
     """A chosen stream, with a key, a cursor and fields that are still there."""
     stream = catalog.get(one["name"], one.get("namespace"))
     known = fields_of(stream or {})
@@ -244,4 +246,4 @@ def again(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
             kept.pop("cursorField")
         if one.get("selectedFields"):
             kept["selectedFields"] = [f for f in one["selectedFields"] if f["fieldPath"][0] in known]
-    return rooms.configured_stream(catalog, kept)
+    return connection.configure_stream(catalog, kept)

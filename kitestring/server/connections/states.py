@@ -14,16 +14,16 @@ from kitestring.server.store.tables import states
 from kitestring.types import COUNTS, GLOBAL, State
 
 
-def of(db: Connection, connection_id: str) -> dict[str, State]:
+def load(db: Connection, connection_id: str) -> dict[str, State]:
     """The states by stream, "" for one that all share."""
     rows = db.execute(select(states).where(states.c.connection_id == connection_id).order_by(states.c.stream))
     return {row.stream: row.state for row in rows if row.stream != COUNTS}
 
 
-def put(context: Context, db: Connection, connection_id: str, wanted: Mapping[str, State]) -> None:
+def replace(context: Context, db: Connection, connection_id: str, wanted: Mapping[str, State]) -> None:
     """Put these in the place of those of their streams. `Problem` 409 while a job runs, 422 for unknown streams."""
-    known(db, connection_id, (one for one in wanted if one != GLOBAL))
-    idle(context, db, connection_id)
+    check_streams(db, connection_id, (one for one in wanted if one != GLOBAL))
+    check_idle(context, db, connection_id)
     now = context.store.now_ms(db)
     for stream, state in wanted.items():
         save_state(db, connection_id, stream, state, now)
@@ -32,12 +32,12 @@ def put(context: Context, db: Connection, connection_id: str, wanted: Mapping[st
 def forget(context: Context, db: Connection, connection_id: str, streams: Iterable[str] | None = None) -> None:
     """Remove the states of these streams, or all of them: they are read from the beginning. `Problem` 409 while a job
     runs."""
-    idle(context, db, connection_id)
+    check_idle(context, db, connection_id)
     gone = states.delete().where(states.c.connection_id == connection_id)
     db.execute(gone if streams is None else gone.where(states.c.stream.in_(list(streams))))
 
 
-def known(db: Connection, connection_id: str, names: Iterable[str]) -> None:
+def check_streams(db: Connection, connection_id: str, names: Iterable[str]) -> None:
     """`Problem` 422 for a stream that the connection has not got."""
     there = {connection.key_of(one) for one in connection.get(db, connection_id).streams}
     for name in names:
@@ -45,7 +45,7 @@ def known(db: Connection, connection_id: str, names: Iterable[str]) -> None:
             raise Problem(422, f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(there))}.")
 
 
-def idle(context: Context, db: Connection, connection_id: str) -> None:
+def check_idle(context: Context, db: Connection, connection_id: str) -> None:
     """`Problem` 409 while the connection has a job."""
     active = context.queue.active(db, connection_id)
     if active is not None:

@@ -19,7 +19,7 @@ from kitestring.server.secrets.secret_box import is_reference
 SOME_KEY = "00" * 16
 
 
-def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[str, Any], writes: str) -> list[Any]:
+def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[str, Any], writes: str) -> list[Any]:
     """The mappers of a request, as they are kept: each with an id. `stream` is the catalog's body of the stream,
     `chosen` its configuration so far. `Problem` 422 for what cannot be."""
     from kitestring.airbyte.source import stream_of
@@ -46,6 +46,6 @@ def accepted(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
     return [{"id": one, **told} for one, told in zip(ids, mapper.to_api(plain), strict=True)]
 
 
-def plain(kept: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
+def to_project_file(kept: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
     """Mappers as they are kept in the spelling of a project file."""
     return mapper.from_api(kept or (), stream)

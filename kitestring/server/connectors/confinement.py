@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring.config import Config
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts
-from kitestring.server.secrets.references import fits
+from kitestring.server.secrets.references import matches_pattern
 
 if TYPE_CHECKING:
     from kitestring.registry import Connector
@@ -92,7 +92,7 @@ class Confinement:
         if isinstance(connector, Config):
             use = connector.machine_use()
             if use is not None:
-                raise local(f"the configuration uses {use}", self.hardened)
+                raise local_use_error(f"the configuration uses {use}", self.hardened)
             connector.confine(self.place)
 
     def _check_facts(self, part: Any, shown: str, names: Iterable[str]) -> None:
@@ -126,7 +126,7 @@ class Confinement:
     def place(self, option: str, path: str) -> str:
         """The path that stands for an option's: below the workspace's folder, or one of the operator's list."""
         if self.hardened:
-            raise local(path, True)
+            raise local_use_error(path, True)
         if self._listed(path):
             return os.path.realpath(path)
         bare = path.removeprefix("file://")
@@ -151,7 +151,7 @@ class Confinement:
         if not path.startswith("/"):
             return False
         real = os.path.realpath(path)
-        return any(fits("file", real, f"file:{pattern}") for pattern in self.paths)
+        return any(matches_pattern("file", real, f"file:{pattern}") for pattern in self.paths)
 
 
 def name_of(part: Any) -> tuple[str, list[str]]:
@@ -178,17 +178,17 @@ def limits_of(settings: Settings) -> dict[str, Any]:
     """What of the settings a child process is told. It comes last in its request, so that no request undoes it."""
     return {
         "home": str(settings.home.absolute()),
-        "programs": words_of(settings.programs),
-        "local_paths": words_of(settings.local_paths),
+        "programs": comma_separated(settings.programs),
+        "local_paths": comma_separated(settings.local_paths),
         "hardened": not settings.allow_private_hosts,
     }
 
 
-def words_of(text: str) -> list[str]:
+def comma_separated(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def local(what: str, hardened: bool) -> ConfigError:
+def local_use_error(what: str, hardened: bool) -> ConfigError:
     """The refusal of something of the machine that is neither a program nor a file in the workspace's folder."""
     if hardened:
         return ConfigError(

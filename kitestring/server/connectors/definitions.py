@@ -22,7 +22,7 @@ from kitestring.airbyte import connector_index
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.facts import Facts
 from kitestring.server.connectors.confinement import Confinement
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.tables import definitions
 from kitestring.suggest import did_you_mean
 from kitestring.types import Write
@@ -54,7 +54,7 @@ class Definition:
     summary: str = ""
     icon: str = field(default="", repr=False)
     """An address, or the text of an SVG."""
-    known: bool = False
+    airbyte_type: bool = False
     workspace_id: str | None = None
     manifest: Mapping[str, Any] | None = field(default=None, repr=False)
 
@@ -89,7 +89,7 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
             category=facts.category,
             summary=facts.summary,
             icon=icon,
-            known=entry is not None,
+            airbyte_type=entry is not None,
         )
         by_id[definition.id] = definition
     taken = {definition.repository for definition in by_id.values()}
@@ -104,12 +104,12 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
                 repository=entry.image,
                 version=entry.version,
                 docs=entry.docs,
-                known=True,
+                airbyte_type=True,
             )
     return by_id
 
 
-def custom(db: Connection, kind: Kind, workspace_id: str | None = None) -> Iterator[Definition]:
+def find_custom(db: Connection, kind: Kind, workspace_id: str | None = None) -> Iterator[Definition]:
     """The custom connectors of a workspace (of all, without one), oldest first."""
     wanted = select(definitions).where(definitions.c.kind == kind, definitions.c.deleted_at_ms.is_(None))
     if workspace_id is not None:
@@ -145,7 +145,7 @@ def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False
         wanted = wanted.where(definitions.c.deleted_at_ms.is_(None))
     row = db.execute(wanted).one_or_none()
     if row is None:
-        raise not_found(f"{kind} definition", definition_id)
+        raise missing_resource(f"{kind} definition", definition_id)
     return of_row(row)
 
 
@@ -196,14 +196,14 @@ def build(definition: Definition, config: Mapping[str, Any], confinement: Confin
     return confinement.build(named, definition.manifest, config)
 
 
-def writes(connector: str) -> frozenset[Write] | None:
+def supported_writes(connector: str) -> frozenset[Write] | None:
     """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
     found = registry.connector("destination", connector, files=False)
     known: Any = None if found.installation is not None else getattr(found.load(), "writes", None)
     return known if isinstance(known, frozenset) else None
 
 
-def checked_manifest(manifest: Any) -> dict[str, Any]:
+def check_manifest(manifest: Any) -> dict[str, Any]:
     """A manifest that somebody gives for a custom source. 422 where it is none; code of its own is refused."""
     from kitestring.declarative import DeclarativeSource
     from kitestring.declarative.manifest import python_classes, resolve

@@ -20,7 +20,7 @@ from kitestring.server.store.tables import consents
 if TYPE_CHECKING:
     from kitestring.server.context import Context
 
-KEPT_MS = 24 * 3_600_000
+LIFETIME_MS = 24 * 3_600_000
 
 
 def secrets_of(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[Place, Any]:
@@ -40,14 +40,14 @@ def remember(
     spent = spent_secrets(old, new, spec)
     body = json.dumps({"spent": list(spent.items()), "changes": list(differences(old, new))})
     with context.store.write() as db:
-        until = context.store.now_ms(db) + KEPT_MS
+        until = context.store.now_ms(db) + LIFETIME_MS
         for key in {key_of(workspace_id, value) for value in spent.values()}:
             db.execute(delete(consents).where(consents.c.state_hash == key))
-            sealed = {"sealed": context.vault.seal(body, key)}
+            sealed = {"sealed": context.secret_box.seal(body, key)}
             db.execute(insert(consents).values(state_hash=key, body=sealed, expires_at_ms=until))
 
 
-def renewed(
+def apply_renewals(
     context: Context, db: Connection, workspace_id: str, config: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A draft with what a test has renewed in the place of what that has spent."""
@@ -55,7 +55,7 @@ def renewed(
     keys = {key_of(workspace_id, value) for value in secrets_of(config, spec).values()}
     live = consents.c.state_hash.in_(keys) & (consents.c.expires_at_ms >= context.store.now_ms(db))
     for row in db.execute(select(consents).where(live)):
-        body = json.loads(context.vault.open(row.body["sealed"], row.state_hash))
+        body = json.loads(context.secret_box.open(row.body["sealed"], row.state_hash))
         if all(path.value_at(config, place) == value for place, value in body["spent"]):
             for place, before, value in body["changes"]:
                 if path.value_at(config, place) == before:  # an option that somebody went on to edit stays

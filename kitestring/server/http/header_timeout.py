@@ -15,7 +15,7 @@ HEADERS_S = 20.0
 """For the first line and the headers of a request."""
 
 
-class Patient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class HeaderTimeout(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """Uvicorn's protocol, which also closes a connection on which no request comes to the end of its headers."""
 
     _waiting: asyncio.TimerHandle | None = None

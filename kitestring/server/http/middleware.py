@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kitestring.server.auth.access import CLOSED, needs_credentials
+from kitestring.server.auth.access import API_PREFIXES, needs_credentials
 from kitestring.server.clock import steady
-from kitestring.server.http.problem import Problem, ProblemAnswer
+from kitestring.server.http.problem import Problem, ProblemResponse
 from kitestring.server.settings import Settings
 
 OPEN_BYTES = 64 * 1024
@@ -31,7 +31,7 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-class Headers:
+class SecurityHeadersMiddleware:
     """Adds the security headers; an answer that has one of its own keeps it. Answers of an API are kept by no cache."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -44,7 +44,7 @@ class Headers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        api = any(scope["path"] == place or scope["path"].startswith(f"{place}/") for place in CLOSED)
+        api = any(scope["path"] == place or scope["path"].startswith(f"{place}/") for place in API_PREFIXES)
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -63,7 +63,7 @@ class Headers:
         await self.app(scope, receive, headed)
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """413 for a body that is too large: by what it says of itself, or else as soon as too much of it has come.
 
     A body that does not say its length is read here, up to the limit, before anything works with it.
@@ -97,7 +97,7 @@ class BodyLimit:
             try:
                 message = await receive()
             except Problem as slow:
-                await ProblemAnswer(slow)(scope, receive, send)
+                await ProblemResponse(slow)(scope, receive, send)
                 return
             if message["type"] != "http.request":
                 return
@@ -124,7 +124,7 @@ class BodyLimit:
             hint="Send less, or have KITESTRING_MAX_REQUEST_MB raised.",
             headers={"Connection": "close"},
         )
-        await ProblemAnswer(told)(scope, receive, send)
+        await ProblemResponse(told)(scope, receive, send)
 
 
 def within(receive: Receive, seconds: float) -> Receive:

@@ -33,7 +33,7 @@ TITLES = {
 }
 
 
-class ProblemAnswer(JSONResponse):
+class ProblemResponse(JSONResponse):
     """A problem on the wire (https://www.rfc-editor.org/rfc/rfc9457)."""
 
     media_type = MEDIA_TYPE
@@ -77,12 +77,12 @@ class Problem(Exception):
         }
 
 
-def not_found(what: str, key: object) -> Problem:
+def missing_resource(what: str, key: object) -> Problem:
     """404: there is no `what` with this id (or it was deleted, or the asker may not see it)."""
     return Problem(404, f"there is no {what} {key}", hint=f"List the {what}s to see which there are.")
 
 
-def of_error(error: KitestringError) -> Problem:
+def problem_of(error: KitestringError) -> Problem:
     """A refusal of ours as an answer: what the user must change is 422, what may work later 503."""
     if isinstance(error, ConfigError | AuthError | SchemaError):
         return Problem(422, error.message, hint=error.hint, kind=type(error).__name__)

@@ -18,7 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 import kitestring
-from kitestring.server.auth.access import CLOSED
+from kitestring.server.auth.access import API_PREFIXES
 from kitestring.server.http.problem import Problem
 
 DIST = Path(kitestring.__file__).parent / "ui" / "dist"
@@ -67,7 +67,7 @@ class Pages(Route):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Paths of the APIs are none of these, known or not: they are refused in the API's words."""
         path = str(scope.get("path", ""))
-        if any(path == place or path.startswith(f"{place}/") for place in CLOSED):
+        if any(path == place or path.startswith(f"{place}/") for place in API_PREFIXES):
             return Match.NONE, {}
         return super().matches(scope)
 

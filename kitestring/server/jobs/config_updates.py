@@ -53,14 +53,14 @@ class ConfigUpdater:
                 return
             granted = self._granted.pop(end, None)
             if granted is not None and collide(
-                endpoint.config, config, granted, context.vault.open_config(stored, endpoint.id)
+                endpoint.config, config, granted, context.secret_box.open_config(stored, endpoint.id)
             ):
                 log.warning(
                     "a renewed credential was not saved: a user changed the credentials meanwhile",
                     extra={"end": end, "actor": endpoint.id},
                 )
                 return
-            sealed = context.vault.seal_config(merge_changes(stored, endpoint.config, config), spec, endpoint.id)
+            sealed = context.secret_box.seal_config(merge_changes(stored, endpoint.config, config), spec, endpoint.id)
             db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
         log.info("saved a configuration that its connector changed", extra={"end": end, "actor": endpoint.id})
 
@@ -100,7 +100,7 @@ class ConfigUpdater:
             stored = db.execute(select(table.c.config).where(table.c.id == end.id)).scalar_one_or_none()
         if stored is None:
             return {"granted": True, "config": None}
-        config = self._granted[str(message["end"])] = self._context.vault.open_config(stored, end.id)
+        config = self._granted[str(message["end"])] = self._context.secret_box.open_config(stored, end.id)
         return {"granted": True, "config": config}
 
 
@@ -133,7 +133,7 @@ class DraftConfigUpdater(ConfigUpdater):
         if all(path.value_at(row, place) == value for place, value in secrets.items()):
             return answer
         with self._context.store.read() as db:
-            config = draft_credentials.renewed(self._context, db, draft.workspace_id, draft.config, self._spec)
+            config = draft_credentials.apply_renewals(self._context, db, draft.workspace_id, draft.config, self._spec)
         return {**answer, "config": config}
 
     def _row(self, end: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class DraftConfigUpdater(ConfigUpdater):
         table, actor_id = sources if end == "source" else destinations, self._ends[end].id
         with self._context.store.read() as db:
             stored = db.execute(select(table.c.config).where(table.c.id == actor_id)).scalar_one_or_none()
-        return {} if stored is None else self._context.vault.open_config(stored, actor_id)
+        return {} if stored is None else self._context.secret_box.open_config(stored, actor_id)
 
 
 def merge_changes(stored: Any, opened: Any, new: Any) -> Any:

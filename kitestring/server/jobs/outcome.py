@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from kitestring.server.context import Context
-from kitestring.server.notifications.sender import notice
+from kitestring.server.notifications.sender import enqueue_notice
 from kitestring.server.store.tables import connections, jobs
 
 AT_ONCE = ("AuthError",)
@@ -31,21 +31,21 @@ def record_job_end(context: Context, db: Connection, job_id: int, status: str) -
             db.execute(update(connections).where(connections.c.id == row.id).values(**failures))
         event = "success" if status == "succeeded" else "suspicious"
         sentence = f"{job.kind} of {row.name} (job {job_id}): {status}, {job.records} records."
-        notice(db, row.workspace_id, event, sentence, now, **facts)
+        enqueue_notice(db, row.workspace_id, event, sentence, now, **facts)
         return
     error = job.error or {}
     reason = str(error.get("message") or "no reason was given").rstrip(".")
     count = row.failures + 1
     db.execute(update(connections).where(connections.c.id == row.id).values(failures=count))
     sentence = f"{job.kind} of {row.name} (job {job_id}) failed: {reason}."
-    notice(db, row.workspace_id, "failure", sentence, now, hint=str(error.get("hint") or ""), **facts)
+    enqueue_notice(db, row.workspace_id, "failure", sentence, now, hint=str(error.get("hint") or ""), **facts)
     most = context.settings.pause_after
     if error.get("type") in AT_ONCE:
         pause(db, row, f"the credentials were refused: {reason}", now)
     elif most and count >= most:
         pause(db, row, f"{count} jobs failed in a row, the last one: {reason}", now)
     elif most and count == (most + 1) // 2:
-        notice(
+        enqueue_notice(
             db,
             row.workspace_id,
             "syncDisabledWarning",
@@ -64,7 +64,7 @@ def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = Fa
         .where(connections.c.id == row.id)
         .values(status="inactive", status_reason=reason, next_run_at_ms=None, updated_at_ms=now)
     )
-    notice(
+    enqueue_notice(
         db,
         row.workspace_id,
         "syncDisabled",

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from kitestring.server.secrets.secret_box import Vault, is_reference, kept, shown
+from kitestring.server.secrets.secret_box import SecretBox, is_reference, mask_config, restore_masked
 
 EVENTS = {
     "failure": "A job failed",
@@ -36,9 +36,9 @@ Event = Literal[
     "syncDisabled",
     "syncDisabledWarning",
 ]
-INSTEAD = {"suspicious": "failure"}
+FALLBACK_EVENT = {"suspicious": "failure"}
 """Airbyte's clients know no `suspicious`: where it has no channel of its own, it takes that of a failure."""
-WAYS = ("webhook", "email", "apprise")
+CHANNEL_TYPES = ("webhook", "email", "apprise")
 
 _ADDRESS = {"airbyte_secret": True}
 FORM = {
@@ -73,44 +73,50 @@ class Receivers(BaseModel):
         return out
 
 
-def in_file(notifications: Mapping[str, Any]) -> dict[str, Any]:
+def to_project_file(notifications: Mapping[str, Any]) -> dict[str, Any]:
     """Notifications of the API as a project file has them, what is switched off left out."""
     out: dict[str, Any] = {}
     for event in EVENTS:
-        ways = {way: one for way, one in (notifications.get(event) or {}).items() if way in WAYS and one.get("enabled")}
+        ways = {
+            way: one
+            for way, one in (notifications.get(event) or {}).items()
+            if way in CHANNEL_TYPES and one.get("enabled")
+        }
         if ways:
             places = {"webhook": "url", "email": "to", "apprise": "urls"}
             out[event] = {way: one.get(places[way]) or [] for way, one in ways.items()}
     return out
 
 
-def sealed(vault: Vault, workspace_id: str, asked: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def seal_channels(
+    secret_box: SecretBox, workspace_id: str, asked: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a workspace is to be told of, for the store: the events that are asked for, the others as before.
 
     Where an address is masked, the one before stays. `ConfigError` for a mask without one.
     """
-    merged = {**before, **{event: kept(one, before.get(event) or {}) for event, one in asked.items()}}
-    return vault.seal_config(merged, FORM, workspace_id)
+    merged = {**before, **{event: restore_masked(one, before.get(event) or {}) for event, one in asked.items()}}
+    return secret_box.seal_config(merged, FORM, workspace_id)
 
 
-def opened(vault: Vault, row: Any) -> dict[str, Any]:
+def open_channels(secret_box: SecretBox, row: Any) -> dict[str, Any]:
     """The channels of a workspace's row with their addresses. References stay."""
-    return vault.open_config(row.notifications, row.id)
+    return secret_box.open_config(row.notifications, row.id)
 
 
-def masked(row: Any) -> dict[str, Any]:
+def mask_channels(row: Any) -> dict[str, Any]:
     """The channels of a workspace's row for those who may not know their addresses."""
-    return shown(row.notifications, FORM)
+    return mask_config(row.notifications, FORM)
 
 
-def chosen(notifications: Mapping[str, Any], event: str) -> dict[str, Any]:
+def channels_for(notifications: Mapping[str, Any], event: str) -> dict[str, Any]:
     """The channels of an event, by way."""
-    return notifications.get(event) or notifications.get(INSTEAD.get(event, "")) or {}
+    return notifications.get(event) or notifications.get(FALLBACK_EVENT.get(event, "")) or {}
 
 
 def enabled(channels: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The channels that are switched on: a way, and which of its addresses."""
-    for way in WAYS:
+    for way in CHANNEL_TYPES:
         one = channels.get(way) or {}
         if one.get("enabled"):
             yield from ((way, number) for number in range(len(addresses(way, one))))
@@ -123,8 +129,8 @@ def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
     return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
 
 
-def looked_up(address: str, patterns: list[str]) -> str:
+def resolve_address(address: str, patterns: list[str]) -> str:
     """An address, or the one that a reference stands for (see `references.py`)."""
-    from kitestring.server.secrets.references import look_up
+    from kitestring.server.secrets.references import resolve
 
-    return look_up(address, patterns) if is_reference(address) else address
+    return resolve(address, patterns) if is_reference(address) else address

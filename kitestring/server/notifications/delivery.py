@@ -22,7 +22,7 @@ def text_of(told: Mapping[str, Any]) -> str:
     return f"{told['sentence']} {told['hint']}".strip()
 
 
-def by_webhook(url: str, told: Mapping[str, Any]) -> None:
+def send_webhook(url: str, told: Mapping[str, Any]) -> None:
     """POST a notice as JSON. Anything but 2xx raises."""
     from kitestring.http import Session
 
@@ -43,7 +43,7 @@ LOCAL = frozenset({"syslog", "dbus", "qt", "glib", "kde", "gnome", "macosx", "wi
 """Services of apprise that are on the machine itself. What else tries to reach it is stopped in the child process."""
 
 
-def by_apprise(url: str, told: Mapping[str, Any]) -> None:
+def send_apprise(url: str, told: Mapping[str, Any]) -> None:
     """Send by whatever service the URL names (github.com/caronc/apprise)."""
     import apprise
 

@@ -16,7 +16,8 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.auth import user
 from kitestring.server.context import Context
 from kitestring.server.notifications import channels
-from kitestring.server.notifications.delivery import SEND_S, by_email
+from kitestring.server.notifications.delivery import SEND_S
+from kitestring.server.notifications.delivery import by_email as send_email
 from kitestring.server.polling import PollingThread
 from kitestring.server.secrets.references import patterns_of
 from kitestring.server.store.tables import notices, workspaces
@@ -28,12 +29,12 @@ CLAIM_S = 120.0
 TRIES = 8
 
 
-def notice(
+def enqueue_notice(
     db: Connection, workspace_id: str, event: str, sentence: str, now: int, *, hint: str = "", **data: Any
 ) -> int:
     """Leave a notice for each channel that the workspace has for this event; how many. In the caller's transaction."""
     told = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
-    found = list(channels.enabled(channels.chosen(told, event)))
+    found = list(channels.enabled(channels.channels_for(told, event)))
     body = {"title": channels.EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
     for way, number in found:
         db.execute(
@@ -49,10 +50,10 @@ def notice(
     return len(found)
 
 
-class Courier(PollingThread):
+class NotificationSender(PollingThread):
     """Sends what waits, in a thread of its own. `start` it, and `stop` it in the end."""
 
-    name = "courier"
+    name = "notifications"
 
     def __init__(self, context: Context, *, look_s: float = LOOK_S) -> None:
         super().__init__(look_s)
@@ -94,7 +95,12 @@ class Courier(PollingThread):
     def _send(self, row: Any) -> None:
         with self.context.store.read() as db:
             space = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
-            channel = channels.chosen(channels.opened(self.context.vault, space), row.event).get(row.body["way"]) or {}
+            channel = (
+                channels.channels_for(channels.open_channels(self.context.secret_box, space), row.event).get(
+                    row.body["way"]
+                )
+                or {}
+            )
             receivers = [str(one) for one in channel.get("to") or ()]
             if row.body["way"] == "email" and not receivers:
                 receivers = user.readers_of(db, row.workspace_id)
@@ -108,13 +114,13 @@ class Courier(PollingThread):
 def send(context: Context, way: str, address: str, told: Mapping[str, Any], receivers: list[str]) -> None:
     """Send a notice now. `TransientError` where it may work later, `ConfigError` where it never will."""
     if way == "email":
-        by_email(context.settings.smtp_url, context.settings.mail_from, receivers, told)
+        send_email(context.settings.smtp_url, context.settings.mail_from, receivers, told)
     else:
         given = {"way": way, "address": address, "notice": dict(told), "references": patterns_of(context.settings)}
         context.runner.run("notify", given, limit_s=SEND_S)
 
 
-def try_out(context: Context, workspace: str, way: str, address: str, receivers: list[str]) -> None:
+def send_test(context: Context, workspace: str, way: str, address: str, receivers: list[str]) -> None:
     """Send a notice that says that it is a test. The error is what a real one would meet."""
     told = {
         "title": "A test",

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Connection, delete, select
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
-from kitestring.server.auth.token_hash import digest, fresh
+from kitestring.server.auth.token_hash import digest, random_token
 from kitestring.server.connections import endpoints
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -35,7 +35,7 @@ CALLBACK = "/api/public/v1/oauth/callback"
 
 
 @dataclass(frozen=True)
-class Ended:
+class ConsentResult:
     """What a callback leads to: where the browser goes on, and a secret id where no source was named."""
 
     redirect_url: str
@@ -67,7 +67,7 @@ def begin(
     check_redirect(context, redirect_url)
     with context.store.read() as db:
         client_id, _ = client(context, db, vendor, workspace_id, config)
-    state, verifier = fresh(), fresh()
+    state, verifier = random_token(), random_token()
     ours = f"{context.settings.url}{CALLBACK}"
     body = {
         "connector": vendor.connector,
@@ -83,7 +83,7 @@ def begin(
     }
     with context.store.write() as db:
         now = context.store.now_ms(db)
-        keep(context, db, state, body, now, MINUTES)
+        store_pending(context, db, state, body, now, MINUTES)
     query = {
         "client_id": client_id,
         "redirect_uri": ours,
@@ -99,10 +99,10 @@ def begin(
     return f"{vendor.address(vendor.authorize_url, config)}?{urlencode(query)}"
 
 
-def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str], browser: str = "") -> Ended:
+def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str], browser: str = "") -> ConsentResult:
     """What the vendor's redirect brings. 400 for a state that is unknown, spent, expired or of another browser."""
     with context.store.write() as db:
-        body = take(context, db, query.get("state", ""))
+        body = take_pending(context, db, query.get("state", ""))
     if body is None or "verifier" not in body or (body["browser"] and body["browser"] != digest(browser)):
         raise Problem(
             400,
@@ -112,22 +112,22 @@ def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str
         )
     back = str(body["redirect_url"])
     if "code" not in query:
-        return Ended(back, error=str(query.get("error") or "no_code")[:100])
+        return ConsentResult(back, error=str(query.get("error") or "no_code")[:100])
     try:
         return finish(context, vendors[body["connector"]], body, query)
     except KitestringError as error:
-        return Ended(back, error=error.message[:500])
+        return ConsentResult(back, error=error.message[:500])
 
 
-def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> Ended:
+def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> ConsentResult:
     """Exchange the code, and put the tokens where they belong."""
-    given = {**body["config"], **nested(body["own"])}
+    given = {**body["config"], **nest_options(body["own"])}
     with context.store.read() as db:
         client_id, client_secret = client(context, db, vendor, body["workspace_id"], given)
     if vendor.signed and not signature_fits(query, client_secret):
         raise AuthError(f"{vendor.connector}: the signature of the redirect is wrong", hint="Begin again.")
-    found = exchanged(vendor, body, query["code"], client_id, client_secret)
-    config = nested(
+    found = exchange_code(vendor, body, query["code"], client_id, client_secret)
+    config = nest_options(
         {
             **vendor.constants,
             **(
@@ -137,7 +137,7 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
             ),
             **{option: found[name] for name, option in vendor.tokens.items()},
             **{option: found[name] for name, option in vendor.renewed.items() if is_token(found.get(name))},
-            **({vendor.expiry: ending(found["expires_in"])} if vendor.expiry and found.get("expires_in") else {}),
+            **({vendor.expiry: expiry_of(found["expires_in"])} if vendor.expiry and found.get("expires_in") else {}),
             **({"cloud_id": site_of(vendor, found["access_token"], body["config"])} if vendor.sites_url else {}),
         }
     )
@@ -145,17 +145,19 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
         if body["source_id"]:
             row = endpoints.get(db, "source", body["source_id"])
             # The whole object of the credentials is another one: what the old branch of the form held goes.
-            config = {**context.vault.open_config(row.config, row.id), **config}
+            config = {**context.secret_box.open_config(row.config, row.id), **config}
             # The vendor's tokens are no word of an editor's: whoever wrote the rest still counts.
             endpoints.change(context, db, "source", row.id, config=config, trusted=row.trusted)
-            return Ended(body["redirect_url"], source_id=body["source_id"])
-        secret_id = fresh()
+            return ConsentResult(body["redirect_url"], source_id=body["source_id"])
+        secret_id = random_token()
         kept = {"workspace_id": body["workspace_id"], "connector": vendor.connector, "config": config}
-        keep(context, db, secret_id, kept, context.store.now_ms(db), SECRET_MINUTES)
-    return Ended(body["redirect_url"], secret_id=secret_id)
+        store_pending(context, db, secret_id, kept, context.store.now_ms(db), SECRET_MINUTES)
+    return ConsentResult(body["redirect_url"], secret_id=secret_id)
 
 
-def exchanged(vendor: Vendor, body: Mapping[str, Any], code: str, client_id: str, client_secret: str) -> dict[str, Any]:
+def exchange_code(
+    vendor: Vendor, body: Mapping[str, Any], code: str, client_id: str, client_secret: str
+) -> dict[str, Any]:
     """The vendor's answer to the code: it has every token that the source needs, or an error says what it has not."""
     from kitestring.http import Basic, Retries, Session
 
@@ -190,7 +192,7 @@ def is_token(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def ending(seconds: Any) -> str:
+def expiry_of(seconds: Any) -> str:
     """When a token ends that holds for so long from now."""
     try:
         return (datetime.now(UTC) + timedelta(seconds=float(seconds))).isoformat(timespec="seconds")
@@ -221,7 +223,7 @@ def site_of(vendor: Vendor, token: str, config: Mapping[str, Any]) -> str:
 
 def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str) -> dict[str, Any]:
     """The options that a secret id stands for, once; 422 for one of another workspace or another connector."""
-    body = take(context, db, secret_id)
+    body = take_pending(context, db, secret_id)
     if (
         body is None
         or body.get("workspace_id") != workspace_id
@@ -273,40 +275,42 @@ def own_client(vendor: Vendor, config: Mapping[str, Any]) -> dict[str, str]:
 
 def credentials(context: Context, db: Connection, scope_id: str, kind: str, name: str) -> dict[str, Any] | None:
     """The OAuth client of a workspace or an organization for a connector, open."""
-    name = plain(name)
-    config = db.execute(select(oauth_credentials.c.config).where(*same(scope_id, kind, name))).scalar_one_or_none()
-    return None if config is None else context.vault.open_config(config, owner(scope_id, kind, name))
+    name = normalized(name)
+    config = db.execute(
+        select(oauth_credentials.c.config).where(*key_columns(scope_id, kind, name))
+    ).scalar_one_or_none()
+    return None if config is None else context.secret_box.open_config(config, owner(scope_id, kind, name))
 
 
 def put_credentials(
     context: Context, db: Connection, scope_id: str, kind: str, name: str, config: Mapping[str, Any]
 ) -> None:
     """Keep an OAuth client. All of it is sealed."""
-    name = plain(name)
+    name = normalized(name)
     flat = {**config, **(config["credentials"] if isinstance(config.get("credentials"), Mapping) else {})}
     pair = {key: flat.get(key) for key in ("client_id", "client_secret")}
     if not all(isinstance(value, str) and value for value in pair.values()):
         raise ConfigError("an OAuth client has client_id and client_secret", hint="Give both in the configuration.")
-    sealed = context.vault.seal_config(pair, {"airbyte_secret": True}, owner(scope_id, kind, name))
-    db.execute(delete(oauth_credentials).where(*same(scope_id, kind, name)))
+    sealed = context.secret_box.seal_config(pair, {"airbyte_secret": True}, owner(scope_id, kind, name))
+    db.execute(delete(oauth_credentials).where(*key_columns(scope_id, kind, name)))
     db.execute(oauth_credentials.insert().values(scope_id=scope_id, kind=kind, name=name, config=sealed))
 
 
 def delete_credentials(db: Connection, scope_id: str, kind: str, name: str) -> None:
     """Forget an OAuth client."""
-    db.execute(delete(oauth_credentials).where(*same(scope_id, kind, plain(name))))
+    db.execute(delete(oauth_credentials).where(*key_columns(scope_id, kind, normalized(name))))
 
 
 def owner(scope_id: str, kind: str, name: str) -> str:
     return f"{scope_id} {kind} {name}"
 
 
-def same(scope_id: str, kind: str, name: str) -> list[Any]:
+def key_columns(scope_id: str, kind: str, name: str) -> list[Any]:
     table = oauth_credentials.c
     return [table.scope_id == scope_id, table.kind == kind, table.name == name]
 
 
-def plain(name: str) -> str:
+def normalized(name: str) -> str:
     """`source-zendesk-support`, `zendesk-support` and `zendesk_support` are one."""
     return name.strip().lower().removeprefix("source-").removeprefix("destination-").replace("-", "_")
 
@@ -314,15 +318,15 @@ def plain(name: str) -> str:
 # -- what is kept meanwhile --------------------------------------------------------------------------------------------
 
 
-def keep(context: Context, db: Connection, word: str, body: Mapping[str, Any], now: int, minutes: int) -> None:
+def store_pending(context: Context, db: Connection, word: str, body: Mapping[str, Any], now: int, minutes: int) -> None:
     """Keep a body, sealed, under the hash of a word, and forget what has expired."""
     db.execute(delete(consents).where(consents.c.expires_at_ms < now))
     key = digest(word)
-    sealed = context.vault.seal(json.dumps(body), key)
+    sealed = context.secret_box.seal(json.dumps(body), key)
     db.execute(consents.insert().values(state_hash=key, body={"sealed": sealed}, expires_at_ms=now + minutes * 60_000))
 
 
-def take(context: Context, db: Connection, word: str) -> dict[str, Any] | None:
+def take_pending(context: Context, db: Connection, word: str) -> dict[str, Any] | None:
     """Take a body away: whoever comes second finds nothing."""
     key = digest(word)
     row = db.execute(select(consents).where(consents.c.state_hash == key).with_for_update()).one_or_none()
@@ -330,7 +334,7 @@ def take(context: Context, db: Connection, word: str) -> dict[str, Any] | None:
         return None
     if row.expires_at_ms < context.store.now_ms(db):
         return None
-    return dict(json.loads(context.vault.open(row.body["sealed"], key)))
+    return dict(json.loads(context.secret_box.open(row.body["sealed"], key)))
 
 
 def check_redirect(context: Context, url: str) -> None:
@@ -344,7 +348,7 @@ def check_redirect(context: Context, url: str) -> None:
     raise Problem(400, "the redirectUrl is neither https nor of this machine", hint="Give an https address.")
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest_options(flat: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
     out: dict[str, Any] = {}
     for path, value in flat.items():

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Delete, Insert, Table, Update, event, select
 
 from kitestring.errors import ConfigError
 from kitestring.redact import MASK
-from kitestring.server.secrets.secret_box import Vault, is_sealed
+from kitestring.server.secrets.secret_box import SecretBox, is_sealed
 from kitestring.server.store import Store, tables
 
 ACTOR: ContextVar[str] = ContextVar("kitestring_actor", default="")
@@ -60,9 +60,9 @@ def acting(name: str) -> Iterator[None]:
         ACTOR.reset(token)
 
 
-def listen(store: Store, vault: Vault) -> None:
+def listen(store: Store, secret_box: SecretBox) -> None:
     """Have a store note what is changed in it."""
-    watcher = Watcher(store, vault)
+    watcher = Watcher(store, secret_box)
     event.listen(store.engine, "before_execute", watcher.before)
     event.listen(store.engine, "after_execute", watcher.after)
 
@@ -79,13 +79,13 @@ def note(db: Connection, store: Store, *, actor: str, action: str, kind: str, re
 class Watcher:
     """Looks at rows before and after a statement."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(self, store: Store, secret_box: SecretBox) -> None:
         self.store = store
-        self.vault = vault
+        self.secret_box = secret_box
 
     def before(self, db: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:
         """Keep what an update or a delete is about to change."""
-        table = watched(statement)
+        table = watched_table(statement)
         if table is None or isinstance(statement, Insert):
             return
         wanted = select(table).limit(MOST_ROWS)
@@ -99,11 +99,11 @@ class Watcher:
 
     def after(self, db: Connection, statement: Any, many: Any, one: Any, options: Any, result: Any) -> None:
         """Write down what a statement has changed."""
-        table = watched(statement)
+        table = watched_table(statement)
         if table is None:
             return
         if isinstance(statement, Insert):
-            keys = [tuple(key) for key in inserted(result)]
+            keys = [tuple(key) for key in inserted_keys(result)]
             before: dict[tuple[Any, ...], dict[str, Any]] = {}
         else:
             before = db.info.pop("kitestring_before", {})
@@ -163,7 +163,7 @@ class Watcher:
                 yield from self.fields(f"{at}.{number}", value, owner)
         elif is_sealed(node):
             try:
-                yield at, Secret(self.vault.open(node, owner))
+                yield at, Secret(self.secret_box.open(node, owner))
             except ConfigError:
                 yield at, Secret(node)
         else:
@@ -189,11 +189,11 @@ def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dic
     for name in dict.fromkeys([*(old or {}), *(new or {})]):
         before, after = (old or {}).get(name), (new or {}).get(name)
         if before != after and not (before in EMPTY and after in EMPTY):
-            found[name] = [shown(before), shown(after)]
+            found[name] = [audit_value(before), audit_value(after)]
     return found
 
 
-def shown(value: Any) -> Any:
+def audit_value(value: Any) -> Any:
     """A value as the audit log keeps it: no secret, and no more than a line or two."""
     if isinstance(value, Secret):
         return None if value == Secret(None) else MASK
@@ -201,7 +201,7 @@ def shown(value: Any) -> Any:
     return f"{text[:LONGEST]}… ({len(text)} characters)" if len(text) > LONGEST else value
 
 
-def watched(statement: Any) -> Table | None:
+def watched_table(statement: Any) -> Table | None:
     """The table of a statement that changes one of `WATCHED`, while somebody acts."""
     if not isinstance(statement, Insert | Update | Delete) or not ACTOR.get():
         return None
@@ -209,7 +209,7 @@ def watched(statement: Any) -> Table | None:
     return table if isinstance(table, Table) and table.name in WATCHED else None
 
 
-def inserted(result: Any) -> list[Any]:
+def inserted_keys(result: Any) -> list[Any]:
     """The primary keys that an insert has made."""
     with contextlib.suppress(Exception):
         return [key for key in result.inserted_primary_key_rows if None not in key]

@@ -63,7 +63,7 @@ def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
 
 def of_totals(db: Connection) -> Iterator[Metric]:
     """What the ended jobs come to. They never fall: what happened in an hour is `increase(…[1h])`."""
-    there = totals.found(db)
+    there = totals.load(db)
     for name, said, labels in (
         ("jobs_ended", "Jobs that have ended.", ("kind", "status")),
         ("attempts", "Attempts of jobs that have ended.", ("status",)),
@@ -121,7 +121,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class Timed:
+class TimingMiddleware:
     """ASGI middleware that measures requests by the template of their route: an id makes no series of its own."""
 
     def __init__(self, app: Any, metrics: Metrics) -> None:

@@ -75,7 +75,7 @@ def begin(settings: Settings) -> Callable[[], None]:
     return end
 
 
-class Numbered:
+class RequestIdMiddleware:
     """ASGI middleware: gives each request an id (the one that a proxy gave it, where it is a plain word), and tells it
     in the answer's `X-Request-Id`."""
 

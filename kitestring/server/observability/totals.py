@@ -66,7 +66,7 @@ def add(db: Connection, more: Mapping[str, float]) -> None:
     db.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": totals.c.value + new.excluded.value}))
 
 
-def found(db: Connection) -> dict[str, float]:
+def load(db: Connection) -> dict[str, float]:
     """All totals by key."""
     return {row.key: row.value for row in db.execute(select(totals))}
 

@@ -76,7 +76,7 @@ def attributes(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("_", ".", 1): value for name, value in facts.items() if value is not None}
 
 
-class Traced:
+class TracingMiddleware:
     """ASGI middleware: a span for each request, named by its route; addresses and bodies stay out of it."""
 
     def __init__(self, app: Any, tracing: Tracing) -> None:

@@ -25,7 +25,7 @@ from kitestring.server.secrets import cloud
 from kitestring.server.secrets.secret_box import REFERENCE, is_reference
 from kitestring.server.settings import Settings
 
-NEVER = ("KITESTRING_SECRET_KEY", "KITESTRING_DATABASE_URL", "VAULT_TOKEN")
+FORBIDDEN = ("KITESTRING_SECRET_KEY", "KITESTRING_DATABASE_URL", "VAULT_TOKEN")
 """What the server itself lives on is nobody's to refer to, whatever the patterns say."""
 LONGEST_FILE = 1 << 20
 
@@ -38,7 +38,7 @@ def patterns_of(settings: Settings) -> list[str]:
     return [] if given == ["none"] else given
 
 
-def looked_up(
+def resolve_config(
     config: Mapping[str, Any], spec: Mapping[str, Any], patterns: Iterable[str]
 ) -> tuple[dict[str, Any], dict[Place, tuple[str, str]]]:
     """The configuration with its references replaced, and by place what stood there and what stands there now."""
@@ -51,7 +51,7 @@ def looked_up(
         if not is_reference(word):
             continue
         try:
-            value = look_up(word, allowed)
+            value = resolve(word, allowed)
         except ConfigError as error:
             unset[word] = error
             continue
@@ -65,7 +65,7 @@ def looked_up(
     return out, found
 
 
-def put_back(config: Mapping[str, Any], found: Mapping[Place, tuple[str, str]]) -> dict[str, Any]:
+def restore_references(config: Mapping[str, Any], found: Mapping[Place, tuple[str, str]]) -> dict[str, Any]:
     """A configuration that a connector has changed, with the references again where their values are still the same."""
     out = copy.deepcopy(dict(config))
     for place, (word, value) in found.items():
@@ -77,7 +77,7 @@ def put_back(config: Mapping[str, Any], found: Mapping[Place, tuple[str, str]]) 
     return out
 
 
-def look_up(reference: str, allowed: Iterable[str]) -> str:
+def resolve(reference: str, allowed: Iterable[str]) -> str:
     """The secret that a reference stands for. `ConfigError` where it may not be used, or leads nowhere."""
     match = REFERENCE.fullmatch(reference)
     assert match is not None
@@ -91,7 +91,7 @@ def look_up(reference: str, allowed: Iterable[str]) -> str:
     if kind == "file":
         # Of the file itself: neither `..` nor a link leads out of what is allowed.
         name = os.path.realpath(name)
-    if not any(fits(kind, name, pattern) for pattern in allowed) or name in NEVER:
+    if not any(matches_pattern(kind, name, pattern) for pattern in allowed) or name in FORBIDDEN:
         raise ConfigError(
             f"the configuration refers to {reference}, and this server does not let connectors use it",
             hint=f"Its operator can allow it: KITESTRING_REFERENCES={kind}:{match[2]}",
@@ -99,7 +99,7 @@ def look_up(reference: str, allowed: Iterable[str]) -> str:
     return KINDS[kind](name)
 
 
-def fits(kind: str, name: str, pattern: str) -> bool:
+def matches_pattern(kind: str, name: str, pattern: str) -> bool:
     """Whether a pattern allows a name. `*` in a path stops at no slash."""
     other, _, wanted = pattern.partition(":")
     if other != kind:

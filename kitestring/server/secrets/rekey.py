@@ -14,29 +14,29 @@ from typing import Any
 from sqlalchemy import Column, Table, select
 
 from kitestring.errors import ConfigError
-from kitestring.server.secrets.secret_box import KEY_FILE, Vault, fresh_key
+from kitestring.server.secrets.secret_box import KEY_FILE, SecretBox, new_key
 from kitestring.server.store import Store
 from kitestring.server.store.tables import destinations, oauth_credentials, sources, workspaces
 
 SEALED = (sources, destinations, oauth_credentials, workspaces)
 
 
-def rotate(store: Store, vault: Vault) -> dict[str, int]:
-    """Seal every secret with the vault's first key; how many rows changed, by table. Can be repeated.
+def rotate(store: Store, secret_box: SecretBox) -> dict[str, int]:
+    """Seal every secret with the current key; how many rows changed, by table. Can be repeated.
 
     One transaction per row: a worker that keeps a rotated token meanwhile is not overtaken.
     """
-    return {table.name: sum(_again(store, vault, table, key) for key in _keys(store, table)) for table in SEALED}
+    return {table.name: sum(_reseal(store, secret_box, table, key) for key in _keys(store, table)) for table in SEALED}
 
 
-def unopened(store: Store, vault: Vault) -> int:
-    """How many rows have a secret that no key of the vault opens."""
+def count_unreadable(store: Store, secret_box: SecretBox) -> int:
+    """How many rows have a secret that no key opens."""
     found = 0
     for table in SEALED:
         with store.read() as db:
             for row in db.execute(select(table)):
                 try:
-                    vault.open_config(row._mapping[column_of(table)], owner_of(table, row))
+                    secret_box.open_config(row._mapping[column_of(table)], owner_of(table, row))
                 except ConfigError:
                     found += 1
     return found
@@ -64,7 +64,7 @@ def new_key_file(home: Path) -> None:
         )
     draft = path.with_name(f"{KEY_FILE}.tmp")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(f"{fresh_key()},{path.read_text('ascii').strip()}\n")
+        file.write(f"{new_key()},{path.read_text('ascii').strip()}\n")
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
@@ -75,7 +75,7 @@ def _keys(store: Store, table: Table) -> list[tuple[object, ...]]:
         return [tuple(row) for row in db.execute(select(*table.primary_key.columns))]
 
 
-def _again(store: Store, vault: Vault, table: Table, key: tuple[object, ...]) -> bool:
+def _reseal(store: Store, secret_box: SecretBox, table: Table, key: tuple[object, ...]) -> bool:
     mine = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
     with store.write() as db:
         row = db.execute(select(table).where(*mine).with_for_update()).one_or_none()
@@ -83,7 +83,7 @@ def _again(store: Store, vault: Vault, table: Table, key: tuple[object, ...]) ->
             return False
         column = column_of(table)
         old = row._mapping[column]
-        new = vault.rotate(old, owner_of(table, row))
+        new = secret_box.rotate(old, owner_of(table, row))
         if new == old:
             return False
         db.execute(table.update().where(*mine).values({column: new}))

@@ -28,7 +28,7 @@ REFERENCE = re.compile(r"\$\{([a-z]+):([^{}]+)\}")
 KEY_FILE = "secret.key"
 
 
-class Vault:
+class SecretBox:
     """Seals with its first key and opens with any. A key is 32 bytes."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
@@ -41,7 +41,7 @@ class Vault:
         self.current = next(iter(self.keys))
 
     @classmethod
-    def of(cls, secret_key: str, home: Path) -> Vault:
+    def of(cls, secret_key: str, home: Path) -> SecretBox:
         """From the setting (keys in base64, separated by commas, the current one first) or the file in the data folder.
 
         The file is made, with a new key and for its owner alone, where there is neither.
@@ -123,13 +123,13 @@ class Vault:
         return dict(each_leaf(config, one))
 
 
-def shown(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+def mask_config(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration for an answer: secrets and sealed texts masked, references as they are."""
     masked = each_secret(config, spec, lambda value: value if is_reference(value) or value == "" else MASK)
     return dict(each_leaf(masked, lambda node: MASK if is_sealed(node) else node))
 
 
-def kept(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+def restore_masked(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration that came back from a reader: where it holds the mask, the value that was there before."""
 
     def walk(node: Any, before: Any) -> Any:
@@ -184,7 +184,7 @@ def key_name(key: bytes) -> str:
     return hashlib.sha256(b"kitestring key " + key).hexdigest()[:8]
 
 
-def fresh_key() -> str:
+def new_key() -> str:
     """A new key, as the setting and the file have it."""
     return base64.b64encode(os.urandom(32)).decode()
 
@@ -202,7 +202,7 @@ def key_file(home: Path) -> str:
                 ) from None
             return path.read_text("ascii").strip()
         with os.fdopen(made, "w") as file:
-            word = fresh_key()
+            word = new_key()
             file.write(word + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from kitestring.server.store.store import Store
 
 log = logging.getLogger("kitestring.server")
 
-KEPT = 5
+BACKUP_LIMIT = 5
 IN_USE_S = 2.0
 
 
@@ -30,13 +30,13 @@ def backup(store: Store, name: str = "") -> Path | None:
         return None
     folder = store.path.parent / "backups"
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = copied(store.path, folder / f"{store.path.stem}-{moment}{f'-{name}' if name else ''}.sqlite")
-    for old in sorted(folder.glob(f"{store.path.stem}-*.sqlite"))[:-KEPT]:
+    path = copy_store(store.path, folder / f"{store.path.stem}-{moment}{f'-{name}' if name else ''}.sqlite")
+    for old in sorted(folder.glob(f"{store.path.stem}-*.sqlite"))[:-BACKUP_LIMIT]:
         old.unlink(missing_ok=True)
     return path
 
 
-def copied(store: Path, path: Path) -> Path:
+def copy_store(store: Path, path: Path) -> Path:
     """A whole copy at `path`, its owner's alone, taken while others may write. `ConfigError` where it cannot be."""
     draft = path.with_name(f"{path.name}.tmp")
     try:
@@ -74,7 +74,7 @@ def version_of(path: Path) -> str:
     return str(row[0])
 
 
-def put_back(copy: Path, store: Store) -> Path | None:
+def restore(copy: Path, store: Store) -> Path | None:
     """Put a copy in the place of a store; where what it was before is kept.
 
     `ConfigError` while any process has the store open: it is as it was then.
@@ -92,5 +92,5 @@ def put_back(copy: Path, store: Store) -> Path | None:
         raise ConfigError(
             f"the store {store.path} is in use: {error}", hint="Stop every process of the server, then restore again."
         ) from error
-    copied(copy, store.path)
+    copy_store(copy, store.path)
     return before

@@ -157,7 +157,7 @@ definitions = Table(
 )
 
 
-def _actors(name: str) -> Table:
+def _endpoint_table(name: str) -> Table:
     return Table(
         name,
         metadata,
@@ -166,7 +166,7 @@ def _actors(name: str) -> Table:
         Column("name", Text, nullable=False),
         Column("definition_id", ID, nullable=False),
         Column("connector", Text, nullable=False),  # as the registry takes it: zendesk_support, source-faker@6.2.0
-        Column("config", JSON, nullable=False),  # secrets are sealed: see vault.py
+        Column("config", JSON, nullable=False),  # secrets are sealed: see secrets/secret_box.py
         # Whether an instance's admin wrote the configuration: see confinement.py.
         Column("trusted", Boolean, nullable=False, server_default=false()),
         Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
@@ -179,8 +179,8 @@ def _actors(name: str) -> Table:
     )
 
 
-sources = _actors("sources")
-destinations = _actors("destinations")
+sources = _endpoint_table("sources")
+destinations = _endpoint_table("destinations")
 
 connections = Table(
     "connections",

@@ -30,7 +30,7 @@ LOCK = 7_061_947
 
 def upgrade(store: Store, migrations: Path = MIGRATIONS) -> list[str]:
     """Run the migrations that are missing; their names. `ConfigError` for a store that is newer than this program."""
-    with alone(store):
+    with exclusive(store):
         current, wanted = versions(store, migrations)
         if current == wanted:
             return []
@@ -107,7 +107,7 @@ def scripts_of(migrations: Path) -> ScriptDirectory:
 
 
 @contextlib.contextmanager
-def alone(store: Store) -> Iterator[None]:
+def exclusive(store: Store) -> Iterator[None]:
     """One process at a time: by a lock file beside SQLite, by an advisory lock of PostgreSQL."""
     if store.path is None:
         from sqlalchemy import text

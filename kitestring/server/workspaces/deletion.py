@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, update
 from sqlalchemy import delete as remove
 
-from kitestring.server.connections import connection as connections
+from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.store import tables
@@ -17,8 +17,8 @@ def delete(context: Context, db: Connection, workspace_id: str) -> None:
     nobody has a role in it any more. The history of its jobs stays in the store, and no request reaches it."""
     now = context.store.now_ms(db)
     workspaces.get(db, workspace_id)
-    for connection in connections.listed(db, workspace_ids=[workspace_id]):
-        connections.delete(context, db, connection.id)
+    for row in connection.find_all(db, workspace_ids=[workspace_id]):
+        connection.delete(context, db, row.id)
     for job_id in db.execute(
         select(tables.jobs.c.id).where(tables.jobs.c.workspace_id == workspace_id, tables.jobs.c.status.not_in(ENDED))
     ).scalars():

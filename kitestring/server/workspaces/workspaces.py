@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store import Store
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import organizations, workspaces
@@ -81,7 +81,7 @@ def organization(db: Connection, organization_id: str) -> Any:
     """An organization's row. 404 without one."""
     row = db.execute(select(organizations).where(organizations.c.id == organization_id)).one_or_none()
     if row is None:
-        raise not_found("organization", organization_id)
+        raise missing_resource("organization", organization_id)
     return row
 
 
@@ -91,11 +91,11 @@ def get(db: Connection, workspace_id: str) -> Any:
         select(workspaces).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at_ms.is_(None))
     ).one_or_none()
     if row is None:
-        raise not_found("workspace", workspace_id)
+        raise missing_resource("workspace", workspace_id)
     return row
 
 
-def listed(
+def find_all(
     db: Connection,
     *,
     ids: Sequence[str] | None = None,

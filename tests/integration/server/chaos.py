@@ -22,7 +22,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(place) for place in (HERE, HERE.parent, HERE.parents[1] / "unit" / "server")]
 
-from connections import connection, workspace  # noqa: E402
+from connections import new_connection, workspace  # noqa: E402
 from guarded import installed, written  # noqa: E402
 from sqlalchemy import func, select, update  # noqa: E402
 
@@ -56,7 +56,7 @@ class Chaos:
         here = workspace(self.context)
         self.folders = [folder / f"connection {number}" for number in range(count)]
         self.connections = [
-            connection(
+            new_connection(
                 self.context,
                 {"folder": str(one), "count": 100, "at_a_time": 5, "pause_s": 0.1},
                 {"folder": str(one)},

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "unit" / "server")]
 
 from chaos import run  # noqa: E402
-from connections import attempts_of, connection, ended, enqueue, plan_of, until, workspace  # noqa: E402
+from connections import attempts_of, ended, enqueue, new_connection, plan_of, until, workspace  # noqa: E402
 from guarded import installed, written  # noqa: E402
 
 from kitestring.errors import TransientError  # noqa: E402
@@ -43,7 +43,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
 
 
 def slow(context: Context, folder: Path, in_workspace: str, **stays: dict[str, object]) -> str:
-    return connection(
+    return new_connection(
         context,
         {"folder": str(folder), "count": 40, **stays.get("source", {})},
         {"folder": str(folder), **stays.get("destination", {})},
@@ -186,7 +186,7 @@ def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tm
 
     here, count = workspace(context), 12
     made = [
-        connection(
+        new_connection(
             context,
             {"count": 10},
             {"path": str(tmp_path / f"out {n}"), "format": "jsonl"},

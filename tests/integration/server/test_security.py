@@ -22,12 +22,12 @@ from kitestring.server.jobs.worker import Worker
 from kitestring.server.oauth import consent
 from kitestring.server.observability import audit
 from kitestring.server.secrets import rekey
-from kitestring.server.secrets.secret_box import Vault
+from kitestring.server.secrets.secret_box import SecretBox
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit as audit_table
 from kitestring.server.store.tables import login_failures, sources
 from kitestring.testing.stand_in import StandIn, route
-from tests.unit.server.connections import connection, plan_of
+from tests.unit.server.connections import new_connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
@@ -44,15 +44,15 @@ def shared(database: Any, tmp_path: Path) -> Iterator[Context]:
 
 def test_on_postgresql_a_state_is_good_once_and_every_failure_counts(shared: Context) -> None:
     with shared.store.write() as db:
-        consent.keep(shared, db, "the state", {"some": "body"}, shared.store.now_ms(db), 10)
+        consent.store_pending(shared, db, "the state", {"some": "body"}, shared.store.now_ms(db), 10)
 
     def take(_: int) -> bool:
         with shared.store.write() as db:
-            return consent.take(shared, db, "the state") is not None
+            return consent.take_pending(shared, db, "the state") is not None
 
     def attempt(_: int) -> bool:
         try:
-            throttle.begin(shared, "1.2.3.4", "ada@example.com")
+            throttle.count_attempt(shared, "1.2.3.4", "ada@example.com")
         except Problem:
             return False
         return True
@@ -72,7 +72,7 @@ def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Contex
     acme = Tenant.make(shared, "acme")
     spec = {"properties": {"token": {"airbyte_secret": True}}}
     with audit.acting("ada"), shared.store.write() as db:
-        sealed = shared.vault.seal_config({"token": "geheim"}, spec, acme.source_id)
+        sealed = shared.secret_box.seal_config({"token": "geheim"}, spec, acme.source_id)
         db.execute(sources.update().where(sources.c.id == acme.source_id).values(config=sealed, name="new"))
     with shared.store.read() as db:
         (entry,) = db.execute(select(audit_table)).all()
@@ -81,13 +81,13 @@ def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Contex
     assert client.get("/api/kitestring/v1/session").json()["workspaces"] == [
         {"id": acme.workspace_id, "role": "reader"}
     ]
-    (old,) = shared.vault.keys.values()
-    new = Vault([os.urandom(32), old])
+    (old,) = shared.secret_box.keys.values()
+    new = SecretBox([os.urandom(32), old])
     assert rekey.rotate(shared.store, new)["sources"] == 1
     with shared.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == acme.source_id)).scalar_one()
         told = user.readers_of(db, acme.workspace_id)
-    assert Vault([next(iter(new.keys.values()))]).open_config(stored, acme.source_id) == {"token": "geheim"}
+    assert SecretBox([next(iter(new.keys.values()))]).open_config(stored, acme.source_id) == {"token": "geheim"}
     assert len(told) == 2
     assert "root@example.com" in told
 
@@ -184,7 +184,7 @@ def test_on_postgresql_an_api_reads_the_log_of_a_worker_on_another_machine(share
     try:
         client = Browser(shared)
         files = {"path": str(tmp_path / "out"), "format": "jsonl"}
-        made = connection(shared, {"count": 20}, files, [{"name": "users", "write_mode": "append"}])
+        made = new_connection(shared, {"count": 20}, files, [{"name": "users", "write_mode": "append"}])
         with shared.store.write() as db:
             job = shared.queue.enqueue(db, made)
         path = f"/api/kitestring/v1/jobs/{job}/attempts/1/log"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kitestring.cli.main import app
 from kitestring.server.context import Context
-from kitestring.server.notifications.channels import sealed
+from kitestring.server.notifications.channels import seal_channels
 from kitestring.server.settings import Settings
 from kitestring.server.workspaces import workspaces
 
@@ -38,7 +38,7 @@ def name_of(home: Path, name: str = "") -> str:
             row = workspaces.default(db)
             if name:
                 told = {"failure": {"webhook": {"enabled": True, "url": f"https://hooks.example.com/{name}"}}}
-                kept = sealed(context.vault, row.id, told, row.notifications)
+                kept = seal_channels(context.secret_box, row.id, told, row.notifications)
                 workspaces.change(db, row.id, {"name": name, "notifications": kept})
             return str(workspaces.default(db).name)
     finally:

@@ -38,7 +38,7 @@ def workspace(context: Context) -> str:
     return made
 
 
-def connection(
+def new_connection(
     context: Context,
     source: Mapping[str, Any],
     destination: Mapping[str, Any],
@@ -93,14 +93,14 @@ def plan_of(context: Context, connection_id: str) -> Plan:
         row.workspace_id,
         Endpoint(
             source.connector,
-            context.vault.open_config(source.config, source.id),
+            context.secret_box.open_config(source.config, source.id),
             source.id,
             manifest_at(source.connector),
             trusted=True,
         ),
         Endpoint(
             destination.connector,
-            context.vault.open_config(destination.config, destination.id),
+            context.secret_box.open_config(destination.config, destination.id),
             destination.id,
             trusted=True,
         ),

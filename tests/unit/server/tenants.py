@@ -115,13 +115,13 @@ class Browser(TestClient):
         documented(self)
         if email:
             from kitestring.server.auth import application
-            from kitestring.server.auth.token import Claim, issued
+            from kitestring.server.auth.token import Claim, issue_token
 
             with context.store.write() as db:
                 row = user.by_email(db, email)
                 assert row is not None
                 made, _ = application.create(db, row.id, "test", 1)
-            self.headers["Authorization"] = f"Bearer {issued(context.vault, Claim(made.id, row.id), 900)}"
+            self.headers["Authorization"] = f"Bearer {issue_token(context.secret_box, Claim(made.id, row.id), 900)}"
 
 
 def admin(context: Context, password: str | None = None) -> str:

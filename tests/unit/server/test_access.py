@@ -206,7 +206,7 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
         user.remove(db, user.by_email(db, email).id)
 
     def delete_the_application(db: Connection, email: str) -> None:
-        for one in application.listed(db, user.by_email(db, email).id):
+        for one in application.find_all(db, user.by_email(db, email).id):
             application.delete(db, one.id)
 
     def log_out(db: Connection, email: str) -> None:

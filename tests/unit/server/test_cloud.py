@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from kitestring.errors import ConfigError
-from kitestring.server.secrets.references import look_up
+from kitestring.server.secrets.references import resolve
 from kitestring.testing.stand_in import Answer, StandIn, route
 
 pytest.importorskip("boto3")
@@ -123,7 +123,7 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
 
 def told(reference: str, allowed: list[str]) -> str:
     with pytest.raises(ConfigError) as error:
-        look_up(reference, allowed)
+        resolve(reference, allowed)
     said = f"{error.value.message} {error.value.hint}"
     assert SECRET["token"] not in said
     assert "secret-of-aws" not in said
@@ -134,10 +134,10 @@ def test_aws_secrets_manager_is_asked_by_name_or_arn_for_the_whole_or_a_field(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = ["aws:kitestring/*", "aws:arn:aws:secretsmanager:*"]
-    assert json.loads(look_up("${aws:kitestring/zendesk}", allowed)) == SECRET
-    assert look_up("${aws:kitestring/zendesk#token}", allowed) == SECRET["token"]
+    assert json.loads(resolve("${aws:kitestring/zendesk}", allowed)) == SECRET
+    assert resolve("${aws:kitestring/zendesk#token}", allowed) == SECRET["token"]
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:zendesk"
-    assert look_up(f"${{aws:{arn}#user}}", allowed) == "ann"
+    assert resolve(f"${{aws:{arn}#user}}", allowed) == "ann"
     assert "us-east-1" in aws.requests[-1].headers["authorization"]
     assert "has no field pin It has: token, user" in told("${aws:kitestring/zendesk#pin}", allowed)
     assert "has no secret kitestring/other" in told("${aws:kitestring/other}", allowed)
@@ -157,8 +157,8 @@ def test_aws_without_an_answer_or_credentials_says_what_to_set(monkeypatch: pyte
 
 def test_google_secret_manager_is_asked_with_a_service_account(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = ["gcp:acme/*"]
-    assert look_up("${gcp:acme/zendesk#token}", allowed) == SECRET["token"]
-    assert json.loads(look_up("${gcp:acme/zendesk/3}", allowed)) == SECRET
+    assert resolve("${gcp:acme/zendesk#token}", allowed) == SECRET["token"]
+    assert json.loads(resolve("${gcp:acme/zendesk/3}", allowed)) == SECRET
     assert "has no secret acme/other" in told("${gcp:acme/other}", allowed)
     assert "does not let the server read acme/denied" in told("${gcp:acme/denied}", allowed)
     assert "names no secret" in told("${gcp:acme/../projects/x}", allowed)
@@ -170,7 +170,7 @@ def test_azure_key_vault_is_asked_with_the_identity_of_the_machine(
     azure: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = ["azure:acme/*"]
-    assert look_up("${azure:acme/zendesk#token}", allowed) == SECRET["token"]
+    assert resolve("${azure:acme/zendesk#token}", allowed) == SECRET["token"]
     assert "has no secret acme/other" in told("${azure:acme/other}", allowed)
     assert "does not let the server read acme/denied" in told("${azure:acme/denied}", allowed)
     assert "names no secret" in told("${azure:acme/zendesk?x=/y}", allowed)

@@ -273,7 +273,7 @@ def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(conte
     def change(actor_id: str, config: dict[str, Any], trusted: bool) -> bool:
         with context.store.write() as db:
             endpoints.change(context, db, "destination", actor_id, config=config, merge=True, trusted=trusted)
-            return bool(endpoints.end_of(context, db, "destination", actor_id).trusted)
+            return bool(endpoints.endpoint_of(context, db, "destination", actor_id).trusted)
 
     editors, admins = made(False), made(True)
     # An admin helps an editor: it stays in the workspace's folder, until it asks for more than an editor may.

@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from kitestring.errors import ConfigError
 from kitestring.redact import MASK
-from kitestring.server.connections import connection as connections
-from kitestring.server.connections import endpoints
+from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
@@ -44,15 +43,15 @@ def made(context: Context, kind: definitions.Kind, type_name: str, config: Mappi
 def joined(context: Context, folder: Path, streams: list[dict[str, Any]] | None = None, **more: Any) -> str:
     source = made(context, "source", "sample", {"count": 30})
     destination = made(context, "destination", "files", {"path": str(folder), "format": "jsonl"})
-    catalog = connections.discover(context, source)
+    catalog = connection.discover(context, source)
     with context.store.write() as db:
-        return connections.create(
+        return connection.create(
             context,
             db,
             source_id=source,
             destination_id=destination,
             catalog=catalog,
-            streams=connections.configured(catalog, streams),
+            streams=connection.configure_streams(catalog, streams),
             **more,
         )
 
@@ -81,8 +80,8 @@ def test_secrets_are_sealed_in_the_store_masked_in_answers_and_open_for_the_work
     source = made(context, "source", "zendesk-support", ZENDESK)
     with context.store.read() as db:
         row = db.execute(select(sources).where(sources.c.id == source)).one()
-        shown = endpoints.shown(db, "source", row)
-        end = endpoints.end_of(context, db, "source", source)
+        shown = endpoints.masked_config(db, "source", row)
+        end = endpoints.endpoint_of(context, db, "source", source)
     assert "a secret of Zendesk" not in str(row)
     assert shown["credentials"] == {"credentials": "api_token", "email": "a@example.com", "api_token": MASK}
     assert shown["sourceType"] == "zendesk-support"
@@ -93,9 +92,9 @@ def test_secrets_are_sealed_in_the_store_masked_in_answers_and_open_for_the_work
 def test_a_masked_secret_that_comes_back_means_the_one_that_is_there(context: Context) -> None:
     source = made(context, "source", "zendesk-support", ZENDESK)
     with context.store.write() as db:
-        shown = endpoints.shown(db, "source", endpoints.get(db, "source", source))
+        shown = endpoints.masked_config(db, "source", endpoints.get(db, "source", source))
         endpoints.change(context, db, "source", source, config={**shown, "subdomain": "other"}, trusted=True)
-        end = endpoints.end_of(context, db, "source", source)
+        end = endpoints.endpoint_of(context, db, "source", source)
     assert end.config["subdomain"] == "other"
     assert end.config["credentials"]["api_token"] == "a secret of Zendesk"
 
@@ -104,15 +103,15 @@ def test_a_wrong_configuration_is_refused_and_nothing_is_kept(context: Context) 
     with pytest.raises(ConfigError, match=r"cont is not a known option \(did you mean count\?\)"):
         made(context, "source", "sample", {"cont": 3})
     with context.store.read() as db:
-        assert not endpoints.listed(db, "source")
+        assert not endpoints.find_all(db, "source")
 
 
 def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context) -> None:
-    catalog = connections.discover(context, made(context, "source", "sample", {"count": 3}))
-    every = connections.configured(catalog, None)
+    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
+    every = connection.configure_streams(catalog, None)
     assert {one["name"] for one in every} == {"users", "products", "purchases"}
     assert {one["syncMode"] for one in every} == {"full_refresh_overwrite"}
-    one = connections.configured_stream(catalog, {"name": "users", "syncMode": "incremental_deduped_history"})
+    one = connection.configure_stream(catalog, {"name": "users", "syncMode": "incremental_deduped_history"})
     assert (one["cursorField"], one["primaryKey"]) == (["updated_at"], [["id"]])
 
 
@@ -127,22 +126,22 @@ def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context
 def test_what_a_stream_cannot_do_is_refused_with_the_way_out(
     context: Context, stream: dict[str, Any], fact: str
 ) -> None:
-    catalog = connections.discover(context, made(context, "source", "sample", {"count": 3}))
+    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
     with pytest.raises(Problem, match=fact) as told:
-        connections.configured(catalog, [stream])
+        connection.configure_streams(catalog, [stream])
     assert told.value.status == 422
     assert told.value.hint
 
 
 def test_two_streams_cannot_have_one_name_at_the_destination(context: Context) -> None:
-    catalog = connections.discover(context, made(context, "source", "sample", {"count": 3}))
+    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
     both = [{"name": "users", "destinationObjectName": "products"}, {"name": "products"}]
     with pytest.raises(Problem, match="users and products would both be written as products"):
-        connections.configured(catalog, both)
+        connection.configure_streams(catalog, both)
 
 
 def test_a_namespace_of_its_own_is_made_of_the_sources() -> None:
-    written = connections.written_namespace
+    written = connection.written_namespace
     assert written("source", None, "public") is None
     assert written("destination", None, "public") == ""
     assert written("custom_format", "raw_${SOURCE_NAMESPACE}", "public") == "raw_public"
@@ -152,12 +151,12 @@ def test_a_namespace_of_its_own_is_made_of_the_sources() -> None:
 def test_a_connection_is_synced_by_a_worker(context: Context, tmp_path: Path) -> None:
     streams = [{"name": "users", "syncMode": "incremental_append", "selectedFields": [{"fieldPath": ["name"]}]}]
     streams[0]["destinationObjectName"] = "people"
-    connection = joined(context, tmp_path / "out", streams, prefix="raw_")
-    worker = Worker(context, connections.plan_of, slots=1)
+    connection_id = joined(context, tmp_path / "out", streams, prefix="raw_")
+    worker = Worker(context, connection.plan_of, slots=1)
     worker.start()
     try:
         with context.store.write() as db:
-            job = context.queue.enqueue(db, connection)
+            job = context.queue.enqueue(db, connection_id)
         row = finished(context, job)
     finally:
         worker.stop()
@@ -181,11 +180,11 @@ def finished(context: Context, job: int) -> Any:
 def test_deleting_a_source_takes_its_connections_with_it_and_cancels_what_waits(
     context: Context, tmp_path: Path
 ) -> None:
-    connection = joined(context, tmp_path)
+    connection_id = joined(context, tmp_path)
     with context.store.write() as db:
-        job = context.queue.enqueue(db, connection)
-        connections.delete_end(context, db, "source", connections.get(db, connection).source_id)
+        job = context.queue.enqueue(db, connection_id)
+        connection.delete_endpoint(context, db, "source", connection.get(db, connection_id).source_id)
         assert db.execute(select(jobs.c.status).where(jobs.c.id == job)).scalar_one() == "cancelled"
         with pytest.raises(Problem, match="no connection"):
-            connections.get(db, connection)
+            connection.get(db, connection_id)
         assert db.execute(select(destinations.c.deleted_at_ms)).scalar_one() is None

@@ -166,7 +166,7 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
     with context.store.read() as db:
         row = endpoints.get(db, "source", made.json()["sourceId"])
         assert "geheim" not in str(row.config)
-        opened = context.vault.open_config(row.config, row.id)
+        opened = context.secret_box.open_config(row.config, row.id)
     flat = {**opened, **{f"credentials.{k}": v for k, v in opened.get("credentials", {}).items()}}
     for name, option in vendor.tokens.items():
         assert (
@@ -232,7 +232,7 @@ def test_a_source_gets_new_tokens_in_the_browser_that_asked_and_in_no_other(
     assert client.get(back).status_code == 400
     with context.store.read() as db:
         row = endpoints.get(db, "source", source_id)
-        opened = context.vault.open_config(row.config, row.id)
+        opened = context.secret_box.open_config(row.config, row.id)
         actor = db.execute(select(audit.c.actor).where(audit.c.resource_id == source_id)).scalars().all()
     assert opened["credentials"] == {
         "option_title": "OAuth Credentials",

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from kitestring.server.connections import connection as connections
+from kitestring.server.connections import connection
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.store import tables
 from kitestring.server.workspaces import deletion
-from tests.unit.server.connections import connection, plan_of
+from tests.unit.server.connections import new_connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
 from tests.unit.server.test_jobs import USERS, enqueue, jsonl, until
 
@@ -113,14 +113,14 @@ def test_deleting_a_workspace_leaves_no_row_that_is_alive(context: Context) -> N
         for table in (tables.tags, tables.permissions, tables.notices):
             assert not db.execute(select(table).where(table.c.workspace_id == acme.workspace_id)).all()
         assert db.execute(select(tables.jobs.c.status).where(tables.jobs.c.id == job)).scalar_one() == "cancelled"
-        (row,) = connections.listed(db, workspace_ids=[acme.workspace_id], deleted=True)
+        (row,) = connection.find_all(db, workspace_ids=[acme.workspace_id], deleted=True)
         assert (row.status, row.next_run_at_ms) == ("deprecated", None)
 
 
 @pytest.mark.slow
 def test_a_running_job_of_a_deleted_workspace_is_stopped(context: Context, tmp_path: Any) -> None:
     source = {"count": 1_500_000, "batch_rows": 500, "yields": "records"}
-    made = connection(context, source, jsonl(tmp_path / "out"), USERS)
+    made = new_connection(context, source, jsonl(tmp_path / "out"), USERS)
     number = enqueue(context, made)
     worker = Worker(context, plan_of)
     worker.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connections import attempts_of, connection, ended, enqueue, plan_of, until
+from connections import attempts_of, ended, enqueue, new_connection, plan_of, until
 
 from kitestring.errors import ConfigError
 from kitestring.server.context import Context
@@ -44,7 +44,7 @@ def server(home: Path, fork_server: ForkServer) -> Iterator[Callable[..., Contex
 
 def run(context: Context, folder: Path, **source: Any) -> int:
     files = {"path": str(folder), "format": "jsonl"}
-    return enqueue(context, connection(context, source, files, [{"name": "users", "write_mode": "append"}]))
+    return enqueue(context, new_connection(context, source, files, [{"name": "users", "write_mode": "append"}]))
 
 
 def test_a_sync_that_takes_too_much_memory_fails_and_others_go_on(

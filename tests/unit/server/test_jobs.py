@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connections import attempts_of, connection, ended, enqueue, job, lines, plan_of, until
+from connections import attempts_of, ended, enqueue, job, lines, new_connection, plan_of, until
 
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.server.context import Context
@@ -45,7 +45,7 @@ def child_of(context: Context) -> int:
 def test_a_sync_runs_in_a_child_and_leaves_figures_states_and_a_log(
     context: Context, worker: Worker, tmp_path: Path
 ) -> None:
-    made = connection(context, {"count": 300}, jsonl(tmp_path / "out"), USERS)
+    made = new_connection(context, {"count": 300}, jsonl(tmp_path / "out"), USERS)
     row = ended(context, enqueue(context, made))
     assert (row.status, row.attempts, row.records) == ("succeeded", 1, 300)
     (attempt,) = attempts_of(context, row.id)
@@ -59,7 +59,7 @@ def test_a_sync_runs_in_a_child_and_leaves_figures_states_and_a_log(
 
 
 def test_what_the_user_must_change_is_not_tried_again(context: Context, worker: Worker, tmp_path: Path) -> None:
-    made = connection(context, {"count": "many"}, jsonl(tmp_path / "out"), USERS)
+    made = new_connection(context, {"count": "many"}, jsonl(tmp_path / "out"), USERS)
     row = ended(context, enqueue(context, made))
     assert (row.status, row.attempts, row.error["type"]) == ("failed", 1, "ConfigError")
     assert "count should be a valid integer" in row.error["message"]
@@ -69,7 +69,7 @@ def test_a_killed_child_is_tried_again_from_its_last_checkpoint(
     context: Context, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
-    made = connection(
+    made = new_connection(
         context, {"count": 150_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
     )
     number = enqueue(context, made)
@@ -90,7 +90,7 @@ def test_a_job_whose_children_are_killed_again_and_again_counts_what_the_destina
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
     path = tmp_path / "out.duckdb"
-    made = connection(
+    made = new_connection(
         context,
         {"count": 120_000, "batch_rows": 700, "yields": "records"},
         {"path": str(path)},
@@ -114,7 +114,7 @@ def test_a_job_whose_children_are_killed_again_and_again_counts_what_the_destina
 
 
 def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker: Worker, tmp_path: Path) -> None:
-    made = connection(context, {"count": 5_000_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
+    made = new_connection(context, {"count": 5_000_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
     number = enqueue(context, made)
     until(lambda: context.queue.states(made), lambda states: "users" in states)
     with context.store.write() as db:
@@ -126,7 +126,7 @@ def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker:
 
 
 def test_a_stopped_worker_gives_its_jobs_back_and_another_goes_on(context: Context, tmp_path: Path) -> None:
-    made = connection(
+    made = new_connection(
         context, {"count": 600_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
     )
     number = enqueue(context, made)

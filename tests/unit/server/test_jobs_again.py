@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from connections import attempts_of, connection, ended, enqueue, plan_of
+from connections import attempts_of, ended, enqueue, new_connection, plan_of
 from sqlalchemy import insert, select, update
 
 from kitestring.server.context import Context
@@ -34,7 +34,7 @@ def worker(context: Context) -> Iterator[Worker]:
 @pytest.fixture
 def made(context: Context, worker: Worker, tmp_path: Path) -> str:
     """A connection that was synced once: 50 users and 50 products."""
-    one = connection(
+    one = new_connection(
         context,
         {"count": 50, "updates": 10},
         {"path": str(tmp_path / "out.duckdb")},
@@ -105,7 +105,7 @@ def test_a_merging_refresh_keeps_what_the_source_no_longer_has(context: Context,
 def test_a_stream_that_only_adds_is_not_refreshed_into_duplicates(
     context: Context, worker: Worker, tmp_path: Path
 ) -> None:
-    one = connection(
+    one = new_connection(
         context, {"count": 5}, {"path": str(tmp_path / "out")}, [{"name": "users", "write_mode": "append"}]
     )
     assert ended(context, enqueue(context, one)).status == "succeeded"
@@ -131,7 +131,7 @@ def test_a_loss_is_told_unless_another_connection_to_the_same_place_explains_it(
 ) -> None:
     with duckdb.connect(str(tmp_path / "out.duckdb")) as db:
         db.execute("DELETE FROM users WHERE id <= 3")
-    other = connection(context, {}, {}, STREAMS)
+    other = new_connection(context, {}, {}, STREAMS)
     with context.store.write() as db:
         place = db.execute(select(connections.c.destination_id).where(connections.c.id == made)).scalar_one()
         note = {"count": 47, "stream": "users", "at": time.time() + 60}

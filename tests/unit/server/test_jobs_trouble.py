@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from connections import attempts_of, connection, ended, enqueue, job, plan_of, until
+from connections import attempts_of, ended, enqueue, job, new_connection, plan_of, until
 from pages import Pages
 from sqlalchemy import insert, select, update
 
@@ -63,7 +63,7 @@ def pages() -> Iterator[Pages]:
 
 
 def of_pages(context: Context, pages: Pages, folder: Path, out: str = "out", **budget: Any) -> str:
-    return connection(
+    return new_connection(
         context,
         {"url": pages.url, "token": "the-secret-token"},
         {"path": str(folder / out), "format": "jsonl"},
@@ -216,7 +216,7 @@ def covering(count: int) -> dict[str, Any]:
 
 
 def test_lost_workers_end_a_job_that_none_of_them_moved(context: Context, tmp_path: Path) -> None:
-    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    number = enqueue(context, new_connection(context, {}, {"path": str(tmp_path)}, ITEMS))
     for attempt in range(1, LOST_IN_ROW + 1):
         assert claimed(context, number).attempt == attempt
         assert context.queue.claim("another") is None
@@ -231,7 +231,7 @@ def test_lost_workers_end_a_job_that_none_of_them_moved(context: Context, tmp_pa
 def test_lost_workers_use_up_no_attempt_of_a_job_that_moves_and_each_record_counts_once(
     context: Context, tmp_path: Path
 ) -> None:
-    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    number = enqueue(context, new_connection(context, {}, {"path": str(tmp_path)}, ITEMS))
     for attempt in range(40):
         claim = claimed(context, number)
         context.queue.save(claim, {"items": {"cursor": 2 * attempt}}, covering(3))
@@ -255,7 +255,7 @@ def test_lost_workers_use_up_no_attempt_of_a_job_that_moves_and_each_record_coun
 
 
 def test_a_state_that_is_saved_as_it_was_moves_nothing(context: Context, tmp_path: Path) -> None:
-    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    number = enqueue(context, new_connection(context, {}, {"path": str(tmp_path)}, ITEMS))
     for _ in range(LOST_IN_ROW + 1):  # the first has moved it
         context.queue.save(claimed(context, number), {"items": {"cursor": "first"}}, {})
         lose(context, number)
@@ -266,7 +266,7 @@ def test_a_state_that_is_saved_as_it_was_moves_nothing(context: Context, tmp_pat
 def test_a_stream_that_came_to_its_end_before_the_worker_died_is_not_read_again(
     context: Context, tmp_path: Path
 ) -> None:
-    number = enqueue(context, connection(context, {}, {"path": str(tmp_path)}, ITEMS))
+    number = enqueue(context, new_connection(context, {}, {"path": str(tmp_path)}, ITEMS))
     over = {"status": "suspicious", "read": 7, "written": 7, "bytes": 70}
     context.queue.save(claimed(context, number), {}, {**covering(3), "others": over})
     lose(context, number)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connections import connection, ended, enqueue, plan_of
+from connections import ended, enqueue, new_connection, plan_of
 from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
@@ -89,7 +89,7 @@ def of_source(context: Context, pages: SignedPages, folder: Path, count: int) ->
     config = {"url": pages.url, "credentials": {"access_token": "ended", "refresh_token": pair.refresh_token}}
     manifest = pages.signed_manifest(folder)
     made = [
-        connection(
+        new_connection(
             context, config, {"path": str(folder / f"out{n}"), "format": "jsonl"}, ITEMS, source_connector=manifest
         )
         for n in range(count)
@@ -115,7 +115,7 @@ def test_jobs_of_one_source_never_renew_at_once(
         row = db.execute(select(sources.c.config).where(sources.c.id == source.id)).scalar_one()
         assert db.execute(select(renewals)).all() == []
     assert "token-" not in str(row)
-    kept = context.vault.open_config(row, source.id)["credentials"]
+    kept = context.secret_box.open_config(row, source.id)["credentials"]
     assert pages.tokens.allows(kept["access_token"])
 
 
@@ -131,7 +131,7 @@ def test_a_check_and_a_job_share_what_one_of_them_renews(
 
 
 def test_a_renewal_of_a_process_that_is_gone_ends(context: Context, tmp_path: Path) -> None:
-    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    made = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
     updater = ConfigUpdater(context, source=plan_of(context, made).source)
     asked = {"end": "source", "holder": "first"}
     assert updater.renewal(asked)["granted"]
@@ -148,9 +148,9 @@ def test_a_renewal_of_a_process_that_is_gone_ends(context: Context, tmp_path: Pa
 
 def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
     spec = {"properties": {"token": {"airbyte_secret": True}, "key": {"airbyte_secret": True}}}
-    made = connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    made = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
     owner = plan_of(context, made).source.id
-    stored = context.vault.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
+    stored = context.secret_box.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
     with context.store.write() as db:
         db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
     updater = ConfigUpdater(context, source=plan_of(context, made).source)
@@ -159,7 +159,7 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
         row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
     assert "new" not in str(row)
     assert row["key"] == "${env:KEY}"
-    assert context.vault.open_config(row, owner)["token"] == "new"
+    assert context.secret_box.open_config(row, owner)["token"] == "new"
     assert merge_changes({"a": "sealed"}, {"a": "x"}, {"a": "x", "b": 1}) == {"a": "sealed", "b": 1}
     assert merge_changes({"a": "sealed", "b": 1}, {"a": "x", "b": 1}, {"a": "x"}) == {"a": "sealed"}
 
@@ -167,7 +167,7 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
 def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_path: Path) -> None:
     spec = {"properties": {"credentials": {"properties": {"token": {"airbyte_secret": True}}}}}
     pair = {"refresh": "r0", "token": "t0"}
-    made = connection(context, {"start": "2024", "team": "a", "credentials": pair}, {"path": str(tmp_path)}, ITEMS)
+    made = new_connection(context, {"start": "2024", "team": "a", "credentials": pair}, {"path": str(tmp_path)}, ITEMS)
     source = plan_of(context, made).source
 
     def edit(config: dict[str, Any]) -> None:
@@ -177,7 +177,7 @@ def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_p
     def renewed(number: int) -> dict[str, Any]:
         new = {**source.config, "credentials": {"refresh": f"r{number}", "token": f"t{number}"}}
         updater.save("source", new, spec)
-        return context.vault.open_config(plan_of(context, made).source.config, source.id)
+        return context.secret_box.open_config(plan_of(context, made).source.config, source.id)
 
     updater = ConfigUpdater(context, source=source)
     edit({"start": "2020", "projects": ["b"], "credentials": pair})
@@ -216,7 +216,7 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
     assert boss.get(url).json() == {"data": []}
     ends = [{"name": "The API token", "at": "2027-04-30T00:00:00+00:00", "hint": "Create an OAuth client."}]
     with context.store.read() as db:
-        end = endpoints.end_of(context, db, "source", source_id)
+        end = endpoints.endpoint_of(context, db, "source", source_id)
     ConfigUpdater(context, source=end).save_credential_ends("source", ends)
     (shown,) = boss.get(url).json()["data"]
     assert (shown["name"], shown["endsAt"][:10], shown["hint"]) == ("The API token", "2027-04-30", ends[0]["hint"])
@@ -231,7 +231,7 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
 def test_a_check_keeps_when_credentials_end(context: Context) -> None:
     with ZendeskStandIn() as zendesk:
         config = {**zendesk.config, "credentials": zendesk.api_token_credentials}
-        made = connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
+        made = new_connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
         source = plan_of(context, made).source
         context.runner.run("check", {"source": source.body()}, updater=ConfigUpdater(context, source=source))
     with context.store.read() as db:
@@ -288,7 +288,9 @@ class Drafts:
 
     def credentials(self, source_id: str) -> dict[str, Any]:
         with self.context.store.read() as db:
-            found: dict[str, Any] = dict(endpoints.end_of(self.context, db, "source", source_id).config["credentials"])
+            found: dict[str, Any] = dict(
+                endpoints.endpoint_of(self.context, db, "source", source_id).config["credentials"]
+            )
         return found
 
     def is_good(self, source_id: str) -> bool:
@@ -309,7 +311,7 @@ def test_a_draft_is_saved_with_the_pair_that_its_tests_have_renewed(context: Con
     with context.store.read() as db:
         kept = str(db.execute(select(consents.c.body)).all())
         assert drafts.credentials(source_id)["refresh_token"] not in kept
-        assert endpoints.end_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
+        assert endpoints.endpoint_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
 
 
 def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Context, zendesk: ZendeskStandIn) -> None:
@@ -321,7 +323,7 @@ def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Conte
     assert drafts.test({**masked, "start_date": "2025-05-05T00:00:00Z"}, source_id) == "succeeded"
     assert drafts.is_good(source_id)
     with context.store.read() as db:  # nobody has saved that
-        assert endpoints.end_of(context, db, "source", source_id).config["start_date"] == config["start_date"]
+        assert endpoints.endpoint_of(context, db, "source", source_id).config["start_date"] == config["start_date"]
     drafts.change(source_id, masked)
     assert drafts.test(masked, source_id) == "succeeded"
     assert [exchange.status for exchange in zendesk.tokens.exchanges] == [200, 200]  # the form had the old end

@@ -98,18 +98,18 @@ def test_guessing_is_slowed_down_per_account_and_per_address(client: TestClient,
     with context.store.write() as db:
         db.execute(login_failures.delete())
     for number in range(throttle.PER_ADDRESS):
-        throttle.begin(context, "testclient", f"{number}@example.com")
+        throttle.count_attempt(context, "testclient", f"{number}@example.com")
     assert client.post(f"{SESSION}/login", json={**wrong, "email": "third@example.com"}).status_code == 429
 
 
 def test_whoever_has_a_whole_network_of_ipv6_is_one_caller(context: Context) -> None:
     for number in range(throttle.PER_ADDRESS):
-        throttle.begin(context, f"2001:db8:1:2::{number:x}", f"{number}@example.com")
+        throttle.count_attempt(context, f"2001:db8:1:2::{number:x}", f"{number}@example.com")
     with pytest.raises(Problem, match="too many"):
-        throttle.begin(context, "2001:db8:1:2:ffff::1%eth0", "other@example.com")
-    throttle.begin(context, "2001:db8:1:3::1", "other@example.com")
-    throttle.begin(context, "::ffff:192.0.2.7", "mapped@example.com")
-    throttle.begin(context, "192.0.2.7", "plain@example.com")
+        throttle.count_attempt(context, "2001:db8:1:2:ffff::1%eth0", "other@example.com")
+    throttle.count_attempt(context, "2001:db8:1:3::1", "other@example.com")
+    throttle.count_attempt(context, "::ffff:192.0.2.7", "mapped@example.com")
+    throttle.count_attempt(context, "192.0.2.7", "plain@example.com")
     with context.store.read() as db:
         mine = login_failures.c.key == "address 192.0.2.7"
         assert db.execute(select(login_failures.c["count"]).where(mine)).scalar_one() == 2
@@ -117,14 +117,14 @@ def test_whoever_has_a_whole_network_of_ipv6_is_one_caller(context: Context) -> 
 
 @pytest.mark.usefixtures("production_password_hash")
 def test_a_user_that_is_not_there_takes_as_long_as_one_that_is() -> None:
-    stored = password.hashed(PASSWORD)
-    assert password.verified(PASSWORD, stored)
-    assert not password.verified(PASSWORD, None)
-    assert not password.verified("x" * 100_000, stored)
-    parameters = [part for part in password._nobody().split("$") if "m=" in part]
+    stored = password.hash_password(PASSWORD)
+    assert password.verify_password(PASSWORD, stored)
+    assert not password.verify_password(PASSWORD, None)
+    assert not password.verify_password("x" * 100_000, stored)
+    parameters = [part for part in password._dummy_hash().split("$") if "m=" in part]
     assert parameters == [part for part in stored.split("$") if "m=" in part] == ["m=65536,t=3,p=4"]
     with pytest.raises(ConfigError, match="characters"):
-        password.hashed("short")
+        password.hash_password("short")
 
 
 @pytest.mark.parametrize("place", ["", "/v1", "/api/public/v1", "/api/v1"])
@@ -168,9 +168,11 @@ def test_a_forged_expired_or_foreign_token_is_refused(context: Context) -> None:
     for one in forged:
         client.headers["Authorization"] = f"Bearer {one}"
         assert client.get("/v1/applications").status_code == 401
-    from kitestring.server.auth.token import Claim, issued
+    from kitestring.server.auth.token import Claim, issue_token
 
-    client.headers["Authorization"] = f"Bearer {issued(context.vault, Claim(said['sub'], said['user_id']), -60)}"
+    client.headers["Authorization"] = (
+        f"Bearer {issue_token(context.secret_box, Claim(said['sub'], said['user_id']), -60)}"
+    )
     answer = client.get("/v1/applications")
     assert answer.status_code == 401
     assert "expired" in answer.json()["detail"]
@@ -199,7 +201,7 @@ def test_a_server_without_users_listens_to_this_machine_only(context: Context) -
     beyond = Context(
         Settings(home=context.settings.home, host="0.0.0.0"),
         context.store,
-        context.vault,
+        context.secret_box,
         context.queue,
         context.runner,
     )

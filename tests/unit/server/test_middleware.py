@@ -44,7 +44,7 @@ def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(context: 
     limited = Context(
         Settings(home=context.settings.home, max_request_mb=0.1),
         context.store,
-        context.vault,
+        context.secret_box,
         context.queue,
         context.runner,
     )

@@ -21,16 +21,15 @@ from test_connections import joined
 from kitestring.errors import ConfigError, KitestringError, SchemaError
 from kitestring.redact import MASK
 from kitestring.server.app import create_app
-from kitestring.server.connections import connection as rooms
-from kitestring.server.connections import schema_change
+from kitestring.server.connections import connection, schema_change
 from kitestring.server.connections.connection import Catalog
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs import outcome
 from kitestring.server.notifications import channels, sender
-from kitestring.server.notifications.sender import Courier, by_email, notice
+from kitestring.server.notifications.sender import NotificationSender, enqueue_notice, send_email
 from kitestring.server.secrets import rekey
-from kitestring.server.secrets.secret_box import Vault
+from kitestring.server.secrets.secret_box import SecretBox
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import audit, connections, jobs, notices
 from kitestring.server.workspaces import workspaces
@@ -58,7 +57,7 @@ def hooks() -> Iterator[Hooks]:
 def wants(context: Context, **events: Any) -> str:
     with context.store.write() as db:
         space = workspaces.default(db).id
-        workspaces.change(db, space, {"notifications": channels.sealed(context.vault, space, events, {})})
+        workspaces.change(db, space, {"notifications": channels.seal_channels(context.secret_box, space, events, {})})
     return str(space)
 
 
@@ -74,37 +73,37 @@ def left(context: Context) -> list[Any]:
 def test_a_webhook_gets_a_sentence_and_the_facts_and_the_notice_is_gone(context: Context, hooks: Hooks) -> None:
     space = wants(context, failure=webhook(hooks))
     with context.store.write() as db:
-        assert notice(db, space, "failure", "It broke.", 0, hint="Mend it.", job_id=7) == 1
-        assert notice(db, space, "success", "It went well.", 0) == 0
-    assert Courier(context).send_next()
+        assert enqueue_notice(db, space, "failure", "It broke.", 0, hint="Mend it.", job_id=7) == 1
+        assert enqueue_notice(db, space, "success", "It went well.", 0) == 0
+    assert NotificationSender(context).send_next()
     (call,) = hooks.calls("/hooks", "POST")
     assert call.json()["text"].endswith("It broke. Mend it.")
     assert call.json()["data"] == {"event": "failure", "job_id": 7}
     assert call.json()["blocks"]
     assert not left(context)
-    assert not Courier(context).send_next()
+    assert not NotificationSender(context).send_next()
 
 
 def test_a_suspicious_end_is_told_where_failures_are(context: Context, hooks: Hooks) -> None:
     space = wants(context, failure=webhook(hooks))
     with context.store.write() as db:
-        assert notice(db, space, "suspicious", "Two numbers disagree.", 0) == 1
-    assert Courier(context).send_next()
+        assert enqueue_notice(db, space, "suspicious", "Two numbers disagree.", 0) == 1
+    assert NotificationSender(context).send_next()
     assert len(hooks.calls("/hooks", "POST")) == 1
 
 
 def test_what_cannot_be_sent_waits_and_is_sent_later_once(context: Context, hooks: Hooks) -> None:
     space = wants(context, failure={"webhook": {"enabled": True, "url": "http://127.0.0.1:9/hooks/x"}})
     with context.store.write() as db:
-        notice(db, space, "failure", "It broke.", 0)
-    assert Courier(context).send_next()
+        enqueue_notice(db, space, "failure", "It broke.", 0)
+    assert NotificationSender(context).send_next()
     (waiting,) = left(context)
     assert (waiting.tries, waiting.due_at_ms > 0) == (1, True)
-    assert not Courier(context).send_next()
+    assert not NotificationSender(context).send_next()
     wants(context, failure=webhook(hooks))
     with context.store.write() as db:
         db.execute(update(notices).values(due_at_ms=0))
-    assert Courier(context).send_next()
+    assert NotificationSender(context).send_next()
     assert len(hooks.calls("/hooks", "POST")) == 1
     assert not left(context)
 
@@ -114,8 +113,8 @@ def test_apprise_delivers_to_what_its_url_names(context: Context, hooks: Hooks) 
         context, success={"apprise": {"enabled": True, "urls": [f"json://{hooks.url.removeprefix('http://')}/hooks/a"]}}
     )
     with context.store.write() as db:
-        notice(db, space, "success", "It went well.", 0)
-    assert Courier(context).send_next()
+        enqueue_notice(db, space, "success", "It went well.", 0)
+    assert NotificationSender(context).send_next()
     (call,) = hooks.calls("/hooks", "POST")
     assert call.json()["message"] == "It went well."
 
@@ -125,8 +124,8 @@ def test_a_hardened_server_sends_no_webhook_into_its_own_network(home: Path, hoo
     try:
         space = wants(context, failure=webhook(hooks))
         with context.store.write() as db:
-            notice(db, space, "failure", "It broke.", 0)
-        Courier(context).send_next()
+            enqueue_notice(db, space, "failure", "It broke.", 0)
+        NotificationSender(context).send_next()
         assert not hooks.calls("/hooks", "POST")
     finally:
         context.close()
@@ -167,8 +166,8 @@ def test_an_e_mail_goes_out_by_the_servers_own_smtp(home: Path) -> None:
         context = Context.of(Settings(home=home, smtp_url=url, mail_from="kite@example.com"))
         space = wants(context, failure={"email": {"enabled": True, "to": ["ops@example.com"]}})
         with context.store.write() as db:
-            notice(db, space, "failure", "Ünlucky: it broke.", 0, hint="Mend it.")
-        assert Courier(context).send_next()
+            enqueue_notice(db, space, "failure", "Ünlucky: it broke.", 0, hint="Mend it.")
+        assert NotificationSender(context).send_next()
         context.close()
     (message,) = taken
     assert "To: ops@example.com" in message
@@ -179,7 +178,7 @@ def test_the_password_of_an_smtp_server_does_not_go_out_in_the_clear() -> None:
     told = {"title": "A test", "workspace": "w", "sentence": "s", "hint": "", "data": {}}
     with mail("127.0.0.2") as (url, taken):
         with pytest.raises(ConfigError, match="takes no encrypted connection"):
-            by_email(url.replace("//", "//user:secret@"), "kite@example.com", ["a@example.com"], told)
+            send_email(url.replace("//", "//user:secret@"), "kite@example.com", ["a@example.com"], told)
         assert not taken
 
 
@@ -241,11 +240,12 @@ def test_an_address_is_sealed_at_rest_and_shown_to_those_alone_who_may_change_it
     answer = boss.patch(place, json={"notifications": {"syncDisabled": masked["failure"]}})
     assert (answer.status_code, "masked" in answer.text) == (422, True)
     # Another key takes the addresses over as it does the secrets of connectors.
-    vault = Vault([b"n" * 32, *context.vault.keys.values()])
-    assert rekey.rotate(context.store, vault)["workspaces"] == 1
+    secret_box = SecretBox([b"n" * 32, *context.secret_box.keys.values()])
+    assert rekey.rotate(context.store, secret_box)["workspaces"] == 1
     with context.store.read() as db:
         assert (
-            channels.opened(Vault([b"n" * 32]), workspaces.get(db, tenant.workspace_id))["success"] == told["success"]
+            channels.open_channels(SecretBox([b"n" * 32]), workspaces.get(db, tenant.workspace_id))["success"]
+            == told["success"]
         )
 
 
@@ -255,40 +255,40 @@ def test_the_address_of_a_webhook_may_be_a_reference(context: Context, hooks: Ho
     place.write_text(f"{hooks.url}/hooks/secret-path\n")
     space = wants(context, failure={"webhook": {"enabled": True, "url": f"${{file:{place}}}"}})
     with context.store.write() as db:
-        notice(db, space, "failure", "It broke.", 0)
-    assert Courier(context).send_next()
+        enqueue_notice(db, space, "failure", "It broke.", 0)
+    assert NotificationSender(context).send_next()
     assert len(hooks.calls("/hooks", "POST")) == 1
 
 
 # -- the end of a job --------------------------------------------------------------------------------------------------
 
 
-def failed(context: Context, connection: str, error: dict[str, str], status: str = "failed") -> None:
+def failed(context: Context, connection_id: str, error: dict[str, str], status: str = "failed") -> None:
     """A job that ended so, and what follows."""
     with context.store.write() as db:
-        job = context.queue.enqueue(db, connection)
+        job = context.queue.enqueue(db, connection_id)
         db.execute(update(jobs).where(jobs.c.id == job).values(status=status, error=error, ended_at_ms=1))
         outcome.record_job_end(context, db, job, status)
 
 
-def row_of(context: Context, connection: str) -> Any:
+def row_of(context: Context, connection_id: str) -> Any:
     with context.store.read() as db:
-        return rooms.get(db, connection)
+        return connection.get(db, connection_id)
 
 
 def test_refused_credentials_pause_a_schedule_at_once_with_the_reason(
     context: Context, tmp_path: Path, hooks: Hooks
 ) -> None:
     wants(context, failure=webhook(hooks), syncDisabled=webhook(hooks))
-    connection = joined(context, tmp_path, timing=HOURLY)
-    failed(context, connection, {"type": "AuthError", "message": "the token was refused", "hint": "Make another."})
-    row = row_of(context, connection)
+    connection_id = joined(context, tmp_path, timing=HOURLY)
+    failed(context, connection_id, {"type": "AuthError", "message": "the token was refused", "hint": "Make another."})
+    row = row_of(context, connection_id)
     assert (row.status, row.next_run_at_ms) == ("inactive", None)
     assert "the token was refused" in row.status_reason
     assert [one.event for one in left(context)] == ["failure", "syncDisabled"]
     with context.store.write() as db:
-        rooms.change(context, db, connection, {"status": "active"})
-    assert row_of(context, connection).status_reason == ""
+        connection.change(context, db, connection_id, {"status": "active"})
+    assert row_of(context, connection_id).status_reason == ""
 
 
 def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_counts_anew(
@@ -296,17 +296,17 @@ def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_co
 ) -> None:
     context = Context.of(Settings(home=home, pause_after=4))
     wants(context, syncDisabled=webhook(hooks), syncDisabledWarning=webhook(hooks))
-    connection = joined(context, tmp_path / "out", timing=HOURLY)
+    connection_id = joined(context, tmp_path / "out", timing=HOURLY)
     error = {"type": "ConnectorError", "message": "broken"}
-    failed(context, connection, error)
-    failed(context, connection, error)
+    failed(context, connection_id, error)
+    failed(context, connection_id, error)
     assert [one.event for one in left(context)] == ["syncDisabledWarning"]
-    failed(context, connection, {}, "succeeded")
-    assert row_of(context, connection).failures == 0
+    failed(context, connection_id, {}, "succeeded")
+    assert row_of(context, connection_id).failures == 0
     for _ in range(4):
-        assert row_of(context, connection).status == "active"
-        failed(context, connection, error)
-    assert row_of(context, connection).status == "inactive"
+        assert row_of(context, connection_id).status == "active"
+        failed(context, connection_id, error)
+    assert row_of(context, connection_id).status == "inactive"
     context.close()
 
 
@@ -334,14 +334,14 @@ def users(context: Context, tmp_path: Path) -> str:
     return joined(context, tmp_path / "out", streams, timing=HOURLY)
 
 
-def ask(context: Context, connection: str, policy: str, body: dict[str, Any]) -> Any:
+def ask(context: Context, connection_id: str, policy: str, body: dict[str, Any]) -> Any:
     with context.store.write() as db:
-        db.execute(update(connections).where(connections.c.id == connection).values(schema_policy=policy))
-    return schema_change.changed(context, None, rooms.plan_of(context, connection), body)
+        db.execute(update(connections).where(connections.c.id == connection_id).values(schema_policy=policy))
+    return schema_change.handle(context, None, connection.plan_of(context, connection_id), body)
 
 
-def before(context: Context, connection: str) -> Catalog:
-    return Catalog(row_of(context, connection).catalog)
+def before(context: Context, connection_id: str) -> Catalog:
+    return Catalog(row_of(context, connection_id).catalog)
 
 
 def test_a_new_field_stays_out_is_taken_or_pauses_as_the_policy_says(context: Context, users: str) -> None:
@@ -385,7 +385,7 @@ def test_a_change_that_breaks_nothing_can_be_dismissed_and_is_not_asked_for_agai
     assert (row.status, row.pending_changes) == ("active", None)
     assert row.next_run_at_ms is not None
     assert ask(context, users, "disable_connection", grown) is None
-    fields = rooms.plan_of(context, users).selections[0].fields
+    fields = connection.plan_of(context, users).selections[0].fields
     assert "name" in fields
     assert "nickname" not in fields
 
@@ -429,16 +429,16 @@ def test_what_breaks_pauses_a_connection_too_that_is_run_by_hand_and_failures_do
     context: Context, tmp_path: Path
 ) -> None:
     streams = [{"name": "users", "syncMode": "incremental_deduped_history"}]
-    connection = joined(context, tmp_path / "out", streams)
-    failed(context, connection, {"type": "AuthError", "message": "the token was refused"})
-    assert row_of(context, connection).status == "active"
+    connection_id = joined(context, tmp_path / "out", streams)
+    failed(context, connection_id, {"type": "AuthError", "message": "the token was refused"})
+    assert row_of(context, connection_id).status == "active"
     with pytest.raises(SchemaError):
-        ask(context, connection, "ignore", altered(before(context, connection), "users", drop="id"))
-    row = row_of(context, connection)
+        ask(context, connection_id, "ignore", altered(before(context, connection_id), "users", drop="id"))
+    row = row_of(context, connection_id)
     assert (row.status, "primary key id" in row.status_reason) == ("inactive", True)
     with context.store.write() as db:
-        schema_change.accept(context, db, connection)
-    assert row_of(context, connection).status == "active"
+        schema_change.accept(context, db, connection_id)
+    assert row_of(context, connection_id).status == "active"
 
 
 def test_a_field_that_nobody_needs_may_go(context: Context, users: str) -> None:
@@ -450,8 +450,8 @@ def test_a_field_that_nobody_needs_may_go(context: Context, users: str) -> None:
 def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> None:
     space = wants(context, failure={"email": {"enabled": True, "to": ["a@example.com"]}})
     with context.store.write() as db:
-        notice(db, space, "failure", "It broke.", 0)
-    assert Courier(context).send_next()  # there is no SMTP server
+        enqueue_notice(db, space, "failure", "It broke.", 0)
+    assert NotificationSender(context).send_next()  # there is no SMTP server
     assert not left(context)
 
 
@@ -461,7 +461,7 @@ def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> Non
 )
 def test_a_notice_by_apprise_stays_out_of_the_machine_in_every_mode(context: Context, address: str) -> None:
     with pytest.raises(ConfigError, match=r"own machine|does not know"):
-        sender.try_out(context, "here", "apprise", address, [])
+        sender.send_test(context, "here", "apprise", address, [])
 
 
 def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_path: Path, hooks: Hooks) -> None:
@@ -470,7 +470,7 @@ def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_pa
     place = hooks.url.removeprefix("http://")
     for address in (f"json://{place}/hooks/a?attach={secret}", f"workflows://{place}/a/b/?template={secret}"):
         with contextlib.suppress(KitestringError):
-            sender.try_out(context, "here", "apprise", address, [])
+            sender.send_test(context, "here", "apprise", address, [])
     assert "geheim" not in str([call.body for call in hooks.calls("/hooks/a")])
 
 

@@ -98,7 +98,7 @@ def browser(context: Context, issuer: Issuer, **more: Any) -> TestClient:
             **more,
         ),
         context.store,
-        context.vault,
+        context.secret_box,
         context.queue,
         context.runner,
     )

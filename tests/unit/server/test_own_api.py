@@ -14,7 +14,7 @@ from test_connections import joined, made
 from kitestring import registry
 from kitestring.server.api.response_models import ResponseModel, responses_for
 from kitestring.server.app import create_app
-from kitestring.server.connections import connection as rooms
+from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
 from tests.unit.server.documented import documented
@@ -31,14 +31,14 @@ def client(context: Context) -> TestClient:
 
 @pytest.fixture
 def working(context: Context) -> Iterator[Worker]:
-    worker = Worker(context, rooms.plan_of, slots=1)
+    worker = Worker(context, connection.plan_of, slots=1)
     worker.start()
     yield worker
     worker.stop()
 
 
 @pytest.fixture
-def connection(context: Context, tmp_path: Path) -> str:
+def connection_id(context: Context, tmp_path: Path) -> str:
     return joined(context, tmp_path / "out", [{"name": "users", "syncMode": "incremental_append"}])
 
 
@@ -55,9 +55,9 @@ def events_of(client: TestClient, job: int, **headers: str) -> list[tuple[str, s
 
 
 def test_a_job_is_told_as_it_happens_and_whole_when_it_has_ended(
-    client: TestClient, working: Worker, connection: str
+    client: TestClient, working: Worker, connection_id: str
 ) -> None:
-    answer = client.post(f"{OWN}/connections/{connection}/sync")
+    answer = client.post(f"{OWN}/connections/{connection_id}/sync")
     assert answer.status_code == 202
     job = answer.json()["jobId"]
     told = events_of(client, job)
@@ -75,25 +75,25 @@ def test_a_job_is_told_as_it_happens_and_whole_when_it_has_ended(
 
 
 @pytest.mark.parametrize("number", ["1234567890123.4567890123", "123456789012345678901234567890", "1E+400", "0.1"])
-def test_a_state_keeps_all_digits_by_both_apis(client: TestClient, connection: str, number: str) -> None:
-    place, kind = f"{OWN}/connections/{connection}/state", {"Content-Type": "application/json"}
+def test_a_state_keeps_all_digits_by_both_apis(client: TestClient, connection_id: str, number: str) -> None:
+    place, kind = f"{OWN}/connections/{connection_id}/state", {"Content-Type": "application/json"}
     states = f'{{"states":{{"users":{{"cursor":{number}}}}}}}'
     assert client.put(place, content=states, headers=kind).text == states
     assert client.get(place).text == states
     assert client.put(place, content=states[:-1], headers=kind).status_code == 400
-    asked = {"connectionId": connection}
+    asked = {"connectionId": connection_id}
     whole = client.post("/api/v1/state/get", json=asked).text
     assert f'"cursor":{number}}}' in whole
-    replaced = f'{{"connectionId":"{connection}","connectionState":{whole}}}'
+    replaced = f'{{"connectionId":"{connection_id}","connectionState":{whole}}}'
     client.put(place, json={"states": {"users": {}}})
     answer = client.post("/api/v1/state/create_or_update", content=replaced, headers=kind)
     assert answer.text == whole
 
 
 def test_a_state_is_seen_set_with_known_streams_only_and_forgotten(
-    client: TestClient, context: Context, connection: str
+    client: TestClient, context: Context, connection_id: str
 ) -> None:
-    place = f"{OWN}/connections/{connection}/state"
+    place = f"{OWN}/connections/{connection_id}/state"
     assert client.get(place).json() == {"states": {}}
     assert client.put(place, json={"states": {"users": {"cursor": "2024"}}}).json() == {
         "states": {"users": {"cursor": "2024"}}
@@ -102,19 +102,19 @@ def test_a_state_is_seen_set_with_known_streams_only_and_forgotten(
     assert refused.status_code == 422
     assert "It has: users" in refused.json()["detail"]
     with context.store.write() as db:
-        job = context.queue.enqueue(db, connection)
+        job = context.queue.enqueue(db, connection_id)
     assert client.put(place, json={"states": {"users": {}}}).status_code == 409
     client.post(f"{OWN}/jobs/{job}/cancel")
     assert client.delete(place, params={"stream": "users"}).status_code == 204
     assert client.get(place).json() == {"states": {}}
 
 
-def test_streams_are_refreshed_and_cleared_one_by_one(client: TestClient, connection: str) -> None:
-    refused = client.post(f"{OWN}/connections/{connection}/refresh", json={"streams": ["nosuch"]})
+def test_streams_are_refreshed_and_cleared_one_by_one(client: TestClient, connection_id: str) -> None:
+    refused = client.post(f"{OWN}/connections/{connection_id}/refresh", json={"streams": ["nosuch"]})
     assert refused.status_code == 422
-    job = client.post(f"{OWN}/connections/{connection}/refresh", json={"streams": ["users"], "mode": "merge"}).json()
+    job = client.post(f"{OWN}/connections/{connection_id}/refresh", json={"streams": ["users"], "mode": "merge"}).json()
     assert (job["kind"], job["options"]) == ("refresh", {"streams": ["users"], "mode": "merge"})
-    busy = client.post(f"{OWN}/connections/{connection}/clear", json={})
+    busy = client.post(f"{OWN}/connections/{connection_id}/clear", json={})
     assert (busy.status_code, busy.json()["data"]["jobId"]) == (409, job["jobId"])
     assert client.post(f"{OWN}/jobs/{job['jobId']}/cancel").json()["status"] == "cancelled"
     assert client.post(f"{OWN}/jobs/{job['jobId']}/cancel").status_code == 409
@@ -168,13 +168,13 @@ def test_a_draft_of_a_manifest_is_validated_and_resolved_in_a_child(client: Test
 
 
 def test_settings_are_shown_without_secrets_and_a_search_needs_a_store_that_can(
-    client: TestClient, context: Context, connection: str
+    client: TestClient, context: Context, connection_id: str
 ) -> None:
     shown = client.get(f"{OWN}/settings").json()
     assert shown["settings"]["lease_s"] == context.settings.lease_s
     assert not {"secret_key", "database_url"} & set(shown["settings"])
     with context.store.read() as db:
-        destination = rooms.get(db, connection).destination_id
+        destination = connection.get(db, connection_id).destination_id
     refused = client.post(f"{OWN}/destinations/{destination}/search", json={"text": "x"})
     assert (refused.status_code, "cannot be searched" in refused.json()["detail"]) == (422, True)
 

@@ -15,7 +15,7 @@ from kitestring.server.app import create_app
 from kitestring.server.auth import user
 from kitestring.server.auth.access import needs_credentials
 from kitestring.server.auth.principal import Role
-from kitestring.server.auth.resources import ELSEWHERE, KINDS, plain
+from kitestring.server.auth.resources import KINDS, UNSCOPED_IDS, normalized
 from kitestring.server.context import Context
 from kitestring.server.store.store import new_id
 from tests.unit.server.tenants import Browser, Tenant, admin
@@ -56,10 +56,10 @@ def filled(path: str, ids: dict[str, str]) -> str:
     """A path with an id for each of its parameters; a name that nobody has declared is an error."""
 
     def value(match: re.Match[str]) -> str:
-        name = plain(match[1])
+        name = normalized(match[1])
         if name in ids:
             return ids[name]
-        assert name in ELSEWHERE | OTHER_PARAMETERS, (
+        assert name in UNSCOPED_IDS | OTHER_PARAMETERS, (
             f"{path}: access.py does not know {match[1]}. Add its kind to auth/named.py, so that its workspace is "
             "found; or declare here that it names nothing of a workspace."
         )
@@ -134,7 +134,7 @@ def test_no_route_answers_with_too_small_a_role(tenant: Tenant) -> None:
             continue
         for lower in [below for above, below in BELOW.items() if above <= role]:
             assert call(clients[lower], method, where) == 403, f"{method} {path} by {lower or 'nobody'}"
-        if any(plain(name) in KINDS for name in re.findall(r"\{(\w+)", path)):
+        if any(normalized(name) in KINDS for name in re.findall(r"\{(\w+)", path)):
             assert call(elsewhere, method, where) == 403, f"{method} {path} by an admin of another workspace"
 
 

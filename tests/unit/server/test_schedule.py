@@ -16,7 +16,7 @@ def ms(text: str) -> int:
 
 
 def after(values: dict[str, Any], moment: str, count: int = 1) -> list[str]:
-    made, now, found = schedule.parsed(values), ms(moment), []
+    made, now, found = schedule.parse(values), ms(moment), []
     for _ in range(count):
         now = schedule.next_ms(made, now) or 0
         found.append(datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
@@ -74,7 +74,7 @@ def test_a_cron_expression_comes_when_its_language_says(expression: str, coming:
 )
 def test_a_schedule_that_cannot_be_says_why_and_what_to_write(values: dict[str, Any], fact: str) -> None:
     with pytest.raises(ConfigError, match=fact) as told:
-        schedule.parsed(values)
+        schedule.parse(values)
     assert told.value.hint
 
 
@@ -94,7 +94,7 @@ def test_every_so_often_counts_from_the_last_time() -> None:
 
 
 def test_jitter_is_the_same_for_a_connection_each_time_and_spreads_several() -> None:
-    made = schedule.parsed({**cron("0 * * * *"), "jitter_s": 600})
+    made = schedule.parse({**cron("0 * * * *"), "jitter_s": 600})
     now = ms("2026-11-25T10:30:00")
     first = {key: schedule.next_ms(made, now, key) or 0 for key in "abcdefgh"}
     assert len(set(first.values())) > 4

@@ -13,7 +13,7 @@ from kitestring.errors import ConfigError
 from kitestring.redact import MASK
 from kitestring.server.context import Context
 from kitestring.server.secrets import references, rekey
-from kitestring.server.secrets.secret_box import Vault, is_sealed, kept, shown
+from kitestring.server.secrets.secret_box import SecretBox, is_sealed, mask_config, restore_masked
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import oauth_credentials, sources
 from kitestring.testing.stand_in import Answer, StandIn, route
@@ -42,11 +42,11 @@ SPEC: dict[str, Any] = {
 
 
 @pytest.fixture
-def vault() -> Vault:
-    return Vault([os.urandom(32)])
+def secret_box() -> SecretBox:
+    return SecretBox([os.urandom(32)])
 
 
-def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(vault: Vault) -> None:
+def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(secret_box: SecretBox) -> None:
     config = {
         "user": "same",
         "token": "same",
@@ -57,7 +57,7 @@ def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(v
         "secret_one": "same",
         "more": {"inner": "same", "outer": "same"},
     }
-    sealed = vault.seal_config(config, SPEC, "id")
+    sealed = secret_box.seal_config(config, SPEC, "id")
     told = {
         "user": "same",
         "token": MASK,
@@ -68,58 +68,59 @@ def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(v
         "secret_one": MASK,
         "more": {"inner": MASK, "outer": "same"},
     }
-    assert shown(sealed, {}) == told
-    assert shown(config, SPEC) == told
-    assert vault.open_config(sealed, "id") == config
-    assert vault.seal_config(sealed, SPEC, "id") == sealed
+    assert mask_config(sealed, {}) == told
+    assert mask_config(config, SPEC) == told
+    assert secret_box.open_config(sealed, "id") == config
+    assert secret_box.seal_config(sealed, SPEC, "id") == sealed
 
 
-def test_the_branch_that_fits_says_what_is_secret_and_all_do_where_none_fits(vault: Vault) -> None:
-    plain = vault.seal_config({"credentials": {"type": "plain", "key": "k", "name": "n"}}, SPEC, "id")["credentials"]
+def test_the_branch_that_fits_says_what_is_secret_and_all_do_where_none_fits(secret_box: SecretBox) -> None:
+    config = {"credentials": {"type": "plain", "key": "k", "name": "n"}}
+    plain = secret_box.seal_config(config, SPEC, "id")["credentials"]
     assert plain["key"] == "k"
     assert is_sealed(plain["name"])
-    other = vault.seal_config({"credentials": {"key": "k", "name": "n"}}, SPEC, "id")["credentials"]
+    other = secret_box.seal_config({"credentials": {"key": "k", "name": "n"}}, SPEC, "id")["credentials"]
     assert is_sealed(other["key"])
     assert is_sealed(other["name"])
 
 
-def test_a_sealed_text_opens_for_its_owner_only(vault: Vault) -> None:
-    sealed = vault.seal_config({"token": "t"}, SPEC, "mine")
+def test_a_sealed_text_opens_for_its_owner_only(secret_box: SecretBox) -> None:
+    sealed = secret_box.seal_config({"token": "t"}, SPEC, "mine")
     with pytest.raises(ConfigError, match="copied"):
-        vault.open_config(sealed, "yours")
+        secret_box.open_config(sealed, "yours")
     with pytest.raises(ConfigError, match="copied"):
-        vault.seal_config({"user": sealed["token"]}, SPEC, "yours")
+        secret_box.seal_config({"user": sealed["token"]}, SPEC, "yours")
     with pytest.raises(ConfigError):
-        vault.seal_config({"user": "sealed:1:nonsense"}, SPEC, "yours")
+        secret_box.seal_config({"user": "sealed:1:nonsense"}, SPEC, "yours")
 
 
-def test_a_mask_stands_for_what_was_there_and_is_refused_where_nothing_was(vault: Vault) -> None:
-    assert kept({"token": MASK, "user": "b"}, {"token": "t", "user": "a"}) == {"token": "t", "user": "b"}
+def test_a_mask_stands_for_what_was_there_and_is_refused_where_nothing_was(secret_box: SecretBox) -> None:
+    assert restore_masked({"token": MASK, "user": "b"}, {"token": "t", "user": "a"}) == {"token": "t", "user": "b"}
     with pytest.raises(ConfigError, match="masked"):
-        vault.seal_config(kept({"token": MASK}, {}), SPEC, "id")
+        secret_box.seal_config(restore_masked({"token": MASK}, {}), SPEC, "id")
 
 
 def test_another_key_takes_over_everything_that_is_sealed(context: Context) -> None:
     tenant = Tenant.make(context, "acme")
     spec = {"properties": {"token": {"airbyte_secret": True}}}
     with context.store.write() as db:
-        sealed = context.vault.seal_config({"token": "t"}, spec, tenant.source_id)
+        sealed = context.secret_box.seal_config({"token": "t"}, spec, tenant.source_id)
         db.execute(sources.update().where(sources.c.id == tenant.source_id).values(config=sealed))
-        client = context.vault.seal_config({"token": "c"}, spec, f"{tenant.workspace_id} source zendesk")
+        client = context.secret_box.seal_config({"token": "c"}, spec, f"{tenant.workspace_id} source zendesk")
         db.execute(
             oauth_credentials.insert().values(
                 scope_id=tenant.workspace_id, kind="source", name="zendesk", config=client
             )
         )
-    home, old = context.settings.home, context.vault.current
+    home, old = context.settings.home, context.secret_box.current
     rekey.new_key_file(home)
-    both = Vault.of("", home)
+    both = SecretBox.of("", home)
     assert both.current != old
     assert set(both.keys) == {both.current, old}
     changed = {"sources": 1, "destinations": 0, "oauth_credentials": 1, "workspaces": 0}
     assert rekey.rotate(context.store, both) == changed
     assert rekey.rotate(context.store, both) == dict.fromkeys(changed, 0)
-    alone = Vault([both.keys[both.current]])
+    alone = SecretBox([both.keys[both.current]])
     with context.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == tenant.source_id)).scalar_one()
     assert alone.open_config(stored, tenant.source_id) == {"token": "t"}
@@ -129,14 +130,14 @@ def test_references_are_looked_up_where_a_secret_stands_and_nowhere_else(monkeyp
     monkeypatch.setenv("KITESTRING_CONFIG_TOKEN", "of the environment")
     word = "${env:KITESTRING_CONFIG_TOKEN}"
     config = {"user": word, "token": word, "headers": [{"name": "a", "value": word}]}
-    found, places = references.looked_up(config, SPEC, ["env:KITESTRING_CONFIG_*"])
+    found, places = references.resolve_config(config, SPEC, ["env:KITESTRING_CONFIG_*"])
     assert found == {
         "user": word,
         "token": "of the environment",
         "headers": [{"name": "a", "value": "of the environment"}],
     }
     changed = {**found, "token": "rotated"}
-    assert references.put_back(changed, places) == {**config, "token": "rotated"}
+    assert references.restore_references(changed, places) == {**config, "token": "rotated"}
 
 
 def test_all_references_that_lead_nowhere_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +148,7 @@ def test_all_references_that_lead_nowhere_are_named_at_once(monkeypatch: pytest.
         "headers": [{"name": "a", "value": "${env:KITESTRING_CONFIG_TWO}"}],
     }
     with pytest.raises(ConfigError, match=r"KITESTRING_CONFIG_ONE, and it is not set; .*KITESTRING_CONFIG_TWO, and"):
-        references.looked_up(config, SPEC, ["env:KITESTRING_CONFIG_*"])
+        references.resolve_config(config, SPEC, ["env:KITESTRING_CONFIG_*"])
 
 
 def test_what_a_reference_may_name_is_the_operators_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_what_a_reference_may_name_is_the_operators_choice(monkeypatch: pytest.M
     (tmp_path / "home" / "secret.key").write_text("the key")
     (secrets / "link").symlink_to(tmp_path / "home" / "secret.key")
     allowed = references.patterns_of(Settings(home=tmp_path / "home"))
-    assert references.look_up(f"${{file:{secrets}/token}}", allowed) == "of a file"
+    assert references.resolve(f"${{file:{secrets}/token}}", allowed) == "of a file"
     for refused in (
         "${env:PATH_OF_OTHERS}",
         "${env:HOME}",
@@ -170,11 +171,11 @@ def test_what_a_reference_may_name_is_the_operators_choice(monkeypatch: pytest.M
         "${aws:x}",
     ):
         with pytest.raises(ConfigError, match=r"does not let|is no reference"):
-            references.look_up(refused, allowed)
+            references.resolve(refused, allowed)
     with pytest.raises(ConfigError, match="does not let"):
-        references.look_up("${env:KITESTRING_SECRET_KEY}", ["env:*"])
+        references.resolve("${env:KITESTRING_SECRET_KEY}", ["env:*"])
     with pytest.raises(ConfigError, match="does not let"):
-        references.look_up("${env:KITESTRING_CONFIG_X}", references.patterns_of(Settings(references="none")))
+        references.resolve("${env:KITESTRING_CONFIG_X}", references.patterns_of(Settings(references="none")))
 
 
 class HashiCorp(StandIn):
@@ -192,20 +193,20 @@ class HashiCorp(StandIn):
 
 
 def test_hashicorp_vault_is_asked_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    with HashiCorp() as vault:
-        monkeypatch.setenv("VAULT_ADDR", vault.url)
+    with HashiCorp() as secret_box:
+        monkeypatch.setenv("VAULT_ADDR", secret_box.url)
         monkeypatch.setenv("VAULT_TOKEN", "root-token")
         allowed = ["vault:secret/data/*", "vault:kv/*"]
-        assert references.look_up("${vault:secret/data/zendesk#token}", allowed) == "of the vault"
-        assert references.look_up("${vault:kv/old}", allowed) == "of version 1"
+        assert references.resolve("${vault:secret/data/zendesk#token}", allowed) == "of the vault"
+        assert references.resolve("${vault:kv/old}", allowed) == "of version 1"
         with pytest.raises(ConfigError, match="no field") as told:
-            references.look_up("${vault:secret/data/zendesk#missing}", allowed)
+            references.resolve("${vault:secret/data/zendesk#missing}", allowed)
         assert "of the vault" not in str(told.value) + told.value.hint
         with pytest.raises(ConfigError, match="no path"):
-            references.look_up("${vault:secret/data/../sys/x#token}", allowed)
+            references.resolve("${vault:secret/data/../sys/x#token}", allowed)
         with pytest.raises(ConfigError, match="no secret"):
-            references.look_up("${vault:secret/data/nothing#x}", allowed)
+            references.resolve("${vault:secret/data/nothing#x}", allowed)
         monkeypatch.setenv("VAULT_TOKEN", "wrong-token")
         with pytest.raises(ConfigError, match="does not let") as told:
-            references.look_up("${vault:secret/data/zendesk#token}", allowed)
+            references.resolve("${vault:secret/data/zendesk#token}", allowed)
         assert "wrong-token" not in str(told.value)

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from test_connections import finished, joined
 
 from kitestring.server.config_as_code import export
-from kitestring.server.connections import connection as connections
-from kitestring.server.connections import stream_mappers
+from kitestring.server.connections import connection, stream_mappers
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.worker import Worker
@@ -68,12 +67,12 @@ def test_a_sync_maps_and_looks_up_the_key_where_it_is_kept(context: Context, tmp
 
 
 def run(context: Context, folder: Path, given: Any) -> list[dict[str, Any]]:
-    connection = joined(context, folder, users(*given))
-    worker = Worker(context, connections.plan_of, slots=1)
+    connection_id = joined(context, folder, users(*given))
+    worker = Worker(context, connection.plan_of, slots=1)
     worker.start()
     try:
         with context.store.write() as db:
-            job = context.queue.enqueue(db, connection)
+            job = context.queue.enqueue(db, connection_id)
         row = finished(context, job)
     finally:
         worker.stop()
@@ -104,13 +103,13 @@ def test_what_cannot_be_is_refused_when_it_is_set(
 
 
 def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tmp_path: Path) -> None:
-    connection = joined(context, tmp_path, users(hashing(), encryption(REFERENCE)))
+    connection_id = joined(context, tmp_path, users(hashing(), encryption(REFERENCE)))
     with context.store.read() as db:
-        row = connections.get(db, connection)
+        row = connection.get(db, connection_id)
         (stream,) = row.streams
         assert stream["mappers"][1]["mapperConfiguration"]["key"] == REFERENCE
         ids = [one["id"] for one in stream["mappers"]]
-        again = connections.configured(connections.discover(context, row.source_id), [stream])
+        again = connection.configure_streams(connection.discover(context, row.source_id), [stream])
         assert [one["id"] for one in again[0]["mappers"]] == ids
         (told,) = export.link_of(db, row)["streams"]
     whole = {"target_field": "email", "method": "SHA-256", "field_name_suffix": ""}
@@ -120,4 +119,4 @@ def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tm
         "method": "SHA-256",
         "fieldNameSuffix": "",
     }
-    assert told["mappers"] == stream_mappers.plain(stream["mappers"], "users")
+    assert told["mappers"] == stream_mappers.to_project_file(stream["mappers"], "users")

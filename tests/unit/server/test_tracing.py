@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from test_connections import finished, joined
 
 from kitestring.server.app import create_app
-from kitestring.server.connections import connection as connections
+from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.observability.tracing import Tracing
@@ -35,14 +35,14 @@ def test_a_request_and_an_attempt_have_a_span_each_without_ids_in_its_name(
     traced: tuple[Context, Any], tmp_path: Path
 ) -> None:
     context, exporter = traced
-    connection = joined(context, tmp_path / "out", [{"name": "users", "syncMode": "full_refresh_overwrite"}])
+    connection_id = joined(context, tmp_path / "out", [{"name": "users", "syncMode": "full_refresh_overwrite"}])
     client = TestClient(create_app(context))
-    client.get(f"/v1/connections/{connection}")
-    worker = Worker(context, connections.plan_of, slots=1)
+    client.get(f"/v1/connections/{connection_id}")
+    worker = Worker(context, connection.plan_of, slots=1)
     worker.start()
     try:
         with context.store.write() as db:
-            job = context.queue.enqueue(db, connection)
+            job = context.queue.enqueue(db, connection_id)
         finished(context, job)
     finally:
         worker.stop()
@@ -51,7 +51,7 @@ def test_a_request_and_an_attempt_have_a_span_each_without_ids_in_its_name(
     assert spans["job sync"] == {
         "job.id": job,
         "job.attempt": 1,
-        "job.connection": connection,
+        "job.connection": connection_id,
         "job.status": "succeeded",
         "job.records": 30,
     }

@@ -12,7 +12,7 @@ import pytest
 
 from kitestring.errors import ConfigError
 from kitestring.server.store import Store
-from kitestring.server.store.backup import KEPT, backup
+from kitestring.server.store.backup import BACKUP_LIMIT, backup
 from kitestring.server.store.upgrade import MIGRATIONS, upgrade, versions
 
 STEP = '''"""A step."""
@@ -148,7 +148,7 @@ def test_jobs_of_the_first_store_keep_their_figures(store: Store, tmp_path: Path
 
 def test_old_backups_are_removed(store: Store) -> None:
     upgrade(store)
-    made = [backup(store) for _ in range(KEPT + 2)]
+    made = [backup(store) for _ in range(BACKUP_LIMIT + 2)]
     assert backups(store) == made[2:]
 
 

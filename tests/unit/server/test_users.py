@@ -104,7 +104,7 @@ def test_a_change_leaves_its_fields_before_and_after_and_no_secret(context: Cont
     spec = {"properties": {"token": {"airbyte_secret": True}}}
 
     def stored(**config: Any) -> dict[str, Any]:
-        return context.vault.seal_config(config, spec, acme.source_id)
+        return context.secret_box.seal_config(config, spec, acme.source_id)
 
     mine = sources.c.id == acme.source_id
     with audit.acting("ada"), context.store.write() as db:

@@ -19,7 +19,7 @@ from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.config_updates import ConfigUpdater
-from kitestring.server.workspaces import workspaces as spaces
+from kitestring.server.workspaces import workspaces
 
 CHECK_S = 120.0
 CATALOGS = uuid.UUID("6b697465-7374-4672-896e-670000000001")
@@ -76,7 +76,7 @@ class Discover(BaseModel):
 def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     """A row as the Config API shows it, secrets masked."""
     definition = endpoints.definition_of(db, kind, row)
-    shown = endpoints.without_type(kind, endpoints.shown(db, kind, row))
+    shown = endpoints.without_type(kind, endpoints.masked_config(db, kind, row))
     return {
         f"{kind}Id": row.id,
         "name": row.name,
@@ -101,7 +101,7 @@ def router(kind: Kind) -> APIRouter:
     @made.post("/list", operation_id=f"configList{title}s")
     def listed(who: Reader, context: ServerContext, body: EndpointsInWorkspace) -> Any:
         with context.store.read() as db:
-            rows = endpoints.listed(db, kind, workspace_ids=[str(body.workspaceId)])
+            rows = endpoints.find_all(db, kind, workspace_ids=[str(body.workspaceId)])
             return {f"{kind}s": [answer(db, kind, row) for row in rows]}
 
     @made.post("/get", operation_id=f"configGet{title}")
@@ -114,7 +114,7 @@ def router(kind: Kind) -> APIRouter:
         if wanted is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
         with context.store.write() as db:
-            spaces.get(db, str(body.workspaceId))
+            workspaces.get(db, str(body.workspaceId))
             made_id = endpoints.create(
                 context,
                 db,
@@ -144,7 +144,7 @@ def router(kind: Kind) -> APIRouter:
     @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")
     def delete(who: Editor, context: ServerContext, body: EndpointRef) -> Response:
         with context.store.write() as db:
-            connection.delete_end(context, db, kind, body.of(kind))
+            connection.delete_endpoint(context, db, kind, body.of(kind))
         return Response(status_code=204)
 
     @made.post("/check_connection", operation_id=f"configCheck{title}")
@@ -152,7 +152,7 @@ def router(kind: Kind) -> APIRouter:
         """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
         actor_id = body.of(kind)
         with context.store.read() as db:
-            end, now = endpoints.end_of(context, db, kind, actor_id), context.store.now_ms(db)
+            end, now = endpoints.endpoint_of(context, db, kind, actor_id), context.store.now_ms(db)
         try:
             context.runner.run(
                 "check",

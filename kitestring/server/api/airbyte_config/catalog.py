@@ -70,7 +70,7 @@ def wanted(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
         if how.get("selected", True):
             chosen.append((one, how))
     try:
-        return connection.configured(catalog, [choice(one, how) for one, how in chosen])
+        return connection.configure_streams(catalog, [choice(one, how) for one, how in chosen])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Problem(
             422, f"syncCatalog cannot be understood: {error}", hint="Change the one that the connection has now."

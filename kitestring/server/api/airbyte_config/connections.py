@@ -126,9 +126,9 @@ class ConfigConnectionChange(BaseModel):
             return dict(schedule.MANUAL)
         if kind == "cron" and data.cron:
             form = {"type": "cron", "expression": data.cron.cronExpression, "time_zone": data.cron.cronTimeZone}
-            return schedule.parsed(form)
+            return schedule.parse(form)
         if kind == "basic" and basic:
-            return schedule.parsed({"type": "basic", "every": basic.units, "unit": basic.timeUnit})
+            return schedule.parse({"type": "basic", "every": basic.units, "unit": basic.timeUnit})
         raise Problem(422, f"the scheduleType is {kind}, and scheduleData has no {kind}", hint="Give both.")
 
 
@@ -198,7 +198,7 @@ def get(who: Reader, context: ServerContext, body: ConnectionRef) -> Any:
 def listed(who: Reader, context: ServerContext, body: ConnectionsInWorkspace) -> Any:
     """All connections of a workspace."""
     with context.store.read() as db:
-        rows = connection.listed(db, workspace_ids=[str(body.workspaceId)])
+        rows = connection.find_all(db, workspace_ids=[str(body.workspaceId)])
         return {"connections": [answer(context, db, row) for row in rows]}
 
 
@@ -216,7 +216,7 @@ def create(who: Editor, context: ServerContext, body: ConfigConnectionCreate) ->
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configured(found, None) if streams is None else streams,
+            streams=connection.configure_streams(found, None) if streams is None else streams,
             catalog=found,
             timing=values.pop("schedule", None),
             **values,

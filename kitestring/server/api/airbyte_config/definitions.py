@@ -102,7 +102,7 @@ def router(kind: Kind) -> APIRouter:
             "jobInfo": jobs.made_up("get_spec", now),
         }
         if kind == "destination":
-            writes = definitions.writes(one.connector)
+            writes = definitions.supported_writes(one.connector)
             words = [word for word, write in WRITES.items() if writes is None or write in writes]
             told["supportedDestinationSyncModes"] = words
             told["supportsNormalization"] = False

@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from kitestring.server.api.airbyte_config.jobs import Rows
 from kitestring.server.auth import user
-from kitestring.server.auth.access import Known, Reader, ServerContext
+from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.auth.principal import Principal
 from kitestring.server.auth.resources import canonical
-from kitestring.server.auth.token import NOBODY
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.auth.token import NO_USER_ID
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.tables import connections, organizations
 from kitestring.server.store.tables import workspaces as table
 from kitestring.server.workspaces import workspaces
@@ -103,7 +103,7 @@ def answer(row: Any) -> dict[str, Any]:
         "notifications": [],
         "notificationSettings": {},
         "defaultGeography": "auto",
-        "dataplaneGroupId": NOBODY,
+        "dataplaneGroupId": NO_USER_ID,
         "customerId": row.id,
         "tombstone": row.deleted_at_ms is not None,
     }
@@ -131,7 +131,7 @@ def health() -> Any:
 def listed(who: Reader, context: ServerContext) -> Any:
     """The workspaces that whoever asks can see."""
     with context.store.read() as db:
-        return {"workspaces": [answer(row) for row in workspaces.listed(db, ids=who.workspaces())]}
+        return {"workspaces": [answer(row) for row in workspaces.find_all(db, ids=who.workspaces())]}
 
 
 @router.post("/workspaces/get", operation_id="configGetWorkspace")
@@ -153,7 +153,7 @@ def of_connection(who: Reader, context: ServerContext, body: WorkspaceOfConnecti
 def in_organization(who: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
     """Those of them that whoever asks can see."""
     with context.store.read() as db:
-        rows = workspaces.listed(db, ids=who.workspaces(), organization_id=str(body.organizationId))
+        rows = workspaces.find_all(db, ids=who.workspaces(), organization_id=str(body.organizationId))
     return {"workspaces": [answer(row) for row in held(rows, body)]}
 
 
@@ -172,7 +172,7 @@ def get_organization(who: Reader, context: ServerContext, body: OrganizationRef)
 
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
-def organizations_of(who: Known, context: ServerContext, body: OrganizationsPart) -> Any:
+def organizations_of(who: AnyUser, context: ServerContext, body: OrganizationsPart) -> Any:
     """One's own."""
     myself(who, body.userId)
     wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
@@ -190,18 +190,18 @@ def organizations_of(who: Known, context: ServerContext, body: OrganizationsPart
 
 def myself(who: Principal, user_id: str) -> str:
     """One's own id: others are looked up in `/users` of the public API. 404 for another's."""
-    own = who.user_id or NOBODY
+    own = who.user_id or NO_USER_ID
     if canonical(user_id) != own:
-        raise not_found("user", user_id)
+        raise missing_resource("user", user_id)
     return own
 
 
 def shown(context: ServerContext, who: Principal, user_id: str) -> dict[str, Any]:
     with context.store.read() as db:
         row = user.by_id(db, user_id)
-        seen = workspaces.listed(db, ids=who.workspaces(), limit=1)
-    if row is None and user_id != NOBODY:
-        raise not_found("user", user_id)
+        seen = workspaces.find_all(db, ids=who.workspaces(), limit=1)
+    if row is None and user_id != NO_USER_ID:
+        raise missing_resource("user", user_id)
     return {
         "userId": user_id,
         "authUserId": user_id,
@@ -214,19 +214,19 @@ def shown(context: ServerContext, who: Principal, user_id: str) -> dict[str, Any
 
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
-def by_login(who: Known, context: ServerContext, body: LoginRef) -> Any:
+def by_login(who: AnyUser, context: ServerContext, body: LoginRef) -> Any:
     """Oneself."""
     return shown(context, who, myself(who, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
-def get_user(who: Known, context: ServerContext, body: UserRef) -> Any:
+def get_user(who: AnyUser, context: ServerContext, body: UserRef) -> Any:
     """Oneself."""
     return shown(context, who, myself(who, body.userId))
 
 
 @router.post("/users/update", operation_id="configUpdateUser")
-def update_user(who: Known, context: ServerContext, body: UserUpdate) -> Any:
+def update_user(who: AnyUser, context: ServerContext, body: UserUpdate) -> Any:
     """422 for another default workspace: a user's is the oldest that they can see."""
     told = shown(context, who, myself(who, body.userId))
     if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != told["defaultWorkspaceId"]:
@@ -235,13 +235,13 @@ def update_user(who: Known, context: ServerContext, body: UserUpdate) -> Any:
 
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
-def permissions_of(who: Known, context: ServerContext, body: UserRef) -> Any:
+def permissions_of(who: AnyUser, context: ServerContext, body: UserRef) -> Any:
     """One's own."""
     own = myself(who, body.userId)
     with context.store.read() as db:
         rows = user.permissions_of(db, own)
     if not rows and who.instance_admin:
-        return {"permissions": [{"permissionId": NOBODY, "permissionType": "instance_admin", "userId": own}]}
+        return {"permissions": [{"permissionId": NO_USER_ID, "permissionType": "instance_admin", "userId": own}]}
     return {
         "permissions": [
             {

@@ -16,7 +16,7 @@ from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
-from kitestring.server.workspaces import workspaces as spaces
+from kitestring.server.workspaces import workspaces
 
 
 class EndpointCreate(BaseModel):
@@ -63,7 +63,7 @@ def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
         f"{kind}Type": definition.type,
         "definitionId": row.definition_id,
         "workspaceId": row.workspace_id,
-        "configuration": endpoints.shown(db, kind, row),
+        "configuration": endpoints.masked_config(db, kind, row),
         "createdAt": row.created_at_ms // 1000,
     }
 
@@ -120,7 +120,7 @@ def router(kind: Kind) -> APIRouter:
         offset: Offset = 0,
     ) -> Any:
         with context.store.read() as db:
-            rows = endpoints.listed(
+            rows = endpoints.find_all(
                 db,
                 kind,
                 workspace_ids=visible(who.workspaces(), workspaceIds),
@@ -134,8 +134,8 @@ def router(kind: Kind) -> APIRouter:
     def create(who: Editor, context: ServerContext, body: EndpointCreate) -> Any:
         no_resources(body.resourceAllocation)
         with context.store.write() as db:
-            spaces.get(db, str(body.workspaceId))
-            definition = endpoints.definition_named(
+            workspaces.get(db, str(body.workspaceId))
+            definition = endpoints.definition_in_request(
                 db, kind, str(body.definitionId) if body.definitionId else None, body.configuration
             )
             if definition.workspace_id not in (None, str(body.workspaceId)):
@@ -197,7 +197,7 @@ def router(kind: Kind) -> APIRouter:
     @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
     def delete(who: Editor, context: ServerContext, path_id: UUID = in_path) -> Response:
         with context.store.write() as db:
-            connection.delete_end(context, db, kind, str(path_id))
+            connection.delete_endpoint(context, db, kind, str(path_id))
         return Response(status_code=204)
 
     return made

@@ -15,10 +15,10 @@ from starlette.concurrency import run_in_threadpool
 
 from kitestring.redact import MASK
 from kitestring.server.auth import application
-from kitestring.server.auth.access import Known, ServerContext, storable
+from kitestring.server.auth.access import AnyUser, ServerContext, check_storable
 from kitestring.server.auth.principal import Principal
 from kitestring.server.context import Context, context_of
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 
 router = APIRouter(tags=["applications"])
 token_router = APIRouter(tags=["applications"])
@@ -73,7 +73,7 @@ class AccessToken(BaseModel):
 async def create_access_token(request: Request, context: Annotated[Context, Depends(context_of)]) -> dict[str, Any]:
     """A short-lived token for a client id and secret: as a form, as JSON, or as user and password of the header."""
     body = await request.body()
-    storable(body)
+    check_storable(body)
     client_id, client_secret = client_of(request, body)
     return await run_in_threadpool(application.exchange, context, client_id, client_secret)
 
@@ -103,14 +103,14 @@ def client_of(request: Request, body: bytes) -> tuple[str, str]:
 
 
 @router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
-def list_applications(who: Known, context: ServerContext) -> dict[str, Any]:
+def list_applications(who: AnyUser, context: ServerContext) -> dict[str, Any]:
     """One's own. A secret is shown once, when it is made."""
     with context.store.read() as db:
-        return {"applications": [shown(row) for row in application.listed(db, who.user_id)]}
+        return {"applications": [shown(row) for row in application.find_all(db, who.user_id)]}
 
 
 @router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
-def create_application(body: ApplicationCreate, who: Known, context: ServerContext) -> dict[str, Any]:
+def create_application(body: ApplicationCreate, who: AnyUser, context: ServerContext) -> dict[str, Any]:
     """A client id and a secret that stand for who makes them."""
     with context.store.write() as db:
         row, secret = application.create(db, who.user_id, body.name, context.store.now_ms(db))
@@ -118,16 +118,16 @@ def create_application(body: ApplicationCreate, who: Known, context: ServerConte
 
 
 @router.get("/applications/{applicationId}", operation_id="getApplication", response_model=ApplicationRead)
-def get_application(applicationId: str, who: Known, context: ServerContext) -> dict[str, Any]:
+def get_application(applicationId: str, who: AnyUser, context: ServerContext) -> dict[str, Any]:
     with context.store.read() as db:
-        return shown(own(application.found(db, applicationId), who, applicationId))
+        return shown(own(application.find(db, applicationId), who, applicationId))
 
 
 @router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
-def delete_application(applicationId: str, who: Known, context: ServerContext) -> dict[str, Any]:
+def delete_application(applicationId: str, who: AnyUser, context: ServerContext) -> dict[str, Any]:
     """Remove it; its tokens are refused from then on."""
     with context.store.write() as db:
-        row = own(application.found(db, applicationId), who, applicationId)
+        row = own(application.find(db, applicationId), who, applicationId)
         application.delete(db, row.id)
         return shown(row)
 
@@ -135,7 +135,7 @@ def delete_application(applicationId: str, who: Known, context: ServerContext) -
 def own(row: Row[Any] | None, who: Principal, application_id: str) -> Row[Any]:
     """404 for another's application, as for one that is not there."""
     if row is None or (row.user_id != who.user_id and not who.instance_admin):
-        raise not_found("application", application_id)
+        raise missing_resource("application", application_id)
     return row
 
 

@@ -156,7 +156,7 @@ def listed(
     offset: Offset = 0,
 ) -> Any:
     with context.store.read() as db:
-        rows = connection.listed(
+        rows = connection.find_all(
             db,
             workspace_ids=visible(who.workspaces(), workspaceIds),
             tag_ids=tagIds or (),
@@ -181,7 +181,7 @@ def create(who: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configured(catalog, wanted(body.configurations)),
+            streams=connection.configure_streams(catalog, wanted(body.configurations)),
             catalog=catalog,
             name=body.name or "",
             status=body.status or "active",
@@ -211,7 +211,7 @@ def patch(who: Editor, context: ServerContext, connectionId: UUID, body: Connect
     if body.configurations is not None and body.configurations.streams is not None:
         catalog = connection.discover(context, row.source_id)
         values |= {
-            "streams": connection.configured(catalog, wanted(body.configurations)),
+            "streams": connection.configure_streams(catalog, wanted(body.configurations)),
             "catalog": dict(catalog.body),
         }
     if body.schedule is not None:

@@ -17,7 +17,7 @@ from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions as connectors
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import definitions, destinations, sources
 from kitestring.server.workspaces import workspaces
@@ -75,7 +75,7 @@ def answer(one: Definition) -> dict[str, Any]:
 def every(db: Connection, kind: Kind, workspace_id: str | None) -> list[Definition]:
     """Built-in ones by name, then the workspace's own."""
     found = sorted(connectors.built_in(kind).values(), key=lambda one: (one.name.lower(), one.id))
-    own = [] if workspace_id is None else list(connectors.custom(db, kind, workspace_id))
+    own = [] if workspace_id is None else list(connectors.find_custom(db, kind, workspace_id))
     return found + [one for one in own if one.manifest is None]
 
 
@@ -96,7 +96,7 @@ def own(db: Connection, workspace_id: str, definition_id: str, kind: Kind, *, ma
                 f"the {kind} definition {definition_id} comes with Kitestring or from the catalog",
                 hint="Only custom definitions can be changed or deleted.",
             )
-        raise not_found(f"custom {kind} definition", definition_id)
+        raise missing_resource(f"custom {kind} definition", definition_id)
     return row
 
 
@@ -185,7 +185,7 @@ def one(context: Context, kind: Kind, definition_id: str, workspace_id: str | No
             workspaces.get(db, workspace_id)
         found = connectors.get(db, kind, definition_id)
         if workspace_id is not None and found.workspace_id not in (None, workspace_id):
-            raise not_found(f"{kind} definition", definition_id)
+            raise missing_resource(f"{kind} definition", definition_id)
         return answer(found)
 
 
@@ -236,7 +236,7 @@ def low_code_listed(who: Reader, context: ServerContext, workspaceId: UUID) -> A
 
 @low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=responses_for(LowCode))
 def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
-    manifest, made = connectors.checked_manifest(body.manifest), new_id()
+    manifest, made = connectors.check_manifest(body.manifest), new_id()
     with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
         db.execute(
@@ -263,7 +263,7 @@ def low_code_get(who: Reader, context: ServerContext, workspaceId: UUID, definit
 def low_code_change(
     who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
 ) -> Any:
-    manifest = connectors.checked_manifest(body.manifest)
+    manifest = connectors.check_manifest(body.manifest)
     with context.store.write() as db:
         row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         db.execute(

@@ -17,7 +17,7 @@ from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.connections import connection
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.store.tables import jobs
 
@@ -61,7 +61,7 @@ def answer(row: Any) -> dict[str, Any]:
 def row_of(db: Connection, job_id: int) -> Any:
     row = db.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none() if abs(job_id) < 2**63 else None
     if row is None:
-        raise not_found("job", job_id)
+        raise missing_resource("job", job_id)
     return row
 
 

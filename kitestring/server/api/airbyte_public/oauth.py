@@ -110,7 +110,7 @@ def delete_of_organization(
 def vendor_of(request: Request, name: str) -> Vendor:
     """The vendor of a source by its type. 422 for one whose consent is not known here."""
     vendors: dict[str, Vendor] = request.app.state.vendors
-    found = vendors.get(consent.plain(name))
+    found = vendors.get(consent.normalized(name))
     if found is None:
         raise Problem(
             422,

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from kitestring.server.auth import user
-from kitestring.server.auth.access import Admin, Known, Reader, ServerContext
+from kitestring.server.auth.access import Admin, AnyUser, Reader, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
-from kitestring.server.auth.token import NOBODY
-from kitestring.server.http.problem import not_found
+from kitestring.server.auth.token import NO_USER_ID
+from kitestring.server.http.problem import missing_resource
 from kitestring.server.store.tables import permissions, workspaces
 
 router = APIRouter(tags=["permissions"])
@@ -53,7 +53,7 @@ class PermissionList(BaseModel):
 
 @router.get("/permissions", operation_id="listPermissions", response_model=PermissionList)
 def list_permissions(
-    who: Known, context: ServerContext, userId: str | None = None, organizationId: str | None = None
+    who: AnyUser, context: ServerContext, userId: str | None = None, organizationId: str | None = None
 ) -> Any:
     """A user's permissions: one's own, or another's as far as one administers what they are for."""
     user_id = canonical(userId) if userId else who.user_id
@@ -93,7 +93,7 @@ def create_permission(body: PermissionCreate, who: Admin, context: ServerContext
     )
     with context.store.write() as db:
         if user.by_id(db, canonical(body.userId)) is None:
-            raise not_found("user", body.userId)
+            raise missing_resource("user", body.userId)
         user.grant(db, canonical(body.userId), made)
         return shown(found(db, made.id))
 
@@ -123,7 +123,7 @@ def found(db: Connection, permission_id: str) -> Row[Any]:
     """The row, or 404."""
     row = db.execute(select(permissions).where(permissions.c.id == canonical(permission_id))).one_or_none()
     if row is None:
-        raise not_found("permission", permission_id)
+        raise missing_resource("permission", permission_id)
     return row
 
 
@@ -144,6 +144,6 @@ def listed(row: Row[Any]) -> dict[str, Any]:
         "permissionId": row.id,
         "permissionType": row.permission_type,
         "userId": row.user_id,
-        "scopeId": row.workspace_id or row.organization_id or NOBODY,
+        "scopeId": row.workspace_id or row.organization_id or NO_USER_ID,
         "scope": scope,
     }

@@ -52,7 +52,7 @@ def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list
 def written(context: Context, destination_id: str) -> frozenset[Write] | None:
     """How a destination can write; None where nobody can tell before a sync."""
     with context.store.read() as db:
-        return definitions.writes(endpoints.get(db, "destination", destination_id).connector)
+        return definitions.supported_writes(endpoints.get(db, "destination", destination_id).connector)
 
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.airbyte_public.responses import Tag, Tags
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import tags
 from kitestring.server.workspaces import workspaces
@@ -44,7 +44,7 @@ def answer(row: Any) -> dict[str, Any]:
 def row_of(db: Connection, tag_id: UUID) -> Any:
     row = db.execute(select(tags).where(tags.c.id == str(tag_id))).one_or_none()
     if row is None:
-        raise not_found("tag", tag_id)
+        raise missing_resource("tag", tag_id)
     return row
 
 

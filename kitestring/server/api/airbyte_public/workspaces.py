@@ -83,7 +83,7 @@ class WorkspacePatch(BaseModel):
 def answer(context: Context, who: Principal, row: Any) -> dict[str, Any]:
     """A workspace. Addresses of its notifications are for those who may change them."""
     knows = who.may(row.id, Role.admin) or who.may_in_organization(row.organization_id, Role.admin)
-    told = channels.opened(context.vault, row) if knows else channels.masked(row)
+    told = channels.open_channels(context.secret_box, row) if knows else channels.mask_channels(row)
     return {
         "workspaceId": row.id,
         "name": row.name,
@@ -107,7 +107,7 @@ def listed(
     offset: Offset = 0,
 ) -> Any:
     with context.store.read() as db:
-        rows = workspaces.listed(
+        rows = workspaces.find_all(
             db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
         )
     return page(request, [answer(context, who, row) for row in rows], limit, offset)
@@ -125,7 +125,7 @@ def create(who: Admin, context: ServerContext, body: WorkspaceCreate) -> Any:
             context.store.now_ms(db),
             organization_id=organization_id,
             workspace_id=made,
-            notifications=channels.sealed(context.vault, made, asked(body), {}),
+            notifications=channels.seal_channels(context.secret_box, made, asked(body), {}),
         )
         row = workspaces.get(db, made)
         return answer(context, who, row)
@@ -143,7 +143,7 @@ def update(who: Admin, context: ServerContext, workspaceId: UUID, body: Workspac
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = channels.sealed(context.vault, row.id, asked(body), row.notifications)
+            values["notifications"] = channels.seal_channels(context.secret_box, row.id, asked(body), row.notifications)
         workspaces.change(db, row.id, values)
         return answer(context, who, workspaces.get(db, row.id))
 

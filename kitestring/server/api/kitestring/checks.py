@@ -63,7 +63,7 @@ def check_draft(who: Editor, context: ServerContext, body: CheckDraft) -> Any:
     trusted = who.instance_admin
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-        definition = endpoints.definition_named(
+        definition = endpoints.definition_in_request(
             db, body.kind, str(body.definitionId) if body.definitionId else None, body.configuration
         )
         config = endpoints.without_type(body.kind, body.configuration)
@@ -72,9 +72,9 @@ def check_draft(who: Editor, context: ServerContext, body: CheckDraft) -> Any:
             row = endpoints.get(db, body.kind, str(stored_id))
             if row.workspace_id != str(body.workspaceId):
                 raise Problem(422, f"the {body.kind} is in another workspace", hint="Name its workspace.")
-            config = secret_box.kept(config, context.vault.open_config(row.config, row.id))
+            config = secret_box.restore_masked(config, context.secret_box.open_config(row.config, row.id))
     try:
-        endpoints.accept(context, definition, config, str(body.workspaceId), trusted)
+        endpoints.check_config(context, definition, config, str(body.workspaceId), trusted)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     end = Endpoint(definition.connector, config, "", definition.manifest, str(body.workspaceId), trusted)
@@ -100,7 +100,7 @@ class SampleRequest(Body):
 def read(who: Editor, context: ServerContext, sourceId: UUID, body: SampleRequest) -> Any:
     """The first records of a stream: `{"records": […], "rejected": […]}`."""
     with context.store.read() as db:
-        end = endpoints.end_of(context, db, "source", str(sourceId))
+        end = endpoints.endpoint_of(context, db, "source", str(sourceId))
     request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
     return context.runner.run("read", request, updater=ConfigUpdater(context, source=end))
 
@@ -108,7 +108,7 @@ def read(who: Editor, context: ServerContext, sourceId: UUID, body: SampleReques
 def check_stored(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
     """The test of a kept source or destination."""
     with context.store.read() as db:
-        end = endpoints.end_of(context, db, kind, actor_id)
+        end = endpoints.endpoint_of(context, db, kind, actor_id)
     return run_check(context, kind, end, ConfigUpdater(context, **{kind: end}))
 
 

@@ -85,14 +85,14 @@ def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """What each stream goes on from."""
     with context.store.read() as db:
         connection.get(db, str(connectionId))
-        return exact({"states": states.of(db, str(connectionId))})
+        return exact({"states": states.load(db, str(connectionId))})
 
 
 @router.put("/state", operation_id="putState", responses=responses_for(StreamStates))
 def put_state(who: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
     """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
     with context.store.write() as db:
-        states.put(context, db, str(connectionId), body.states)
+        states.replace(context, db, str(connectionId), body.states)
     return get_state(who, context, connectionId)
 
 
@@ -111,7 +111,7 @@ def diff(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
     catalog = connection.discover(context, row.source_id, fresh=True)
-    return schema_change.between(connection.Catalog(row.catalog), catalog, row.streams).body()
+    return schema_change.compare(connection.Catalog(row.catalog), catalog, row.streams).body()
 
 
 @router.get("/changes", operation_id="getSchemaChanges", responses=responses_for(PendingChanges))
@@ -160,5 +160,5 @@ def start_job(context: Context, connection_id: str, kind: str, options: dict[str
 def stream_options(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
     """The named streams as a job's options. 422 for one that the connection has not got."""
     with context.store.read() as db:
-        states.known(db, str(connection_id), names)
+        states.check_streams(db, str(connection_id), names)
     return {"streams": names} if names else {}

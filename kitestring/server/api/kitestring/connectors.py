@@ -11,7 +11,7 @@ from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import InstanceAdmin, Reader, ServerContext
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 
 router = APIRouter(prefix="/connectors", tags=["connectors"])
 Kind = Literal["source", "destination"]
@@ -56,7 +56,7 @@ def listed(
     with context.store.read() as db:
         for one in kinds:
             found += definitions.built_in(one).values()
-            found += definitions.custom(db, one, workspaceId) if workspaceId else []
+            found += definitions.find_custom(db, one, workspaceId) if workspaceId else []
     words = search.lower().split()
     chosen = [
         one
@@ -98,4 +98,4 @@ def definition(db: Any, kind: Kind, word: str) -> Definition:
     try:
         return definitions.of_type(kind, word)
     except Problem as problem:
-        raise not_found(f"{kind} connector", word) from problem
+        raise missing_resource(f"{kind} connector", word) from problem

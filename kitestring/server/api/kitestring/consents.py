@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from kitestring.server.api.airbyte_public.oauth import BROWSER, ConsentRead, vendor_of
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.responses import ConsentVendor
-from kitestring.server.auth.access import Editor, Known, ServerContext
+from kitestring.server.auth.access import AnyUser, Editor, ServerContext
 from kitestring.server.auth.resources import canonical
-from kitestring.server.auth.token_hash import fresh
+from kitestring.server.auth.token_hash import random_token
 from kitestring.server.connections import endpoints
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
@@ -37,7 +37,7 @@ class ConsentVendors(BaseModel):
 
 
 @router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
-def list_vendors(request: Request, who: Known, context: ServerContext) -> Any:
+def list_vendors(request: Request, who: AnyUser, context: ServerContext) -> Any:
     """The sources that can be given access by a consent, and the options that it needs beforehand."""
     return {
         "data": [{"connector": one.connector, "needs": list(one.inputs)} for one in request.app.state.vendors.values()],
@@ -55,10 +55,10 @@ def begin(body: ConsentRequest, request: Request, response: Response, who: Edito
             row = endpoints.get(db, "source", source_id)
             definition = endpoints.definition_of(db, "source", row)
             connector, workspace_id = definition.connector, row.workspace_id
-            config = {**context.vault.open_config(row.config, row.id), **config}
+            config = {**context.secret_box.open_config(row.config, row.id), **config}
     if not connector or not workspace_id:
         raise Problem(422, "the request names neither a source nor a workspace and a connector", hint="Name one.")
-    browser = request.cookies.get(BROWSER) or fresh()
+    browser = request.cookies.get(BROWSER) or random_token()
     url = consent.begin(
         context,
         vendor_of(request, connector),

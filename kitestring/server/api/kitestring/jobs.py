@@ -16,10 +16,10 @@ from kitestring.server.api.kitestring.responses import JobDetail, ListedJobs, Lo
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Principal, Role
-from kitestring.server.auth.request_credentials import standing
+from kitestring.server.auth.request_credentials import reauthenticate
 from kitestring.server.clock import steady
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ACTIVE, ENDED, IS_ACTIVE
 from kitestring.server.store.tables import attempts, connections, jobs
@@ -35,7 +35,7 @@ STANDING_S = 5.0
 def row_of(db: Connection, job_id: int) -> Any:
     row = db.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none() if 0 <= job_id < 2**63 else None
     if row is None:
-        raise not_found("job", job_id)
+        raise missing_resource("job", job_id)
     return row
 
 
@@ -226,7 +226,7 @@ def event(kind: str, data: str, attempt: int, place: int) -> ServerSentEvent:
 def may_still(context: Context, request: Request, who: Principal, job_id: int) -> bool:
     """Whether somebody who was let in before may still look at a job."""
     try:
-        now = standing(context, request, who)
+        now = reauthenticate(context, request, who)
         with context.store.read() as db:
             return now is not None and now.may(row_of(db, job_id).workspace_id, Role.reader)
     except Problem:  # the key of the token, or the job, is gone

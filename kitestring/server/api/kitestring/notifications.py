@@ -37,7 +37,7 @@ def test(who: Admin, context: ServerContext, body: NotificationTest) -> Any:
     with context.store.read() as db:
         name = db.execute(select(workspaces.c.name).where(workspaces.c.id == str(body.workspaceId))).scalar_one()
     try:
-        sender.try_out(context, name, body.way, body.url, body.to)
+        sender.send_test(context, name, body.way, body.url, body.to)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded"}

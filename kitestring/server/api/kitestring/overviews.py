@@ -16,7 +16,7 @@ from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.jobs import answer as job_answer
 from kitestring.server.api.kitestring.responses import ConnectionDetail, ConnectionOverviews
 from kitestring.server.api.response_models import responses_for
-from kitestring.server.auth.access import Known, Reader, ServerContext
+from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.clock import now_ms
 from kitestring.server.connections import connection as rooms
 from kitestring.server.connections import schedule
@@ -110,7 +110,7 @@ def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
 
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
-def preview(who: Known, context: ServerContext, body: ScheduleDraft) -> Any:
+def preview(who: AnyUser, context: ServerContext, body: ScheduleDraft) -> Any:
     """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     found: list[int] = []

@@ -23,7 +23,7 @@ class ProjectRequest(Body):
     """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
 
     workspaceId: UUID
-    wanted: project.Wanted
+    wanted: project.ProjectSpec
     prune: bool = False
 
 

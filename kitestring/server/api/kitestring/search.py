@@ -35,5 +35,5 @@ class SearchRequest(Body):
 def search(who: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """The nearest chunks, best first, found with the embedder that filled the collection."""
     with context.store.read() as db:
-        end = endpoints.end_of(context, db, "destination", str(destinationId))
+        end = endpoints.endpoint_of(context, db, "destination", str(destinationId))
     return {"data": context.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}

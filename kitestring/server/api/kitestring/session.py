@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.auth import login_session, oidc, user
-from kitestring.server.auth.access import Known, ServerContext, body_of
+from kitestring.server.auth.access import AnyUser, ServerContext, body_of
 from kitestring.server.auth.password import LONGEST
 from kitestring.server.auth.principal import Principal
 from kitestring.server.auth.request_credentials import address_of, login
@@ -71,7 +71,12 @@ def begin_oidc(request: Request, context: ServerContext, back: str = "/") -> Any
     place, cookie = oidc.begin(context, back)
     answer = RedirectResponse(place, 302)
     answer.set_cookie(
-        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=secure(context, request), httponly=True
+        oidc.COOKIE,
+        cookie,
+        max_age=oidc.COOKIE_MAX_AGE_S,
+        path=oidc.CALLBACK,
+        secure=secure(context, request),
+        httponly=True,
     )
     return answer
 
@@ -87,13 +92,13 @@ def end_oidc(request: Request, context: ServerContext) -> Any:
 
 
 @router.get("", operation_id="getSession", response_model=SessionRead)
-def get_session(request: Request, who: Known) -> Any:
+def get_session(request: Request, who: AnyUser) -> Any:
     """Who one is, and the CSRF token of one's session."""
     return shown(who, request.cookies.get(login_session.COOKIE))
 
 
 @router.post("/logout", operation_id="logout", status_code=204)
-def log_out(request: Request, who: Known, context: ServerContext) -> Response:
+def log_out(request: Request, who: AnyUser, context: ServerContext) -> Response:
     """End the session of the cookie."""
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
@@ -112,7 +117,7 @@ def begin(context: Context, request: Request, response: Response, user_id: str) 
         row = user.by_id(db, user_id)
         assert row is not None
         audit.note(db, context.store, actor=row.email, action="login", kind="user", resource_id=user_id)
-        who = user.principal(db, row)
+        who = user.principal_of(db, row)
     response.set_cookie(
         login_session.COOKIE,
         opened.cookie,

@@ -11,11 +11,11 @@ from sqlalchemy.engine import Row
 
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.auth import user
-from kitestring.server.auth.access import InstanceAdmin, Known, ServerContext
+from kitestring.server.auth.access import AnyUser, InstanceAdmin, ServerContext
 from kitestring.server.auth.password import LONGEST
-from kitestring.server.auth.request_credentials import verify
+from kitestring.server.auth.request_credentials import check_password
 from kitestring.server.auth.resources import canonical
-from kitestring.server.http.problem import Problem, not_found
+from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.tables import users
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -72,7 +72,7 @@ class UserDetails(BaseModel):
 def list_users(who: InstanceAdmin, context: ServerContext) -> Any:
     """All users of this server, with their roles."""
     with context.store.read() as db:
-        return {"data": [shown(db, row) for row in user.everyone(db)]}
+        return {"data": [shown(db, row) for row in user.find_all(db)]}
 
 
 @router.post("", operation_id="createUser", response_model=UserDetail)
@@ -85,11 +85,11 @@ def create_user(body: UserCreate, who: InstanceAdmin, context: ServerContext) ->
 
 
 @router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
-def change_own_password(body: PasswordChange, who: Known, context: ServerContext) -> Response:
+def change_own_password(body: PasswordChange, who: AnyUser, context: ServerContext) -> Response:
     """Needs the old one, and ends all one's sessions."""
     if who.user_id is None:
         raise Problem(422, "nobody is logged in", hint="Add a user first.")
-    verify(context, who.user_id, body.old)
+    check_password(context, who.user_id, body.old)
     with context.store.write() as db:
         user.set_password(db, who.user_id, body.new)
     return Response(status_code=204)
@@ -127,7 +127,7 @@ def delete_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Resp
 def found(db: Connection, user_id: str) -> Row[Any]:
     row = user.by_id(db, canonical(user_id))
     if row is None:
-        raise not_found("user", user_id)
+        raise missing_resource("user", user_id)
     return row
 
 
