@@ -1,5 +1,6 @@
 """Fixtures that several suites share."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from kitestring.server.auth import password
 
 pytest_plugins = ["integration.postgres_server"]
 TESTS = Path(__file__).parent
+SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
 PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)
 
 
@@ -25,6 +27,13 @@ def use_password_hash(passes: int, memory_kib: int, lanes: int) -> None:
     password.PASSES, password.MEMORY_KIB, password.LANES = passes, memory_kib, lanes
     password._hasher.cache_clear()
     password._dummy_hash.cache_clear()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m "not slow"` a file that is slow as a whole is not even imported: some import for seconds."""
+    if "not slow" in config.option.markexpr and collection_path.suffix == ".py":
+        return True if SLOW_FILE.search(collection_path.read_text("utf-8")) else None
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

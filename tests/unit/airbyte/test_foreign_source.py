@@ -361,16 +361,16 @@ def test_a_connector_that_hangs_is_ended() -> None:
 
 
 def test_a_wait_that_was_announced_is_waited_for() -> None:
-    reset = {"type": "RATE_LIMITED", "rate_limited": {"quota_reset": int((time.time() + 2.5) * 1000)}}
-    actions = [status("a", "RUNNING", reasons=[reset]), {"sleep": 1.5}, *good("a")]
-    result, _ = run(source(actions, "a", quiet_s=0.6))
+    reset = {"type": "RATE_LIMITED", "rate_limited": {"quota_reset": int((time.time() + 60) * 1000)}}
+    actions = [status("a", "RUNNING", reasons=[reset]), {"sleep": 5}, *good("a")]
+    result, _ = run(source(actions, "a", quiet_s=4))
     assert result.ok
 
 
 def test_lines_on_standard_error_are_a_sign_of_life(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kitestring")
-    actions: list[Any] = [{"sleep": 0.4, "error": "still here"}] * 4
-    result, _ = run(source([*actions, *good("a")], "a", quiet_s=1.2))
+    actions: list[Any] = [{"sleep": 1.2, "error": "still here"}] * 4
+    result, _ = run(source([*actions, *good("a")], "a", quiet_s=4))
     assert result.ok
     assert "still here" in [record.getMessage() for record in caplog.records]
 

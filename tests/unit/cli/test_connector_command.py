@@ -87,6 +87,7 @@ def test_read_tells_what_it_left_out(run: Run, project: Path) -> None:
     assert result.stderr == "left out: the name is null\n"
 
 
+@pytest.mark.slow
 def test_connectors_are_listed_with_what_they_are(run: Run) -> None:
     out = run("connectors", "list").stdout
     assert "Three records, of which one cannot be taken" in out

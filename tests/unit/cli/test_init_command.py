@@ -25,6 +25,7 @@ PROPOSALS = [
 CLOUD_ID = "1a11d016-8984-4c3e-b9ab-142dd06acb1b"
 
 
+@pytest.mark.slow
 def test_init_writes_a_project_that_loads(run: Run, folder: Path) -> None:
     result = run("init", "--source", "sample", "--destination", "shelf")
     assert result.exit_code == 0, result.output
@@ -34,12 +35,14 @@ def test_init_writes_a_project_that_loads(run: Run, folder: Path) -> None:
     assert json.loads((folder / ".kitestring" / "schema.json").read_text())["title"] == "Kitestring project"
 
 
+@pytest.mark.slow
 def test_init_names_the_variables_to_set(run: Run, folder: Path) -> None:
     out = run("init", "new", "--source", "feed", "--destination", "shelf").stdout
     assert "1. set TOKEN" in out
     assert "token: ${TOKEN}" in (folder / "new" / "kitestring.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_init_names_what_has_defaults_and_what_is_empty(run: Run, folder: Path) -> None:
     output = run("init", "a", "--source", "sample", "--destination", "postgres").stdout
     assert (
@@ -131,10 +134,12 @@ def test_a_vector_collection_gets_the_texts_of_the_source_that_fills_it() -> Non
     assert "# text_fields" in project_text("postgres", "milvus")
 
 
+@pytest.mark.slow
 def test_what_to_set_is_named_also_where_credentials_come_in_several_kinds(run: Run, folder: Path) -> None:
     for name in ("jira", "confluence", "linear", "slack", "shopify"):
         assert "1. set " in run("init", name, "--source", name).stdout
 
 
+@pytest.mark.slow
 def test_the_schema_is_printed_for_editors(run: Run) -> None:
     assert "sources" in json.loads(run("schema").stdout)["properties"]

@@ -105,6 +105,7 @@ def test_formatting_changes_a_file_once_and_a_check_changes_none(run: Run, zoo: 
     assert run("manifest", "format", "messy.yaml", "--check").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_resolved_manifest_is_printed_as_json(run: Run, zoo: Zoo) -> None:
     made(run, zoo)
     found = json.loads(run("manifest", "resolve", "connectors/zoo.yaml").output)

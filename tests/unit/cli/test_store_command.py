@@ -45,6 +45,7 @@ def name_of(home: Path, name: str = "") -> str:
         context.close()
 
 
+@pytest.mark.slow
 def test_a_copy_is_taken_while_a_server_runs_and_put_back_when_none_does(home: Path, tmp_path: Path) -> None:
     name_of(home, "before")
     copy = tmp_path / "copy.sqlite"

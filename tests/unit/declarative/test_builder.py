@@ -320,6 +320,7 @@ def test_formatting_never_moves_an_alias_in_front_of_its_anchor() -> None:
         formatted("streams: [")
 
 
+@pytest.mark.slow
 def test_formatting_leaves_every_manifest_of_ours_as_it_is() -> None:
     import kitestring
 

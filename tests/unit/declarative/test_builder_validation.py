@@ -62,6 +62,7 @@ def broken(*changes: tuple[str, str]) -> list[tuple[int, str]]:
     return [(one.line, one.message) for one in validate(text)]
 
 
+@pytest.mark.slow
 def test_a_good_manifest_has_no_defects_even_where_it_computes_with_the_configuration() -> None:
     assert validate(GOOD) == []
     folder = Path(kitestring.__file__).parent / "sources" / "manifests"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from case import cases
 
 from kitestring.declarative import macro
@@ -54,12 +55,14 @@ def test_every_word_of_the_language_is_known() -> None:
     assert not LANGUAGE.keys() - keywords().keys() - NESTED
 
 
+@pytest.mark.slow
 def test_every_field_of_the_language_has_a_golden_case() -> None:
     found = set(used())
     missing = [f"{kind}.{name}" for kind, names in LANGUAGE.items() for name in names if (kind, name) not in found]
     assert missing == ["RequestBodyGraphQlQuery.query"]  # it stands in a value, without a type
 
 
+@pytest.mark.slow
 def test_every_keyword_has_a_golden_case() -> None:
     assert not keywords().keys() - {kind for kind, _ in used()}
 

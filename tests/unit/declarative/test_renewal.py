@@ -82,6 +82,7 @@ def test_a_later_process_goes_on_with_the_pair_that_an_earlier_one_kept(api: Api
     assert json.loads(file.read_text())["credentials"]["refresh_token"] == "r1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"client_secret": "rotated"}, {"refresh_request_headers": {"X-Version": "2"}}, {"scopes": ["read"]}]
 )

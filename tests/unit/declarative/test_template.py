@@ -275,6 +275,7 @@ def test_a_text_that_is_looked_up_is_handed_over_as_it_is(text: str) -> None:
         ) == (text)
 
 
+@pytest.mark.slow
 def test_values_are_read_in_threads_while_finalizers_run() -> None:
     """A finalizer lets other threads go on in the middle of reading a value."""
 

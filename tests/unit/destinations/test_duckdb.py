@@ -266,6 +266,7 @@ def test_a_file_that_is_no_database_and_a_place_that_is_none_are_named(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["text"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_that_says_so(tmp_path):
     """A small limit on the size of files stands for the disk: the write fails where it would."""
     code = f"""

@@ -214,6 +214,7 @@ def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, mo
     assert rows_of(files) == [(2, "b"), (3, "c")]
 
 
+@pytest.mark.slow
 def test_syncs_of_other_streams_into_the_same_folder_leave_each_other_alone(tmp_path):
     def many(name):
         files, stream = Files(path=str(tmp_path)), replace(STREAM, name=name)

@@ -134,6 +134,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=6), st.integers(60, 400))
 def test_metadata_never_exceed_their_room_and_stay_whole_where_they_fit(values: dict[str, Any], room: int) -> None:
     found, lost = fit_values(dict(values), room)

@@ -43,6 +43,7 @@ SCHEMAS: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_a_table_holds_what_memory_holds_whatever_the_keys(path: Path, seed: int) -> None:
     """Random syncs of random ways to write, of keys that are easily taken for one another."""
@@ -83,6 +84,7 @@ def test_entries_are_equal_where_typed_values_are(one: Any, other: Any) -> None:
     assert (told_apart(one) == told_apart(other)) == (typed(one) == typed(other))
 
 
+@pytest.mark.slow
 def test_a_number_is_no_text_across_batches_and_syncs(path: Path) -> None:
     for round_ in ("a", "b"):
         for key in (1, "1", True, 1.0, "true"):
@@ -92,6 +94,7 @@ def test_a_number_is_no_text_across_batches_and_syncs(path: Path) -> None:
     assert sorted(table(path, "SELECT v FROM s")) == [("b 'true'",), ("b True",), ("c",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ids", "declared"),
     [
@@ -188,6 +191,7 @@ def test_a_key_of_several_kinds_in_a_table_that_had_no_key_yet_keeps_them_apart(
     assert sorted(table(path, "SELECT v FROM s")) == [(1,), (3,)]
 
 
+@pytest.mark.slow
 def test_a_record_with_more_columns_than_are_compared_replaces_its_own(path: Path) -> None:
     row = {f"c{n}": n for n in range(1500)}
     for v in (1, 2):

@@ -219,6 +219,7 @@ def test_a_shared_checkpoint_is_not_saved_while_a_stream_that_it_covers_is_not_d
         assert states.load("default").get("", {"position": 0})["position"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fail_at", [1, 2, 3, 9, 20])
 def test_a_sync_that_fails_among_shared_checkpoints_loses_and_doubles_nothing(fail_at: int) -> None:
     states, ways = MemoryStates(), [Selection(name, write_mode="append_dedup") for name in "ab"]

@@ -100,6 +100,7 @@ def plain(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "compression"), [*[(name, "none") for name in FORMATS], ("csv", "zstd")])
 @given(tables())
 @example(pa.table({"id": pa.array(["", None, '"', "a\r\nb"]), "ID": pa.array([-0.0, math.nan, None, -math.inf])}))
@@ -114,6 +115,7 @@ def test_what_is_written_is_read_back_with_its_types(name: str, compression: str
     assert all(part.schema.names == table.schema.names for part in format_.read(io.BytesIO(data), table.schema))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @given(tables())
 @PROPERTY

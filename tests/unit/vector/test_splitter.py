@@ -75,6 +75,7 @@ def keeps_all(how: dict[str, object] | None) -> bool:
     return how is None or how["mode"] != "separator" or '"a"' not in how["separators"]  # type: ignore[operator]
 
 
+@pytest.mark.slow
 @settings(PATIENT, max_examples=300)
 @given(text=WORDS | PROSE | REPEATS, size=st.integers(2, 60), how=SPLITTERS)
 def test_chunks_cover_the_text_in_order_and_fit(text: str, size: int, how: dict[str, object] | None) -> None:
@@ -94,6 +95,7 @@ def test_chunks_cover_the_text_in_order_and_fit(text: str, size: int, how: dict[
         assert re.sub(r"[\s.,]" if how and '". "' in json.dumps(how) else r"\s", "", dropped) == ""
 
 
+@pytest.mark.slow
 @settings(PATIENT, max_examples=500)
 @given(text=WORDS | PROSE | REPEATS, size=st.integers(2, 60), share=st.floats(0, 0.99), how=SPLITTERS)
 @example(
