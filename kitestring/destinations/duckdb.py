@@ -132,18 +132,18 @@ class DuckdbDialect(Dialect):
                     return f"the interval {value} has nanoseconds, DuckDB's has microseconds"
         return None
 
-    def converted(self, value: str, kind: str, wanted: str) -> str:
-        if kind == wanted:
+    def converted(self, value: str, kind: str, target: str) -> str:
+        if kind == target:
             return value
-        if wanted == "VARCHAR" and is_nested(kind):
+        if target == "VARCHAR" and is_nested(kind):
             return f"CAST(to_json({value}) AS VARCHAR)"
-        if wanted == "VARCHAR" and kind == "BLOB":
+        if target == "VARCHAR" and kind == "BLOB":
             return f"base64({value})"
-        text = f"CAST({value} AS {wanted})"
-        if wanted == "VARCHAR" and kind in FLOATS:
+        text = f"CAST({value} AS {target})"
+        if target == "VARCHAR" and kind in FLOATS:
             infinity = f"CASE WHEN {value} > 0 THEN 'Infinity' ELSE '-Infinity' END"
             return f"CASE WHEN isnan({value}) THEN 'NaN' WHEN isinf({value}) THEN {infinity} ELSE {text} END"
-        if wanted == "VARCHAR" and kind.startswith("TIMESTAMP"):
+        if target == "VARCHAR" and kind.startswith("TIMESTAMP"):
             text = f"regexp_replace({text}, ' (\\d\\d:)', 'T\\1')"
             # The time zone of the connection is UTC.
             return f"regexp_replace({text}, '[+]00$', '+00:00')" if has_zone(kind) else text

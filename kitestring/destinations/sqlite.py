@@ -120,29 +120,29 @@ class SqliteDialect(Dialect):
             return f"DECIMAL{size[1]}"
         affinities = {"INT": "BIGINT", "CHAR": types.TEXT, "CLOB": types.TEXT, "TEXT": types.TEXT, "BLOB": "BLOB"}
         affinities |= {"REAL": "DOUBLE", "FLOA": "DOUBLE", "DOUB": "DOUBLE"}
-        by_affinity = (kind for word, kind in affinities.items() if word in name)
+        by_affinity = (kind for fragment, kind in affinities.items() if fragment in name)
         return KINDS.get(name) or next(by_affinity, type_name)
 
     def wider(self, left: str, right: str) -> str:
         wide = types.wider(left, right)
         return types.TEXT if wide == "BLOB" and left != right else wide
 
-    def converted(self, value: str, kind: str, wanted: str) -> str:
-        digits = [types.digits(each) for each in (kind, wanted)]
-        if kind == wanted or kind == types.TEXT:
+    def converted(self, value: str, kind: str, target: str) -> str:
+        digits = [types.digits(each) for each in (kind, target)]
+        if kind == target or kind == types.TEXT:
             return value
-        if wanted == types.TEXT:
+        if target == types.TEXT:
             if kind == "BOOLEAN":
                 return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE {value} END"
             return f"{OWN}text({value})"
-        if wanted == "DOUBLE":
+        if target == "DOUBLE":
             return f"CAST({value} AS REAL)"
         if digits[0] and digits[1]:
             zeros = "0" * (digits[1][1] - digits[0][1])
             point = "." if zeros and not digits[0][1] else ""
             return f"(CAST({value} AS TEXT) || '{point}{zeros}')"
         midnight = "T00:00:00" if kind == "DATE" else ""
-        zone = "+00:00" if wanted == types.MOMENT else ""
+        zone = "+00:00" if target == types.MOMENT else ""
         return f"({value} || '{midnight}{zone}')" if kind in types.TIMES else value
 
     def same(self, left: str, right: str, nullable: bool) -> str:

@@ -22,7 +22,7 @@ NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 DIGITS = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
 """What a field that is declared as a number may hold besides."""
 
-WORDS = {"true": True, "false": False, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+LITERALS = {"true": True, "false": False, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 WHOLE = r"^-?[0-9]+$"
 
 
@@ -105,8 +105,8 @@ def spells_alike(texts: pa.Array, type_: pa.DataType) -> bool:
 def has_new_infinity(numbers: pa.Array, texts: pa.Array) -> bool:
     import pyarrow.compute as pc
 
-    words = pc.match_substring_regex(texts, "(?i)inf")
-    return bool(pc.any(pc.and_(pc.is_inf(numbers), pc.invert(words))).as_py())
+    spelled_out = pc.match_substring_regex(texts, "(?i)inf")
+    return bool(pc.any(pc.and_(pc.is_inf(numbers), pc.invert(spelled_out))).as_py())
 
 
 def speller(type_: pa.DataType) -> Callable[[str], Any]:
@@ -117,15 +117,15 @@ def speller(type_: pa.DataType) -> Callable[[str], Any]:
     if is_.is_integer(type_) or is_.is_floating(type_) or is_.is_decimal(type_):
         return number_of
     if is_.is_boolean(type_):
-        return lambda text: WORDS.get(text.lower(), text)
+        return lambda text: LITERALS.get(text.lower(), text)
     return json_of if is_.is_nested(type_) else str
 
 
 def number_of(text: str) -> Any:
     if NUMBER.fullmatch(text):
         return -0.0 if text == "-0" else json_codec.loads(text)
-    word = WORDS.get(text.lower())
-    return word if type(word) is float else Decimal(text) if DIGITS.fullmatch(text) else text
+    literal = LITERALS.get(text.lower())
+    return literal if type(literal) is float else Decimal(text) if DIGITS.fullmatch(text) else text
 
 
 def json_of(text: str) -> Any:
@@ -139,8 +139,8 @@ def spelled(text: str) -> Any:
     """What a text without quotes spells where nothing is declared: a number, a boolean, a moment, a date; or itself."""
     if NUMBER.fullmatch(text):
         return number_of(text)
-    if text in WORDS:
-        return WORDS[text]
+    if text in LITERALS:
+        return LITERALS[text]
     try:
         if DATE.fullmatch(text):
             return dt.date.fromisoformat(text)
@@ -151,7 +151,7 @@ def spelled(text: str) -> Any:
     return text
 
 
-class Witnesses:
+class TypeSample:
     """A few values of a column, so chosen that a type which holds them holds all that were seen."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class Witnesses:
         for value in [*self.values, *values]:
             if value is not None:
                 groups.setdefault(type(value), []).append(value)
-        self.values = [witness for kind, group in groups.items() for witness in witnesses(kind, group)]
+        self.values = [witness for kind, group in groups.items() for witness in sample_values(kind, group)]
 
     @property
     def type(self) -> pa.DataType:
@@ -173,7 +173,7 @@ class Witnesses:
         return arrow.inferred(self.values)
 
 
-def witnesses(kind: type, values: Sequence[Any]) -> list[Any]:
+def sample_values(kind: type, values: Sequence[Any]) -> list[Any]:
     """Those of these values, all of one kind, on which the type of a column can depend."""
     if kind is int:
         long = next((value for value in values if abs(value) > 2**53 and int(float_of(value)) != value), None)

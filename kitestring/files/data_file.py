@@ -29,10 +29,10 @@ MANY = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
     """Rows of a file to keep: `rows` is a mask (None: all), `marks` say by row which mark they get (None: none)."""
 
-    place: str
+    folder: str
     name: str
     rows: Any = None
     marks: Any = None
@@ -46,89 +46,89 @@ class DataFiles:
         self.format_of = format_of
         self.small = small
 
-    def is_small(self, place: str, name: str) -> bool:
-        return self.store.size(place, name) < self.small
+    def is_small(self, folder: str, name: str) -> bool:
+        return self.store.size(folder, name) < self.small
 
-    def raw(self, place: str, name: str, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+    def raw(self, folder: str, name: str, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
         """The raw tables in a file, for a merge. `ConfigError` names the file that cannot be read."""
-        with self.reading(place, name), self.store.open(place, name) as file:
+        with self.reading(folder, name), self.store.open(folder, name) as file:
             yield from self.format_of(name).raw(file, columns)
 
-    def read(self, place: str, name: str, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+    def read(self, folder: str, name: str, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
         """The records in a file, with their types. Errors name the file."""
-        with self.reading(place, name), self.store.open(place, name) as file:
+        with self.reading(folder, name), self.store.open(folder, name) as file:
             yield from self.format_of(name).read(file, schema)
 
-    def schema(self, place: str, name: str) -> pa.Schema:
+    def schema(self, folder: str, name: str) -> pa.Schema:
         """The columns of a file."""
-        with self.reading(place, name), self.store.open(place, name) as file:
+        with self.reading(folder, name), self.store.open(folder, name) as file:
             return self.format_of(name).schema(file)
 
-    def count(self, place: str, name: str, without: str | None = None) -> int:
+    def count(self, folder: str, name: str, without: str | None = None) -> int:
         """The records in a file, but for those that have a value in the field `without`."""
-        with self.reading(place, name), self.store.open(place, name) as file:
+        with self.reading(folder, name), self.store.open(folder, name) as file:
             return self.format_of(name).count(file, without)
 
     @contextmanager
-    def reading(self, place: str, name: str) -> Iterator[None]:
+    def reading(self, folder: str, name: str) -> Iterator[None]:
         """Names the file in the errors of its format."""
         try:
             yield
         except SchemaError as error:
-            raise SchemaError(f"{place}/{name}: {error.message}", hint=error.hint) from error
+            raise SchemaError(f"{folder}/{name}: {error.message}", hint=error.hint) from error
         except (KitestringError, MemoryError):
             raise
         except Exception as error:  # every format has errors of its own
             what = "" if isinstance(error, DamageError) else f"{type(error).__name__}: "
             raise ConfigError(
-                f"{place}/{name} cannot be read: {what}{' '.join(str(error).split())[:200]}",
+                f"{folder}/{name} cannot be read: {what}{' '.join(str(error).split())[:200]}",
                 hint="Restore the file from a backup, or move it out of this folder: its records are missing then "
                 "until all is read again (--full-refresh).",
             ) from error
 
-    def kept(
-        self, part: Part, marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+    def part_tables(
+        self, part: FilePart, marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
     ) -> Iterator[pa.Table]:
         """The rows of a part, with their marks."""
         format_, start = self.format_of(part.name), 0
-        for whole in self.raw(part.place, part.name):
+        for whole in self.raw(part.folder, part.name):
             table, count = whole, whole.num_rows
             if part.marks is not None:
                 numbers = part.marks.slice(start, count).to_pylist()
                 chosen = [None if n is None else marks[n] for n in numbers]
-                with self.reading(part.place, part.name):
+                with self.reading(part.folder, part.name):
                     table = format_.mark(table, DELETED_AT, chosen, schema or {})
             if part.rows is not None:
                 table = table.filter(part.rows.slice(start, count))
             if not EXACT.match(part.name):
-                with self.reading(part.place, part.name):
-                    table = format_.healed(table)
+                with self.reading(part.folder, part.name):
+                    table = format_.repair(table)
             yield table
             start += count
 
     def fill(
-        self, place: str, parts: Iterable[Part], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
+        self, folder: str, parts: Iterable[FilePart], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
     ) -> None:
         """Make files of good size of these parts. A file has one schema; what is no exact file makes none."""
-        waiting: list[pa.Table] = []
+        pending: list[pa.Table] = []
         kind: tuple[str, bool] | None = None
         for part in parts:
-            now = self.format_of(part.name).suffix, bool(EXACT.match(part.name))
-            for table in self.kept(part, marks, schema):
-                if waiting and kind is not None:
-                    fits = now == kind and self.format_of(part.name).same(waiting[0], table)
-                    if not fits or sum(other.nbytes for other in waiting) + table.nbytes > FILE_BYTES:
-                        self._write(place, waiting, *kind)
-                        waiting = []
-                waiting.append(table)
-                kind = now
+            part_kind = self.format_of(part.name).suffix, bool(EXACT.match(part.name))
+            for table in self.part_tables(part, marks, schema):
+                if pending and kind is not None:
+                    fits = part_kind == kind and self.format_of(part.name).same(pending[0], table)
+                    if not fits or sum(other.nbytes for other in pending) + table.nbytes > FILE_BYTES:
+                        self._write(folder, pending, *kind)
+                        pending = []
+                pending.append(table)
+                kind = part_kind
         if kind is not None:
-            self._write(place, waiting, *kind)
+            self._write(folder, pending, *kind)
 
-    def _write(self, place: str, tables: Sequence[pa.Table], suffix: str, exact: bool) -> None:
+    def _write(self, folder: str, tables: Sequence[pa.Table], suffix: str, exact: bool) -> None:
         if any(table.num_rows for table in tables):
             format_ = self.format_of(suffix)
-            self.store.put(place, file_name(format_, exact), format_.encode(tables))
+            self.store.put(folder, file_name(format_, exact), format_.encode(tables))
 
 
 def file_name(format_: Format, exact: bool = True) -> str:

@@ -15,11 +15,11 @@ from kitestring.batch import Batch
 from kitestring.config import option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
-from kitestring.files.data_file import MANY, DataFiles, Part, file_name
-from kitestring.files.formats import DATA, FORMATS, Format, Packed, format_of
+from kitestring.files.data_file import MANY, DataFiles, FilePart, file_name
+from kitestring.files.formats import DATA, FORMATS, EncodedFiles, Format, format_of
 from kitestring.files.merge import DELETES, MARKS, TRUNCATED, Merge
 from kitestring.files.store import Store
-from kitestring.files.stream_folder import claim, folder, work
+from kitestring.files.stream_folder import claim_folder, stream_folder, work_folder
 from kitestring.paths import nested
 from kitestring.schema import Schema
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Record, Stream, Write
@@ -56,7 +56,7 @@ class FilesDestination(Destination):
     _opening: Any = PrivateAttr(default_factory=threading.Lock)
     _written: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _numbers: dict[str, int] = PrivateAttr(default_factory=dict)
-    _unsettled: dict[str, tuple[Any, list[str]]] = PrivateAttr(default_factory=dict)
+    _deferred: dict[str, tuple[Any, list[str]]] = PrivateAttr(default_factory=dict)
     _merged: dict[str, Receipt] = PrivateAttr(default_factory=dict)
 
     @abstractmethod
@@ -69,7 +69,7 @@ class FilesDestination(Destination):
 
     def begin(self, stream: Stream) -> None:
         store = self.store()
-        claim(store, stream)
+        claim_folder(store, stream)
         with self._locked(stream):
             self._clean(stream)
         self._written[stream.key] = []
@@ -77,28 +77,28 @@ class FilesDestination(Destination):
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """Encodes and compresses ahead; what is left to write are bytes."""
-        return PackedBatch(batch.stream, self.new_format().pack(stream, batch))
+        return EncodedBatch(batch.stream, self.new_format().encode_batch(stream, batch))
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
-        ready = batch if isinstance(batch, PackedBatch) else self.prepare(stream, batch)
-        assert isinstance(ready, PackedBatch)
-        packed = ready.packed
+        ready = batch if isinstance(batch, EncodedBatch) else self.prepare(stream, batch)
+        assert isinstance(ready, EncodedBatch)
+        packed = ready.encoded
         if not ready.names:  # a batch that is written again has them
             ready.names = [self._next_name(stream, packed.exact) for _ in packed.files]
         for name, data in zip(ready.names, packed.files, strict=True):
-            self.store().put(self._place(stream), name, data)
+            self.store().put(self._write_folder(stream), name, data)
         if stream.write.appends:
             self._written.setdefault(stream.key, []).extend(ready.names)
         return Receipt(written=packed.rows, rejected=packed.rejects, replaced=0)
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         """Keeps the keys aside, in a file of their own, for the merge: that counts them."""
-        return self._put_aside(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
+        return self._defer_keys(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         """The same for keys to mark."""
         rows = [{**nested(stream.primary_key, key), DELETED_AT: at} for key, at in keys.items()]
-        return self._put_aside(stream, MARKS, keys, rows)
+        return self._defer_keys(stream, MARKS, keys, rows)
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
         """Settles what waits, to count it. Then records to mark are marked at once, in one swap; of those to remove a
@@ -107,26 +107,28 @@ class FilesDestination(Destination):
             return self._truncate(stream, deleted_at)
 
     def _truncate(self, stream: Stream, deleted_at: str) -> Receipt:
-        store, write, settling = self.store(), stream.write, work(stream, "settling")
+        store, write, settling = self.store(), stream.write, work_folder(stream, "settling")
         if not write.replace:
-            self._count_in(stream, self._merge(stream))
-            place = folder(stream)
+            self._add_counts(stream, self._merge(stream))
+            folder = stream_folder(stream)
         elif write.keep == "all":
-            place = work(stream, "shadow")
+            folder = work_folder(stream, "shadow")
         else:
-            place = work(stream, "settled")
-            self._count_in(stream, self._settle(stream, settling))
-            store.swap(settling, place, set(store.names(place)))
-        deleted = self._count(stream, place)
+            folder = work_folder(stream, "settled")
+            self._add_counts(stream, self._settle(stream, settling))
+            store.swap(settling, folder, set(store.names(folder)))
+        deleted = self._count(stream, folder)
         if write.deletes == "mark":
-            marking = settling if write.replace else work(stream, "shadow")
+            marking = settling if write.replace else work_folder(stream, "shadow")
             marked = set[str]()
-            self.data_files().fill(marking, self._to_mark(place, marked), [deleted_at], stream.schema.get("properties"))
-            store.swap(marking, place, marked)
+            self.data_files().fill(
+                marking, self._to_mark(folder, marked), [deleted_at], stream.schema.get("properties")
+            )
+            store.swap(marking, folder, marked)
         elif write.replace:
-            store.drop(place)
+            store.drop(folder)
         else:
-            store.put(work(stream, "incoming"), self._next_name(stream, True, TRUNCATED), b"\n")
+            store.put(work_folder(stream, "incoming"), self._next_name(stream, True, TRUNCATED), b"\n")
         return Receipt(deleted=deleted, replaced=0)
 
     def commit(self, stream: Stream) -> Receipt | None:
@@ -134,34 +136,34 @@ class FilesDestination(Destination):
             return self._commit(stream)
 
     def _commit(self, stream: Stream) -> Receipt | None:
-        store, shadow, place = self.store(), work(stream, "shadow"), folder(stream)
-        self._unsettled.pop(stream.key, None)
+        store, staging, folder = self.store(), work_folder(stream, "shadow"), stream_folder(stream)
+        self._deferred.pop(stream.key, None)
         if stream.write.appends:
-            self._join(stream, place, self._written.pop(stream.key, []))
+            self._join(stream, folder, self._written.pop(stream.key, []))
             return None
         if not stream.write.replace:
-            self._count_in(stream, self._merge(stream))
+            self._add_counts(stream, self._merge(stream))
             return self._merged.pop(stream.key)
         receipt = None
         if stream.write.keep == "latest":
-            self._count_in(stream, self._settle(stream, shadow))
+            self._add_counts(stream, self._settle(stream, staging))
             receipt = self._merged.pop(stream.key)
         else:
-            self._join(stream, shadow, store.names(shadow))
-        self._swap_in(stream, set(self._data(stream)))
+            self._join(stream, staging, store.names(staging))
+        self._publish(stream, set(self._data_files(stream)))
         return receipt
 
     def abort(self, stream: Stream) -> None:
         if stream.write.replace:
             for part in ("shadow", "staged", "settled", "settling"):
-                self.store().drop(work(stream, part))
+                self.store().drop(work_folder(stream, part))
         else:  # What was written is durable, and the state counts on it: let it be seen.
             self.commit(stream)
 
     def count(self, stream: Stream) -> int | None:
-        if self.store().names(work(stream, "incoming")):
+        if self.store().names(work_folder(stream, "incoming")):
             return None  # An earlier sync was cut off before its merge.
-        return self._count(stream, folder(stream))
+        return self._count(stream, stream_folder(stream))
 
     def read(self, stream: Stream, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
         """The records that a reader sees of the stream, some at a time, with the types of the schema.
@@ -169,8 +171,8 @@ class FilesDestination(Destination):
         Without one, each file with its own. `ConfigError` names a file that cannot be read.
         """
         files = self.data_files()
-        for name in self._data(stream):
-            yield from files.read(folder(stream), name, schema)
+        for name in self._data_files(stream):
+            yield from files.read(stream_folder(stream), name, schema)
 
     def close(self) -> None:
         self._store = None
@@ -192,17 +194,17 @@ class FilesDestination(Destination):
 
     def _locked(self, stream: Stream) -> AbstractContextManager[None]:
         """Others who write the stream wait: what they append is kept, and nobody touches the folders of the work."""
-        return self.store().locked(work(stream, "").rstrip("/"))
+        return self.store().locked(work_folder(stream, "").rstrip("/"))
 
     def _clean(self, stream: Stream) -> None:
         """End or remove what a sync that was cut off left behind."""
         store = self.store()
         for part in ("shadow", "joined"):
-            store.recover(work(stream, part), folder(stream))
-            store.drop(work(stream, part))
-        store.recover(work(stream, "settling"), work(stream, "settled"))
+            store.recover(work_folder(stream, part), stream_folder(stream))
+            store.drop(work_folder(stream, part))
+        store.recover(work_folder(stream, "settling"), work_folder(stream, "settled"))
         for part in ("settling", "settled", "staged"):
-            store.drop(work(stream, part))
+            store.drop(work_folder(stream, part))
         self._merged.pop(stream.key, None)
         if stream.primary_key:
             try:
@@ -211,51 +213,53 @@ class FilesDestination(Destination):
                 if not stream.write.replace:
                     raise
         if stream.write.replace:
-            store.drop(work(stream, "incoming"))
+            store.drop(work_folder(stream, "incoming"))
 
-    def _data(self, stream: Stream) -> list[str]:
+    def _data_files(self, stream: Stream) -> list[str]:
         """The files of the stream, those of another format or compression too: the settings may have changed."""
-        return [name for name in self.store().names(folder(stream)) if DATA.search(name)]
+        return [name for name in self.store().names(stream_folder(stream)) if DATA.search(name)]
 
-    def _place(self, stream: Stream) -> str:
+    def _write_folder(self, stream: Stream) -> str:
         """Where the write puts its files."""
         if stream.write.replace:
-            return work(stream, "staged" if stream.write.keep == "latest" else "shadow")
-        return folder(stream) if stream.write.appends else work(stream, "incoming")
+            return work_folder(stream, "staged" if stream.write.keep == "latest" else "shadow")
+        return stream_folder(stream) if stream.write.appends else work_folder(stream, "incoming")
 
-    def _count(self, stream: Stream, place: str) -> int:
+    def _count(self, stream: Stream, folder: str) -> int:
         files, without = self.data_files(), DELETED_AT if stream.write.deletes == "mark" else None
-        return sum(files.count(place, name, without) for name in self.store().names(place) if DATA.search(name))
+        return sum(files.count(folder, name, without) for name in self.store().names(folder) if DATA.search(name))
 
-    def _to_mark(self, place: str, marked: set[str]) -> Iterator[Part]:
+    def _to_mark(self, folder: str, marked: set[str]) -> Iterator[FilePart]:
         """The files in a folder that hold records without a mark, which get the first one; `marked` has their names."""
         import pyarrow as pa
 
         files = self.data_files()
-        for name in self.store().names(place):
+        for name in self.store().names(folder):
             if DATA.search(name):
-                old = [v for t in files.raw(place, name) for v in files.format_of(name).values(t, DELETED_AT)]
+                old = [v for t in files.raw(folder, name) for v in files.format_of(name).values(t, DELETED_AT)]
                 if None in old:
                     marked.add(name)
-                    yield Part(place, name, marks=pa.array([None if v is not None else 0 for v in old], pa.int64()))
+                    yield FilePart(
+                        folder, name, marks=pa.array([None if v is not None else 0 for v in old], pa.int64())
+                    )
 
-    def _put_aside(self, stream: Stream, what: str, keys: Any, rows: list[Record]) -> Receipt:
+    def _defer_keys(self, stream: Stream, what: str, keys: Any, rows: list[Record]) -> Receipt:
         properties = stream.schema.get("properties") or {}
         fields = {path[0] for path in stream.primary_key}
         schema = {"properties": {name: declared for name, declared in properties.items() if name in fields}}
         if what == MARKS:  # a time that no column of times holds marks all the same
             schema["properties"][DELETED_AT] = {"type": "string"}
-        packed = self.new_format().pack(
+        packed = self.new_format().encode_batch(
             replace(stream, schema=Schema.of(stream.schema).changed(schema)), Batch(stream.key, rows=rows)
         )
         # What cannot be a key here is that of no record.
         unknown = len(rows) - packed.rows
-        before, names = self._unsettled.get(stream.key, (None, []))
+        before, names = self._deferred.get(stream.key, (None, []))
         if before is not keys:  # else it comes a second time, after an error
             names = [self._next_name(stream, packed.exact, what) for _ in packed.files]
-            self._unsettled[stream.key] = keys, names
+            self._deferred[stream.key] = keys, names
         for name, data in zip(names, packed.files, strict=True):
-            self.store().put(self._place(stream), name, data)
+            self.store().put(self._write_folder(stream), name, data)
         return Receipt(unchanged=unknown, replaced=0)
 
     def _next_name(self, stream: Stream, exact: bool, what: str = "") -> str:
@@ -264,7 +268,7 @@ class FilesDestination(Destination):
             return file_name(self.new_format(), exact)
         number = self._numbers.get(stream.key)
         if number is None:
-            present = self.store().names(self._place(stream))
+            present = self.store().names(self._write_folder(stream))
             number = int(present[-1][:8]) + 1 if present else 0
         self._numbers[stream.key] = number + 1
         return f"{number:08}{'Z' if exact else ''}{what}{self.new_format().suffix}"
@@ -272,15 +276,18 @@ class FilesDestination(Destination):
     def data_files(self) -> DataFiles:
         return DataFiles(self.store(), self.format_of, self.join_below_mb * 1024 * 1024)
 
-    def _join(self, stream: Stream, place: str, names: Sequence[str]) -> None:
+    def _join(self, stream: Stream, folder: str, names: Sequence[str]) -> None:
         """Make a few files of the many small ones among these."""
-        files, joined = self.data_files(), work(stream, "joined" if place == folder(stream) else "settling")
-        small = [name for name in names if files.is_small(place, name)]
+        files, joined = (
+            self.data_files(),
+            work_folder(stream, "joined" if folder == stream_folder(stream) else "settling"),
+        )
+        small = [name for name in names if files.is_small(folder, name)]
         if len(small) >= MANY:
-            files.fill(joined, (Part(place, name) for name in small))
-            files.store.swap(joined, place, set(small))
+            files.fill(joined, (FilePart(folder, name) for name in small))
+            files.store.swap(joined, folder, set(small))
 
-    def _count_in(self, stream: Stream, receipt: Receipt) -> None:
+    def _add_counts(self, stream: Stream, receipt: Receipt) -> None:
         """Add what a merge counted to what those before it did: `commit` tells all of it."""
         before = self._merged.get(stream.key, Receipt(replaced=0))
         self._merged[stream.key] = Receipt(
@@ -291,28 +298,28 @@ class FilesDestination(Destination):
 
     def _merge(self, stream: Stream) -> Receipt:
         """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go."""
-        store, shadow, incoming = self.store(), work(stream, "shadow"), work(stream, "incoming")
+        store, staging, incoming = self.store(), work_folder(stream, "shadow"), work_folder(stream, "incoming")
         self._numbers.pop(stream.key, None)
         waiting = store.names(incoming)
         if not waiting:
             return Receipt(replaced=0)
         truncated = any(TRUNCATED in name for name in waiting)
-        merge = Merge(self.data_files(), stream, incoming, folder(stream), fresh=truncated)
-        replaced, receipt = merge.into(shadow, self._data(stream))
+        merge = Merge(self.data_files(), stream, incoming, stream_folder(stream), fresh=truncated)
+        replaced, receipt = merge.merge_into(staging, self._data_files(stream))
         if truncated:
-            self._swap_in(stream, replaced)
+            self._publish(stream, replaced)
         else:
-            store.swap(shadow, folder(stream), replaced)
+            store.swap(staging, stream_folder(stream), replaced)
         store.drop(incoming)
         return receipt
 
     def _settle(self, stream: Stream, into: str) -> Receipt:
         """Make a new copy of what was staged: the last version of each key, on what was settled before."""
-        store, staged, settled = self.store(), work(stream, "staged"), work(stream, "settled")
+        store, staged, settled = self.store(), work_folder(stream, "staged"), work_folder(stream, "settled")
         self._numbers.pop(stream.key, None)
         receipt, replaced, present = Receipt(replaced=0), set[str](), store.names(settled)
         if store.names(staged):
-            replaced, receipt = Merge(self.data_files(), stream, staged, settled).into(into, present)
+            replaced, receipt = Merge(self.data_files(), stream, staged, settled).merge_into(into, present)
         for name in present:
             if name not in replaced:
                 store.share(settled, name, into, name)
@@ -320,20 +327,20 @@ class FilesDestination(Destination):
             store.drop(done)
         return receipt
 
-    def _swap_in(self, stream: Stream, replaced: set[str]) -> None:
+    def _publish(self, stream: Stream, replaced: set[str]) -> None:
         """Put a new copy in the place of the old files; one without records is a file that shows the columns."""
-        store, shadow = self.store(), work(stream, "shadow")
-        if not store.names(shadow) and (empty := self.new_format().empty(stream)) is not None:
-            store.put(shadow, file_name(self.new_format()), empty)
-        store.swap(shadow, folder(stream), replaced)
+        store, staging = self.store(), work_folder(stream, "shadow")
+        if not store.names(staging) and (empty := self.new_format().empty(stream)) is not None:
+            store.put(staging, file_name(self.new_format()), empty)
+        store.swap(staging, stream_folder(stream), replaced)
 
 
-class PackedBatch(Batch):
+class EncodedBatch(Batch):
     """A batch as the bytes of files, the names that they got, and the records that have no place in them."""
 
-    __slots__ = ("names", "packed")
+    __slots__ = ("encoded", "names")
 
-    def __init__(self, stream: str, packed: Packed) -> None:
+    def __init__(self, stream: str, packed: EncodedFiles) -> None:
         super().__init__(stream, rows=[])
-        self.packed = packed
+        self.encoded = packed
         self.names: list[str] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kitestring.files.data_file import EXACT, MANY, DataFiles, Part, file_name
+from kitestring.files.data_file import EXACT, MANY, DataFiles, FilePart, file_name
 from kitestring.identity import distinct, is_text
 from kitestring.types import DELETED_AT, Receipt, Stream
 
@@ -26,15 +26,15 @@ UPSERT, DELETE, MARK = 0, 1, 2
 class Merge:
     """One merge of a stream. `fresh`: of a whole new copy, in which nothing is replaced that was there before."""
 
-    def __init__(self, files: DataFiles, stream: Stream, incoming: str, place: str, fresh: bool = False) -> None:
+    def __init__(self, files: DataFiles, stream: Stream, incoming: str, folder: str, fresh: bool = False) -> None:
         self.files = files
         self.stream = stream
         self.incoming = incoming
-        self.place = place
+        self.folder = folder
         self.marks_count = stream.write.deletes == "mark"
         self.fresh = fresh
 
-    def into(self, shadow: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
+    def merge_into(self, staging: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
         """Fill the shadow folder with what takes the place of the files that are returned, of these of the stream."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -44,7 +44,7 @@ class Merge:
         if not names:
             return set(data) if self.fresh else set(), Receipt(replaced=0)
         if (self.fresh or not data) and self._distinct(names):
-            return self._all(names, shadow, data)
+            return self._all(names, staging, data)
         columns = {name: self._waiting_keys(name) for name in names}
         encoded = pa.chunked_array(list(columns.values()), pa.large_string()).combine_chunks().dictionary_encode()
         self.keys, codes = encoded.dictionary, encoded.indices
@@ -58,24 +58,24 @@ class Merge:
         start = 0
         for name in names:
             rows = latest.slice(start, len(columns[name]))
-            own = marked.take(codes.slice(start, len(rows))) if marks else None
+            row_marks = marked.take(codes.slice(start, len(rows))) if marks else None
             start += len(rows)
             if kind(name) != UPSERT:
                 continue
-            untouched = rows.true_count == len(rows) and (own is None or own.null_count == len(own))
+            untouched = rows.true_count == len(rows) and (row_marks is None or row_marks.null_count == len(row_marks))
             if untouched and EXACT.match(name) and (len(small) < MANY or name not in small):
-                store.share(self.incoming, name, shadow, file_name(files.format_of(name)))
+                store.share(self.incoming, name, staging, file_name(files.format_of(name)))
             else:
-                parts.append(Part(self.incoming, name, rows, own))
+                parts.append(FilePart(self.incoming, name, rows, row_marks))
         counts = [pa.array([], pa.int32())]
         replaced = set() if not self.fresh else set(data)
         for name in () if self.fresh else data:
-            part, met = self._touched(name, marked if marks else None)
-            counts.append(met)
+            part, matched = self._rewrite_of(name, marked if marks else None)
+            counts.append(matched)
             if part is not None:
                 replaced.add(name)
                 parts.append(part)
-        files.fill(shadow, parts, marks, self.stream.schema.get("properties"))
+        files.fill(staging, parts, marks, self.stream.schema.get("properties"))
         return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
 
     def _distinct(self, names: Sequence[str]) -> bool:
@@ -102,14 +102,14 @@ class Merge:
                     return False
         return distinct(columns)
 
-    def _all(self, names: Sequence[str], shadow: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
+    def _all(self, names: Sequence[str], staging: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
         """All these files take the place of the old ones, the small ones joined."""
         small = {name for name in names if self.files.is_small(self.incoming, name)}
         joined = small if len(small) >= MANY else set()
         for name in names:
             if name not in joined:
-                self.files.store.share(self.incoming, name, shadow, file_name(self.files.format_of(name)))
-        self.files.fill(shadow, (Part(self.incoming, name) for name in names if name in joined))
+                self.files.store.share(self.incoming, name, staging, file_name(self.files.format_of(name)))
+        self.files.fill(staging, (FilePart(self.incoming, name) for name in names if name in joined))
         return set(data), Receipt(replaced=0)
 
     def _waiting_keys(self, name: str) -> Any:
@@ -119,14 +119,14 @@ class Merge:
         readings = self._keys(self.incoming, name)
         return pa.concat_arrays(readings) if kind(name) == DELETE else readings[0]
 
-    def _keys(self, place: str, name: str) -> list[Any]:
+    def _keys(self, folder: str, name: str) -> list[Any]:
         """The keys of a file: as they stand, and as else they may be meant."""
         import pyarrow as pa
 
         format_, exact = self.files.format_of(name), bool(EXACT.match(name))
         readings: list[list[Any]] = []
-        with self.files.reading(place, name):
-            for table in self.files.raw(place, name, [path[0] for path in self.stream.primary_key]):
+        with self.files.reading(folder, name):
+            for table in self.files.raw(folder, name, [path[0] for path in self.stream.primary_key]):
                 readings.append(format_.keys(table, self.stream, exact))
         most = max(map(len, readings), default=1)
         # A table that is read in fewer ways than others is read alike in all of them.
@@ -156,29 +156,29 @@ class Merge:
         first = late.group_by("code").aggregate([("mark", "min")])
         return by_code(first, "mark_min", len(self.keys)), marks
 
-    def _touched(self, name: str, marked: Any) -> tuple[Part | None, Any]:
+    def _rewrite_of(self, name: str, marked: Any) -> tuple[FilePart | None, Any]:
         """What stays of a file, or None where nothing in it changes; and the keys of its visible rows that wait."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        readings = [pc.index_in(keys, value_set=self.keys) for keys in self._keys(self.place, name)]
+        readings = [pc.index_in(keys, value_set=self.keys) for keys in self._keys(self.folder, name)]
         codes = pc.coalesce(*readings) if len(readings) > 1 else readings[0]
         if codes.null_count == len(codes):
             return None, pa.array([], pa.int32())
-        met = codes.drop_null()
-        own = None
+        matched = codes.drop_null()
+        row_marks = None
         if self.marks_count:
             format_, visible = self.files.format_of(name), []
-            for table in self.files.raw(self.place, name):
+            for table in self.files.raw(self.folder, name):
                 visible += [value is None for value in format_.values(table, DELETED_AT)]
             unmarked = pa.array(visible, pa.bool_())
-            met = codes.filter(unmarked).drop_null()
+            matched = codes.filter(unmarked).drop_null()
             if marked is not None:
-                own = pc.if_else(unmarked, marked.take(codes), pa.scalar(None, pa.int64()))
+                row_marks = pc.if_else(unmarked, marked.take(codes), pa.scalar(None, pa.int64()))
         rows = pc.is_null(self.last.take(codes))
-        if rows.true_count == len(rows) and (own is None or own.null_count == len(own)):
-            return None, met
-        return Part(self.place, name, rows, own), met
+        if rows.true_count == len(rows) and (row_marks is None or row_marks.null_count == len(row_marks)):
+            return None, matched
+        return FilePart(self.folder, name, rows, row_marks), matched
 
 
 def kind(name: str) -> int:
@@ -223,13 +223,13 @@ def receipt_of(codes: Any, numbers: Any, kinds: Any, before: Any) -> Receipt:
         pa.table({"code": codes, "number": numbers}), [("code", "ascending"), ("number", "ascending")]
     )
     codes, kinds = codes.take(order), kinds.take(order)
-    gone = max(0, len(codes) - 1)
-    previous = pa.concat_arrays([pa.array([-1] if len(codes) else [], codes.type), codes.slice(0, gone)])
-    previous_kind = pa.concat_arrays([pa.array([DELETE] if len(codes) else [], kinds.type), kinds.slice(0, gone)])
+    shifted = max(0, len(codes) - 1)
+    previous = pa.concat_arrays([pa.array([-1] if len(codes) else [], codes.type), codes.slice(0, shifted)])
+    previous_kind = pa.concat_arrays([pa.array([DELETE] if len(codes) else [], kinds.type), kinds.slice(0, shifted)])
     behind_record = pc.cast(pc.equal(previous_kind, UPSERT), pa.int64())
     present = pc.if_else(pc.equal(codes, previous), behind_record, before.take(codes))
-    upserts, there = pc.equal(kinds, UPSERT), pc.greater(present, 0)
-    deleted = (pc.sum(pc.and_(pc.invert(upserts), there))).as_py() or 0
+    upserts, existed = pc.equal(kinds, UPSERT), pc.greater(present, 0)
+    deleted = (pc.sum(pc.and_(pc.invert(upserts), existed))).as_py() or 0
     return Receipt(
         deleted=deleted,
         unchanged=len(kinds) - (upserts.true_count or 0) - deleted,

@@ -24,19 +24,19 @@ def table_of(rows: Sequence[Record], schema: Mapping[str, Any]) -> tuple[pa.Tabl
     try:
         table, rejects = arrow.from_rows(rows, schema)
     except UnicodeEncodeError:
-        table, rejects = arrow.from_rows(renamed(rows), schema)
+        table, rejects = arrow.from_rows(with_safe_names(rows), schema)
     if not table.num_columns:
         table = pa.table({"_": pa.nulls(table.num_rows)})
     return table, rejects
 
 
-def renamed(rows: Sequence[Record]) -> list[Record]:
+def with_safe_names(rows: Sequence[Record]) -> list[Record]:
     """The records without halves of surrogate pairs in the names of their fields, which no file can hold."""
     safe = names.distinct([name for row in rows for name in row], json_codec.without_surrogates)
     return [{safe[name]: value for name, value in row.items()} for row in rows]
 
 
-def unsound(stream: Stream, rows: Sequence[Record], typed: bool) -> dict[int, str]:
+def key_problems(stream: Stream, rows: Sequence[Record], typed: bool) -> dict[int, str]:
     """By row number, why a key would not be stored as it is, and so perhaps like that of another record.
 
     `typed`: the columns have types, which hold floats and microseconds.
@@ -109,11 +109,11 @@ def kind_of_type(type_: type) -> str:
     return "number" if issubclass(type_, int | float | Decimal) else "other"
 
 
-def sound(stream: Stream, batch: Batch, typed: bool) -> tuple[list[Record], list[Reject]]:
+def split_storable(stream: Stream, batch: Batch, typed: bool) -> tuple[list[Record], list[Reject]]:
     """The records whose keys can be stored as they are, and the others."""
     rows = batch.rows()
-    reasons = unsound(stream, rows, typed) if stream.primary_key else {}
+    reasons = key_problems(stream, rows, typed) if stream.primary_key else {}
     if not reasons:
         return rows, []
-    kept = [row for n, row in enumerate(rows) if n not in reasons]
-    return kept, [Reject(rows[n], reason) for n, reason in sorted(reasons.items())]
+    accepted = [row for n, row in enumerate(rows) if n not in reasons]
+    return accepted, [Reject(rows[n], reason) for n, reason in sorted(reasons.items())]

@@ -33,7 +33,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d")
 FINER = re.compile(r"\.\d{6}(\d*[1-9])")
 """Digits of a moment behind the microseconds."""
 
-WORDS = {"true": "true", "false": "false", "nan": "NaN", "inf": "inf", "-inf": "-inf"}
+LITERALS = {"true": "true", "false": "false", "nan": "NaN", "inf": "inf", "-inf": "-inf"}
 
 
 def part_of(value: Any) -> str | None:
@@ -157,8 +157,8 @@ def spelled_part(value: str | None, numbers: bool = False) -> str | None:
         return number_text(Decimal(value))
     if numbers:
         return part_of(value)
-    if value in WORDS:
-        return WORDS[value]
+    if value in LITERALS:
+        return LITERALS[value]
     if MOMENT.fullmatch(value):
         return moment_part(value)
     return date_part(value) if DATE.fullmatch(value) else part_of(value)

@@ -130,18 +130,18 @@ class LocalStore:
         path = self.root / folder / name
         with self._writing():
             if not path.exists():
-                draft = f"{name}.{uuid.uuid4().hex}"
-                self.put(folder, draft, data)
+                temporary_name = f"{name}.{uuid.uuid4().hex}"
+                self.put(folder, temporary_name, data)
                 try:
-                    os.link(path.with_name(draft), path)  # unlike a rename it replaces nothing
+                    os.link(path.with_name(temporary_name), path)  # unlike a rename it replaces nothing
                 except FileExistsError:
                     pass
                 except OSError as error:
                     if error.errno not in NO_LINKS:
                         raise
-                    path.with_name(draft).replace(path)
+                    path.with_name(temporary_name).replace(path)
                 finally:
-                    path.with_name(draft).unlink(missing_ok=True)
+                    path.with_name(temporary_name).unlink(missing_ok=True)
                 sync_folders(path.parent)
             return path.read_bytes()
 
@@ -183,13 +183,13 @@ class LocalStore:
             sync_folders(source)
             if not target.exists():
                 source.rename(target)
-            elif not exchanged(source, target):
+            elif not exchange_folders(source, target):
                 aside = self._aside(source)
                 target.rename(aside)
                 source.rename(target)
-                keep_others(aside, target, present)
+                move_other_entries(aside, target, present)
                 shutil.rmtree(aside)
-            keep_others(source, target, present)
+            move_other_entries(source, target, present)
             sync_folders(source.parent, target.parent)
             self.drop(new)
 
@@ -198,17 +198,17 @@ class LocalStore:
         with self._writing():
             if aside.exists() and not (self.root / old).exists():
                 aside.rename(self.root / old)
-            for left in (aside, self.root / new):
-                keep_others(left, self.root / old)
+            for leftover in (aside, self.root / new):
+                move_other_entries(leftover, self.root / old)
             shutil.rmtree(aside, ignore_errors=True)
             self._sweep()
 
     def _sweep(self) -> None:
         """Remove what writes that were cut off have left. Younger files may be those of another sync at this moment."""
-        for left in (self.root / TEMPORARY).glob("*"):
+        for path in (self.root / TEMPORARY).glob("*"):
             with suppress(FileNotFoundError):  # a folder here is the work of a stream of this name
-                if left.name not in (OWNER, LOCK) and left.is_file() and time.time() - left.stat().st_mtime > LEFT_S:
-                    left.unlink()
+                if path.name not in (OWNER, LOCK) and path.is_file() and time.time() - path.stat().st_mtime > LEFT_S:
+                    path.unlink()
 
     def _aside(self, source: Path) -> Path:
         return source.with_name(source.name + ".aside")
@@ -257,21 +257,21 @@ def sync_folders(*folders: Path) -> None:
             os.close(descriptor)
 
 
-def keep_others(source: Path, target: Path, known: Set[str] | None = None) -> None:
+def move_other_entries(source: Path, target: Path, known_names: Set[str] | None = None) -> None:
     """Move what others have put into the folder of a stream to the one that takes its place: folders, and with `known`
     the files that are not among these, since another writer added them at this moment."""
     if source.is_dir() and target.is_dir():
         for entry in os.scandir(source):
-            other = entry.is_dir() or (known is not None and entry.name not in known)
+            other = entry.is_dir() or (known_names is not None and entry.name not in known_names)
             if other and not (target / entry.name).exists():
                 Path(entry.path).rename(target / entry.name)
 
 
-def exchanged(one: Path, other: Path) -> bool:
+def exchange_folders(first: Path, second: Path) -> bool:
     """Swap two folders in one step, where the system can: Linux, `man 2 renameat2`, RENAME_EXCHANGE."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
-    here, exchange = -100, 2
-    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    cwd, flag = -100, 2
+    return rename is not None and rename(cwd, os.fsencode(first), cwd, os.fsencode(second), flag) == 0
 
 
 class RemoteFile(io.RawIOBase):
@@ -334,10 +334,10 @@ class RemoteStore:
         with self._reaching():
             self.fs.invalidate_cache()
             try:
-                found = self.fs.ls(self._path(folder), detail=True)
+                entries = self.fs.ls(self._path(folder), detail=True)
             except FileNotFoundError:
                 return []
-            return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "file")
+            return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
 
     def open(self, folder: str, name: str) -> BinaryIO:
         """A small file as a whole, in one request; a large one piece by piece."""
@@ -387,13 +387,13 @@ class RemoteStore:
             return
         replaced = json.loads(self.open(folder, name).read())
         added = self.names(new)
-        for one in added:
-            self.share(new, one, old, one)
+        for file_name in added:
+            self.share(new, file_name, old, file_name)
         present = set(self.names(old))
         with self._reaching():
-            for one in replaced:
-                if one in present and one not in added:
-                    self.fs.rm_file(self._path(old, one))
+            for file_name in replaced:
+                if file_name in present and file_name not in added:
+                    self.fs.rm_file(self._path(old, file_name))
         self.drop(new)
         with self._reaching():
             self.fs.rm_file(self._path(folder, name))

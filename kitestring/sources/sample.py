@@ -203,12 +203,12 @@ class Sample(Source):
                 "address": draw(ADDRESSES, 6, 1),
             }
         elif stream == "products":
-            words = list(zip(draw(QUALITIES, 2), draw(MATERIALS, 3), draw(KINDS), strict=True))
+            combinations = list(zip(draw(QUALITIES, 2), draw(MATERIALS, 3), draw(KINDS), strict=True))
             own = {
-                "name": [f"{quality} {material} {kind}" for quality, material, kind in words],
+                "name": [f"{quality} {material} {kind}" for quality, material, kind in combinations],
                 "description": [
                     f"A {quality} {kind} made of {material}, number {n} of its line. It comes from {city}."
-                    for n, (quality, material, kind), city in zip(ids, words, draw(CITIES, 5), strict=True)
+                    for n, (quality, material, kind), city in zip(ids, combinations, draw(CITIES, 5), strict=True)
                 ],
                 "price": draw(PRICES, 11, 1),
                 "rating": draw(RATINGS, 5, 1),

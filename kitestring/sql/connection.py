@@ -11,7 +11,7 @@ from kitestring import arrow
 from kitestring.errors import KitestringError
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part
-from kitestring.sql.merge import Merge, Merged, delete_and_insert
+from kitestring.sql.merge import Merge, MergeCounts, delete_and_insert
 from kitestring.sql.types import arrow_type
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Connection(ABC):
         """Called before rows are looked for by these parts of a key (`Part.key` gives the expressions): make that fast,
         where the vendor needs an index for it. Nothing by default."""
 
-    def merge(self, merge: Merge) -> Merged:
+    def merge(self, merge: Merge) -> MergeCounts:
         """Write what is staged into a table, in the place of the rows that have its keys. In a transaction.
 
         A vendor with a MERGE or an upsert of its own puts it here; see `Merge` for what it is given. The default

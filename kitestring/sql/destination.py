@@ -17,9 +17,9 @@ from kitestring.sql.airbyte_column import airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions, typed_fields
-from kitestring.sql.merge import Merge, Merged
+from kitestring.sql.merge import Merge, MergeCounts
 from kitestring.sql.note import Note
-from kitestring.sql.prepared_batch import Keys, PreparedBatch, entry_arrays, plain, prepare_batch, with_json
+from kitestring.sql.prepared_batch import KeyRows, PreparedBatch, entry_arrays, plain, prepare_batch, with_json
 from kitestring.sql.table import Filling, Table
 from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
 
@@ -108,15 +108,15 @@ class SqlDestination(Destination):
         if not table.exists or self._is_of(table, stream):
             return
         if note is None:
-            raise self._taken(table, stream)
+            raise self._table_conflict(table, stream)
         form = self.dialect.safe_table(note.stream)
         if stream.name == table.name == form != note.stream:  # it had to change its name, and this stream has not
             table.rename(self.dialect.marked(form, note.stream))
             self._tables.clear()
             return
-        raise self._taken(table, stream)
+        raise self._table_conflict(table, stream)
 
-    def _taken(self, table: Table, stream: Stream) -> ConfigError:
+    def _table_conflict(self, table: Table, stream: Stream) -> ConfigError:
         owner = f"is that of the stream {table.note.owner}" if table.note else "was made by no sync"
         return ConfigError(
             f"the table {table.schema}.{table.name} {owner}, so {stream.key} cannot be written there",
@@ -135,26 +135,26 @@ class SqlDestination(Destination):
         return receipt
 
     def _write(self, stream: Stream, batch: Batch) -> Receipt:
-        ready = batch if isinstance(batch, PreparedBatch) else prepare_batch(self.dialect, stream, batch)
-        merged = Merged()
-        if len(ready):
+        prepared = batch if isinstance(batch, PreparedBatch) else prepare_batch(self.dialect, stream, batch)
+        merged = MergeCounts()
+        if len(prepared):
             with self._connection() as connection:
-                merged = self._put(connection, stream, ready)
+                merged = self._merge_batch(connection, stream, prepared)
         return Receipt(
-            written=len(ready) + ready.doubles - merged.unchanged,
+            written=len(prepared) + prepared.duplicates - merged.unchanged,
             unchanged=merged.unchanged,
-            rejected=ready.rejects,
-            replaced=ready.doubles + merged.replaced,
+            rejected=prepared.rejects,
+            replaced=prepared.duplicates + merged.replaced,
         )
 
-    def _put(self, connection: Connection, stream: Stream, ready: PreparedBatch) -> Merged:
+    def _merge_batch(self, connection: Connection, stream: Stream, prepared: PreparedBatch) -> MergeCounts:
         """Insert a batch in the place of what has its keys."""
-        table, rows = self._written(connection, stream), ready.table()
+        table, rows = self._target_table(connection, stream), prepared.table()
         typed = typed_fields(stream)
-        filled = table.fit(rows, typed, ready.keys)
+        filled = table.fit(rows, typed, prepared.keys)
         values = {column: filling.value for column, filling in filled.items()}
         staged, entries = list(rows.columns), dict[str, str]()
-        for field, array in entry_arrays(table, ready, typed).items():
+        for field, array in entry_arrays(table, prepared, typed).items():
             entries[field] = f"incoming.c{len(staged)}"
             values[self.dialect.key_column(table.fields[field])] = entries[field]
             staged.append(array)
@@ -166,7 +166,7 @@ class SqlDestination(Destination):
         fresh = airbyte_values(self.dialect, generation) if table.airbyte else {}
         mark = self._mark_column(stream, table)
         with connection.staged(columns_of(staged)) as incoming, connection.transaction():
-            return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(ready)))
+            return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(prepared)))
 
     def change(self, stream: Stream) -> None:
         """Columns are added and widened before the records that need them come."""
@@ -174,7 +174,7 @@ class SqlDestination(Destination):
 
     def _change(self, stream: Stream) -> None:
         with self._connection() as connection:
-            self._fit_declared(self._written(connection, stream), stream)
+            self._fit_declared(self._target_table(connection, stream), stream)
 
     def _fit_declared(self, table: Table, stream: Stream) -> None:
         empty = stream.arrow_schema.empty_table()
@@ -187,41 +187,41 @@ class SqlDestination(Destination):
 
     def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         with self._connection() as connection:
-            table = self._written(connection, stream)
-            sought = Keys(table, stream, keys) if table.exists else None
-            if sought is None or not sought.places:
+            table = self._target_table(connection, stream)
+            key_rows = KeyRows(table, stream, keys) if table.exists else None
+            if key_rows is None or not key_rows.places:
                 return Receipt(unchanged=len(keys))
             mark = self._mark_column(stream, table)
-            connection.index(table, sought.parts)
-            with connection.staged(sought.rows) as incoming, connection.transaction():
-                there, rows = self._matched(table, incoming, sought, mark)
-                for condition in conditions(sought.parts):
+            connection.index(table, key_rows.parts)
+            with connection.staged(key_rows.rows) as incoming, connection.transaction():
+                matched, rows = self._matched(table, incoming, key_rows, mark)
+                for condition in conditions(key_rows.parts):
                     connection.changed(self.dialect.delete(table.reference, incoming, condition))
-        return receipt_of(len(keys), there, rows)
+        return receipt_of(len(keys), matched, rows)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         return self._step(lambda: self._mark(stream, keys))
 
     def _mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
         with self._connection() as connection:
-            table = self._written(connection, stream)
-            sought = Keys(table, stream, list(keys)) if table.exists else None
-            if sought is None or not sought.places:
+            table = self._target_table(connection, stream)
+            key_rows = KeyRows(table, stream, list(keys)) if table.exists else None
+            if key_rows is None or not key_rows.places:
                 return Receipt(unchanged=len(keys))
             times = list(keys.values())
-            marks = self._marks(stream, [times[place] for place in sought.places])
+            marks = self._marks(stream, [times[place] for place in key_rows.places])
             (filling,) = table.fit(marks, (), {}).values()
-            value = filling._replace(source=f"incoming.c{sought.rows.num_columns}").value
+            value = filling._replace(source=f"incoming.c{key_rows.rows.num_columns}").value
             column = table.fields[DELETED_AT]
             name = self.dialect.quoted(column)
-            staged = columns_of([*sought.rows.columns, marks.column(0)])
-            connection.index(table, sought.parts)
+            staged = columns_of([*key_rows.rows.columns, marks.column(0)])
+            connection.index(table, key_rows.parts)
             with connection.staged(staged) as incoming, connection.transaction():
-                there, rows = self._matched(table, incoming, sought, column)
-                for condition in conditions(sought.parts):
+                matched, rows = self._matched(table, incoming, key_rows, column)
+                for condition in conditions(key_rows.parts):
                     unmarked = f"{condition} AND kept.{name} IS NULL"
                     connection.changed(self.dialect.update(table.reference, f"{name} = {value}", incoming, unmarked))
-        return receipt_of(len(keys), there, rows)
+        return receipt_of(len(keys), matched, rows)
 
     def _marks(self, stream: Stream, times: Sequence[Any]) -> pa.Table:
         """The times of deletions as the stream's schema has them."""
@@ -230,7 +230,7 @@ class SqlDestination(Destination):
         table, rejects = arrow.from_rows(rows, {"properties": {DELETED_AT: declared}} if declared else None)
         return plain(self.dialect, arrow.from_rows(rows)[0] if rejects else table)
 
-    def _matched(self, table: Table, incoming: str, keys: Keys, mark: str | None) -> tuple[int, int]:
+    def _matched(self, table: Table, incoming: str, keys: KeyRows, mark: str | None) -> tuple[int, int]:
         """How many keys have rows that are not marked, and how many rows these are."""
         unmarked = f" AND kept.{self.dialect.quoted(mark)} IS NULL" if mark else ""
         pairs = " UNION ALL ".join(
@@ -239,15 +239,15 @@ class SqlDestination(Destination):
             for condition in conditions(keys.parts)
         )
         counts = f"SELECT count(DISTINCT number), count(DISTINCT place) FROM ({pairs}) AS pairs"  # noqa: S608 - quoted
-        ((there, rows),) = table.connection.rows(counts)
-        return there, rows
+        ((matched, rows),) = table.connection.rows(counts)
+        return matched, rows
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
         return self._step(lambda: self._truncate(stream, deleted_at))
 
     def _truncate(self, stream: Stream, deleted_at: str) -> Receipt:
         with self._connection() as connection:
-            table = self._written(connection, stream)
+            table = self._target_table(connection, stream)
             if not table.exists:
                 return Receipt()
             if stream.write.deletes != "mark":
@@ -267,7 +267,7 @@ class SqlDestination(Destination):
         if not stream.write.replace:
             return None
         with self._connection() as connection:
-            table, new = self._table(connection, stream), self._written(connection, stream)
+            table, new = self._table(connection, stream), self._target_table(connection, stream)
             if not new.exists:
                 self._fit_declared(new, stream)
             with connection.transaction():
@@ -367,11 +367,11 @@ class SqlDestination(Destination):
         for staged in (False, True):
             self._tables.pop((stream.namespace, stream.name, staged), None)
 
-    def _written(self, connection: Connection, stream: Stream) -> Table:
+    def _target_table(self, connection: Connection, stream: Stream) -> Table:
         """The table into which the records go, as it is now."""
         table = self._table(connection, stream, stream.write.replace)
         if table.exists and not self._is_of(table, stream):
-            raise self._taken(table, stream)
+            raise self._table_conflict(table, stream)
         return table
 
     def _mark_column(self, stream: Stream, table: Table) -> str | None:
@@ -397,8 +397,8 @@ def columns_of(columns: Sequence[Any]) -> pa.Table:
     return pa.table(list(columns), [f"c{n}" for n in range(len(columns))])
 
 
-def receipt_of(keys: int, there: int, rows: int) -> Receipt:
+def receipt_of(keys: int, matched: int, rows: int) -> Receipt:
     """What became of so many keys, of which so many had records: several where they were written before with all
     versions, fewer where keys are one to the database."""
-    deleted = min(there, rows)
+    deleted = min(matched, rows)
     return Receipt(deleted=deleted, unchanged=keys - deleted, replaced=rows - deleted)

@@ -129,8 +129,8 @@ class Dialect(Names):
     def wider(self, left: str, right: str) -> str:
         return types.wider(left, right)
 
-    def converted(self, value: str, kind: str, wanted: str) -> str:
-        return value if kind == wanted else f"CAST({value} AS {self.type_name(wanted)})"
+    def converted(self, value: str, kind: str, target: str) -> str:
+        return value if kind == target else f"CAST({value} AS {self.type_name(target)})"
 
     # -- comparisons ---------------------------------------------------------------------------------------------------
 

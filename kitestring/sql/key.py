@@ -43,8 +43,8 @@ def kinds_of(values: Iterable[Any]) -> set[str]:
 def _kind(type_: type) -> str:
     if type_ is type(None):
         return ""
-    for known, kind in ((str, "text"), (bool, "boolean"), (int, "integer")):
-        if issubclass(type_, known):
+    for python_type, kind in ((str, "text"), (bool, "boolean"), (int, "integer")):
+        if issubclass(type_, python_type):
             return kind
     return "other"
 
@@ -80,11 +80,11 @@ def number_entry(value: int | float | Decimal) -> str:
     sign, all_digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, all_digits))
-    shown = text.rstrip("0")
-    exponent += len(text) - len(shown)
-    if exponent >= 0 and len(shown) + exponent <= LONGEST_NUMBER:
-        shown, exponent = shown + "0" * exponent, 0
-    return f"{'-' if sign else ''}{shown}{f'e{exponent}' if exponent else ''}"
+    digits = text.rstrip("0")
+    exponent += len(text) - len(digits)
+    if exponent >= 0 and len(digits) + exponent <= LONGEST_NUMBER:
+        digits, exponent = digits + "0" * exponent, 0
+    return f"{'-' if sign else ''}{digits}{f'e{exponent}' if exponent else ''}"
 
 
 @dataclass(slots=True)
@@ -141,12 +141,12 @@ class Part:
     def condition(self) -> str:
         """The condition that both are the same value of the same kind."""
         if len(self.path) > 1:
-            theirs = self.dialect.inner(self.incoming, self.incoming_kind or self.kind, self.path, self.text)
-            return self.dialect.same(self.key(), theirs, nullable=True)
+            incoming_value = self.dialect.inner(self.incoming, self.incoming_kind or self.kind, self.path, self.text)
+            return self.dialect.same(self.key(), incoming_value, nullable=True)
         if self.entries is None:
             return self.plain
-        theirs = f"coalesce({self.entries[1]}, '\"' || {self.incoming})"
-        return self.dialect.same(self.key(), theirs, self.nullable)
+        incoming_value = f"coalesce({self.entries[1]}, '\"' || {self.incoming})"
+        return self.dialect.same(self.key(), incoming_value, self.nullable)
 
     @property
     def is_unknown(self) -> str:
@@ -160,18 +160,18 @@ def conditions(parts: Sequence[Part]) -> list[str]:
     """Conditions, each of which finds other rows, for the rows that have the incoming keys; none for no key."""
     if not parts:
         return []
-    known = " AND ".join(part.condition for part in parts)
-    unsure = [part for part in parts if part.unknown and part.entries]
-    if not unsure:
-        return [known]
+    exact = " AND ".join(part.condition for part in parts)
+    untyped = [part for part in parts if part.unknown and part.entries]
+    if not untyped:
+        return [exact]
     # Rows of an earlier version: their text decides. It is joined by plain equality, which databases are fast at.
     terms, marks = [], []
     for part in parts:
-        if part not in unsure:
+        if part not in untyped:
             terms.append(part.condition)
             continue
         marks.append(part.is_unknown)
         terms.append(part.plain)
         if len(parts) > 1:
             terms.append(f"({part.is_unknown} OR {part.condition})")
-    return [known, f"{' AND '.join(terms)} AND ({' OR '.join(marks)})"]
+    return [exact, f"{' AND '.join(terms)} AND ({' OR '.join(marks)})"]

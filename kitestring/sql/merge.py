@@ -38,7 +38,7 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeCounts:
     """What a merge did: how many rows without a mark were replaced (several of a key where it was written before with
     all versions), and how many staged rows were there unchanged and were left alone."""
 
@@ -57,7 +57,7 @@ class Statements(Protocol):
     def changed(self, statement: str) -> int: ...
 
 
-def delete_and_insert(connection: Statements, merge: Merge) -> Merged:
+def delete_and_insert(connection: Statements, merge: Merge) -> MergeCounts:
     """The merge in standard SQL: delete what is replaced, insert all."""
     dialect, reference = connection.dialect, merge.table.reference
     quoted = dialect.quoted
@@ -79,7 +79,7 @@ def delete_and_insert(connection: Statements, merge: Merge) -> Merged:
         f"INSERT INTO {reference} ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
         f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming"
     )
-    return Merged(replaced, unchanged)
+    return MergeCounts(replaced, unchanged)
 
 
 def _unchanged(connection: Statements, merge: Merge, matches: Sequence[str]) -> str:

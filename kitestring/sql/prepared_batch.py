@@ -30,14 +30,14 @@ class PreparedBatch(Batch):
     """A batch as Arrow: the records that have no place in it, how many are there in a later version, and the values of
     keys whose column is text."""
 
-    __slots__ = ("doubles", "keys", "rejects")
+    __slots__ = ("duplicates", "keys", "rejects")
 
     def __init__(
-        self, stream: str, table: pa.Table, rejects: Sequence[Reject], doubles: int, keys: Mapping[str, KeyValues]
+        self, stream: str, table: pa.Table, rejects: Sequence[Reject], duplicates: int, keys: Mapping[str, KeyValues]
     ) -> None:
         super().__init__(stream, table=table)
         self.rejects = rejects
-        self.doubles = doubles
+        self.duplicates = duplicates
         self.keys = keys
 
 
@@ -54,28 +54,28 @@ def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBat
         texts = [name for name in typed_fields(stream) if name in names and is_string(table.schema.field(name).type)]
         rows = accepted(batch.rows(), rejects) if texts else []
         values = {name: [row.get(name) for row in rows] for name in texts}
-    doubles, last = 0, None if batch.is_table else last_versions(stream, table, values)
+    duplicates, last = 0, None if batch.is_table else last_versions(stream, table, values)
     if last is not None:
-        doubles = table.num_rows - len(last)
+        duplicates = table.num_rows - len(last)
         table = table.take(last)
         values = {name: [column[n] for n in last.to_pylist()] for name, column in values.items()}
     keys = {name: KeyValues(column) for name, column in values.items()}
-    return PreparedBatch(batch.stream, plain(dialect, table), rejects, doubles, keys)
+    return PreparedBatch(batch.stream, plain(dialect, table), rejects, duplicates, keys)
 
 
 def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
     """The rows that are not among the rejects, which are in their order."""
     if not rejects:
         return rows
-    left = iter(rejects)
-    reject = next(left, None)
-    kept = []
+    remaining = iter(rejects)
+    reject = next(remaining, None)
+    accepted_rows = []
     for row in rows:
         if reject is not None and row is reject.record:
-            reject = next(left, None)
+            reject = next(remaining, None)
         else:
-            kept.append(row)
-    return kept
+            accepted_rows.append(row)
+    return accepted_rows
 
 
 def last_versions(stream: Stream, table: pa.Table, values: Mapping[str, Sequence[Any]]) -> pa.Array | None:
@@ -118,9 +118,9 @@ def plain(dialect: Dialect, table: pa.Table) -> pa.Table:
     if not table.num_columns:
         return pa.table({"_": pa.nulls(table.num_rows)})
     for n, field in enumerate(table.schema):
-        wanted, column = dialect.plain_type(field.type), table.column(n)
-        if wanted != field.type:
-            column = cast(dialect, column, wanted, field.name)
+        target, column = dialect.plain_type(field.type), table.column(n)
+        if target != field.type:
+            column = cast(dialect, column, target, field.name)
             table = table.set_column(n, field.name, column)
         reason = dialect.refusal(column)
         if reason:
@@ -128,14 +128,14 @@ def plain(dialect: Dialect, table: pa.Table) -> pa.Table:
     return table
 
 
-def cast(dialect: Dialect, column: pa.ChunkedArray, wanted: pa.DataType | None, name: str) -> pa.ChunkedArray:
+def cast(dialect: Dialect, column: pa.ChunkedArray, target: pa.DataType | None, name: str) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    if wanted is None:
+    if target is None:
         return as_json(json_texts(column)) if dialect.has_json else json_texts(column)
     try:
-        as_text = is_string(wanted) and not is_texts(column.type) and not pa.types.is_decimal(column.type)
-        return texts(column) if as_text else column.cast(wanted)
+        as_text = is_string(target) and not is_texts(column.type) and not pa.types.is_decimal(column.type)
+        return texts(column) if as_text else column.cast(target)
     except pa.ArrowNotImplementedError:
         return json_texts(column)
     except pa.ArrowInvalid as error:
@@ -201,7 +201,7 @@ def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
-class Keys:
+class KeyRows:
     """Keys of records, as they are compared with those of a table. `rows` are those that the table may have at all,
     with columns c0, c1, …; the number of a key, by which they are counted, is the last of them."""
 
@@ -234,10 +234,10 @@ class Keys:
                 place_of_entries = None
                 if column_entries is not None:
                     place_of_entries = self._add([column_entries[place] for place in candidates], pa.string())
-                kept = table.columns[table.fields[path[0]]]
+                column_kind = table.columns[table.fields[path[0]]]
                 if len(path) == 1:
-                    if is_string(type_) and kept == "UUID":
-                        source = table.dialect.converted(source, TEXT, kept)
+                    if is_string(type_) and column_kind == "UUID":
+                        source = table.dialect.converted(source, TEXT, column_kind)
                     self.parts.append(table.part(path, source, nullable, place_of_entries))
                 else:
                     self.parts.append(table.part(path, source, nullable, None, TEXT))
@@ -290,16 +290,16 @@ class Misfit:
     """In the place of a value that a column cannot hold."""
 
 
-def entry_arrays(table: Table, ready: PreparedBatch, fields: Iterable[str]) -> dict[str, pa.Array]:
+def entry_arrays(table: Table, prepared: PreparedBatch, fields: Iterable[str]) -> dict[str, pa.Array]:
     """The entries of the key columns (see `key`) of a batch, by field, for columns that have them."""
     import pyarrow as pa
 
-    arrays, rows = {}, ready.table()
+    arrays, rows = {}, prepared.table()
     for field in fields:
         if field not in rows.column_names or not table.has_entries(table.fields[field]):
             continue
-        if field in ready.keys:
-            entries = ready.keys[field].entries()
+        if field in prepared.keys:
+            entries = prepared.keys[field].entries()
         elif is_string(rows.schema.field(field).type):
             entries = [None] * rows.num_rows
         else:

@@ -51,7 +51,7 @@ class StoredTable:
         return bool(self.columns)
 
     @property
-    def own(self) -> Mapping[str, str]:
+    def extra_columns(self) -> Mapping[str, str]:
         """The columns, with their kinds, that it has beside those of the fields."""
         return AIRBYTE_COLUMNS if self.airbyte else {}
 

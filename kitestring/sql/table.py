@@ -27,11 +27,11 @@ class Filling(NamedTuple):
     dialect: Dialect
     source: str
     kind: str
-    wanted: str
+    target: str
 
     @property
     def value(self) -> str:
-        return self.dialect.converted(self.source, self.kind, self.wanted)
+        return self.dialect.converted(self.source, self.kind, self.target)
 
 
 class Table(StoredTable):
@@ -75,7 +75,9 @@ class Table(StoredTable):
 
     def _name_fields(self) -> None:
         named = self.note.fields if self.note else {}
-        columns = [column for column in self.columns if not self.dialect.is_own(column) and column not in self.own]
+        columns = [
+            column for column in self.columns if not self.dialect.is_own(column) and column not in self.extra_columns
+        ]
         self.fields = {named.get(column, column): column for column in columns}
 
     def write_note(self, note: Note) -> None:
@@ -106,10 +108,10 @@ class Table(StoredTable):
         """
         note = self.note or self._new_note()
         columns = self._columns_for(rows.column_names, note)
-        known, filled = dict(self.columns), dict[str, Filling]()
+        kinds, filled = dict(self.columns), dict[str, Filling]()
         for n, (name, kind) in enumerate(zip(rows.column_names, self.connection.kinds(rows), strict=True)):
             column = columns[name]
-            present = known.get(column)
+            present = kinds.get(column)
             if kind == NOTHING:  # nothing is known about a column of nulls; it is made when a value comes
                 if present is not None:
                     filled[column] = Filling(self.dialect, "NULL", present, present)
@@ -117,13 +119,13 @@ class Table(StoredTable):
             wide = self._wider(column, present, rows.column(n), kind)
             if name in typed and wide == TEXT:
                 self._track(note, column, present, kinds_of_type(kind, keys.get(name)))
-            known[column] = wide
+            kinds[column] = wide
             filled[column] = Filling(self.dialect, f"incoming.c{n}", kind, wide)
         if not filled:  # records without a single value are records all the same
-            column = next((column for column in known if column not in self.own), "_")
-            known.setdefault(column, "BOOLEAN")
-            filled[column] = Filling(self.dialect, "NULL", known[column], known[column])
-        self._grow(note, known)
+            column = next((column for column in kinds if column not in self.extra_columns), "_")
+            kinds.setdefault(column, "BOOLEAN")
+            filled[column] = Filling(self.dialect, "NULL", kinds[column], kinds[column])
+        self._grow(note, kinds)
         return filled
 
     def _new_note(self) -> Note:
@@ -149,24 +151,28 @@ class Table(StoredTable):
         beyond = f"{name} > {EXACT_IN_DOUBLE} OR {name} < -{EXACT_IN_DOUBLE}"
         return bool(self.connection.rows(f"SELECT 1 FROM {self.reference} WHERE {beyond} LIMIT 1"))  # noqa: S608 - quoted
 
-    def _grow(self, note: Note, known: dict[str, str]) -> None:
+    def _grow(self, note: Note, kinds: dict[str, str]) -> None:
         note.airbyte = self.airbyte
-        new = [column for column in known if column not in self.columns and note.kinds.get(column) == SEVERAL]
+        new = [column for column in kinds if column not in self.columns and note.kinds.get(column) == SEVERAL]
         entries = {self.dialect.key_column(column): TEXT for column in new}
         if not self.exists:
-            columns = {**known, **entries, **self.own}
+            columns = {**kinds, **entries, **self.extra_columns}
             with self.connection.transaction():
                 self.connection.create(self, columns)
                 self.write_note(note)
             self.columns = columns
         else:
             self.write_note(note)
-            wanted = {**entries, **known, **self.own}  # entries first: a key column without is taken for one of texts
-            added = {column: kind for column, kind in wanted.items() if column not in self.columns}
-            widened = {column: kind for column, kind in known.items() if self.columns.get(column, kind) != kind}
+            needed = {
+                **entries,
+                **kinds,
+                **self.extra_columns,
+            }  # entries first: a key column without is taken for one of texts
+            added = {column: kind for column, kind in needed.items() if column not in self.columns}
+            widened = {column: kind for column, kind in kinds.items() if self.columns.get(column, kind) != kind}
             if added or widened:
                 self.connection.grow(self, added, widened)
-            self.columns = {**self.columns, **known, **added}
+            self.columns = {**self.columns, **kinds, **added}
         self._name_fields()
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -181,23 +187,23 @@ class Table(StoredTable):
             return self.fields
         safe = self.dialect.safe
         # Of a table of an earlier version, columns keep their names but where a field needs the very same one.
-        kept = {field: column for field, column in self.fields.items() if note.old and safe(field) == field}
-        kept |= self._inherited(new, names)
-        new = [name for name in new if name not in kept]
-        others = [field for field in self.fields if field not in kept]
-        wanted = distinct(
-            [*others, *new],
+        fixed = {field: column for field, column in self.fields.items() if note.old and safe(field) == field}
+        fixed |= self._inherited(new, names)
+        new = [name for name in new if name not in fixed]
+        movable = [field for field in self.fields if field not in fixed]
+        free_names = distinct(
+            [*movable, *new],
             safe,
-            reserved=[*kept.values(), *self.own],
+            reserved=[*fixed.values(), *self.extra_columns],
             folded=self.dialect.folded,
             longest=self.dialect.longest_name,
             size=size,
         )
-        for field in others:
+        for field in movable:
             column = self.fields[field]
-            if column == safe(field) and wanted[field] != column:
-                self._move(note, field, column, wanted[field])
-        columns = {**self.fields, **kept, **{field: wanted[field] for field in new}}
+            if column == safe(field) and free_names[field] != column:
+                self._move(note, field, column, free_names[field])
+        columns = {**self.fields, **fixed, **{field: free_names[field] for field in new}}
         note.fields.update({column: field for field, column in columns.items() if column != field})
         return columns
 
@@ -220,17 +226,17 @@ class Table(StoredTable):
                     self._name_fields()
                     break
 
-    def _move(self, note: Note, field: str, column: str, wanted: str) -> None:
+    def _move(self, note: Note, field: str, column: str, new_column: str) -> None:
         """Rename the column of a field. The note comes first: an entry for a column that is not there means nothing."""
         key_column = self.dialect.key_column
-        names = {column: wanted}
+        names = {column: new_column}
         if key_column(column) in self.columns:
-            names[key_column(column)] = key_column(wanted)
-        note.fields[wanted] = field
+            names[key_column(column)] = key_column(new_column)
+        note.fields[new_column] = field
         if column in note.kinds:
-            note.kinds[wanted] = note.kinds.pop(column)
+            note.kinds[new_column] = note.kinds.pop(column)
         if column in note.unknown:
-            note.unknown[note.unknown.index(column)] = wanted
+            note.unknown[note.unknown.index(column)] = new_column
         self.write_note(note)
         self.connection.rename_columns(self, names)
         note.fields.pop(column, None)
@@ -278,19 +284,19 @@ class Table(StoredTable):
         elif before <= PLAIN_KINDS:
             filling = self.dialect.converted(value, present, TEXT)
         else:
-            self._fill_one_by_one(column, name)
+            self._fill_by_value(column, name)
             return
         self.connection.rows(f"UPDATE {self.reference} SET {name} = {filling}")  # noqa: S608 - quoted
 
-    def _fill_one_by_one(self, column: str, name: str) -> None:
+    def _fill_by_value(self, column: str, name: str) -> None:
         """The same for types whose values SQL does not write as `entry` does."""
         import pyarrow as pa
 
         values = self.connection.values(self, column)
         entries = pa.array([entry(value) for value in arrow_values.values(values)], pa.string())
-        kept = f"kept.{self.dialect.quoted(column)}"
+        key_value = f"kept.{self.dialect.quoted(column)}"
         with self.connection.staged(pa.table({"c0": values, "c1": entries})) as incoming, self.connection.transaction():
-            same = self.dialect.same(kept, "incoming.c0", nullable=False)
+            same = self.dialect.same(key_value, "incoming.c0", nullable=False)
             self.connection.rows(self.dialect.update(self.reference, f"{name} = incoming.c1", incoming, same))
 
     def part(self, path: tuple[str, ...], incoming: str, nullable: bool, entries: str | None, kind: str = "") -> Part:

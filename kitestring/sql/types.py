@@ -64,14 +64,14 @@ def arrow_type(kind: str) -> pa.DataType:
 
     if size := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
         return pa.decimal128(int(size[1]), int(size[2]))
-    known = {
+    arrow_types = {
         "TINYINT": pa.int8(), "UTINYINT": pa.uint8(), "SMALLINT": pa.int16(), "USMALLINT": pa.uint16(),
         "INTEGER": pa.int32(), "UINTEGER": pa.uint32(), "BIGINT": pa.int64(), "UBIGINT": pa.uint64(),
         "HUGEINT": pa.decimal128(DECIMAL_DIGITS, 0), "FLOAT": pa.float32(), "DOUBLE": pa.float64(),
         "BOOLEAN": pa.bool_(), "DATE": pa.date32(), "TIME": pa.time64("us"), "TIMESTAMP": pa.timestamp("us"),
         MOMENT: pa.timestamp("us", "UTC"), "BLOB": pa.binary(), NOTHING: pa.null(),
     }  # fmt: skip
-    return known.get(kind, pa.string())
+    return arrow_types.get(kind, pa.string())
 
 
 def wider(left: str, right: str) -> str:

@@ -28,7 +28,7 @@ def column_types(
         if kind != "AUTO":
             columns[name] = kind
             continue
-        declared = {TYPES[word] for schema in schemas for word in json_types(schema, name)}
+        declared = {TYPES[json_type] for schema in schemas for json_type in json_types(schema, name)}
         if declared == {"INT64", "DOUBLE"}:
             declared = {"DOUBLE"}
         if len(declared) == 1:
@@ -47,10 +47,10 @@ def json_types(schema: Mapping[str, Any], name: str) -> set[str]:
     """The types of values that a schema allows a field, null aside."""
     properties = schema.get("properties")
     declared = properties.get(name) if isinstance(properties, Mapping) else None
-    return set(words(declared)) if isinstance(declared, Mapping) else set()
+    return set(json_type_names(declared)) if isinstance(declared, Mapping) else set()
 
 
-def words(declared: Mapping[str, Any]) -> Iterator[str]:
+def json_type_names(declared: Mapping[str, Any]) -> Iterator[str]:
     kinds = declared.get("type")
     kinds = [kinds] if isinstance(kinds, str) else kinds or ()
     if declared.get("airbyte_type") == "integer" and "number" in kinds:
@@ -59,4 +59,4 @@ def words(declared: Mapping[str, Any]) -> Iterator[str]:
     for union in ("anyOf", "oneOf"):
         for branch in declared.get(union) or ():
             if isinstance(branch, Mapping):
-                yield from words(branch)
+                yield from json_type_names(branch)

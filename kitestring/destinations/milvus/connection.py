@@ -31,11 +31,11 @@ GRPC_OPTIONS = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_withou
 
 def connect(indexing: Indexing) -> MilvusClient:
     """A client. `ConfigError`, `AuthError` or `TransientError` when there is no way in."""
-    quiet()
+    silence_loggers()
     return connect_lite(indexing) if indexing.lite else connect_server(indexing)
 
 
-def quiet() -> None:
+def silence_loggers() -> None:
     """pymilvus and Lite log every failure with its arguments, and some of these are secrets. We raise what they log."""
     import pymilvus  # noqa: F401 - it sets up its loggers when it is imported, and would undo this
 
@@ -57,21 +57,21 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
             f"{path} is a file, Milvus Lite 3 keeps a directory",
             hint="It may be a database of Milvus Lite 2, which cannot be read: choose another path and sync again.",
         )
-    made = not path.exists()
+    is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise translate(error, f"the folder {path.parent}", {}) from error
     with _lite_lock:
-        with failures() as failed:
+        with collect_server_errors() as errors:
             try:
                 # Somebody else in this process may have it open: then it is not ours to close.
-                foreign = str(path) in servers._servers and not _lite_users[str(path)]
+                shared = str(path) in servers._servers and not _lite_users[str(path)]
                 fit_existing(path, indexing.collection)
                 client = MilvusClient(str(path), db_name=indexing.db, grpc_options=GRPC_OPTIONS)
             except Exception as error:
-                raise lite_error(path, failed, error, made) from error
-        _lite_users[str(path)] += 2 if foreign else 1
+                raise lite_error(path, errors, error, is_new) from error
+        _lite_users[str(path)] += 2 if shared else 1
     return client
 
 
@@ -92,14 +92,14 @@ def check_lite(indexing: Indexing) -> None:
         import milvus_lite  # noqa: F401
     except ImportError as error:
         raise missing_lite(indexing) from error
-    there = lite_path(indexing).parent
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    nearest = lite_path(indexing).parent
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(
-            f"Milvus Lite would be made at {lite_path(indexing)}, and {there} cannot be written",
+            f"Milvus Lite would be made at {lite_path(indexing)}, and {nearest} cannot be written",
             hint="Give this user the right to write there, or choose another path.",
-            path=str(there),
+            path=str(nearest),
         )
 
 
@@ -111,14 +111,14 @@ def missing_lite(indexing: Indexing) -> ConfigError:
 
 
 @contextmanager
-def failures() -> Iterator[list[BaseException]]:
+def collect_server_errors() -> Iterator[list[BaseException]]:
     """What Lite's server logs when it cannot start: it tells the client nothing."""
-    found: list[BaseException] = []
+    errors: list[BaseException] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.exc_info and record.exc_info[1] is not None:
-                found.append(record.exc_info[1])
+                errors.append(record.exc_info[1])
 
     log = logging.getLogger("milvus_lite.server_manager")
     keep, level, spread = Keep(), log.level, log.propagate
@@ -126,15 +126,15 @@ def failures() -> Iterator[list[BaseException]]:
     log.setLevel(logging.ERROR)
     log.propagate = False
     try:
-        yield found
+        yield errors
     finally:
         log.removeHandler(keep)
         log.setLevel(level)
         log.propagate = spread
 
 
-def lite_error(path: Path, failed: list[BaseException], error: Exception, made: bool) -> Exception:
-    cause = failed[-1] if failed else error
+def lite_error(path: Path, errors: list[BaseException], error: Exception, is_new: bool) -> Exception:
+    cause = errors[-1] if errors else error
     text = message_of(cause) if isinstance(cause, Exception) else str(cause)
     if "lock" in text.lower():
         return ConfigError(
@@ -177,11 +177,11 @@ def connect_server(indexing: Indexing) -> MilvusClient:
     try:
         return MilvusClient(**options)
     except Exception as error:
-        found = translate(error, f"Milvus at {host}", {"host": host})
-        if isinstance(found, AuthError | ConfigError | TransientError):
-            raise found from error
+        failure = translate(error, f"Milvus at {host}", {"host": host})
+        if isinstance(failure, AuthError | ConfigError | TransientError):
+            raise failure from error
         raise TransientError(
-            f"Milvus at {host} does not answer: {found.message}",
+            f"Milvus at {host} does not answer: {failure.message}",
             hint="Check indexing.host and indexing.auth: Milvus answers wrong credentials with silence.",
             host=host,
         ) from error

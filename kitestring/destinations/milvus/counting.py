@@ -26,25 +26,25 @@ def count_server(client: MilvusClient, layout: Layout, stream: str, timeout: flo
         return int(answer[0]["count(*)"])
 
     first = f"_ab_stream == {quote(stream)} and chunk_number == 0"
-    return rows(first) - (rows(f"{first} and {MARK}") if layout.keeps_digests else 0)
+    return rows(first) - (rows(f"{first} and {MARK}") if layout.stores_digests else 0)
 
 
 def count_lite(client: MilvusClient, layout: Layout, stream: str) -> int:
     """The same on Lite, which makes a Python object of every row that a filter lets through, vector and all, and of
     none to count all rows. So count whichever are fewer: the rows that are meant, or the others."""
-    marks, primary = layout.keeps_digests, layout.primary.name
+    marks, primary = layout.stores_digests, layout.primary.name
     total = int(client.query(layout.collection, output_fields=["count(*)"])[0]["count(*)"])
     names = ("_ab_stream", "chunk_number", *(("_ks_metadata_digest",) if marks else ()))
     columns = [layout.fields.get(name) for name in names]
     if total and all(field is not None and not field.nullable for field in columns):
         most = total // 2
-        others = client.query(
+        other_rows = client.query(
             layout.collection,
             filter=f"_ab_stream != {quote(stream)} or chunk_number != 0" + (f" or {MARK}" if marks else ""),
             output_fields=[primary],
             limit=most + 1,
         )
-        if len(others) <= most:
-            return total - len(others)
-    meant = f"_ab_stream == {quote(stream)} and chunk_number == 0" + (f" and not ({MARK})" if marks else "")
-    return len(client.query(layout.collection, filter=meant, output_fields=[primary]))
+        if len(other_rows) <= most:
+            return total - len(other_rows)
+    condition = f"_ab_stream == {quote(stream)} and chunk_number == 0" + (f" and not ({MARK})" if marks else "")
+    return len(client.query(layout.collection, filter=condition, output_fields=[primary]))

@@ -43,8 +43,8 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
             **fields,
         )
     if code in AUTH_CODES or any(
-        word in low
-        for word in ("unauthenticated", "auth check failure", "privilege", "permission deny", "permission_denied")
+        keyword in low
+        for keyword in ("unauthenticated", "auth check failure", "privilege", "permission deny", "permission_denied")
     ):
         if "privilege" in low or "permission" in low:
             return AuthError(
@@ -59,7 +59,7 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
             hint="Correct indexing.db, or create the database.",
             **fields,
         )
-    if any(word in low for word in SILENCE):
+    if any(keyword in low for keyword in SILENCE):
         return TransientError(
             f"{where} does not answer: {text}",
             hint="Check that the server runs and can be reached, and the credentials: wrong ones get no answer either.",

@@ -50,33 +50,33 @@ def condition(where: Filter | str | None, layout: Layout) -> str:
     """`where` as a filter: a text is one already. Fields are named as in the record."""
     if where is None or isinstance(where, str):
         return where or ""
-    return positive(placed(where, layout), layout)
+    return positive(resolve_fields(where, layout), layout)
 
 
-def placed(tree: Filter, layout: Layout) -> Filter:
+def resolve_fields(tree: Filter, layout: Layout) -> Filter:
     """The same tree over the places where the fields of the record are stored.
 
     A field whose name is not free is stored with `_` in front, or, beside a field of that name, with a mark.
     """
     match tree:
         case Not(inner):
-            return Not(placed(inner, layout))
+            return Not(resolve_fields(inner, layout))
         case And(parts):
-            return And(tuple(placed(part, layout) for part in parts))
+            return And(tuple(resolve_fields(part, layout) for part in parts))
         case Or(parts):
-            return Or(tuple(placed(part, layout) for part in parts))
-    name, own = tree.field, own_name(tree.field, layout)
-    stored, field = place(name, layout), layout.fields.get(own)
+            return Or(tuple(resolve_fields(part, layout) for part in parts))
+    name, own = tree.field, stored_name(tree.field, layout)
+    stored, field = column_reference(name, layout), layout.fields.get(own)
     leaf = replace(tree, field=stored) if field is None else in_column(tree, stored, field, layout)
     if own != name and layout.dynamic:
-        other = literal(marked(own, name))
+        other = field_reference(marked(own, name))
         return Or((And((leaf, Not(Exists(other)))), replace(tree, field=other)))
     return leaf
 
 
 def in_column(leaf: Leaf, stored: str, field: Field, layout: Layout) -> Filter:
     """A leaf over a typed column. What the column cannot hold is in the dynamic field beside it."""
-    beside = literal(marked(field.name, field.name))
+    beside = field_reference(marked(field.name, field.name))
     if isinstance(leaf, Contains):
         if field.type not in ("JSON", "ARRAY"):
             raise ConfigError(
@@ -92,8 +92,8 @@ def in_column(leaf: Leaf, stored: str, field: Field, layout: Layout) -> Filter:
     parts = [OneOf(stored, tuple(value for value, _ in fitting if value is not None))]
     if rest := tuple(original for value, original in fitting if value is None):
         parts.append(OneOf(beside, rest))
-    known = tuple(part for part in parts if part.values)
-    return known[0] if len(known) == 1 else Or(known)
+    non_empty = tuple(part for part in parts if part.values)
+    return non_empty[0] if len(non_empty) == 1 else Or(non_empty)
 
 
 def column_value(value: Any, field: Field) -> Any:
@@ -105,16 +105,16 @@ def column_value(value: Any, field: Field) -> Any:
     return typed(value, field)
 
 
-def positive(tree: Filter, layout: Layout, known: frozenset[str] = frozenset()) -> str:
+def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = frozenset()) -> str:
     """The filter of a tree over places. `known`: those that are there where it is asked."""
     match tree:
         case Not(inner):
-            return negative(inner, layout, known)
+            return negative(inner, layout, present_fields)
         case And(parts):
-            known |= {part.field for part in parts if isinstance(part, Exists)}
-            return joined([positive(part, layout, known) for part in parts], True, layout)
+            present_fields |= {part.field for part in parts if isinstance(part, Exists)}
+            return joined([positive(part, layout, present_fields) for part in parts], True, layout)
         case Or(parts):
-            return joined([positive(part, layout, known) for part in parts], False, layout)
+            return joined([positive(part, layout, present_fields) for part in parts], False, layout)
         case Exists(stored):
             return present(stored, layout)
         case OneOf(stored, values):
@@ -133,19 +133,19 @@ def positive(tree: Filter, layout: Layout, known: frozenset[str] = frozenset()) 
             return f"{verb}({stored}, {quote(value)})"
 
 
-def negative(tree: Filter, layout: Layout, known: frozenset[str]) -> str:
+def negative(tree: Filter, layout: Layout, present_fields: frozenset[str]) -> str:
     """The filter of what does not pass a tree. Lite lets a row pass neither a comparison nor its `not` where the field
     is missing, or of another type, and a server lets it pass the `not`: so the filter says which of them pass."""
     match tree:
         case Not(inner):
-            return positive(inner, layout, known)
+            return positive(inner, layout, present_fields)
         case And(parts):
-            return joined([negative(part, layout, known) for part in parts], False, layout)
+            return joined([negative(part, layout, present_fields) for part in parts], False, layout)
         case Or(parts):
-            return joined([negative(part, layout, known) for part in parts], True, layout)
+            return joined([negative(part, layout, present_fields) for part in parts], True, layout)
         case Exists(stored):
             return absent(stored, layout)
-    texts = [] if tree.field in known else [absent(tree.field, layout)]
+    texts = [] if tree.field in present_fields else [absent(tree.field, layout)]
     texts.append(f"(not ({positive(tree, layout)}))")
     if isinstance(tree, Bound) and tree.field not in layout.fields:
         other = quote("") if not isinstance(tree.value, str) else quote(-sys.float_info.max)
@@ -190,22 +190,22 @@ def near(value: float | Decimal) -> float | int:
     return float(max(-most, min(most, value)))
 
 
-def place(name: str, layout: Layout) -> str:
+def column_reference(name: str, layout: Layout) -> str:
     """How a filter names a metadata field."""
-    stored = own_name(name, layout)
+    stored = stored_name(name, layout)
     if stored not in layout.fields and not layout.dynamic:
         raise ConfigError(
             f"the collection {layout.collection} has no field {name}",
             hint=f"It has {', '.join(sorted(layout.fields))}.",
             field=name,
         )
-    return stored if stored in layout.fields and NAME.match(stored) else literal(stored)
+    return stored if stored in layout.fields and NAME.match(stored) else field_reference(stored)
 
 
-def own_name(name: str, layout: Layout) -> str:
+def stored_name(name: str, layout: Layout) -> str:
     """The name under which a field of the record is stored where that is free."""
     return name if name in FILTERED else layout.free_name(name)
 
 
-def literal(name: str) -> str:
+def field_reference(name: str) -> str:
     return name if NAME.match(name) and name.lower() not in KEYWORDS else f"$meta[{quote(name)}]"

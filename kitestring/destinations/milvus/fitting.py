@@ -36,7 +36,7 @@ def typed(value: Any, field: Field) -> Any:
     if kind == "VARCHAR":
         value = json_safe(value)
         text = value if isinstance(value, str) else None if value is None else dumps_text(value)
-        return None if text is None else truncate_text(text, field.room or MAX_VARCHAR)
+        return None if text is None else truncate_text(text, field.max_length or MAX_VARCHAR)
     if kind in INTEGERS:
         return whole(value, INTEGERS[kind])
     if kind in ("FLOAT", "DOUBLE"):
@@ -49,7 +49,7 @@ def typed(value: Any, field: Field) -> Any:
         items: Iterable[Any] = value if isinstance(value, list | tuple | set) else [value]
         element = Field(field.name, field.element, MAX_VARCHAR if field.element == "VARCHAR" else 0)
         fitting = [item for item in (typed(inner, element) for inner in items) if item is not None]
-        return fitting[: field.room] if field.room else fitting
+        return fitting[: field.max_length] if field.max_length else fitting
     return None
 
 

@@ -36,7 +36,7 @@ class Field:
 
     name: str
     type: str
-    room: int = 0
+    max_length: int = 0
     dimension: int = 0
     element: str = ""
     nullable: bool = False
@@ -58,27 +58,27 @@ class Layout:
     sparse: str | None
     partition_key: str | None = None
 
-    def keeps(self, name: str) -> bool:
+    def stores(self, name: str) -> bool:
         """Whether a value of this name is stored at all."""
         return name in self.fields or self.dynamic
 
     @property
-    def knows_rows(self) -> bool:
+    def identifies_rows(self) -> bool:
         """Whether a row says which chunk of which record it is."""
-        return self.keeps("_ks_key") and self.keeps("chunk_number")
+        return self.stores("_ks_key") and self.stores("chunk_number")
 
     @property
-    def keeps_digests(self) -> bool:
-        return self.keeps("_ks_digest") and self.keeps("_ks_metadata_digest")
+    def stores_digests(self) -> bool:
+        return self.stores("_ks_digest") and self.stores("_ks_metadata_digest")
 
     def row_id(self, key: str, number: int) -> str | int:
         """The primary key of a chunk, where we choose it: the chunk's id, or a hash of it where that does not fit."""
         chunk_id = f"{key}:{number}"
         if self.primary.type == "INT64":
             return int.from_bytes(hashlib.blake2b(chunk_id.encode(), digest_size=8).digest(), "big") >> 1
-        if len(chunk_id) <= self.primary.room:
+        if len(chunk_id) <= self.primary.max_length:
             return chunk_id
-        return hashlib.blake2b(chunk_id.encode(), digest_size=min(32, self.primary.room // 2)).hexdigest()
+        return hashlib.blake2b(chunk_id.encode(), digest_size=min(32, self.primary.max_length // 2)).hexdigest()
 
     def stored_names(self, names: Collection[str]) -> dict[str, str]:
         """The names under which the metadata fields of one record are stored, no two alike."""
@@ -86,8 +86,8 @@ class Layout:
 
     def free_name(self, name: str) -> str:
         """The name with `_` in front where it would fall on a field of ours."""
-        taken = {self.primary.name, self.vector.name, self.text, self.sparse, "$meta"}
-        return free_name(name, taken)
+        reserved = {self.primary.name, self.vector.name, self.text, self.sparse, "$meta"}
+        return free_name(name, reserved)
 
     def fit(self, dimension: int, where: str) -> None:
         """`ConfigError` where vectors of this dimension, or chunks at all, cannot be stored in it."""
@@ -104,13 +104,13 @@ class Layout:
                 collection=self.collection,
                 where=where,
             )
-        if self.primary.type == "VARCHAR" and not self.auto_id and self.primary.room < 16:
+        if self.primary.type == "VARCHAR" and not self.auto_id and self.primary.max_length < 16:
             raise ConfigError(
-                f"the primary key {self.primary.name} of {self.collection} takes {self.primary.room} bytes, a chunk's"
-                " id needs at least 16",
+                f"the primary key {self.primary.name} of {self.collection} takes {self.primary.max_length} bytes, a"
+                " chunk's id needs at least 16",
                 hint="Make the primary key longer (VARCHAR(64)), or name another collection.",
             )
-        if self.auto_id and not self.keeps("_ks_key"):
+        if self.auto_id and not self.stores("_ks_key"):
             raise ConfigError(
                 f"the collection {self.collection} makes its own ids and has no place for ours (_ks_key, chunk_number)",
                 hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest"
@@ -122,27 +122,28 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
     """The layout of a collection that is there. `ConfigError` where a field that the configuration names is missing."""
     from pymilvus import DataType, FunctionType
 
-    told = client.describe_collection(collection, timeout=timeout)
+    description = client.describe_collection(collection, timeout=timeout)
     primary: Field | None = None
-    auto_id = bool(told.get("auto_id"))
-    outputs = {name for function in told.get("functions") or () for name in function["output_field_names"]}
+    auto_id = bool(description.get("auto_id"))
+    functions = description.get("functions") or ()
+    outputs = {name for function in functions for name in function["output_field_names"]}
     fields: dict[str, Field] = {}
-    for one in told["fields"]:
-        params = one.get("params") or {}
-        element = one.get("element_type")
+    for entry in description["fields"]:
+        params = entry.get("params") or {}
+        element = entry.get("element_type")
         field = Field(
-            one["name"],
-            DataType(one["type"]).name,
+            entry["name"],
+            DataType(entry["type"]).name,
             int(params.get("max_length") or 0) if not element else int(params.get("max_capacity") or 0),
             int(params.get("dim") or 0),
             DataType(element).name if element else "",
-            bool(one.get("nullable")),
-            one.get("default_value") is not None,
+            bool(entry.get("nullable")),
+            entry.get("default_value") is not None,
         )
-        if one.get("is_primary"):
+        if entry.get("is_primary"):
             primary = field
-            auto_id = auto_id or bool(one.get("auto_id"))
-        elif field.name not in outputs and not one.get("is_function_output"):
+            auto_id = auto_id or bool(entry.get("auto_id"))
+        elif field.name not in outputs and not entry.get("is_function_output"):
             fields[field.name] = field
     assert primary is not None
     vector = fields.pop(indexing.vector_field, None)
@@ -153,10 +154,15 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
             hint="Correct indexing.vector_field, or name another collection.",
             collection=collection,
         )
-    dynamic = bool(told.get("enable_dynamic_field"))
+    dynamic = bool(description.get("enable_dynamic_field"))
     has_text = indexing.text_field in fields or dynamic
     sparse = next(
-        (o for f in told.get("functions") or () if f["type"] == FunctionType.BM25 for o in f["output_field_names"]),
+        (
+            o
+            for f in description.get("functions") or ()
+            if f["type"] == FunctionType.BM25
+            for o in f["output_field_names"]
+        ),
         None,
     )
     return Layout(
@@ -169,15 +175,19 @@ def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: flo
         dynamic,
         metric_of(client, collection, vector.name, timeout),
         sparse,
-        next((one["name"] for one in told["fields"] if one.get("is_partition_key")), None),
+        next((entry["name"] for entry in description["fields"] if entry.get("is_partition_key")), None),
     )
 
 
 def metric_of(client: MilvusClient, collection: str, vector_field: str, timeout: float) -> str:
     for name in client.list_indexes(collection, field_name=vector_field, timeout=timeout):
-        told = client.describe_index(collection, name, timeout=timeout)
-        if told and told.get("field_name", vector_field) == vector_field and told.get("metric_type"):
-            return str(told["metric_type"])
+        description = client.describe_index(collection, name, timeout=timeout)
+        if (
+            description
+            and description.get("field_name", vector_field) == vector_field
+            and description.get("metric_type")
+        ):
+            return str(description["metric_type"])
     return "L2"
 
 
@@ -203,18 +213,20 @@ def create(
         analyzed = {"enable_analyzer": True} if indexing.hybrid else {}
         schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=MAX_VARCHAR, **analyzed)
     key = indexing.partition_key
-    for name, room in OURS.items():
-        schema.add_field(name, DataType.VARCHAR, max_length=room, **({"is_partition_key": True} if key == name else {}))
+    for name, max_length in OURS.items():
+        schema.add_field(
+            name, DataType.VARCHAR, max_length=max_length, **({"is_partition_key": True} if key == name else {})
+        )
     schema.add_field("chunk_number", DataType.INT64)
-    taken = {PRIMARY, indexing.vector_field, indexing.text_field, SPARSE}
-    columns = {free_name(name, taken): kind for name, kind in columns.items()}
-    key = free_name(key, taken) if key is not None else None
+    reserved = {PRIMARY, indexing.vector_field, indexing.text_field, SPARSE}
+    columns = {free_name(name, reserved): kind for name, kind in columns.items()}
+    key = free_name(key, reserved) if key is not None else None
     for name, kind in columns.items():
         # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key has none.
-        how: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
+        attributes: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
         if kind == "VARCHAR":
-            how["max_length"] = MAX_VARCHAR
-        schema.add_field(name, getattr(DataType, kind), **how)
+            attributes["max_length"] = MAX_VARCHAR
+        schema.add_field(name, getattr(DataType, kind), **attributes)
     index = client.prepare_index_params()
     index.add_index(
         indexing.vector_field,

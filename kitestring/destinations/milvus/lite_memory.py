@@ -46,17 +46,17 @@ def fit_existing(path: Path, collection: str) -> None:
 
 def capacity_warning(path: Path, nbytes: int) -> str | None:
     """A sentence where a Lite directory has more data than are good in one process, with so many bytes more."""
-    held = nbytes + sum(file.stat().st_size for file in path.glob("**/data/*.parquet"))
-    if held < ADVISED_NBYTES:
+    total_nbytes = nbytes + sum(file.stat().st_size for file in path.glob("**/data/*.parquet"))
+    if total_nbytes < ADVISED_NBYTES:
         return None
     return (
-        f"Milvus Lite keeps all data in the memory of this process, about {held / 1e6:,.0f} MB here, and takes up to"
-        f" three times as much while it counts or searches: from {ADVISED_NBYTES / 1e6:,.0f} MB on,"
+        f"Milvus Lite keeps all data in the memory of this process, about {total_nbytes / 1e6:,.0f} MB here, and takes"
+        f" up to three times as much while it counts or searches: from {ADVISED_NBYTES / 1e6:,.0f} MB on,"
         " a server is the better choice"
     )
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Give freed memory back to the system, which Python's and Arrow's allocators keep."""
     import pyarrow
 

@@ -24,7 +24,7 @@ NAMINGS = 1_000
 """So many sets of field names are remembered."""
 
 
-class Rows:
+class RowBuilder:
     """Makes rows for one layout. `text`: whether the raw text is stored. `lite`: for Milvus Lite.
 
     `cut` counts the values that were cut or left out because there is no room for them.
@@ -41,10 +41,10 @@ class Rows:
         # The chunks of a record follow each other and share their metadata.
         self._last: tuple[Mapping[str, Any] | None, int, dict[str, Any], dict[str, Any]] = (None, 0, {}, {})
 
-    def of(self, chunk: Chunk) -> dict[str, Any]:
+    def build(self, chunk: Chunk) -> dict[str, Any]:
         """The row whole, as pymilvus takes it."""
-        row, more = self.parts(chunk)
-        row.update(more)
+        row, extra = self.parts(chunk)
+        row.update(extra)
         row[self.layout.vector.name] = chunk.vector.tolist()  # a list packs 20-40 % cheaper than an array
         return row
 
@@ -53,10 +53,10 @@ class Rows:
         layout, fields = self.layout, self.layout.fields
         ours = self._ours(chunk)
         dynamic = {name: value for name, value in ours.items() if name not in fields} if layout.dynamic else {}
-        room = DYNAMIC_ROOM - len(dumps(dynamic))
+        limit = DYNAMIC_ROOM - len(dumps(dynamic))
         if self.text_field is not None and self.text_field not in fields:
-            dynamic[self.text_field], room = self._dynamic_text(chunk.text, room)
-        columns, more = self._metadata(chunk.metadata, room)
+            dynamic[self.text_field], limit = self._dynamic_text(chunk.text, limit)
+        columns, extra = self._metadata(chunk.metadata, limit)
         row = dict(columns)
         for name in ours.keys() & fields.keys():
             value = fitted(ours[name], fields[name])
@@ -67,11 +67,11 @@ class Rows:
             if self.text_field is None:
                 row[layout.text] = fitted(None, text)
             else:
-                row[layout.text] = truncate_text(chunk.text, text.room or MAX_VARCHAR)
+                row[layout.text] = truncate_text(chunk.text, text.max_length or MAX_VARCHAR)
                 self.cut += row[layout.text] != chunk.text
         if not layout.auto_id:
             row[layout.primary.name] = layout.row_id(chunk.key, chunk.number)
-        return row, {**more, **dynamic}
+        return row, {**extra, **dynamic}
 
     def marked(self, row: Mapping[str, Any], deleted_at: str) -> dict[str, Any]:
         """A stored row, read whole, as the one of a deleted record."""
@@ -101,12 +101,12 @@ class Rows:
             ours["_ab_record_id"] = chunk.record_id
         return ours
 
-    def _metadata(self, metadata: Mapping[str, Any], room: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _metadata(self, metadata: Mapping[str, Any], limit: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The metadata in columns and in the dynamic field. A value that its column cannot hold is null there, and kept
         whole in the dynamic field under the column's name with its mark."""
-        last, last_room, columns, more = self._last
-        if last is metadata and last_room == room:
-            return columns, more
+        last, last_room, columns, extra = self._last
+        if last is metadata and last_room == limit:
+            return columns, extra
         names = self._names(tuple(metadata))
         values = {names[name]: value for name, value in metadata.items()}
         values.pop("_ab_stream", None)
@@ -122,12 +122,12 @@ class Rows:
                 self.cut += 1
                 if stored is ABSENT or typed(value, field) is None:
                     values[marked(field.name, field.name)] = value
-        more = {}
+        extra = {}
         if self.layout.dynamic and values:
-            more, lost = fit_values({name: json_safe(value) for name, value in values.items()}, room)
+            extra, lost = fit_values({name: json_safe(value) for name, value in values.items()}, limit)
             self.cut += lost
-        self._last = (metadata, room, columns, more)
-        return columns, more
+        self._last = (metadata, limit, columns, extra)
+        return columns, extra
 
     def _names(self, names: tuple[str, ...]) -> dict[str, str]:
         naming = self._namings.get(names)
@@ -145,14 +145,14 @@ class Rows:
         text = dumps_text(value)
         return dumps_text(text) if self.lite else text
 
-    def _dynamic_text(self, text: str, room: int) -> tuple[str, int]:
+    def _dynamic_text(self, text: str, limit: int) -> tuple[str, int]:
         """The text where it has no column, and the bytes left for metadata beside it in the dynamic field."""
         whole = text
         text = truncate_text(text, MAX_VARCHAR)
-        most = room - 4_096
+        most = limit - 4_096
         size = len(dumps(text))
         if size > most:  # escapes take room too
             text = truncate_text(text, most * most // size)
             size = len(dumps(text))
         self.cut += text != whole
-        return text, room - size
+        return text, limit - size

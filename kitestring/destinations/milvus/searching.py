@@ -43,7 +43,7 @@ class Search:
         filters = [f"({part})" for part in conditions if part]
         hits = self._hits(vector, text, filters, limit)
         live = hits if include_deleted else [hit for hit in hits if not is_marked(hit)]
-        if len(live) < len(hits) == limit and self.layout.keeps_digests:
+        if len(live) < len(hits) == limit and self.layout.stores_digests:
             # Marked records are rare: only where some took the places of others is it worth a filter.
             hits = self._hits(vector, text, [*filters, f"not ({MARK})"], limit)
             live = [hit for hit in hits if not is_marked(hit)]

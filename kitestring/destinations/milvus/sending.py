@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.milvus.layout import Field, Layout
-from kitestring.destinations.milvus.rows import Rows
+from kitestring.destinations.milvus.rows import RowBuilder
 from kitestring.json_codec import dumps
 from kitestring.vector.store import Chunk
 
@@ -30,33 +30,33 @@ SLOTS = {
 DYNAMIC = "$meta"
 
 
-def packs(field: Field) -> bool:
+def can_send_by_column(field: Field) -> bool:
     """Whether `ByColumn` knows how to send a column of this type."""
     return field.element in SLOTS if field.type == "ARRAY" else field.type in (*SLOTS, "JSON")
 
 
-class ByRow:
+class RowSender:
     """Sends rows with pymilvus, which checks and packs value by value."""
 
     def __init__(self, layout: Layout, text: bool, client: MilvusClient, lite: bool, timeout: float | None) -> None:
         self.collection = layout.collection
         self.timeout = timeout
-        self.rows = Rows(layout, text, lite)
+        self.rows = RowBuilder(layout, text, lite)
         # Lite's upsert keeps dynamic fields that the new row lacks, its insert replaces the whole row. A server's
         # upsert replaces, its insert adds a second row.
         self.write = client.insert if lite or layout.auto_id else client.upsert
 
     def send(self, chunks: Sequence[Chunk]) -> int | None:
         """Store these chunks. How many rows the server says it took, None if it does not."""
-        told = self.write(self.collection, [self.rows.of(chunk) for chunk in chunks], timeout=self.timeout)
-        count = told.get("insert_count", told.get("upsert_count"))
+        response = self.write(self.collection, [self.rows.build(chunk) for chunk in chunks], timeout=self.timeout)
+        count = response.get("insert_count", response.get("upsert_count"))
         return None if count is None else int(count)
 
     def close(self) -> None:
         """Nothing to let go of: the client is the store's."""
 
 
-class ByColumn:
+class ColumnSender:
     """Sends columns to the Lite server of this process, with the vectors as they lie in memory.
 
     Server and client share one interpreter, and pymilvus packs float by float: about 5,000 rows of 1,536 dimensions a
@@ -69,7 +69,7 @@ class ByColumn:
 
         self.layout = layout
         self.database = database
-        self.rows = Rows(layout, text, lite=True)
+        self.rows = RowBuilder(layout, text, lite=True)
         self.channel = grpc.insecure_channel(
             address,
             options=[("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)],
@@ -80,9 +80,9 @@ class ByColumn:
         """Store these chunks. How many rows the server took; `MilvusException` where it refused."""
         from pymilvus.client.utils import check_status
 
-        told = self.stub.Insert(self.request(chunks))
-        check_status(told.status)
-        return int(told.insert_cnt)
+        response = self.stub.Insert(self.request(chunks))
+        check_status(response.status)
+        return int(response.insert_cnt)
 
     def request(self, chunks: Sequence[Chunk]) -> InsertRequest:
         from pymilvus import DataType
@@ -100,9 +100,9 @@ class ByColumn:
         fill_vectors(vectors, layout.vector.dimension, chunks)
         request.fields_data.append(vectors)
         if layout.dynamic:
-            more = FieldData(field_name=DYNAMIC, type=DataType.JSON, is_dynamic=True)
-            more.scalars.json_data.data.extend(map(as_json_bytes, dynamic))
-            request.fields_data.append(more)
+            dynamic_data = FieldData(field_name=DYNAMIC, type=DataType.JSON, is_dynamic=True)
+            dynamic_data.scalars.json_data.data.extend(map(as_json_bytes, dynamic))
+            request.fields_data.append(dynamic_data)
         return request
 
     def close(self) -> None:
@@ -120,9 +120,9 @@ def fill(data: FieldData, field: Field, column: list[Any]) -> None:
         array = data.scalars.array_data
         array.SetInParent()
         for items in column:
-            one = ScalarField()
-            getattr(one, SLOTS[field.element]).data.extend(items)
-            array.data.append(one)
+            values = ScalarField()
+            getattr(values, SLOTS[field.element]).data.extend(items)
+            array.data.append(values)
     elif field.type == "JSON":
         data.scalars.json_data.data.extend(map(as_json_bytes, column))
         data.scalars.json_data.SetInParent()
@@ -146,11 +146,11 @@ def fill_vectors(data: FieldData, dimension: int, chunks: Sequence[Chunk]) -> No
 
 def varint(number: int) -> bytes:
     """A length in protobuf's encoding: seven bits per byte, the lowest first."""
-    found = bytearray()
+    encoded = bytearray()
     while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
+        encoded.append(number & 0x7F | 0x80)
         number >>= 7
-    return bytes([*found, number])
+    return bytes([*encoded, number])
 
 
 def as_json_bytes(value: Any) -> bytes:

@@ -19,7 +19,7 @@ from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
 from kitestring.destinations.milvus.searching import Search
-from kitestring.destinations.milvus.sending import ByColumn, ByRow, packs
+from kitestring.destinations.milvus.sending import ColumnSender, RowSender, can_send_by_column
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
 from kitestring.types import DELETED_AT
 from kitestring.vector.store import Chunk, Ref, Store, Stored
@@ -53,7 +53,7 @@ class MilvusStore(Store):
         self.timeout = None if self.lite else indexing.timeout
         self._client: MilvusClient | None = None
         self._layout: Layout | None = None
-        self._sender: ByRow | ByColumn | None = None
+        self._sender: RowSender | ColumnSender | None = None
         self._loaded = False
         self._created = False
         self._replaced = False
@@ -81,13 +81,13 @@ class MilvusStore(Store):
         name = self.indexing.db
         if name and name != "default":
             try:
-                known = self.client.list_databases(timeout=self.timeout)
+                databases = self.client.list_databases(timeout=self.timeout)
             except Exception as error:  # noqa: BLE001 - the right to list them may be missing where the right to use one is not
                 log.debug("databases cannot be listed", extra={"error": type(error).__name__})
                 return
-            if name not in known:
+            if name not in databases:
                 raise ConfigError(
-                    f"{self.where} has no database {name}; it has {', '.join(known)}",
+                    f"{self.where} has no database {name}; it has {', '.join(databases)}",
                     hint="Correct indexing.db, or create the database.",
                 )
 
@@ -111,13 +111,13 @@ class MilvusStore(Store):
         return self._layout
 
     @property
-    def sender(self) -> ByRow | ByColumn:
+    def sender(self) -> RowSender | ColumnSender:
         if self._sender is None:
             layout = self.layout
-            if self.indexing.lite and all(map(packs, (layout.primary, *layout.fields.values()))):
-                self._sender = ByColumn(layout, self.text, self.indexing.db, lite_address(self.indexing))
+            if self.indexing.lite and all(map(can_send_by_column, (layout.primary, *layout.fields.values()))):
+                self._sender = ColumnSender(layout, self.text, self.indexing.db, lite_address(self.indexing))
             else:
-                self._sender = ByRow(layout, self.text, self.client, self.lite, self.timeout)
+                self._sender = RowSender(layout, self.text, self.client, self.lite, self.timeout)
         return self._sender
 
     def _drop_sender(self) -> None:
@@ -149,7 +149,7 @@ class MilvusStore(Store):
         with self.translated():
             client = self.client
             if self._layout is not None and self.indexing.rebuild:
-                self._make_room(dimension, complete)
+                self._set_aside(dimension, complete)
             if self._layout is None:
                 self._check_partitions(self.indexing.partition_key)
                 if not client.has_collection(self.collection, timeout=self.timeout):
@@ -166,10 +166,10 @@ class MilvusStore(Store):
             self._check_partitions(self.layout.partition_key)
         return self._created
 
-    def _make_room(self, dimension: int, complete: bool) -> None:
+    def _set_aside(self, dimension: int, complete: bool) -> None:
         """Put a collection of another dimension aside under another name: what is in it is not ours to destroy."""
-        held = self.layout.vector.dimension
-        if held == dimension and not self._replaced:
+        current = self.layout.vector.dimension
+        if current == dimension and not self._replaced:
             return
         if not complete:
             raise ConfigError(
@@ -177,7 +177,7 @@ class MilvusStore(Store):
                 " part of its records",
                 hint="Sync all streams as full refresh once.",
             )
-        if held != dimension:
+        if current != dimension:
             aside = f"{self.collection[:200]}_before_{time.strftime('%Y%m%d%H%M%S')}"
             self.client.rename_collection(self.collection, aside, timeout=self.timeout)
             log.warning("collection put aside", extra={"collection": self.collection, "renamed_to": aside})
@@ -218,9 +218,9 @@ class MilvusStore(Store):
             except Exception as error:
                 from kitestring.destinations.milvus.errors import translate
 
-                found = translate(error, self.where, {"collection": self.collection})
-                if isinstance(found, AuthError | TransientError):
-                    raise found from error
+                failure = translate(error, self.where, {"collection": self.collection})
+                if isinstance(failure, AuthError | TransientError):
+                    raise failure from error
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -234,50 +234,50 @@ class MilvusStore(Store):
     def _by_id(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
         """Ask for the ids that should be there and the one after them; where that is there too, for further ones."""
         layout = self.layout
-        found: dict[str, list[Stored]] = {}
-        fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.keeps(name)]
+        by_key: dict[str, list[Stored]] = {}
+        fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.stores(name)]
         # A row without a namespace is one of an earlier version.
         former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
-        if former and layout.keeps("_ks_namespace"):
+        if former and layout.stores("_ks_namespace"):
             fields.append("_ks_namespace")
         windows = [(ref.key, 0, ref.count + 1) for ref in refs]
         while windows:
             ids = {layout.row_id(key, n): (key, n) for key, a, b in windows for n in range(a, b)}
-            there: set[tuple[str, int]] = set()
+            present: set[tuple[str, int]] = set()
             names = list(ids)
             for start in range(0, len(names), IDS):
                 for row in self._query(among(layout.primary.name, names[start : start + IDS]), fields):
                     row_id = row[layout.primary.name]
                     key, number = ids[row_id]
-                    there.add((key, number))
+                    present.add((key, number))
                     if key in former and row.get("_ks_namespace") is not None:
                         continue
-                    found.setdefault(key, []).append(
+                    by_key.setdefault(key, []).append(
                         Stored(row_id, key, number, row.get("_ks_digest") or "", row.get("_ks_metadata_digest") or "")
                     )
-            windows = [(key, b, b + max(16, b - a)) for key, a, b in windows if (key, b - 1) in there]
-        return found
+            windows = [(key, b, b + max(16, b - a)) for key, a, b in windows if (key, b - 1) in present]
+        return by_key
 
     def _by_filter(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
         layout = self.layout
         by_id = {ref.record_id: ref for ref in refs if not ref.former}
         former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
-        found: dict[str, list[Stored]] = {}
-        fields = [name for name in (*LEDGER, "_ab_stream") if layout.keeps(name)]
+        by_key: dict[str, list[Stored]] = {}
+        fields = [name for name in (*LEDGER, "_ab_stream") if layout.stores(name)]
         for start in range(0, len(refs), ROWS):
             part = refs[start : start + ROWS]
             keys = among("_ks_key", (ref.key for ref in part))
-            if layout.keeps("_ab_record_id"):  # rows of Airbyte's have no key of ours
+            if layout.stores("_ab_record_id"):  # rows of Airbyte's have no key of ours
                 keys = f"{keys} or {among('_ab_record_id', (ref.record_id for ref in part))}"
             for row in self._query(keys, fields):
                 ref = by_id.get(row.get("_ab_record_id") or "")
                 key = row.get("_ks_key")
                 if key is None and ref is not None and row.get("_ab_stream") == ref.stream:
-                    found.setdefault(ref.key, []).append(Stored(row[layout.primary.name], ref.key, None))
+                    by_key.setdefault(ref.key, []).append(Stored(row[layout.primary.name], ref.key, None))
                 elif key is not None and not (key in former and row.get("_ks_namespace") is not None):
-                    found.setdefault(key, []).append(self._stored(row))
-        wanted = {ref.key for ref in refs}
-        return {key: chunks for key, chunks in found.items() if key in wanted}
+                    by_key.setdefault(key, []).append(self._stored(row))
+        asked_keys = {ref.key for ref in refs}
+        return {key: chunks for key, chunks in by_key.items() if key in asked_keys}
 
     def _stored(self, row: Mapping[str, Any]) -> Stored:
         key, number = row.get("_ks_key"), row.get("chunk_number")
@@ -307,24 +307,24 @@ class MilvusStore(Store):
 
         layout = self.layout
         step = max(1, min(ROWS, NBYTES // (4 * layout.vector.dimension)))
-        found: dict[Hashable, Vector] = {}
+        vectors: dict[Hashable, Vector] = {}
         with self.translated():
             for start in range(0, len(chunks), step):
                 ids = among(layout.primary.name, (chunk.row for chunk in chunks[start : start + step]))
                 for row in self._query(ids, [layout.vector.name]):
-                    found[row[layout.primary.name]] = np.asarray(row[layout.vector.name], dtype=np.float32)
-        return found
+                    vectors[row[layout.primary.name]] = np.asarray(row[layout.vector.name], dtype=np.float32)
+        return vectors
 
     def scan(self, stream: str) -> Iterator[list[Stored]]:
         layout = self.layout
-        if not (layout.keeps("_ab_stream") and layout.knows_rows):
+        if not (layout.stores("_ab_stream") and layout.identifies_rows):
             raise ConfigError(
                 f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not keep"
                 " them apart",
                 hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
             )
         mine = f"_ab_stream == {quote(stream)}"
-        fields = [name for name in ("_ks_key", "chunk_number", "_ks_namespace") if layout.keeps(name)]
+        fields = [name for name in ("_ks_key", "chunk_number", "_ks_namespace") if layout.stores(name)]
         with self.translated():
             if self.lite:
                 # Each page of an iterator would read all rows again.
@@ -349,14 +349,14 @@ class MilvusStore(Store):
 
     def sample(self, stream: str, most: int = 1) -> list[Stored]:
         layout = self._layout
-        if layout is None or not (layout.keeps("_ab_stream") and layout.keeps_digests):
+        if layout is None or not (layout.stores("_ab_stream") and layout.stores_digests):
             return []
         with self.translated():
             self._load()
             rows = self.client.query(
                 self.collection,
                 filter=f"_ab_stream == {quote(stream)}",
-                output_fields=[layout.primary.name, *(name for name in LEDGER if layout.keeps(name))],
+                output_fields=[layout.primary.name, *(name for name in LEDGER if layout.stores(name))],
                 limit=most,
                 consistency_level="Strong",
                 timeout=self.timeout,
@@ -365,7 +365,7 @@ class MilvusStore(Store):
 
     def other_namespace(self, stream: str, namespace: str) -> str | None:
         layout = self._layout
-        if layout is None or not (layout.keeps("_ab_stream") and layout.keeps("_ks_namespace")):
+        if layout is None or not (layout.stores("_ab_stream") and layout.stores("_ks_namespace")):
             return None
         other = f"_ks_namespace != {quote(namespace)}"
         if "_ks_namespace" not in layout.fields:  # a server finds what has none, too
@@ -385,7 +385,7 @@ class MilvusStore(Store):
     def count(self, stream: str) -> int | None:
         if self._layout is None:
             return 0
-        if not (self._layout.keeps("_ab_stream") and self._layout.keeps("chunk_number")):
+        if not (self._layout.stores("_ab_stream") and self._layout.stores("chunk_number")):
             return None
         with self.translated():
             self._load()
@@ -418,13 +418,13 @@ class MilvusStore(Store):
         with self.translated():
             count = self.sender.send(chunks)
             if self.indexing.lite:
-                self._flush_what_is_due(len(chunks), nbytes)
+                self._flush_if_due(len(chunks), nbytes)
         if count is not None and count != len(chunks):
             raise ConnectorError(
                 f"{self.where} was given {len(chunks)} rows and took {count}", collection=self.collection
             )
 
-    def _flush_what_is_due(self, rows: int, nbytes: int) -> None:
+    def _flush_if_due(self, rows: int, nbytes: int) -> None:
         """Have Lite write out what it holds before that is too much to write out cheaply."""
         self._unflushed = (self._unflushed[0] + rows, self._unflushed[1] + nbytes)
         if self._unflushed[1] >= lite_memory.FLUSH_NBYTES:
@@ -433,7 +433,7 @@ class MilvusStore(Store):
             self._rows += self._unflushed[0]
             lite_memory.fit_segments(self._unflushed[0], self._rows)
             self.client.flush(self.collection)
-            lite_memory.give_back()
+            lite_memory.release_memory()
             self._unflushed = (0, 0)
 
     def delete(self, chunks: Sequence[Stored]) -> None:
@@ -445,7 +445,7 @@ class MilvusStore(Store):
 
     def mark(self, chunks: Sequence[Stored], deleted_at: str) -> None:
         layout = self.layout
-        if chunks and not (layout.keeps(DELETED_AT) and layout.keeps_digests):
+        if chunks and not (layout.stores(DELETED_AT) and layout.stores_digests):
             raise ConfigError(
                 f"the collection {self.collection} has no place for the mark of a deleted record",
                 hint=f"Enable its dynamic field, or add the columns {DELETED_AT}, _ks_digest and _ks_metadata_digest"

@@ -38,8 +38,8 @@ def condition(tree: Filter | str, values: dict[str, Any]) -> str:
     match tree:
         case Exists():
             test = f"jsonb_typeof({value}) <> 'null'"
-        case OneOf(_, wanted):
-            test = f"{value} = ANY ({parameter([dumps_text(cleaned(item)) for item in wanted])}::text[]::jsonb[])"
+        case OneOf(_, items):
+            test = f"{value} = ANY ({parameter([dumps_text(cleaned(item)) for item in items])}::text[]::jsonb[])"
         case Contains(_, item):
             test = f"jsonb_typeof({value}) = 'array' AND {value} @> {parameter(dumps_text([cleaned(item)]))}::jsonb"
         case Bound(_, order, bound) if isinstance(bound, str):

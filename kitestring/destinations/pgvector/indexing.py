@@ -44,8 +44,8 @@ class Indexing(PostgresConfig):
     def _airbytes_credentials(cls, values: Any) -> Any:
         """Airbyte's connector has the password in `credentials`."""
         if isinstance(values, Mapping) and isinstance(values.get("credentials"), Mapping):
-            kept = {name: value for name, value in values.items() if name != "credentials"}
-            return {**values["credentials"], **kept}
+            options = {name: value for name, value in values.items() if name != "credentials"}
+            return {**values["credentials"], **options}
         return values
 
     @field_validator("default_schema", "collection")

@@ -22,7 +22,7 @@ METADATA_ROOM = 200 * 1024 * 1024
 """A value of jsonb takes 256 MB at most."""
 
 
-class Packing:
+class CopyEncoder:
     """Rows in the binary format of COPY: https://www.postgresql.org/docs/current/sql-copy.html
 
     `cut` counts the values that were cut because there is no room.
@@ -31,7 +31,7 @@ class Packing:
     def __init__(self) -> None:
         self.cut = 0
 
-    def of(self, chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    def encode(self, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
         last: tuple[Any, bytes] = (None, b"")
         for chunk in chunks:
@@ -72,26 +72,26 @@ def cleaned(value: Any) -> Any:
 
 def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
     """Metadata as JSON that jsonb takes, and how many values were cut for that. What has a column is left out."""
-    kept = {name: value for name, value in metadata.items() if name not in ("_ab_stream", "_ab_record_id")}
-    data, lost = dumps(kept), 0
+    fields = {name: value for name, value in metadata.items() if name not in ("_ab_stream", "_ab_record_id")}
+    data, lost = dumps(fields), 0
     if b"\\u0000" in data:
-        kept = cleaned(kept)
-        data = dumps(kept)
+        fields = cleaned(fields)
+        data = dumps(fields)
     if len(data) > METADATA_ROOM:
-        kept, lost = payload.fit_values(kept, METADATA_ROOM)
-        data = dumps(kept)
+        fields, lost = payload.fit_values(fields, METADATA_ROOM)
+        data = dumps(fields)
     return data, lost
 
 
 def stored_of(row: Sequence[Any]) -> Stored:
     """A row that begins with `LEDGER`; whole, one of `WHOLE`."""
-    id_, digest, metadata_digest, record_id, namespace, *more = row
+    id_, digest, metadata_digest, record_id, namespace, *rest = row
     key, _, number = id_.rpartition(":")
     chunk = None
-    if more:
+    if rest:
         import numpy as np
 
-        stream, text, metadata, vector = more
+        stream, text, metadata, vector = rest
         floats = np.asarray(vector, dtype=np.float32)
         chunk = Chunk(key, int(number), stream, record_id, text or "", floats, digest, metadata_digest,
                       loads(metadata), namespace)  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.pgvector.filters import condition
 from kitestring.destinations.pgvector.indexing import Indexing
-from kitestring.destinations.pgvector.rows import COLUMNS, LEDGER, WHOLE, Packing, clean, hit_of, stored_of
+from kitestring.destinations.pgvector.rows import COLUMNS, LEDGER, WHOLE, CopyEncoder, clean, hit_of, stored_of
 from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.json_codec import dumps_text
 from kitestring.types import DELETED_AT
@@ -353,15 +353,15 @@ class PgvectorStore(Store):
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
         """Old rows are deleted and new ones copied in one transaction: half the writing of a copy that is merged."""
-        packing = Packing()
+        encoder = CopyEncoder()
         with self._durably() as connection:
             connection.execute(f"DELETE FROM {self.table} WHERE id = ANY (%s)", [[chunk.id for chunk in chunks]])
             with connection.cursor().copy(
                 f"COPY {self.name} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
             ) as copy:
-                for data in packing.of(chunks):
+                for data in encoder.encode(chunks):
                     copy.write(data)
-        return packing.cut
+        return encoder.cut
 
     def delete(self, chunks: Sequence[Stored]) -> None:
         with self._durably() as connection:
@@ -425,8 +425,8 @@ class PgvectorStore(Store):
             sign = 1 if self.indexing.metric == "L2" else -1
             return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
         values["words"] = clean(text)
-        words = "replace(plainto_tsquery('simple', %(words)s)::text, '&', '|')::tsquery"
-        matching = self._select([*conditions, f"words @@ {words}"], values, f"-ts_rank_cd(words, {words})")
+        words_query = "replace(plainto_tsquery('simple', %(words)s)::text, '&', '|')::tsquery"
+        matching = self._select([*conditions, f"words @@ {words_query}"], values, f"-ts_rank_cd(words, {words_query})")
         scores: dict[str, float] = {}
         for ranking in (near, matching):  # merged by rank: https://dl.acm.org/doi/10.1145/1571941.1572114
             for rank, row in enumerate(ranking, 1):

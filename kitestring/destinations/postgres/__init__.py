@@ -82,8 +82,8 @@ class Postgres(PostgresConfig, SqlDestination):
     connections: int = option(4, ge=1, le=64, order=10, group="advanced")
     """How many streams are written at the same time, each through a connection of its own."""
 
-    _bare: set[tuple[str, str]] = PrivateAttr(default_factory=set)
-    _gone: Counter[str] = PrivateAttr(default_factory=Counter)
+    _unindexed: set[tuple[str, str]] = PrivateAttr(default_factory=set)
+    _replaced_rows: Counter[str] = PrivateAttr(default_factory=Counter)
 
     @model_validator(mode="before")
     @classmethod
@@ -91,17 +91,17 @@ class Postgres(PostgresConfig, SqlDestination):
         """`ssl: true` stands for `ssl_mode: require`, and false for none, where no mode is given."""
         if not isinstance(values, Mapping) or "ssl" not in values:
             return values
-        kept = {name: value for name, value in values.items() if name != "ssl"}
+        options = {name: value for name, value in values.items() if name != "ssl"}
         if values["ssl"] is not None:
-            kept.setdefault("ssl_mode", {"mode": "require" if values["ssl"] else "disable"})
-        return kept
+            options.setdefault("ssl_mode", {"mode": "require" if values["ssl"] else "disable"})
+        return options
 
     @property
     def lanes(self) -> int:  # type: ignore[override]
         return self.connections
 
     def _connect(self) -> Connection:
-        return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._bare, self._gone)
+        return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._unindexed, self._replaced_rows)
 
     def _schema(self) -> str:
         return self.schema_name
@@ -150,7 +150,7 @@ class Postgres(PostgresConfig, SqlDestination):
     # -- a new copy ----------------------------------------------------------------------------------------------------
 
     def begin(self, stream: Stream) -> None:
-        self._gone.pop(stream.key, None)  # of a copy that was given up
+        self._replaced_rows.pop(stream.key, None)  # of a copy that was given up
         super().begin(stream)
 
     def _settle(self, stream: Stream) -> None:
@@ -158,7 +158,7 @@ class Postgres(PostgresConfig, SqlDestination):
         if stream.write.replace:
             with self._connection() as connection:
                 assert isinstance(connection, PostgresConnection)
-                connection.settle_ahead(self._written(connection, stream))
+                connection.settle_ahead(self._target_table(connection, stream))
 
     def _delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
         self._settle(stream)
@@ -175,4 +175,4 @@ class Postgres(PostgresConfig, SqlDestination):
     def commit(self, stream: Stream) -> Receipt:
         self._settle(stream)
         super().commit(stream)
-        return Receipt(replaced=self._gone.pop(stream.key, 0))
+        return Receipt(replaced=self._replaced_rows.pop(stream.key, 0))

@@ -20,7 +20,7 @@ from kitestring.names import mark
 from kitestring.sql.connection import Connection
 from kitestring.sql.identifiers import OWN
 from kitestring.sql.key import Part, typed_fields
-from kitestring.sql.merge import Merge, Merged, delete_and_insert
+from kitestring.sql.merge import Merge, MergeCounts, delete_and_insert
 from kitestring.sql.types import NOTHING, TEXT, TIMES
 from kitestring.vendors import postgres
 from kitestring.vendors.postgres import PostgresConfig
@@ -96,19 +96,19 @@ class PostgresConnection(Connection):
         config: PostgresConfig,
         dialect: PostgresDialect,
         drop_cascade: bool,
-        bare: set[tuple[str, str]],
-        gone: Counter[str],
+        unindexed: set[tuple[str, str]],
+        replaced: Counter[str],
     ) -> None:
         self.config = config
         self.dialect = dialect
         self.drop_cascade = drop_cascade
-        self.bare = bare
+        self.unindexed = unindexed
         """The tables and keys that can have no unique index. All connections of a destination share them."""
-        self.gone = gone
+        self.replaced_rows = replaced
         """How many rows of each stream's new copy were replaced by later ones, as far as no receipt has said so."""
         self.server = config.open()
         self._numbers = itertools.count()
-        self._waiting: dict[str, pa.Table] = {}
+        self._unstaged: dict[str, pa.Table] = {}
         """What is staged by name, as long as no statement has read it: it may go into its table without."""
         self._traces: list[tuple[str, str]] = []
         """Queries for a row that the transaction has written, and its `xmin` if a savepoint gave it another."""
@@ -121,9 +121,9 @@ class PostgresConnection(Connection):
                 ("synchronous_commit", "off", "on"),
                 ("lock_timeout", "0", f"'{LOCK_TIMEOUT}'"),
             ):
-                if first(self.server, f"SELECT current_setting('{name}')") == unsafe:
+                if fetch_value(self.server, f"SELECT current_setting('{name}')") == unsafe:
                     postgres.run(self.server, f"SET {name} = {value}")
-            self.version: int = first(self.server, "SELECT current_setting('server_version_num')::int")
+            self.version: int = fetch_value(self.server, "SELECT current_setting('server_version_num')::int")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -152,7 +152,7 @@ class PostgresConnection(Connection):
         try:
             with self._translated(), postgres.transaction(self.server):
                 yield
-                number = first(self.server, "SELECT pg_current_xact_id()::text")
+                number = fetch_value(self.server, "SELECT pg_current_xact_id()::text")
         except TransientError:
             if not number or not self._was_committed(int(number)):
                 raise
@@ -166,9 +166,11 @@ class PostgresConnection(Connection):
         while True:
             try:
                 with self.config.translated_psycopg(), closing(self.config.open()) as server:
-                    status = first(server, f"SELECT pg_xact_status('{number}')")
+                    status = fetch_value(server, f"SELECT pg_xact_status('{number}')")
                     if status != "in progress":
-                        return status == "committed" and bool(first(server, f"SELECT {' OR '.join(traces) or 'false'}"))
+                        return status == "committed" and bool(
+                            fetch_value(server, f"SELECT {' OR '.join(traces) or 'false'}")
+                        )
             except RecordError:  # the server has not come to such a number: it has crashed
                 return False
             except TransientError as error:
@@ -190,20 +192,20 @@ class PostgresConnection(Connection):
     def staged(self, rows: pa.Table) -> Iterator[str]:
         name = f"{OWN}incoming_{next(self._numbers)}"
         reference = f"pg_temp.{name}"
-        self._waiting[reference] = storable(rows)
+        self._unstaged[reference] = storable(rows)
         try:
             yield reference
         finally:
-            if self._waiting.pop(reference, None) is None and not self.closed:
+            if self._unstaged.pop(reference, None) is None and not self.closed:
                 self.rows(f"DROP TABLE IF EXISTS {reference}")
 
     def _stage_for(self, statement: str) -> None:
         """Bring what a statement reads to the server, if it is not there yet."""
-        for reference in [waiting for waiting in self._waiting if waiting in statement]:
+        for reference in [name for name in self._unstaged if name in statement]:
             self._stage(reference)
 
     def _stage(self, reference: str) -> None:
-        rows = self._waiting.pop(reference, None)
+        rows = self._unstaged.pop(reference, None)
         if rows is not None:
             name = reference.partition(".")[2]
             kinds = [TEXT if kind == NOTHING else kind for kind in self.kinds(rows)]
@@ -215,8 +217,8 @@ class PostgresConnection(Connection):
         columns = ", ".join(map(self.dialect.quoted, rows.column_names))
         statement = f"COPY {reference} ({columns}) FROM STDIN (FORMAT binary)"
         with self._translated(), self.server.cursor() as cursor, cursor.copy(statement) as copy:
-            for piece in postgres.copy_stream(rows):
-                copy.write(piece)
+            for data in postgres.copy_stream(rows):
+                copy.write(data)
 
     # -- what is there -------------------------------------------------------------------------------------------------
 
@@ -290,27 +292,27 @@ class PostgresConnection(Connection):
 
     # -- merging -------------------------------------------------------------------------------------------------------
 
-    def merge(self, merge: Merge) -> Merged:
+    def merge(self, merge: Merge) -> MergeCounts:
         self._traces.append((f"SELECT 1 FROM {merge.table.reference} WHERE true", ""))  # noqa: S608 - quoted
         if not merge.parts:
             if merge.table.predecessor is None:
                 self._drop_indexes(merge.table)  # a key may now stand twice
-            return Merged() if self._copied(merge) else delete_and_insert(self, merge)
-        if self._is_loose(merge.table) and self._copied(merge):
-            return Merged()
+            return MergeCounts() if self._copy_directly(merge) else delete_and_insert(self, merge)
+        if self._is_unchecked(merge.table) and self._copy_directly(merge):
+            return MergeCounts()
         replaced = self.settle(merge.table)
         self._stage(merge.incoming)
-        merged = self._upserted(merge)
+        merged = self._upsert(merge)
         if merged is None:
-            replaced += self._drop_doubles(merge)
+            replaced += self._drop_duplicates(merge)
             merged = delete_and_insert(self, merge)
-        return Merged(merged.replaced + replaced, merged.unchanged)
+        return MergeCounts(merged.replaced + replaced, merged.unchanged)
 
-    def _copied(self, merge: Merge) -> bool:
+    def _copy_directly(self, merge: Merge) -> bool:
         """Add what is staged to its table without staging it, if it comes in the very types of the columns."""
         sources = {column: source for column, source in merge.values.items() if source != "NULL"}
         places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
-        if merge.incoming not in self._waiting or not places or not all(places.values()):
+        if merge.incoming not in self._unstaged or not places or not all(places.values()):
             return False
         if merge.fresh and merge.table.predecessor is None:
             return False  # a default would stand in a table that others use
@@ -318,47 +320,47 @@ class PostgresConnection(Connection):
         columns = {f"ALTER COLUMN {self.dialect.quoted(column)}": source for column, source in merge.fresh.items()}
         if columns:
             self.rows(alter + ", ".join(f"{column} SET DEFAULT {source}" for column, source in columns.items()))
-        rows = self._waiting[merge.incoming].select([place[1] for place in places.values() if place])
+        rows = self._unstaged[merge.incoming].select([place[1] for place in places.values() if place])
         self._copy(rows.rename_columns(list(places)), merge.table.reference)
         if columns:
             self.rows(alter + ", ".join(f"{column} DROP DEFAULT" for column in columns))
         return True
 
-    def _is_loose(self, table: StoredTable) -> bool:
+    def _is_unchecked(self, table: StoredTable) -> bool:
         """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key
         that of the later transaction counts."""
-        return table.predecessor is not None and not self._has_index(table) and not self._is_bare(table)
+        return table.predecessor is not None and not self._has_index(table) and not self._lacks_index(table)
 
     def settle_ahead(self, table: StoredTable) -> None:
         """Settle a new copy whose records are told apart by their keys, in a transaction of its own."""
         if table.predecessor is not None and table.exists and table.stream.write.keep == "latest":
             with self.transaction():
-                gone = self.settle(table)
-            self.gone[table.stream.key] += gone
+                replaced = self.settle(table)
+            self.replaced_rows[table.stream.key] += replaced
 
     def settle(self, table: StoredTable) -> int:
         """Leave only the last row of each key in a new copy, and make the index that finds rows by their keys. In a
         transaction. Returns how many rows are gone."""
-        if self._is_bare(table) or self._has_index(table):
+        if self._lacks_index(table) or self._has_index(table):
             return 0
-        gone, key = 0, ", ".join(self._key(table))
+        replaced, key = 0, ", ".join(self._key(table))
         name = f"{UNIQUE}{mark(key)}_{mark(f'{table.reference} {time.time_ns()}')}"
         create = f"CREATE UNIQUE INDEX {name} ON {table.reference} ({key}){self._nulls}"
         problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG) if self._nulls else TWICE
         if problem and table.predecessor is not None:
-            gone = self.changed(
+            replaced = self.changed(
                 f"WITH versions AS (SELECT ctid AS place, row_number() OVER (PARTITION BY {key} "  # noqa: S608 - quoted
                 f"ORDER BY age(xmin)) AS n FROM {table.reference}) DELETE FROM {table.reference} AS kept "
                 f"USING versions WHERE kept.ctid = versions.place AND versions.n > 1"
             )
-        if problem == TWICE and (gone or not self._nulls):
+        if problem == TWICE and (replaced or not self._nulls):
             problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG)
         if problem:
-            self._leave_bare(table)
+            self._give_up_index(table)
         else:
             trace = self._pg_class(table.schema, name)
             self._traces.append((trace, self.rows(trace.replace("SELECT 1", "SELECT xmin::text", 1))[0][0]))
-        return gone
+        return replaced
 
     @property
     def _nulls(self) -> str:
@@ -392,13 +394,13 @@ class PostgresConnection(Connection):
             key.append(name)
         return key
 
-    def _is_bare(self, table: StoredTable) -> bool:
-        return (table.reference, ", ".join(self._key(table))) in self.bare
+    def _lacks_index(self, table: StoredTable) -> bool:
+        return (table.reference, ", ".join(self._key(table))) in self.unindexed
 
-    def _leave_bare(self, table: StoredTable) -> None:
+    def _give_up_index(self, table: StoredTable) -> None:
         log.info("a table has no unique index, so that merging reads all of it", extra={"table": table.reference})
         self._drop_indexes(table)
-        self.bare.add((table.reference, ", ".join(self._key(table))))
+        self.unindexed.add((table.reference, ", ".join(self._key(table))))
 
     def _indexes(self, table: StoredTable) -> list[str]:
         query = f"""
@@ -419,25 +421,25 @@ class PostgresConnection(Connection):
         for name in self._indexes(table):
             self.rows(f"DROP INDEX {self.reference(table.schema, name)}")
 
-    def _upserted(self, merge: Merge) -> Merged | None:
+    def _upsert(self, merge: Merge) -> MergeCounts | None:
         """The merge by the unique index; None where there is none, or it cannot take these rows."""
         table, quoted = merge.table, self.dialect.quoted
         unsure = any(part.unknown or (part.nullable and not self._nulls) for part in merge.parts)
-        if unsure or self._is_bare(table):
+        if unsure or self._lacks_index(table):
             return None
         values = {**merge.values, **merge.fresh}
         compared = [column for column in table.columns if column not in merge.fresh]
-        kept, new = (", ".join(f"{side}.{quoted(c)}" for c in compared) for side in ("kept", "excluded"))
+        existing, incoming = (", ".join(f"{side}.{quoted(c)}" for c in compared) for side in ("kept", "excluded"))
         changes = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in table.columns)
         statement = (
             f"WITH merged AS (INSERT INTO {table.reference} AS kept ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
             f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming "
             f"ON CONFLICT ({', '.join(self._key(table))}) DO UPDATE SET {changes} "
-            f"WHERE ROW({kept})::record *<> ROW({new})::record "
+            f"WHERE ROW({existing})::record *<> ROW({incoming})::record "
             "RETURNING xmax = 0 AS is_new, kept.xmin::text AS number) "
             "SELECT count(*), count(*) FILTER (WHERE NOT is_new), max(number) FROM merged"
         )
-        revived, staged, doubles = 0, merge.rows, 0
+        revived, staged, duplicates = 0, merge.rows, 0
         if merge.mark:
             match = " AND ".join(part.condition for part in merge.parts)
             ((revived,),) = self.rows(
@@ -448,16 +450,16 @@ class PostgresConnection(Connection):
         merged = lambda: counts.extend(self.rows(statement))  # noqa: E731
         problem = self._try(merged, TOO_LONG, AFFECTED_TWICE)
         if problem == AFFECTED_TWICE:
-            doubles = self._drop_doubles(merge)
+            duplicates = self._drop_duplicates(merge)
             problem = self._try(merged, TOO_LONG)
         if problem:
-            self._leave_bare(table)
+            self._give_up_index(table)
             return None
         ((written, updated, number),) = counts
         self._traces.append((f"SELECT 1 FROM {table.reference} WHERE true", number or ""))  # noqa: S608 - quoted
-        return Merged(updated - revived + doubles, staged - doubles - written)
+        return MergeCounts(updated - revived + duplicates, staged - duplicates - written)
 
-    def _drop_doubles(self, merge: Merge) -> int:
+    def _drop_duplicates(self, merge: Merge) -> int:
         """Of staged rows that have one key to PostgreSQL only the last is kept; how many others there were."""
         key = ", ".join(self._incoming(part) for part in merge.parts)
         return self.changed(
@@ -473,7 +475,7 @@ class PostgresConnection(Connection):
         return f"coalesce({part.entries[1]}, '\"' || {part.incoming})" if part.entries else part.incoming
 
 
-def first(server: psycopg.Connection[Any], query: str) -> Any:
+def fetch_value(server: psycopg.Connection[Any], query: str) -> Any:
     """The value of a query that gives one."""
     with server.cursor() as cursor:
         return (cursor.execute(query).fetchone() or (None,))[0]

@@ -61,11 +61,11 @@ class PostgresDialect(Dialect):
             return "numeric"
         return super().wider(left, right)
 
-    def converted(self, value: str, kind: str, wanted: str) -> str:
-        if wanted != TEXT or kind == TEXT:
-            if (kind, wanted) == ("UUID", "BLOB"):
+    def converted(self, value: str, kind: str, target: str) -> str:
+        if target != TEXT or kind == TEXT:
+            if (kind, target) == ("UUID", "BLOB"):
                 return f"uuid_send({value})"
-            return value if kind == wanted else f"({value})::{self.type_name(wanted)}"
+            return value if kind == target else f"({value})::{self.type_name(target)}"
         text = f"({value})::text"
         if kind in FLOATS:  # a whole number is 1 in PostgreSQL, 1.0 in JSON
             return f"regexp_replace({text}, '^(-?[0-9]+)$', '\\1.0')"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from kitestring.errors import ConfigError
 from kitestring.files.formats.csv import Csv
-from kitestring.files.formats.format import SUFFIXES, DamageError, Format, Packed
+from kitestring.files.formats.format import SUFFIXES, DamageError, EncodedFiles, Format
 from kitestring.files.formats.json_lines import JsonLines
 from kitestring.files.formats.parquet import Parquet
 
-__all__ = ["DATA", "FORMATS", "DamageError", "Format", "Packed", "format_of"]
+__all__ = ["DATA", "FORMATS", "DamageError", "EncodedFiles", "Format", "format_of"]
 
 FORMATS: Mapping[str, type[Format]] = {format_.name: format_ for format_ in (Parquet, JsonLines, Csv)}
 """By the name that configurations and the suffixes of files have."""
@@ -27,5 +27,5 @@ def format_of(name: str, row_group_rows: int = 131_072) -> Format:
         raise ConfigError(f"{name} is no file of this destination", hint="Move it to another folder.")
     format_ = FORMATS[match[1]]
     suffix = match[2] or ""
-    compression = "default" if format_.inside else next(word for word, end in SUFFIXES.items() if end == suffix)
+    compression = "default" if format_.inside else next(kind for kind, end in SUFFIXES.items() if end == suffix)
     return format_(compression, row_group_rows)

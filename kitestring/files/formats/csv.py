@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
-from kitestring.files.formats.format import DamageError, Format, Packed, blocks, compressed
-from kitestring.files.packing import by_kind, is_open, sound, table_of
+from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
+from kitestring.files.packing import by_kind, is_open, split_storable, table_of
 from kitestring.paths import at
 from kitestring.schema import DECIMAL_DIGITS
 from kitestring.types import Path, Record, Reject, Stream
@@ -36,11 +36,11 @@ class Csv(Format):
 
     name = "csv"
 
-    def pack(self, stream: Stream, batch: Batch) -> Packed:
+    def encode_batch(self, stream: Stream, batch: Batch) -> EncodedFiles:
         if batch.is_table:
             table = batch.table()
-            return Packed([self._written(table)] if table.num_rows else [], table.num_rows)
-        rows, rejects = sound(stream, batch, typed=True)
+            return EncodedFiles([self._written(table)] if table.num_rows else [], table.num_rows)
+        rows, rejects = split_storable(stream, batch, typed=True)
         paths = [path for path in stream.primary_key if is_open(stream.schema, path)]
         groups = by_kind(rows, paths) if paths else {(): rows}
         exact = len(groups) == 1 or stream.write.keep == "latest"
@@ -48,19 +48,19 @@ class Csv(Format):
             groups = {(): rows}
         files, count = [], 0
         for kinds, group in groups.items():
-            shown = list(zip(paths, kinds, strict=False))
-            for path, kind in shown:
-                group, unfit = tellable(group, path, kind)
-                rejects = [*rejects, *unfit]
-            table, unfit = table_of(group, stream.schema)
-            rejects = [*rejects, *unfit]
-            for path, kind in shown:
+            key_kinds = list(zip(paths, kinds, strict=False))
+            for path, kind in key_kinds:
+                group, unfit_rows = distinguishable(group, path, kind)
+                rejects = [*rejects, *unfit_rows]
+            table, unfit_rows = table_of(group, stream.schema)
+            rejects = [*rejects, *unfit_rows]
+            for path, kind in key_kinds:
                 if kind in ("number", "boolean"):
-                    table = spelled(table, path)
+                    table = with_typed_key(table, path)
             if table.num_rows:
                 files.append(self._written(table))
                 count += table.num_rows
-        return Packed(files, count, rejects, exact)
+        return EncodedFiles(files, count, rejects, exact)
 
     def empty(self, stream: Stream) -> Any:
         table = stream.arrow_schema.empty_table()
@@ -70,10 +70,10 @@ class Csv(Format):
         import pyarrow as pa
 
         names: list[str] = []
-        types: list[column.Witnesses] = []
+        types: list[column.TypeSample] = []
         for header, start, lines in self._lines(file):
             names = names or distinct_names(header)
-            types = types or [column.Witnesses() for _ in names]
+            types = types or [column.TypeSample() for _ in names]
             rows = [cells_of(line, len(names), start + n) for n, line in enumerate(lines, 1)]
             for place, witnesses in enumerate(types):
                 witnesses.add(value_of(row[place]) for row in rows)
@@ -85,19 +85,19 @@ class Csv(Format):
         if schema is None:
             schema = self.schema(file)
             file.seek(0)
-        wanted = column.readable(schema)
+        target = column.readable(schema)
         for header, start, lines in self._lines(file):
             names = distinct_names(header)
-            places = [names.index(name) for name in wanted.names if name in names]
+            places = [names.index(name) for name in target.names if name in names]
             texts = iter(texts_of(lines, places, len(names), start))
             columns = [
                 column.of_texts(field.name, next(texts), field.type, start)
                 if field.name in names
                 else pa.nulls(len(lines), field.type)
-                for field in wanted
+                for field in target
             ]
             if lines:
-                yield column.table_of(wanted, columns, len(lines))
+                yield column.table_of(target, columns, len(lines))
 
     def count(self, file: BinaryIO, without: str | None = None) -> int:
         if without is not None:
@@ -132,10 +132,10 @@ class Csv(Format):
     def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
         header, lines = header_of(table), table.column("line").to_pylist()
         names = header_names(header)
-        marks = [b"" if value is None else quoted(arrow.text(value)) for value in values]
+        marks = [b"" if value is None else quoted_cell(arrow.text(value)) for value in values]
         if name not in names:
             new = [line + b"," + mark for line, mark in zip(lines, marks, strict=True)]
-            return lines_table(header + b"," + quoted(name), new)
+            return lines_table(header + b"," + quoted_cell(name), new)
         pattern = cells_pattern((names.index(name),))
         for n, mark in enumerate(marks):
             match = pattern.match(lines[n]) if mark else None
@@ -202,10 +202,10 @@ class Csv(Format):
         places = {name: names.index(name) for name in fields if name in names}
         if not places:
             return [[None] * table.num_rows for _ in fields]
-        wanted = tuple(sorted(places.values()))
-        matches = [cells_pattern(wanted).match(line) for line in table.column("line").to_pylist()]
+        positions = tuple(sorted(places.values()))
+        matches = [cells_pattern(positions).match(line) for line in table.column("line").to_pylist()]
         return [
-            [match[wanted.index(places[name]) + 1] if match else None for match in matches]
+            [match[positions.index(places[name]) + 1] if match else None for match in matches]
             if name in places
             else [None] * table.num_rows
             for name in fields
@@ -311,7 +311,7 @@ def text_of(cell: bytes | None) -> str | None:
     return text[1:-1].replace('""', '"') if text[0] == '"' else text.rstrip("\r")
 
 
-def quoted(text: str) -> bytes:
+def quoted_cell(text: str) -> bytes:
     return b'"' + text.replace('"', '""').encode() + b'"'
 
 
@@ -365,22 +365,22 @@ def has_long_numbers(values: pa.ChunkedArray) -> bool:
     return pc.any(pc.greater(pc.abs(values), 2.0**24)).as_py() is True
 
 
-def tellable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record], list[Reject]]:
+def distinguishable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record], list[Reject]]:
     """The records whose key CSV can show as what it is, and the others. A column of texts stands in quotes: there, no
     reader could tell 1 from "1"."""
     if kind not in ("number", "boolean"):
         return list(rows), []
     floats = all(type(at(row, path)) is float for row in rows)
-    kept, rejects = [], []
+    accepted, rejects = [], []
     for row in rows:
         value = at(row, path)
         if len(path) == 1 and (kind == "boolean" or floats or is_short(value)):
-            kept.append(row)
+            accepted.append(row)
         else:
             field = ".".join(path)
             reason = f"the primary key field {field}: {arrow.excerpt(value)} cannot be told from a text in CSV"
             rejects.append(Reject(row, reason))
-    return kept, rejects
+    return accepted, rejects
 
 
 def is_short(number: Any) -> bool:
@@ -390,7 +390,7 @@ def is_short(number: Any) -> bool:
     return isinstance(exponent, int) and -exponent <= DECIMAL_DIGITS and value.adjusted() < DECIMAL_DIGITS
 
 
-def spelled(table: pa.Table, path: Path) -> pa.Table:
+def with_typed_key(table: pa.Table, path: Path) -> pa.Table:
     """The table with a key of numbers or booleans, which stands in it as JSON texts, in a column of their type."""
     import pyarrow as pa
 

@@ -33,7 +33,7 @@ class DamageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class EncodedFiles:
     """A batch as the bytes of files. `exact`: by the stored values, 1 and "1" are two keys."""
 
     files: Sequence[Any] = ()
@@ -68,7 +68,7 @@ class Format(ABC):
     # -- writing
 
     @abstractmethod
-    def pack(self, stream: Stream, batch: Batch) -> Packed:
+    def encode_batch(self, stream: Stream, batch: Batch) -> EncodedFiles:
         """The files that hold the records of a batch, and the records that have no place in them.
 
         One file; where the last version of a record is kept and the keys are of several kinds, one for each kind.
@@ -122,7 +122,7 @@ class Format(ABC):
         """Whether one file can hold both."""
         return True
 
-    def healed(self, table: pa.Table) -> pa.Table:
+    def repair(self, table: pa.Table) -> pa.Table:
         """The table of an earlier version's file without what no reader takes."""
         return table
 

@@ -11,8 +11,8 @@ import orjson
 from kitestring import arrow, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
-from kitestring.files.formats.format import DamageError, Format, Packed, blocks, compressed
-from kitestring.files.packing import renamed, sound
+from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
+from kitestring.files.packing import split_storable, with_safe_names
 from kitestring.paths import at
 from kitestring.types import Record, Stream
 
@@ -27,12 +27,12 @@ class JsonLines(Format):
 
     name = "jsonl"
 
-    def pack(self, stream: Stream, batch: Batch) -> Packed:
-        rows, rejects = sound(stream, batch, typed=False)
+    def encode_batch(self, stream: Stream, batch: Batch) -> EncodedFiles:
+        rows, rejects = split_storable(stream, batch, typed=False)
         text = json_codec.lines(rows)
         if REPLACEMENT in text:
-            text = json_codec.lines(renamed(rows))
-        return Packed([compressed(text, self.compression)] if rows else [], len(rows), rejects)
+            text = json_codec.lines(with_safe_names(rows))
+        return EncodedFiles([compressed(text, self.compression)] if rows else [], len(rows), rejects)
 
     def empty(self, stream: Stream) -> None:
         return None
@@ -40,20 +40,20 @@ class JsonLines(Format):
     def schema(self, file: BinaryIO) -> pa.Schema:
         import pyarrow as pa
 
-        fields: dict[str, column.Witnesses] = {}
+        fields: dict[str, column.TypeSample] = {}
         for _, rows in self._rows(file):
             for name in dict.fromkeys(chain.from_iterable(rows)):
-                fields.setdefault(name, column.Witnesses()).add(row.get(name) for row in rows)
+                fields.setdefault(name, column.TypeSample()).add(row.get(name) for row in rows)
         return pa.schema([pa.field(name, witnesses.type) for name, witnesses in fields.items()])
 
     def read(self, file: BinaryIO, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
         if schema is None:
             schema = self.schema(file)
             file.seek(0)
-        wanted = column.readable(schema)
+        target = column.readable(schema)
         for start, rows in self._rows(file):
-            columns = [column.of_values(f.name, [row.get(f.name) for row in rows], f.type, start) for f in wanted]
-            yield column.table_of(wanted, columns, len(rows))
+            columns = [column.of_values(f.name, [row.get(f.name) for row in rows], f.type, start) for f in target]
+            yield column.table_of(target, columns, len(rows))
 
     def count(self, file: BinaryIO, without: str | None = None) -> int:
         if without is None:
@@ -78,10 +78,10 @@ class JsonLines(Format):
         if rest.strip():  # a file of somebody else's need not end with a line break
             yield pa.table({"line": pa.array([rest], pa.large_binary())})
 
-    def healed(self, table: pa.Table) -> pa.Table:
+    def repair(self, table: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        lines = [line_healed(line) for line in table.column("line").to_pylist()]
+        lines = [repaired_line(line) for line in table.column("line").to_pylist()]
         return pa.table({"line": pa.array(lines, pa.large_binary())})
 
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
@@ -132,7 +132,7 @@ class JsonLines(Format):
             lines, records = lines + table.num_rows, records + len(rows)
 
 
-def line_healed(line: bytes) -> bytes:
+def repaired_line(line: bytes) -> bytes:
     """A line that every reader of JSON takes: without half surrogate pairs and bare words for floats."""
     try:
         orjson.loads(line)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
-from kitestring.files.formats.format import READ_BYTES, DamageError, Format, Packed
-from kitestring.files.packing import by_kind, is_open, sound, table_of
+from kitestring.files.formats.format import READ_BYTES, DamageError, EncodedFiles, Format
+from kitestring.files.packing import by_kind, is_open, split_storable, table_of
 from kitestring.schema import type_from_json
 from kitestring.types import Path, Stream
 
@@ -28,11 +28,11 @@ class Parquet(Format):
     compressions = ("zstd", "snappy", "gzip", "lz4", "none")
     inside = True
 
-    def pack(self, stream: Stream, batch: Batch) -> Packed:
+    def encode_batch(self, stream: Stream, batch: Batch) -> EncodedFiles:
         if batch.is_table:
             table = batch.table()
-            return Packed([self.encode([table])] if table.num_rows else [], table.num_rows)
-        rows, rejects = sound(stream, batch, typed=True)
+            return EncodedFiles([self.encode([table])] if table.num_rows else [], table.num_rows)
+        rows, rejects = split_storable(stream, batch, typed=True)
         paths = [path for path in stream.primary_key if is_open(stream.schema, path)]
         groups = by_kind(rows, paths) if paths else {(): rows}
         exact = len(groups) == 1 or stream.write.keep == "latest"
@@ -49,7 +49,7 @@ class Parquet(Format):
                     table = table.replace_schema_metadata(metadata)
                 files.append(self.encode([table]))
                 count += table.num_rows
-        return Packed(files, count, rejects, exact)
+        return EncodedFiles(files, count, rejects, exact)
 
     def empty(self, stream: Stream) -> Any:
         table = stream.arrow_schema.empty_table()
@@ -65,8 +65,8 @@ class Parquet(Format):
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(file) as parquet:
-            wanted = None if schema is None else column.readable(schema)
-            present = None if wanted is None else [name for name in wanted.names if name in parquet.schema_arrow.names]
+            target = None if schema is None else column.readable(schema)
+            present = None if target is None else [name for name in target.names if name in parquet.schema_arrow.names]
             start = 0
             for number in range(parquet.num_row_groups):
                 group = parquet.metadata.row_group(number)
@@ -79,7 +79,7 @@ class Parquet(Format):
                     if batch is None:
                         break
                     table = pa.Table.from_batches([batch]).replace_schema_metadata()
-                    yield table if wanted is None else typed(table, wanted, start)
+                    yield table if target is None else typed(table, target, start)
                     start += table.num_rows
 
     def count(self, file: BinaryIO, without: str | None = None) -> int:

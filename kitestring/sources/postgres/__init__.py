@@ -241,16 +241,16 @@ def table_of(stream: Stream) -> str:
 
 
 def cursor_column(stream: Stream, columns: Sequence[Column]) -> Column:
-    found = next((c for c in columns if stream.cursor == (c.column,)), None)
-    if found is None or found.type not in CURSORS:
+    column = next((c for c in columns if stream.cursor == (c.column,)), None)
+    if column is None or column.type not in CURSORS:
         fit = [c.column for c in columns if c.type in CURSORS]
-        what = f"is of type {found.type}, which has no order" if found else "is not a column"
+        what = f"is of type {column.type}, which has no order" if column else "is not a column"
         raise ConfigError(
             f"the cursor {'.'.join(stream.cursor or ())} of {stream.key} {what}",
             hint=f"Choose one of: {', '.join(fit)}." if fit else "Read the stream as full_refresh.",
             stream=stream.key,
         )
-    return found
+    return column
 
 
 def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:

@@ -138,8 +138,8 @@ class Column:
     def rule(self) -> tuple[str, dict[str, Any]]:
         if self.decimal:
             precision, scale = self.decimal
-            words = {"airbyte_type": "big_number", "precision": precision, "scale": scale}
-            return "{0}::text", {"type": ["number", "null"], **words}
+            keywords = {"airbyte_type": "big_number", "precision": precision, "scale": scale}
+            return "{0}::text", {"type": ["number", "null"], **keywords}
         if self.category == "A" or self.kind == "c":
             return WITH_JSON if self.holds_json else AS_JSON
         return TYPES.get(self.type, AS_TEXT)

@@ -56,7 +56,7 @@ class SortedWatermark:
         """The state is none to go on from, and reading all again would double it."""
         if self.since is not None and (self._start is None or (self._is_moment and self._start > self._far)):
             self._give_up_state()
-        self._known = Counter([*state.get("known", ()), *state.get("behind", ())] if digests else ())
+        self._written_digests = Counter([*state.get("known", ()), *state.get("behind", ())] if digests else ())
         self._some_behind = bool(state.get("behind"))
         self._many: int = state.get("count", 0) if digests and "count" in state else 0
         self._at_start = 0
@@ -64,7 +64,7 @@ class SortedWatermark:
         self._top_digests: list[str] = []
         self._before: list[str] = []
         self._behind: list[str] = []
-        self._taken = False
+        self._has_rows = False
         self._retained: deque[tuple[pa.Array, pa.Table]] = deque()
         self._retained_rows = 0
 
@@ -100,7 +100,7 @@ class SortedWatermark:
         """Take note of the next rows; gives those that no earlier sync has written."""
         import pyarrow as pa
 
-        self._taken = True
+        self._has_rows = True
         column = table.column(self._cursor).combine_chunks()
         positions = arrow_values.as_integers(column) if self._is_moment else column
         first, stop = self._believable(positions)
@@ -109,17 +109,17 @@ class SortedWatermark:
         at_start = self._run_length(inside, self._start) if self._start is not None else 0
         dropped: set[int] = set()
         if self._digests:
-            dropped |= self._known_rows(table, positions, range(first), self._before)
-            dropped |= self._known_rows(table, positions, range(stop, len(table)), self._behind)
+            dropped |= self._rows_written_before(table, positions, range(first), self._before)
+            dropped |= self._rows_written_before(table, positions, range(stop, len(table)), self._behind)
             if len(self._behind) > MOST_KNOWN:
                 self._doubt(f"more than {MOST_KNOWN:,} rows lie behind the cursor: they will be written again")
             if self._many:
                 self._count_start(at_start)
                 dropped.update(range(first, first + at_start))
             else:
-                dropped |= self._known_rows(table, positions, range(first, first + at_start), None)
+                dropped |= self._rows_written_before(table, positions, range(first, first + at_start), None)
             if self._some_behind:
-                dropped |= self._known_rows(table, positions, range(first + at_start, stop), None)
+                dropped |= self._rows_written_before(table, positions, range(first + at_start, stop), None)
         if stop > first:
             self._advance(table, column, positions, first, stop)
         if not dropped:
@@ -129,23 +129,23 @@ class SortedWatermark:
     def checkpoint(self, last: bool = False) -> Checkpoint | None:
         """A checkpoint behind the rows so far; None where there is none yet, or where so many rows have the last value
         that a read could not go on among them. `last`: there are no more rows."""
-        if not self._taken or (self._digests and self._count > MOST_KNOWN and not last):
+        if not self._has_rows or (self._digests and self._count > MOST_KNOWN and not last):
             return None
         if self._value is None and not self._digests:
             return None
         top = (self._top, self._value, self._count, list(self._top_digests))
-        known = list(self._before) if self._value is None else []
+        other_digests = list(self._before) if self._value is None else []
         behind: list[str] = []
-        (behind if self._is_moment else known).extend(self._behind)
+        (behind if self._is_moment else other_digests).extend(self._behind)
         # What is known of rows behind those so far stays known until they have come.
         if not last or self._top == self._start:
-            (behind if self._some_behind else known).extend(self._known.elements())
+            (behind if self._some_behind else other_digests).extend(self._written_digests.elements())
         retained = tuple(self._retained)
 
         def without(records: Sequence[Record]) -> State:
-            return self._without(top, known, behind, retained, records)
+            return self._without(top, other_digests, behind, retained, records)
 
-        return Checkpoint(self._state(*top[1:], known, behind), without=without)
+        return Checkpoint(self._state(*top[1:], other_digests, behind), without=without)
 
     def finish(self) -> None:
         """There are no more rows: say what the state cannot keep apart."""
@@ -168,8 +168,8 @@ class SortedWatermark:
         elif self._type == "float8":
             mask = pc.and_(mask, pc.fill_null(pc.is_finite(positions), False))
         elif self._type == "numeric" and pa.types.is_string(positions.type):
-            words = pc.is_in(positions, pa.array(["NaN", "Infinity", "-Infinity"]))
-            mask = pc.and_(mask, pc.invert(words))
+            special_values = pc.is_in(positions, pa.array(["NaN", "Infinity", "-Infinity"]))
+            mask = pc.and_(mask, pc.invert(special_values))
         count = pc.sum(mask).as_py() or 0
         first = pc.index(mask, True).as_py() if count else positions.null_count
         return first, first + count
@@ -222,19 +222,21 @@ class SortedWatermark:
         places = [self.position_of(value.as_py()) for value in positions.slice(numbers.start, len(numbers))]
         return [digest_of(row, self._keys, place) for row, place in zip(rows, places, strict=True)]
 
-    def _known_rows(self, table: pa.Table, positions: pa.Array, numbers: range, kept: list[str] | None) -> set[int]:
+    def _rows_written_before(
+        self, table: pa.Table, positions: pa.Array, numbers: range, noted: list[str] | None
+    ) -> set[int]:
         """Which of these rows were written before. `kept`: where they are noted for the next sync, if they lie before
         or behind the others."""
         if not numbers:
             return set()
-        known: set[int] = set()
+        written: set[int] = set()
         for number, digest in zip(numbers, self._digests_of(table, positions, numbers), strict=True):
-            if self._known[digest] > 0:
-                self._known[digest] -= 1
-                known.add(number)
-            if kept is not None and len(kept) <= MOST_KNOWN:
-                kept.append(digest)
-        return known
+            if self._written_digests[digest] > 0:
+                self._written_digests[digest] -= 1
+                written.add(number)
+            if noted is not None and len(noted) <= MOST_KNOWN:
+                noted.append(digest)
+        return written
 
     def _count_start(self, count: int) -> None:
         self._at_start += count
@@ -249,14 +251,14 @@ class SortedWatermark:
     def _without(
         self,
         top: tuple[Any, Any, int, list[str]],
-        known: list[str],
+        other_digests: list[str],
         behind: list[str],
         retained: Sequence[tuple[pa.Array, pa.Table]],
         records: Sequence[Record],
     ) -> State:
         """The state behind these rows but for the records."""
         if not records:
-            return self._state(*top[1:], known, behind)
+            return self._state(*top[1:], other_digests, behind)
         missing: Counter[Any] = Counter()
         lost: Counter[str] = Counter()
         unknown = 0  # of records that mappers have changed: they may be any
@@ -283,7 +285,7 @@ class SortedWatermark:
             digests = []
         at_value = Counter(digests) - lost
         later = Counter([*behind, *above]) - lost
-        return self._state(value, count, list(at_value.elements()), known, list(later.elements()))
+        return self._state(value, count, list(at_value.elements()), other_digests, list(later.elements()))
 
     def _backwards(self, retained: Sequence[tuple[pa.Array, pa.Table]]) -> Iterator[tuple[Any, int, range]]:
         """(position, number of the table, its rows) of each run, the last one first."""
@@ -317,16 +319,16 @@ class SortedWatermark:
         return positions.view(pa.timestamp("us", "UTC" if self._type == "timestamptz" else None))
 
     def _state(
-        self, value: Any, count: int, digests: Sequence[str], known: Sequence[str], behind: Sequence[str]
+        self, value: Any, count: int, digests: Sequence[str], other_digests: Sequence[str], behind: Sequence[str]
     ) -> State:
         """The state with what is known of the rows at its value: their digests, or how many they are."""
         state: State = {} if value is None else {"cursor": value}
         counted = self._many and value == self.since and not (self._at_start == self._many == len(digests))
         if counted or count > MOST_KNOWN or not self._digests:
             state["count"] = self._many if counted else count
-            behind = [*known, *behind]
+            behind = [*other_digests, *behind]
         else:
-            state["known"] = [*digests, *known]
+            state["known"] = [*digests, *other_digests]
         return {**state, "behind": list(behind)} if behind else state
 
     def _give_up_state(self) -> None:

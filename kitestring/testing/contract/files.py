@@ -18,7 +18,7 @@ import pytest
 from kitestring.batch import Batch
 from kitestring.files.destination import FilesDestination
 from kitestring.files.formats import DATA, FORMATS
-from kitestring.files.stream_folder import folder as folder_of
+from kitestring.files.stream_folder import stream_folder as folder_of
 from kitestring.testing.contract.destination import DestinationContract
 from kitestring.testing.contract.suite import WITH_DELETIONS
 from kitestring.testing.contract.value import moment

@@ -130,13 +130,13 @@ class PostgresConfig(Config):
         """Options of Airbyte's connector that ask for nothing beyond what is done here are taken."""
         if not isinstance(values, Mapping):
             return values
-        kept = dict(values)
+        options = dict(values)
         for name, harmless in cls.airbyte_options.items():
-            if name in kept and harmless(kept[name]):
-                del kept[name]
-            elif name in kept:
+            if name in options and harmless(options[name]):
+                del options[name]
+            elif name in options:
                 raise ValueError(f"{name} asks for what is not there yet: {cls.airbyte_refusal}")
-        return kept
+        return options
 
     @model_validator(mode="before")
     @classmethod

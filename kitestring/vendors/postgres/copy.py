@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-PIECE = 2 * 1024 * 1024
+CHUNK_BYTES = 2 * 1024 * 1024
 """About so many bytes of Arrow are made a piece of the stream: they stay in the processor's cache meanwhile."""
 
 HEADER, TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -46,7 +46,7 @@ def copy_stream(rows: pa.Table) -> Iterator[memoryview]:
 
     yield memoryview(HEADER)
     count, nothing = (pa.scalar(value, pa.large_binary()) for value in (rows.num_columns.to_bytes(2, "big"), b""))
-    size = max(1, PIECE * rows.num_rows // max(rows.nbytes, 1))
+    size = max(1, CHUNK_BYTES * rows.num_rows // max(rows.nbytes, 1))
     for batch in rows.to_batches(max_chunksize=size):
         if batch.num_rows:
             parts = [array for column in batch.columns for array in fields(column)]
@@ -182,9 +182,9 @@ def numeric(column: pa.Array) -> np.ndarray[Any, Any]:
     if column.null_count:
         is_valid = column.is_valid().to_numpy(zero_copy_only=False)
         low, high = np.where(is_valid, low, 0), np.where(is_valid, high, 0)
-    furthest = max(int(low.max()), -int(low.min())) * 10**pad
-    if furthest < 2**63 and (high == low >> 63).all():
-        digits = short_digits(np.abs(low) * 10**pad, furthest)
+    largest = max(int(low.max()), -int(low.min())) * 10**pad
+    if largest < 2**63 and (high == low >> 63).all():
+        digits = short_digits(np.abs(low) * 10**pad, largest)
     else:
         digits = long_digits(low, high, 10**pad)
     values = np.empty((len(column), 4 + digits.shape[1]), ">i2")
@@ -196,11 +196,11 @@ def numeric(column: pa.Array) -> np.ndarray[Any, Any]:
     return values
 
 
-def short_digits(values: np.ndarray[Any, Any], furthest: int) -> np.ndarray[Any, Any]:
+def short_digits(values: np.ndarray[Any, Any], largest: int) -> np.ndarray[Any, Any]:
     """The digits of integers of 64 bits, none of which is above `furthest`."""
     import numpy as np
 
-    digits = np.empty((len(values), -(-len(str(furthest)) // 4)), np.int16)
+    digits = np.empty((len(values), -(-len(str(largest)) // 4)), np.int16)
     for place in reversed(range(digits.shape[1])):
         higher = values // TEN_THOUSAND
         digits[:, place] = values - higher * TEN_THOUSAND

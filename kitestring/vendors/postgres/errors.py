@@ -77,8 +77,8 @@ TO_DO: dict[str, tuple[str, str]] = {
 
 def translated(error: Any, place: Place, writing: bool = False) -> KitestringError:
     """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL cannot take."""
-    said = " ".join(str(error).split())
-    message = message_of(error) or after(said.partition(" Query was: ")[0], "ERROR:")
+    text = " ".join(str(error).split())
+    message = message_of(error) or text_after(text.partition(" Query was: ")[0], "ERROR:")
     code = getattr(error, "sqlstate", None) or ""
     if code == "42501":
         hint = "GRANT SELECT on the table, and USAGE on its schema, to the user."
@@ -86,21 +86,21 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
             hint = "GRANT USAGE, CREATE on the schema (for a new one: CREATE on the database) and own its tables."
         what = "write" if writing else "read"
         return ConfigError(f"{place}: the user {place.user} may not {what} this: {message}", hint=hint, code=code)
-    if code == "57014" or "statement timeout" in said:
+    if code == "57014" or "statement timeout" in text:
         return ConfigError(
             f"{place} cancelled the query: {message}",
             hint="Raise or unset statement_timeout for this user.",
             code=code,
         )
     if not code or code.startswith(("28", "3D")):
-        for words, kind, what, hint in REFUSED:
-            if words in said:
-                return kind(f"{place} {what.format(user=place.user)}", hint=hint, said=after(said, "failed:"))
+        for phrase, kind, what, hint in REFUSED:
+            if phrase in text:
+                return kind(f"{place} {what.format(user=place.user)}", hint=hint, said=text_after(text, "failed:"))
     if code in TO_DO:
         reason, hint = TO_DO[code]
         return ConfigError(f"{place}: {reason}: {message}", hint=hint, code=code)
     lost = code.startswith(("40", "53", "57P", "08")) and code != "08P01"  # that one is about what was sent
-    if lost or code == "55P03" or any(words in said for words in LOST):
+    if lost or code == "55P03" or any(phrase in text for phrase in LOST):
         return TransientError(f"{place} broke off: {message}", hint="Try again.", code=code)
     if writing and code.startswith(("22", "23")):  # bad data; a constraint that somebody has set
         return RecordError(f"PostgreSQL cannot take a value: {message}", code=code)
@@ -114,11 +114,11 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
 def message_of(error: Any) -> str:
     """What the server says, with the detail, in one line; the drivers add the statement and more."""
     if diagnosis := getattr(error, "diag", None):  # psycopg
-        shown = [text for text in (diagnosis.message_primary, diagnosis.message_detail) if text]
+        sentences = [text for text in (diagnosis.message_primary, diagnosis.message_detail) if text]
     else:  # ADBC
         parts = {text_of(name): text_of(value) for name, value in getattr(error, "details", None) or ()}
-        shown = [parts[name] for name in ("PG_DIAG_MESSAGE_PRIMARY", "PG_DIAG_MESSAGE_DETAIL") if parts.get(name)]
-    return " ".join(": ".join(shown).split())[:300]
+        sentences = [parts[name] for name in ("PG_DIAG_MESSAGE_PRIMARY", "PG_DIAG_MESSAGE_DETAIL") if parts.get(name)]
+    return " ".join(": ".join(sentences).split())[:300]
 
 
 def text_of(value: Any) -> str:
@@ -126,5 +126,5 @@ def text_of(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def after(said: str, mark: str) -> str:
-    return said.rpartition(mark)[2].strip()[:300]
+def text_after(text: str, mark: str) -> str:
+    return text.rpartition(mark)[2].strip()[:300]

@@ -20,7 +20,7 @@ from kitestring.destinations.files import Files
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
 from kitestring.files.store import LocalStore
-from kitestring.files.stream_folder import folder
+from kitestring.files.stream_folder import stream_folder
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream
 
@@ -62,9 +62,9 @@ def rows_of(files, stream=STREAM):
     """What the visible files hold: (id, text), as text where the format has no types."""
     found = []
     store = files.store()
-    for name in store.names(folder(stream)):
+    for name in store.names(stream_folder(stream)):
         file_format = files.format_of(name)
-        for table in file_format.raw(store.open(folder(stream), name)):
+        for table in file_format.raw(store.open(stream_folder(stream), name)):
             pairs = zip(file_format.values(table, "id"), file_format.values(table, "text"), strict=True)
             found += [(int(key), text) for key, text in pairs]
     return sorted(found)
@@ -371,7 +371,7 @@ def test_a_hostile_stream_name_stays_inside_the_folder(tmp_path, name):
     sync(files, "overwrite", named((2, "b")), stream=stream)
     assert rows_of(files, stream) == [(2, "b")]
     assert [p.name for p in tmp_path.iterdir()] == ["root"]
-    assert sorted(p.parent.name for p in (tmp_path / "root").rglob("*.parquet")) == [folder(stream)]
+    assert sorted(p.parent.name for p in (tmp_path / "root").rglob("*.parquet")) == [stream_folder(stream)]
 
 
 def test_an_empty_overwrite_leaves_a_file_with_the_columns(tmp_path):

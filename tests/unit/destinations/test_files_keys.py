@@ -22,7 +22,7 @@ from kitestring.engine import Selection, Status
 from kitestring.engine import sync as run
 from kitestring.errors import ConfigError
 from kitestring.files import row_key as keys
-from kitestring.files.stream_folder import folder
+from kitestring.files.stream_folder import stream_folder
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Stream
 
@@ -52,8 +52,8 @@ def values(path: Path, field: str = "text", name: str = "s") -> list[Any]:
     """The values of a field in all visible files, as the destination reads them."""
     files, stream = Files(path=str(path)), Stream(name)
     found: list[Any] = []
-    for file in files.store().names(folder(stream)):
-        for table in files.format_of(file).raw(files.store().open(folder(stream), file)):
+    for file in files.store().names(stream_folder(stream)):
+        for table in files.format_of(file).raw(files.store().open(stream_folder(stream), file)):
             found += files.format_of(file).values(table, field)
     return sorted(found, key=str)
 
@@ -442,11 +442,11 @@ def test_any_name_is_a_place_of_its_own(tmp_path: Path, name: str) -> None:
 
 
 def test_windows_gets_no_name_that_it_has_not() -> None:
-    assert folder(Stream("con"), windows=True) == "%63on"
-    assert folder(Stream("nul.txt"), windows=True) == "%6Eul.txt"
-    assert folder(Stream("a."), windows=True) == "a%2E"
-    assert folder(Stream("icon"), windows=True) == "icon"
-    assert folder(Stream("con"), windows=False) == "con"
+    assert stream_folder(Stream("con"), windows=True) == "%63on"
+    assert stream_folder(Stream("nul.txt"), windows=True) == "%6Eul.txt"
+    assert stream_folder(Stream("a."), windows=True) == "a%2E"
+    assert stream_folder(Stream("icon"), windows=True) == "icon"
+    assert stream_folder(Stream("con"), windows=False) == "con"
 
 
 def test_work_of_a_stream_called_tmp_is_not_swept_away(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kitestring.destinations.milvus.filters import condition, quote
 from kitestring.destinations.milvus.fitting import DYNAMIC_ROOM, fitted
 from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.destinations.milvus.layout import Field, Layout
-from kitestring.destinations.milvus.rows import Rows
+from kitestring.destinations.milvus.rows import RowBuilder
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
 from kitestring.names import mark
 from kitestring.vector.filters import parse
@@ -87,10 +87,10 @@ def test_dynamic_values_become_json_that_milvus_takes() -> None:
 
 
 def test_metadata_named_like_a_field_of_ours_get_an_underscore() -> None:
-    row = Rows(layout(), text=True).of(chunk(id=1, vector=2, chunk_number=9, _ks_key="mine"))
+    row = RowBuilder(layout(), text=True).build(chunk(id=1, vector=2, chunk_number=9, _ks_key="mine"))
     assert (row["_id"], row["_vector"], row["_chunk_number"], row["__ks_key"]) == (1, 2, 9, "mine")
     named = Chunk("k", 0, "tickets", "1", "hello", np.zeros(2, np.float32), "d", "m", {"text": "mine"})
-    assert Rows(layout(), text=True).of(named)["_text"] == "mine"
+    assert RowBuilder(layout(), text=True).build(named)["_text"] == "mine"
     assert row["id"] == "k" * 32 + ":0"
     assert row["chunk_number"] == 0
     assert row["text"] == "hello"
@@ -98,18 +98,18 @@ def test_metadata_named_like_a_field_of_ours_get_an_underscore() -> None:
 
 def test_without_a_dynamic_field_only_columns_are_filled() -> None:
     columns = {"status": Field("status", "VARCHAR", 10), "number": Field("number", "INT64")}
-    row = Rows(layout(dynamic=False, **columns), text=True).of(chunk(status="new", other="gone"))
+    row = RowBuilder(layout(dynamic=False, **columns), text=True).build(chunk(status="new", other="gone"))
     assert set(row) == {"id", "vector", "text", "status", "number"}
     assert (row["status"], row["number"]) == ("new", 0)
 
 
 def test_the_raw_text_is_left_out_or_emptied_where_a_column_must_be_filled() -> None:
-    assert "text" not in Rows(layout(), text=False).of(chunk())
-    assert Rows(layout(text=Field("text", "VARCHAR", 10)), text=False).of(chunk())["text"] == ""
+    assert "text" not in RowBuilder(layout(), text=False).build(chunk())
+    assert RowBuilder(layout(text=Field("text", "VARCHAR", 10)), text=False).build(chunk())["text"] == ""
 
 
 def test_a_text_in_the_dynamic_field_shares_its_room_with_the_metadata() -> None:
-    row = Rows(layout(), text=True).of(chunk('"' * 70_000, other="x" * 60_000, status="new"))
+    row = RowBuilder(layout(), text=True).build(chunk('"' * 70_000, other="x" * 60_000, status="new"))
     rest = {key: value for key, value in row.items() if key not in ("id", "vector")}
     assert len(orjson.dumps(rest)) <= DYNAMIC_ROOM + 16
     assert row["status"] == "new"
@@ -121,7 +121,7 @@ def test_ids_fit_every_primary_key() -> None:
     number = layout(primary="INT64").row_id("k" * 32, 12)
     assert isinstance(number, int)
     assert 0 <= number < 2**63
-    short = layout(room=20).row_id("k" * 32, 12)
+    short = layout(max_length=20).row_id("k" * 32, 12)
     assert isinstance(short, str)
     assert len(short) == 20
 

@@ -14,8 +14,8 @@ from pymilvus.client.prepare import Prepare
 from pymilvus.grpc_gen.milvus_pb2 import InsertRequest
 
 from kitestring.destinations.milvus.layout import Field, Layout
-from kitestring.destinations.milvus.rows import Rows
-from kitestring.destinations.milvus.sending import ByColumn, packs, varint
+from kitestring.destinations.milvus.rows import RowBuilder
+from kitestring.destinations.milvus.sending import ColumnSender, can_send_by_column, varint
 from kitestring.vector.store import Chunk
 
 DIMENSION = 40
@@ -48,7 +48,7 @@ def by_pymilvus(layout: Layout, chunks: list[Chunk], text: bool) -> InsertReques
             "type": DataType[field.type],
             "params": {"dim": field.dimension}
             if field.dimension
-            else {"max_length": 65_535, "max_capacity": field.room},
+            else {"max_length": 65_535, "max_capacity": field.max_length},
             "nullable": field.nullable,
             "default_value": "some" if field.default else None,
             "element_type": DataType[field.element] if field.element else None,
@@ -57,15 +57,15 @@ def by_pymilvus(layout: Layout, chunks: list[Chunk], text: bool) -> InsertReques
         }
         for field in (layout.primary, layout.vector, *layout.fields.values())
     ]
-    rows = Rows(layout, text, lite=True)
+    rows = RowBuilder(layout, text, lite=True)
     found: InsertRequest = Prepare.row_insert_param(
-        "things", [rows.of(chunk) for chunk in chunks], "", infos, [], enable_dynamic=layout.dynamic
+        "things", [rows.build(chunk) for chunk in chunks], "", infos, [], enable_dynamic=layout.dynamic
     )
     return found
 
 
 def by_column(layout: Layout, chunks: list[Chunk], text: bool) -> InsertRequest:
-    sender = ByColumn(layout, text, "", "127.0.0.1:1")
+    sender = ColumnSender(layout, text, "", "127.0.0.1:1")
     try:
         return sender.request(chunks)
     finally:
@@ -119,7 +119,7 @@ def test_the_request_is_the_one_that_pymilvus_makes(
     if typed_text:
         fields["text"] = Field("text", "VARCHAR", 30)
     one = layout(fields, "text" if typed_text or dynamic else None, dynamic, auto_id)
-    assert all(map(packs, fields.values()))
+    assert all(map(can_send_by_column, fields.values()))
     assert comparable(by_column(one, chunks, store_text)) == comparable(by_pymilvus(one, chunks, store_text))
 
 
@@ -140,9 +140,9 @@ def test_a_vector_of_another_dimension_is_never_sent() -> None:
 
 
 def test_columns_of_other_types_are_left_to_pymilvus() -> None:
-    assert not packs(Field("place", "GEOMETRY"))
-    assert not packs(Field("other", "FLOAT_VECTOR", dimension=2))
-    assert not packs(Field("vectors", "ARRAY", element="FLOAT_VECTOR"))
+    assert not can_send_by_column(Field("place", "GEOMETRY"))
+    assert not can_send_by_column(Field("other", "FLOAT_VECTOR", dimension=2))
+    assert not can_send_by_column(Field("vectors", "ARRAY", element="FLOAT_VECTOR"))
 
 
 @pytest.mark.parametrize(("number", "found"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")])

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kitestring import arrow, arrow_values
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, SchemaError
-from kitestring.files.column import Witnesses, spelled
+from kitestring.files.column import TypeSample, spelled
 from kitestring.files.data_file import DataFiles
 from kitestring.files.formats import FORMATS, DamageError, Format, format_of
 from kitestring.files.formats import format as format_module
@@ -79,7 +79,7 @@ def tables(draw: Any) -> pa.Table:
 
 
 def written(format_: Format, table: pa.Table) -> bytes:
-    packed = format_.pack(STREAM, Batch("s", table=table))
+    packed = format_.encode_batch(STREAM, Batch("s", table=table))
     assert packed.rows == table.num_rows
     assert not packed.rejects
     return b"".join(bytes(file) for file in packed.files)
@@ -193,7 +193,7 @@ KINDS = (
 @given(st.lists(st.lists(st.one_of(KINDS, st.none()), max_size=4), max_size=4))
 @settings(max_examples=150, deadline=None)
 def test_the_type_of_a_few_witnesses_is_the_type_of_all_values(parts: list[list[Any]]) -> None:
-    witnesses = Witnesses()
+    witnesses = TypeSample()
     for part in parts:
         witnesses.add(part)
     assert witnesses.type == arrow.inferred([value for part in parts for value in part])

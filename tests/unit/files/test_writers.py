@@ -36,7 +36,7 @@ def test_a_file_that_another_writer_adds_while_a_folder_is_swapped_stays(
     store = LocalStore(tmp_path)
     store.put("s", "old.csv", b"old")
     store.put(".kitestring/s/shadow", "new.csv", b"new")
-    real = store_module.exchanged
+    real = store_module.exchange_folders
 
     def late(new: Path, old: Path) -> bool:
         store.put("s", "late.csv", b"late")  # behind the listing, before the swap
