@@ -1,1 +1,1 @@
-"""What connectors of files share: formats, and the stores that hold them."""
+"""Shared code of connectors of files: formats, and stores of files."""

@@ -1,7 +1,7 @@
-"""Which object stores are reached by an address and keys of the configuration alone, with nothing of this machine.
+"""The object stores that need only an address and keys of the configuration, and nothing of this machine.
 
-Other file systems of fsspec use what lies on the machine: `local://` its files, `sftp://` its keys, `simplecache::` its
-disk, `reference://` a file that names others.
+Other file systems of fsspec use the machine: `local://` its files, `sftp://` its keys, `simplecache::` its disk,
+`reference://` a file that names others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ S3 = Cloud(
 )
 """https://s3fs.readthedocs.io/en/latest/api.html; `profile` and `session` are credentials of the machine."""
 GOOGLE = Cloud(keys=(frozenset({"token"}),), options=frozenset({"project", "endpoint_url", "location", "block_size"}))
-"""https://gcsfs.readthedocs.io/en/latest/api.html; a token that is no object is a file or a way to log in."""
+"""https://gcsfs.readthedocs.io/en/latest/api.html; a token that is not an object is a file or a login method."""
 AZURE = Cloud(
     keys=(
         frozenset({"account_name", "account_key"}),
@@ -42,13 +42,13 @@ CLOUDS: Mapping[str, Cloud] = {
     **dict.fromkeys(("abfs", "abfss", "az", "adl"), AZURE),
 }
 CLIENT = frozenset({"endpoint_url", "region_name", "use_ssl", "verify", "api_version"})
-"""What `client_kwargs` of S3 may hold; a `verify` that is a text is a file."""
+"""The allowed `client_kwargs` of S3; a `verify` that is a text is a file."""
 TOKENS = frozenset({"service_account", "authorized_user"})
-"""Types of Google's credentials that hold a key. Others name a file or a program to get one from."""
+"""Types of Google's credentials that hold a key. Others name a file or a program that provides one."""
 
 
 def machine_use(path: str, options: Mapping[str, Any]) -> str | None:
-    """What of this machine the address and its storage options would use; None for nothing."""
+    """What the address and its storage options would use of this machine; None for nothing."""
     scheme = path.partition("://")[0].lower()
     if "::" in path or scheme not in CLOUDS:
         return f"a file system of the kind {scheme}://, which uses files or keys of the machine"

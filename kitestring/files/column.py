@@ -1,4 +1,4 @@
-"""A column as it stands in a file, read as the type that is asked for; and the type that holds all of a column."""
+"""Reading a column of a file as a given type; and inferring the type that holds all values of a column."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
-"""A number of JSON. `007` is none: it is rather a code."""
+"""A number of JSON. `007` is none: it is probably a code."""
 
 DIGITS = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
-"""What a field that is declared as a number may hold besides."""
+"""Other texts that a field declared as a number may hold."""
 
 LITERALS = {"true": True, "false": False, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 WHOLE = r"^-?[0-9]+$"
 
 
 def readable(schema: pa.Schema) -> pa.Schema:
-    """The schema with types that values are read as: those that no text spells are texts."""
+    """The schema with readable types: types without a text form become text."""
     import pyarrow as pa
 
     return pa.schema([pa.field(field.name, arrow.buildable(field.type)) for field in schema])
 
 
 def table_of(schema: pa.Schema, columns: Sequence[Any], count: int) -> pa.Table:
-    """The columns of a schema as a table of so many rows, even where there are no columns."""
+    """The columns of a schema as a table with this number of rows, even without columns."""
     import pyarrow as pa
 
     table = pa.Table.from_arrays([*columns, pa.nulls(count)], names=[*schema.names, ""])
@@ -42,7 +42,7 @@ def table_of(schema: pa.Schema, columns: Sequence[Any], count: int) -> pa.Table:
 
 
 def of_values(name: str, values: list[Any], type_: pa.DataType, start: int) -> pa.Array:
-    """The values of JSON as a column. `SchemaError` for one that does not fit; `start` is how many were before it."""
+    """JSON values as a column. `SchemaError` for a value that does not fit; `start` is the number of records before."""
     reasons: dict[int, str] = {}
     array = arrow.column(name, values, type_, reasons)
     if reasons:
@@ -63,12 +63,12 @@ def of_column(name: str, column: pa.ChunkedArray, type_: pa.DataType, start: int
         try:
             return column.cast(type_)
         except pa.ArrowInvalid:
-            pass  # which of them is found below
+            pass  # found below
     return of_values(name, arrow_values.values(column), type_, start)
 
 
 def of_texts(name: str, texts: pa.Array, type_: pa.DataType, start: int) -> pa.Array:
-    """A column of texts as what they spell."""
+    """A column of texts, parsed as this type."""
     import pyarrow as pa
 
     if arrow.is_text(type_):
@@ -76,8 +76,8 @@ def of_texts(name: str, texts: pa.Array, type_: pa.DataType, start: int) -> pa.A
     try:
         array = texts.cast(type_) if spells_alike(texts, type_) else None
     except pa.ArrowException:
-        array = None  # not all are in the form that Arrow reads
-    # Of a number beyond floats Arrow makes infinity.
+        array = None  # not all have the form that Arrow reads
+    # Arrow turns a number beyond floats into infinity.
     if array is None or (pa.types.is_floating(type_) and has_new_infinity(array, texts)):
         spell = speller(type_)
         return of_values(name, [None if text is None else spell(text) for text in texts.to_pylist()], type_, start)
@@ -85,7 +85,7 @@ def of_texts(name: str, texts: pa.Array, type_: pa.DataType, start: int) -> pa.A
 
 
 def spells_alike(texts: pa.Array, type_: pa.DataType) -> bool:
-    """Whether Arrow reads these texts as this type by the same rules. (It would take `0x1F` as an integer.)"""
+    """Whether Arrow parses these texts by the same rules. (It accepts `0x1F` as an integer.)"""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -110,7 +110,7 @@ def has_new_infinity(numbers: pa.Array, texts: pa.Array) -> bool:
 
 
 def speller(type_: pa.DataType) -> Callable[[str], Any]:
-    """A function that gives the JSON value which a text stands for in a column of this type."""
+    """A function that parses a text in a column of this type to a JSON value."""
     import pyarrow as pa
 
     is_ = pa.types
@@ -136,7 +136,7 @@ def json_of(text: str) -> Any:
 
 
 def spelled(text: str) -> Any:
-    """What a text without quotes spells where nothing is declared: a number, a boolean, a moment, a date; or itself."""
+    """The value of a text without quotes and without a declared type: number, boolean, date-time, date; or the text."""
     if NUMBER.fullmatch(text):
         return number_of(text)
     if text in LITERALS:
@@ -152,7 +152,7 @@ def spelled(text: str) -> Any:
 
 
 class TypeSample:
-    """A few values of a column, so chosen that a type which holds them holds all that were seen."""
+    """A few values of a column, chosen so that a type which holds them holds all values so far."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -174,7 +174,7 @@ class TypeSample:
 
 
 def sample_values(kind: type, values: Sequence[Any]) -> list[Any]:
-    """Those of these values, all of one kind, on which the type of a column can depend."""
+    """Those of these values of one type that can determine the type of a column."""
     if kind is int:
         long = next((value for value in values if abs(value) > 2**53 and int(float_of(value)) != value), None)
         return [min(values), max(values), *([] if long is None else [long])]

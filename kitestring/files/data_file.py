@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EXACT = re.compile(r"\d{8}(T\d{6})?Z[-.]")
-"""How the names of files begin in which a text that is a key is a text. Versions before this rule wrote none."""
+"""The start of names of files in which a text key is a text. Versions before this rule wrote no such files."""
 
 FILE_BYTES = 64 * 1024 * 1024
-"""What a file that a merge writes should hold, as Arrow."""
+"""The target size of a file that a merge writes, as Arrow."""
 
 MANY = 4
-"""Small files are joined where there are at least so many of them."""
+"""Small files are joined if there are at least this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """Rows of a file to keep: `rows` is a mask (None: all), `marks` say by row which mark they get (None: none)."""
+    """Rows of a file to keep: `rows` is a mask (None: all), `marks` the number of the mark of each row (None: none)."""
 
     folder: str
     name: str
@@ -65,25 +65,25 @@ class DataFiles:
             return self.format_of(name).schema(file)
 
     def count(self, folder: str, name: str, without: str | None = None) -> int:
-        """The records in a file, but for those that have a value in the field `without`."""
+        """The records in a file, except those with a value in the field `without`."""
         with self.reading(folder, name), self.store.open(folder, name) as file:
             return self.format_of(name).count(file, without)
 
     @contextmanager
     def reading(self, folder: str, name: str) -> Iterator[None]:
-        """Names the file in the errors of its format."""
+        """Add the file's name to errors of its format."""
         try:
             yield
         except SchemaError as error:
             raise SchemaError(f"{folder}/{name}: {error.message}", hint=error.hint) from error
         except (KitestringError, MemoryError):
             raise
-        except Exception as error:  # every format has errors of its own
+        except Exception as error:  # every format has its own errors
             what = "" if isinstance(error, DamageError) else f"{type(error).__name__}: "
             raise ConfigError(
                 f"{folder}/{name} cannot be read: {what}{' '.join(str(error).split())[:200]}",
-                hint="Restore the file from a backup, or move it out of this folder: its records are missing then "
-                "until all is read again (--full-refresh).",
+                hint="Restore the file from a backup, or move it out of this folder: its records are then missing "
+                "until the next sync with --full-refresh.",
             ) from error
 
     def part_tables(
@@ -109,7 +109,8 @@ class DataFiles:
     def fill(
         self, folder: str, parts: Iterable[FilePart], marks: Sequence[Any] = (), schema: Mapping[str, Any] | None = None
     ) -> None:
-        """Make files of good size of these parts. A file has one schema; what is no exact file makes none."""
+        """Write these parts into files of the target size. A file has one schema; rows of inexact files stay in such
+        files."""
         pending: list[pa.Table] = []
         kind: tuple[str, bool] | None = None
         for part in parts:
@@ -132,6 +133,6 @@ class DataFiles:
 
 
 def file_name(format_: Format, exact: bool = True) -> str:
-    """A name that sorts by time and that no other sync makes."""
+    """A unique name that sorts by time."""
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return f"{moment}{'Z' if exact else ''}-{uuid.uuid4().hex[:12]}{format_.suffix}"

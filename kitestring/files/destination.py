@@ -1,4 +1,4 @@
-"""The family of destinations that write files: one folder for each stream, in a store, in a format."""
+"""The base of destinations that write files: one folder per stream, in a store, in a format."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class FilesDestination(Destination):
-    """Writes each stream into a folder of its own, `namespace.name`. An adapter says in which store (`new_store`).
+    """Writes each stream into a folder of its own, `namespace.name`. A subclass chooses the store (`new_store`).
 
-    `append` adds a file per batch. `overwrite` fills a shadow folder and swaps it in at the end; the old files stay
-    until then. `append_dedup` keeps the batches aside, durable, and merges them at the end, in one swap: only the files
-    that hold a changed key are rewritten. What waits stands in `.kitestring/`; after a crash the next sync merges it.
+    `append` adds a file per batch. `overwrite` fills a staging folder and swaps it in at the end; the old files stay
+    until then. `append_dedup` stages the batches durably and merges them at the end, in one swap: only files with a
+    changed key are rewritten. Staged files are in `.kitestring/`; after a crash the next sync merges them.
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
@@ -46,12 +46,12 @@ class FilesDestination(Destination):
     """By default Parquet is compressed with zstd, the others are not. JSON lines and CSV take gzip and zstd."""
 
     row_group_rows: int = option(131_072, ge=1, order=3, title="Row group rows")
-    """How many rows a row group of Parquet holds at most."""
+    """The most rows in a row group of Parquet."""
 
     join_below_mb: int = option(1, ge=0, order=4, title="Join files below (MB)")
-    """The files of a sync that are smaller are joined at its end. A larger value makes fewer files and more work."""
+    """Smaller files of a sync are joined at its end. A larger value makes fewer files and more work."""
 
-    # What the streams at work have in memory, each by its key: threads that write different streams share no entry.
+    # State by stream key: threads that write different streams share no entry.
     _store: Store | None = PrivateAttr(None)
     _opening: Any = PrivateAttr(default_factory=threading.Lock)
     _written: dict[str, list[str]] = PrivateAttr(default_factory=dict)
@@ -61,7 +61,7 @@ class FilesDestination(Destination):
 
     @abstractmethod
     def new_store(self) -> Store:
-        """The store that the configuration names. Opens nothing that has to be closed."""
+        """The store that the configuration names. Opens nothing that needs closing."""
 
     def check(self) -> None:
         self.new_format()
@@ -76,14 +76,14 @@ class FilesDestination(Destination):
         self._numbers.pop(stream.key, None)
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
-        """Encodes and compresses ahead; what is left to write are bytes."""
+        """Encode and compress ahead of the write."""
         return EncodedBatch(batch.stream, self.new_format().encode_batch(stream, batch))
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
         ready = batch if isinstance(batch, EncodedBatch) else self.prepare(stream, batch)
         assert isinstance(ready, EncodedBatch)
         packed = ready.encoded
-        if not ready.names:  # a batch that is written again has them
+        if not ready.names:  # a batch that is retried has them
             ready.names = [self._next_name(stream, packed.exact) for _ in packed.files]
         for name, data in zip(ready.names, packed.files, strict=True):
             self.store().put(self._write_folder(stream), name, data)
@@ -92,17 +92,18 @@ class FilesDestination(Destination):
         return Receipt(written=packed.rows, rejected=packed.rejects, replaced=0)
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        """Keeps the keys aside, in a file of their own, for the merge: that counts them."""
+        """Stage the keys in a file for the merge, which counts them."""
         return self._defer_keys(stream, DELETES, keys, [nested(stream.primary_key, key) for key in keys])
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
-        """The same for keys to mark."""
+        """Stage keys to mark in the same way."""
         rows = [{**nested(stream.primary_key, key), DELETED_AT: at} for key, at in keys.items()]
         return self._defer_keys(stream, MARKS, keys, rows)
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
-        """Settles what waits, to count it. Then records to mark are marked at once, in one swap; of those to remove a
-        note waits for the merge at the end, so that readers see the old records until the new ones are there."""
+        """Merge staged files, to count them. Records to mark are then marked at once, in one swap; for records to
+        remove, a staged note waits for the merge at the end, so that readers see the old records until the new ones
+        exist."""
         with self._locked(stream):
             return self._truncate(stream, deleted_at)
 
@@ -157,18 +158,18 @@ class FilesDestination(Destination):
         if stream.write.replace:
             for part in ("shadow", "staged", "settled", "settling"):
                 self.store().drop(work_folder(stream, part))
-        else:  # What was written is durable, and the state counts on it: let it be seen.
+        else:  # Written batches are durable and part of the state: make them visible.
             self.commit(stream)
 
     def count(self, stream: Stream) -> int | None:
         if self.store().names(work_folder(stream, "incoming")):
-            return None  # An earlier sync was cut off before its merge.
+            return None  # An earlier sync was interrupted before its merge.
         return self._count(stream, stream_folder(stream))
 
     def read(self, stream: Stream, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
-        """The records that a reader sees of the stream, some at a time, with the types of the schema.
+        """The visible records of the stream in tables with the types of the schema.
 
-        Without one, each file with its own. `ConfigError` names a file that cannot be read.
+        Without a schema, each file has its own. `ConfigError` names a file that cannot be read.
         """
         files = self.data_files()
         for name in self._data_files(stream):
@@ -188,16 +189,16 @@ class FilesDestination(Destination):
         return FORMATS[self.format](self.compression, self.row_group_rows)
 
     def format_of(self, name: str) -> Format:
-        """The format of a file by its name, which need not be that of new files."""
+        """The format of a file by its name; it may differ from that of new files."""
         format_ = format_of(name, self.row_group_rows)
         return self.new_format() if format_.inside and format_.name == self.format else format_
 
     def _locked(self, stream: Stream) -> AbstractContextManager[None]:
-        """Others who write the stream wait: what they append is kept, and nobody touches the folders of the work."""
+        """Make other writers of the stream wait, so that their files survive and the work folders are ours alone."""
         return self.store().locked(work_folder(stream, "").rstrip("/"))
 
     def _clean(self, stream: Stream) -> None:
-        """End or remove what a sync that was cut off left behind."""
+        """Finish or remove the leftovers of an interrupted sync."""
         store = self.store()
         for part in ("shadow", "joined"):
             store.recover(work_folder(stream, part), stream_folder(stream))
@@ -208,7 +209,7 @@ class FilesDestination(Destination):
         self._merged.pop(stream.key, None)
         if stream.primary_key:
             try:
-                self._merge(stream)  # what a sync that was cut off left behind
+                self._merge(stream)  # leftovers of an interrupted sync
             except ConfigError:
                 if not stream.write.replace:
                     raise
@@ -216,11 +217,11 @@ class FilesDestination(Destination):
             store.drop(work_folder(stream, "incoming"))
 
     def _data_files(self, stream: Stream) -> list[str]:
-        """The files of the stream, those of another format or compression too: the settings may have changed."""
+        """The files of the stream, in any format or compression: the settings may have changed."""
         return [name for name in self.store().names(stream_folder(stream)) if DATA.search(name)]
 
     def _write_folder(self, stream: Stream) -> str:
-        """Where the write puts its files."""
+        """The folder for the files of `write`."""
         if stream.write.replace:
             return work_folder(stream, "staged" if stream.write.keep == "latest" else "shadow")
         return stream_folder(stream) if stream.write.appends else work_folder(stream, "incoming")
@@ -230,7 +231,7 @@ class FilesDestination(Destination):
         return sum(files.count(folder, name, without) for name in self.store().names(folder) if DATA.search(name))
 
     def _to_mark(self, folder: str, marked: set[str]) -> Iterator[FilePart]:
-        """The files in a folder that hold records without a mark, which get the first one; `marked` has their names."""
+        """The files in a folder with unmarked records, all of which get mark 0; their names are added to `marked`."""
         import pyarrow as pa
 
         files = self.data_files()
@@ -247,15 +248,15 @@ class FilesDestination(Destination):
         properties = stream.schema.get("properties") or {}
         fields = {path[0] for path in stream.primary_key}
         schema = {"properties": {name: declared for name, declared in properties.items() if name in fields}}
-        if what == MARKS:  # a time that no column of times holds marks all the same
+        if what == MARKS:  # any time is a valid mark, even one that no column of times holds
             schema["properties"][DELETED_AT] = {"type": "string"}
         packed = self.new_format().encode_batch(
             replace(stream, schema=Schema.of(stream.schema).changed(schema)), Batch(stream.key, rows=rows)
         )
-        # What cannot be a key here is that of no record.
+        # A key that no file can hold is the key of no record.
         unknown = len(rows) - packed.rows
         before, names = self._deferred.get(stream.key, (None, []))
-        if before is not keys:  # else it comes a second time, after an error
+        if before is not keys:  # else this is a retry after an error
             names = [self._next_name(stream, packed.exact, what) for _ in packed.files]
             self._deferred[stream.key] = keys, names
         for name, data in zip(names, packed.files, strict=True):
@@ -263,7 +264,7 @@ class FilesDestination(Destination):
         return Receipt(unchanged=unknown, replaced=0)
 
     def _next_name(self, stream: Stream, exact: bool, what: str = "") -> str:
-        """The name of the next file of the stream; those that wait are numbered."""
+        """The name of the next file of the stream; staged files are numbered."""
         if stream.write.keep == "all":
             return file_name(self.new_format(), exact)
         number = self._numbers.get(stream.key)
@@ -277,7 +278,7 @@ class FilesDestination(Destination):
         return DataFiles(self.store(), self.format_of, self.join_below_mb * 1024 * 1024)
 
     def _join(self, stream: Stream, folder: str, names: Sequence[str]) -> None:
-        """Make a few files of the many small ones among these."""
+        """Join the small ones of these files, if they are many."""
         files, joined = (
             self.data_files(),
             work_folder(stream, "joined" if folder == stream_folder(stream) else "settling"),
@@ -288,7 +289,7 @@ class FilesDestination(Destination):
             files.store.swap(joined, folder, set(small))
 
     def _add_counts(self, stream: Stream, receipt: Receipt) -> None:
-        """Add what a merge counted to what those before it did: `commit` tells all of it."""
+        """Add the counts of a merge to those before it: `commit` returns the sum."""
         before = self._merged.get(stream.key, Receipt(replaced=0))
         self._merged[stream.key] = Receipt(
             unchanged=before.unchanged + receipt.unchanged,
@@ -297,7 +298,7 @@ class FilesDestination(Destination):
         )
 
     def _merge(self, stream: Stream) -> Receipt:
-        """Bring in what waits: the last version of each key, instead of the one in the files; deleted keys go."""
+        """Merge staged files: the last version of each key replaces the one in the files; deleted keys are removed."""
         store, staging, incoming = self.store(), work_folder(stream, "shadow"), work_folder(stream, "incoming")
         self._numbers.pop(stream.key, None)
         waiting = store.names(incoming)
@@ -314,7 +315,7 @@ class FilesDestination(Destination):
         return receipt
 
     def _settle(self, stream: Stream, into: str) -> Receipt:
-        """Make a new copy of what was staged: the last version of each key, on what was settled before."""
+        """Merge staged files into a new copy: the last version of each key, on top of what was merged before."""
         store, staged, settled = self.store(), work_folder(stream, "staged"), work_folder(stream, "settled")
         self._numbers.pop(stream.key, None)
         receipt, replaced, present = Receipt(replaced=0), set[str](), store.names(settled)
@@ -328,7 +329,7 @@ class FilesDestination(Destination):
         return receipt
 
     def _publish(self, stream: Stream, replaced: set[str]) -> None:
-        """Put a new copy in the place of the old files; one without records is a file that shows the columns."""
+        """Replace the old files by the new copy. An empty copy is one file that shows the columns."""
         store, staging = self.store(), work_folder(stream, "shadow")
         if not store.names(staging) and (empty := self.new_format().empty(stream)) is not None:
             store.put(staging, file_name(self.new_format()), empty)
@@ -336,7 +337,7 @@ class FilesDestination(Destination):
 
 
 class EncodedBatch(Batch):
-    """A batch as the bytes of files, the names that they got, and the records that have no place in them."""
+    """A batch as the bytes of files, their names, and the rejected records."""
 
     __slots__ = ("encoded", "names")
 

@@ -1,8 +1,8 @@
-"""The merge: what waits takes the place of what it replaces, in one swap, and all of it is counted.
+"""The merge: staged files replace older records in one swap, and everything is counted.
 
-What waits are files of records, of keys to delete and of keys to mark, numbered in the order in which they came. Of
-each key the last record counts, and the marks that came after it. In memory are the keys that wait, and of all else one
-row group and one file at a time.
+Staged files have records, keys to delete or keys to mark, and are numbered in the order of their arrival. For each key
+the last record counts, and the marks after it. Only the staged keys are in memory, and one row group and one file at a
+time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DELETES, MARKS, TRUNCATED = ".deleted", ".marked", ".truncated"
-"""What stands in the name of a file that waits; nothing in that of records. One that is `TRUNCATED` comes first and
-says that all records which are not waiting are deleted."""
+"""Parts of the names of staged files; those of records have none. A `TRUNCATED` file means that all records except the
+staged ones are deleted."""
 UPSERT, DELETE, MARK = 0, 1, 2
 
 
 class Merge:
-    """One merge of a stream. `fresh`: of a whole new copy, in which nothing is replaced that was there before."""
+    """One merge of a stream. `fresh`: it makes a whole new copy, and existing files are all replaced."""
 
     def __init__(self, files: DataFiles, stream: Stream, incoming: str, folder: str, fresh: bool = False) -> None:
         self.files = files
@@ -35,7 +35,7 @@ class Merge:
         self.fresh = fresh
 
     def merge_into(self, staging: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
-        """Fill the shadow folder with what takes the place of the files that are returned, of these of the stream."""
+        """Fill the staging folder. Returns the names among `data`, the stream's files, that its files replace."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -79,7 +79,7 @@ class Merge:
         return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
 
     def _distinct(self, names: Sequence[str]) -> bool:
-        """Whether these are records alone, and it is cheap to see that no key comes twice.
+        """Whether these files have only records, with distinct keys, if that is cheap to check.
 
         Only for a key of one column of typed files: numbers, or what is declared as text. In lines of JSON and CSV
         one number has several spellings.
@@ -103,7 +103,7 @@ class Merge:
         return distinct(columns)
 
     def _all(self, names: Sequence[str], staging: str, data: Sequence[str]) -> tuple[set[str], Receipt]:
-        """All these files take the place of the old ones, the small ones joined."""
+        """Replace the old files by all of these, the small ones joined."""
         small = {name for name in names if self.files.is_small(self.incoming, name)}
         joined = small if len(small) >= MANY else set()
         for name in names:
@@ -113,14 +113,14 @@ class Merge:
         return set(data), Receipt(replaced=0)
 
     def _waiting_keys(self, name: str) -> Any:
-        """The keys of a file that waits. Deletions of an earlier version mean a number and the text that spells it."""
+        """The keys of a staged file. Deletions of an earlier version mean a number and the text that spells it."""
         import pyarrow as pa
 
         readings = self._keys(self.incoming, name)
         return pa.concat_arrays(readings) if kind(name) == DELETE else readings[0]
 
     def _keys(self, folder: str, name: str) -> list[Any]:
-        """The keys of a file: as they stand, and as else they may be meant."""
+        """The keys of a file as they are, and as they may also be meant."""
         import pyarrow as pa
 
         format_, exact = self.files.format_of(name), bool(EXACT.match(name))
@@ -129,7 +129,7 @@ class Merge:
             for table in self.files.raw(folder, name, [path[0] for path in self.stream.primary_key]):
                 readings.append(format_.keys(table, self.stream, exact))
         most = max(map(len, readings), default=1)
-        # A table that is read in fewer ways than others is read alike in all of them.
+        # A table with fewer readings than others repeats its last one.
         return [
             pa.concat_arrays(
                 [arrays[min(n, len(arrays) - 1)] for arrays in readings] or [pa.array([], pa.large_string())]
@@ -138,7 +138,7 @@ class Merge:
         ]
 
     def _marks(self, names: Sequence[str], codes: Any, numbers: Any, kinds: Any) -> tuple[Any, list[Any]]:
-        """By key, which mark it gets; and the marks: times of deletion."""
+        """The number of each key's mark; and the marks: times of deletion."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -157,7 +157,7 @@ class Merge:
         return by_code(first, "mark_min", len(self.keys)), marks
 
     def _rewrite_of(self, name: str, marked: Any) -> tuple[FilePart | None, Any]:
-        """What stays of a file, or None where nothing in it changes; and the keys of its visible rows that wait."""
+        """The rest of a file, or None if nothing in it changes; and the staged keys of its visible rows."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -182,12 +182,12 @@ class Merge:
 
 
 def kind(name: str) -> int:
-    """What a file that waits holds, by its name."""
+    """The content of a staged file, by its name."""
     return MARK if MARKS in name else DELETE if DELETES in name else UPSERT
 
 
 def last_of(codes: Any, numbers: Any, kinds: Any, count: int) -> Any:
-    """By key, the number of the last record or deletion; null where there are marks alone."""
+    """By key, the number of the last record or deletion; null if there are only marks."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -196,7 +196,7 @@ def last_of(codes: Any, numbers: Any, kinds: Any, count: int) -> Any:
 
 
 def by_code(table: pa.Table, name: str, count: int) -> Any:
-    """A column as an array with one place for each code, null where the table has none."""
+    """A column as an array with one item for each code, null if the table has none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -205,7 +205,7 @@ def by_code(table: pa.Table, name: str, count: int) -> Any:
 
 
 def counted(codes: Any, count: int) -> Any:
-    """How often each code is there."""
+    """How often each code occurs."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -215,7 +215,7 @@ def counted(codes: Any, count: int) -> Any:
 
 
 def receipt_of(codes: Any, numbers: Any, kinds: Any, before: Any) -> Receipt:
-    """What became of records, deletions and marks in their order. `before`: how many records of a key there were."""
+    """The receipt for records, deletions and marks in their order. `before`: the number of old records of each key."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

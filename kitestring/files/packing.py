@@ -1,4 +1,4 @@
-"""Records made ready for a file: those whose keys the file can hold apart, as tables."""
+"""Records for a file: those whose keys the file can distinguish, as tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def table_of(rows: Sequence[Record], schema: Mapping[str, Any]) -> tuple[pa.Table, list[Reject]]:
-    """The records as a table, whatever their fields are called; it has a column, even if they have no field."""
+    """The records as a table, whatever the names of their fields; it has a column even if they have no field."""
     import pyarrow as pa
 
     try:
@@ -31,13 +31,13 @@ def table_of(rows: Sequence[Record], schema: Mapping[str, Any]) -> tuple[pa.Tabl
 
 
 def with_safe_names(rows: Sequence[Record]) -> list[Record]:
-    """The records without halves of surrogate pairs in the names of their fields, which no file can hold."""
+    """The records without lone surrogates in the names of their fields, which no file can hold."""
     safe = names.distinct([name for row in rows for name in row], json_codec.without_surrogates)
     return [{safe[name]: value for name, value in row.items()} for row in rows]
 
 
 def key_problems(stream: Stream, rows: Sequence[Record], typed: bool) -> dict[int, str]:
-    """By row number, why a key would not be stored as it is, and so perhaps like that of another record.
+    """By row number, why a key would be stored in another form, and so perhaps like that of another record.
 
     `typed`: the columns have types, which hold floats and microseconds.
     """
@@ -72,12 +72,12 @@ def encodable(values: Iterable[Any]) -> bool:
 
 
 def is_float(value: Any) -> bool:
-    """Whether a number is kept as it is by a column of floats."""
+    """Whether a column of floats holds a number exactly."""
     return not isinstance(value, Decimal) or not value.is_finite() or Decimal(repr(float(value))) == value
 
 
 def is_open(schema: Mapping[str, Any], path: Path) -> bool:
-    """Whether a column would hold values of several kinds at this path as texts, and so alike."""
+    """Whether a column would hold values of several kinds at this path as texts, so that they look equal."""
     import pyarrow as pa
 
     if identity.is_text(schema, path):
@@ -110,7 +110,7 @@ def kind_of_type(type_: type) -> str:
 
 
 def split_storable(stream: Stream, batch: Batch, typed: bool) -> tuple[list[Record], list[Reject]]:
-    """The records whose keys can be stored as they are, and the others."""
+    """The records whose keys can be stored exactly, and the others."""
     rows = batch.rows()
     reasons = key_problems(stream, rows, typed) if stream.primary_key else {}
     if not reasons:

@@ -1,7 +1,7 @@
-"""Primary keys as texts to compare by: the same key gives the same text, whatever file of whatever format it stands in.
+"""Primary keys as texts for comparison: the same key gives the same text in every file and format.
 
-A text that is a key begins with `'`, a number with a digit or a minus, all other kinds of values with a letter, so that
-1, "1" and true are three keys. Numbers are compared by their exact value (1 = 1.0), moments by the instant.
+The text of a text key begins with `'`, of a number with a digit or a minus, of other kinds of values with a letter, so
+that 1, "1" and true are three keys. Numbers are compared by their exact value (1 = 1.0), moments by the instant.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLAIN_DIGITS = 40
-"""Whole numbers of so many digits are written out, longer ones in digits and exponent."""
+"""Integers of up to so many digits are written out, longer ones as digits and exponent."""
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -31,7 +31,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 FINER = re.compile(r"\.\d{6}(\d*[1-9])")
-"""Digits of a moment behind the microseconds."""
+"""Digits of a date-time after the microseconds."""
 
 LITERALS = {"true": "true", "false": "false", "nan": "NaN", "inf": "inf", "-inf": "-inf"}
 
@@ -62,7 +62,7 @@ def part_of(value: Any) -> str | None:
 
 
 def number_text(value: Decimal) -> str:
-    """A number as a text that does not depend on how it is spelled."""
+    """The same text for every spelling of a number."""
     if not value.is_finite():
         return "NaN" if value.is_nan() else "inf" if value > 0 else "-inf"
     sign, digits, exponent = value.as_tuple()
@@ -79,9 +79,7 @@ def number_text(value: Decimal) -> str:
 
 
 def kind_of(schema: Mapping[str, Any], path: Path) -> str:
-    """What the schema declares at this path, as far as it matters to a key.
-
-    It is `text`, `moment`, `date`, `binary`, `number`, or nothing of these."""
+    """The kind that the schema declares at this path: `text`, `moment`, `date`, `binary`, `number`, or empty."""
     import pyarrow as pa
 
     if identity.is_text(schema, path):
@@ -100,8 +98,8 @@ def kind_of(schema: Mapping[str, Any], path: Path) -> str:
 
 
 def type_at(schema: Mapping[str, Any], path: Path) -> pa.DataType | None:
-    """The Arrow type at a path through structs. None where no column has the values: inside of JSON texts, and where
-    nothing is declared."""
+    """The Arrow type at a path through structs. None if no column has the values: inside JSON texts, or without a
+    declaration."""
     import pyarrow as pa
 
     fields = Schema.of(schema).arrow
@@ -117,7 +115,7 @@ def type_at(schema: Mapping[str, Any], path: Path) -> pa.DataType | None:
 
 
 def declared_part(kind: str) -> Callable[[Any], str | None]:
-    """A function that gives the text of a JSON value of a field that is declared so."""
+    """A function for the text of a JSON value of a field with this declared kind."""
     if kind == "text":
         return lambda value: part_of(identity.stored_text(value))
     if kind == "moment":
@@ -137,7 +135,7 @@ def moment_part(value: Any) -> str | None:
 
 
 def tick_text(ticks: int) -> str:
-    """A moment by its nanoseconds since 1970."""
+    """The text of a moment, by its nanoseconds since 1970."""
     microseconds, rest = divmod(ticks, 1000)
     return f"m{microseconds}{arrow_values.fraction(rest, 1000)}"
 
@@ -150,7 +148,7 @@ def date_part(value: Any) -> str | None:
 
 
 def spelled_part(value: str | None, numbers: bool = False) -> str | None:
-    """The text of what a text spells: of a number, a boolean, a moment or a date; else of the text itself."""
+    """The key text of the value that a text spells: number, boolean, moment or date; else of the text itself."""
     if value is None:
         return None
     if NUMBER.fullmatch(value):
@@ -165,7 +163,7 @@ def spelled_part(value: str | None, numbers: bool = False) -> str | None:
 
 
 def parts_of(values: Any, kind: str) -> pa.Array:
-    """The texts of an Arrow column of one part of the key. A text is a text, unless another kind is declared."""
+    """The texts of an Arrow column of one part of the key. A text stays a text, unless another kind is declared."""
     import pyarrow as pa
 
     values = combined(values)
@@ -212,7 +210,7 @@ def combined(values: Any) -> Any:
 
 
 def joined(columns: Sequence[Any]) -> Any:
-    """One text per row of these columns of parts; different keys give different texts."""
+    """One text per row of these columns of parts; different keys have different texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -224,7 +222,7 @@ def joined(columns: Sequence[Any]) -> Any:
 
 
 def readings(columns: Sequence[Sequence[Any]]) -> list[Any]:
-    """The keys of rows whose parts can be read in one way or in several, one array for each combination."""
+    """The keys of rows whose parts have one or several readings, one array for each combination."""
     return [joined(choice) for choice in itertools.product(*columns)]
 
 

@@ -1,4 +1,4 @@
-"""Where files are kept: a local folder or an fsspec URL. A file appears whole or not at all.
+"""Stores of files: a local folder or an fsspec URL. A file appears whole or not at all.
 
 A folder is a path below the root, its files have plain names. Both stores have the same methods.
 """
@@ -28,10 +28,10 @@ except ImportError:  # Windows
 
 TEMPORARY = ".kitestring/tmp"
 OWNER, LOCK = "owner.json", "lock"
-"""Files in the folder of a stream's work that stay."""
+"""Permanent files in the work folder of a stream."""
 
 LOCKS: dict[str, threading.Lock] = {}
-"""Of remote folders, by their paths: object stores have no locks, so they hold for this process alone."""
+"""Locks of remote folders by path: object stores have no locks, so these work in this process only."""
 
 LOCKS_GUARD = threading.Lock()
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
@@ -39,7 +39,7 @@ WHOLE_BYTES = 32 * 1024 * 1024
 """A remote file up to this size is fetched at once."""
 
 LEFT_S = 3600
-"""A temporary file that nothing was written to for so long belongs to no write that is still at work."""
+"""A temporary file that was not modified for so many seconds belongs to no running write."""
 
 
 class Store(Protocol):
@@ -47,32 +47,32 @@ class Store(Protocol):
         """Raise if the root cannot be written. Changes nothing."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of its files, sorted; none if it is absent."""
+        """The names of a folder's files, sorted; [] if it is absent."""
 
     def open(self, folder: str, name: str) -> BinaryIO: ...
 
     def size(self, folder: str, name: str) -> int: ...
 
     def put(self, folder: str, name: str, data: Any) -> None:
-        """Make a file of these bytes; when this returns, it is durable."""
+        """Write a file; when this returns, it is durable."""
 
     def claim(self, folder: str, name: str, data: bytes) -> bytes:
-        """Make a file of these bytes unless there is one; what it holds now."""
+        """Write a file unless it exists; returns its content."""
 
     def share(self, folder: str, name: str, new_folder: str, new_name: str) -> None:
-        """Have a file in another folder too, without moving its bytes where that is possible."""
+        """Link or copy a file to another folder; without copying bytes if possible."""
 
     def locked(self, folder: str) -> AbstractContextManager[None]:
-        """Keeps others who ask for the same folder waiting: threads, and processes where the store has locks."""
+        """Lock a folder against other threads, and other processes if the store has locks."""
 
     def drop(self, folder: str) -> None:
         """Remove a folder with its files; no error if it is absent."""
 
     def swap(self, new: str, old: str, replaced: Set[str]) -> None:
-        """Put the files of `new` in the place of the `replaced` ones of `old`, which keeps its others. Drops `new`."""
+        """Replace the files `replaced` of `old` by the files of `new`; the others of `old` stay. Drops `new`."""
 
     def recover(self, new: str, old: str) -> None:
-        """End a swap that was cut off."""
+        """Finish an interrupted swap."""
 
 
 class LocalStore:
@@ -85,14 +85,14 @@ class LocalStore:
         with self._reading():
             nearest = self._nearest()
         if not nearest.is_dir():
-            raise ConfigError(f"{nearest} is a file, a folder is wanted", hint="Choose another `path`.")
+            raise ConfigError(f"{nearest} is a file, not a folder", hint="Choose another `path`.")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise ConfigError(
                 f"{nearest} may not be written by this user", hint="Choose another `path`, or its rights."
             )
 
     def _nearest(self) -> Path:
-        """The root, or the nearest of the folders above it that there is."""
+        """The root, or the nearest existing folder above it."""
         return next(path for path in [self.root, *self.root.parents] if path.exists())
 
     def names(self, folder: str) -> list[str]:
@@ -133,7 +133,7 @@ class LocalStore:
                 temporary_name = f"{name}.{uuid.uuid4().hex}"
                 self.put(folder, temporary_name, data)
                 try:
-                    os.link(path.with_name(temporary_name), path)  # unlike a rename it replaces nothing
+                    os.link(path.with_name(temporary_name), path)  # unlike a rename, a link replaces nothing
                 except FileExistsError:
                     pass
                 except OSError as error:
@@ -204,9 +204,9 @@ class LocalStore:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what writes that were cut off have left. Younger files may be those of another sync at this moment."""
+        """Remove files of interrupted writes. Younger files may belong to a running sync."""
         for path in (self.root / TEMPORARY).glob("*"):
-            with suppress(FileNotFoundError):  # a folder here is the work of a stream of this name
+            with suppress(FileNotFoundError):  # a folder here is the work folder of a stream of this name
                 if path.name not in (OWNER, LOCK) and path.is_file() and time.time() - path.stat().st_mtime > LEFT_S:
                     path.unlink()
 
@@ -236,7 +236,7 @@ class LocalStore:
                 ) from error
             if error.errno == errno.ENOTDIR:
                 raise ConfigError(
-                    f"{self._nearest()} is a file, a folder is wanted", hint="Choose another `path`."
+                    f"{self._nearest()} is a file, not a folder", hint="Choose another `path`."
                 ) from error
             raise ConfigError(
                 f"{error.filename or self.root} cannot be {how}: {error.strerror}",
@@ -245,7 +245,7 @@ class LocalStore:
 
 
 def sync_folders(*folders: Path) -> None:
-    """Make the names in these folders durable (where the system lets a folder be opened)."""
+    """Make the names in these folders durable (if the system can open a folder)."""
     for folder in folders:
         try:
             descriptor = os.open(folder, os.O_RDONLY)
@@ -258,8 +258,8 @@ def sync_folders(*folders: Path) -> None:
 
 
 def move_other_entries(source: Path, target: Path, known_names: Set[str] | None = None) -> None:
-    """Move what others have put into the folder of a stream to the one that takes its place: folders, and with `known`
-    the files that are not among these, since another writer added them at this moment."""
+    """Move other entries of a stream's folder to the one that replaces it: folders, and with `known_names` the files
+    that are not among these, since another writer added them meanwhile."""
     if source.is_dir() and target.is_dir():
         for entry in os.scandir(source):
             other = entry.is_dir() or (known_names is not None and entry.name not in known_names)
@@ -268,14 +268,14 @@ def move_other_entries(source: Path, target: Path, known_names: Set[str] | None 
 
 
 def exchange_folders(first: Path, second: Path) -> bool:
-    """Swap two folders in one step, where the system can: Linux, `man 2 renameat2`, RENAME_EXCHANGE."""
+    """Swap two folders atomically; False if the system cannot. Linux: `man 2 renameat2`, RENAME_EXCHANGE."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
     cwd, flag = -100, 2
     return rename is not None and rename(cwd, os.fsencode(first), cwd, os.fsencode(second), flag) == 0
 
 
 class RemoteFile(io.RawIOBase):
-    """A file that is open elsewhere; its errors are those of the store."""
+    """An open remote file; its errors are those of the store."""
 
     def __init__(self, file: BinaryIO, reaching: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = file
@@ -307,8 +307,8 @@ class RemoteFile(io.RawIOBase):
 class RemoteStore:
     """An object store or another file system of fsspec's. A file appears when it is complete.
 
-    A swap first adds the new files and then removes the old ones: for a moment a reader sees both, never neither. A
-    list of what is to be removed is written first, so that a swap that was cut off is ended by the next sync.
+    A swap first adds the new files and then removes the old ones: for a moment a reader sees both, never neither. The
+    list of files to remove is written first, so that the next sync finishes an interrupted swap.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
@@ -340,7 +340,7 @@ class RemoteStore:
             return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
 
     def open(self, folder: str, name: str) -> BinaryIO:
-        """A small file as a whole, in one request; a large one piece by piece."""
+        """A small file as a whole, in one request; a large one in parts."""
         with self._reaching():
             if self.size(folder, name) <= WHOLE_BYTES:
                 return io.BytesIO(self.fs.cat_file(self._path(folder, name)))
@@ -412,13 +412,13 @@ class RemoteStore:
         except KitestringError:
             raise
         except FileNotFoundError as error:
-            raise ConfigError(f"{self.url} is not there: {error}", hint="Check `path`.") from error
+            raise ConfigError(f"{self.url} does not exist: {error}", hint="Check `path`.") from error
         except PermissionError as error:
             raise AuthError(
                 f"{self.url} may not be written with these credentials", hint="Check `storage_options`."
             ) from error
         except Exception as error:
-            # Every file system has errors of its own (botocore, gcsfs, …).
+            # Every file system has its own errors (botocore, gcsfs, …).
             raise TransientError(
                 f"{self.url} cannot be reached: {type(error).__name__}", hint="Check `path` and `storage_options`."
             ) from error

@@ -1,4 +1,4 @@
-"""Where a stream stands: its folder, the folder of its work, and the note of whose they are."""
+"""The folder of a stream, its work folder, and the file that names their owner."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kitestring.types import Stream
 
 WORK = ".kitestring"
 WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]", re.IGNORECASE | re.DOTALL)
-"""Names that no folder of Windows has (https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file)."""
+"""Names that Windows does not allow for folders (https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file)."""
 
 
 def stream_folder(stream: Stream, windows: bool = os.name == "nt") -> str:
-    """The folder of a stream: its key, in which what a file name cannot hold is written as in a URL."""
+    """The folder of a stream: its key, with characters that a file name cannot hold encoded as in a URL."""
     name = quote(stream.key, safe=" ()[]{}@+,;=!#$&'~^", errors="surrogatepass")
     if not name:
-        return "%"  # which no other name gives
+        return "%"  # no other name gives this
     if name.startswith("."):
         name = "%2E" + name[1:]
     if windows and WINDOWS.fullmatch(name):
@@ -34,9 +34,9 @@ def work_folder(stream: Stream, part: str) -> str:
 
 
 def claim_folder(store: Store, stream: Stream) -> None:
-    """Note whose folder it is, before anything is written to it. `ConfigError` where it is another stream's.
+    """Write the owner of a folder, before anything else is written to it. `ConfigError` if it is another stream's.
 
-    A folder that an earlier version made has no note: who comes first has it.
+    A folder of an earlier version has no owner: the first stream gets it.
     """
     ours = {"namespace": stream.namespace or None, "stream": stream.name}
     place = f"{WORK}/{stream_folder(stream)}"

@@ -1,1 +1,1 @@
-"""What SQL destinations share: types, quoting, staging, merging, the swap, counts."""
+"""The base of SQL destinations: types, quoting, staging, merging, replacing tables, counts."""

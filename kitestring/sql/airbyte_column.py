@@ -1,4 +1,4 @@
-"""Airbyte's columns: when and by which copy a row was written, for those who come from there with their queries."""
+"""Airbyte's columns: when and by which copy a row was written, for users with queries written for Airbyte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AIRBYTE_COLUMNS: Mapping[str, str] = {
 
 
 def airbyte_values(dialect: Dialect, generation: int) -> dict[str, str]:
-    """The expressions that fill them. A generation is a copy: its number grows with each replacement."""
+    """The expressions for these columns. A generation is a copy: its number grows with each replacement."""
     moment = dialect.literal(dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"))
     return {
         "_airbyte_raw_id": dialect.random_id,

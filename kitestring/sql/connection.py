@@ -1,4 +1,4 @@
-"""One open connection to a database: what a vendor does there, beyond what its `Dialect` says."""
+"""One open connection to a database: what a vendor executes there, beyond the texts of its `Dialect`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 
 
 class Connection(ABC):
-    """Used by one thread at a time, which may be another with each call; streams that are written at the same time have
-    connections of their own. Vendors' errors come out of every method as those of `kitestring.errors`: `RecordError`
-    for a value that cannot be taken, `TransientError` for what may go well the next time. A connection that is broken
-    sets `closed`; it is then not used again.
+    """Used by one thread at a time, which may differ between calls; streams that are written concurrently have separate
+    connections. Every method raises only errors of `kitestring.errors`: `RecordError` for a value that the database
+    does not accept, `TransientError` for what may work later. A broken connection sets `closed` and is not used again.
 
-    What is abstract must be there, the rest has a default in standard SQL. A batch is written like this:
+    Abstract methods must be implemented, the others have a default in standard SQL. A batch is written like this:
 
-        table.refresh()                                   # columns(), and note() where they have changed
+        table.refresh()                                   # columns(), and note() if they have changed
         table.fit(rows)                                   # create() and set_note(), or grow() and set_note()
-        index(table, parts)                               # where the last version is kept
+        index(table, parts)                               # if the last version is kept
         with staged(rows) as incoming, transaction():
             merge(Merge(table, incoming, …))
 
-    and a replacement ends like this:
+    A replacement ends like this:
 
         with transaction():
             drop(schema, name)
@@ -57,30 +56,30 @@ class Connection(ABC):
 
     @abstractmethod
     def staged(self, rows: pa.Table) -> AbstractContextManager[str]:
-        """Bring rows where statements read them: a view, a temporary table. Gives its reference, as it stands in FROM.
+        """Make rows readable for statements: by a view or a temporary table. Yields its reference for FROM.
 
-        The columns are called c0, c1, … and of types that `Dialect.plain_type` has given; a column of nulls alone may
-        be of any type. Entered before a transaction and left after it, never twice at once;
-        what is staged is gone then.
+        The columns are called c0, c1, … and have types that `Dialect.plain_type` returned; a column of only nulls may
+        have any type. Entered before a transaction and left after it, never twice at once; the staged rows are then
+        dropped.
         """
 
     @abstractmethod
     def columns(self, schema: str, table: str) -> dict[str, str]:
-        """The kind of each column of a table by name, in order; {} where there is no such table. A view or another
-        thing of this name is `ConfigError`, or comes to be one when the table is created."""
+        """The kind of each column of a table by name, in order; {} without such a table. `ConfigError`, here or when
+        the table is created, if a view or another object has this name."""
 
     @abstractmethod
     def note(self, schema: str, table: str) -> str | None:
-        """What `set_note` has kept of this table, with what users wrote there."""
+        """The text that `set_note` stored for this table, with what users added to it."""
 
     @abstractmethod
     def set_note(self, schema: str, table: str, text: str) -> None:
-        """Keep a text with a table, as its comment; `NoteTable` keeps it in a table of ours. It must go where the table
-        goes: `rename` and `drop` take it along."""
+        """Store a text with a table, as its comment; `NoteTable` stores it in a table of ours. `rename` and `drop` must
+        include it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close the connection, also a second time. Sets `closed`."""
+        """Close the connection; may be called twice. Sets `closed`."""
 
     # -- with a default ------------------------------------------------------------------------------------------------
 
@@ -94,25 +93,25 @@ class Connection(ABC):
         except BaseException:
             try:
                 self.rows("ROLLBACK")
-            except KitestringError:  # there is no transaction any more: the database had to give up
+            except KitestringError:  # the database has ended the transaction itself
                 self.close()
             raise
 
     def reference(self, schema: str, table: str = "") -> str:
-        """A schema or a table as statements name it."""
+        """A schema or a table as it is written in statements."""
         return ".".join(self.dialect.quoted(part) for part in (schema, table) if part)
 
     def kinds(self, rows: pa.Table) -> list[str]:
-        """The kinds of the columns that rows of plain types get."""
+        """The kinds of columns for rows of plain types."""
         return [self.dialect.kind_of(field.type) for field in rows.schema]
 
     def arrow_types(self, table: StoredTable) -> dict[str, pa.DataType]:
-        """The Arrow type in which values of each column are built, to be compared with what is there."""
+        """The Arrow type for values of each column, to compare them with the table."""
         return {column: arrow_type(kind) for column, kind in table.columns.items()}
 
     def values(self, table: StoredTable, column: str) -> pa.ChunkedArray:
-        """The distinct values of a column, nulls aside, as records have them. (For a key column whose values come to be
-        of several kinds: rare.)"""
+        """The distinct values of a column, without nulls, as in records. (For a key column whose values become of
+        several kinds: rare.)"""
         import pyarrow as pa
 
         name = self.dialect.quoted(column)
@@ -130,9 +129,8 @@ class Connection(ABC):
         self.rows(f"CREATE TABLE {table.reference} ({', '.join(spelled)})")
 
     def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
-        """Add columns of these kinds, and make columns of the kinds in `table.columns` those of a wider kind, with the
-        values that `Dialect.converted` gives. Need not be one transaction: each change alone leaves the table right.
-        (`rebuild` is for a vendor that cannot.)"""
+        """Add columns of these kinds, and change columns to wider kinds, with values converted by `Dialect.converted`.
+        Need not be one transaction: each change alone is correct. (`rebuild` is for a vendor without such changes.)"""
         dialect = self.dialect
         for column, kind in added.items():
             self.rows(f"ALTER TABLE {table.reference} ADD COLUMN {dialect.quoted(column)} {dialect.type_name(kind)}")
@@ -154,17 +152,17 @@ class Connection(ABC):
         self.rows(f"ALTER TABLE {self.reference(schema, table)} RENAME TO {self.dialect.quoted(name)}")
 
     def drop(self, schema: str, table: str) -> None:
-        """Drop a table, if it is there, and its note. In a transaction or not."""
+        """Drop a table, if it exists, and its note. In a transaction or not."""
         self.rows(f"DROP TABLE IF EXISTS {self.reference(schema, table)}")
 
     def index(self, table: StoredTable, parts: Sequence[Part]) -> None:
-        """Called before rows are looked for by these parts of a key (`Part.key` gives the expressions): make that fast,
-        where the vendor needs an index for it. Nothing by default."""
+        """Create the index that a search of rows by these parts of a key needs, if the vendor needs one (`Part.key` has
+        the expressions). Called before such a search. Default: do nothing."""
 
     def merge(self, merge: Merge) -> MergeCounts:
-        """Write what is staged into a table, in the place of the rows that have its keys. In a transaction.
+        """Write the staged rows into a table and replace the rows with the same keys. In a transaction.
 
-        A vendor with a MERGE or an upsert of its own puts it here; see `Merge` for what it is given. The default
-        deletes and inserts, and needs no index and no constraint.
+        A vendor overrides it with its own MERGE or upsert; see `Merge` for the input. The default deletes and inserts,
+        and needs neither an index nor a constraint.
         """
         return delete_and_insert(self, merge)

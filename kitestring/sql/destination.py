@@ -1,4 +1,4 @@
-"""What every SQL destination is: each stream a table, written in transactions, replaced by a swap."""
+"""The base of SQL destinations: each stream is a table, written in transactions, replaced by a rename."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ T = TypeVar("T")
 class SqlDestination(Destination):
     """Writes each stream into a table of its name, in the schema of its namespace.
 
-    Every batch is one transaction. A replacement fills a staged table and renames it in one transaction with the
-    removal of the old; where the last version is kept, the rows that have the keys of the batch are replaced. Tables
-    grow with the records: new fields are new columns, and a column whose type does not hold a value gets the next
-    wider one, at last text. A table says in its note which stream it is of.
+    Every batch is one transaction. A replacement fills a staged table and renames it in the transaction that drops the
+    old one; if the last version is kept, rows with the keys of the batch are replaced. Tables grow with the records: a
+    new field is a new column, and a column that cannot hold a value gets the next wider type, finally text. The note
+    of a table names its stream.
 
-    A destination gives its `dialect`, its options, and `_connect`; it may give `_schema` and `_is_there` too.
+    A destination has a `dialect`, options, and `_connect`; it may override `_schema` and `_is_there`.
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     dialect: ClassVar[Dialect]
     adopts: ClassVar[bool] = False
-    """Whether a table without a note is taken for that of the stream of its name, not for somebody else's."""
+    """Whether a table without a note belongs to the stream of its name. If not, it is another program's."""
 
     _free: list[Connection] = PrivateAttr(default_factory=list)
-    """Connections that are open and not at work: at most as many as there are lanes."""
+    """Open connections that are idle: at most one per lane."""
     _streams: dict[tuple[str, str], Stream] = PrivateAttr(default_factory=dict)
     _tables: dict[tuple[str | None, str, bool], Table] = PrivateAttr(default_factory=dict)
     _writer: str = PrivateAttr("")
-    """Tells our new copies from those of other syncs."""
+    """The id of this sync: distinguishes its new copies from those of other syncs."""
 
-    # -- what a destination fills in -----------------------------------------------------------------------------------
+    # -- what a destination implements ---------------------------------------------------------------------------------
 
     def _connect(self) -> Connection:
-        """A new connection. Called once for each stream that is written at the same time as others."""
+        """A new connection. Called once for each stream that is written concurrently."""
         raise NotImplementedError
 
     def _schema(self) -> str:
-        """Where the tables of streams without a namespace are."""
+        """The schema of streams without a namespace."""
         raise NotImplementedError
 
     def _place(self, stream: Stream) -> tuple[str, str]:
@@ -67,7 +67,7 @@ class SqlDestination(Destination):
         return stream.namespace or self._schema(), stream.name
 
     def _is_there(self) -> bool:
-        """Whether there is something to connect to; without it, nothing is counted and nothing made."""
+        """Whether the database exists; if not, `count` returns 0 and creates nothing."""
         return True
 
     def _airbyte_columns(self) -> bool:
@@ -76,7 +76,7 @@ class SqlDestination(Destination):
         return False
 
     def _step(self, step: Callable[[], T]) -> T:
-        """Carry out one call of the engine. A place to try again with other settings."""
+        """Run one call of the engine. A subclass may retry it with other settings."""
         return step()
 
     # -- a stream from begin to end ------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class SqlDestination(Destination):
             self._table(connection, stream).adopt()
 
     def _claim(self, table: Table, stream: Stream) -> None:
-        """Refuse a table that is another stream's."""
+        """Refuse a table that belongs to another stream."""
         folded = self.dialect.folded
         other = self._streams.setdefault((folded(table.schema), folded(table.name)), stream)
         if (other.name, other.namespace) != (stream.name, stream.namespace):
@@ -110,21 +110,23 @@ class SqlDestination(Destination):
         if note is None:
             raise self._table_conflict(table, stream)
         form = self.dialect.safe_table(note.stream)
-        if stream.name == table.name == form != note.stream:  # it had to change its name, and this stream has not
+        if (
+            stream.name == table.name == form != note.stream
+        ):  # the other stream's name was changed for its table, this one's was not
             table.rename(self.dialect.marked(form, note.stream))
             self._tables.clear()
             return
         raise self._table_conflict(table, stream)
 
     def _table_conflict(self, table: Table, stream: Stream) -> ConfigError:
-        owner = f"is that of the stream {table.note.owner}" if table.note else "was made by no sync"
+        owner = f"belongs to the stream {table.note.owner}" if table.note else "was not created by a sync"
         return ConfigError(
             f"the table {table.schema}.{table.name} {owner}, so {stream.key} cannot be written there",
             hint="Give the stream another name, prefix or namespace, or remove the table.",
         )
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
-        """The batch as an Arrow table of types that the database has."""
+        """The batch as an Arrow table with types of the database."""
         return prepare_batch(self.dialect, stream, batch)
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
@@ -148,7 +150,7 @@ class SqlDestination(Destination):
         )
 
     def _merge_batch(self, connection: Connection, stream: Stream, prepared: PreparedBatch) -> MergeCounts:
-        """Insert a batch in the place of what has its keys."""
+        """Write a batch and replace the rows with the same keys."""
         table, rows = self._target_table(connection, stream), prepared.table()
         typed = typed_fields(stream)
         filled = table.fit(rows, typed, prepared.keys)
@@ -169,7 +171,7 @@ class SqlDestination(Destination):
             return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(prepared)))
 
     def change(self, stream: Stream) -> None:
-        """Columns are added and widened before the records that need them come."""
+        """Add and widen columns before the records that need them arrive."""
         self._step(lambda: self._change(stream))
 
     def _change(self, stream: Stream) -> None:
@@ -224,14 +226,14 @@ class SqlDestination(Destination):
         return receipt_of(len(keys), matched, rows)
 
     def _marks(self, stream: Stream, times: Sequence[Any]) -> pa.Table:
-        """The times of deletions as the stream's schema has them."""
+        """The times of deletions with the type of the stream's schema."""
         rows = [{DELETED_AT: time} for time in times]
         declared = stream.schema.get("properties", {}).get(DELETED_AT)
         table, rejects = arrow.from_rows(rows, {"properties": {DELETED_AT: declared}} if declared else None)
         return plain(self.dialect, arrow.from_rows(rows)[0] if rejects else table)
 
     def _matched(self, table: Table, incoming: str, keys: KeyRows, mark: str | None) -> tuple[int, int]:
-        """How many keys have rows that are not marked, and how many rows these are."""
+        """How many keys have unmarked rows, and how many rows these are."""
         unmarked = f" AND kept.{self.dialect.quoted(mark)} IS NULL" if mark else ""
         pairs = " UNION ALL ".join(
             f"SELECT {keys.number} AS number, kept.{self.dialect.row_id} AS place "  # noqa: S608 - quoted
@@ -280,7 +282,7 @@ class SqlDestination(Destination):
         with self._connection() as connection:
             table = self._table(connection, stream)
             note = Note.read(connection.note(table.schema, self.dialect.staged(table.name)))
-            if note is None or note.writer in ("", self._writer):  # else it is that of another sync
+            if note is None or note.writer in ("", self._writer):  # else it belongs to another sync
                 self._drop_staged(connection, stream)
         self._forget(stream)
 
@@ -305,17 +307,17 @@ class SqlDestination(Destination):
         self._disconnect()
 
     def _disconnect(self) -> None:
-        """Close the connections that are not at work; what is to be done next opens new ones."""
+        """Close the idle connections; the next call opens new ones."""
         connections, self._free = self._free, []
         self._tables.clear()
         for connection in connections:
             connection.close()
 
-    # -- places --------------------------------------------------------------------------------------------------------
+    # -- tables --------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        """A connection for one call: one that is free, or a new one."""
+        """A connection for one call: an idle or a new one."""
         try:
             connection = self._free.pop()
         except IndexError:
@@ -327,7 +329,7 @@ class SqlDestination(Destination):
                 self._free.append(connection)
 
     def _table(self, connection: Connection, stream: Stream, staged: bool = False) -> Table:
-        """The table of a stream as it is now, or the one in which its new copy is staged."""
+        """The table of a stream as it is now, or the staged table of its new copy."""
         key = (stream.namespace, stream.name, staged)
         table = self._tables.get(key)
         was_there = table is not None and table.exists
@@ -342,7 +344,7 @@ class SqlDestination(Destination):
             table = self._look_up(connection, stream)
         if staged and (was_there or table.exists) and (table.note is None or table.note.writer != self._writer):
             raise ConfigError(
-                f"another sync has begun a new copy of {stream.key} in {table.schema}, so this one was given up",
+                f"another sync has begun a new copy of {stream.key} in {table.schema}, so this sync stops",
                 hint="Let one sync at a time write a stream.",
             )
         self._tables[key] = table
@@ -363,19 +365,19 @@ class SqlDestination(Destination):
         return self.adopts if table.note is None else table.note.is_of(stream)
 
     def _forget(self, stream: Stream) -> None:
-        """Look at the tables of a stream anew."""
+        """Forget the tables of a stream; the next call reads them again."""
         for staged in (False, True):
             self._tables.pop((stream.namespace, stream.name, staged), None)
 
     def _target_table(self, connection: Connection, stream: Stream) -> Table:
-        """The table into which the records go, as it is now."""
+        """The table that the records are written to, as it is now."""
         table = self._table(connection, stream, stream.write.replace)
         if table.exists and not self._is_of(table, stream):
             raise self._table_conflict(table, stream)
         return table
 
     def _mark_column(self, stream: Stream, table: Table) -> str | None:
-        """The column that marks deleted records, where this stream is written with marks."""
+        """The column that marks deleted records, if this stream is written with marks."""
         return table.fields.get(DELETED_AT) if stream.write.deletes == "mark" else None
 
 
@@ -391,14 +393,14 @@ def part_of(
 
 
 def columns_of(columns: Sequence[Any]) -> pa.Table:
-    """Columns as they are staged: called c0, c1, …, since the names of fields may be one to the vendor."""
+    """Columns to stage, called c0, c1, …, since names of fields may be equal for the vendor."""
     import pyarrow as pa
 
     return pa.table(list(columns), [f"c{n}" for n in range(len(columns))])
 
 
 def receipt_of(keys: int, matched: int, rows: int) -> Receipt:
-    """What became of so many keys, of which so many had records: several where they were written before with all
-    versions, fewer where keys are one to the database."""
+    """The receipt for deleted or marked keys. `rows` exceeds `matched` if all versions were written before, and is
+    smaller if the database treats several keys as equal."""
     deleted = min(matched, rows)
     return Receipt(deleted=deleted, unchanged=keys - deleted, replaced=rows - deleted)

@@ -1,4 +1,4 @@
-"""What a vendor of SQL is: names, types and the pieces of statements that differ from one to the next."""
+"""The SQL of a vendor: names, types and the parts of statements that differ between vendors."""
 
 from __future__ import annotations
 
@@ -14,54 +14,52 @@ if TYPE_CHECKING:
 
 
 class Dialect(Names):
-    """The hooks that a vendor fills in, all of them texts about texts: no hook reaches the database.
+    """The hooks of a vendor. All of them return texts; no hook accesses the database (`Connection` does).
 
-    A destination has one object of its dialect, which has no state: hooks are called from several threads, some of them
-    ahead of the writes. (What reaches the database is `Connection`.) Each hook has a default, standard SQL.
+    A destination has one stateless object of its dialect: several threads call the hooks, some of them ahead of the
+    writes. Each hook has a default in standard SQL.
 
     **Names.** `quoted`, `literal`, `folded`, `safe`, `safe_table`, `safe_schema`, and the facts `longest_name`,
-    `reserved_names`, `reserved_schemas` (see `Names`). Every name in a statement is quoted, so `folded` says which two
-    *quoted* names are one to the vendor: PostgreSQL's are not folded at all.
+    `reserved_names`, `reserved_schemas` (see `Names`). Every name in a statement is quoted, so `folded` tells which
+    *quoted* names the vendor treats as equal: PostgreSQL folds none.
 
     **Types.** The kit has one spelling for types, the *kind* of a column: TINYINT, SMALLINT, INTEGER, BIGINT (with U
     before them without sign, HUGEINT with 128 bits), FLOAT (32 bits), DOUBLE, DECIMAL(p,s), BOOLEAN, VARCHAR (text of
-    any length), BLOB, DATE, TIME, TIMESTAMP, TIMESTAMP WITH TIME ZONE, INTERVAL, UUID, JSON, T[]. Any other text is a
-    type that the kit does not know; such a column becomes VARCHAR when it does not hold a value.
+    any length), BLOB, DATE, TIME, TIMESTAMP, TIMESTAMP WITH TIME ZONE, INTERVAL, UUID, JSON, T[]. Any other text is an
+    unknown type; such a column becomes VARCHAR if it cannot hold a value.
 
-    - `plain_type(arrow type)`: the Arrow type as which the vendor takes this one; None for "as JSON text". What it
-      gives is what `Connection.staged` gets, and what `kind_of` is asked about.
-    - `refusal(column)`: why a value of a plain column cannot be taken exactly, None if all can. The engine then finds
-      the records by halves and rejects them. Asked for each column of each batch: look at types with such values only.
-    - `kind_of(arrow type)`: the kind of the column that is made for a plain type.
-    - `type_name(kind)`: how CREATE TABLE spells a kind. `kind(type name)`: the kind of a column to which the catalog
-      gives this type name (for `Connection.columns`). `kind(type_name(k))` is k, or a kind that holds all of k.
-    - `wider(kind, kind)`: the narrowest kind that holds the values of both, exactly; VARCHAR if there is none. It is
-      symmetric, and `wider(wider(a, b), a) == wider(a, b)`. Of an integer and a float it may give DOUBLE: the kit looks
-      whether all integers are exact in it, and takes VARCHAR if not.
-    - `converted(expression, kind, wanted)`: SQL for an expression of one kind as one of the wider kind. As VARCHAR:
-      numbers with all digits, booleans `true` and `false`, moments in ISO 8601, bytes base64, nested values JSON,
-      floats without a number `NaN`, `Infinity` and `-Infinity`: what `kitestring.arrow.text` makes of the value. From
-      VARCHAR it is asked for UUID, JSON and TIMESTAMP WITH TIME ZONE, of texts that are such.
+      - `plain_type(arrow type)`: the Arrow type in which the vendor accepts this one; None for "as JSON text".
+      `Connection.staged` and `kind_of` get the result. - `refusal(column)`: why a value of a plain column cannot be
+      stored exactly, None if all can. The engine then finds the records by bisection and rejects them. Called for each
+      column of each batch: check only types with such values. - `kind_of(arrow type)`: the kind of a new column for a
+      plain type. - `type_name(kind)`: a kind in CREATE TABLE. `kind(type name)`: the kind of a column with this type
+      name in the catalog (for `Connection.columns`). `kind(type_name(k))` is k, or a kind that holds all of k. -
+      `wider(kind, kind)`: the narrowest kind that holds the values of both, exactly; VARCHAR if there is none. It is
+      symmetric, and `wider(wider(a, b), a) == wider(a, b)`. For an integer and a float it may return DOUBLE: the kit
+      checks whether all integers are exact in it, and uses VARCHAR if not. - `converted(expression, kind, target)`: SQL
+      for an expression of one kind as one of the wider kind. As VARCHAR: numbers with all digits, booleans `true` and
+      `false`, moments in ISO 8601, bytes base64, nested values JSON, non-finite floats `NaN`, `Infinity` and
+      `-Infinity`: the result of `kitestring.arrow.text`. From VARCHAR it is called for UUID, JSON and TIMESTAMP WITH
+      TIME ZONE, with valid texts.
 
-    **Comparisons.** In conditions the table is called `kept`, what comes in `incoming`.
+    **Comparisons.** In conditions the table has the alias `kept`, the staged rows `incoming`.
 
-    - `same(left, right, nullable)`: SQL that is true where two expressions of one kind are the same value, two nulls
-      and two NaN among them, and false or null elsewhere. `nullable`: the right side may be null; where it is not,
-      plain equality will do, which every vendor is fast at.
-    - `inner(expression, kind, path, text)`: SQL for what lies at `path[1:]` in a nested value (or in a JSON text, where
-      the kind is VARCHAR): as canonical JSON text, or as plain text where `text`; null where there is nothing.
-      Without this hook such keys are refused.
-    - `delete(reference, incoming, condition)` and `update(reference, assignments, incoming, condition)`: statements
-      that delete or change the rows of the table for which some incoming row meets the condition. The kit may put
-      ` RETURNING expression` behind the first, over the columns of the table, unqualified.
+    - `same(left, right, nullable)`: SQL that is true if two expressions of one kind have the same value, including two
+    nulls and two NaN, and false or null otherwise. `nullable`: the right side may be null; if not, plain equality is
+    enough, which every vendor executes fast. - `inner(expression, kind, path, text)`: SQL for the value at `path[1:]`
+    in a nested value (or in a JSON text, if the kind is VARCHAR): as canonical JSON text, or as plain text if `text`;
+    null if absent. Without this hook such keys are refused. - `delete(reference, incoming, condition)` and
+    `update(reference, assignments, incoming, condition)`: statements that delete or change the rows of the table for
+    which any incoming row meets the condition. The kit may append ` RETURNING expression` to the first, over
+    unqualified columns of the table.
 
     **JSON.** `has_json`: the vendor has a type for JSON. Fields that the schema declares as objects, arrays or JSON
-    texts, and nested values, then come as `arrow.json` and get columns of the kind JSON; without, they are VARCHAR.
+    texts, and nested values, then are `arrow.json` with columns of the kind JSON; without it they are VARCHAR.
 
-    **Facts.** `row_id`: the column that tells rows of a table apart within a statement. `random_id`: an expression that
-    is a new UUID as text in each row. `compares`: whether the default `Connection.merge` looks for records that are
-    there unchanged already, leaves them alone and counts them; without it they are replaced by themselves. It asks for
-    a staging table whose rows `staged_row` tells apart. `title` is the vendor's name in messages.
+    **Facts.** `row_id`: the column that identifies rows of a table within a statement. `random_id`: an expression with
+    a new UUID as text in each row. `compares`: whether the default `Connection.merge` finds unchanged records, skips
+    and counts them; without it they are replaced by themselves. It needs a staging table whose rows `staged_row`
+    identifies. `title` is the vendor's name in messages.
     """
 
     title: ClassVar[str] = "The database"
@@ -74,7 +72,7 @@ class Dialect(Names):
     # -- types ---------------------------------------------------------------------------------------------------------
 
     def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
-        """By default what standard SQL has: nested values are JSON text, integers without sign the next wider one."""
+        """Default: the types of standard SQL. Nested values are JSON text, unsigned integers the next wider type."""
         import pyarrow as pa
 
         is_ = pa.types
@@ -97,7 +95,7 @@ class Dialect(Names):
         return type_
 
     def plain_nested(self, type_: pa.DataType) -> pa.DataType | None:
-        """The same for a vendor with lists and structs, whose inner types are plain ones; any other type is itself."""
+        """The same for a vendor with lists and structs of plain types; any other type is itself."""
         import pyarrow as pa
 
         is_ = pa.types
@@ -139,7 +137,7 @@ class Dialect(Names):
 
     def inner(self, value: str, kind: str, path: Path, text: bool) -> str:
         raise ConfigError(
-            f"the primary key {'.'.join(path)} lies in a nested value, which {self.title} cannot compare",
+            f"the primary key {'.'.join(path)} is in a nested value, which {self.title} cannot compare",
             hint="Choose another primary key, or write with `append`.",
         )
 

@@ -1,4 +1,4 @@
-"""Errors of a vendor's driver as ours, by a list of rules."""
+"""Rules that turn errors of a vendor's driver into ours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kitestring.errors import ConfigError, ConnectorError, KitestringError
 
 
 class ErrorRule(NamedTuple):
-    """`pattern` is looked for in the names of the error's classes and its text. `message` may have `{text}`, its text,
-    and the facts that `translated` is given."""
+    """`pattern` is searched in the names of the error's classes and its text. `message` may contain `{text}`, that
+    text, and the facts passed to `translated`."""
 
     pattern: str
     kind: type[KitestringError]
@@ -30,11 +30,11 @@ FILE_RULES = (
         r"\bOSError\b", ConfigError, "{path} cannot be used: {text}", "Check `path` and the rights of this user."
     ),
 )
-"""For a database that is a file, behind rules of the vendor's own."""
+"""For a database that is a file, after the vendor's own rules."""
 
 
 def translated(error: Exception, rules: Sequence[ErrorRule], title: str, **facts: Any) -> KitestringError:
-    """The error as the first rule has it that fits; else it is a defect of the connector."""
+    """The error of the first rule that matches; without one, a defect of the connector."""
     text = " ".join(str(error).split())
     described = f"{' '.join(kind.__name__ for kind in type(error).__mro__)}: {text}"
     for rule in rules:

@@ -1,4 +1,4 @@
-"""A SQL destination that is one file of this machine."""
+"""A SQL destination that is one local file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kitestring.sql.destination import SqlDestination
 
 
 class SqlFile(SqlDestination):
-    """Makes the file, and the folders that lead there, when the first stream begins; `check` makes nothing."""
+    """Creates the file and its folders when the first stream begins; `check` creates nothing."""
 
     path: str = option(order=0, local_path=True)
-    """The database file; it is made if it is absent."""
+    """The database file; it is created if it is absent."""
 
     airbyte_columns: bool = option(False, order=9, title="Airbyte's columns")
-    """Whether tables have Airbyte's columns too: `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
+    """Whether tables also have Airbyte's columns: `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
     `_airbyte_generation_id`."""
 
     @model_validator(mode="before")
     @classmethod
     def _as_airbyte_has_it(cls, values: Any) -> Any:
-        """Airbyte's connectors to such files call the path `destination_path`."""
+        """Accept `destination_path`, the name of the path in Airbyte's connectors."""
         if not isinstance(values, Mapping) or "destination_path" not in values or "path" in values:
             return values
         return {("path" if name == "destination_path" else name): value for name, value in values.items()}
@@ -36,7 +36,7 @@ class SqlFile(SqlDestination):
     @classmethod
     def _is_a_file(cls, path: str) -> str:
         if path.strip().startswith(":memory:"):
-            raise ValueError(f"{path} is no file, so all that is written would be gone at the end: give a file")
+            raise ValueError(f"{path} is not a file, so all data would be lost at the end: give the path of a file")
         return path
 
     def _airbyte_columns(self) -> bool:
@@ -57,14 +57,14 @@ class SqlFile(SqlDestination):
         except OSError as error:
             raise self._translated(error) from error
         if path.is_dir() or (nearest != path and not nearest.is_dir()):
-            raise ConfigError(f"{nearest} is no place for a database file", hint="Choose another `path`.")
+            raise ConfigError(f"no database file can be created in {nearest}", hint="Choose another `path`.")
         if not os.access(nearest, os.W_OK):
             raise ConfigError(
                 f"{nearest} may not be written by this user", hint="Choose another `path`, or its rights."
             )
         if path.exists():
             with self._connection() as connection:
-                connection.columns(self._schema(), "_")  # to open it, some read nothing of a file
+                connection.columns(self._schema(), "_")  # to open the file: connecting alone may not read it
             self.close()
 
     def _is_there(self) -> bool:

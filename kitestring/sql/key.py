@@ -1,8 +1,8 @@
 """Primary keys in SQL: the rows that have the keys of the incoming records, compared by value and kind.
 
-A key column of numbers, times or texts compares as such. Where the values of a key are of several kinds its column is
-text, and `1` and `"1"` look the same there; such a table gets one more column (`KEY` and the column's name), which
-holds what a value is that is no text: `1`, `true`. A table whose keys are of one kind has none.
+A key column of numbers, times or texts compares as such. If the values of a key are of several kinds, its column is
+text, and `1` and `"1"` look the same there; such a table has one more column (`KEY` and the column's name) with the
+typed form of values that are not texts: `1`, `true`. A table whose keys are of one kind has none.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from kitestring.sql.dialect import Dialect
 
 UNKNOWN = "?"
-"""How the entry of a row begins of which nobody knows what its key was; the text of the key follows."""
+"""The prefix of the entry of a row whose key's kind is unknown; the text of the key follows."""
 
 PLAIN_KINDS = frozenset({"text", "integer", "boolean"})
-"""Of these the text says it all, as long as a column holds no other."""
+"""Kinds whose text is enough, as long as a column holds no other."""
 
 LONGEST_NUMBER = 5_000
 
 
 def typed_fields(stream: Stream) -> set[str]:
-    """The fields that are a part of the primary key for themselves and may hold more than text."""
+    """The top-level fields of the primary key that may hold more than text."""
     return {path[0] for path in stream.primary_key if len(path) == 1 and not is_text(stream.schema, path)}
 
 
@@ -50,7 +50,7 @@ def _kind(type_: type) -> str:
 
 
 def entry(value: Any) -> str | None:
-    """What the key column says of a value: nothing of a text. Equal where `identity.typed` is."""
+    """The entry of the key column for a value; None for a text. Equal if `identity.typed` is."""
     if value is None or isinstance(value, str):
         return None
     if isinstance(value, bool):
@@ -89,7 +89,7 @@ def number_entry(value: int | float | Decimal) -> str:
 
 @dataclass(slots=True)
 class KeyValues:
-    """The values of a part of the key as they arrived, where their column is text."""
+    """The original values of a part of the key whose column is text."""
 
     values: Sequence[Any]
     kinds: set[str] = field(init=False)
@@ -105,10 +105,9 @@ class KeyValues:
 class Part:
     """A part of a primary key, as expressions of both sides: `kept`, the table, and `incoming`.
 
-    `kind` is that of the column, of which the incoming expression is too, unless `incoming_kind` says otherwise (a JSON
-    text where the column is nested). `nullable`: the incoming side may be null.
-    `entries`: the columns of both sides that hold entries of the key. `unknown`: there are rows whose entry says that
-    it is unknown.
+    `kind` is that of the column and of the incoming expression, unless `incoming_kind` differs (a JSON text if the
+    column is nested). `nullable`: the incoming side may be null. `entries`: the columns of both sides with the entries
+    of the key. `unknown`: some rows have an unknown entry.
     """
 
     dialect: Dialect
@@ -124,7 +123,7 @@ class Part:
     incoming_kind: str = ""
 
     def key(self, alias: str = "kept.") -> str:
-        """The expression over the table that this part compares. (An index on it, without the alias, is what helps.)"""
+        """The expression over the table that this part compares. (An index needs it without the alias.)"""
         column = f"{alias}{self.dialect.quoted(self.column)}"
         if len(self.path) > 1:
             return self.dialect.inner(column, self.kind, self.path, self.text)
@@ -134,7 +133,7 @@ class Part:
 
     @property
     def plain(self) -> str:
-        """The condition that the values are the same, their kinds aside."""
+        """The condition that the values are the same, regardless of their kinds."""
         return self.dialect.same(f"kept.{self.dialect.quoted(self.column)}", self.incoming, self.nullable)
 
     @property
@@ -150,21 +149,21 @@ class Part:
 
     @property
     def is_unknown(self) -> str:
-        """The condition that it is not known what the key of the row was."""
+        """The condition that the kind of the row's key is unknown."""
         assert self.entries is not None
         entry = f"coalesce(kept.{self.dialect.quoted(self.entries[0])}, '')"
         return f"substr({entry}, 1, {len(UNKNOWN)}) = {self.dialect.literal(UNKNOWN)}"
 
 
 def conditions(parts: Sequence[Part]) -> list[str]:
-    """Conditions, each of which finds other rows, for the rows that have the incoming keys; none for no key."""
+    """Disjoint conditions for the rows with the incoming keys; [] without a key."""
     if not parts:
         return []
     exact = " AND ".join(part.condition for part in parts)
     untyped = [part for part in parts if part.unknown and part.entries]
     if not untyped:
         return [exact]
-    # Rows of an earlier version: their text decides. It is joined by plain equality, which databases are fast at.
+    # Rows of an earlier version: their text decides. Plain equality is a fast join.
     terms, marks = [], []
     for part in parts:
         if part not in untyped:

@@ -1,4 +1,4 @@
-"""The merge: rows that are staged go into a table, in the place of those that have their keys."""
+"""The merge: staged rows go into a table and replace the rows with the same keys."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from kitestring.sql.key import Part, conditions
 from kitestring.sql.stored_table import StoredTable
 
 MOST_COMPARED = 900
-"""Of a table with more columns rows are replaced by themselves: SQLite compares 1,000 of two tables at most."""
+"""In a table with more columns, unchanged rows are replaced too: SQLite compares at most 1,000 of two tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What is to be written where. Expressions are over the alias `incoming`.
+    """The input of a merge. Expressions are over the alias `incoming`.
 
-    `incoming` is the reference of what is staged; no two of its rows have one key. `values`: the expression for each
-    column that is filled, of the column's kind, by the column's name (not quoted). Columns of the table that are not
-    among them become null in rows that are replaced.
-    `fresh` are further columns with their expressions, which say of each row when it was written: two rows are the same
-    whatever they hold there. `parts`: the primary key, as expressions of both sides, one by one; empty where records
-    are added only. `mark`: the column that marks deleted records, where marks are kept; a row that is replaced loses
-    its mark.
+    `incoming` is the reference of the staged rows; their keys are distinct. `values`: the expression for each filled
+    column, of the column's kind, by the column's name (not quoted). Other columns of the table become null in replaced
+    rows. `fresh` are further columns with their expressions that describe the write itself: they are ignored when rows
+    are compared. `parts`: the primary key, as expressions of both sides; empty if records are only added. `mark`: the
+    column that marks deleted records, if marks are used; a replaced row loses its mark.
     """
 
     table: StoredTable
@@ -34,13 +32,13 @@ class Merge:
     parts: Sequence[Part] = ()
     mark: str | None = None
     rows: int = 0
-    """How many rows are staged."""
+    """The number of staged rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeCounts:
-    """What a merge did: how many rows without a mark were replaced (several of a key where it was written before with
-    all versions), and how many staged rows were there unchanged and were left alone."""
+    """The result of a merge: how many unmarked rows were replaced (several per key if all versions were written
+    before), and how many staged rows were unchanged and skipped."""
 
     replaced: int = 0
     unchanged: int = 0
@@ -58,7 +56,7 @@ class Statements(Protocol):
 
 
 def delete_and_insert(connection: Statements, merge: Merge) -> MergeCounts:
-    """The merge in standard SQL: delete what is replaced, insert all."""
+    """The merge in standard SQL: delete replaced rows, insert all."""
     dialect, reference = connection.dialect, merge.table.reference
     quoted = dialect.quoted
     replaced = unchanged = 0
@@ -83,7 +81,7 @@ def delete_and_insert(connection: Statements, merge: Merge) -> MergeCounts:
 
 
 def _unchanged(connection: Statements, merge: Merge, matches: Sequence[str]) -> str:
-    """A query for the staged rows whose key has one row in the table, with the same values in all columns."""
+    """A query for the staged rows whose key has exactly one row in the table, with the same values in all columns."""
     dialect, table = connection.dialect, merge.table
     same = [
         dialect.same(f"kept.{dialect.quoted(column)}", merge.values.get(column, "NULL"), nullable=True)

@@ -1,4 +1,4 @@
-"""What a table says of itself, in its comment or beside it: whose it is, and what its columns do not show."""
+"""The note of a table, in its comment or in a separate table: its stream, and what its columns do not show."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _LINE = re.compile(r"^kitestring: (\{.*\})$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Note:
-    """One line in the comment of a table; what a user has written there stays beside it."""
+    """One line in the comment of a table; text of users there is preserved."""
 
     stream: str
     namespace: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
-    """The field of each column whose name is not that of its field."""
+    """The field of each column with another name than its field."""
     kinds: dict[str, str] = field(default_factory=dict)
-    """What all values of a key are that stands in a column of text: `text`, `integer` or `boolean`; with `?` behind it
-    where that is an assumption about rows which an earlier version wrote."""
+    """The kind of all values of a key in a text column: `text`, `integer` or `boolean`; with `?` if that is an
+    assumption about rows of an earlier version."""
     unknown: list[str] = field(default_factory=list)
-    """Key columns that have rows of which nobody knows what they were before they became text."""
+    """Key columns with rows whose kind before they became text is unknown."""
     airbyte: bool = False
     """The table has Airbyte's columns."""
     generation: int = 0
-    """How many times a new copy took the place of the one before, where Airbyte's columns say so."""
+    """The number of replacements of the table, if it has Airbyte's columns."""
     old: bool = False
-    """The table was there before tables had notes."""
+    """The table existed before tables had notes."""
     writer: str = ""
-    """The sync that made the table as a new copy."""
+    """The sync that created the table as a new copy."""
 
     @classmethod
     def of(cls, stream: Stream) -> Note:
@@ -40,7 +40,7 @@ class Note:
 
     @classmethod
     def read(cls, comment: str | None) -> Note | None:
-        """The note in the comment of a table, None where it has none."""
+        """The note in the comment of a table, None without one."""
         match = _LINE.search(comment or "")
         try:
             values: dict[str, Any] = loads(match[1]) if match else {}

@@ -1,4 +1,4 @@
-"""Notes in a table of ours, for a vendor whose tables have no comments."""
+"""Notes in a separate table, for a vendor without comments on tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOTES = f"{OWN}tables"
 
 
 class NoteTable(Connection):
-    """Keeps notes by the name of their table in `_kitestring_tables`, in the same schema."""
+    """Stores notes by the name of their table in `_kitestring_tables` of the same schema."""
 
     def note(self, schema: str, table: str) -> str | None:
         rows = self._has_notes(schema) and self.rows(f"SELECT note FROM {self._notes(schema)} WHERE {self._is(table)}")  # noqa: S608 - quoted

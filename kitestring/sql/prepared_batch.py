@@ -1,4 +1,4 @@
-"""What comes in, as Arrow that the vendor takes: batches of records, and keys of records to delete or mark."""
+"""Input as Arrow that the vendor accepts: batches of records, and keys of records to delete or mark."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NESTED = ({"object"}, {"array"}, {"object", "array"})
-"""Types of JSON Schema whose values are no text."""
+"""Types of JSON Schema whose values are not texts."""
 
 
 class PreparedBatch(Batch):
-    """A batch as Arrow: the records that have no place in it, how many are there in a later version, and the values of
+    """A batch as Arrow: the rejected records, the number of records that a later version replaces, and the values of
     keys whose column is text."""
 
     __slots__ = ("duplicates", "keys", "rejects")
@@ -64,7 +64,7 @@ def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBat
 
 
 def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
-    """The rows that are not among the rejects, which are in their order."""
+    """The rows without the rejects, which are in the same order."""
     if not rejects:
         return rows
     remaining = iter(rejects)
@@ -79,8 +79,8 @@ def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Reco
 
 
 def last_versions(stream: Stream, table: pa.Table, values: Mapping[str, Sequence[Any]]) -> pa.Array | None:
-    """The rows to keep of a table whose rows are of one key, None for all: moments that were written in two ways are
-    two values on their way and one here. `values` are those of the key fields whose column is text: 1 and "1" are two.
+    """The rows with the last version of each key, None for all rows: two spellings of one moment are two keys in
+    records and one key here. `values` are those of the key fields whose column is text: 1 and "1" are two keys.
     """
     import pyarrow as pa
 
@@ -112,7 +112,7 @@ def is_string(type_: pa.DataType) -> bool:
 
 
 def plain(dialect: Dialect, table: pa.Table) -> pa.Table:
-    """The table in types that the vendor has, and takes as they are; with a column, if it has none."""
+    """The table in types of the vendor; with at least one column."""
     import pyarrow as pa
 
     if not table.num_columns:
@@ -143,7 +143,7 @@ def cast(dialect: Dialect, column: pa.ChunkedArray, target: pa.DataType | None, 
 
 
 def is_texts(type_: pa.DataType) -> bool:
-    """Whether the values of a type are texts, however they are kept."""
+    """Whether the values of a type are texts, in any encoding."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
@@ -152,7 +152,7 @@ def is_texts(type_: pa.DataType) -> bool:
 
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Each value as the text that it is in a column of text."""
+    """Each value as its text in a column of text."""
     import pyarrow as pa
 
     values = [None if value is None else arrow.text(value) for value in arrow_values.values(column)]
@@ -167,8 +167,8 @@ def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def with_json(schema: Mapping[str, Any], table: pa.Table, rows: Sequence[Record] | None = None) -> pa.Table:
-    """The table with the texts of fields that are declared as objects, arrays or JSON texts as JSON. `rows` are the
-    records that it was made of: what is a text there is a JSON string, where the field is not declared as one."""
+    """The table with fields that are declared as objects, arrays or JSON texts as JSON. `rows` are the records of the
+    table: a text there is a JSON string, unless the field is declared as JSON text."""
     for name, declared in (schema.get("properties") or {}).items():
         if name not in table.column_names or not is_string(table.schema.field(name).type):
             continue
@@ -202,8 +202,8 @@ def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 class KeyRows:
-    """Keys of records, as they are compared with those of a table. `rows` are those that the table may have at all,
-    with columns c0, c1, …; the number of a key, by which they are counted, is the last of them."""
+    """Keys of records, to be compared with those of a table. `rows` are the keys that the table can contain, with
+    columns c0, c1, …; the last column is the number of the key, for counting."""
 
     def __init__(self, table: Table, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
         import pyarrow as pa
@@ -247,7 +247,7 @@ class KeyRows:
         self.rows = plain(table.dialect, rows)
 
     def _add(self, values: Sequence[Any], type_: pa.DataType) -> str:
-        """One more column; gives its expression."""
+        """Add a column; returns its expression."""
         import pyarrow as pa
 
         self._arrays.append(pa.array(values, type_))
@@ -255,7 +255,7 @@ class KeyRows:
 
     @staticmethod
     def _fitted(table: Table, stream: Stream, path: tuple[str, ...], type_: pa.DataType, value: Any) -> Any:
-        """A part of a key as a value of its column; `Misfit` if no record can have it."""
+        """A part of a key as a value of its column; `Misfit` if no row can have it."""
 
         if len(path) > 1:
             return dumps_text(nested([path[1:]], [value]))
@@ -267,7 +267,7 @@ class KeyRows:
         if not is_string(type_):
             declared = type_from_json(stream.schema.get("properties", {}).get(path[0]))
             if isinstance(value, str) and is_string(declared):
-                return Misfit  # a text is no number, and no moment
+                return Misfit  # a text is neither a number nor a moment
             try:
                 return arrow.fitting(type_)(value)
             except arrow.Misfit:
@@ -287,11 +287,11 @@ def uuid_text(value: Any) -> Any:
 
 
 class Misfit:
-    """In the place of a value that a column cannot hold."""
+    """Replaces a value that a column cannot hold."""
 
 
 def entry_arrays(table: Table, prepared: PreparedBatch, fields: Iterable[str]) -> dict[str, pa.Array]:
-    """The entries of the key columns (see `key`) of a batch, by field, for columns that have them."""
+    """The entries of a batch's key columns (see `key`), by field, for columns with entries."""
     import pyarrow as pa
 
     arrays, rows = {}, prepared.table()

@@ -1,4 +1,4 @@
-"""A table made anew, for a vendor that cannot change the type of a column."""
+"""Rebuilding a table, for a vendor that cannot change the type of a column."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GROWN = f"{OWN}grown_"
 
 
 def rebuild(connection: Connection, table: StoredTable, widened: Mapping[str, str], after: Sequence[str] = ()) -> None:
-    """Copy a table into one whose columns have the wider kinds, which takes its name, in one transaction; then carry
-    out the statements `after`: those of its indexes and triggers. The note stays where it is."""
+    """Copy a table into one with the wider kinds and give that its name, in one transaction; then run the statements
+    `after`: those of its indexes and triggers. The note is unchanged."""
     dialect = connection.dialect
     quoted = dialect.quoted
     grown = connection.reference(table.schema, dialect.own(GROWN, table.name))

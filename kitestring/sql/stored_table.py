@@ -11,11 +11,11 @@ from kitestring.sql.types import TEXT
 from kitestring.types import Stream
 
 SEVERAL = "several"
-"""As the kind of a key column: its values are of several kinds, and a column of its own says which."""
+"""The kind of a key column whose values are of several kinds; another column has the kind of each."""
 
 
 class StoredTable:
-    """A table, or its absence, as it was when it was last read."""
+    """A table that may be absent, as it was when it was last read."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class StoredTable:
         """The table that this one is to replace."""
         self.airbyte: bool = airbyte or (predecessor is not None and predecessor.airbyte)
         self.writer = writer
-        """The sync that makes it."""
+        """The sync that creates it."""
         self.columns: dict[str, str] = {}
         """The kind of each column, in order; none if the table is absent."""
         self.fields: dict[str, str] = {}
@@ -52,7 +52,7 @@ class StoredTable:
 
     @property
     def extra_columns(self) -> Mapping[str, str]:
-        """The columns, with their kinds, that it has beside those of the fields."""
+        """The columns beside those of the fields, with their kinds."""
         return AIRBYTE_COLUMNS if self.airbyte else {}
 
     def has_entries(self, column: str) -> bool:

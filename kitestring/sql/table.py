@@ -1,4 +1,4 @@
-"""The table of one stream: whose it is, which column each field has, and how it grows with the records."""
+"""The table of one stream: its owner, the column of each field, and its growth with the records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Filling(NamedTuple):
-    """How a column is filled: the incoming column, its kind, and that of the table."""
+    """The values for a column: the incoming column, its kind, and the kind of the table's column."""
 
     dialect: Dialect
     source: str
@@ -35,9 +35,9 @@ class Filling(NamedTuple):
 
 
 class Table(StoredTable):
-    """A table, or its absence. What it knows of the database is read by `refresh`.
+    """A table that may be absent. `refresh` reads its state from the database.
 
-    `airbyte`: it is to have Airbyte's columns; one that has them keeps them.
+    `airbyte`: the table gets Airbyte's columns; a table that has them keeps them.
     """
 
     predecessor: Table | None
@@ -58,15 +58,15 @@ class Table(StoredTable):
         self.connection = connection
         self.refresh()
 
-    # -- what is there -------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read columns and note anew: another program may have changed the table."""
+        """Read columns and note again: another program may have changed the table."""
         columns = self.connection.columns(self.schema, self.name)
         if columns == self.columns and not (columns and self.writer):
             return
         self.comment = self.connection.note(self.schema, self.name) if columns else None
-        if columns and self.comment is None:  # it may have gone in between
+        if columns and self.comment is None:  # it may have been dropped in between
             columns = self.connection.columns(self.schema, self.name)
         self.columns = columns
         self.note = Note.read(self.comment)
@@ -88,7 +88,7 @@ class Table(StoredTable):
         self.note = note
 
     def adopt(self) -> None:
-        """Say whose this table is, if it was written before tables said so."""
+        """Write a note, if the table was created before tables had notes."""
         if self.exists and self.note is None:
             note = Note.of(self.stream)
             note.old = True
@@ -98,13 +98,13 @@ class Table(StoredTable):
         self.connection.rename(self.schema, self.name, name)
         self.name, self.reference = name, self.connection.reference(self.schema, name)
 
-    # -- how it grows --------------------------------------------------------------------------------------------------
+    # -- growth --------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: pa.Table, typed: Collection[str], keys: Mapping[str, KeyValues]) -> dict[str, Filling]:
-        """Make the table hold these rows: created, with new columns, with wider types.
+        """Make the table able to hold these rows: create it, add columns, widen types.
 
         The columns of `rows` are fields. `typed` are key fields whose values may be of several kinds; `keys` their
-        values where they come as text. Returns what fills each column, from the staged columns c0, c1, ….
+        values if they are text. Returns how to fill each column from the staged columns c0, c1, ….
         """
         note = self.note or self._new_note()
         columns = self._columns_for(rows.column_names, note)
@@ -112,7 +112,7 @@ class Table(StoredTable):
         for n, (name, kind) in enumerate(zip(rows.column_names, self.connection.kinds(rows), strict=True)):
             column = columns[name]
             present = kinds.get(column)
-            if kind == NOTHING:  # nothing is known about a column of nulls; it is made when a value comes
+            if kind == NOTHING:  # a column of nulls has no type yet; it is created with the first value
                 if present is not None:
                     filled[column] = Filling(self.dialect, "NULL", present, present)
                 continue
@@ -121,7 +121,7 @@ class Table(StoredTable):
                 self._track(note, column, present, kinds_of_type(kind, keys.get(name)))
             kinds[column] = wide
             filled[column] = Filling(self.dialect, f"incoming.c{n}", kind, wide)
-        if not filled:  # records without a single value are records all the same
+        if not filled:  # records without any value are written too
             column = next((column for column in kinds if column not in self.extra_columns), "_")
             kinds.setdefault(column, "BOOLEAN")
             filled[column] = Filling(self.dialect, "NULL", kinds[column], kinds[column])
@@ -136,7 +136,7 @@ class Table(StoredTable):
         return note
 
     def _wider(self, column: str, present: str | None, values: pa.ChunkedArray, kind: str) -> str:
-        if NOTHING in kind:  # a list of nothing but nulls
+        if NOTHING in kind:  # a list of nulls only
             kind = kind.replace(NOTHING, "INTEGER") if present is None else kind
         wide = kind if present is None else self.dialect.wider(present, kind)
         if present is not None and wide == "DOUBLE" and present != kind:
@@ -146,7 +146,7 @@ class Table(StoredTable):
         return wide
 
     def _has_inexact(self, column: str) -> bool:
-        """Whether a column has integers that no float stands for."""
+        """Whether a column has integers that are not exact as floats."""
         name = self.dialect.quoted(column)
         beyond = f"{name} > {EXACT_IN_DOUBLE} OR {name} < -{EXACT_IN_DOUBLE}"
         return bool(self.connection.rows(f"SELECT 1 FROM {self.reference} WHERE {beyond} LIMIT 1"))  # noqa: S608 - quoted
@@ -178,7 +178,7 @@ class Table(StoredTable):
     # -- names ---------------------------------------------------------------------------------------------------------
 
     def _columns_for(self, names: Sequence[str], note: Note) -> dict[str, str]:
-        """The column of each field, present or to be made. Columns that must make room for another's are renamed."""
+        """The column of each field, existing or new. A column whose name another field needs is renamed."""
         new = [name for name in names if name not in self.fields]
         if note.old:
             self._recognize(new, names, note)
@@ -186,7 +186,7 @@ class Table(StoredTable):
         if not new:
             return self.fields
         safe = self.dialect.safe
-        # Of a table of an earlier version, columns keep their names but where a field needs the very same one.
+        # In a table of an earlier version, columns keep their names unless a field needs exactly that name.
         fixed = {field: column for field, column in self.fields.items() if note.old and safe(field) == field}
         fixed |= self._inherited(new, names)
         new = [name for name in new if name not in fixed]
@@ -208,7 +208,8 @@ class Table(StoredTable):
         return columns
 
     def _inherited(self, new: Iterable[str], names: Sequence[str]) -> dict[str, str]:
-        """The columns that fields had in the table whose place this one is to take, where they have others' names."""
+        """The columns of fields in the table that this one replaces, if their names differ from those of their
+        fields."""
         old = self.predecessor
         if self.exists or old is None or old.note is None:
             return {}
@@ -216,7 +217,7 @@ class Table(StoredTable):
         return {field: column for field, column in old.fields.items() if column != field and field in names}
 
     def _recognize(self, new: Iterable[str], names: Sequence[str], note: Note) -> None:
-        """Find the columns that earlier versions made of names that they had to change."""
+        """Find the columns whose names earlier versions changed."""
         present = {*names, *self.stream.schema.get("properties", {})}
         for field in new:
             for column in (old_column(field), self.dialect.safe(field)):
@@ -227,7 +228,7 @@ class Table(StoredTable):
                     break
 
     def _move(self, note: Note, field: str, column: str, new_column: str) -> None:
-        """Rename the column of a field. The note comes first: an entry for a column that is not there means nothing."""
+        """Rename the column of a field. The note is written first: an entry for an absent column has no effect."""
         key_column = self.dialect.key_column
         names = {column: new_column}
         if key_column(column) in self.columns:
@@ -247,7 +248,7 @@ class Table(StoredTable):
     # -- keys of several kinds -----------------------------------------------------------------------------------------
 
     def _track(self, note: Note, column: str, present: str | None, kinds: set[str]) -> None:
-        """Keep account of what the values of a key are whose column is, or becomes, text."""
+        """Note the kinds of a key's values whose column is, or becomes, text."""
         if present == TEXT and note.kinds.get(column) == SEVERAL:
             return
         assumed = False
@@ -268,8 +269,8 @@ class Table(StoredTable):
         note.kinds[column] = SEVERAL
 
     def _make_entries(self, note: Note, column: str, present: str, before: set[str], assumed: bool) -> None:
-        """Make the column that says what the values of a key are, for the rows that are there. It counts from when the
-        note says so; if this ends in the middle, it is done anew."""
+        """Create and fill the column with the kinds of a key's values, for the existing rows. It is valid once the note
+        says so; if this is interrupted, it is repeated."""
         key_column = self.dialect.key_column(column)
         name, value = self.dialect.quoted(key_column), self.dialect.quoted(column)
         if key_column not in self.columns:
@@ -289,7 +290,7 @@ class Table(StoredTable):
         self.connection.rows(f"UPDATE {self.reference} SET {name} = {filling}")  # noqa: S608 - quoted
 
     def _fill_by_value(self, column: str, name: str) -> None:
-        """The same for types whose values SQL does not write as `entry` does."""
+        """The same for types whose text in SQL differs from `entry`."""
         import pyarrow as pa
 
         values = self.connection.values(self, column)
@@ -300,7 +301,7 @@ class Table(StoredTable):
             self.connection.rows(self.dialect.update(self.reference, f"{name} = incoming.c1", incoming, same))
 
     def part(self, path: tuple[str, ...], incoming: str, nullable: bool, entries: str | None, kind: str = "") -> Part:
-        """A part of the primary key, of which the incoming side is given."""
+        """A part of the primary key with this incoming side."""
         column = self.fields[path[0]]
         has_entries = entries is not None and self.has_entries(column)
         return Part(
@@ -318,7 +319,7 @@ class Table(StoredTable):
 
 
 def is_inexact(values: pa.ChunkedArray) -> bool:
-    """Whether some of these integers have no float that stands for them."""
+    """Whether some of these integers are not exact as floats."""
     import pyarrow.compute as pc
 
     bounds = pc.min_max(values).as_py()
@@ -326,7 +327,7 @@ def is_inexact(values: pa.ChunkedArray) -> bool:
 
 
 def kinds_of_type(kind: str, values: KeyValues | None) -> set[str]:
-    """What the values of a column of this kind are; of text, what they were before."""
+    """The kinds of values in a column of this kind; for text, those of the original values."""
     if kind in (TEXT, "UUID"):
         return values.kinds if values else {"text"}
     return {"integer"} if kind in INTEGERS else {"boolean"} if kind == "BOOLEAN" else {"other"}

@@ -1,6 +1,6 @@
-"""Types of columns: which one an Arrow type has, which one holds the values of two, and which Arrow type it is again.
+"""Types of columns: that of an Arrow type, the one that holds the values of two types, and its Arrow type.
 
-The kit speaks of types in one spelling, that of standard SQL and DuckDB; a `Dialect` spells them as its vendor does.
+Types are spelled as in standard SQL and DuckDB; a `Dialect` spells them as its vendor does.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ MOMENT = "TIMESTAMP WITH TIME ZONE"
 TIMES = ["DATE", "TIMESTAMP", MOMENT]
 TEXT = "VARCHAR"
 DIGITS = [3, 3, 5, 5, 10, 10, 19, 20, 39]
-"""Of the integers."""
+"""The digits of the integers, in the same order."""
 EXACT_IN_DOUBLE = 2**53
 NOTHING = '"NULL"'
 """The type of a column of nulls."""
 
 
 def column_type(type_: pa.DataType) -> str:
-    """The type of the column for an Arrow type; text for all that has no type of its own."""
+    """The type of the column for an Arrow type; text if it has no own type."""
     import pyarrow as pa
 
     is_ = pa.types
@@ -59,7 +59,7 @@ def column_type(type_: pa.DataType) -> str:
 
 
 def arrow_type(kind: str) -> pa.DataType:
-    """The Arrow type in which values of a column are built; text for a type that is none of these."""
+    """The Arrow type for values of a column; text for an unknown type."""
     import pyarrow as pa
 
     if size := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
@@ -77,7 +77,7 @@ def arrow_type(kind: str) -> pa.DataType:
 def wider(left: str, right: str) -> str:
     """The narrowest type that holds the values of both, VARCHAR if there is none.
 
-    An integer and a float give DOUBLE: who asks has to look whether the integers are exact in it.
+    An integer and a float give DOUBLE: the caller must check that the integers are exact in it.
     """
     if left == right:
         return left

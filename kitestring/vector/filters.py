@@ -162,11 +162,11 @@ def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
 
 def equals_any(field: str, operand: Any) -> Filter:
     values = list(operand) if is_list(operand) else [operand]
-    known = OneOf(field, tuple(scalar(field, value) for value in values if value is not None))
-    if len(known.values) == len(values):
-        return known
+    literals = OneOf(field, tuple(scalar(field, value) for value in values if value is not None))
+    if len(literals.values) == len(values):
+        return literals
     absent = Not(Exists(field))
-    return Or((known, absent)) if known.values else absent
+    return Or((literals, absent)) if literals.values else absent
 
 
 def scalar(field: str, value: Any) -> Scalar:

@@ -206,7 +206,7 @@ class Store(ABC):
             count = (chunk.number or 0) + 1
             if chunk.key not in refs or refs[chunk.key].count < count:
                 refs[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
-        return [stored for found in self.find(list(refs.values()), whole=True).values() for stored in found]
+        return [stored for group in self.find(list(refs.values()), whole=True).values() for stored in group]
 
 
 def marked(chunk: Chunk, deleted_at: str) -> Chunk:

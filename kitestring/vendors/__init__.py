@@ -1,1 +1,1 @@
-"""What a source and a destination of one vendor share: connection, errors, types."""
+"""Shared code of a vendor's source and destination: connection, errors, types."""

@@ -1,7 +1,7 @@
-"""CSV: texts stand in quotes, numbers, booleans and times without; nested values are JSON text, bytes base64.
+"""CSV: texts are in quotes, numbers, booleans and times are not; nested values are JSON text, bytes base64.
 
-Null is nothing, the empty text is `""`. What is read back are the records as they stand in the file; a cell in quotes
-is a text, one without is what it spells.
+Null is an empty cell, the empty text is `""`. When read back, a cell in quotes is a text, one without is the value that
+it spells.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MARK = b"\xef\xbb\xbf"
 
 
 class Csv(Format):
-    """A file has a header and records of as many cells; a text may hold line breaks."""
+    """A file has a header and records with as many cells; a text may contain line breaks."""
 
     name = "csv"
 
@@ -152,14 +152,14 @@ class Csv(Format):
         return compressed(sink.getvalue(), self.compression)
 
     def _records(self, file: BinaryIO) -> Iterator[list[bytes]]:
-        """The records of a file as they stand, the header among them, some at a time; a text may hold line breaks."""
+        """The raw records of a file in blocks, the header included; a text may contain line breaks."""
         rest = b""
         for block in blocks(file, self.compression):
             data = rest + block
             whole = data.rfind(b"\n") + 1
             lines, rest = data[:whole].split(b"\n")[:-1], data[whole:]
             odd = [n for n, line in enumerate(lines) if line.count(b'"') & 1]
-            if len(odd) % 2:  # a text goes on in the next block
+            if len(odd) % 2:  # a text continues in the next block
                 rest = b"\n".join([*lines[odd[-1] :], rest])
                 del lines[odd.pop() :]
             if odd:
@@ -168,14 +168,14 @@ class Csv(Format):
                 yield lines
         if rest.count(b'"') & 1:
             raise DamageError(
-                "a quote is opened in the last record and not closed: the file is cut off, or a quote of "
-                "a text stands alone in it"
+                "a quote is opened in the last record and not closed: the file is cut off, or a quote in "
+                "a text is not doubled"
             )
         if rest.strip():
             yield [rest]
 
     def _parts(self, file: BinaryIO) -> Iterator[tuple[bytes, list[bytes]]]:
-        """The header, and the records as they stand, some at a time; at first perhaps none."""
+        """The header, and the raw records in blocks; the first block may be empty."""
         header: bytes | None = None
         for lines in self._records(file):
             if header is None:
@@ -184,9 +184,9 @@ class Csv(Format):
             yield header, lines
 
     def _lines(self, file: BinaryIO) -> Iterator[tuple[bytes, int, list[bytes]]]:
-        """The header and the records, some at a time, and how many records were before them.
+        """The header, the number of records before, and the records, in blocks.
 
-        A line of nothing is a record where there is one column, else none.
+        An empty line is a record if there is one column, else it is ignored.
         """
         start = 0
         for header, whole in self._parts(file):
@@ -197,7 +197,7 @@ class Csv(Format):
             start += len(lines)
 
     def _cells(self, table: pa.Table, fields: Sequence[str]) -> list[list[bytes | None]]:
-        """The cells of some columns as they stand; None where there is no such column."""
+        """The raw cells of some columns; None for a column that does not exist."""
         names = header_names(header_of(table))
         places = {name: names.index(name) for name in fields if name in names}
         if not places:
@@ -224,42 +224,42 @@ def header_of(table: pa.Table) -> bytes:
 
 @lru_cache(maxsize=100)
 def header_names(header: bytes) -> list[str]:
-    """The names of the columns, as they stand in the first record."""
+    """The names of the columns in the first record."""
     return [text_of(cell) or "" for cell in cells_of(header.removesuffix(b"\r"))]
 
 
 def distinct_names(header: bytes) -> list[str]:
-    """The names, with a number at those that were there before."""
+    """The names, with a number added to repeated ones."""
     return arrow_values.distinct_names(header_names(header))
 
 
 def cells_of(record: bytes, count: int = 0, number: int = 0) -> list[bytes]:
-    """The cells of a record as they stand. `DamageError` where there are not so many as the header has."""
+    """The raw cells of a record. `DamageError` if their number differs from that of the header."""
     if b'"' not in record:
         cells = record.split(b",")
     else:
         cells, place = [], 0
         while place <= len(record):
             match = CELL_PATTERN.match(record, place)
-            assert match is not None  # it takes nothing too
+            assert match is not None  # it matches an empty cell too
             cells.append(match[0])
             place = match.end() + 1
             if record[place - 1 : place] not in (b",", b""):
                 where = f"record {number:,}" if number else "the header"
-                raise DamageError(f"{where}: something stands behind the closing quote of cell {len(cells)}")
+                raise DamageError(f"{where}: there is text after the closing quote of cell {len(cells)}")
     if count and len(cells) != count:
         raise DamageError(f"record {number:,} has {len(cells)} cells, and the header {count} columns")
     return cells
 
 
 def value_of(cell: bytes) -> Any:
-    """What a cell holds where nothing is declared: in quotes a text, without what it spells."""
+    """The value of a cell without a declared type: in quotes a text, else the value that it spells."""
     text = text_of(cell)
     return text if text is None or cell[:1] == b'"' else column.spelled(text)
 
 
 def texts_of(lines: Sequence[bytes], places: Sequence[int], count: int, start: int) -> list[pa.Array]:
-    """The texts of some columns of records; a cell of nothing is null."""
+    """The texts of some columns of records; an empty cell is null."""
     import pyarrow as pa
     import pyarrow.csv as csv
 
@@ -278,7 +278,7 @@ def texts_of(lines: Sequence[bytes], places: Sequence[int], count: int, start: i
     try:
         table = None if not places or data.startswith(MARK) else csv.read_csv(pa.BufferReader(data), **options)
     except (pa.ArrowException, UnicodeDecodeError):
-        table = None  # which of the records, is found below
+        table = None  # the record is found below
     if table is not None and table.num_rows == len(lines):
         return [table.column(names[place]).combine_chunks() for place in places]
     rows = [cells_of(line, count, start + n) for n, line in enumerate(lines, 1)]
@@ -287,7 +287,7 @@ def texts_of(lines: Sequence[bytes], places: Sequence[int], count: int, start: i
 
 @lru_cache(maxsize=100)
 def cells_pattern(places: tuple[int, ...]) -> re.Pattern[bytes]:
-    """Matches a record up to the last of these cells, each of them a group."""
+    """Match a record up to the last of these cells, each of which is a group."""
     cells = [b"(" + CELL + b")" if n in places else CELL for n in range(places[-1] + 1)]
     return re.compile(b",".join(cells))
 
@@ -304,7 +304,7 @@ def with_line_breaks(lines: Sequence[bytes], odd: Sequence[int]) -> list[bytes]:
 
 
 def text_of(cell: bytes | None) -> str | None:
-    """What stands in a cell; None for nothing."""
+    """The text in a cell; None for an empty cell."""
     if not cell or cell == b"\r":
         return None
     text = cell.decode(errors="replace")
@@ -316,7 +316,7 @@ def quoted_cell(text: str) -> bytes:
 
 
 def cell_parts(cells: Sequence[bytes | None], path: Path, kind: str, exact: bool) -> list[Any]:
-    """The texts of one part of the key. What an earlier version has merged stands in quotes, whatever it was."""
+    """The texts of one part of the key. Cells that an earlier version merged are in quotes, whatever their kind."""
     texts = [text_of(cell) for cell in cells]
     if len(path) > 1:
         return [row_key.json_parts(texts, path[1:], kind)]
@@ -334,7 +334,7 @@ def cell_parts(cells: Sequence[bytes | None], path: Path, kind: str, exact: bool
 
 
 def flat(table: pa.Table) -> pa.Table:
-    """The table without columns that CSV has no form for: nested values are JSON text, bytes base64."""
+    """The table without types that CSV cannot write: nested values are JSON text, bytes base64."""
     import pyarrow as pa
 
     is_ = pa.types
@@ -359,15 +359,15 @@ def flat(table: pa.Table) -> pa.Table:
 
 
 def has_long_numbers(values: pa.ChunkedArray) -> bool:
-    """Whether the shortest text of a float of 32 bits, which Arrow writes, may be another whole number."""
+    """Whether the shortest text of a 32-bit float, which Arrow writes, may be another integer."""
     import pyarrow.compute as pc
 
     return pc.any(pc.greater(pc.abs(values), 2.0**24)).as_py() is True
 
 
 def distinguishable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list[Record], list[Reject]]:
-    """The records whose key CSV can show as what it is, and the others. A column of texts stands in quotes: there, no
-    reader could tell 1 from "1"."""
+    """The records whose key CSV can represent with its kind, and the others. A column of texts is in quotes, where no
+    reader could distinguish 1 from "1"."""
     if kind not in ("number", "boolean"):
         return list(rows), []
     floats = all(type(at(row, path)) is float for row in rows)
@@ -378,20 +378,20 @@ def distinguishable(rows: Sequence[Record], path: Path, kind: str) -> tuple[list
             accepted.append(row)
         else:
             field = ".".join(path)
-            reason = f"the primary key field {field}: {arrow.excerpt(value)} cannot be told from a text in CSV"
+            reason = f"the primary key field {field}: {arrow.excerpt(value)} cannot be distinguished from a text in CSV"
             rejects.append(Reject(row, reason))
     return accepted, rejects
 
 
 def is_short(number: Any) -> bool:
-    """Whether a number has at most 38 digits before and behind the point, so that all of a column fit one type."""
+    """Whether a number has at most 38 digits before and after the point, so that all of a column fit one type."""
     value = number if isinstance(number, Decimal) else Decimal(repr(number))
     exponent = value.as_tuple().exponent
     return isinstance(exponent, int) and -exponent <= DECIMAL_DIGITS and value.adjusted() < DECIMAL_DIGITS
 
 
 def with_typed_key(table: pa.Table, path: Path) -> pa.Table:
-    """The table with a key of numbers or booleans, which stands in it as JSON texts, in a column of their type."""
+    """The table with a key of numbers or booleans, which is there as JSON texts, in a column of its type."""
     import pyarrow as pa
 
     if not table.num_rows or not pa.types.is_string(table.schema.field(path[0]).type):

@@ -1,8 +1,8 @@
-"""What a format of files is: one class that turns batches into the bytes of files, and files into records again.
+"""The base of file formats: a class that turns batches into the bytes of files, and files into records.
 
-Files are read in two ways. `read` gives the records with their types, for whoever wants what a file says. `raw` gives
-tables of the format's own, for a merge: of Parquet the records themselves, of JSON lines and CSV each record as it
-stands in the file, so that a merge copies what it keeps byte for byte.
+Files are read in two ways. `read` returns the records with their types. `raw` returns tables in the format's own form
+for a merge: the records themselves for Parquet, the unparsed records for JSON lines and CSV, so that a merge copies
+them byte for byte.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     from kitestring.batch import Batch
 
 READ_BYTES = 8 * 1024 * 1024
-"""So much of a file is taken into memory at a time; a record that is longer is whole in memory."""
+"""The bytes of a file in memory at a time; a longer record is in memory as a whole."""
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-"""What files that are compressed as a whole are called."""
+"""The suffixes of files that are compressed as a whole."""
 
 
 class DamageError(ValueError):
-    """What stands in a file is not of its format. The message says where and what; who opened the file names it."""
+    """A file has content that its format does not allow. The message has the position and the problem; the caller adds
+    the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedFiles:
-    """A batch as the bytes of files. `exact`: by the stored values, 1 and "1" are two keys."""
+    """A batch as the bytes of files. `exact`: the keys 1 and "1" differ in the stored values."""
 
     files: Sequence[Any] = ()
     rows: int = 0
@@ -43,16 +44,16 @@ class EncodedFiles:
 
 
 class Format(ABC):
-    """A format with its settings. What is wrong with a file is a `DamageError`, or an error of the library's own."""
+    """A format with its settings. A damaged file raises `DamageError`, or an error of the underlying library."""
 
     name: ClassVar[str]
     """Its name in configurations, and the suffix of its files."""
 
     compressions: ClassVar[tuple[str, ...]] = tuple(SUFFIXES)
-    """What it can be compressed with, the usual one first."""
+    """The possible compressions, the default first."""
 
     inside: ClassVar[bool] = False
-    """Whether the compression is a part of the format, so that the name of the file does not show it."""
+    """Whether the compression is part of the format, so that the file's name does not show it."""
 
     def __init__(self, compression: str = "default", row_group_rows: int = 131_072) -> None:
         if compression not in ("default", *self.compressions):
@@ -69,46 +70,46 @@ class Format(ABC):
 
     @abstractmethod
     def encode_batch(self, stream: Stream, batch: Batch) -> EncodedFiles:
-        """The files that hold the records of a batch, and the records that have no place in them.
+        """The files with the records of a batch, and the rejected records.
 
-        One file; where the last version of a record is kept and the keys are of several kinds, one for each kind.
+        One file; if the last version of a record is kept and the keys are of several kinds, one per kind.
         """
 
     @abstractmethod
     def empty(self, stream: Stream) -> Any:
-        """A file without records that shows the columns; None where the format has no such thing."""
+        """A file without records that shows the columns; None if the format has none."""
 
     # -- reading records
 
     @abstractmethod
     def schema(self, file: BinaryIO) -> pa.Schema:
-        """The columns of a file with types that hold all of its values exactly. Reads as much of it as that takes."""
+        """The columns of a file with types that hold all of its values exactly. Reads as much of the file as needed."""
 
     @abstractmethod
     def read(self, file: BinaryIO, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
-        """The records of a file, some at a time, with the columns and the types of this schema.
+        """The records of a file in tables with the columns and types of this schema.
 
-        Without one, with those of `schema(file)`. A column that the file does not have is null, one that the schema
-        does not have is left out. `SchemaError` for a value that does not fit its type.
+        Without a schema, with those of `schema(file)`. A column that the file lacks is null, one that the schema lacks
+        is left out. `SchemaError` for a value that does not fit its type.
         """
 
     @abstractmethod
     def count(self, file: BinaryIO, without: str | None = None) -> int:
-        """The rows of a file, but for those that have a value in the field `without`."""
+        """The number of rows in a file, without those with a value in the field `without`."""
 
     # -- merging
 
     @abstractmethod
     def raw(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
-        """The tables in a file, some rows at a time; with `columns`, perhaps only these."""
+        """The raw tables in a file, in parts; with `columns`, perhaps only these."""
 
     @abstractmethod
     def encode(self, tables: Sequence[pa.Table]) -> Any:
-        """Raw tables that are the `same` as the bytes of a file."""
+        """Raw tables that are the `same`, as the bytes of one file."""
 
     @abstractmethod
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
-        """The keys of the rows as texts; the first array as they stand, others as else they may be meant."""
+        """The keys of the rows as texts: in the first array as they are, in others as they may also be meant."""
 
     @abstractmethod
     def values(self, table: pa.Table, name: str) -> list[Any]:
@@ -116,19 +117,19 @@ class Format(ABC):
 
     @abstractmethod
     def mark(self, table: pa.Table, name: str, values: Sequence[Any], schema: Mapping[str, Any]) -> pa.Table:
-        """The table with these values of a field, where they are not None and the field has none."""
+        """The table with these values of a field in rows where the value is not None and the field is null."""
 
     def same(self, table: pa.Table, other: pa.Table) -> bool:
         """Whether one file can hold both."""
         return True
 
     def repair(self, table: pa.Table) -> pa.Table:
-        """The table of an earlier version's file without what no reader takes."""
+        """The table of an earlier version's file without content that readers reject."""
         return table
 
 
 def compressed(data: Any, compression: str) -> Any:
-    """These bytes as those of a file that is compressed as a whole."""
+    """The bytes, compressed as a whole."""
     import pyarrow as pa
 
     if compression == "none":
@@ -140,7 +141,7 @@ def compressed(data: Any, compression: str) -> Any:
 
 
 class UnclosedFile:
-    """A file for Arrow, which would close it behind its last byte."""
+    """A file for Arrow that stays open: Arrow would close it after its last byte."""
 
     closed = False
 
@@ -152,7 +153,7 @@ class UnclosedFile:
 
 
 def blocks(file: BinaryIO, compression: str) -> Iterator[bytes]:
-    """The bytes of such a file, some at a time."""
+    """The decompressed bytes of a file, in blocks."""
     import pyarrow as pa
 
     stream = (

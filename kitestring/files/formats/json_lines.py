@@ -75,7 +75,7 @@ class JsonLines(Format):
             *lines, rest = (rest + block).split(b"\n")
             if lines:
                 yield pa.table({"line": pa.array(lines, pa.large_binary())})
-        if rest.strip():  # a file of somebody else's need not end with a line break
+        if rest.strip():  # a file of another program may not end with a line break
             yield pa.table({"line": pa.array([rest], pa.large_binary())})
 
     def repair(self, table: pa.Table) -> pa.Table:
@@ -113,7 +113,7 @@ class JsonLines(Format):
         return pa.table({"line": pa.array(lines, pa.large_binary())})
 
     def _rows(self, file: BinaryIO) -> Iterator[tuple[int, list[Record]]]:
-        """The records, some at a time, and how many there were before them. Lines of nothing are none."""
+        """The number of records before, and the records, in blocks. Empty lines are ignored."""
         lines = records = 0
         for table in self.raw(file):
             rows: list[Record] = []
@@ -125,7 +125,7 @@ class JsonLines(Format):
                 except json_codec.JsonError as error:
                     raise DamageError(f"line {number:,}: {error}") from None
                 if not isinstance(row, dict):
-                    raise DamageError(f"line {number:,}: a JSON object is wanted, there is {arrow.excerpt(row)}")
+                    raise DamageError(f"line {number:,}: a JSON object is expected, not {arrow.excerpt(row)}")
                 rows.append(row)
             if rows:
                 yield records, rows
@@ -133,7 +133,7 @@ class JsonLines(Format):
 
 
 def repaired_line(line: bytes) -> bytes:
-    """A line that every reader of JSON takes: without half surrogate pairs and bare words for floats."""
+    """A line that every JSON reader accepts: without lone surrogates and bare words for floats."""
     try:
         orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 JSON_KEYS = b"kitestring.json_keys"
-"""Metadata of a file: the paths of the primary key whose texts are JSON (`1`, `true`); other texts are texts."""
+"""Metadata of a file: the paths of the primary key whose texts are JSON (`1`, `true`); all other texts are plain."""
 
 
 class Parquet(Format):
-    """A file has a schema and row groups of columns; it is read by row groups, or by less where these are large."""
+    """A file has a schema and row groups of columns; it is read by row groups, or by parts of large ones."""
 
     name = "parquet"
     compressions = ("zstd", "snappy", "gzip", "lz4", "none")
@@ -149,7 +149,7 @@ class Parquet(Format):
 
 @contextmanager
 def intact(number: int) -> Iterator[None]:
-    """Says which row group cannot be read."""
+    """Add the row group to errors."""
     import pyarrow as pa
 
     try:
@@ -177,7 +177,7 @@ def json_keys(table: pa.Table) -> set[Path]:
 
 
 def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool) -> list[Any]:
-    """The texts of one part of the key, and what else they may mean in a file of an earlier version."""
+    """The texts of one part of the key, and their other meaning in a file of an earlier version."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -202,7 +202,7 @@ def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool)
 
 
 def storable(table: pa.Table) -> pa.Table:
-    """The table with JSON texts in the place of what Parquet has no type for."""
+    """The table with JSON texts for types that Parquet does not have."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,12 +1,11 @@
 """PostgreSQL, for the connectors that read and write it.
 
-- `PostgresConfig`: the settings that all of them have. `connect()` gives a connection of ADBC's with the settings of
-  `SESSION`, which reads Arrow; `open()` one of psycopg's. Both are in autocommit mode. `translated()` and
-  `translated_psycopg()` are the contexts in which errors of the driver become ours, `place` says where the database is.
-- `statement`: `quoted` and `literal` write names and texts; `run`, `affected`, `rows` and `transaction` carry out
-  statements on a connection.
-- `copy_stream`: Arrow as the stream of a binary COPY, which `cursor.copy` of psycopg sends.
-- `errors`: `Place`, and `translated`, the table of codes.
+- `PostgresConfig`: the settings of all of them. `connect()` returns an ADBC connection with the settings of `SESSION`,
+  which reads Arrow; `open()` a psycopg connection. Both are in autocommit mode. `translated()` and
+  `translated_psycopg()` are contexts that turn errors of the driver into ours; `place` is where the database is.
+- `statement`: `run`, `affected`, `rows` and `transaction` execute statements on a connection.
+- `copy_stream`: Arrow as the stream of a binary COPY, for `cursor.copy` of psycopg.
+- `errors`: `Place`, and `translated` with the table of error codes.
 """
 
 from kitestring.vendors.postgres.connection import PROPOSAL, SESSION, PostgresConfig, SslMode, asks_for_no_tunnel, close

@@ -1,4 +1,4 @@
-"""How a source and a destination of PostgreSQL connect: `PostgresConfig`, the settings that both have."""
+"""Connections to PostgreSQL: `PostgresConfig`, the settings that its connectors share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10
 
-# Values are written in one way, whatever the user's own settings are.
+# The server writes values in one way, whatever the user's own settings are.
 SESSION = {
     "standard_conforming_strings": "on",
     "timezone": "'UTC'",
@@ -37,7 +37,7 @@ SESSION = {
 PORT = 5432
 
 NAME = re.compile("[a-z_]+")
-"""What the name of a parameter of libpq looks like."""
+"""The form of the names of libpq's parameters."""
 
 PROPOSAL = """\
 host: ${PGHOST:-localhost}
@@ -46,7 +46,7 @@ database: ${PGDATABASE:-postgres}
 username: ${PGUSER:-postgres}
 password: ${PGPASSWORD:-}
 """
-"""What `kitestring init` writes for a connector of PostgreSQL."""
+"""The configuration that `kitestring init` writes for a connector of PostgreSQL."""
 
 NO_ACCOUNT = {
     "passfile": os.devnull,
@@ -65,8 +65,8 @@ DEFAULTS = {
     "ssl_min_protocol_version": "TLSv1.2",
     "ssl_max_protocol_version": "",
 }
-"""What a connection has where its configuration says nothing, so that no variable of the environment (`PGHOSTADDR`,
-`PGPASSWORD`, `PGOPTIONS`) and no service file stands in for it. All are parameters since PostgreSQL 13.
+"""Values for what a configuration leaves open, so that neither environment variables (`PGHOSTADDR`, `PGPASSWORD`,
+`PGOPTIONS`) nor a service file fill it in. All are parameters since PostgreSQL 13.
 https://www.postgresql.org/docs/current/libpq-envars.html"""
 
 HARMLESS = frozenset(
@@ -85,7 +85,7 @@ def asks_for_no_tunnel(value: Any) -> bool:
 
 
 class SslMode(Config):
-    """How the connection is encrypted; the certificates are PEM texts."""
+    """The encryption of the connection; certificates are PEM texts."""
 
     model_config = ConfigDict(title="SSL mode")
 
@@ -99,17 +99,17 @@ class SslMode(Config):
 class PostgresConfig(Config):
     """The settings of a connection to PostgreSQL, and connections made with them.
 
-    A connector subclasses it beside `Source` or `Destination` and gives its own options the orders 3 and 8 onwards.
+    A connector inherits from it and from `Source` or `Destination`; its own options have the orders 3 and 8 onwards.
     """
 
     writing: ClassVar[bool] = False
-    """Whether errors speak of the rights to write."""
+    """Whether errors are about the rights to write."""
 
     airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = {}
-    """Options of Airbyte's connector of this vendor that are none here, and when they ask for nothing."""
+    """Options of Airbyte's connector of this vendor that do not exist here, and whether a value has no effect."""
 
     airbyte_refusal: ClassVar[str] = ""
-    """What those options ask for otherwise."""
+    """The features that other values of these options need."""
 
     host: str = option("localhost", order=0)
     port: int = option(5432, ge=1, le=65535, order=1)
@@ -122,12 +122,12 @@ class PostgresConfig(Config):
 
     _confined: bool = PrivateAttr(default=False)
     _addresses: list[str] = PrivateAttr(default_factory=list)
-    """The checked address of each host, where the connector is pinned."""
+    """The checked address of each host, if the connector is pinned."""
 
     @model_validator(mode="before")
     @classmethod
     def _as_airbyte_has_it(cls, values: Any) -> Any:
-        """Options of Airbyte's connector that ask for nothing beyond what is done here are taken."""
+        """Accept options of Airbyte's connector whose values have no effect."""
         if not isinstance(values, Mapping):
             return values
         options = dict(values)
@@ -135,13 +135,13 @@ class PostgresConfig(Config):
             if name in options and harmless(options[name]):
                 del options[name]
             elif name in options:
-                raise ValueError(f"{name} asks for what is not there yet: {cls.airbyte_refusal}")
+                raise ValueError(f"{name} needs what Kitestring does not have yet: {cls.airbyte_refusal}")
         return options
 
     @model_validator(mode="before")
     @classmethod
     def _mode_alone(cls, values: Any) -> Any:
-        """`ssl_mode: require` stands for `ssl_mode: {mode: require}`."""
+        """Accept `ssl_mode: require` for `ssl_mode: {mode: require}`."""
         if isinstance(values, Mapping) and isinstance(values.get("ssl_mode"), str):
             return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
         return values
@@ -153,7 +153,7 @@ class PostgresConfig(Config):
     def machine_use(self) -> str | None:
         settings = self._plain_settings()
         if not settings:
-            return "a url that is none, and may name files of the machine"
+            return "a url that cannot be read, and may name files of the machine"
         for name in settings:
             if name not in HARMLESS:
                 return f"{name} in url, which can name a file or credentials of the machine"
@@ -161,23 +161,23 @@ class PostgresConfig(Config):
             if "/" in host or host.startswith("@"):
                 return f"the Unix socket {host}"
         if not settings["host"] and not settings.get("hostaddr"):
-            return "the Unix socket that libpq takes where no host is given"
+            return "the Unix socket that libpq uses without a host"
         return None
 
     def pin(self, resolve: Resolve) -> None:
-        """Each connection gets the checked addresses (`hostaddr`); the names stay for the certificates (`host`)."""
+        """Connect to the checked addresses (`hostaddr`); the names stay for the certificates (`host`)."""
         self._addresses = pinned(self._endpoints(), resolve)
-        # libpq has no parameter that means "no service". A service could not lead elsewhere, all else is given; an
+        # libpq has no parameter for "no service". A service could not lead elsewhere, since all parameters are set; an
         # unknown one would fail every connection.
         os.environ.pop("PGSERVICE", None)
 
     def _endpoints(self) -> list[Endpoint]:
-        """Where libpq connects to."""
+        """The addresses that libpq connects to."""
         settings = self._plain_settings()
         return endpoints(settings.get("hostaddr") or settings.get("host", ""), settings.get("port") or PORT)
 
     def _plain_settings(self) -> dict[str, str]:
-        """The settings of the options, or of the URL, by libpq's names; none where the URL is none."""
+        """The settings of the options, or of the URL, by libpq's names; {} if the URL cannot be read."""
         if not self.url:
             return {
                 "host": self.host,
@@ -212,12 +212,12 @@ class PostgresConfig(Config):
             host, port, user = parts.hostname or "localhost", parts.port or PORT, parts.username or ""
         except ValueError:
             return NOWHERE
-        # Where the signs of a password are not encoded, what stands behind them looks like a path.
+        # If the special characters of a password are not encoded, the rest looks like a path.
         is_url = "://" in self.url and "@" not in parts.path
         return Place(host, port, parts.path.strip("/"), user) if is_url else NOWHERE
 
     def connect(self) -> Any:
-        """A connection of ADBC's in autocommit mode, with the settings of `SESSION`. Raises what `translated` gives."""
+        """An ADBC connection in autocommit mode, with the settings of `SESSION`. Raises the errors of `translated`."""
         from adbc_driver_postgresql import dbapi
 
         connection = None
@@ -233,7 +233,7 @@ class PostgresConfig(Config):
         return connection
 
     def open(self) -> psycopg.Connection[Any]:
-        """A connection of psycopg's in autocommit mode, with the settings of the server and the user."""
+        """A psycopg connection in autocommit mode, with the settings of the server and the user."""
         import psycopg
 
         try:
@@ -241,21 +241,21 @@ class PostgresConfig(Config):
                 connection = psycopg.connect(self._conninfo(files), autocommit=True)
         except psycopg.Error as error:
             self._refuse(error)
-        connection.prepare_threshold = None  # a pooler in between knows no prepared statements
+        connection.prepare_threshold = None  # a connection pooler may not support prepared statements
         return connection
 
     def _refuse(self, error: Exception) -> NoReturn:
-        """Raise what a driver says that cannot connect."""
+        """Raise our error for a failed connection."""
         failure = translated(error, self.place, writing=self.writing)
-        # libpq repeats pieces of a URL that it reads in another way than was meant, as a host `word@host`.
+        # libpq repeats parts of a URL that it misreads, for example as a host `word@host`.
         was_read = "connection to server" in str(error) and "@" not in str(error)
         if self.url and not was_read and not failure.fields.get("code"):
             raise self._without_url(failure) from None
         raise failure from error
 
     def _without_url(self, failure: KitestringError) -> KitestringError:
-        """The error without the words of libpq, which may be of the password."""
-        if "said" in failure.fields:  # the message is ours
+        """The error without libpq's message, which may contain parts of the password."""
+        if "detail" in failure.fields:  # the message is ours
             return type(failure)(str(failure), hint=failure.hint)
         if isinstance(failure, TransientError):
             return TransientError(f"{self.place} broke off", hint="Try again.")
@@ -267,7 +267,7 @@ class PostgresConfig(Config):
 
     @contextmanager
     def translated_psycopg(self) -> Iterator[None]:
-        """Errors of psycopg inside come out as ours."""
+        """Turn errors of psycopg into ours."""
         import psycopg
 
         try:
@@ -277,7 +277,7 @@ class PostgresConfig(Config):
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Errors of ADBC inside come out as ours."""
+        """Turn errors of ADBC into ours."""
         import pyarrow as pa
         from adbc_driver_manager import dbapi
 
@@ -287,10 +287,10 @@ class PostgresConfig(Config):
             raise translated(error, self.place, writing=self.writing) from error
 
     def _conninfo(self, files: Mapping[str, str]) -> str:
-        """What libpq connects with: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
+        """The connection string for libpq: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
         ours = {"connect_timeout": str(CONNECT_TIMEOUT_S), "hostaddr": ""}
         if self.url and not (self._confined or self._addresses):
-            if "service=" in self.url or "://" not in self.url:  # it may bring an address of its own
+            if "service=" in self.url or "://" not in self.url:  # it may contain an address
                 del ours["hostaddr"]
             left_out = {name: value for name, value in ours.items() if f"{name}=" not in self.url}
             return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(left_out)}" if left_out else self.url
@@ -310,7 +310,7 @@ class PostgresConfig(Config):
 
     @contextmanager
     def _certificates(self) -> Iterator[dict[str, str]]:
-        """The certificates as files, which is how libpq takes them, for as long as it connects."""
+        """The certificates as temporary files, as libpq needs them, while it connects."""
         mode = self.ssl_mode
         texts = {"sslrootcert": mode.ca_certificate, "sslcert": mode.client_certificate, "sslkey": mode.client_key}
         with tempfile.TemporaryDirectory() if any(texts.values()) else nullcontext("") as folder:
@@ -322,7 +322,7 @@ class PostgresConfig(Config):
 
 
 def close(connection: Any) -> None:
-    """Close a connection, also a lost one."""
+    """Close a connection, even a broken one."""
     from adbc_driver_manager import dbapi
 
     with suppress(dbapi.Error):
@@ -331,5 +331,5 @@ def close(connection: Any) -> None:
 
 def conninfo_value(value: object) -> str:
     if "\0" in str(value):
-        raise ConfigError("an option of the connection holds a NUL character", hint="Take it out.")
+        raise ConfigError("an option of the connection contains a NUL character", hint="Remove it.")
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

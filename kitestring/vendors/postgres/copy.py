@@ -1,8 +1,8 @@
-"""Arrow as the stream of `COPY … (FORMAT binary)`, made by columns.
+"""Arrow as the stream of `COPY … (FORMAT binary)`, encoded by columns.
 
 https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT: a row is the count of its fields and the
 fields, a field is its length and its bytes, a null the length -1. Each column becomes arrays of such fields, and Arrow
-joins them by rows: what it has joined is the stream.
+joins them by rows; the result is the stream.
 """
 
 from __future__ import annotations
@@ -17,30 +17,29 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_BYTES = 2 * 1024 * 1024
-"""About so many bytes of Arrow are made a piece of the stream: they stay in the processor's cache meanwhile."""
+"""Approximate bytes of Arrow per part of the stream, small enough for the processor's cache."""
 
 HEADER, TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 JSONB = 1
-"""The version of its form, which stands before the text."""
+"""The version of jsonb's format, before the text."""
 
 DAYS = 10_957
-"""From 1970, where Arrow counts from, to 2000, where PostgreSQL does."""
+"""Days from 1970, Arrow's epoch, to 2000, PostgreSQL's."""
 FIRST_DAY = -2_451_545 + DAYS
-"""The first that PostgreSQL has, 4713 BC, as Arrow counts."""
+"""PostgreSQL's first day, 4713 BC, in days since 1970."""
 DAY = 86_400_000_000
 """In microseconds."""
 NEGATIVE = 0x4000
 TEN_THOUSAND = 10_000
 """The base of the digits of `numeric`."""
 LONGEST = 11
-"""So many of them hold all values of decimal128, at any place of the point."""
+"""The digits that hold any value of decimal128, with the point at any position."""
 
 
 def copy_stream(rows: pa.Table) -> Iterator[memoryview]:
-    """The pieces of the stream. The columns of the table have to be of the very types that these have: smallint for 8
-    and 16 bits, `jsonb` for `arrow.json`, `uuid` for `arrow.uuid`. `RecordError` for a value that PostgreSQL
-    has not."""
+    """The parts of the stream. The columns of the table must have exactly the types of these: smallint for 8 and 16
+    bits, `jsonb` for `arrow.json`, `uuid` for `arrow.uuid`. `RecordError` for a value that PostgreSQL does not have."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -56,7 +55,7 @@ def copy_stream(rows: pa.Table) -> Iterator[memoryview]:
 
 
 def fields(column: pa.Array) -> list[pa.Array]:
-    """The fields of a column as one array, or two that belong one behind the other. Null stands for the field NULL."""
+    """The fields of a column as one array, or two to be joined. Null means the field NULL."""
     import numpy as np
     import pyarrow as pa
 
@@ -80,7 +79,7 @@ def fields(column: pa.Array) -> list[pa.Array]:
 
 
 def texts(column: pa.Array, version: bytes) -> list[pa.Array]:
-    """The lengths, and the bytes."""
+    """The lengths, and the bytes, of texts and binary values."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -110,7 +109,7 @@ def binary(values: np.ndarray[Any, Any], column: pa.Array) -> pa.Array:
 
 
 def fixed(column: pa.Array) -> np.ndarray[Any, Any]:
-    """The values of a type of one size in the order of bytes of PostgreSQL. What stands for null is of no matter."""
+    """The values of a fixed-size type in PostgreSQL's byte order. Values at nulls are arbitrary."""
     import numpy as np
     import pyarrow as pa
 
@@ -139,7 +138,7 @@ def fixed(column: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def buffer(column: pa.Array, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """What a column of this type has in memory."""
+    """The values of a column in memory."""
     import numpy as np
 
     values = np.frombuffer(column.buffers()[1], np.uint8)
@@ -147,7 +146,7 @@ def buffer(column: pa.Array, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def microseconds(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """What is finer is cut off."""
+    """The times in microseconds; finer digits are cut off."""
     import pyarrow as pa
 
     try:
@@ -168,15 +167,15 @@ def since_2000(column: pa.Array, dtype: str, day: int) -> np.ndarray[Any, Any]:
 
 
 def numeric(column: pa.Array) -> np.ndarray[Any, Any]:
-    """The count of digits, the weight of the first (a power of the base), the sign, the count of decimal digits behind
-    the point, and the digits. The server takes off zeros at both ends."""
+    """For each value: the count of digits, the weight of the first (a power of the base), the sign, the count of
+    decimal digits after the point, and the digits. The server removes zeros at both ends."""
     import numpy as np
     import pyarrow as pa
 
     scale = column.type.scale
     if column.type.bit_width != 128:
         column = column.cast(pa.decimal128(column.type.precision, scale))
-    pad = -scale % 4  # decimal digits, so that the point is between two of PostgreSQL's
+    pad = -scale % 4  # decimal digits, so that the point is between two digits of PostgreSQL
     halves = buffer(column, np.dtype([("low", "i8"), ("high", "i8")]))
     low, high = halves["low"], halves["high"]
     if column.null_count:

@@ -1,4 +1,4 @@
-"""What PostgreSQL and libpq say, as errors that say what to do."""
+"""Errors of PostgreSQL and libpq as ours, with the next action as hint."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Place:
 
 
 NOWHERE = Place("", 0, "", "")
-"""That of a URL which cannot be read."""
+"""The place of a URL that cannot be read."""
 
 
-# What libpq says when it cannot connect (it gives no code then), and what the user can do about it.
+# libpq's messages for failed connections (it has no code for them), and what the user can do.
 Refusal: TypeAlias = tuple[str, type[KitestringError], str, str]
 REFUSED: tuple[Refusal, ...] = (
     ("password authentication failed", AuthError, "refuses the password of {user}", "Check username and password."),
@@ -50,7 +50,7 @@ REFUSED: tuple[Refusal, ...] = (
     ("remaining connection slots", TransientError, "has no connection left", "Lower `connections`."),
 )
 
-# What it says when a connection is lost, or a query has to be tried again.
+# Messages for a lost connection, or a query to repeat.
 LOST = (
     "server closed the connection",
     "terminating connection",
@@ -65,18 +65,18 @@ LOST = (
     "snapshot too old",
 )
 
-# What the user has to do about a code: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# What the user must do about a code: https://www.postgresql.org/docs/current/errcodes-appendix.html
 TO_DO: dict[str, tuple[str, str]] = {
     "53100": ("its disk is full", "Free space there, then sync again."),
-    "25006": ("it only reads: it is a standby, or was set so", "Set `host` to the primary server."),
-    "2BP01": ("something depends on what is to go", "Drop what depends on it, or let `drop_cascade` do so."),
+    "25006": ("it is read-only: it is a standby, or was set so", "Set `host` to the primary server."),
+    "2BP01": ("other objects depend on the table", "Drop them, or set `drop_cascade`."),
     "54011": ("a table has 1,600 columns at most", "Select fewer fields of the stream."),
     "54000": ("a limit of PostgreSQL is exceeded", "Select fewer fields of the stream, or shorten its values."),
 }
 
 
 def translated(error: Any, place: Place, writing: bool = False) -> KitestringError:
-    """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL cannot take."""
+    """An error of the driver as one of ours. `RecordError` is a value that PostgreSQL does not accept."""
     text = " ".join(str(error).split())
     message = message_of(error) or text_after(text.partition(" Query was: ")[0], "ERROR:")
     code = getattr(error, "sqlstate", None) or ""
@@ -95,14 +95,14 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
     if not code or code.startswith(("28", "3D")):
         for phrase, kind, what, hint in REFUSED:
             if phrase in text:
-                return kind(f"{place} {what.format(user=place.user)}", hint=hint, said=text_after(text, "failed:"))
+                return kind(f"{place} {what.format(user=place.user)}", hint=hint, detail=text_after(text, "failed:"))
     if code in TO_DO:
         reason, hint = TO_DO[code]
         return ConfigError(f"{place}: {reason}: {message}", hint=hint, code=code)
-    lost = code.startswith(("40", "53", "57P", "08")) and code != "08P01"  # that one is about what was sent
+    lost = code.startswith(("40", "53", "57P", "08")) and code != "08P01"  # 08P01 is about the message sent
     if lost or code == "55P03" or any(phrase in text for phrase in LOST):
         return TransientError(f"{place} broke off: {message}", hint="Try again.", code=code)
-    if writing and code.startswith(("22", "23")):  # bad data; a constraint that somebody has set
+    if writing and code.startswith(("22", "23")):  # bad data, or a constraint of a user
         return RecordError(f"PostgreSQL cannot take a value: {message}", code=code)
     return ConfigError(
         f"{place} refused the query: {message}",
@@ -112,7 +112,7 @@ def translated(error: Any, place: Place, writing: bool = False) -> KitestringErr
 
 
 def message_of(error: Any) -> str:
-    """What the server says, with the detail, in one line; the drivers add the statement and more."""
+    """The server's message and detail in one line, without the statement and more that the drivers add."""
     if diagnosis := getattr(error, "diag", None):  # psycopg
         sentences = [text for text in (diagnosis.message_primary, diagnosis.message_detail) if text]
     else:  # ADBC

@@ -1,4 +1,4 @@
-"""SQL of PostgreSQL as text: names, literals; and statements on an open connection of ADBC's or psycopg's."""
+"""Statements on an open connection of ADBC or psycopg."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def literal(text: str) -> str:
 
 
 def run(connection: Any, statement: str) -> None:
-    """Carry out a statement; rows are not fetched."""
+    """Execute a statement; rows are not fetched."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def affected(connection: Any, statement: str) -> int:
-    """Carry out a statement; how many rows it inserted, updated or deleted."""
+    """Execute a statement; returns how many rows it inserted, updated or deleted."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return max(0, int(cursor.rowcount))
 
 
 def rows(connection: Any, query: str) -> list[dict[str, Any]]:
-    """The rows of a short result of ADBC's."""
+    """The rows of a short result, from an ADBC connection."""
     with connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetch_arrow_table().to_pylist())
@@ -38,7 +38,7 @@ def rows(connection: Any, query: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def transaction(connection: Any) -> Iterator[None]:
-    """All or nothing of what is carried out inside, on a connection in autocommit mode."""
+    """A transaction on a connection in autocommit mode."""
     run(connection, "BEGIN")
     try:
         yield

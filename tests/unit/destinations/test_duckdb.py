@@ -258,9 +258,9 @@ def test_a_file_that_is_no_database_and_a_place_that_is_none_are_named(tmp_path)
     (tmp_path / "text").write_text("hello" * 10_000)
     with pytest.raises(ConfigError, match="is not a DuckDB database"):
         Duckdb(path=str(tmp_path / "text")).check()
-    with pytest.raises(ConfigError, match="no place for a database"):
+    with pytest.raises(ConfigError, match="no database file can be created in"):
         Duckdb(path=str(tmp_path)).check()
-    with pytest.raises(ConfigError, match="no place for a database"):
+    with pytest.raises(ConfigError, match="no database file can be created in"):
         Duckdb(path=str(tmp_path / "text" / "below")).check()
     Duckdb(path=str(tmp_path / "new" / "db")).check()
     assert [p.name for p in tmp_path.iterdir()] == ["text"]

@@ -75,7 +75,7 @@ def test_two_namespaces_never_share_a_table(
     synced(path, {"s": [{"id": 1}, {"id": 2}]}, **first)
     result = run(path, {"s": [{"id": 3}]}, mode, **second)
     assert result.status == "failed"
-    assert "is that of the stream" in result.error.message
+    assert "belongs to the stream" in result.error.message
     assert "another name, prefix or namespace" in result.error.hint
     schema = next(iter(first.values()))
     assert sorted(table(path, f'SELECT id FROM x."{schema}".s')) == [(1,), (2,)]

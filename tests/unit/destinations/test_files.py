@@ -203,7 +203,7 @@ def test_a_reader_sees_the_old_files_or_the_new_ones_while_an_overwrite_swaps(tm
 
 
 def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, monkeypatch):
-    monkeypatch.setattr("kitestring.files.store.exchanged", lambda one, other: False)
+    monkeypatch.setattr("kitestring.files.store.exchange_folders", lambda one, other: False)
     files = Files(path=str(tmp_path))
     sync(files, "overwrite", named((1, "a")))
     sync(files, "overwrite", named((2, "b")))
@@ -436,8 +436,8 @@ def test_the_registry_finds_it(tmp_path):
 @pytest.mark.parametrize(
     ("path", "fact"),
     [
-        ("a-file", "a-file is a file, a folder is wanted"),
-        ("a-file/below/it", "a-file is a file, a folder is wanted"),
+        ("a-file", "a-file is a file, not a folder"),
+        ("a-file/below/it", "a-file is a file, not a folder"),
         ("x" * 300, "a name in `path` has 300 bytes, which is more than this file system takes"),
         ("s3:/bucket/folder", "begins like an address and lacks the two slashes of one"),
         ("", "`path` is empty"),

@@ -352,7 +352,7 @@ def test_a_merge_that_is_cut_off_at_any_change_of_the_disk_is_completed_by_the_n
     import shutil
 
     if not exchange:
-        monkeypatch.setattr("kitestring.files.store.exchanged", lambda new, old: False)
+        monkeypatch.setattr("kitestring.files.store.exchange_folders", lambda new, old: False)
     stream = Stream("s", primary_key=(("id",),), write=WRITES[mode])
 
     def events(files: Files) -> None:
@@ -467,7 +467,7 @@ def test_folders_of_somebody_else_in_a_streams_folder_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr("kitestring.files.store.exchanged", lambda new, old: False)
+        monkeypatch.setattr("kitestring.files.store.exchange_folders", lambda new, old: False)
     assert sync(tmp_path, "jsonl", keyed(1)).ok
     (tmp_path / "s" / "mine").mkdir()
     (tmp_path / "s" / "mine" / "note").write_text("x")

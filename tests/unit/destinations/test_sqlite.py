@@ -210,7 +210,7 @@ def test_the_namespace_stands_before_the_name_and_two_streams_never_share_a_tabl
     synced(path, {"users": [{"id": 1}]}, namespace="public")
     assert tables(path) == ["public_users"]
     result = run(path, {"public_users": [{"id": 2}]})
-    assert "is that of the stream public.users" in result.error.message
+    assert "belongs to the stream public.users" in result.error.message
     assert table(path, "SELECT id FROM public_users") == [(1,)]
 
 
@@ -233,7 +233,7 @@ def test_what_is_no_database_is_named_and_nothing_is_made_by_a_check(tmp_path: P
     (tmp_path / "text").write_text("hello" * 10_000)
     with pytest.raises(ConfigError, match="is not a SQLite database"):
         Sqlite(path=str(tmp_path / "text")).check()
-    with pytest.raises(ConfigError, match="no place for a database"):
+    with pytest.raises(ConfigError, match="no database file can be created in"):
         Sqlite(path=str(tmp_path)).check()
     Sqlite(path=str(tmp_path / "new" / "x.sqlite")).check()
     assert os.listdir(tmp_path) == ["text"]
@@ -270,5 +270,5 @@ def test_the_path_may_be_called_as_airbytes_connector_calls_it(path: Path) -> No
 
 @pytest.mark.parametrize("vendor", ["duckdb", "sqlite"])
 def test_a_database_in_memory_is_refused_since_nothing_of_it_would_stay(vendor: str) -> None:
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         registry.destination(vendor, {"path": ":memory:"})

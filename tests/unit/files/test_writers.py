@@ -42,7 +42,7 @@ def test_a_file_that_another_writer_adds_while_a_folder_is_swapped_stays(
         store.put("s", "late.csv", b"late")  # behind the listing, before the swap
         return exchange and real(new, old)
 
-    monkeypatch.setattr(store_module, "exchanged", late)
+    monkeypatch.setattr(store_module, "exchange_folders", late)
     store.swap(".kitestring/s/shadow", "s", {"old.csv"})
     assert store.names("s") == ["late.csv", "new.csv"]
     assert not (tmp_path / ".kitestring/s/shadow").exists()

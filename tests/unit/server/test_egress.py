@@ -325,7 +325,7 @@ def test_no_value_of_a_connection_hides_what_comes_behind_it() -> None:
     instance: Any = registry.connector("source", "postgres").build(
         {"url": "postgresql://1.1.1.1/x?a%20hostaddr%3D127.0.0.1%20b=1"}
     )
-    assert "a url that is none" in instance.machine_use()
+    assert "a url that cannot be read" in instance.machine_use()
     quoted = conninfo({"host": "1.1.1.1", "username": "x' hostaddr='127.0.0.1", "password": "\\"})
     assert (quoted["hostaddr"], quoted["user"], quoted["password"]) == ("1.1.1.1", "x' hostaddr='127.0.0.1", "\\")
 

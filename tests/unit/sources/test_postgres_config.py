@@ -28,5 +28,5 @@ def test_options_of_airbytes_connector_that_ask_for_nothing_more_are_taken(confi
     ],
 )
 def test_options_of_airbytes_connector_that_are_not_there_are_refused_not_ignored(config: dict[str, Any]) -> None:
-    with pytest.raises(ks.ConfigError, match="not there yet"):
+    with pytest.raises(ks.ConfigError, match="does not have yet"):
         ks.source("postgres", {"host": "db", **config})
