@@ -26,9 +26,9 @@ from kitestring.vector.payload import fit_values, json_safe, truncate_text
 from kitestring.vector.store import Chunk
 
 
-def layout(dynamic: bool = True, primary: str = "VARCHAR", room: int = 64, **fields: Field) -> Layout:
+def layout(dynamic: bool = True, primary: str = "VARCHAR", id_length: int = 64, **fields: Field) -> Layout:
     return Layout(
-        "things", Field("id", primary, room), False, Field("vector", "FLOAT_VECTOR", dimension=2), "text",
+        "things", Field("id", primary, id_length), False, Field("vector", "FLOAT_VECTOR", dimension=2), "text",
         fields, dynamic, "L2", None,
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ def test_ids_fit_every_primary_key() -> None:
     number = layout(primary="INT64").row_id("k" * 32, 12)
     assert isinstance(number, int)
     assert 0 <= number < 2**63
-    short = layout(max_length=20).row_id("k" * 32, 12)
+    short = layout(id_length=20).row_id("k" * 32, 12)
     assert isinstance(short, str)
     assert len(short) == 20
 
