@@ -38,7 +38,7 @@ MODULES = {
         "vector.bert": "vector.embedders.local.bert",
         "vector.bill": "vector.usage",
         "vector.encoding": "vector.tokenizer",
-        "vector.fieldpath": "vector.field_path",
+        "vector.fieldpath": "paths",
         "vector.onnx": "vector.embedders.local.onnx",
         "vector.openai_wire": "vector.embedders.openai_wire",
         "vector.patience": "vector.embedders.retries",

@@ -16,11 +16,11 @@ from kitestring import json_codec
 from kitestring.declarative.datetime_format import Months, parse_duration
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.manifest import PARAMETERS
-from kitestring.declarative.path import value_at
 from kitestring.declarative.request_option import WITH_BODY, RequestOption
 from kitestring.declarative.slice import Slice
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Request, Response
+from kitestring.paths import value_at
 
 Home = Callable[[], str]
 """Where the API of the requester lives that an authenticator serves."""

@@ -177,14 +177,14 @@ class JsonItemsDecoder(Decoder):
         self._encoding = encoding_of(node)
 
     def values(self, chunks: Chunks, charset: str = "") -> Iterator[Any]:
-        from kitestring.declarative.path import value_at
+        from kitestring.paths import value_at
 
         items = value_at(load(b"".join(chunks), self._encoding, charset), self._path, [])
         yield from items if isinstance(items, list) else []
 
     def doubt(self, response: Any) -> str:
         from kitestring.declarative import empty_page
-        from kitestring.declarative.path import value_at
+        from kitestring.paths import value_at
 
         page = load(response.body, self._encoding, charset_of(response.headers))
         items = value_at(page, self._path)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConnectorError
+from kitestring.paths import set_value, value_at
 from kitestring.types import Record
 
 if TYPE_CHECKING:

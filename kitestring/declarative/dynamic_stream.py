@@ -11,9 +11,9 @@ from typing import Any
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.manifest import hand_down, parse
 from kitestring.declarative.partition_router import RoutingContext
-from kitestring.declarative.path import find_places, replace_value, set_value, value_at
 from kitestring.declarative.transformation import value_types
 from kitestring.errors import ConfigError
+from kitestring.paths import find_places, replace_value, set_value, value_at
 
 Values = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from kitestring.declarative import empty_page
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import find_places, set_value, value_at, values_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import ConfigError
+from kitestring.paths import find_places, set_value, value_at, values_at
 
 log = logging.getLogger("kitestring.declarative")
 

@@ -17,9 +17,9 @@ from kitestring.declarative.error_handler import Actions
 from kitestring.declarative.extractor import Extractor
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
-from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import Slice
 from kitestring.errors import Cancelled, ConfigError, KitestringError, TransientError
+from kitestring.paths import value_at
 from kitestring.types import Record, Reject
 
 log = logging.getLogger("kitestring.declarative")

@@ -10,8 +10,8 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import value_at
 from kitestring.errors import AuthError, ConfigError
+from kitestring.paths import value_at
 
 log = logging.getLogger("kitestring.declarative")
 

@@ -13,9 +13,9 @@ from typing import Any
 from kitestring.declarative.api_budget import build_matcher
 from kitestring.declarative.datetime_format import Months, parse_duration, parse_iso
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import value_at
 from kitestring.errors import AuthError, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http import Request, Response
+from kitestring.paths import value_at
 
 log = logging.getLogger("kitestring.declarative")
 

@@ -15,10 +15,10 @@ from kitestring.declarative import datetime_format
 from kitestring.declarative.authenticator import Home, RenewedToken, SharedToken, digest_of, share_as
 from kitestring.declarative.connection import Clock
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.request_option import RequestOption
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Raise, Retries, UnreadableError, Verdict
+from kitestring.paths import set_value, value_at
 
 RENEWED_FIELDS = frozenset({"refresh_token", "access_token_value", "token_expiry_date"})
 """What a renewal changes. A template of it is rendered once, earlier or later, so that it tells no credential from

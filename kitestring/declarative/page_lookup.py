@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import set_value, value_at
 from kitestring.declarative.slice import Slice
+from kitestring.paths import set_value, value_at
 from kitestring.types import Record
 
 MOST = 100

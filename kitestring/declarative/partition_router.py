@@ -9,9 +9,9 @@ from dataclasses import field as member
 from typing import Any, Protocol
 
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import value_at
 from kitestring.declarative.request_option import Options, RequestOption
 from kitestring.declarative.slice import WHOLE, Slice
+from kitestring.paths import value_at
 from kitestring.types import State
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
 from kitestring.declarative.paginator import PageInfo
-from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import WHOLE, Slice
 from kitestring.errors import ConfigError
+from kitestring.paths import value_at
 from kitestring.types import Record
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import value_at
 from kitestring.declarative.slice import WHOLE
 from kitestring.errors import ConfigError
+from kitestring.paths import value_at
 
 Schema = Mapping[str, Any]
 

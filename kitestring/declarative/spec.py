@@ -8,9 +8,9 @@ from typing import Any
 
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import delete_values, set_value, value_at, values_at
 from kitestring.declarative.transformation import AddedFieldDefinition
 from kitestring.errors import ConfigError
+from kitestring.paths import delete_values, set_value, value_at, values_at
 from kitestring.pattern import PatternError, compiled
 from kitestring.suggest import nearest_name
 

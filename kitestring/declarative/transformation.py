@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 from kitestring.declarative.keyword import Node, keyword
-from kitestring.declarative.path import delete_values, set_value, value_at, values_at
+from kitestring.paths import delete_values, set_value, value_at, values_at
 from kitestring.types import Record
 
 Context = dict[str, Any]

@@ -8,10 +8,9 @@ from typing import Any
 
 from kitestring.errors import ConfigError, RecordError
 from kitestring.json_codec import without_surrogates
-from kitestring.paths import at
+from kitestring.paths import FieldPath, at
 from kitestring.types import DELETED_AT, Record, Stream
 from kitestring.vector.digest import canonical, digest
-from kitestring.vector.field_path import FieldPath
 from kitestring.vector.html import clean
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import former_key, former_text, record_id, record_key, stream_id

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from kitestring import paths
 from kitestring.config import Place, secret_places
-from kitestring.declarative import path
 from kitestring.server.auth.token_hash import digest
 from kitestring.server.store.tables import consents
 
@@ -25,12 +25,12 @@ LIFETIME_MS = 24 * 3_600_000
 
 def secrets_of(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[Place, Any]:
     """The secrets of a configuration by their places."""
-    return {place: value for place in secret_places(config, spec) if (value := path.value_at(config, place))}
+    return {place: value for place in secret_places(config, spec) if (value := paths.value_at(config, place))}
 
 
 def spent_secrets(old: Mapping[str, Any], new: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[Place, Any]:
     """The secrets of `old` that are others in `new`."""
-    return {place: value for place, value in secrets_of(old, spec).items() if path.value_at(new, place) != value}
+    return {place: value for place, value in secrets_of(old, spec).items() if paths.value_at(new, place) != value}
 
 
 def remember(
@@ -56,10 +56,10 @@ def apply_renewals(
     live = consents.c.state_hash.in_(keys) & (consents.c.expires_at_ms >= context.store.now_ms(db))
     for row in db.execute(select(consents).where(live)):
         body = json.loads(context.secret_box.open(row.body["sealed"], row.state_hash))
-        if all(path.value_at(config, place) == value for place, value in body["spent"]):
+        if all(paths.value_at(config, place) == value for place, value in body["spent"]):
             for place, before, value in body["changes"]:
-                if path.value_at(config, place) == before:  # an option that somebody went on to edit stays
-                    path.set_value(current, place, value)
+                if paths.value_at(config, place) == before:  # an option that somebody went on to edit stays
+                    paths.set_value(current, place, value)
     return current
 
 

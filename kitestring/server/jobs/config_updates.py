@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kitestring.declarative import path
+from kitestring import paths
 from kitestring.server.connectors import draft_credentials
 from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.store.tables import destinations, renewals, sources
@@ -118,7 +118,7 @@ class DraftConfigUpdater(ConfigUpdater):
         opened = self._draft
         draft_credentials.remember(self._context, opened.workspace_id, opened.config, config, spec)
         spent = draft_credentials.spent_secrets(opened.config, config, spec)
-        if all(path.value_at(self._row(end), place) == value for place, value in spent.items()):
+        if all(paths.value_at(self._row(end), place) == value for place, value in spent.items()):
             super().save(end, config, spec)
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
@@ -130,7 +130,7 @@ class DraftConfigUpdater(ConfigUpdater):
             return answer
         row = answer["config"] or {}
         secrets = draft_credentials.secrets_of(draft.config, self._spec)
-        if all(path.value_at(row, place) == value for place, value in secrets.items()):
+        if all(paths.value_at(row, place) == value for place, value in secrets.items()):
             return answer
         with self._context.store.read() as db:
             config = draft_credentials.apply_renewals(self._context, db, draft.workspace_id, draft.config, self._spec)

@@ -10,8 +10,8 @@ from pydantic import ConfigDict
 from kitestring.config import option
 from kitestring.errors import ConfigError, RecordError
 from kitestring.facts import Facts
+from kitestring.paths import FieldPath
 from kitestring.vector.embedder import Embedder
-from kitestring.vector.field_path import FieldPath
 
 if TYPE_CHECKING:
     import numpy as np
