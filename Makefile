@@ -34,8 +34,8 @@ test: .venv/.all ## Set up and run every test
 	$(PYTEST) $(PARALLEL) tests || failed=1; \
 	wait $$interface || failed=1; exit $$failed
 
-# Where bytecode is not written, pytest would compile every test anew.
-check: export PYTHONDONTWRITEBYTECODE =
+# Where bytecode is not written, every worker of pytest would compile every test anew, and every process that tests start.
+test check: export PYTHONDONTWRITEBYTECODE =
 check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in under a minute
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

@@ -66,7 +66,7 @@ class MemorySource(Source):
         stream = partition.stream
         number, count = partition.data["number"], partition.data["count"]
         since = states.get(stream.key, {}).get("cursor") if stream.incremental else None
-        given, latest = 0, since
+        items, latest = 0, since
         for position, record in enumerate(self.records[stream.name]):
             if position % count != number:
                 continue
@@ -76,8 +76,8 @@ class MemorySource(Source):
                     continue
                 latest = value if value is not None else latest
             yield record
-            given += 1
-            if stream.incremental and given % self.checkpoint_every == 0:
+            items += 1
+            if stream.incremental and items % self.checkpoint_every == 0:
                 yield Checkpoint({"cursor": latest})
         if stream.incremental and latest is not None:
             yield Checkpoint({"cursor": latest})
@@ -103,21 +103,21 @@ class MemoryDestination(Destination):
 
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
         with self._lock:
-            kept = self._rows(stream)
+            remaining = self._rows(stream)
             if stream.write.keep == "all":
-                kept.extend(batch.rows())
+                remaining.extend(batch.rows())
                 return None
             written, replaced = 0, self._drop_older(stream, batch)
             places = self._places(stream)
             for row in batch.rows():
-                place = places.setdefault(self._identity(stream)(row), len(kept))
-                if place == len(kept):
-                    kept.append(row)
-                elif kept[place] == row and typed(kept[place]) == typed(row):  # 1 == True in Python
+                place = places.setdefault(self._identity(stream)(row), len(remaining))
+                if place == len(remaining):
+                    remaining.append(row)
+                elif remaining[place] == row and typed(remaining[place]) == typed(row):  # 1 == True in Python
                     continue
                 else:
-                    replaced += stream.write.deletes != "mark" or kept[place].get(DELETED_AT) is None
-                    kept[place] = row
+                    replaced += stream.write.deletes != "mark" or remaining[place].get(DELETED_AT) is None
+                    remaining[place] = row
                 written += 1
             # What a new copy has already counts as having come with this batch again.
             unchanged = len(batch) - written
@@ -131,31 +131,31 @@ class MemoryDestination(Destination):
         self._staged.pop(stream.key, None)
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        kept, identity = self._rows(stream), self._identity(stream)
+        remaining, identity = self._rows(stream), self._identity(stream)
         sought = {self._identity_of_key(stream, key) for key in keys}
-        gone = [identity(row) for row in kept if identity(row) in sought]
-        kept[:] = [row for row in kept if identity(row) not in sought]
-        there = len(set(gone))
-        return Receipt(deleted=there, unchanged=len(keys) - there, replaced=len(gone) - there)
+        deleted = [identity(row) for row in remaining if identity(row) in sought]
+        remaining[:] = [row for row in remaining if identity(row) not in sought]
+        present = len(set(deleted))
+        return Receipt(deleted=present, unchanged=len(keys) - present, replaced=len(deleted) - present)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
-        places, kept = self._places(stream), self._rows(stream)
+        places, remaining = self._places(stream), self._rows(stream)
         marked = 0
         for key, deleted_at in keys.items():
             place = places.get(self._identity_of_key(stream, key))
-            if place is not None and kept[place].get(DELETED_AT) is None:
-                kept[place] = {**kept[place], DELETED_AT: deleted_at}
+            if place is not None and remaining[place].get(DELETED_AT) is None:
+                remaining[place] = {**remaining[place], DELETED_AT: deleted_at}
                 marked += 1
         return Receipt(deleted=marked, unchanged=len(keys) - marked)
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt:
-        kept = self._rows(stream)
-        unmarked = [place for place, row in enumerate(kept) if row.get(DELETED_AT) is None]
+        remaining = self._rows(stream)
+        unmarked = [place for place, row in enumerate(remaining) if row.get(DELETED_AT) is None]
         if stream.write.deletes == "mark":
             for place in unmarked:
-                kept[place] = {**kept[place], DELETED_AT: deleted_at}
+                remaining[place] = {**remaining[place], DELETED_AT: deleted_at}
         else:
-            kept.clear()
+            remaining.clear()
         return Receipt(deleted=len(unmarked))
 
     def count(self, stream: Stream) -> int | None:
@@ -167,10 +167,10 @@ class MemoryDestination(Destination):
 
     def _drop_older(self, stream: Stream, batch: Batch) -> int:
         """Where several versions of a record were kept before, only the last may stay. How many visible ones go."""
-        kept, identity = self._rows(stream), self._identity(stream)
+        rows, identity = self._rows(stream), self._identity(stream)
         coming, places = {identity(row) for row in batch.rows()}, self._places(stream)
-        older = [row for n, row in enumerate(kept) if identity(row) in coming and places[identity(row)] != n]
-        kept[:] = [row for row in kept if not any(row is gone for gone in older)]
+        older = [row for n, row in enumerate(rows) if identity(row) in coming and places[identity(row)] != n]
+        rows[:] = [row for row in rows if not any(row is dropped for dropped in older)]
         return sum(stream.write.deletes != "mark" or row.get(DELETED_AT) is None for row in older)
 
     def _rows(self, stream: Stream) -> list[Record]:

@@ -277,14 +277,14 @@ class StandIn:
     def _routed(self, call: Call) -> Answer:
         other_verb = False
         for verb, pattern, method in self._routes:
-            found = pattern.fullmatch(call.path)
-            if found is None:
+            match = pattern.fullmatch(call.path)
+            if match is None:
                 continue
             if verb != call.method:
                 other_verb = True
                 continue
-            given = method(call, **{k: unquote(v) for k, v in found.groupdict().items()})
-            return given if isinstance(given, Answer) else Answer(200, given)
+            answer = method(call, **{k: unquote(v) for k, v in match.groupdict().items()})
+            return answer if isinstance(answer, Answer) else Answer(200, answer)
         return self.refuse(405, "Method not allowed") if other_verb else self.refuse(404, "Not found")
 
     def _compiled(self) -> Iterator[tuple[str, re.Pattern[str], Callable[..., Any]]]:
@@ -339,7 +339,7 @@ class _Exchange(BaseHTTPRequestHandler):
     wbufsize = -1
     server: _Server
 
-    def handle_one(self) -> None:
+    def handle_call(self) -> None:
         stand_in = self.server.stand_in
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
@@ -379,7 +379,7 @@ class _Exchange(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_one
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_call
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return super().date_time_string((timestamp or time.time()) + self.server.stand_in.clock_ahead_s)

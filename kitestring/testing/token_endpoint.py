@@ -72,7 +72,7 @@ class TokenEndpoint:
     None makes tokens that never end and are told with `expires_in: null`. `rotation` says what a refresh does to the
     pair that it renews: `ends_pair` ends both tokens at once, `ends_refresh` the refresh token only, `kept` nothing
     (and the answer repeats the refresh token); with `none` there are no refresh tokens. `delay_s` holds every request
-    open for a while, so that two at once are seen as such. `more` joins every answer.
+    open for a while, so that two at once are seen as such. `extra` joins every answer.
     """
 
     clients: dict[str, str]
@@ -85,7 +85,7 @@ class TokenEndpoint:
     refresh_lifetime_s: float | None = None
     delay_s: float = 0.0
     prefix: str = "token"
-    more: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     most_at_once: int = 0
     """The largest number of requests that were open at one moment."""
@@ -173,7 +173,7 @@ class TokenEndpoint:
             scope = str(fields.get("scope") or self.scope)
             if not {*scope.split()} <= {*self.scope.split()}:
                 return _refused(400, "invalid_scope", "The requested scope is invalid, unknown, or malformed.")
-            return self._told(self._new_pair(client, scope, refreshable=False))
+            return self._token_answer(self._new_pair(client, scope, refreshable=False))
         if grant == "authorization_code":
             return self._of_code(client, fields)
         return self._of_refresh(client, str(fields.get("refresh_token", "")))
@@ -189,7 +189,7 @@ class TokenEndpoint:
             or (code.challenge and code.challenge != challenge)
         ):
             return _refused(400, "invalid_grant", "The provided authorization grant is invalid, expired, or revoked")
-        return self._told(self._new_pair(client, code.scope, refreshable=True))
+        return self._token_answer(self._new_pair(client, code.scope, refreshable=True))
 
     def _of_refresh(self, client: str, token: str) -> Answer:
         pair = self._refresh.get(token)
@@ -202,7 +202,7 @@ class TokenEndpoint:
         renewed = self._new_pair(client, pair.scope, refreshable=self.rotation != "kept")
         if self.rotation == "kept":
             renewed.refresh_token = token
-        return self._told(renewed)
+        return self._token_answer(renewed)
 
     def _new_pair(self, client: str, scope: str, refreshable: bool) -> Pair:
         number, now = next(self._numbers), time.monotonic()
@@ -219,21 +219,21 @@ class TokenEndpoint:
             self._refresh[pair.refresh_token] = pair
         return pair
 
-    def _told(self, pair: Pair) -> Answer:
+    def _token_answer(self, pair: Pair) -> Answer:
         lifetime = None if self.lifetime_s is None else max(int(self.lifetime_s), 1)
         body = {"access_token": pair.access_token, "token_type": "bearer", "scope": pair.scope, "expires_in": lifetime}
         if pair.refresh_token is not None:
             body["refresh_token"] = pair.refresh_token
-        return Answer(200, {**body, **self.more})
+        return Answer(200, {**body, **self.extra})
 
     def _fields(self, call: Call) -> Mapping[str, Any] | None:
         kind = call.headers.get("content-type", "").partition(";")[0].strip()
         if kind == "application/json":
             try:
-                given = orjson.loads(call.body)
+                fields = orjson.loads(call.body)
             except orjson.JSONDecodeError:
                 return None
-            return given if isinstance(given, dict) and "json" in self.sent_as else None
+            return fields if isinstance(fields, dict) and "json" in self.sent_as else None
         if call.body:
             form = parse_qs(call.body.decode("utf-8", "replace"), keep_blank_values=True)
             return {k: v[-1] for k, v in form.items()} if "form" in self.sent_as else None

@@ -34,29 +34,29 @@ def left_by(write: Write, syncs: Sequence[Sequence[Record | Truncate]] = EVENTS)
 
     A replacement is a copy of its own: nothing of it knows what was there before.
     """
-    kept: list[tuple[int, str, bool]] = []
+    rows: list[tuple[int, str, bool]] = []
     for items in syncs:
         if write.replace:
-            kept = []
+            rows = []
         for item in items:
             if isinstance(item, Truncate):
-                kept = after_deletion(kept, write)
+                rows = after_deletion(rows, write)
             elif write.keep == "all":
                 if write.deletes == "keep" or DELETED_AT not in item:
-                    kept.append((item["id"], item["text"], DELETED_AT in item))
+                    rows.append((item["id"], item["text"], DELETED_AT in item))
             elif DELETED_AT in item:
-                kept = after_deletion(kept, write, item["id"])
+                rows = after_deletion(rows, write, item["id"])
             else:
-                kept = [*(row for row in kept if row[0] != item["id"]), (item["id"], item["text"], False)]
-    return sorted(kept)
+                rows = [*(row for row in rows if row[0] != item["id"]), (item["id"], item["text"], False)]
+    return sorted(rows)
 
 
 def after_deletion(
-    kept: list[tuple[int, str, bool]], write: Write, key: int | None = None
+    rows: list[tuple[int, str, bool]], write: Write, key: int | None = None
 ) -> list[tuple[int, str, bool]]:
     """What is left when the record of a key, or each where there is none, was deleted."""
     if write.deletes == "remove":
-        return [row for row in kept if key not in (None, row[0])]
+        return [row for row in rows if key not in (None, row[0])]
     if write.deletes == "mark":
-        return [(id_, text, marked or key in (None, id_)) for id_, text, marked in kept]
-    return kept
+        return [(id_, text, marked or key in (None, id_)) for id_, text, marked in rows]
+    return rows

@@ -137,8 +137,8 @@ class ZendeskStandIn(Records):
     def authorize(self, call: Call) -> Answer | None:
         if call.path.startswith(("/hc/", "/oauth/")):
             return None
-        given = call.headers.get("authorization", "")
-        kind, _, value = given.partition(" ")
+        token = call.headers.get("authorization", "")
+        kind, _, value = token.partition(" ")
         pair = None
         if kind == "Bearer":
             pair = self.tokens.pair_of(value)
@@ -147,7 +147,7 @@ class ZendeskStandIn(Records):
             allowed = value == b64encode(f"{self.email}/token:{self.api_token}".encode()).decode()
         else:
             # Without credentials the real API answers this one path, with an anonymous user.
-            allowed = not given and call.path.removesuffix(".json") == "/api/v2/users/me"
+            allowed = not token and call.path.removesuffix(".json") == "/api/v2/users/me"
         if not allowed and kind == "Bearer":
             ended = "The access token provided is expired, revoked, malformed or invalid for other reasons."
             return Answer(401, {"error": "invalid_token", "error_description": ended})
@@ -157,10 +157,10 @@ class ZendeskStandIn(Records):
         if missing:
             description = f"You are missing the following required scopes: {missing}"
             return Answer(403, {"error": "Forbidden", "description": description})
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             message = "You do not have access to this page. Please contact the account owner of this help desk."
             return Answer(403, {"error": {"title": "Forbidden", "message": message}})
-        if any(piece in call.path for piece in self.lacks):
+        if any(part in call.path for part in self.lacks):
             return self.refuse(404, "Not found")
         return None
 
@@ -260,18 +260,18 @@ class ZendeskStandIn(Records):
 
     @route("GET", "/api/v2/tickets/{number}")
     def ticket(self, call: Call, number: str) -> Any:
-        found = self.desk.tickets.get(integer(number))
-        if found is None or found["status"] == "deleted":
+        ticket = self.desk.tickets.get(integer(number))
+        if ticket is None or ticket["status"] == "deleted":
             return self.refuse(404, "Not found")
-        return {"ticket": found}
+        return {"ticket": ticket}
 
     @route("PUT", "/api/v2/tickets/{number}")
     def update_ticket(self, call: Call, number: str) -> Any:
         if integer(number) not in self.desk.tickets:
             return self.refuse(404, "Not found")
-        given = dict(call.json()["ticket"])
-        comment = given.pop("comment", {}).get("body")
-        return {"ticket": self.desk.touch_ticket(int(number), comment=comment, **given)}
+        changes = dict(call.json()["ticket"])
+        comment = changes.pop("comment", {}).get("body")
+        return {"ticket": self.desk.touch_ticket(int(number), comment=comment, **changes)}
 
     @route("DELETE", "/api/v2/tickets/{number}")
     def remove_ticket(self, call: Call, number: str) -> Any:
@@ -294,8 +294,8 @@ class ZendeskStandIn(Records):
 
     @route("GET", "/api/v2/tickets/{number}/metrics")
     def metrics_of_ticket(self, call: Call, number: str) -> Any:
-        found = self.desk.tickets.get(integer(number))
-        return {"ticket_metric": self.desk.metrics(found)} if found else self.refuse(404, "Not found")
+        metrics = self.desk.tickets.get(integer(number))
+        return {"ticket_metric": self.desk.metrics(metrics)} if metrics else self.refuse(404, "Not found")
 
     @route("GET", "/api/v2/ticket_audits")
     def ticket_audits(self, call: Call) -> Any:
@@ -313,23 +313,23 @@ class ZendeskStandIn(Records):
     @route("GET", "/api/v2/users/search")
     def search_users(self, call: Call) -> Any:
         query = call.param("query").lower().removeprefix("email:").strip('"')
-        found = [u for u in self.desk.users if query and (query in u["email"] or query in u["name"].lower())]
-        return self.listed(call, "users", found)
+        users = [u for u in self.desk.users if query and (query in u["email"] or query in u["name"].lower())]
+        return self.listed(call, "users", users)
 
     @route("GET", "/api/v2/search")
     def search(self, call: Call) -> Any:
-        words = call.param("query").split()
-        kinds = [w.removeprefix("type:") for w in words if w.startswith("type:")] or ["ticket"]
-        text = " ".join(w for w in words if ":" not in w).strip('"').lower()
-        found: list[Json] = []
+        terms = call.param("query").split()
+        kinds = [w.removeprefix("type:") for w in terms if w.startswith("type:")] or ["ticket"]
+        text = " ".join(w for w in terms if ":" not in w).strip('"').lower()
+        matches: list[Json] = []
         for kind, rows, field in (
             ("ticket", self.desk.live_tickets(), "subject"),
             ("organization", self.desk.organizations, "name"),
             ("user", self.desk.users, "name"),
         ):
             if kind in kinds:
-                found += [{**row, "result_type": kind} for row in rows if text in row[field].lower()]
-        return self.listed(call, "results", found)
+                matches += [{**row, "result_type": kind} for row in rows if text in row[field].lower()]
+        return self.listed(call, "results", matches)
 
     @route("GET", "/api/v2/business_hours/schedules")
     def schedules(self, call: Call) -> Any:
@@ -381,27 +381,27 @@ class ZendeskStandIn(Records):
             "activities": lambda: records.activities(desk),
             "skips": lambda: records.skips(desk),
         }
-        return self.one_of(lists, call, collection, 100)
+        return self.named_list(lists, call, collection, 100)
 
     # Writing
 
     def _created(self, call: Call, key: str) -> Answer:
-        given = (call.json() or {}).get(key) or {}
-        comment = given.get("comment") or {}
-        text = comment.get("body") or comment.get("html_body") or given.get("description")
+        members = (call.json() or {}).get(key) or {}
+        comment = members.get("comment") or {}
+        text = comment.get("body") or comment.get("html_body") or members.get("description")
         if not text:
             problem = {"description": "Description: cannot be blank", "error": "BlankValue"}
             details = {"base": [problem]}
             return Answer(
                 422, {"error": "RecordInvalid", "description": "Record validation errors", "details": details}
             )
-        known = ("requester_id", "organization_id", "priority", "type", "tags", "status", "group_id", "external_id")
-        fields = {k: given[k] for k in known if given.get(k) is not None}
-        email = (given.get("requester") or {}).get("email")
+        users = ("requester_id", "organization_id", "priority", "type", "tags", "status", "group_id", "external_id")
+        fields = {k: members[k] for k in users if members.get(k) is not None}
+        email = (members.get("requester") or {}).get("email")
         if email:
             person = next((u for u in self.desk.users if u["email"] == email.lower()), None)
             fields.setdefault("requester_id", person["id"] if person else None)
-        subject = given.get("subject") or text[:80]
+        subject = members.get("subject") or text[:80]
         ticket = self.desk.add_ticket(subject, text, **fields)
         return Answer(201, {key: ticket, "audit": self.desk.audits(ticket["id"])[0]}, {"Location": ticket["url"]})
 
@@ -409,7 +409,7 @@ class ZendeskStandIn(Records):
 def _missing_scope(call: Call, scope: str) -> str:
     """The scope that a call needs and a token with this one lacks; empty where it suffices."""
     right = "read" if call.method == "GET" else "write"
-    resource = next((name for name, piece in RESOURCES.items() if piece in call.path), None)
+    resource = next((name for name, part in RESOURCES.items() if part in call.path), None)
     needed = {right, *([f"{resource}:{right}"] if resource else [])}
     return "" if needed & {*scope.split()} else ", ".join(sorted(needed))
 
@@ -418,8 +418,8 @@ def _without_text(child: Json) -> Json:
     """A child event as the export gives it without `include=comment_events`."""
     if child["event_type"] != "Comment":
         return child
-    kept = {"id": child["id"], "via": child["via"], "event_type": "Comment"}
-    return {**kept, "comment_present": True, "comment_public": child["public"]}
+    fields = {"id": child["id"], "via": child["via"], "event_type": "Comment"}
+    return {**fields, "comment_present": True, "comment_public": child["public"]}
 
 
 def main() -> None:

@@ -42,11 +42,11 @@ class Guide(Paging):
         order = call.param("sort_order", "asc")
         rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=order == "desc")
         size = self.export_page
-        shown = rows[(page - 1) * size : page * size]
-        end_time = max(seconds_of(row["updated_at"]) for row in shown) if shown else None
+        exported = rows[(page - 1) * size : page * size]
+        end_time = max(seconds_of(row["updated_at"]) for row in exported) if exported else None
         following = self.link(call, {"start_time": str(end_time), "page": None})
         return {
-            "articles": [self._sideloaded(call, center, row) for row in shown],
+            "articles": [self._sideloaded(call, center, row) for row in exported],
             "count": len(rows),
             "page": page,
             "page_count": -(-len(rows) // size),
@@ -86,7 +86,7 @@ class Guide(Paging):
             }
             if collection == "attachments":
                 return self.listed(call, "article_attachments", center.attachments(article["id"]))
-            return self.one_of(lists, call, collection, 30)
+            return self.named_list(lists, call, collection, 30)
 
         return self._of(call, answer)
 
@@ -114,8 +114,8 @@ class Guide(Paging):
     @route("GET", "/api/v2/community/posts/{number}/comments/{comment}/votes")
     def votes_of_post_comment(self, call: Call, number: str, comment: str) -> Any:
         def answer(center: HelpCenter) -> Any:
-            known = integer(number) in {post["id"] for post in center.posts}
-            rows = center.post_comments(integer(number)) if known else []
+            comments = integer(number) in {post["id"] for post in center.posts}
+            rows = center.post_comments(integer(number)) if comments else []
             return self._votes(call, center, rows, comment, "PostComment")
 
         return self._of(call, answer)
@@ -127,7 +127,9 @@ class Guide(Paging):
     @route("GET", "/api/v2/community/{collection}")
     def community_list(self, call: Call, collection: str) -> Any:
         def answer(center: HelpCenter) -> Any:
-            return self.one_of({"topics": lambda: center.topics, "posts": lambda: center.posts}, call, collection, 30)
+            return self.named_list(
+                {"topics": lambda: center.topics, "posts": lambda: center.posts}, call, collection, 30
+            )
 
         return self._of(call, answer)
 
@@ -138,7 +140,7 @@ class Guide(Paging):
                 "categories": lambda: center.categories,
                 "sections": lambda: center.sections,
             }
-            return self.one_of(lists, call, collection, 30)
+            return self.named_list(lists, call, collection, 30)
 
         return self._of(call, answer)
 

@@ -28,12 +28,12 @@ class Paging(StandIn):
 
     def answer(self, call: Call) -> Answer:
         answer = super().answer(call)
-        for piece, mark in self.leaves_out.items():
-            if piece in call.path and isinstance(answer.body, dict):
+        for part, mark in self.leaves_out.items():
+            if part in call.path and isinstance(answer.body, dict):
                 answer.body = _without(answer.body, mark.split("."))
         return answer
 
-    def one_of(self, lists: dict[str, Callable[[], Iterable[Json]]], call: Call, name: str, page: int) -> Any:
+    def named_list(self, lists: dict[str, Callable[[], Iterable[Json]]], call: Call, name: str, page: int) -> Any:
         return self.listed(call, name, lists[name](), page) if name in lists else self.refuse(404, "Not found")
 
     def listed(self, call: Call, key: str, items: Iterable[Json], default_page: int = 100) -> Any:
@@ -44,22 +44,22 @@ class Paging(StandIn):
             start = (
                 integer(urlsafe_b64decode(call.param("page[after]")).decode()) if "page[after]" in call.params else 0
             )
-            more = start + size < len(rows)
-            after = urlsafe_b64encode(str(start + size).encode()).decode() if more else None
-            following = self.link(call, {"page[after]": after}) if more else None
+            has_more = start + size < len(rows)
+            after = urlsafe_b64encode(str(start + size).encode()).decode() if has_more else None
+            following = self.link(call, {"page[after]": after}) if has_more else None
             return {
                 key: rows[start : start + size],
-                "meta": {"has_more": more, "after_cursor": after, "before_cursor": None},
+                "meta": {"has_more": has_more, "after_cursor": after, "before_cursor": None},
                 "links": {"next": following, "prev": None},
             }
         page, size = int(call.param("page", "1")), min(100, int(call.param("per_page", str(default_page))))
         if page * size > OFFSET_LIMIT:
             return Answer(400, {"error": "InvalidPaginationDepth", "description": "Invalid search: too deep"})
-        more = page * size < len(rows)
+        has_more = page * size < len(rows)
         return {
             key: rows[(page - 1) * size : page * size],
             "count": len(rows),
-            "next_page": self.link(call, {"page": str(page + 1)}) if more else None,
+            "next_page": self.link(call, {"page": str(page + 1)}) if has_more else None,
             "previous_page": self.link(call, {"page": str(page - 1)}) if page > 1 else None,
         }
 
@@ -72,9 +72,9 @@ class Paging(StandIn):
             last = b64decode(call.param("cursor")).decode().strip("|")
             start = next((i for i, row in enumerate(rows) if str(row["id"]) == last), len(rows)) + 1
         page = rows[start : start + size]
-        more = start + size < len(rows)
+        has_more = start + size < len(rows)
         after = b64encode(f"{page[0]['id']}|".encode()).decode() if page else None
-        before = b64encode(f"|{page[-1]['id']}".encode()).decode() if page and more else None
+        before = b64encode(f"|{page[-1]['id']}".encode()).decode() if page and has_more else None
         return {
             key: page,
             "after_cursor": after,

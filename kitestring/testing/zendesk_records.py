@@ -29,10 +29,10 @@ class Records(Guide):
     @route("GET", "/api/v2/tickets/{number}/side_conversations/{conversation}/events")
     def side_conversation_events(self, call: Call, number: str, conversation: str) -> Any:
         ticket = self.desk.tickets.get(integer(number), {"id": 1})
-        known = {row["id"]: row for row in records.side_conversations(self.desk, ticket)}
-        if conversation not in known:
+        conversations = {row["id"]: row for row in records.side_conversations(self.desk, ticket)}
+        if conversation not in conversations:
             return self.refuse(404, "Not found")
-        return self.listed(call, "events", records.side_conversation_events(known[conversation]))
+        return self.listed(call, "events", records.side_conversation_events(conversations[conversation]))
 
     @route("GET", "/api/v2/routing/attributes")
     def routing_attributes(self, call: Call) -> Any:

@@ -171,7 +171,7 @@ def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
 
 
 def test_a_refused_token_that_is_answered_as_a_stranger_is_never_an_empty_sync():
-    with ConfluenceStandIn(strangers=True) as server:
+    with ConfluenceStandIn(anonymous=True) as server:
         confluence = source("confluence", {**server.config, "api_token": "expired"})
         with pytest.raises(ConfigError, match="refused the email and API token"):
             read(confluence, "pages")

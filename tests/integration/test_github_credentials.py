@@ -107,7 +107,7 @@ def test_tokens_may_be_a_list_and_none_of_them_is_shown():
 
 def test_graphql_has_a_limit_of_its_own():
     with GitHubStandIn(quotas={"ghp_a": 500, "ghp_b": 500}) as server:
-        server.access.left["ghp_a", "graphql"] = 0
+        server.access.calls_left["ghp_a", "graphql"] = 0
         credentials = {"personal_access_token": "ghp_a,ghp_b"}
         assert len(read(source("github", {**server.config, "credentials": credentials}), "reviews")[0]) == 54
         assert {c.headers["authorization"][-1] for c in server.calls("/graphql")} == {"b"}

@@ -197,14 +197,14 @@ def test_a_form_that_is_made_later_brings_its_whole_history(server, hubspot):
 
 def test_messages_and_comments_of_the_inbox_arrive_with_their_threads(server, hubspot):
     states = {name: read(hubspot, name)[1] for name in ("conversation_threads", "conversation_messages")}
-    server.say("5", "Ask the night shift.", kind="COMMENT")
-    server.say("7", "It starts now.")
+    server.add_message("5", "Ask the night shift.", kind="COMMENT")
+    server.add_message("7", "It starts now.")
     seen = len(server.requests)
     rows = {name: read(hubspot, name, state)[0] for name, state in states.items()}
     assert "7" in {row["id"] for row in rows["conversation_threads"]}
     assert "It starts now." in {row["text"] for row in rows["conversation_messages"]}
     assert len(server.requests) - seen < 8
-    server.say("5", "Thank you.")
+    server.add_message("5", "Thank you.")
     texts = {row["text"] for row in read(hubspot, "conversation_messages", states["conversation_messages"])[0]}
     assert {"Ask the night shift.", "Thank you."} <= texts
 
@@ -215,7 +215,7 @@ def test_a_thread_that_gets_a_message_while_pages_are_read_hides_no_other():
         def thread_list(self, call):
             answer = super().thread_list(call)
             if len(answer["results"]) == 100:
-                self.say(str(1 + len(self.requests)), "One more.")
+                self.add_message(str(1 + len(self.requests)), "One more.")
             return answer
 
     with Busy() as server:

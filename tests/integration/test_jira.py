@@ -120,7 +120,7 @@ def test_a_wrong_token_is_an_auth_error_that_does_not_show_it(server):
 
 
 def test_a_refused_token_that_is_answered_as_a_stranger_is_never_an_empty_sync():
-    with JiraStandIn(strangers=True) as server:
+    with JiraStandIn(anonymous=True) as server:
         jira = source("jira", {**server.config, "api_token": "expired"})
         for call in (jira.check, lambda: read(jira, "issues")):
             with pytest.raises(ConfigError, match="refused the email and API token"):

@@ -215,7 +215,7 @@ def test_states_of_earlier_versions_are_taken_over(server, notion):
 
 def test_parts_of_a_page_that_is_too_much_for_one_answer_are_put_into_it(server, notion, caplog):
     server.cut("page-3", "the second part", "the third part")
-    server.cut("page-5", "more", gone=2)
+    server.cut("page-5", "more", missing=2)
     rows = {row["id"]: row for row in read(notion, "page_contents")[0]}
     assert rows["page-3"]["markdown"].endswith("\nthe second part\nthe third part")
     assert rows["page-3"]["unknown_block_ids"] == []

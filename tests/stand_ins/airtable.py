@@ -53,10 +53,10 @@ class AirtableStandIn(StandIn):
                 self._table("tblTasks", "Tasks", Task="singleLineText", Last="lastModifiedTime"),
             ],
         }  # fmt: skip
-        told = problems()
+        texts = problems()
         self.records: dict[str, list[Json]] = {
             "tblProblems": [
-                {"Title": told[n % 60].title, "Notes": told[n % 60].cause, "Votes": n, "Open": True, "Tags": ["a"]}
+                {"Title": texts[n % 60].title, "Notes": texts[n % 60].cause, "Votes": n, "Open": True, "Tags": ["a"]}
                 for n in range(230)
             ],
             "tblPeople": [{"Name": FIRST_NAMES[n], "id": n} for n in range(20)],
@@ -87,7 +87,7 @@ class AirtableStandIn(StandIn):
             return None
         if token != TOKEN and not self.tokens.allows(token):
             return Answer(401, {"error": {"type": "AUTHENTICATION_REQUIRED", "message": "Authentication required"}})
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return Answer(403, {"error": {"type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "message": "Forbidden"}})
         return None
 
@@ -116,7 +116,7 @@ class AirtableStandIn(StandIn):
 
     @route("GET", "/v0/{base}/{table}")
     def record_list(self, call: Call, base: str, table: str) -> Any:
-        if all(one["id"] != table for one in self.tables.get(base, ())):
+        if all(table_schema["id"] != table for table_schema in self.tables.get(base, ())):
             return self.refuse(404, "")
         size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "itr/0").removeprefix("itr/"))
         if begin and self.expire:
@@ -131,19 +131,19 @@ class AirtableStandIn(StandIn):
             for n, row in enumerate(self.records[table])
             if since is None or max(row.get("Last", ""), iso(BEGIN)) > since[1]
         ]
-        shown = [
+        page = [
             {"id": key, "createdTime": iso(BEGIN), "fields": row,
              **({"commentCount": len(self.comments.get(f"{table}/{key}", ()))} if metadata else {})}
             for key, row in rows[begin:end]
         ]  # fmt: skip
-        return {"records": shown, **({"offset": f"itr/{end}"} if end < len(rows) else {})}
+        return {"records": page, **({"offset": f"itr/{end}"} if end < len(rows) else {})}
 
     @route("GET", "/v0/{base}/{table}/{record}/comments")
     def comment_list(self, call: Call, base: str, table: str, record: str) -> Any:
         size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "0"))
         rows = self.comments.get(f"{table}/{record}", [])
-        more = str(begin + size) if begin + size < len(rows) else None
-        return {"comments": rows[begin : begin + size], "offset": more}
+        following = str(begin + size) if begin + size < len(rows) else None
+        return {"comments": rows[begin : begin + size], "offset": following}
 
     def _time(self, moment: int) -> str:
         return iso(moment).replace("Z", ".000Z")
@@ -153,13 +153,13 @@ class AirtableStandIn(StandIn):
                 "author": {"id": "usr1", "email": "ada@northwind.example", "name": "Ada"}}  # fmt: skip
 
     def _table(self, key: str, title: str, **fields: str) -> Json:
-        shown: list[Json] = [
+        columns: list[Json] = [
             {"id": f"fld{i}", "name": name, "type": kind} for i, (name, kind) in enumerate(fields.items())
         ]
-        for one in shown:
-            if one["type"] == "lastModifiedTime":
-                one["options"] = {"isValid": True, "referencedFieldIds": None, "result": {"type": "dateTime"}}
-        return {"id": key, "name": title, "primaryFieldId": "fld0", "fields": shown, "views": []}
+        for column in columns:
+            if column["type"] == "lastModifiedTime":
+                column["options"] = {"isValid": True, "referencedFieldIds": None, "result": {"type": "dateTime"}}
+        return {"id": key, "name": title, "primaryFieldId": "fld0", "fields": columns, "views": []}
 
 
 if __name__ == "__main__":

@@ -150,9 +150,9 @@ class AsanaStandIn(StandIn):
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not (token == TOKEN or self.tokens.allows(token)):
             return self.refuse(401, "Not Authorized")
-        if any(piece in call.path for piece in self.lacks):
+        if any(part in call.path for part in self.lacks):
             return self.refuse(402, "This feature is only available to premium users.")
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return self.refuse(403, "You do not have access to this.")
         return None
 
@@ -231,9 +231,9 @@ class AsanaStandIn(StandIn):
         """Of each record its names, and what `opt_fields` asks for."""
         size, begin = int(call.param("limit", "100")), int(call.param("offset", "0"))
         end = begin + size
-        more = {"offset": str(end), "path": call.path, "uri": self.url + call.path} if end < len(rows) else None
+        next_page = {"offset": str(end), "path": call.path, "uri": self.url + call.path} if end < len(rows) else None
         tree = tree_of(call)
-        return {"data": [chosen(row, tree) for row in rows[begin:end]], "next_page": more}
+        return {"data": [chosen(row, tree) for row in rows[begin:end]], "next_page": next_page}
 
     def _add_task(self, gid: str, at: int, **fields: Any) -> Json:
         problem = problems()[len(self.tasks) % 60]

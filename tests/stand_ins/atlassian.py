@@ -31,12 +31,12 @@ class AtlassianStandIn(StandIn):
     product: ClassVar[str] = ""
     site_key: ClassVar[str] = ""
 
-    def __init__(self, *, strangers: bool = False, lifetime: int = 0, **more: Any) -> None:
-        super().__init__(**more)
-        self.strangers = strangers
+    def __init__(self, *, anonymous: bool = False, lifetime: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.anonymous = anonymous
         self.lifetime = lifetime
         self.refresh_token = self.refresh_token_before = FIRST_REFRESH
-        self.left: dict[str, int] = {}
+        self.calls_left: dict[str, int] = {}
         """Access tokens from the token endpoint, and the calls they are good for."""
         self._numbers = itertools.count(1)
 
@@ -52,21 +52,21 @@ class AtlassianStandIn(StandIn):
             return self._authorize_at_gateway(call, header)
         if header == basic(self.site_key):
             return None
-        if self.strangers:
-            return self.as_stranger()
+        if self.anonymous:
+            return self.anonymous_answer()
         return self.refuse(401, "Client must be authenticated to access this resource.")
 
     def _authorize_at_gateway(self, call: Call, header: str) -> Answer | None:
         if not call.path.startswith(self.gateway + "/"):
             return Answer(404, {"code": 404, "message": "Not Found"})
         bearer = header.removeprefix("Bearer ")
-        if self.left.get(bearer, 0) > 0:
-            self.left[bearer] -= 1 if self.lifetime else 0
+        if self.calls_left.get(bearer, 0) > 0:
+            self.calls_left[bearer] -= 1 if self.lifetime else 0
         elif header not in (basic(SCOPED_TOKEN), basic(SERVICE_TOKEN), f"Bearer {SERVICE_TOKEN}"):
             return Answer(401, {"code": 401, "message": "Unauthorized"})
         return None
 
-    def as_stranger(self) -> Answer:
+    def anonymous_answer(self) -> Answer:
         raise NotImplementedError
 
     def _routed(self, call: Call) -> Answer:
@@ -92,15 +92,15 @@ class AtlassianStandIn(StandIn):
         answer: Json = {"access_token": access, "expires_in": 3600, "token_type": "Bearer"}
         if form.get("grant_type") == "refresh_token":
             if form.get("refresh_token") not in (self.refresh_token, self.refresh_token_before):
-                said = "Unknown or invalid refresh token."
-                return Answer(403, {"error": "invalid_grant", "error_description": said})
+                description = "Unknown or invalid refresh token."
+                return Answer(403, {"error": "invalid_grant", "error_description": description})
             self.refresh_token_before = form["refresh_token"]
             self.refresh_token = answer["refresh_token"] = f"refresh-{access}"
         elif form.get("grant_type") != "client_credentials":
             return Answer(400, {"error": "unsupported_grant_type"})
         elif form.get("audience") != "api.atlassian.com":
             return answer  # a token for nothing: each call with it is refused
-        self.left[access] = self.lifetime or 1
+        self.calls_left[access] = self.lifetime or 1
         return answer
 
 

@@ -30,8 +30,8 @@ class ConfluenceStandIn(AtlassianStandIn):
     product: ClassVar[str] = "confluence"
     site_key: ClassVar[str] = "confluence-token"
 
-    def __init__(self, *, pages: int = 40, page: int = 15, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, *, pages: int = 40, page: int = 15, **options: Any) -> None:
+        super().__init__(**options)
         self.page = page
         self.hidden: set[str] = set()
         """Ids of what the account may not see: pages, spaces with what is in them."""
@@ -88,7 +88,7 @@ class ConfluenceStandIn(AtlassianStandIn):
     def _time(self) -> str:
         return iso(self.now).replace("Z", ".000Z")
 
-    def as_stranger(self) -> Answer:
+    def anonymous_answer(self) -> Answer:
         return Answer(200, {"results": [], "_links": {}}, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
 
     def refuse(self, status: int, message: str) -> Answer:
@@ -101,9 +101,9 @@ class ConfluenceStandIn(AtlassianStandIn):
         rows = [row for row in self.rows[collection] if not {row["id"], row.get("spaceId")} & self.hidden]
         if "space-id" in call.params:
             rows = [row for row in rows if row.get("spaceId") == call.param("space-id")]
-        wanted = call.param("status")
-        if wanted:
-            rows = [row for row in rows if row["status"] == wanted]
+        status = call.param("status")
+        if status:
+            rows = [row for row in rows if row["status"] == status]
         if call.param("sort") == "-modified-date":
             rows = sorted(rows, key=lambda row: row["version"]["createdAt"], reverse=True)
         if collection in KINDS.values():

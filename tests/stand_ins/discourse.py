@@ -24,8 +24,8 @@ class DiscourseStandIn(StandIn):
 
     name: ClassVar[str] = "discourse"
 
-    def __init__(self, *, topics: int = 20, page: int = 50, admin: bool = True, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, *, topics: int = 20, page: int = 50, admin: bool = True, **options: Any) -> None:
+        super().__init__(**options)
         self.page, self.admin = page, admin
         self.now = BEGIN
         self.topics: dict[int, Json] = {}
@@ -118,8 +118,8 @@ class DiscourseStandIn(StandIn):
         rows = [post for post in [*self.posts, *self.staff] if post["topic_id"] == int(topic)]
         rows = sorted((post for post in rows if post["post_number"] > int(call.param("post_number"))),
                       key=lambda post: post["post_number"])  # fmt: skip
-        shown = [post if call.param("include_raw") else {**post, "raw": None} for post in rows[:20]]
-        return {"post_stream": {"posts": shown}, "id": int(topic)}
+        posts = [post if call.param("include_raw") else {**post, "raw": None} for post in rows[:20]]
+        return {"post_stream": {"posts": posts}, "id": int(topic)}
 
     @route("GET", "/latest.json")
     def latest(self, call: Call) -> Any:

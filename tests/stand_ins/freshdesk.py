@@ -40,13 +40,13 @@ class FreshdeskStandIn(StandIn):
         super().__init__(port=port, faults=faults, limits=limits)
         self.lacks, self.forbidden = lacks, forbidden
         self.now = END
-        told = problems()
+        texts = problems()
         # Three tickets share each second, as after a bulk update.
         self.tickets = {
             n: self._object(
-                n, updated=BEGIN + n // 3 * 1000, subject=told[n % 60].title,
-                description=f"<p>{told[n % 60].cause}</p>",
-                description_text=told[n % 60].cause, status=2 + n % 4, priority=1 + n % 4, source=1, spam=n % 40 == 7,
+                n, updated=BEGIN + n // 3 * 1000, subject=texts[n % 60].title,
+                description=f"<p>{texts[n % 60].cause}</p>",
+                description_text=texts[n % 60].cause, status=2 + n % 4, priority=1 + n % 4, source=1, spam=n % 40 == 7,
                 deleted=n % 40 == 9, requester_id=500 + n % 130, tags=[], custom_fields={},
             )
             for n in range(1, tickets + 1)
@@ -95,7 +95,7 @@ class FreshdeskStandIn(StandIn):
                     folder_id=10 + category,
                     status=2,
                 )
-                for i, p in enumerate(told)
+                for i, p in enumerate(texts)
             ]
         # Folder 11 has a folder, which has two, one of which has one: the article lies at the bottom.
         self.add_folder(21, parent=11)
@@ -132,16 +132,16 @@ class FreshdeskStandIn(StandIn):
 
     def reply(self, number: int, body: str) -> None:
         self.touch_ticket(number)
-        made = self._reply(number, len(self.replies[number]))
-        self.replies[number].append({**made, "body": body, "created_at": iso(self.now), "updated_at": iso(self.now)})
+        reply = self._reply(number, len(self.replies[number]))
+        self.replies[number].append({**reply, "body": body, "created_at": iso(self.now), "updated_at": iso(self.now)})
 
     def add_folder(self, number: int, *, category: int = 0, parent: int = 0) -> None:
         """A folder of a category, or inside another folder."""
         place = f"solutions/folders/{parent}/subfolders" if parent else f"solutions/categories/{category}/folders"
-        way = self.folders[parent]["hierarchy"] if parent else [_level(0, "category", category)]
+        ancestors = self.folders[parent]["hierarchy"] if parent else [_level(0, "category", category)]
         self.folders[number] = folder = self._object(
             number, name=f"Folder {number}", description="", visibility=1, parent_folder_id=parent or None,
-            sub_folders_count=0, hierarchy=[*way, _level(len(way), "folder", number)],
+            sub_folders_count=0, hierarchy=[*ancestors, _level(len(ancestors), "folder", number)],
         )  # fmt: skip
         self.lists.setdefault(place, []).append(folder)
         self.lists[f"solutions/folders/{number}/articles"] = []
@@ -154,9 +154,9 @@ class FreshdeskStandIn(StandIn):
         expected = "Basic " + b64encode(f"{API_KEY}:X".encode()).decode()
         if call.headers.get("authorization") != expected:
             return Answer(401, {"code": "invalid_credentials", "message": "You have to be logged in to do this."})
-        if any(piece in call.path for piece in self.lacks):
+        if any(part in call.path for part in self.lacks):
             return Answer(403, {"code": "require_feature", "message": "The feature is not supported in your plan"})
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return Answer(403, {"code": "access_denied", "message": "You are not authorized to perform this action."})
         return None
 
@@ -171,14 +171,14 @@ class FreshdeskStandIn(StandIn):
     @route("GET", "/api/v2/tickets")
     def ticket_list(self, call: Call) -> Any:
         which, since = call.param("filter"), call.param("updated_since")
-        found = [t for t in self.tickets.values() if t["updated_at"] >= (since or iso(END))]
-        found = [t for t in found if t["deleted"] == (which == "deleted") and t["spam"] == (which == "spam")]
-        found.sort(key=lambda t: (t[call.param("order_by", "created_at")], t["id"]))
+        tickets = [t for t in self.tickets.values() if t["updated_at"] >= (since or iso(END))]
+        tickets = [t for t in tickets if t["deleted"] == (which == "deleted") and t["spam"] == (which == "spam")]
+        tickets.sort(key=lambda t: (t[call.param("order_by", "created_at")], t["id"]))
         if call.param("order_type") != "asc":
-            found.reverse()
+            tickets.reverse()
         if "description" not in call.param("include"):
-            found = [{k: v for k, v in t.items() if not k.startswith("description")} for t in found]
-        return self._page(call, found)
+            tickets = [{k: v for k, v in t.items() if not k.startswith("description")} for t in tickets]
+        return self._page(call, tickets)
 
     @route("GET", "/api/v2/tickets/{number}/conversations")
     def conversations(self, call: Call, number: str) -> Any:
@@ -215,9 +215,9 @@ class FreshdeskStandIn(StandIn):
         size, page = int(call.param("per_page", "30")), int(call.param("page", "1"))
         if size > 100 or page > PAGES:
             return Answer(400, {"description": "Validation failed", "errors": [{"field": "page", "code": "invalid"}]})
-        more = len(rows) > page * size
+        continues = len(rows) > page * size
         query = urlencode({**{k: v[-1] for k, v in call.params.items()}, "page": page + 1})
-        headers = {"Link": f'<{self.url}{call.path}?{query}>; rel="next"'} if more else {}
+        headers = {"Link": f'<{self.url}{call.path}?{query}>; rel="next"'} if continues else {}
         return Answer(200, rows[(page - 1) * size : page * size], headers)
 
     def _object(self, number: int, *, created: int = BEGIN, updated: int | None = None, **fields: Any) -> Json:

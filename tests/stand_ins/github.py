@@ -57,8 +57,8 @@ class GitHubStandIn(StandIn):
         self.deepest_page = 400
         self.graphql_errors: list[Json] = []
         """What the next GraphQL calls are answered with, in place of data."""
-        found = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
-        self.repositories = {r.full_name: r for r in found}
+        repositories = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
+        self.repositories = {r.full_name: r for r in repositories}
 
     @property
     def config(self) -> Json:
@@ -95,7 +95,7 @@ class GitHubStandIn(StandIn):
             return None
         if not self.access.admits(authorization):
             return self.refuse(401, "Bad credentials")
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return self.refuse(403, "Must have push access to view repository collaborators.")
         return None
 
@@ -146,15 +146,15 @@ class GitHubStandIn(StandIn):
         if self.graphql_errors:
             return {"data": None, "errors": [self.graphql_errors.pop(0)]}
         body = call.json()
-        found = execute(root(self.repositories), body["query"], body.get("variables") or {})
+        result = execute(root(self.repositories), body["query"], body.get("variables") or {})
         if self.on_page is not None:
             self.on_page(call)
-        return found
+        return result
 
     def refuse(self, status: int, message: str) -> Answer:
-        said = "Not Found" if status == 404 else message
+        text = "Not Found" if status == 404 else message
         return Answer(
-            status, {"message": said, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+            status, {"message": text, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
         )
 
     def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
@@ -177,8 +177,8 @@ class GitHubStandIn(StandIn):
 
     @route("GET", "/repos/{owner}/{name}")
     def repository(self, call: Call, owner: str, name: str) -> Any:
-        found = self.repositories.get(f"{owner}/{name}")
-        return found.shown() if found else self.refuse(404, "")
+        repository = self.repositories.get(f"{owner}/{name}")
+        return repository.repository_object() if repository else self.refuse(404, "")
 
     @route("GET", "/repos/{owner}/{name}/issues")
     def issues(self, call: Call, owner: str, name: str) -> Any:
@@ -208,8 +208,8 @@ class GitHubStandIn(StandIn):
             return self.refuse(409, "Git Repository is empty.")
 
         def rows(r: Repository) -> list[Json] | None:
-            found = r.commits.get(branch)
-            return found and [c for c in found if c["commit"]["committer"]["date"] >= since]
+            commits = r.commits.get(branch)
+            return commits and [c for c in commits if c["commit"]["committer"]["date"] >= since]
 
         return self._paged(call, owner, name, rows)
 
@@ -272,7 +272,7 @@ class GitHubStandIn(StandIn):
     @route("GET", "/orgs/{owner}/{collection}")
     def of_organization(self, call: Call, owner: str, collection: str) -> Any:
         rows: dict[str, list[Json]] = {
-            "repos": [r.shown() for r in self.repositories.values()],
+            "repos": [r.repository_object() for r in self.repositories.values()],
             "members": [user(i) for i in range(6)],
             "teams": [{"id": 11 + i, "name": n, "slug": n.lower(), "privacy": "closed", "permission": "pull",
                        "description": "", "url": f"{API}/teams/{11 + i}", "parent": None}
@@ -317,8 +317,8 @@ class GitHubStandIn(StandIn):
         self, call: Call, owner: str, name: str, rows: Callable[[Repository], Iterable[Json] | None], wrap: str = ""
     ) -> Any:
         repository = self.repositories.get(f"{owner}/{name}")
-        found = rows(repository) if repository else None
-        return self.refuse(404, "") if found is None else self._page(call, [*found], wrap)
+        page_rows = rows(repository) if repository else None
+        return self.refuse(404, "") if page_rows is None else self._page(call, [*page_rows], wrap)
 
     def _page(self, call: Call, rows: list[Json], wrap: str = "") -> Answer:
         size, page = min(100, int(call.param("per_page", "30"))), int(call.param("page", "1"))
@@ -338,19 +338,21 @@ class GitHubStandIn(StandIn):
             ascending = call.param("direction", "desc") == "asc"
             begin = sum((_place(row, field) <= after) if ascending else (_place(row, field) >= after) for row in rows)
             links = {"prev": page - 1, **({"next": page + 1} if begin + size < len(rows) else {})}
-        shown = rows[begin : begin + size]
-        body: Any = {"total_count": len(rows), wrap: shown} if wrap else list(shown)
-        more = {"after": _place(shown[-1], field)} if keyset and shown else {}
-        headers = {"Link": ", ".join(f'<{self._link(call, n, more)}>; rel="{rel}"' for rel, n in links.items())}
+        page_rows = rows[begin : begin + size]
+        body: Any = {"total_count": len(rows), wrap: page_rows} if wrap else list(page_rows)
+        position = {"after": _place(page_rows[-1], field)} if keyset and page_rows else {}
+        headers = {"Link": ", ".join(f'<{self._link(call, n, position)}>; rel="{rel}"' for rel, n in links.items())}
         answer = Answer(200, orjson.dumps(body), headers if links else {})
         answer.headers["Content-Type"] = "application/json; charset=utf-8"
         if self.on_page is not None:
             self.on_page(call)
         return answer
 
-    def _link(self, call: Call, page: int, more: Json) -> str:
+    def _link(self, call: Call, page: int, position: Json) -> str:
         base = self.url + ("/api/v3" if self.enterprise else "")
-        return f"{base}{call.path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, 'page': page, **more})}"
+        return (
+            f"{base}{call.path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, 'page': page, **position})}"
+        )
 
 
 def _place(row: Json, field: str) -> str:

@@ -25,7 +25,9 @@ class Access:
 
     def __init__(self, token: str, quotas: Mapping[str, int] | None, calls_per_token: int | None) -> None:
         self.limits = dict(quotas or {token: LIMIT})
-        self.left = {(t, resource): n for t, n in self.limits.items() for resource in ("core", "graphql", "search")}
+        self.calls_left = {
+            (t, resource): n for t, n in self.limits.items() for resource in ("core", "graphql", "search")
+        }
         self.reset_s = int(time.time()) + 3600
         self.counted = quotas is not None
         self.expiry = ""
@@ -43,10 +45,10 @@ class Access:
             return False
         with self._lock:
             if token in self._installed:
-                left = self._installed[token]
-                if left == 0:
+                calls_left = self._installed[token]
+                if calls_left == 0:
                     return False
-                self._installed[token] = None if left is None else left - 1
+                self._installed[token] = None if calls_left is None else calls_left - 1
                 return True
         return token in self.limits
 
@@ -56,11 +58,11 @@ class Access:
         with self._lock:
             if not self.counted or token not in self.limits:
                 return True, {}
-            left = self.left[token, resource]
-            self.left[token, resource] = max(0, left - 1)
-        return left > 0, {
+            calls_left = self.calls_left[token, resource]
+            self.calls_left[token, resource] = max(0, calls_left - 1)
+        return calls_left > 0, {
             "x-ratelimit-limit": str(self.limits[token]),
-            "x-ratelimit-remaining": str(max(0, left - 1)),
+            "x-ratelimit-remaining": str(max(0, calls_left - 1)),
             "x-ratelimit-reset": str(self.reset_s),
             "x-ratelimit-resource": resource,
         }
@@ -70,7 +72,11 @@ class Access:
         token = authorization.partition(" ")[2]
         limit = self.limits.get(token, LIMIT)
         return {
-            resource: {"limit": limit, "remaining": self.left.get((token, resource), limit), "reset": self.reset_s}
+            resource: {
+                "limit": limit,
+                "remaining": self.calls_left.get((token, resource), limit),
+                "reset": self.reset_s,
+            }
             for resource in ("core", "graphql", "search")
         }
 

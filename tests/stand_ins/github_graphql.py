@@ -26,20 +26,20 @@ def root(repositories: dict[str, Repository]) -> Object:
     """What a query begins with."""
 
     def repository(owner: str, name: str) -> Object:
-        held = repositories.get(f"{owner}/{name}")
-        if held is None:
+        repository_data = repositories.get(f"{owner}/{name}")
+        if repository_data is None:
             raise QueryError(f"Could not resolve to a Repository with the name '{owner}/{name}'.", type="NOT_FOUND")
-        return of_repository(held)
+        return of_repository(repository_data)
 
     def node(id: str) -> Any:
-        for held in repositories.values():
-            if (item := _by_id(held, id)) is not None:
+        for repository_data in repositories.values():
+            if (item := _by_id(repository_data, id)) is not None:
                 return item
         if id.startswith("PVT_"):
             return project(repositories, int(id.removeprefix("PVT_")))
         return QueryError(f"Could not resolve to a node with the global id of '{id}'", type="NOT_FOUND")
 
-    def one_node(id: str) -> Any:
+    def single_node(id: str) -> Any:
         item = node(id)
         if isinstance(item, QueryError):
             raise item
@@ -53,41 +53,43 @@ def root(repositories: dict[str, Repository]) -> Object:
     def owner(login: str) -> Object | None:
         return Object("Organization", {"projectsV2": projects}, ("ProjectV2Owner",)) if login == OWNER else None
 
-    return Object("Query", {"repository": repository, "repositoryOwner": owner, "node": one_node, "nodes": nodes})
+    return Object("Query", {"repository": repository, "repositoryOwner": owner, "node": single_node, "nodes": nodes})
 
 
-def _by_id(held: Repository, node_id: str) -> Object | None:
-    for issue in held.issues.values():
+def _by_id(repository: Repository, node_id: str) -> Object | None:
+    for issue in repository.issues.values():
         if issue["node_id"] == node_id:
-            return pull_request(held, issue) if "pull_request" in issue else reactable(held, "Issue", issue)
+            return pull_request(repository, issue) if "pull_request" in issue else reactable(repository, "Issue", issue)
     for type_, rows in (
-        ("IssueComment", held.comments),
-        ("PullRequestReviewComment", held.review_comments),
-        ("CommitComment", held.commit_comments),
+        ("IssueComment", repository.comments),
+        ("PullRequestReviewComment", repository.review_comments),
+        ("CommitComment", repository.commit_comments),
     ):
         for row in rows:
             if row["node_id"] == node_id:
-                return reactable(held, type_, row)
-    for talk in held.discussions:
+                return reactable(repository, type_, row)
+    for talk in repository.discussions:
         if talk["node_id"] == node_id:
-            return discussion(held, talk)
+            return discussion(repository, talk)
         for comment in talk["comments"]:
             if comment["node_id"] == node_id:
-                return discussion_comment(held, talk, comment)
+                return discussion_comment(repository, talk, comment)
     return None
 
 
-def of_repository(held: Repository) -> Object:
+def of_repository(repository: Repository) -> Object:
     def pull_requests(orderBy: Json, first: int, after: str | None = None) -> Object:
-        rows = [issue for issue in held.issues.values() if "pull_request" in issue]
-        return connection("PullRequest", rows, lambda row: pull_request(held, row), _order(orderBy), first, after)
+        rows = [issue for issue in repository.issues.values() if "pull_request" in issue]
+        return connection("PullRequest", rows, lambda row: pull_request(repository, row), _order(orderBy), first, after)
 
     def discussions(first: int, after: str | None = None, orderBy: Json | None = None) -> Object:
         order = _order(orderBy or {"field": "UPDATED_AT", "direction": "DESC"})
-        return connection("Discussion", held.discussions, lambda row: discussion(held, row), order, first, after)
+        return connection(
+            "Discussion", repository.discussions, lambda row: discussion(repository, row), order, first, after
+        )
 
     def stargazers(first: int, after: str | None = None, orderBy: Json | None = None) -> Object:
-        rows = [{**star, "id": star["user"]["id"]} for star in held.stargazers()]
+        rows = [{**star, "id": star["user"]["id"]} for star in repository.stargazers()]
         order = _order(orderBy) if orderBy else None
         return connection(
             "Stargazer", rows, lambda row: actor(row["user"]), order, first, after,
@@ -97,8 +99,8 @@ def of_repository(held: Repository) -> Object:
     return Object(
         "Repository",
         {
-            "nameWithOwner": held.full_name,
-            "databaseId": held.base,
+            "nameWithOwner": repository.full_name,
+            "databaseId": repository.base,
             "pullRequests": pull_requests,
             "discussions": discussions,
             "stargazers": stargazers,
@@ -106,15 +108,15 @@ def of_repository(held: Repository) -> Object:
     )
 
 
-def _order(given: Json) -> tuple[Order, bool]:
-    field = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "STARRED_AT": "starred_at"}[given["field"]]
-    return (lambda row: (row[field], row["id"])), given["direction"] == "DESC"
+def _order(order: Json) -> tuple[Order, bool]:
+    field = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "STARRED_AT": "starred_at"}[order["field"]]
+    return (lambda row: (row[field], row["id"])), order["direction"] == "DESC"
 
 
 def connection(
     type_: str,
     rows: Iterable[Json],
-    shown: Callable[[Json], Object | None],
+    node_of: Callable[[Json], Object | None],
     order: tuple[Order, bool] | None,
     first: int | None,
     after: str | None,
@@ -133,21 +135,26 @@ def connection(
         )
     key, descending = order or ((lambda row: (row["id"],)), False)
     listed = sorted(rows, key=key, reverse=descending)
-    left = listed
+    rows_left = listed
     if after:
         place = _opened(after)
-        left = [row for row in listed if (at := list(key(row))) != place and (at < place) == descending]
-    page = left[:first]
+        rows_left = [row for row in listed if (at := list(key(row))) != place and (at < place) == descending]
+    page = rows_left[:first]
     end = _sealed(key(page[-1])) if page else None
-    info = {"hasNextPage": len(left) > first, "hasPreviousPage": bool(after), "endCursor": end, "startCursor": None}
+    info = {
+        "hasNextPage": len(rows_left) > first,
+        "hasPreviousPage": bool(after),
+        "endCursor": end,
+        "startCursor": None,
+    }
     fields: Json = {
         "totalCount": len(listed),
-        "nodes": [shown(row) for row in page],
+        "nodes": [node_of(row) for row in page],
         "pageInfo": Object("PageInfo", info),
     }
     if edges is not None:
         fields["edges"] = [
-            Object(f"{type_}Edge", {**edges(row), "node": shown(row), "cursor": _sealed(key(row))}) for row in page
+            Object(f"{type_}Edge", {**edges(row), "node": node_of(row), "cursor": _sealed(key(row))}) for row in page
         ]
     return Object(f"{type_}Connection", fields)
 
@@ -200,10 +207,10 @@ def project(repositories: dict[str, Repository], number: int) -> Object:
 
     def items(first: int, after: str | None = None) -> Object:
         rows = [{"id": number * 10**7 + 600_000, "draft": f"Plan the next release ({number})"}]
-        for held in repositories.values():
+        for repository in repositories.values():
             rows += [
-                {"id": number * 10**7 + issue["id"], "issue": issue, "held": held}
-                for issue in [*held.issues.values()][:20]
+                {"id": number * 10**7 + issue["id"], "issue": issue, "held": repository}
+                for issue in [*repository.issues.values()][:20]
             ]
         return connection("ProjectV2Item", rows, item, None, first, after)
 
@@ -241,8 +248,8 @@ def item(row: Json) -> Object:
     if "draft" in row:
         content = Object("DraftIssue", {"id": f"DI_{row['id']}", "title": row["draft"], "body": "With the whole team."})
     else:
-        issue, held = row["issue"], row["held"]
-        named = Object("Repository", {"nameWithOwner": held.full_name})
+        issue, repository = row["issue"], row["held"]
+        named = Object("Repository", {"nameWithOwner": repository.full_name})
         type_ = "PullRequest" if "pull_request" in issue else "Issue"
         content = Object(type_, {"id": issue["node_id"], "number": issue["number"], "title": issue["title"],
                                  "url": issue["html_url"], "repository": named})  # fmt: skip
@@ -252,38 +259,38 @@ def item(row: Json) -> Object:
     return Object("ProjectV2Item", fields, ("Node",))
 
 
-def reacting(held: Repository, node_id: str) -> Callable[..., Object]:
+def reacting(repository: Repository, node_id: str) -> Callable[..., Object]:
     def reactions(first: int, after: str | None = None) -> Object:
-        def shown(row: Json) -> Object:
+        def reaction_object(row: Json) -> Object:
             return Object(
                 "Reaction",
                 {"id": row["node_id"], "databaseId": row["id"], "content": CONTENTS[row["content"]],
                  "createdAt": row["created_at"], "user": actor(row["user"])},
             )  # fmt: skip
 
-        return connection("Reaction", held.reactions.get(node_id, []), shown, None, first, after)
+        return connection("Reaction", repository.reactions.get(node_id, []), reaction_object, None, first, after)
 
     return reactions
 
 
-def reactable(held: Repository, type_: str, row: Json) -> Object:
-    fields = {**texted(row), "reactions": reacting(held, row["node_id"])}
+def reactable(repository: Repository, type_: str, row: Json) -> Object:
+    fields = {**texted(row), "reactions": reacting(repository, row["node_id"])}
     return Object(type_, fields, ("Node", "Reactable", "Comment"))
 
 
-def pull_request(held: Repository, issue: Json) -> Object:
+def pull_request(repository: Repository, issue: Json) -> Object:
     number = issue["number"]
 
     def reviews(first: int, after: str | None = None) -> Object:
-        return connection("PullRequestReview", held.reviews[number], review, None, first, after)
+        return connection("PullRequestReview", repository.reviews[number], review, None, first, after)
 
     def commits(first: int, after: str | None = None) -> Object:
-        rows = [{**commit, "id": 100 + i} for i, commit in enumerate(held.pull_commits(number))]
+        rows = [{**commit, "id": 100 + i} for i, commit in enumerate(repository.pull_commits(number))]
 
-        def shown(row: Json) -> Object:
+        def commit_object(row: Json) -> Object:
             return Object("PullRequestCommit", {"commit": commit_of(row), "id": f"PC_{row['sha']}"})
 
-        return connection("PullRequestCommit", rows, shown, None, first, after)
+        return connection("PullRequestCommit", rows, commit_object, None, first, after)
 
     fields = {
         **texted(issue),
@@ -299,12 +306,12 @@ def pull_request(held: Repository, issue: Json) -> Object:
         "additions": 10 + number,
         "deletions": number % 7,
         "changedFiles": 1 + number % 5,
-        "reviewDecision": "APPROVED" if held.reviews[number] else None,
+        "reviewDecision": "APPROVED" if repository.reviews[number] else None,
         "reviews": reviews,
         "commits": commits,
         "comments": counted("IssueCommentConnection", issue["comments"]),
         "reviewThreads": counted("PullRequestReviewThreadConnection", number % 3),
-        "reactions": reacting(held, issue["node_id"]),
+        "reactions": reacting(repository, issue["node_id"]),
     }
     return Object("PullRequest", fields, ("Node", "Reactable", "Comment"))
 
@@ -340,11 +347,11 @@ def commit_of(row: Json) -> Object:
     return Object("Commit", fields, ("Node",))
 
 
-def discussion(held: Repository, talk: Json) -> Object:
+def discussion(repository: Repository, talk: Json) -> Object:
     def comments(first: int, after: str | None = None) -> Object:
         rows = [row for row in talk["comments"] if row["reply_to"] is None]
         return connection(
-            "DiscussionComment", rows, lambda row: discussion_comment(held, talk, row), None, first, after
+            "DiscussionComment", rows, lambda row: discussion_comment(repository, talk, row), None, first, after
         )
 
     fields = {
@@ -365,19 +372,19 @@ def discussion(held: Repository, talk: Json) -> Object:
                                                   "isAnswerable": True}),
         "labels": lambda first: Object("LabelConnection", {"nodes": [Object("Label", {"name": "question"})]}),
         "comments": comments,
-        "reactions": reacting(held, talk["node_id"]),
+        "reactions": reacting(repository, talk["node_id"]),
     }  # fmt: skip
     return Object("Discussion", fields, ("Node", "Reactable", "Comment"))
 
 
-def discussion_comment(held: Repository, talk: Json, row: Json) -> Object:
+def discussion_comment(repository: Repository, talk: Json, row: Json) -> Object:
     def replies(first: int, after: str | None = None) -> Object:
         rows = [reply for reply in talk["comments"] if reply["reply_to"] == row["id"]]
         return connection(
-            "DiscussionComment", rows, lambda reply: discussion_comment(held, talk, reply), None, first, after
+            "DiscussionComment", rows, lambda reply: discussion_comment(repository, talk, reply), None, first, after
         )
 
-    parent = next((one for one in talk["comments"] if one["id"] == row["reply_to"]), None)
+    parent = next((reply for reply in talk["comments"] if reply["id"] == row["reply_to"]), None)
     fields = {
         **texted(row),
         "isAnswer": False,
@@ -387,6 +394,6 @@ def discussion_comment(held: Repository, talk: Json, row: Json) -> Object:
         "upvoteCount": 0,
         "replyTo": parent and Object("DiscussionComment", {"databaseId": parent["id"], "id": parent["node_id"]}),
         "replies": replies,
-        "reactions": reacting(held, row["node_id"]),
+        "reactions": reacting(repository, row["node_id"]),
     }
     return Object("DiscussionComment", fields, ("Node", "Reactable", "Comment"))

@@ -16,7 +16,7 @@ class QueryError(Exception):
         super().__init__(message)
         self.members = members
 
-    def shown(self) -> dict[str, Any]:
+    def error_object(self) -> dict[str, Any]:
         return {**self.members, "message": str(self)}
 
 
@@ -42,7 +42,7 @@ def execute(root: Object, query: str, variables: Mapping[str, Any]) -> dict[str,
     except ValueError as error:
         return {"errors": [{"message": f"Parse error: {error}"}]}
     except QueryError as error:
-        return {"errors": [error.shown()]}
+        return {"errors": [error.error_object()]}
     return {"data": data, **({"errors": errors} if errors else {})}
 
 
@@ -65,7 +65,7 @@ def _selected(owner: Object, selections: list[Selection], errors: Errors, path: 
             value = owner.fields[field.name]
             if callable(value):
                 value = _called(value, field, errors, place)
-            values[field.alias] = _shown(value, field, errors, place)
+            values[field.alias] = _value_of(value, field, errors, place)
     return values
 
 
@@ -73,23 +73,23 @@ def _called(function: Callable[..., Any], field: Selection, errors: Errors, path
     try:
         value = function(**field.arguments)
     except QueryError as error:
-        errors.append({**error.shown(), "path": path})
+        errors.append({**error.error_object(), "path": path})
         return None
     if isinstance(value, list):
         for index, item in enumerate(value):
             if isinstance(item, QueryError):
-                errors.append({**item.shown(), "path": [*path, index]})
+                errors.append({**item.error_object(), "path": [*path, index]})
         return [None if isinstance(item, QueryError) else item for item in value]
     return value
 
 
-def _shown(value: Any, field: Selection, errors: Errors, path: Place) -> Any:
+def _value_of(value: Any, field: Selection, errors: Errors, path: Place) -> Any:
     if isinstance(value, Object):
         if not field.selections:
             raise QueryError(f"Field must have selections (field '{field.name}' returns {value.type})")
         return _selected(value, field.selections, errors, path)
     if isinstance(value, list):
-        return [_shown(item, field, errors, [*path, index]) for index, item in enumerate(value)]
+        return [_value_of(item, field, errors, [*path, index]) for index, item in enumerate(value)]
     if field.selections and value is not None:
         raise QueryError(f"Selections can't be made on scalars (field '{field.name}')")
     return value

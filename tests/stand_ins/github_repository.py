@@ -194,7 +194,7 @@ class Repository:
     def stargazers(self) -> list[Json]:
         return [{"starred_at": iso(BEGIN + i * 50_000), "user": user(100 + i)} for i in range(140)]
 
-    def shown(self) -> Json:
+    def repository_object(self) -> Json:
         return self._object(
             0,
             name=self.full_name.partition("/")[2],

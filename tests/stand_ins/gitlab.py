@@ -32,8 +32,8 @@ class GitLabStandIn(StandIn):
 
     name: ClassVar[str] = "gitlab"
 
-    def __init__(self, *, issues: int = 30, page: int = 100, lacks: tuple[str, ...] = (), **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, *, issues: int = 30, page: int = 100, lacks: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
         self.page = page
         self.lacks = lacks
         self.most_offset = 50_000
@@ -243,7 +243,7 @@ class GitLabStandIn(StandIn):
         """By the epic's id: another epic's notes come where somebody gives its iid."""
         for (group, kind, iid), notes in self.notes.items():
             if kind == "epics" and str(self.rows[group, kind][iid - 1]["id"]) == id:
-                return self._ordered(call, notes)
+                return self._sorted_list(call, notes)
         return self.refuse(404, "404 Not found")
 
     @route("GET", "/api/v4/groups/{path}/epics/{iid}/issues")
@@ -261,7 +261,7 @@ class GitLabStandIn(StandIn):
         paths = [path]
         if kind == "epics" and call.param("include_descendant_groups", "true") == "true":
             paths += [name for name in self.groups if name.startswith(path + "/")]
-        return self._ordered(call, [row for name in paths for row in self.rows.get((name, kind), ())])
+        return self._sorted_list(call, [row for name in paths for row in self.rows.get((name, kind), ())])
 
     # Projects
 
@@ -294,7 +294,7 @@ class GitLabStandIn(StandIn):
 
     @route("GET", "/api/v4/projects/{path}/{kind}/{iid}/notes")
     def notes_of(self, call: Call, path: str, kind: str, iid: str) -> Any:
-        return self._ordered(call, self.notes.get((path, kind, int(iid)), []))
+        return self._sorted_list(call, self.notes.get((path, kind, int(iid)), []))
 
     @route("GET", "/api/v4/projects/{path}/{kind}/{iid}/{part}")
     def parts_of(self, call: Call, path: str, kind: str, iid: str, part: str) -> Any:
@@ -313,11 +313,11 @@ class GitLabStandIn(StandIn):
         if kind == "pipelines":
             source = call.param("source")
             rows = [row for row in rows if row["source"] == source or (not source and row["source"] == "push")]
-        return self._ordered(call, rows)
+        return self._sorted_list(call, rows)
 
     # Pages
 
-    def _ordered(self, call: Call, rows: list[Json]) -> Answer:
+    def _sorted_list(self, call: Call, rows: list[Json]) -> Answer:
         rows = [row for row in rows if row.get("updated_at", "") >= call.param("updated_after")]
         if call.param("order_by") == "updated_at":
             rows.sort(key=lambda row: row["updated_at"], reverse=call.param("sort", "desc") == "desc")
@@ -336,12 +336,12 @@ class GitLabStandIn(StandIn):
             answer = Answer(200, rows[:size])
             if rows:
                 last_row = rows[:size][-1]
-                more = {"cursor": place_of(last_row)} if by_time else {"id_after": last_row["id"]}
-                answer.headers["Link"] = self._link(call, "next", **more)
+                position = {"cursor": place_of(last_row)} if by_time else {"id_after": last_row["id"]}
+                answer.headers["Link"] = self._link(call, "next", **position)
             return answer
         if (int(call.param("page", "1")) - 1) * size >= self.most_offset and call.path.endswith("/issues"):
-            said = "Offset pagination has a maximum allowed offset of 50000 for objects of type Issue."
-            return Answer(405, {"error": said})
+            message = "Offset pagination has a maximum allowed offset of 50000 for objects of type Issue."
+            return Answer(405, {"error": message})
         number, last = int(call.param("page", "1")), max(1, -(-len(rows) // size))
         answer = Answer(200, rows[(number - 1) * size : number * size])
         links = [self._link(call, "next", page=number + 1)] if number < last else []
@@ -349,11 +349,9 @@ class GitLabStandIn(StandIn):
         answer.headers["Link"] = ", ".join(links)
         return answer
 
-    def _link(self, call: Call, relation: str, **more: Any) -> str:
-        path = call.path
-        return (
-            f'<{self.url}{path}?{urlencode({**{k: v[-1] for k, v in call.params.items()}, **more})}>; rel="{relation}"'
-        )
+    def _link(self, call: Call, relation: str, **position: Any) -> str:
+        query = urlencode({**{k: v[-1] for k, v in call.params.items()}, **position})
+        return f'<{self.url}{call.path}?{query}>; rel="{relation}"'
 
 
 def place_of(row: Json) -> str:

@@ -21,7 +21,7 @@ class Selection:
     on: str = ""
 
     def child(self, name: str) -> Selection | None:
-        return next((one for one in self.selections if one.name == name), None)
+        return next((selection for selection in self.selections if selection.name == name), None)
 
 
 class Query:
@@ -40,10 +40,10 @@ class Query:
     def _peek(self) -> str:
         return self._tokens[self._place] if self._place < len(self._tokens) else ""
 
-    def _take(self, wanted: str = "") -> str:
+    def _take(self, expected: str = "") -> str:
         token = self._peek()
-        if not token or (wanted and token != wanted):
-            raise ValueError(f"{wanted or 'a name'} is expected, not {token or 'the end'!r}")
+        if not token or (expected and token != expected):
+            raise ValueError(f"{expected or 'a name'} is expected, not {token or 'the end'!r}")
         self._place += 1
         return token
 
@@ -87,14 +87,14 @@ class Query:
         return selection
 
     def _value(self) -> Any:
-        word = self._take()
-        if word == "[":
+        token = self._take()
+        if token == "[":
             values = []
             while self._peek() != "]":
                 values.append(self._value())
             self._take()
             return values
-        if word == "{":
+        if token == "{":
             members = {}
             while self._peek() != "}":
                 member = self._take()
@@ -102,13 +102,13 @@ class Query:
                 members[member] = self._value()
             self._take()
             return members
-        if word.startswith("$"):
-            return self._variables.get(word[1:])
-        if word.startswith('"'):
-            return word[1:-1]
-        if re.fullmatch(r"-?\d+", word):
-            return int(word)
-        return {"true": True, "false": False, "null": None}.get(word, word)
+        if token.startswith("$"):
+            return self._variables.get(token[1:])
+        if token.startswith('"'):
+            return token[1:-1]
+        if re.fullmatch(r"-?\d+", token):
+            return int(token)
+        return {"true": True, "false": False, "null": None}.get(token, token)
 
 
 Connection = Callable[[list[Any], Selection], Any]
@@ -124,18 +124,21 @@ def selected(value: Any, selections: list[Selection], connection: Connection) ->
 
 
 def _fields(value: dict[str, Any], selections: list[Selection], connection: Connection) -> Iterator[tuple[str, Any]]:
-    for one in selections:
-        if one.on:
-            if one.on in (value.get("__typename"), *value.get("__interfaces", ())):
-                yield from _fields(value, one.selections, connection)
+    for selection in selections:
+        if selection.on:
+            if selection.on in (value.get("__typename"), *value.get("__interfaces", ())):
+                yield from _fields(value, selection.selections, connection)
             continue
-        inside = value.get(one.name)
-        if inside is None and one.child("nodes"):
+        inside = value.get(selection.name)
+        if inside is None and selection.child("nodes"):
             inside = []
-        if isinstance(inside, list) and one.child("nodes"):
-            yield one.alias, connection(inside, one)
+        if isinstance(inside, list) and selection.child("nodes"):
+            yield selection.alias, connection(inside, selection)
         else:
-            yield one.alias, selected(inside, one.selections, connection) if one.selections else inside
+            yield (
+                selection.alias,
+                selected(inside, selection.selections, connection) if selection.selections else inside,
+            )
 
 
 def cost(selections: list[Selection]) -> int:
@@ -144,12 +147,12 @@ def cost(selections: list[Selection]) -> int:
     shopify.dev/docs/api/usage/limits, and Shopify's article about it (2021): newer figures are not published.
     """
     points = 0
-    for one in selections:
-        nodes = one.child("nodes")
-        if one.on:
-            points += cost(one.selections)
+    for selection in selections:
+        nodes = selection.child("nodes")
+        if selection.on:
+            points += cost(selection.selections)
         elif nodes is not None:
-            points += 2 + int(one.arguments.get("first") or 0) * (1 + cost(nodes.selections))
-        elif one.selections:
-            points += 1 + cost(one.selections)
+            points += 2 + int(selection.arguments.get("first") or 0) * (1 + cost(nodes.selections))
+        elif selection.selections:
+            points += 1 + cost(selection.selections)
     return points

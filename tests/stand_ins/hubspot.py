@@ -67,8 +67,8 @@ class HubSpotStandIn(StandIn):
         """When objects were deleted, by kind and id."""
         self.associations: dict[tuple[str, str], dict[int, list[int]]] = {
             (kind, other): {n: [n] for n in self.objects[kind] if n in self.objects[other] and n % 2}
-            for kind, others in TIED.items()
-            for other in others
+            for kind, kinds in TIED.items()
+            for other in kinds
         }
         self.owners_archived = [131, 132]
         self.threads = {
@@ -122,7 +122,7 @@ class HubSpotStandIn(StandIn):
         self.submissions[form].append(submission)
         return submission
 
-    def say(self, thread: str, text: str, kind: str = "MESSAGE") -> Json:
+    def add_message(self, thread: str, text: str, kind: str = "MESSAGE") -> Json:
         """A message, or a comment: that does not move the time of the thread's last message."""
         self.now += 600
         message = {**self._message(thread, self.now, 90 + len(self.messages[thread])), "text": text, "type": kind}
@@ -139,15 +139,15 @@ class HubSpotStandIn(StandIn):
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not (token == TOKEN or self.tokens.allows(token)):
             return self.refuse(401, "Authentication credentials not found.")
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return self.refuse(403, "This app hasn't been granted all required scopes to make this call.")
         return None
 
     def refuse(self, status: int, message: str) -> Answer:
         category = {401: "INVALID_AUTHENTICATION", 403: "MISSING_SCOPES", 404: "OBJECT_NOT_FOUND"}
-        more = {"errorType": "RATE_LIMIT", "policyName": "SECONDLY"} if status == 429 else {}
+        members = {"errorType": "RATE_LIMIT", "policyName": "SECONDLY"} if status == 429 else {}
         return Answer(
-            status, {"status": "error", "message": message, "category": category.get(status, "RATE_LIMITS"), **more}
+            status, {"status": "error", "message": message, "category": category.get(status, "RATE_LIMITS"), **members}
         )
 
     def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
@@ -178,10 +178,10 @@ class HubSpotStandIn(StandIn):
         size, begin = body["limit"], int(body.get("after", 0))
         if size > 200 or begin + size > self.most:
             return self.refuse(400, "There was a problem with the request.")
-        asked = set(body["properties"])
+        property_names = set(body["properties"])
         answer: Json = {
             "total": len(rows),
-            "results": [self._object(n, row, asked) for n, row in rows[begin : begin + size]],
+            "results": [self._object(n, row, property_names) for n, row in rows[begin : begin + size]],
         }
         if begin + size < len(rows):
             answer["paging"] = {"next": {"after": str(begin + size)}}
@@ -217,8 +217,8 @@ class HubSpotStandIn(StandIn):
             if begin + PART < len(numbers):
                 row["paging"] = {"next": {"after": str(begin + PART)}}
             results.append(row)
-        more = {"numErrors": len(errors), "errors": errors} if errors else {}
-        return Answer(207 if errors else 200, {"status": "COMPLETE", "results": results, **more})
+        failures = {"numErrors": len(errors), "errors": errors} if errors else {}
+        return Answer(207 if errors else 200, {"status": "COMPLETE", "results": results, **failures})
 
     @route("POST", "/crm/objects/2026-03/{kind}/batch/read")
     def batch(self, call: Call, kind: str) -> Any:
@@ -258,8 +258,8 @@ class HubSpotStandIn(StandIn):
         begin, size = int(body.get("offset", 0)), body["count"]
         rows = [{"listId": str(n), "name": f"List {n}", "objectTypeId": "0-1", "processingType": "MANUAL",
                  "createdAt": iso_ms(BEGIN), "updatedAt": iso_ms(BEGIN)} for n in range(1, 124)]  # fmt: skip
-        more = begin + size < len(rows)
-        return {"lists": rows[begin : begin + size], "offset": begin + size, "hasMore": more, "total": len(rows)}
+        has_more = begin + size < len(rows)
+        return {"lists": rows[begin : begin + size], "offset": begin + size, "hasMore": has_more, "total": len(rows)}
 
     # The inbox
 
@@ -333,11 +333,11 @@ class HubSpotStandIn(StandIn):
         size, begin = int(call.param("limit", "10")), int(call.param("after", "0"))
         if size > most:
             raise AssertionError(f"a page of {size}")
-        more = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(rows) else {}
-        return {"results": rows[begin : begin + size], **more}
+        paging = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(rows) else {}
+        return {"results": rows[begin : begin + size], **paging}
 
-    def _object(self, number: int, row: Json, asked: set[str]) -> Json:
-        properties = {k: v for k, v in row.items() if k in asked}
+    def _object(self, number: int, row: Json, property_names: set[str]) -> Json:
+        properties = {k: v for k, v in row.items() if k in property_names}
         return {**self._stamped(str(number), updatedAt=iso_ms(row["changed"])), "properties": properties}
 
     def _stamped(self, number: str, **fields: Any) -> Json:
@@ -355,11 +355,11 @@ class HubSpotStandIn(StandIn):
                 "pageUrl": "https://larkspur.example/contact"}  # fmt: skip
 
 
-def _holds(wanted: Json, row: Json) -> bool:
-    if not isinstance(wanted["value"], str):
+def _holds(condition: Json, row: Json) -> bool:
+    if not isinstance(condition["value"], str):
         raise AssertionError("values of filters are texts")
-    value, low = int(row[wanted["propertyName"]]), int(wanted["value"])
-    return low <= value <= int(wanted["highValue"]) if wanted["operator"] == "BETWEEN" else value > low
+    value, low = int(row[condition["propertyName"]]), int(condition["value"])
+    return low <= value <= int(condition["highValue"]) if condition["operator"] == "BETWEEN" else value > low
 
 
 def iso_ms(seconds: int) -> str:

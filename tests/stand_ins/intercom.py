@@ -38,16 +38,16 @@ class IntercomStandIn(StandIn):
         self.forbidden = forbidden
         self.now = END
         self.scrolls: dict[str, int] = {}
-        told = problems()
+        texts = problems()
         self.conversations = {
             str(n): self._object("conversation", n, updated=BEGIN + n * 4000, title=None, state="open", open=True,
-                                 source={"type": "email", "subject": told[n % 60].title, "body": told[n % 60].cause})
+                                 source={"type": "email", "subject": texts[n % 60].title, "body": texts[n % 60].cause})
             for n in range(1, conversations + 1)
         }  # fmt: skip
         self.parts = {n: [self._part(n, i) for i in range(int(n) % 3)] for n in self.conversations}
         self.tickets = {
             str(n): self._object("ticket", n, updated=BEGIN + n * 9000, ticket_id=str(n), category="Customer",
-                                 ticket_attributes={"_default_title_": told[n % 60].title}, open=True)
+                                 ticket_attributes={"_default_title_": texts[n % 60].title}, open=True)
             for n in range(1, 41)
         }  # fmt: skip
         self.contacts = {
@@ -63,7 +63,10 @@ class IntercomStandIn(StandIn):
         self.internal = [self._object("internal_article", i, title=f"Runbook {i}", body="<p>Call.</p>", locale="en",
                                       author_id=1, owner_id=1) for i in range(120)]  # fmt: skip
         self.lists: dict[str, tuple[str, list[Json]]] = {
-            "articles": ("data", [self._object("article", i, title=p.title, body=p.cause) for i, p in enumerate(told)]),
+            "articles": (
+                "data",
+                [self._object("article", i, title=p.title, body=p.cause) for i, p in enumerate(texts)],
+            ),
             "help_center/collections": ("data", [self._object("collection", i, name=f"Part {i}") for i in range(4)]),
             "admins": ("admins", [{"type": "admin", "id": str(i), "name": FIRST_NAMES[i]} for i in range(3)]),
             "teams": ("teams", [{"type": "team", "id": "1", "name": "First line", "admin_ids": [1, 2]}]),
@@ -99,15 +102,15 @@ class IntercomStandIn(StandIn):
 
     def reply(self, key: str, body: str) -> None:
         self.touch(self.conversations, key)
-        made = self._part(key, len(self.parts[key]))
-        self.parts[key].append({**made, "body": body, "created_at": self.now, "updated_at": self.now})
+        part = self._part(key, len(self.parts[key]))
+        self.parts[key].append({**part, "body": body, "created_at": self.now, "updated_at": self.now})
 
     # The vendor's manners
 
     def authorize(self, call: Call) -> Answer | None:
         if call.headers.get("authorization") != f"Bearer {TOKEN}":
             return self.refuse(401, "Access Token Invalid")
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return self.refuse(403, "Active subscription needed.")
         return None
 
@@ -141,9 +144,9 @@ class IntercomStandIn(StandIn):
 
     def _search(self, call: Call, kind: str, field: str, rows: dict[str, Json], unit: int = 1) -> Any:
         body = call.json()
-        (wanted,) = body["query"]["value"]
-        found = [r for r in rows.values() if r[wanted["field"]] // unit > int(wanted["value"]) // unit]
-        found.sort(key=lambda r: (r["updated_at"], r["id"]), reverse=body["sort"]["order"] == "descending")
+        (condition,) = body["query"]["value"]
+        matches = [r for r in rows.values() if r[condition["field"]] // unit > int(condition["value"]) // unit]
+        matches.sort(key=lambda r: (r["updated_at"], r["id"]), reverse=body["sort"]["order"] == "descending")
         size, begin = body["pagination"]["per_page"], int(body["pagination"].get("starting_after", 0))
         if size > 150:
             return self.refuse(400, "per_page is too large")
@@ -151,11 +154,11 @@ class IntercomStandIn(StandIn):
             "type": "pages",
             "per_page": size,
             "page": begin // size + 1,
-            "total_pages": -(-len(found) // size),
+            "total_pages": -(-len(matches) // size),
         }
-        if begin + size < len(found):
+        if begin + size < len(matches):
             pages["next"] = {"page": pages["page"] + 1, "starting_after": str(begin + size)}
-        return {"type": kind, "total_count": len(found), field: found[begin : begin + size], "pages": pages}
+        return {"type": kind, "total_count": len(matches), field: matches[begin : begin + size], "pages": pages}
 
     # Lists
 

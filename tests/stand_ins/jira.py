@@ -48,8 +48,8 @@ class JiraStandIn(AtlassianStandIn):
     product: ClassVar[str] = "jira"
     site_key: ClassVar[str] = "jira-token"
 
-    def __init__(self, *, issues: int = 130, page: int = 50, people: int = 25, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, *, issues: int = 130, page: int = 50, people: int = 25, **options: Any) -> None:
+        super().__init__(**options)
         self.page, self.people = page, people
         self.hidden: set[str] = set()
         """Keys of projects that the account may not see."""
@@ -123,7 +123,7 @@ class JiraStandIn(AtlassianStandIn):
         return {"id": str(n), "key": key, "name": f"Larkspur {key}", "description": "", "self": "", "lead": person(n),
                 "projectTypeKey": "software", "simplified": False, "style": "classic", "isPrivate": False}  # fmt: skip
 
-    def as_stranger(self) -> Answer:
+    def anonymous_answer(self) -> Answer:
         empty = {"issues": [], "values": [], "startAt": 0, "maxResults": 50, "total": 0, "isLast": True}
         return Answer(200, empty, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"})
 
@@ -149,18 +149,18 @@ class JiraStandIn(AtlassianStandIn):
         rows.sort(key=lambda issue: (moment(issue), issue["id"]), reverse=query["order"] == "desc")
         start = int(b64decode(call.param("nextPageToken", b64encode(b"0").decode())))
         end = start + min(self.page, int(call.param("maxResults", "50")))
-        page = [self._shown(issue, call) for issue in rows[start:end]]
+        page = [self._selected_issue(issue, call) for issue in rows[start:end]]
         self.page_was_read()
         answer: Json = {"issues": page, "isLast": end >= len(rows)}
         if end < len(rows):
             answer["nextPageToken"] = b64encode(str(end).encode()).decode()
         return {name: value for name, value in answer.items() if name not in self.left_out}
 
-    def _shown(self, issue: Json, call: Call) -> Json:
-        wanted = call.param("fields").split(",")
-        fields = {k: v for k, v in issue["fields"].items() if wanted == ["*all"] or k in wanted}
-        kept = {k: v for k, v in issue.items() if k != "renderedFields" or call.param("expand") == "renderedFields"}
-        return {**kept, "fields": fields}
+    def _selected_issue(self, issue: Json, call: Call) -> Json:
+        field_names = call.param("fields").split(",")
+        fields = {k: v for k, v in issue["fields"].items() if field_names == ["*all"] or k in field_names}
+        members = {k: v for k, v in issue.items() if k != "renderedFields" or call.param("expand") == "renderedFields"}
+        return {**members, "fields": fields}
 
     @route("GET", "/rest/api/3/issue/{number}/comment")
     def comments_of(self, call: Call, number: str) -> Any:
@@ -198,10 +198,10 @@ class JiraStandIn(AtlassianStandIn):
     def issue(self, call: Call, number: str) -> Any:
         if number not in self.issues:
             return self._none()
-        shown: Json = {"id": number, "key": self.issues[number]["key"], "self": "", "expand": ""}
+        summary: Json = {"id": number, "key": self.issues[number]["key"], "self": "", "expand": ""}
         properties = self.properties.get(number, {})
         return {
-            **shown,
+            **summary,
             "fields": {"created": ""},
             "properties": properties if call.param("properties") == "*all" else {},
         }
@@ -288,7 +288,7 @@ class JiraStandIn(AtlassianStandIn):
             return self.refuse(400, "Error in the JQL Query")
         rows = [row for row in self.issues.values() if chosen(row) and moment(row) * 1000 >= int(query["since"])]
         rows.sort(key=lambda issue: (moment(issue), issue["id"]), reverse=query["order"] == "desc")
-        answer = self._paged(call, "issues", [self._shown(row, call) for row in rows])
+        answer = self._paged(call, "issues", [self._selected_issue(row, call) for row in rows])
         del answer["isLast"]  # it has `total` in its place
         self.page_was_read()
         return answer

@@ -36,8 +36,8 @@ class LinearStandIn(StandIn):
 
     name: ClassVar[str] = "linear"
 
-    def __init__(self, *, issues: int = 24, page: int = 10, lacks: tuple[str, ...] = (), **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, *, issues: int = 24, page: int = 10, lacks: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
         self.page = page
         self.lacks = lacks
         self.hidden: set[str] = set()
@@ -115,34 +115,34 @@ class LinearStandIn(StandIn):
 
     @route("POST", "/graphql")
     def graphql(self, call: Call) -> Any:
-        asked = call.json()
-        found = re.search(
-            r"(\w+)\(first: \$first, after: \$after, orderBy: updatedAt, includeArchived: true", asked["query"]
+        body = call.json()
+        match = re.search(
+            r"(\w+)\(first: \$first, after: \$after, orderBy: updatedAt, includeArchived: true", body["query"]
         )
-        if found is None or found[1] not in self.rows or asked["query"].count("{") != asked["query"].count("}"):
+        if match is None or match[1] not in self.rows or body["query"].count("{") != body["query"].count("}"):
             return self.refuse(400, "Cannot query this")
-        if found[1] in self.lacks:
+        if match[1] in self.lacks:
             extensions = {"code": "FEATURE_NOT_ACCESSIBLE", "type": "feature not accessible"}
             return Answer(400, {"errors": [{"message": "Feature not accessible", "extensions": extensions}]})
-        if "filter:" in asked["query"] and found[1] in UNFILTERED:
-            return self.refuse(400, f'Unknown argument "filter" on field "Query.{found[1]}"')
-        since = re.search(r'updatedAt: \{ gte: "([^"]*)" \}', asked["query"])
-        team = re.search(r'team: \{ id: \{ eq: "([^"]*)" \} \}', asked["query"])
+        if "filter:" in body["query"] and match[1] in UNFILTERED:
+            return self.refuse(400, f'Unknown argument "filter" on field "Query.{match[1]}"')
+        since = re.search(r'updatedAt: \{ gte: "([^"]*)" \}', body["query"])
+        team = re.search(r'team: \{ id: \{ eq: "([^"]*)" \} \}', body["query"])
         rows = [
             row
-            for row in self.rows[found[1]]
+            for row in self.rows[match[1]]
             if (since is None or row["updatedAt"] >= since[1])
             and (not self.hidden or self._team_of(row) not in self.hidden)
             and (team is None or self._team_of(row) == team[1])
         ]
         rows.sort(key=lambda row: row["updatedAt"], reverse=True)
-        start = int((asked["variables"].get("after") or "after-0").removeprefix("after-"))
-        end = start + min(self.page, asked["variables"]["first"])
-        fields = selected(asked["query"])
+        start = int((body["variables"].get("after") or "after-0").removeprefix("after-"))
+        end = start + min(self.page, body["variables"]["first"])
+        fields = selected(body["query"])
         nodes = [{name: row.get(name) for name in fields} for row in rows[start:end]]
         return {
             "data": {
-                found[1]: {"nodes": nodes, "pageInfo": {"hasNextPage": end < len(rows), "endCursor": f"after-{end}"}}
+                match[1]: {"nodes": nodes, "pageInfo": {"hasNextPage": end < len(rows), "endCursor": f"after-{end}"}}
             }
         }
 
@@ -150,12 +150,12 @@ class LinearStandIn(StandIn):
 def selected(query: str) -> list[str]:
     """The names that the query selects directly under `nodes`."""
     depth, names = 0, []
-    for word in re.findall(r"[{}]|\w+", query.partition("nodes")[2]):
-        depth += {"{": 1, "}": -1}.get(word, 0)
+    for token in re.findall(r"[{}]|\w+", query.partition("nodes")[2]):
+        depth += {"{": 1, "}": -1}.get(token, 0)
         if depth == 0:
             break
-        if depth == 1 and word not in "{}":
-            names.append(word)
+        if depth == 1 and token not in "{}":
+            names.append(token)
     return names
 
 

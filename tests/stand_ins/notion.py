@@ -47,9 +47,9 @@ class NotionStandIn(StandIn):
         forbidden: tuple[str, ...] = (),
         rotating: bool = False,
         trash_search: Literal["known", "refused", "ignored"] = "known",
-        **more: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(**more)
+        super().__init__(**options)
         self.page, self.forbidden, self.rotating, self.trash_search = page, forbidden, rotating, trash_search
         # Notion names no lifetime, and takes JSON with the client in the header.
         self.tokens = TokenEndpoint({"larkspur": "secret"}, None, client_in=("header",), sent_as=("json",))
@@ -105,12 +105,12 @@ class NotionStandIn(StandIn):
         row["parent"] = {"type": "data_source_id", "data_source_id": source}
         return row
 
-    def cut(self, page_id: str, *texts: str, gone: int = 0) -> None:
-        """Have the page's Markdown come in parts: each names the next, and the page names `gone` that nobody gets."""
+    def cut(self, page_id: str, *texts: str, missing: int = 0) -> None:
+        """Have the page's Markdown come in parts, each naming the next; `missing` parts that it names do not exist."""
         names = [f"{page_id}-part-{number}" for number in range(len(texts))]
         for name, text, following in zip(names, texts, [*names[1:], ""], strict=True):
             self.parts[name] = {"markdown": text, "unknown_block_ids": [following] if following else []}
-        self.parts[page_id] = {"unknown_block_ids": [*names[:1], *(f"{page_id}-gone-{n}" for n in range(gone))]}
+        self.parts[page_id] = {"unknown_block_ids": [*names[:1], *(f"{page_id}-gone-{n}" for n in range(missing))]}
 
     def add_page(self, title: str, text: str) -> Json:
         self.now += DAY
@@ -165,9 +165,9 @@ class NotionStandIn(StandIn):
         block = {"object": "block", **self._stamped(number), "type": kind, "has_children": False,
                  kind: {"rich_text": rich(text)}}  # fmt: skip
         for siblings in self.children.values():
-            for one in siblings:
-                if one["id"] == parent:
-                    one["has_children"] = True
+            for sibling in siblings:
+                if sibling["id"] == parent:
+                    sibling["has_children"] = True
         self.children.setdefault(parent, []).append(block)
         return block
 
@@ -193,29 +193,29 @@ class NotionStandIn(StandIn):
 
     @route("POST", "/v1/search")
     def search(self, call: Call) -> Any:
-        asked = call.json()
-        if asked.get("sort") != {"timestamp": "last_edited_time", "direction": "descending"}:
+        body = call.json()
+        if body.get("sort") != {"timestamp": "last_edited_time", "direction": "descending"}:
             return self.refuse(400, "body failed validation")
-        in_trash = asked["filter"].get("in_trash", False)
+        in_trash = body["filter"].get("in_trash", False)
         if in_trash and self.trash_search == "refused":
             return self.refuse(400, "body failed validation: body.filter.in_trash should be not present")
         in_trash = in_trash and self.trash_search == "known"
-        rows = list(self.pages.values()) if asked["filter"]["value"] == "page" else self.sources
+        rows = list(self.pages.values()) if body["filter"]["value"] == "page" else self.sources
         hidden = self.unshared | self.unsearchable
         rows = [row for row in rows if row["in_trash"] == in_trash and row["id"] not in hidden]
-        return self._listed(newest(rows), asked.get("start_cursor"), asked.get("page_size", 100))
+        return self._listed(newest(rows), body.get("start_cursor"), body.get("page_size", 100))
 
     @route("POST", "/v1/data_sources/{number}/query")
     def query(self, call: Call, number: str) -> Any:
         if number not in {source["id"] for source in self.sources} - self.unshared:
             return self._none(number)
-        asked = call.json()
-        if asked.get("sorts") != [{"timestamp": "last_edited_time", "direction": "descending"}]:
+        body = call.json()
+        if body.get("sorts") != [{"timestamp": "last_edited_time", "direction": "descending"}]:
             return self.refuse(400, "body failed validation")
-        since = asked.get("filter", {}).get("last_edited_time", {}).get("on_or_after", "")
+        since = body.get("filter", {}).get("last_edited_time", {}).get("on_or_after", "")
         rows = [page for page in self.pages.values() if page["parent"].get("data_source_id") == number
                 and not page["in_trash"] and page["last_edited_time"] >= since]  # fmt: skip
-        return self._listed(newest(rows), asked.get("start_cursor"), asked.get("page_size", 100))
+        return self._listed(newest(rows), body.get("start_cursor"), body.get("page_size", 100))
 
     @route("GET", "/v1/pages/{number}")
     def page_object(self, call: Call, number: str) -> Any:
@@ -227,7 +227,7 @@ class NotionStandIn(StandIn):
     def block_children(self, call: Call, number: str) -> Any:
         if number not in self.children:
             return self._none(number)
-        return self._asked(call, self.children[number])
+        return self._page_of(call, self.children[number])
 
     @route("GET", "/v1/pages/{number}/markdown")
     def markdown(self, call: Call, number: str) -> Any:
@@ -242,25 +242,25 @@ class NotionStandIn(StandIn):
 
     @route("GET", "/v1/comments")
     def comments_of(self, call: Call) -> Any:
-        return self._asked(call, self.comments.get(call.param("block_id"), []))
+        return self._page_of(call, self.comments.get(call.param("block_id"), []))
 
     @route("GET", "/v1/users")
     def users(self, call: Call) -> Any:
         people = [{"object": "user", "id": f"user-{n}", "type": "person", "name": f"User {n}"} for n in range(120)]
-        return self._asked(call, people)
+        return self._page_of(call, people)
 
     def _none(self, number: str) -> Answer:
         return self.refuse(404, f"Could not find block with ID: {number}.")
 
-    def _asked(self, call: Call, rows: list[Json]) -> Json:
+    def _page_of(self, call: Call, rows: list[Json]) -> Json:
         return self._listed(rows, call.param("start_cursor"), int(call.param("page_size", "100")))
 
     def _listed(self, rows: list[Json], cursor: str | None, size: int) -> Json:
         start = int((cursor or "from-0").removeprefix("from-"))
         end = start + min(self.page, size)
-        more = end < len(rows)
-        following = f"from-{end}" if more else None
-        return {"object": "list", "results": rows[start:end], "next_cursor": following, "has_more": more}
+        has_more = end < len(rows)
+        following = f"from-{end}" if has_more else None
+        return {"object": "list", "results": rows[start:end], "next_cursor": following, "has_more": has_more}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ MAX_INPUTS = 2048
 MAX_REQUEST_TOKENS = 300_000
 MAX_INPUT_TOKENS = 8192
 API_KEY = "sk-larkspur"
-WORD = re.compile(r"\w+")
+TOKEN = re.compile(r"\w+")
 
 
 def estimated_tokens(text: str) -> int:
@@ -132,12 +132,16 @@ class OpenAIStandIn(StandIn):
     @route("POST", "/v1/embeddings")
     def embeddings(self, call: Call, deployment: str = "") -> Any:
         try:
-            asked = call.json()
-            given = asked["input"]
-            model = deployment or asked["model"]
+            body = call.json()
+            text_input = body["input"]
+            model = deployment or body["model"]
         except (ValueError, KeyError, TypeError):
             return self.refuse(400, "We could not parse the JSON body of your request: model and input are needed.")
-        inputs = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given
+        inputs = (
+            [text_input]
+            if isinstance(text_input, str) or (text_input and isinstance(text_input[0], int))
+            else text_input
+        )
         if not isinstance(inputs, list) or not inputs:
             return self.refuse(400, "'$.input' is invalid. Please check the API reference.")
         if any(text == "" or not isinstance(text, str | list) for text in inputs):
@@ -157,7 +161,7 @@ class OpenAIStandIn(StandIn):
                 400, f"Requested {total} tokens, max {MAX_REQUEST_TOKENS} tokens per request (max_tokens_per_request)."
             )
         full = DIMENSIONS.get(model, self.dimension)
-        dimension = asked.get("dimensions") or full
+        dimension = body.get("dimensions") or full
         if dimension != full and model == "text-embedding-ada-002":
             return self.refuse(400, "This model does not support specifying dimensions.")
         if not 1 <= dimension <= full:
@@ -169,7 +173,7 @@ class OpenAIStandIn(StandIn):
             self.inputs.extend(texts)
             self.tokens += total
             self.models[model] += 1
-        encode = _base64 if asked.get("encoding_format") == "base64" else _floats
+        encode = _base64 if body.get("encoding_format") == "base64" else _floats
         return {
             "object": "list",
             "model": model,
@@ -184,11 +188,11 @@ class OpenAIStandIn(StandIn):
 def vector_of(text: str, dimension: int) -> array[float]:
     """The text as a vector of length 1: each word, and the beginning of each long one, votes for a place and a sign."""
     vector = array("f", bytes(4 * dimension))
-    words = Counter(WORD.findall(text.lower()))
-    for word, times in words.items():
+    tokens = Counter(TOKEN.findall(text.lower()))
+    for token, times in tokens.items():
         weight = 1 + log1p(times - 1)
-        for piece in {word, word[:5]}:
-            place, sign = _place(piece)
+        for term in {token, token[:5]}:
+            place, sign = _place(term)
             vector[place % dimension] += sign * weight
     length = sqrt(sum(v * v for v in vector if v))
     if length == 0:
@@ -197,8 +201,8 @@ def vector_of(text: str, dimension: int) -> array[float]:
 
 
 @lru_cache(maxsize=100_000)
-def _place(word: str) -> tuple[int, float]:
-    number = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "big")
+def _place(text: str) -> tuple[int, float]:
+    number = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
     return number >> 1, 1.0 if number & 1 else -1.0
 
 
@@ -213,8 +217,8 @@ def _base64(vector: array[float]) -> str:
 def main() -> None:
     parser = argument_parser()
     parser.add_argument("--dimension", type=int, default=1536, help="of models that are not OpenAI's")
-    given = parser.parse_args()
-    serve(OpenAIStandIn(dimension=given.dimension, port=given.port))
+    options = parser.parse_args()
+    serve(OpenAIStandIn(dimension=options.dimension, port=options.port))
 
 
 if __name__ == "__main__":

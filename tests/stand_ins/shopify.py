@@ -156,58 +156,60 @@ class ShopifyStandIn(StandIn):
             query = Query(body["query"], body.get("variables") or {})
             points = cost(query.selections)
             if points > self.most_cost:
-                told = f"Query cost is {points}, which exceeds the single query max cost limit ({self.most_cost})."
-                return {"errors": [_error(told, "MAX_COST_EXCEEDED")]}
-            return {"data": {one.alias: self._root(one) for one in query.selections}}
+                message = f"Query cost is {points}, which exceeds the single query max cost limit ({self.most_cost})."
+                return {"errors": [_error(message, "MAX_COST_EXCEEDED")]}
+            return {"data": {selection.alias: self._root(selection) for selection in query.selections}}
         except PermissionError as error:
             return {"errors": [_error(f"Access denied for {error} field.", "ACCESS_DENIED")], "data": {"items": None}}
         except ValueError as error:
             return {"errors": [_error(f"Parse error: {error}", "undefinedField")]}
 
-    def _root(self, one: Selection) -> Any:
-        if one.name in self.denied:
-            raise PermissionError(one.name)
-        match one.name:
+    def _root(self, selection: Selection) -> Any:
+        if selection.name in self.denied:
+            raise PermissionError(selection.name)
+        match selection.name:
             case "shop":
                 value: Any = self.shop
             case "node" | "discountNode":
                 everything = (*self.rows.values(), [self.shop])
-                value = next((row for rows in everything for row in rows if row["id"] == one.arguments["id"]), None)
+                value = next(
+                    (row for rows in everything for row in rows if row["id"] == selection.arguments["id"]), None
+                )
             case "events":
-                return self._connection(self.events, one)
+                return self._connection(self.events, selection)
             case "metaobjects":
-                if not isinstance(one.arguments["type"], str):
+                if not isinstance(selection.arguments["type"], str):
                     raise ValueError("Variable $type of type String! was provided invalid value")
-                return self._connection(self.metaobjects[one.arguments["type"]], one)
+                return self._connection(self.metaobjects[selection.arguments["type"]], selection)
             case kind if kind in self.rows:
-                return self._connection(self.rows[kind], one)
+                return self._connection(self.rows[kind], selection)
             case _:
-                raise ValueError(f"Field '{one.name}' doesn't exist on type 'QueryRoot'")
-        return selected(value, one.selections, self._connection)
+                raise ValueError(f"Field '{selection.name}' doesn't exist on type 'QueryRoot'")
+        return selected(value, selection.selections, self._connection)
 
-    def _connection(self, rows: list[Json], one: Selection) -> Json:
-        sort = one.arguments.get("sortKey")
-        if sort and one.name in (*self.rows, "events") and sort not in SORTS.get(one.name, ()):
-            raise ValueError(f"Argument 'sortKey' on Field '{one.name}' has an invalid value ({sort})")
+    def _connection(self, rows: list[Json], selection: Selection) -> Json:
+        sort = selection.arguments.get("sortKey")
+        if sort and selection.name in (*self.rows, "events") and sort not in SORTS.get(selection.name, ()):
+            raise ValueError(f"Argument 'sortKey' on Field '{selection.name}' has an invalid value ({sort})")
         order = {"UPDATED_AT": "updatedAt", "updated_at": "updatedAt", "CREATED_AT": "createdAt"}.get(sort or "", "")
 
         def place(row: Json) -> tuple[str, int]:
             return row[order] if order else "", _number(row["id"])
 
-        found = sorted((row for row in rows if _fits(row, one.arguments.get("query") or "")), key=place)
+        matches = sorted((row for row in rows if _fits(row, selection.arguments.get("query") or "")), key=place)
         before = 0
-        if one.arguments.get("after"):
-            value, _, key = b64decode(one.arguments["after"]).decode().partition("|")
-            before = sum(place(row) <= (value, int(key)) for row in found)
-        shown = found[before : min(before + one.arguments["first"], DEEPEST)]
-        last = place(shown[-1]) if shown else None
+        if selection.arguments.get("after"):
+            value, _, key = b64decode(selection.arguments["after"]).decode().partition("|")
+            before = sum(place(row) <= (value, int(key)) for row in matches)
+        page = matches[before : min(before + selection.arguments["first"], DEEPEST)]
+        last = place(page[-1]) if page else None
         end = b64encode(f"{last[0]}|{last[1]}".encode()).decode() if last else None
-        more = before + len(shown) < min(len(found), DEEPEST)
-        nodes = one.child("nodes")
+        has_more = before + len(page) < min(len(matches), DEEPEST)
+        nodes = selection.child("nodes")
         assert nodes is not None
         return {
-            "nodes": [selected(row, nodes.selections, self._connection) for row in shown],
-            "pageInfo": {"hasNextPage": more, "endCursor": end},
+            "nodes": [selected(row, nodes.selections, self._connection) for row in page],
+            "pageInfo": {"hasNextPage": has_more, "endCursor": end},
         }
 
     # What the shop has
@@ -288,18 +290,18 @@ def _fits(row: Json, search: str) -> bool:
         match re.fullmatch(r"(>=|<=|>|)'?(.*?)'?", value), name:
             case None, _:
                 raise ValueError(f"the search {term!r}")
-            case found, ("updated_at" | "created_at"):
+            case condition, ("updated_at" | "created_at"):
                 mine = row["updatedAt" if name == "updated_at" else "createdAt"]
-                if not (mine >= found[2] if found[1] == ">=" else mine <= found[2]):
+                if not (mine >= condition[2] if condition[1] == ">=" else mine <= condition[2]):
                     return False
-            case found, "id":
-                if not _number(row["id"]) > int(found[2]):
+            case condition, "id":
+                if not _number(row["id"]) > int(condition[2]):
                     return False
-            case found, "subject_type":
-                if row["subjectType"] != found[2]:
+            case condition, "subject_type":
+                if row["subjectType"] != condition[2]:
                     return False
-            case found, "action":
-                if row["action"] != found[2]:
+            case condition, "action":
+                if row["action"] != condition[2]:
                     return False
             case _, "comments":
                 pass

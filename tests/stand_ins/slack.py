@@ -49,12 +49,12 @@ class SlackStandIn(StandIn):
         rotating: bool = False,
         lifetime_s: float = 43_200.0,
         team: str = "",
-        **more: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(**more)
+        super().__init__(**options)
         self.page, self.lacks, self.rotating, self.team = page, lacks, rotating, team
         self.tokens = TokenEndpoint(
-            {"larkspur": "secret"}, lifetime_s, sent_as=("form",), more={"ok": True, "token_type": "bot"}
+            {"larkspur": "secret"}, lifetime_s, sent_as=("form",), extra={"ok": True, "token_type": "bot"}
         )
         self.groups: list[Json] = [{"id": "S1", "handle": "on-call", "name": "On call"}]
         self.now = BEGIN
@@ -90,19 +90,19 @@ class SlackStandIn(StandIn):
         }
         return {**self.config, "credentials": credentials}
 
-    def post(self, channel: str, text: str, **more: Any) -> Json:
+    def post(self, channel: str, text: str, **fields: Any) -> Json:
         """`more` are fields of the message: `blocks`, `attachments`, `bot_id`."""
         self.now += DAY
-        message = {"type": "message", "user": "U1", "text": text, "ts": f"{self.now}.000200", **more}
+        message = {"type": "message", "user": "U1", "text": text, "ts": f"{self.now}.000200", **fields}
         self.messages[channel].append(message)
         return message
 
-    def add_channel(self, name: str, **more: Any) -> str:
+    def add_channel(self, name: str, **fields: Any) -> str:
         """A channel that appears now; `more` are its fields."""
         number = f"C{len(self.channels)}"
         self.channels.append(
             {"id": number, "name": name, "is_private": False, "is_member": True, "is_channel": True,
-             "is_archived": False, "created": self.now, "topic": {"value": ""}, **more}
+             "is_archived": False, "created": self.now, "topic": {"value": ""}, **fields}
         )  # fmt: skip
         self.messages[number] = []
         return number
@@ -207,9 +207,9 @@ class SlackStandIn(StandIn):
     def _listed(self, call: Call, key: str, rows: Sequence[Any]) -> Json:
         start = int(call.param("cursor", "next:0").partition(":")[2])
         end = start + min(self.page, int(call.param("limit", "100")))
-        more = end < len(rows)
-        following = f"next:{end}" if more else ""
-        return {"ok": True, key: rows[start:end], "has_more": more, "response_metadata": {"next_cursor": following}}
+        has_more = end < len(rows)
+        following = f"next:{end}" if has_more else ""
+        return {"ok": True, key: rows[start:end], "has_more": has_more, "response_metadata": {"next_cursor": following}}
 
 
 if __name__ == "__main__":

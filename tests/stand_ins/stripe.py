@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 KEY = "sk_test_larkspur"
 DAY = 86_400
-KEPT = 30 * DAY
+RETENTION_S = 30 * DAY
 """So long Stripe keeps events."""
 COUNTS = {
     "customers": 230, "products": 12, "prices": 20, "coupons": 3, "subscriptions": 110, "invoices": 120, "charges": 205,
@@ -65,7 +65,7 @@ class StripeStandIn(StandIn):
         self.inside = {
             (kind, row["id"]): self._inside(kind, n) for kind in INSIDE for n, row in enumerate(self.rows[kind])
         }
-        self.gone: dict[str, Json] = {}
+        self.deleted: dict[str, Json] = {}
         self.of_customer = {
             "payment_methods": [self._row("payment_method", n, customer=f"cu_{n * 3:05}") for n in range(40)],
             "balance_transactions": [
@@ -116,7 +116,7 @@ class StripeStandIn(StandIn):
     def delete(self, kind: str, index: int) -> Json:
         self.now += 60
         row = self.rows[kind].pop(index)
-        self.gone[row["id"]] = {"id": row["id"], "object": row["object"], "deleted": True}
+        self.deleted[row["id"]] = {"id": row["id"], "object": row["object"], "deleted": True}
         self._event(kind, "deleted", row)
         return row
 
@@ -125,7 +125,7 @@ class StripeStandIn(StandIn):
     def authorize(self, call: Call) -> Answer | None:
         if call.headers.get("authorization") != f"Bearer {KEY}":
             return self.refuse(401, "Invalid API Key provided.")
-        if any(piece in call.path for piece in self.forbidden):
+        if any(part in call.path for part in self.forbidden):
             return self.refuse(403, "The provided key does not have the required permissions.")
         if self.plain and "/issuing/" in call.path:
             return self.refuse(
@@ -137,8 +137,8 @@ class StripeStandIn(StandIn):
 
     def refuse(self, status: int, message: str) -> Answer:
         kind = "api_error" if status >= 500 else "invalid_request_error"
-        more = {"code": "rate_limit"} if status == 429 else {"code": "resource_missing"} if status == 404 else {}
-        return Answer(status, {"error": {"type": kind, "message": message, **more}})
+        code = {"code": "rate_limit"} if status == 429 else {"code": "resource_missing"} if status == 404 else {}
+        return Answer(status, {"error": {"type": kind, "message": message, **code}})
 
     def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
         return {}
@@ -154,32 +154,32 @@ class StripeStandIn(StandIn):
             return self._page(call, [row for row in self.attempts if row["setup_intent"] == call.param("setup_intent")])
         if kind not in self.rows:
             return self.refuse(404, f"Unrecognized request URL (GET: /v1/{kind}).")
-        found = list(reversed(self.rows[kind]))
+        rows = list(reversed(self.rows[kind]))
         if kind == "events":
-            found = [row for row in found if row["created"] >= time.time() - KEPT]
+            rows = [row for row in rows if row["created"] >= time.time() - RETENTION_S]
             types = call.params.get("types[]", [])
-            found = [row for row in found if not types or row["type"] in types]
+            rows = [row for row in rows if not types or row["type"] in types]
             if len(types) > 20:
                 return self.refuse(400, "You may specify up to 20 event types.")
         if kind == "subscriptions" and call.param("status") != "all":
-            found = [row for row in found if row["status"] != "canceled"]
-        return self._page(call, [self._shown(kind, row, call.params.get("expand[]", [])) for row in found])
+            rows = [row for row in rows if row["status"] != "canceled"]
+        return self._page(call, [self._with_inner_list(kind, row, call.params.get("expand[]", [])) for row in rows])
 
     @route("GET", "/v1/{kind}/{key}")
-    def one_of(self, call: Call, kind: str, key: str) -> Any:
+    def single(self, call: Call, kind: str, key: str) -> Any:
         if f"{kind}/{key}" in self.rows:
             return self.list_of(call, f"{kind}/{key}")
         row = next((row for row in self.rows.get(kind, ()) if row["id"] == key), None)
-        if row is None and kind == "customers" and key in self.gone:
-            return self.gone[key]
+        if row is None and kind == "customers" and key in self.deleted:
+            return self.deleted[key]
         if row is None:
             return self.refuse(404, f"No such {kind}: '{key}'")
-        return self._shown(kind, row, call.params.get("expand[]", []))
+        return self._with_inner_list(kind, row, call.params.get("expand[]", []))
 
     @route("GET", "/v1/{kind}/{key}/{inner}")
     def inner_list(self, call: Call, kind: str, key: str, inner: str) -> Any:
         if kind in ("radar", "issuing", "checkout"):
-            return self.one_of(call, f"{kind}/{key}", inner)
+            return self.single(call, f"{kind}/{key}", inner)
         if kind == "customers":
             return self._page(call, [row for row in self.of_customer[inner] if row["customer"] == key])
         return self._inner(kind, key, call)
@@ -189,7 +189,7 @@ class StripeStandIn(StandIn):
         return self._inner(f"{group}/{kind}", key, call)
 
     def _inner(self, kind: str, key: str, call: Call) -> Any:
-        if (kind, key) not in self.inside or key in self.gone:
+        if (kind, key) not in self.inside or key in self.deleted:
             return self.refuse(404, f"No such {kind}: '{key}'")
         return self._page(call, self.inside[kind, key])
 
@@ -207,7 +207,7 @@ class StripeStandIn(StandIn):
             rows = rows[1 + places[behind] :]
         return {"object": "list", "url": call.path, "data": rows[: int(size)], "has_more": len(rows) > int(size)}
 
-    def _shown(self, kind: str, row: Json, expand: list[str]) -> Json:
+    def _with_inner_list(self, kind: str, row: Json, expand: list[str]) -> Json:
         """An object with the first ten of the list inside it; a session's only where they are asked for."""
         inner = INSIDE.get(kind)
         if inner is None or (inner == "line_items" and f"data.{inner}" not in expand):
@@ -222,8 +222,8 @@ class StripeStandIn(StandIn):
 
     def _inside(self, kind: str, n: int) -> list[Json]:
         count = 135 if n == 5 else (n % 3 if kind != "invoices" else 1 + n % 2)
-        told = {"description": "Seats"} if kind in ("invoices", "checkout/sessions") else {}
-        return [{"id": f"in_{kind[:3]}{n:05}{i:04}", "object": "item", **told} for i in range(count)]
+        texts = {"description": "Seats"} if kind in ("invoices", "checkout/sessions") else {}
+        return [{"id": f"in_{kind[:3]}{n:05}{i:04}", "object": "item", **texts} for i in range(count)]
 
     def _event(self, kind: str, what: str, row: Json) -> None:
         """In the version of the API that the account has, which calls the customer's description otherwise."""

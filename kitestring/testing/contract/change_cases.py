@@ -85,12 +85,12 @@ class ChangeCases(DestinationSuite):
         if not isinstance(self.make(tmp_path), Deletes):
             pytest.skip("this destination cannot delete, and does not say it can")
         assert self.run(tmp_path, self.records(5), "append_dedup").ok
-        gone = [{"id": n, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"} for n in (1, 3, 99)]
-        result = self.run(tmp_path, gone, "append_dedup")
+        deleted = [{"id": n, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"} for n in (1, 3, 99)]
+        result = self.run(tmp_path, deleted, "append_dedup")
         assert result.status is Status.succeeded, result.as_dict()
         assert sorted(self.texts(tmp_path, "append_dedup")) == [0, 2, 4]
 
-    def test_a_key_that_changes_leaves_the_record_under_the_new_one(self, tmp_path: Path) -> None:
+    def test_a_key_that_changes_leaves_the_record_under_the_new_key(self, tmp_path: Path) -> None:
         self.needs_deletes(tmp_path)
         write = WRITES["append_dedup"]
         self.run_batches(tmp_path, [[upsert(1, "a"), upsert(2, "b"), upsert(3, "c")]], write, WITH_DELETIONS)
@@ -197,15 +197,15 @@ class ChangeCases(DestinationSuite):
                         states.save("default", key, state)
                 assert result.status is Status.succeeded, result.as_dict()
             keys = sorted(int(row["id"]) for row in self.seen(folder, mode))
-            again = range(20, 50) if mode == "append" else ()
-            assert keys == sorted([*range(50), *again])
+            repeated = range(20, 50) if mode == "append" else ()
+            assert keys == sorted([*range(50), *repeated])
 
-    def assert_left(self, folder: Path, write: Write, left: list[tuple[int, str, bool]]) -> None:
+    def assert_left(self, folder: Path, write: Write, expected: list[tuple[int, str, bool]]) -> None:
         """What stands there is this: key, text, and whether it is marked; and the count agrees."""
         stream = replace(self.stream(write), schema=WITH_DELETIONS)
         rows = self.seen_of(folder, stream)
-        assert sorted((int(row["id"]), row["text"], bool(row.get(DELETED_AT))) for row in rows) == left
-        visible = sum(not marked for _, _, marked in left) if write.deletes == "mark" else len(left)
+        assert sorted((int(row["id"]), row["text"], bool(row.get(DELETED_AT))) for row in rows) == expected
+        visible = sum(not marked for _, _, marked in expected) if write.deletes == "mark" else len(expected)
         assert self.count(folder, stream) in (visible, None)
 
     def needs_deletes(self, folder: Path) -> None:

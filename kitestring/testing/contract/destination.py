@@ -138,11 +138,11 @@ class DestinationContract(ValueCases, KeyCases, ChangeCases):
         destination = self.make(tmp_path)
         result = sync(source, destination, [Selection(odd, write_mode=mode)])
         assert result.status is Status.succeeded, result.as_dict()
-        again = self.make(tmp_path)
+        reopened = self.make(tmp_path)
         try:
-            assert len(self.stored(again, replace(self.stream(mode), name=odd))) == 2
+            assert len(self.stored(reopened, replace(self.stream(mode), name=odd))) == 2
         finally:
-            again.close()
+            reopened.close()
 
     def test_two_streams_at_once_are_both_whole(self, tmp_path: Path) -> None:
         mode = self.any_mode(tmp_path)

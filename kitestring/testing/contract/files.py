@@ -77,7 +77,7 @@ class FilesContract(DestinationContract):
     def files(self, destination: FilesDestination, stream: Stream) -> list[str]:
         return [name for name in destination.store().names(folder_of(stream)) if DATA.search(name)]
 
-    def left(self, folder: Path, stream: Stream) -> list[tuple[int, str, bool]]:
+    def rows_left(self, folder: Path, stream: Stream) -> list[tuple[int, str, bool]]:
         rows = self.seen_of(folder, stream)
         return sorted((int(row["id"]), row["text"], bool(row.get(DELETED_AT))) for row in rows)
 
@@ -112,18 +112,18 @@ class FilesContract(DestinationContract):
             for _ in range(2):
                 destination.write(stream, ready)
             destination.commit(stream)
-            assert self.left(tmp_path, stream) == [(1, "a", False), (2, "a", False)]
+            assert self.rows_left(tmp_path, stream) == [(1, "a", False), (2, "a", False)]
 
     def test_files_of_others_in_the_folder_stay_as_they_are(self, tmp_path: Path) -> None:
         assert self.run(tmp_path, self.named(1, 2), "append").ok
         store, place = self.make(tmp_path).store(), folder_of(self.stream("append"))
-        others = {"README.txt": b"mine", "_SUCCESS": b"", "notes.json": b"{", "table.parquet.bak": b"old"}
-        for name, data in others.items():
+        foreign_files = {"README.txt": b"mine", "_SUCCESS": b"", "notes.json": b"{", "table.parquet.bak": b"old"}
+        for name, data in foreign_files.items():
             store.put(place, name, data)
         for mode in ("append_dedup", "overwrite", "overwrite_dedup", "append"):
             assert self.run(tmp_path, self.named(2, 3), mode).ok
-            assert {name: store.open(place, name).read() for name in others} == others
-        assert {row[0] for row in self.left(tmp_path, self.stream("append"))} == {2, 3}
+            assert {name: store.open(place, name).read() for name in foreign_files} == foreign_files
+        assert {row[0] for row in self.rows_left(tmp_path, self.stream("append"))} == {2, 3}
 
     def test_a_file_that_is_cut_off_is_named_and_nothing_is_lost(self, tmp_path: Path) -> None:
         destination, stream = self.make_with(tmp_path, format=self.format, compression="gzip"), self.stream("append")
@@ -138,7 +138,7 @@ class FilesContract(DestinationContract):
         assert f"{place}/{name} cannot be read" in str(result.error or result.streams[self.stream_name].error)
         store.put(place, name, data)
         assert self.run(tmp_path, self.named(1), "append_dedup").ok
-        assert len(self.left(tmp_path, stream)) == 50
+        assert len(self.rows_left(tmp_path, stream)) == 50
 
     # -- several writers -----------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class FilesContract(DestinationContract):
             destination.commit(stream)
 
         at_once(lambda: write(0), lambda: write(100))
-        assert [key for key, _, _ in self.left(tmp_path, stream)] == [*range(6), *range(100, 106)]
+        assert [key for key, _, _ in self.rows_left(tmp_path, stream)] == [*range(6), *range(100, 106)]
 
     @pytest.mark.parametrize("mode", ["append", "append_dedup", "overwrite_dedup"])
     def test_two_streams_are_written_at_once_by_threads_of_one_destination(self, tmp_path: Path, mode: str) -> None:
@@ -172,7 +172,7 @@ class FilesContract(DestinationContract):
 
         at_once(*(lambda stream=stream: write(stream) for stream in streams))
         for stream in streams:
-            rows = self.left(tmp_path, stream)
+            rows = self.rows_left(tmp_path, stream)
             if mode == "append":
                 assert sorted({text for _, text, _ in rows}) == [f"{stream.name} {turn}" for turn in range(3)]
                 assert len(rows) == 36
@@ -201,27 +201,27 @@ class FilesContract(DestinationContract):
         # 4; where older records count, 2 and 3; 1 is deleted already, where a deletion can name it.
         assert emptied.deleted == 1 + (not latest) + (0 if write.replace else 2)
         if not write.replace and not mark:  # readers see the old records until the new ones are there
-            assert {key for key, _, _ in self.left(tmp_path, stream)} == {2, 3, 4}
+            assert {key for key, _, _ in self.rows_left(tmp_path, stream)} == {2, 3, 4}
         self.written(destination, stream, self.named(4, 9, text="c"))
-        again = destination.truncate(stream, DELETED)
-        assert again.deleted == 2
+        second = destination.truncate(stream, DELETED)
+        assert second.deleted == 2
         self.written(destination, stream, self.named(9, text="d"))
         receipt = destination.commit(stream)
-        told = receipt or Receipt(replaced=0)
+        counted = receipt or Receipt(replaced=0)
         visible = [(9, "d", False)]
-        assert (told.deleted, told.unchanged) == ((1, 1) if latest else (0, 0))
-        count = start + 5 - emptied.deleted - again.deleted - told.deleted - (told.replaced or 0)
+        assert (counted.deleted, counted.unchanged) == ((1, 1) if latest else (0, 0))
+        count = start + 5 - emptied.deleted - second.deleted - counted.deleted - (counted.replaced or 0)
         assert count == destination.count(stream) == len(visible)
         marked = [(1, "b", True), (4, "c", True)] if mark else []
         marked += [(2, "a", True), (3, "a", True)] if mark and not write.replace else []
-        assert self.left(tmp_path, stream) == sorted(visible + marked)
+        assert self.rows_left(tmp_path, stream) == sorted(visible + marked)
         if mark:
             rows = self.seen_of(tmp_path, stream)
             times = {int(row["id"]): moment(row[DELETED_AT]) for row in rows if row.get(DELETED_AT)}
             assert times.pop(1) == moment("2026-04-01T00:00:00Z")
             assert set(times.values()) == {moment(DELETED)}
 
-    def test_an_emptied_stream_whose_sync_is_cut_off_is_emptied_by_the_next_one(self, tmp_path: Path) -> None:
+    def test_an_emptied_stream_whose_sync_is_cut_off_is_emptied_by_the_next_sync(self, tmp_path: Path) -> None:
         assert self.run(tmp_path, self.named(1, 2, 3), "append_dedup").ok
         stream, destination = self.stream("append_dedup"), self.make(tmp_path)
         destination.begin(stream)
@@ -229,29 +229,29 @@ class FilesContract(DestinationContract):
         self.written(destination, stream, self.named(4))
         destination.close()  # neither committed nor aborted, as after a kill
         assert self.run(tmp_path, self.named(5), "append_dedup").ok
-        assert [key for key, _, _ in self.left(tmp_path, stream)] == [4, 5]
-        again = self.make(tmp_path)
-        again.begin(stream)
-        assert again.truncate(stream, DELETED).deleted == 2
-        again.commit(stream)
-        assert (again.count(stream), self.left(tmp_path, stream)) == (0, [])
+        assert [key for key, _, _ in self.rows_left(tmp_path, stream)] == [4, 5]
+        reopened = self.make(tmp_path)
+        reopened.begin(stream)
+        assert reopened.truncate(stream, DELETED).deleted == 2
+        reopened.commit(stream)
+        assert (reopened.count(stream), self.rows_left(tmp_path, stream)) == (0, [])
 
     # -- other programs ------------------------------------------------------------------------------------------------
 
     def test_every_compression_of_the_format_is_one_and_is_read(self, tmp_path: Path) -> None:
-        for word in FORMATS[self.format].compressions:
-            folder, stream = tmp_path / word, self.stream("append")
-            destination = self.make_with(folder, format=self.format, compression=word)
+        for compression in FORMATS[self.format].compressions:
+            folder, stream = tmp_path / compression, self.stream("append")
+            destination = self.make_with(folder, format=self.format, compression=compression)
             destination.begin(stream)
             self.written(destination, stream, self.records(3))
             destination.commit(stream)
             (name,) = self.files(destination, stream)
             data = destination.store().open(folder_of(stream), name).read()
             if FORMATS[self.format].inside:
-                assert compression_inside(data) == {"none": "UNCOMPRESSED"}.get(word, word.upper())
+                assert compression_inside(data) == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
             else:
-                assert data.startswith(MAGIC[word])
-            assert len(self.left(folder, stream)) == 3
+                assert data.startswith(MAGIC[compression])
+            assert len(self.rows_left(folder, stream)) == 3
 
     def test_duckdb_reads_the_same_records_with_their_types(self, tmp_path: Path) -> None:
         duckdb = pytest.importorskip("duckdb")

@@ -28,12 +28,12 @@ class KeyCases(DestinationSuite):
     """Keys and names."""
 
     def sync_keys(
-        self, folder: Path, records: list[Record], keys: list[str], schema: Any = SCHEMA, **more: Any
+        self, folder: Path, records: list[Record], keys: list[str], schema: Any = SCHEMA, **options: Any
     ) -> Result:
         """Sync records of which these fields are the primary key."""
         source = MemorySource(records={self.stream_name: records}, schemas={self.stream_name: schema})
         selections = [Selection(self.stream_name, write_mode="append_dedup", primary_key=keys)]
-        result = sync(source, self.make(folder), selections, **more)
+        result = sync(source, self.make(folder), selections, **options)
         assert result.status is Status.succeeded, result.as_dict()
         assert result.streams[self.stream_name].accounted == len(records), result.as_dict()
         return result
@@ -49,11 +49,11 @@ class KeyCases(DestinationSuite):
             self.sync_keys(folder, records, ["key"], schema)
             assert self.texts_of(folder, ["key"], schema) == sorted(record["text"] for record in records)
         if isinstance(self.make(folder), Deletes):
-            gone = [{"key": key, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"} for key in keys[::2]]
-            figures = self.sync_keys(folder, gone, ["key"], schema).streams[self.stream_name]
-            assert figures.deleted == len(gone)
-            kept = sorted(f"second {n}" for n in range(len(keys)) if n % 2)
-            assert self.texts_of(folder, ["key"], schema) == kept
+            deleted = [{"key": key, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"} for key in keys[::2]]
+            figures = self.sync_keys(folder, deleted, ["key"], schema).streams[self.stream_name]
+            assert figures.deleted == len(deleted)
+            remaining = sorted(f"second {n}" for n in range(len(keys)) if n % 2)
+            assert self.texts_of(folder, ["key"], schema) == remaining
 
     def test_keys_that_are_nearly_the_same_text_are_different_records(self, tmp_path: Path) -> None:
         self.needs("append_dedup", tmp_path)
@@ -98,8 +98,8 @@ class KeyCases(DestinationSuite):
         old = [(n, f"text {n}") for n in (0, 2, 3) for _ in range(2)]
         assert stored == sorted([*old, (1, "new"), (9, "other")])
         if isinstance(self.make(tmp_path), Deletes):
-            gone = [{"id": 2, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"}]
-            assert not self.succeed(tmp_path, gone, "append_dedup")
+            deleted = [{"id": 2, "text": "", DELETED_AT: "2026-01-01T00:00:00Z"}]
+            assert not self.succeed(tmp_path, deleted, "append_dedup")
             assert 2 not in self.texts(tmp_path, "append_dedup")
         destination = self.make(tmp_path)
         if isinstance(destination, Counts):

@@ -122,10 +122,10 @@ class SourceContract(Gaps):
 
     def test_reading_twice_gives_the_same_records_and_states(self, tmp_path: Path) -> None:
         first = type(self)._readings = self.read_all(tmp_path)
-        for one, other in zip(first, self.read_all(tmp_path), strict=True):
-            assert one.stream.key == other.stream.key
-            assert one.records == other.records, one.stream.key
-            assert self.comparable(one.state) == self.comparable(other.state), one.stream.key
+        for result, other in zip(first, self.read_all(tmp_path), strict=True):
+            assert result.stream.key == other.stream.key
+            assert result.records == other.records, result.stream.key
+            assert self.comparable(result.state) == self.comparable(other.state), result.stream.key
         assert any(reading.records for reading in first)
 
     def test_every_record_is_an_object_with_its_primary_key(self, tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ class SourceContract(Gaps):
             assert not new, f"{reading.stream.key} has records that the first read did not have: {new}"
             if records:  # those that the state cannot tell from new ones; they come again, not more and more
                 assert len(records) <= len(reading.records)
-                again, _ = self.read(source, reading.stream, {reading.stream.key: state})
-                assert len(again) <= len(records), reading.stream.key
+                second, _ = self.read(source, reading.stream, {reading.stream.key: state})
+                assert len(second) <= len(records), reading.stream.key
         source.close()
 
     def test_a_read_that_was_killed_goes_on_with_all_that_its_state_does_not_cover(self, tmp_path: Path) -> None:
         for reading in self.sample(tmp_path):
             key, count = reading.stream.key, len(reading.records)
-            wanted = set(map(canonical, reading.records))
+            expected = set(map(canonical, reading.records))
             for most in {random.Random(f"{key} {seed}").randint(1, count) for seed in (1, 2)}:
                 source = self.make(tmp_path)
                 killed = self.read_until(source, reading.stream, {}, most)
@@ -191,7 +191,7 @@ class SourceContract(Gaps):
                 rest, _ = self.read(source, reading.stream, states)
                 source.close()
                 covered = set(map(canonical, killed.records[: killed.covered]))
-                lost = wanted - covered - set(map(canonical, rest))
+                lost = expected - covered - set(map(canonical, rest))
                 assert not lost, f"{key}, killed after {most} of {count}: {len(lost)} records are lost, {min(lost)}"
 
     def test_a_full_refresh_reads_what_a_first_incremental_read_does(self, tmp_path: Path) -> None:

@@ -117,15 +117,15 @@ class SqlContract(DestinationContract):
             assert len(self.seen(folder, mode)) == 4
 
     def test_long_names_of_streams_that_begin_alike_are_two_tables(self, tmp_path: Path) -> None:
-        for ending, count in (("1", 2), ("2", 3)):
+        for suffix, count in (("1", 2), ("2", 3)):
             source = self.source(self.records(count))
-            selection = Selection(self.stream_name, write_mode="append", alias="n" * 300 + ending)
+            selection = Selection(self.stream_name, write_mode="append", alias="n" * 300 + suffix)
             result = sync(source, self.make(tmp_path), [selection])
             assert result.status is Status.succeeded, result.as_dict()
-        for ending, count in (("1", 2), ("2", 3)):
+        for suffix, count in (("1", 2), ("2", 3)):
             destination = self.make(tmp_path)
             assert isinstance(destination, Counts)
-            assert destination.count(replace(self.stream("append"), name="n" * 300 + ending)) == count
+            assert destination.count(replace(self.stream("append"), name="n" * 300 + suffix)) == count
             destination.close()
 
     def test_a_namespace_with_an_odd_name_is_a_schema(self, tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ class DestinationSuite(Gaps):
             for n in range(count)
         ]
 
-    def source(self, records: list[Any], schema: Mapping[str, Any] = SCHEMA, **more: Any) -> MemorySource:
+    def source(self, records: list[Any], schema: Mapping[str, Any] = SCHEMA, **options: Any) -> MemorySource:
         name = self.stream_name
-        return MemorySource(records={name: records}, primary_keys={name: "id"}, schemas={name: schema}, **more)
+        return MemorySource(records={name: records}, primary_keys={name: "id"}, schemas={name: schema}, **options)
 
     def stream(self, mode: str | Write) -> Stream:
         return Stream(
@@ -102,10 +102,12 @@ class DestinationSuite(Gaps):
 
     # -- syncs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, folder: Path, records: list[Any], mode: str, schema: Mapping[str, Any] = SCHEMA, **more: Any) -> Any:
+    def run(
+        self, folder: Path, records: list[Any], mode: str, schema: Mapping[str, Any] = SCHEMA, **options: Any
+    ) -> Any:
         """Sync these records with a fresh destination object."""
         selections = [Selection(self.stream_name, write_mode=mode)]
-        return sync(self.source(records, schema), self.make(folder), selections, **more)
+        return sync(self.source(records, schema), self.make(folder), selections, **options)
 
     def succeed(
         self, folder: Path, records: list[Any], mode: str, schema: Mapping[str, Any] = SCHEMA
@@ -158,8 +160,8 @@ class DestinationSuite(Gaps):
 
     def assert_arrived(self, record: Record, row: Record) -> None:
         """Every value of the record is there as the class expects it; null ones may be missing."""
-        wanted = self.expected(record)
-        changed = {name: (row.get(name), value) for name, value in wanted.items() if not same(row.get(name), value)}
+        expected = self.expected(record)
+        changed = {name: (row.get(name), value) for name, value in expected.items() if not same(row.get(name), value)}
         assert not changed, f"not as expected (stored, wanted): {changed}"
 
     def assert_kept(self, row: Record, record: Record) -> None:

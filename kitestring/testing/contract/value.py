@@ -20,27 +20,29 @@ class Text:
     value: Any
 
 
-def same(stored: Any, wanted: Any) -> bool:
+def same(stored: Any, expected: Any) -> bool:
     """Whether a reader got this value: a number exactly, whatever its type; a moment in whatever spelling; an object by
     its members, of which null ones may be missing; or the text of a `Text`."""
-    if isinstance(wanted, Text):
-        return isinstance(stored, str) and is_text_of(stored, wanted.value)
-    if wanted is None or isinstance(wanted, bool):
-        return stored is wanted
-    if isinstance(wanted, Number):
-        return isinstance(stored, Number) and not isinstance(stored, bool) and exact(stored) == exact(wanted)
-    if isinstance(wanted, Mapping):
-        return isinstance(stored, Mapping) and all(same(stored.get(key), wanted.get(key)) for key in {*stored, *wanted})
-    if isinstance(wanted, list | tuple):
+    if isinstance(expected, Text):
+        return isinstance(stored, str) and is_text_of(stored, expected.value)
+    if expected is None or isinstance(expected, bool):
+        return stored is expected
+    if isinstance(expected, Number):
+        return isinstance(stored, Number) and not isinstance(stored, bool) and exact(stored) == exact(expected)
+    if isinstance(expected, Mapping):
+        return isinstance(stored, Mapping) and all(
+            same(stored.get(key), expected.get(key)) for key in {*stored, *expected}
+        )
+    if isinstance(expected, list | tuple):
         return (
             isinstance(stored, Sequence)
             and not isinstance(stored, str)
-            and len(stored) == len(wanted)
-            and all(same(*pair) for pair in zip(stored, wanted, strict=True))
+            and len(stored) == len(expected)
+            and all(same(*pair) for pair in zip(stored, expected, strict=True))
         )
-    if isinstance(wanted, str) and isinstance(stored, str) and stored == wanted:
+    if isinstance(expected, str) and isinstance(stored, str) and stored == expected:
         return True
-    moments = moment(stored), moment(wanted)
+    moments = moment(stored), moment(expected)
     return moments[0] is not None and moments[0] == moments[1]
 
 

@@ -137,8 +137,8 @@ class ValueCases(DestinationSuite):
             assert not self.succeed(tmp_path, [record], mode, schema)
         rows = self.by_id(tmp_path, mode)
         assert sorted(rows) == [0, 1, 2, 3, 4]
-        for number, wanted in enumerate(values):
-            self.assert_kept(rows[number], {"grown": wanted, "declared": wanted})
+        for number, expected in enumerate(values):
+            self.assert_kept(rows[number], {"grown": expected, "declared": expected})
 
     def test_long_numbers_keep_all_their_digits(self, tmp_path: Path) -> None:
         mode = self.any_mode(tmp_path)

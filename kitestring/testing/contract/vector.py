@@ -143,12 +143,12 @@ class VectorContract(FilterCases):
     def test_a_batch_that_is_written_again_after_a_crash_is_there_once(self, tmp_path: Path) -> None:
         for mode, count in (("append_dedup", 1), ("append", 2)):
             stream = self.things(mode, name=mode)
-            for again in range(2):  # the second time as if the process had died between write and save
+            for repeated in range(2):  # the second time as if the process had died between write and save
                 with self.opened(tmp_path) as destination:
                     destination.begin(stream)
                     batch = destination.prepare(stream, Batch(mode, rows=[{"id": 1, "text": LONG}]))
                     receipt = destination.write(stream, batch)
-                    assert receipt.unchanged == (again if count == 1 else 0)
+                    assert receipt.unchanged == (repeated if count == 1 else 0)
             with self.opened(tmp_path) as destination:
                 assert len(self.hits(destination, stream=mode)) == 3 * count
 

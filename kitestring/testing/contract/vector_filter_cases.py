@@ -80,8 +80,8 @@ class FilterCases(VectorSuite):
             for where in FILTERS:
                 tree = parse(where)
                 assert tree is not None
-                wanted = [f"things_{record['id']}" for record in FILTERED if matches(tree, record)]
-                assert [hit["record_id"] for hit in self.hits(destination, where)] == wanted, where
+                expected = [f"things_{record['id']}" for record in FILTERED if matches(tree, record)]
+                assert [hit["record_id"] for hit in self.hits(destination, where)] == expected, where
             for where, count in (({"_ab_stream": "things"}, 6), ({"_ab_stream": "mine"}, 0), ({"chunk_number": 0}, 6)):
                 assert len(self.hits(destination, where)) == count, where
             with pytest.raises(ConfigError, match="did you mean gte"):
@@ -98,7 +98,7 @@ class FilterCases(VectorSuite):
             destination.delete(self.things(), [(key,) for key in HOSTILE[:5]])
             assert {hit["label"] for hit in self.hits(destination)} == set(HOSTILE[5:])
 
-    def test_fields_that_are_called_like_ours_are_kept_and_found(self, tmp_path: Path) -> None:
+    def test_fields_that_are_called_like_ours_are_kept_and_searched(self, tmp_path: Path) -> None:
         names = ["distance", "text", "stream", "record_id", "embedding", "vector", "metadata", "digest", "_id", "key"]
         record = {"id": 5, **{name: f"my {name}" for name in names}}
         with self.opened(tmp_path) as destination:
@@ -119,5 +119,5 @@ class FilterCases(VectorSuite):
                 ({"s": {"not": "a"}}, "1"),
                 ({"s": ["a", None]}, "01"),
             ]
-            for where, wanted in filters:
-                assert "".join(hit["record_id"][-1] for hit in self.hits(destination, where)) == wanted, where
+            for where, expected in filters:
+                assert "".join(hit["record_id"][-1] for hit in self.hits(destination, where)) == expected, where

@@ -47,13 +47,13 @@ class VectorSuite(Gaps):
         destination.commit(stream)
         return receipt
 
-    def hits(self, destination: VectorDestination, where: Any = None, **more: Any) -> list[Record]:
+    def hits(self, destination: VectorDestination, where: Any = None, **options: Any) -> list[Record]:
         """All chunks that a reader finds, in the order of their records."""
-        hits = destination.search("anything", where=where, limit=1_000, **more)
+        hits = destination.search("anything", where=where, limit=1_000, **options)
         return sorted(hits, key=lambda hit: (str(hit["record_id"]), hit["chunk_number"]))
 
-    def texts(self, destination: VectorDestination, stream: str = "things", **more: Any) -> dict[str, list[str]]:
+    def texts(self, destination: VectorDestination, stream: str = "things", **options: Any) -> dict[str, list[str]]:
         texts: dict[str, list[str]] = {}
-        for hit in self.hits(destination, stream=stream, **more):
+        for hit in self.hits(destination, stream=stream, **options):
             texts.setdefault(hit["record_id"].removeprefix(f"{stream}_"), []).append(hit["text"])
         return texts

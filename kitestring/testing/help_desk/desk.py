@@ -46,7 +46,7 @@ class HelpDesk(Objects):
         self.tickets: dict[int, Json] = {}
         self._comments: dict[int, list[Json]] = {}
         self._version = 0
-        self._made: dict[str, tuple[int, list[Json]]] = {}
+        self._cached: dict[str, tuple[int, list[Json]]] = {}
         for n in range(1, tickets + 1):
             self.tickets[n] = self._ticket(n, tickets)
         self._rated: dict[int, Json] = {}
@@ -196,10 +196,10 @@ class HelpDesk(Objects):
     def _once(self, name: str, make: Callable[[], list[Json]]) -> list[Json]:
         """A list that is made again only after a change: a large export is asked for page by page."""
         with self.lock:
-            version, rows = self._made.get(name, (-1, []))
+            version, rows = self._cached.get(name, (-1, []))
             if version != self._version:
                 rows = make()
-                self._made[name] = (self._version, rows)
+                self._cached[name] = (self._version, rows)
             return rows
 
     def live_tickets(self) -> list[Json]:
@@ -405,9 +405,14 @@ class HelpDesk(Objects):
 
     @cached_property
     def triggers(self) -> list[Json]:
-        shown: Json = {"active": True, "description": None, "conditions": {"all": [], "any": []}, "raw_title": None}
+        conditions: Json = {
+            "active": True,
+            "description": None,
+            "conditions": {"all": [], "any": []},
+            "raw_title": None,
+        }
         return [
-            self._object("triggers", 1600 + i, title=title, position=i, actions=[], category_id=None, **shown)
+            self._object("triggers", 1600 + i, title=title, position=i, actions=[], category_id=None, **conditions)
             for i, title in enumerate(("Notify the requester of a new ticket", "Assign billing questions"))
         ]
 

@@ -54,14 +54,14 @@ class HelpCenter:
 
     def import_articles(self, count: int, when: int) -> list[Json]:
         """Articles that a program makes within one second."""
-        made = []
+        articles = []
         for _ in range(count):
             i = len(self.articles)
             article = self._article(i, self._desk.problems[i % len(self._desk.problems)])
             article.update(created_at=iso(when), updated_at=iso(when), edited_at=iso(when))
             self.articles[article["id"]] = article
-            made.append(article)
-        return made
+            articles.append(article)
+        return articles
 
     def translate(self, article_id: int, locale: str, title: str, body: str, when: int) -> Json:
         """Write a translation in another locale than the source. The article's own `updated_at` stays."""
@@ -82,11 +82,11 @@ class HelpCenter:
     def translations(self, article_id: int) -> list[Json]:
         """The article in each of its locales, the source first."""
         article = self.articles[article_id]
-        kept = self._translations.setdefault(article_id, {})
+        translations = self._translations.setdefault(article_id, {})
         for locale in self.locales[1:]:
-            kept.setdefault(locale, self._of_locale(article, locale))
+            translations.setdefault(locale, self._of_locale(article, locale))
         source = self._translation(article, article["locale"], article["title"], article["body"], article["updated_at"])
-        return [source, *kept.values()]
+        return [source, *translations.values()]
 
     def _of_locale(self, article: Json, locale: str) -> Json:
         title = f"{article['title']} ({locale})"

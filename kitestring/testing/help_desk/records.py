@@ -91,9 +91,9 @@ def survey_responses(desk: HelpDesk) -> list[tuple[int, Json]]:
             stars = {"created_at": when, "updated_at": when, "type": "rating_scale",
                      "rating_category": rating["score"], "rating": 5 if rating["score"] == "good" else 1,
                      "question": {"id": "01Q1", "type": "rating_scale_numeric"}}  # fmt: skip
-            words = {"created_at": when, "updated_at": when, "type": "open_ended", "value": rating["comment"],
+            comments = {"created_at": when, "updated_at": when, "type": "open_ended", "value": rating["comment"],
                      "question": {"id": "01Q2", "type": "open_ended", "alias": "comment"}}  # fmt: skip
-            answers = [stars, words]
+            answers = [stars, comments]
         subject = {"id": str(rating["ticket_id"]), "type": "ticket", "zrn": f"zen:ticket:{rating['ticket_id']}"}
         out.append(
             (
