@@ -18,7 +18,7 @@ REMOVED_IN = "0.2.0"
 MODULES = {
     f"kitestring.{old}": f"kitestring.{new}"
     for old, new in {
-        "cli.app": "cli.main",
+        "cli.app": "cli.command_line",
         "engine.cipher": "mappers.encryption",
         "engine.mapped": "mappers.mapped",
         "engine.mapping": "mappers.compile",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from kitestring.cli.main import app
+from kitestring.cli.command_line import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 HEAD = """\

@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from kitestring import registry
-from kitestring.cli.main import GLOBAL_FLAGS, app, global_options_first
+from kitestring.cli.command_line import GLOBAL_FLAGS, app, global_options_first
 from kitestring.errors import ConfigError
 from kitestring.project import Project, expand
 

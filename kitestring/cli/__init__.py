@@ -1,4 +1,4 @@
-"""The command line: one file per command group; `app.py` assembles. Heavy imports stay inside the commands."""
+"""The command line: one file per command group; `command_line.py` assembles. Heavy imports stay inside the commands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def main() -> None:
         from kitestring.airbyte.manifest_command import main as manifest
 
         sys.exit(manifest(sys.argv[3:]))
-    from kitestring.cli.main import app
+    from kitestring.cli.command_line import app
 
     app(prog_name="kitestring")

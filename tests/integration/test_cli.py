@@ -150,7 +150,7 @@ def test_the_first_signal_stops_at_a_checkpoint_and_the_next_sync_goes_on(
 def test_the_second_signal_ends_at_once(project: Path, environment: dict[str, str]) -> None:
     config = (project / "kitestring.yaml").read_text()
     (project / "kitestring.yaml").write_text(
-        config.replace("{connector: slow}", "{connector: slow, config: {count: 200, deaf: true}}")
+        config.replace("{connector: slow}", "{connector: slow, config: {count: 2000, deaf: true}}")
     )
     running = started(project, environment, "sync", "--quiet")
     wait_for(project / "out.jsonl")

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import kitestring as ks
-from kitestring.cli.main import app
+from kitestring.cli.command_line import app
 from kitestring.client import Client
 from tests.integration.postgres_server import Database, database, postgres_server  # noqa: F401
 from tests.integration.server.running import Running

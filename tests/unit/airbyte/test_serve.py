@@ -376,7 +376,7 @@ def test_what_is_wrong_is_said_in_the_protocol(tmp_path: Path) -> None:
 def test_a_script_is_a_connector_of_its_own(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from kitestring.cli.main import app
+    from kitestring.cli.command_line import app
 
     done = CliRunner().invoke(app, ["airbyte", "script", "source-sample", str(tmp_path / "bin")])
     assert done.exit_code == 0, done.output

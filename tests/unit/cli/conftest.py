@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner, Result
 
-from kitestring.cli.main import app
+from kitestring.cli.command_line import app
 
 SHELF = '''
 import json

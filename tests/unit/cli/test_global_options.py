@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kitestring.cli.command_line import global_options_first
 from kitestring.cli.global_options import config_of, listed
-from kitestring.cli.main import global_options_first
 from kitestring.errors import ConfigError
 from kitestring.redact import Redactor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kitestring.cli.main import app
+from kitestring.cli.command_line import app
 from kitestring.server.context import Context
 from kitestring.server.notifications.channels import seal_channels
 from kitestring.server.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kitestring.cli.main import app
+from kitestring.cli.command_line import app
 
 pytestmark = pytest.mark.slow
 
