@@ -159,7 +159,8 @@ def test_the_second_signal_ends_at_once(project: Path, environment: dict[str, st
     began = time.monotonic()
     running.send_signal(signal.SIGINT)
     running.communicate()
-    assert running.returncode == 130
+    # Where it comes while the interpreter ends, the signal itself ends the process: a shell says 130 for both.
+    assert running.returncode in (130, -signal.SIGINT)
     assert time.monotonic() - began < 300
 
 
