@@ -1,4 +1,4 @@
-"""DuckDB: each stream a table in one database file; Arrow goes in as it is."""
+"""DuckDB: each stream is a table in one database file; Arrow is loaded without conversion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 log = logging.getLogger("kitestring.duckdb")
 
 MEMORY_LIMIT = "128MB"
-"""Without one DuckDB keeps what it has written in memory, up to 80 % of the machine's (see benchmarks/README.md)."""
+"""Without a limit DuckDB keeps written data in memory, up to 80 % of the machine's (see benchmarks/README.md)."""
 
 SAFE = {
     "autoinstall_known_extensions": "false",
@@ -40,14 +40,14 @@ SAFE = {
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
 }
-"""No name or statement brings in an extension (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/), and
-none means a variable of this program."""
+"""No name or statement loads an extension (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/) or refers
+to a variable of this program."""
 
 STORAGE_VERSION = "v1.4.0"
-"""What new files are written for: the long-term release that most programs have had for a year."""
+"""The storage version of new files: the long-term release that most programs have had for a year."""
 
 INCOMING = "temp.main._kitestring_incoming"
-"""The view of what comes in. Nothing is named without its database, so no name of a stream can stand before it."""
+"""The view of incoming rows. Every name includes its database, so no stream's name can hide it."""
 
 
 RULES = (
@@ -74,7 +74,7 @@ RULES = (
         r"depends on it|DependencyException",
         ConfigError,
         "{path}: a table cannot be changed, since an index depends on it: {text}",
-        "Drop the index and sync again; then make it anew.",
+        "Drop the index and sync again; then create it again.",
     ),
     ErrorRule(r"OutOfMemoryException", ConfigError, "DuckDB has no memory left for {path}", "Raise `memory_limit`."),
     ErrorRule(
@@ -91,17 +91,17 @@ RULES = (
         r"CatalogException|(from|into|to) base table|not a base table",
         ConfigError,
         "{path}: {text}",
-        "Rename or drop what has that name and is no table of a sync.",
+        "Rename or drop the object with that name that is not a table of a sync.",
     ),
 )
 
 
 class DuckdbDialect(Dialect):
-    """DuckDB's types are the kit's; names have no upper and lower case."""
+    """The kit's types are DuckDB's; names are case-insensitive."""
 
     title = "DuckDB"
     random_id = "CAST(uuid() AS VARCHAR)"
-    compares = False  # its staging is a view of Arrow, and replacing rows by themselves is cheaper than a look at all
+    compares = False  # it stages by a view of Arrow, and replacing all rows is cheaper than comparing them
 
     def folded(self, name: str) -> str:
         return ascii_folded(name)
@@ -119,11 +119,11 @@ class DuckdbDialect(Dialect):
         if is_.is_float16(type_):
             return pa.float32()
         if is_.is_duration(type_):
-            return pa.duration("us")  # an interval of DuckDB counts microseconds: what is finer does not fit
+            return pa.duration("us")  # an interval of DuckDB has microseconds: finer values do not fit
         return self.plain_nested(type_)
 
     def refusal(self, column: pa.ChunkedArray) -> str | None:
-        """An interval of DuckDB counts microseconds: it would cut the rest off."""
+        """An interval of DuckDB has microseconds: it would cut off finer digits."""
         import pyarrow as pa
 
         if pa.types.is_interval(column.type):
@@ -211,7 +211,7 @@ class DuckdbConnection(Connection):
             raise own_error(error, self.path) from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All is fetched: DuckDB 2 takes no other statement while a result is open."""
+        """Fetches all rows: DuckDB 2 runs no other statement while a result is open."""
         with self.translated():
             rows: list[tuple[Any, ...]] = self.db.execute(statement, list(values)).fetchall()
         return rows
@@ -221,8 +221,8 @@ class DuckdbConnection(Connection):
 
     @contextmanager
     def staged(self, rows: pa.Table) -> Iterator[str]:
-        """A view of the Arrow table, in one piece: of several, each thread would take some into row groups of its own,
-        which the next checkpoint joins by compressing all of them a second time."""
+        """A view of the Arrow table as one chunk: with several chunks, each thread would fill separate row groups,
+        which the next checkpoint joins by compressing all of them again."""
         import duckdb
 
         name = INCOMING.rpartition(".")[2]
@@ -231,7 +231,7 @@ class DuckdbConnection(Connection):
             try:
                 yield INCOMING
             finally:
-                with suppress(duckdb.Error):  # it is gone, if the database had to be closed
+                with suppress(duckdb.Error):  # the view is gone if the database was closed
                     self.db.unregister(name)
 
     def kinds(self, rows: pa.Table) -> list[str]:
@@ -251,11 +251,11 @@ class DuckdbConnection(Connection):
             return self.db.sql(query).to_arrow_table().column(0)
 
     def reference(self, schema: str, table: str = "") -> str:
-        """With its database, which no other name can be taken for."""
+        """With the database's name, so that it is unambiguous."""
         return ".".join(self.dialect.quoted(part) for part in (self.catalog, schema, table) if part)
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
-        """Of a name like `orders.csv` that is no table DuckDB looks for the file, which it may not."""
+        """For a name like `orders.csv` that is no table, DuckDB looks for a file, which is not permitted."""
         import duckdb
 
         with self.translated():
@@ -297,18 +297,18 @@ class Duckdb(SqlFile):
     batch_bytes: ClassVar[int] = 24 * 1024 * 1024
 
     path: str = option(order=0, examples=["./warehouse.duckdb"], local_path=True)
-    """The database file; it is made if it is absent."""
+    """The database file; it is created if it is absent."""
 
     schema_name: str = option("main", order=1, alias="schema", title="Schema")
-    """Where the tables of streams without a namespace are."""
+    """The schema for streams without a namespace."""
 
     memory_limit: str | None = option(None, order=2, title="Memory limit", examples=["1GB"])
-    """How much memory DuckDB takes before it goes to disk. By default 128 MB, and 80 % of the machine's from a step on
-    that needs more."""
+    """The memory that DuckDB uses before it goes to disk. Default: 128 MB, and 80 % of the machine's once a step needs
+    more."""
 
     storage_version: str | None = option(None, order=3, title="Storage version", examples=["v1.0.0", "latest"])
-    """The oldest DuckDB that can read the file, if this sync makes it. By default v1.4.0; a file that is there stays
-    of its version."""
+    """The oldest DuckDB that can read the file, if this sync creates it. Default: v1.4.0; an existing file keeps its
+    version."""
 
     @model_validator(mode="before")
     @classmethod
@@ -316,7 +316,9 @@ class Duckdb(SqlFile):
         if not isinstance(values, Mapping):
             return values
         if values.get("motherduck_api_key"):
-            raise ValueError("motherduck_api_key asks for MotherDuck, which is not there yet: give the path of a file")
+            raise ValueError(
+                "motherduck_api_key needs MotherDuck, which Kitestring does not have yet: give the path of a file"
+            )
         return {name: value for name, value in values.items() if name != "motherduck_api_key"}
 
     _roomy: bool = PrivateAttr(False)
@@ -333,7 +335,7 @@ class Duckdb(SqlFile):
         return own_error(error, self.path)
 
     def _step(self, step: Callable[[], T]) -> T:
-        """Once more with the machine's memory if the usual limit is too little for it."""
+        """Repeat the step with the machine's memory if the usual limit is too low."""
         import duckdb
 
         try:
@@ -348,7 +350,7 @@ class Duckdb(SqlFile):
 
 
 def is_newer(version: str, other: str) -> bool:
-    """Whether a version is this other one or a later."""
+    """Whether a version is equal to or later than another."""
     numbers = [[int(part) for part in re.findall(r"\d+", text)[:3]] for text in (version, other)]
     return numbers[0] >= numbers[1]
 

@@ -1,4 +1,4 @@
-"""Files: Parquet, JSON lines or CSV in a local folder or behind any fsspec URL, one folder for each stream."""
+"""Files: Parquet, JSON lines or CSV in a local folder or at any fsspec URL, one folder per stream."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from kitestring.files.store import LocalStore, RemoteStore, Store
 
 
 class Files(FilesDestination):
-    """Writes each stream into a folder of its own, on this machine or behind a URL."""
+    """Writes each stream into its own folder, on this machine or at a URL."""
 
     facts: ClassVar[Facts] = Facts(
-        network="python",  # fsspec's file systems of clouds; a local folder opens no socket
+        network="python",  # fsspec's cloud file systems; a local folder opens no socket
         programs=False,
         packages=("fsspec", "pyarrow"),
         preload=("fsspec", "pyarrow"),
@@ -33,7 +33,7 @@ class Files(FilesDestination):
     """A local folder, or a URL that fsspec knows (`s3://`, `gs://`, `abfs://`, `sftp://`, …)."""
 
     storage_options: dict[str, Any] = secret(default_factory=dict, order=5, title="Storage options")
-    """What the file system behind the URL needs, as fsspec takes it: key, secret, token, endpoint_url, …"""
+    """The options of the file system in fsspec's form: key, secret, token, endpoint_url, …"""
 
     @field_validator("storage_options", mode="before")
     @classmethod
@@ -48,21 +48,21 @@ class Files(FilesDestination):
 
 
 def remote(path: str) -> bool:
-    """Whether a path is an address that fsspec opens, and not a folder of this machine."""
+    """Whether a path is an address for fsspec, and not a local folder."""
     return "://" in path and not path.startswith("file://")
 
 
 def local(path: str) -> Path:
-    """The folder that `path` names. `ConfigError` for what cannot be one, or is rather an address with a slip in it."""
+    """The local folder of `path`. `ConfigError` if it cannot be one, or looks like an address with a typo."""
     slip = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/?(?!/)", path)  # one letter is a drive of Windows
     if slip and slip[1] != "file":
         raise ConfigError(
-            f"{path} begins like an address and lacks the two slashes of one",
+            f"{path} begins like an address but lacks its two slashes",
             hint=f"Write {slip[1]}://…, or ./{path} for a folder of this name.",
         )
     if "\0" in path or not path.strip():
-        raise ConfigError("`path` is empty or holds a character that no path has", hint="Name a folder or a URL.")
+        raise ConfigError("`path` is empty or contains a NUL character", hint="Name a folder or a URL.")
     try:
         return Path(path.removeprefix("file://")).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"{path} names the home of a user whom nobody knows", hint="Write the whole path.") from error
+        raise ConfigError(f"{path} names the home of an unknown user", hint="Write the whole path.") from error

@@ -1,4 +1,4 @@
-"""SQLite: each stream a table in one database file, by Python's own `sqlite3`."""
+"""SQLite: each stream is a table in one database file, by Python's own `sqlite3`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ TYPE_NAMES = {
     "TIMESTAMP": "DATETIME",
     types.MOMENT: "TIMESTAMPTZ",
 }
-"""Names whose affinity changes no value: texts of dates, times and UUIDs are never read as numbers. All else is text;
-decimals have a name with TEXT in it (https://sqlite.org/datatype3.html#determination_of_column_affinity)."""
+"""Names whose affinity changes no value: texts of dates, times and UUIDs are never read as numbers. Other types are
+text; decimals have a name with TEXT in it (https://sqlite.org/datatype3.html#determination_of_column_affinity)."""
 
 KINDS = {"INTEGER": "BIGINT", "REAL": "DOUBLE"} | {
     name: kind for kind, name in TYPE_NAMES.items() if name not in ("INTEGER", "REAL")
@@ -61,7 +61,7 @@ RULES = (
     ErrorRule(
         r"is locked|is busy",
         TransientError,
-        "{path} is locked: another program has been writing into it for {timeout_s:g} seconds",
+        "{path} is locked: another program has been writing to it for {timeout_s:g} seconds",
         "Wait until the other program is done, or raise `lock_timeout_s`.",
     ),
     ErrorRule(
@@ -81,14 +81,14 @@ RULES = (
         r"already|use DROP|too many columns",
         ConfigError,
         "{path}: {text}",
-        "Rename what is in the way, or choose fewer fields.",
+        "Rename the conflicting object, or choose fewer fields.",
     ),
     *FILE_RULES,
 )
 
 
 class SqliteDialect(Dialect):
-    """SQLite has integers of 64 bits, floats, texts and bytes; all else is text in the form that sorts and is exact."""
+    """SQLite has 64-bit integers, floats, texts and bytes; other types are texts that are exact and sort correctly."""
 
     title = "SQLite"
     row_id = staged_row = "_rowid_"
@@ -114,7 +114,7 @@ class SqliteDialect(Dialect):
         return f"DECIMAL_TEXT{size[1]}" if size else TYPE_NAMES.get(kind, "TEXT")
 
     def kind(self, type_name: str) -> str:
-        """By the name, or by the affinity that it means to SQLite."""
+        """By the name, or by its affinity in SQLite."""
         name = type_name.upper().replace(" ", "")
         if size := re.fullmatch(r"DECIMAL_TEXT(\(\d+,\d+\))", name):
             return f"DECIMAL{size[1]}"
@@ -149,8 +149,8 @@ class SqliteDialect(Dialect):
         return f"{left} IS {right}" if nullable else f"{left} = {right}"
 
     def inner(self, value: str, kind: str, path: FieldPath, text: bool) -> str:
-        """By SQLite's own JSON functions, so that an index may have it. Of one path they give a value of SQL, of two
-        the JSON texts as they stand: `[1.0,1.0]`."""
+        """By SQLite's own JSON functions, so that an index can use it. With one path they return a SQL value, with two
+        the unchanged JSON texts: `[1.0,1.0]`."""
         if not is_simple(path):
             return f"{OWN}inner({value}, {self.literal(dumps_text(path[1:]))}, {int(text)})"
         place = self.literal("$" + "".join(f'."{part}"' for part in path[1:]))
@@ -164,7 +164,7 @@ class SqliteDialect(Dialect):
         return f"CASE WHEN json_valid({value}) THEN {inner} END"
 
     def delete(self, reference: str, incoming: str, condition: str) -> str:
-        """CROSS JOIN: SQLite goes through the left side and looks up the right one."""
+        """CROSS JOIN makes SQLite scan the left side and look up the right one."""
         rows = f"SELECT kept._rowid_ FROM {incoming} AS incoming CROSS JOIN {reference} AS kept WHERE {condition}"  # noqa: S608 - quoted
         return f"DELETE FROM {reference} WHERE _rowid_ IN ({rows})"  # noqa: S608 - quoted
 
@@ -173,7 +173,7 @@ DIALECT = SqliteDialect()
 
 
 class SqliteConnection(NoteTable):
-    """One open database file, in WAL mode: others read while this writes. Every commit is on the disk."""
+    """One open database file, in WAL mode: others can read during writes. Every commit is on disk."""
 
     dialect = DIALECT
     begin = "BEGIN IMMEDIATE"
@@ -227,7 +227,7 @@ class SqliteConnection(NoteTable):
                 self.db.execute("COMMIT")
                 yield INCOMING
             finally:
-                if not self.closed:  # a disk that is full may have ended it
+                if not self.closed:  # a full disk may have ended the transaction
                     if self.db.in_transaction:
                         self.db.execute("ROLLBACK")
                     self.db.execute(f"DROP TABLE IF EXISTS {INCOMING}")
@@ -243,7 +243,7 @@ class SqliteConnection(NoteTable):
         return {name: self.dialect.kind(type_) for name, type_ in columns}
 
     def create_schema(self, schema: str) -> None:
-        """A file is one schema. From here on it is written: a check alone changes nothing in it."""
+        """A file is one schema. Turns WAL mode on; `check` must not change the file."""
         self.rows("PRAGMA journal_mode = WAL")
 
     def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
@@ -285,10 +285,10 @@ class Sqlite(SqlFile):
     batch_rows: ClassVar[int] = 50_000
 
     path: str = option(order=0, examples=["./warehouse.sqlite"], local_path=True)
-    """The database file; it is made if it is absent."""
+    """The database file; it is created if it is absent."""
 
     lock_timeout_s: float = option(10.0, order=1, ge=0, title="Lock timeout")
-    """How many seconds to wait while another program writes into the file."""
+    """How many seconds to wait while another program writes to the file."""
 
     def _connect(self) -> Connection:
         return SqliteConnection(self.path, self.lock_timeout_s)
@@ -297,7 +297,7 @@ class Sqlite(SqlFile):
         return "main"
 
     def _place(self, stream: Stream) -> tuple[str, str]:
-        """A file has no schemas: the namespace stands before the name."""
+        """A file has no schemas: the namespace becomes a prefix of the name."""
         return self._schema(), f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
 
     def _translated(self, error: Exception) -> KitestringError:
@@ -305,12 +305,12 @@ class Sqlite(SqlFile):
 
 
 def is_simple(path: FieldPath) -> bool:
-    """Whether SQLite's JSON paths can have these names: it has no escapes."""
+    """Whether SQLite's JSON paths can contain these names: they have no escapes."""
     return all(part and '"' not in part and "\\" not in part for part in path[1:])
 
 
 def bound(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column as SQLite keeps them: decimals and moments as text, and floats that are no number."""
+    """The values of a column as SQLite stores them: decimals, moments and NaN as text."""
     import pyarrow as pa
 
     is_, is_moment = pa.types, pa.types.is_timestamp(column.type) and column.type.tz is not None
@@ -332,7 +332,7 @@ def as_text(value: Any) -> str | None:
 
 
 def inner_value(document: str | None, path: str, text: int) -> str | None:
-    """What lies in a JSON text: see `Dialect.inner`."""
+    """The value at a path in a JSON text: see `Dialect.inner`."""
     try:
         value = loads(document or "null")
     except JsonError:

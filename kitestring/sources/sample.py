@@ -1,4 +1,4 @@
-"""Deterministic users, products and purchases of any count: for trying things offline, for tests and benchmarks."""
+"""Deterministic users, products and purchases of any count, for offline trials, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Records draw from these lists in turn; where the lengths have no common divisor, combinations repeat late.
+# Records cycle through these lists; lengths without a common divisor make combinations repeat late.
 FIRST = [
     "Ana", "Bo", "Chidi", "Dana", "Émile", "Fatima", "Gus", "Hana", "Ívar", "Jun", "Kofi", "Lena",
     "Mai", "Noor", "Olu", "Pía", "Quinn", "Rosa", "Søren",
@@ -98,7 +98,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 class Sample(Source):
-    """Users, products and purchases, the same ones for the same settings.
+    """Users, products and purchases, the same for the same settings.
 
     The records change on a clock that ticks once a second: tick `t` writes record `t % count`. So `count` ticks create
     the records, and each of the `updates` ticks after them changes one record and moves its `updated_at`.
@@ -122,7 +122,7 @@ class Sample(Source):
     """How many changes were made since the records were created. Raise it and the next incremental sync reads these."""
 
     yields: Literal["arrow", "batches", "records"] = option("batches", order=3, title="Yields")
-    """In what form records are read: Arrow tables, batches of JSON records, or JSON records one at a time."""
+    """The form of records: Arrow tables, batches of JSON records, or single JSON records."""
 
     batch_rows: int = option(10_000, ge=1, order=4, title="Batch rows")
     """How many records make a batch; an incremental read has a checkpoint after each."""
@@ -131,7 +131,7 @@ class Sample(Source):
     """How many records a partition of a full refresh holds."""
 
     def check(self) -> None:
-        """The settings are all it needs."""
+        """Nothing to check beyond the settings."""
 
     def discover(self) -> Catalog:
         return Catalog(
@@ -149,7 +149,7 @@ class Sample(Source):
         )
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterator[Partition]:
-        """Ranges of ticks for a full refresh; for an incremental read one piece, with what came after the cursor."""
+        """Ranges of ticks for a full refresh; one range after the cursor for an incremental read."""
         end = self.updates + self.count
         for stream in streams:
             if stream.incremental:
@@ -165,7 +165,7 @@ class Sample(Source):
         stream, stop = partition.stream, partition.data["stop"]
         start = partition.data["start"]
         while start < stop:
-            # A batch does not go past the tick at which the records begin to be changed once more.
+            # A batch ends at the tick at which the next round of changes begins.
             end = min(start + self.batch_rows, stop, (start // self.count + 1) * self.count)
             columns = self.columns(stream.name, start, end)
             if self.yields == "arrow":
@@ -181,7 +181,8 @@ class Sample(Source):
             start = end
 
     def columns(self, stream: str, start: int, stop: int) -> dict[str, list[Any]]:
-        """What the ticks from `start` to before `stop` wrote, all in the same round of changes, as lists by field."""
+        """The records of the ticks from `start` to before `stop`, all in the same round of changes, as lists by
+        field."""
         version, first = divmod(start, self.count)
         rows = stop - start
         ids = list(range(first + 1, first + 1 + rows))

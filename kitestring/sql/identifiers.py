@@ -6,6 +6,7 @@ import hashlib
 from typing import ClassVar
 
 from kitestring.names import mark, marked
+from kitestring.vendors import sql_quoting
 
 OWN = "_kitestring_"
 """The prefix of our own tables and columns."""
@@ -30,11 +31,12 @@ class Names:
     """Folded names of schemas in which no tables can be created."""
 
     def quoted(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        """A name as it is written in statements."""
+        return sql_quoting.quoted(name)
 
     def literal(self, text: str) -> str:
         """A text as a literal in a statement."""
-        return "'" + text.replace("'", "''") + "'"
+        return sql_quoting.literal(text)
 
     def folded(self, name: str) -> str:
         """The form in which the vendor compares quoted names: names with the same form are equal."""

@@ -154,7 +154,7 @@ def test_a_partition_key_is_used(tmp_path: Path) -> None:
 def test_hybrid_search_without_its_index_says_so(tmp_path: Path) -> None:
     with opened(config_of(str(tmp_path / "x.db"), "things")) as destination:
         put(destination, [{"id": 1, "text": "a"}])
-        with pytest.raises(ConfigError, match="no index of words"):
+        with pytest.raises(ConfigError, match="needs an index of words"):
             destination.search("a", hybrid=True)
 
 

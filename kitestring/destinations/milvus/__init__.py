@@ -26,10 +26,10 @@ indexing:
 
 
 class Milvus(VectorDestination):
-    """A Milvus collection that holds the chunks of all streams.
+    """A Milvus collection with the chunks of all streams.
 
-    Takes the configuration of Airbyte's Milvus destination unchanged. A collection that is there is used as it is; one
-    that is not is created with deterministic ids, typed columns for what is looked up, and the chosen metric and index.
+    Accepts the configuration of Airbyte's Milvus destination unchanged. An existing collection is used as it is; a new
+    one has deterministic ids, typed columns for look-ups, and the chosen metric and index.
     """
 
     model_config = ConfigDict(title="Milvus")

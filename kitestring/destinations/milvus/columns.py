@@ -21,8 +21,8 @@ TYPES = {
 def column_types(
     scalar_fields: Mapping[str, str], schemas: Sequence[Mapping[str, Any]], partition_key: str | None
 ) -> dict[str, str]:
-    """A type for each scalar field. One without a type has that of the streams' schemas; where they give it none, or
-    several, it has no column: the dynamic field holds any value and can be filtered by too."""
+    """A type for each scalar field. A field without a type gets that of the streams' schemas; if they have none, or
+    several, it gets no column: the dynamic field holds any value, and filters can use it too."""
     columns: dict[str, str] = {}
     for name, kind in scalar_fields.items():
         if kind != "AUTO":
@@ -37,7 +37,7 @@ def column_types(
             columns[name] = "VARCHAR"
         else:
             log.info(
-                "a scalar field gets no column: the schemas give it no type, or several",
+                "a scalar field gets no column: the schemas have no type for it, or several",
                 extra={"field": name, "types": sorted(declared)},
             )
     return columns

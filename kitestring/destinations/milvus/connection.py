@@ -1,4 +1,4 @@
-"""The connection to a Milvus server or to Milvus Lite, opened with a time limit and let go of completely."""
+"""The connection to a Milvus server or to Milvus Lite, opened with a time limit and closed completely."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pymilvus import MilvusClient
 
-# A Lite directory is served once per process however many connections use it: the last one to go closes it.
+# A process serves a Lite directory once, for all its connections: the last one closes it.
 _lite_users: Counter[str] = Counter()
 _lite_lock = threading.Lock()
 # pymilvus pings every 10 s. A server with gRPC's own limits, Lite's for one, closes a connection that pings more often
@@ -30,13 +30,14 @@ GRPC_OPTIONS = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_withou
 
 
 def connect(indexing: Indexing) -> MilvusClient:
-    """A client. `ConfigError`, `AuthError` or `TransientError` when there is no way in."""
+    """A client. `ConfigError`, `AuthError` or `TransientError` if the connection fails."""
     silence_loggers()
     return connect_lite(indexing) if indexing.lite else connect_server(indexing)
 
 
 def silence_loggers() -> None:
-    """pymilvus and Lite log every failure with its arguments, and some of these are secrets. We raise what they log."""
+    """Turn off the loggers of pymilvus and Lite: they log arguments of failed calls, secrets included, and we raise
+    these failures anyway."""
     import pymilvus  # noqa: F401 - it sets up its loggers when it is imported, and would undo this
 
     loggers = [name for name in logging.root.manager.loggerDict if name.startswith("pymilvus.")]
@@ -65,7 +66,7 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
     with _lite_lock:
         with collect_server_errors() as errors:
             try:
-                # Somebody else in this process may have it open: then it is not ours to close.
+                # If other code in this process has it open, it is not ours to close.
                 shared = str(path) in servers._servers and not _lite_users[str(path)]
                 fit_existing(path, indexing.collection)
                 client = MilvusClient(str(path), db_name=indexing.db, grpc_options=GRPC_OPTIONS)
@@ -80,14 +81,14 @@ def lite_path(indexing: Indexing) -> Path:
 
 
 def lite_address(indexing: Indexing) -> str:
-    """`host:port` of the server that this process runs for a Lite directory it has open."""
+    """`host:port` of this process's server for an open Lite directory."""
     from milvus_lite.server_manager import server_manager_instance as servers
 
     return str(servers.start_and_get_uri(str(lite_path(indexing)))).removeprefix("http://")
 
 
 def check_lite(indexing: Indexing) -> None:
-    """Whether a Lite directory could be made here; makes none."""
+    """Raise why a Lite directory cannot be created here. Creates none."""
     try:
         import milvus_lite  # noqa: F401
     except ImportError as error:
@@ -97,7 +98,7 @@ def check_lite(indexing: Indexing) -> None:
         nearest = nearest.parent
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(
-            f"Milvus Lite would be made at {lite_path(indexing)}, and {nearest} cannot be written",
+            f"Milvus Lite would be created at {lite_path(indexing)}, and {nearest} cannot be written",
             hint="Give this user the right to write there, or choose another path.",
             path=str(nearest),
         )
@@ -112,7 +113,7 @@ def missing_lite(indexing: Indexing) -> ConfigError:
 
 @contextmanager
 def collect_server_errors() -> Iterator[list[BaseException]]:
-    """What Lite's server logs when it cannot start: it tells the client nothing."""
+    """The errors that Lite's server logs when it cannot start: the client does not get them."""
     errors: list[BaseException] = []
 
     class Keep(logging.Handler):
@@ -188,15 +189,15 @@ def connect_server(indexing: Indexing) -> MilvusClient:
 
 
 def pinned(indexing: Indexing, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that tie a connection to the address that was checked, and to nothing else of what the host says.
+    """The options that tie a connection to the checked address, whatever else the host name could mean.
 
-    gRPC asks no DNS for an address and takes no proxy of the environment; the certificate has to fit the name.
+    gRPC resolves no address by DNS and uses no proxy of the environment; the certificate must match the name.
     """
     parts = urlsplit(indexing.host)
     name, port = indexing.endpoint
     tied: dict[str, Any] = {
         "uri": f"{'https' if indexing.secure else 'http'}://{indexing.address}:{port}",
-        # pymilvus shares connections by address and token: two servers behind one address would be one.
+        # pymilvus shares connections by address and token: two servers with one address would share one.
         "dedicated": True,
         "db_name": indexing.db or parts.path.strip("/").partition("/")[0],
         "grpc_options": {**options["grpc_options"], "grpc.enable_http_proxy": 0},

@@ -30,8 +30,8 @@ def count_server(client: MilvusClient, layout: Layout, stream: str, timeout: flo
 
 
 def count_lite(client: MilvusClient, layout: Layout, stream: str) -> int:
-    """The same on Lite, which makes a Python object of every row that a filter lets through, vector and all, and of
-    none to count all rows. So count whichever are fewer: the rows that are meant, or the others."""
+    """The same on Lite, which creates a Python object of every row that passes a filter, vector included, but none to
+    count all rows. So count the smaller set: the matching rows, or the others."""
     marks, primary = layout.stores_digests, layout.primary.name
     total = int(client.query(layout.collection, output_fields=["count(*)"])[0]["count(*)"])
     names = ("_ab_stream", "chunk_number", *(("_ks_metadata_digest",) if marks else ()))

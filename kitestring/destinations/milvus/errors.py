@@ -1,4 +1,4 @@
-"""What Milvus and its client say when something is wrong, said as our errors."""
+"""Errors of Milvus and its client as ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_READY_CODES = {1, 2, 3, 5, 7, 8, 9, 500, 501, 502, 503}
 
 @contextmanager
 def translated(where: str, **fields: Any) -> Iterator[None]:
-    """Turn whatever pymilvus and grpc raise inside into an error of `kitestring.errors`."""
+    """Turn errors of pymilvus and grpc into errors of `kitestring.errors`."""
     try:
         yield
     except KitestringError:
@@ -82,7 +82,7 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
 
 
 def message_of(error: Exception) -> str:
-    """The sentence in an error of pymilvus, on one line, shortened."""
+    """The message of an error of pymilvus, on one line, shortened."""
     text = getattr(error, "message", None)
     text = text if isinstance(text, str) and text else str(error) or type(error).__name__
     text = " ".join(text.split())

@@ -25,13 +25,14 @@ KEYWORDS = frozenset(
         *("array_contains_any", "array_length", "text_match", "phrase_match", "random_sample", "empty", "interval"),
     }
 )
-"""Names that the language does not take for fields (a dynamic field is reached another way)."""
+"""Names that the language does not accept for fields (dynamic fields need another syntax)."""
 ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def quote(value: Any) -> str:
-    """A literal. Other control characters than these stand as they are: a server knows more escapes, Lite does not."""
+    """A literal. Control characters without an escape here stay as they are: a server has more escapes, Lite does
+    not."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
@@ -47,16 +48,16 @@ def among(name: str, values: Iterable[Any]) -> str:
 
 
 def condition(where: Filter | str | None, layout: Layout) -> str:
-    """`where` as a filter: a text is one already. Fields are named as in the record."""
+    """`where` as a filter in Milvus's language; a text is one already. Fields have their names in the record."""
     if where is None or isinstance(where, str):
         return where or ""
     return positive(resolve_fields(where, layout), layout)
 
 
 def resolve_fields(tree: Filter, layout: Layout) -> Filter:
-    """The same tree over the places where the fields of the record are stored.
+    """The same tree with the stored names of the record's fields.
 
-    A field whose name is not free is stored with `_` in front, or, beside a field of that name, with a mark.
+    A field whose name is reserved is stored with `_` in front, or, if the record has a field of that name, with a mark.
     """
     match tree:
         case Not(inner):
@@ -75,7 +76,7 @@ def resolve_fields(tree: Filter, layout: Layout) -> Filter:
 
 
 def in_column(leaf: Leaf, stored: str, field: Field, layout: Layout) -> Filter:
-    """A leaf over a typed column. What the column cannot hold is in the dynamic field beside it."""
+    """A leaf for a typed column. Values that the column cannot hold are in the dynamic field."""
     beside = field_reference(marked(field.name, field.name))
     if isinstance(leaf, Contains):
         if field.type not in ("JSON", "ARRAY"):
@@ -97,7 +98,7 @@ def in_column(leaf: Leaf, stored: str, field: Field, layout: Layout) -> Filter:
 
 
 def column_value(value: Any, field: Field) -> Any:
-    """The value as a column holds it; None where it holds none that equals it."""
+    """The value in the column's type; None if no value of the type equals it."""
     if field.type in ("JSON", "ARRAY"):
         return value
     if field.type != "VARCHAR" and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -106,7 +107,7 @@ def column_value(value: Any, field: Field) -> Any:
 
 
 def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = frozenset()) -> str:
-    """The filter of a tree over places. `known`: those that are there where it is asked."""
+    """The filter of a resolved tree. `present_fields`: fields that exist in every row at this point."""
     match tree:
         case Not(inner):
             return negative(inner, layout, present_fields)
@@ -119,7 +120,7 @@ def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = froz
             return present(stored, layout)
         case OneOf(stored, values):
             kinds: dict[type, list[Any]] = {}
-            for value in map(json_safe, values):  # a list has values of one type
+            for value in map(json_safe, values):  # a list must have values of one type
                 kinds.setdefault(float if type(value) is int else type(value), []).append(value)
             texts = [
                 among(stored, same) if len(same) > 1 else f"{stored} == {quote(same[0])}" for same in kinds.values()
@@ -134,8 +135,8 @@ def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = froz
 
 
 def negative(tree: Filter, layout: Layout, present_fields: frozenset[str]) -> str:
-    """The filter of what does not pass a tree. Lite lets a row pass neither a comparison nor its `not` where the field
-    is missing, or of another type, and a server lets it pass the `not`: so the filter says which of them pass."""
+    """The filter of rows that fail a resolved tree. If a field is missing or of another type, the row fails both a
+    comparison and its `not` on Lite, and passes the `not` on a server: so the filter is explicit about such rows."""
     match tree:
         case Not(inner):
             return positive(inner, layout, present_fields)
@@ -165,7 +166,7 @@ def joined(parts: Sequence[str], every: bool, layout: Layout) -> str:
     return parts[0] if parts else neutral
 
 
-# A server of 2.3 takes `exists a or b` for `exists (a or b)`, and `not` for what binds more loosely than `and`.
+# A server of 2.3 reads `exists a or b` as `exists (a or b)`, and its `not` binds more loosely than `and`.
 
 
 def present(stored: str, layout: Layout) -> str:
@@ -183,7 +184,7 @@ def absent(stored: str, layout: Layout) -> str:
 
 
 def near(value: float | Decimal) -> float | int:
-    """The number to compare with, where JSON has 64 bits for it."""
+    """The number to compare with, limited to 64 bits."""
     if isinstance(value, int) and INT64_MIN <= value <= INT64_MAX:
         return value
     most = sys.float_info.max
@@ -191,7 +192,7 @@ def near(value: float | Decimal) -> float | int:
 
 
 def column_reference(name: str, layout: Layout) -> str:
-    """How a filter names a metadata field."""
+    """A metadata field in a filter."""
     stored = stored_name(name, layout)
     if stored not in layout.fields and not layout.dynamic:
         raise ConfigError(
@@ -203,7 +204,7 @@ def column_reference(name: str, layout: Layout) -> str:
 
 
 def stored_name(name: str, layout: Layout) -> str:
-    """The name under which a field of the record is stored where that is free."""
+    """The name under which a field of the record is stored, unless another field has it."""
     return name if name in FILTERED else layout.free_name(name)
 
 

@@ -15,11 +15,12 @@ DYNAMIC_ROOM = MAX_DYNAMIC - 1_024
 INTEGERS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
 EMPTY: dict[str, Any] = {"VARCHAR": "", "BOOL": False, "FLOAT": 0.0, "DOUBLE": 0.0, "JSON": {}, "ARRAY": []}
 ABSENT = object()
-"""What stands for a value that a column fills by its default."""
+"""Marks a value that a column fills by its default."""
 
 
 def fitted(value: Any, field: Field) -> Any:
-    """A value for a column. What does not fit becomes null, or the type's empty value where null is refused."""
+    """A value for a column. A value that does not fit becomes null, or the type's empty value if null is not
+    allowed."""
     value = typed(value, field)
     if value is not None:
         return value
@@ -29,7 +30,7 @@ def fitted(value: Any, field: Field) -> Any:
 
 
 def typed(value: Any, field: Field) -> Any:
-    """A value as the column's type has it, None where the type has no such value. A text is cut to its room."""
+    """A value in the column's type, None if the type has no such value. A text is cut to the column's length."""
     kind = field.type
     if value is None:
         return None
@@ -54,7 +55,7 @@ def typed(value: Any, field: Field) -> Any:
 
 
 def is_whole(value: Any, stored: Any, field: Field) -> bool:
-    """Whether nothing of a value is lost in what the column holds of it."""
+    """Whether the stored value is complete."""
     if value is None:
         return True
     if stored is None:

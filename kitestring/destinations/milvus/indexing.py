@@ -1,4 +1,4 @@
-"""The `indexing` block: where the collection is, who may enter, and how one that we create is laid out."""
+"""The `indexing` block: address, credentials, and the layout of a new collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kitestring.errors import ConfigError
 from kitestring.vector.payload import OURS
 
 GLOBAL_CLUSTER = "global-cluster"
-"""By this in its address pymilvus takes a host for a global cluster, and asks it for the clusters to connect to."""
+"""With this in its address, pymilvus treats a host as a global cluster and asks it for the clusters to connect to."""
 
 
 class Token(Config):
@@ -47,7 +47,7 @@ Auth = Union[Token, UsernamePassword, NoAuth]  # noqa: UP007 - a form shows the 
 
 
 class Tls(Config):
-    """Certificates, where the system's own do not do. All are paths of PEM files."""
+    """Certificates, if the system's are not enough. All are paths of PEM files."""
 
     model_config = ConfigDict(title="TLS")
 
@@ -92,11 +92,11 @@ class Indexing(Config):
         local_path=lambda host: "://" not in host,
     )
     auth: Auth = choice(
-        "mode", default_factory=NoAuth, title="Authentication", description="Who may enter.", order=2, type="object"
+        "mode", default_factory=NoAuth, title="Authentication", description="The credentials.", order=2, type="object"
     )
     collection: str = option(
         title="Collection Name",
-        description="The collection to load into. It is created if it is not there.",
+        description="The collection to load into. It is created if it does not exist.",
         order=3,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
     )
@@ -186,7 +186,7 @@ class Indexing(Config):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where pymilvus connects to."""
+        """The address that pymilvus connects to."""
         parts = urlsplit(self.host)
         return Endpoint(parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 19530))
 
@@ -199,7 +199,7 @@ class Indexing(Config):
         """Connect to the checked address of the host from now on."""
         if GLOBAL_CLUSTER in self.host.lower():
             raise ConfigError(
-                f"{self.host} is a global cluster, whose answers say where the driver connects to, and this server "
+                f"{self.host} is a global cluster, which tells the driver where to connect, and this server "
                 "ties each connection to an address that it has checked",
                 hint="Give the address of one of its clusters.",
             )
@@ -208,7 +208,7 @@ class Indexing(Config):
         self._address = resolve(*self.endpoint)
         if ":" in self._address:
             raise ConfigError(
-                f"{self.endpoint.host} has the address {self._address} alone, and the driver takes no IPv6 address",
+                f"{self.endpoint.host} has only the address {self._address}, and the driver accepts no IPv6 address",
                 hint="Give it an IPv4 address too.",
             )
 

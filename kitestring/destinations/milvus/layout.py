@@ -1,4 +1,4 @@
-"""How a collection is laid out: its fields and limits, whether we made it or the user did, and where our values go."""
+"""The layout of a collection of ours or of a user: its fields and limits, and where our values go."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ OURS = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column. `type` is the name of Milvus's data type; `room` the bytes of a VARCHAR or the items of an ARRAY."""
+    """A column. `type` is the name of Milvus's data type; `max_length` the bytes of a VARCHAR or the items
+    of an ARRAY."""
 
     name: str
     type: str
@@ -45,7 +46,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A collection as it is. `fields` are the columns that a row fills."""
+    """An existing collection. `fields` are the columns that a row fills."""
 
     collection: str
     primary: Field
@@ -59,12 +60,12 @@ class Layout:
     partition_key: str | None = None
 
     def stores(self, name: str) -> bool:
-        """Whether a value of this name is stored at all."""
+        """Whether the collection can store a value of this name."""
         return name in self.fields or self.dynamic
 
     @property
     def identifies_rows(self) -> bool:
-        """Whether a row says which chunk of which record it is."""
+        """Whether a row identifies its record and chunk."""
         return self.stores("_ks_key") and self.stores("chunk_number")
 
     @property
@@ -72,7 +73,7 @@ class Layout:
         return self.stores("_ks_digest") and self.stores("_ks_metadata_digest")
 
     def row_id(self, key: str, number: int) -> str | int:
-        """The primary key of a chunk, where we choose it: the chunk's id, or a hash of it where that does not fit."""
+        """The primary key of a chunk, if we choose it: the chunk's id, or a hash of it if that does not fit."""
         chunk_id = f"{key}:{number}"
         if self.primary.type == "INT64":
             return int.from_bytes(hashlib.blake2b(chunk_id.encode(), digest_size=8).digest(), "big") >> 1
@@ -85,12 +86,12 @@ class Layout:
         return distinct(names, self.free_name)
 
     def free_name(self, name: str) -> str:
-        """The name with `_` in front where it would fall on a field of ours."""
+        """The name, with `_` in front if it is that of a field of ours."""
         reserved = {self.primary.name, self.vector.name, self.text, self.sparse, "$meta"}
         return free_name(name, reserved)
 
     def fit(self, dimension: int, where: str) -> None:
-        """`ConfigError` where vectors of this dimension, or chunks at all, cannot be stored in it."""
+        """`ConfigError` if it cannot store vectors of this dimension, or chunks at all."""
         if self.vector.type != "FLOAT_VECTOR":
             raise ConfigError(
                 f"the field {self.vector.name} of {self.collection} is {self.vector.type}, not FLOAT_VECTOR",
@@ -112,14 +113,14 @@ class Layout:
             )
         if self.auto_id and not self.stores("_ks_key"):
             raise ConfigError(
-                f"the collection {self.collection} makes its own ids and has no place for ours (_ks_key, chunk_number)",
+                f"the collection {self.collection} makes its own ids and cannot store ours (_ks_key, chunk_number)",
                 hint="Enable its dynamic field, or add the columns _ks_key VARCHAR(64), chunk_number INT64, _ks_digest"
                 " and _ks_metadata_digest VARCHAR(64), _ab_stream VARCHAR.",
             )
 
 
 def read(client: MilvusClient, collection: str, indexing: Indexing, timeout: float) -> Layout:
-    """The layout of a collection that is there. `ConfigError` where a field that the configuration names is missing."""
+    """The layout of an existing collection. `ConfigError` if a configured field is missing."""
     from pymilvus import DataType, FunctionType
 
     description = client.describe_collection(collection, timeout=timeout)
@@ -222,7 +223,7 @@ def create(
     columns = {free_name(name, reserved): kind for name, kind in columns.items()}
     key = free_name(key, reserved) if key is not None else None
     for name, kind in columns.items():
-        # A server before 2.5 takes `nullable` and forgets it; `read` sees what became of it. A partition key has none.
+        # A server before 2.5 ignores `nullable`; `read` sees the result. A partition key is never nullable.
         attributes: dict[str, Any] = {"is_partition_key": True} if key == name else {"nullable": True}
         if kind == "VARCHAR":
             attributes["max_length"] = MAX_VARCHAR

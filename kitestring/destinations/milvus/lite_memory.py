@@ -1,8 +1,8 @@
-"""What Milvus Lite takes of this process's memory, kept low: it holds all data in memory, and more while it writes.
+"""Limits for Milvus Lite's use of this process's memory: it holds all data in memory, and more while it writes.
 
 Measured with Lite 3.2.2: a flush turns every number of a vector into a Python object, eight times its bytes, so flushes
-are small; a request does the same, so requests are small; a compaction copies what it merges several times, so little
-is merged at once; what was freed is given back to the system. `benchmarks/README.md` has the figures.
+are small; a request does the same, so requests are small; a compaction copies the merged data several times, so little
+is merged at once; freed memory is returned to the system. `benchmarks/README.md` has the figures.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ REQUEST_NBYTES = 2 * 1024 * 1024
 FLUSH_NBYTES = 16 * 1024 * 1024
 
 MOST_FILES = 28
-"""So many files a collection has. Lite merges more than 32 in any case, and many make every look-up slower."""
+"""The most files of a collection. Lite merges more than 32 in any case, and many files make every look-up slower."""
 
 ADVISED_NBYTES = 300_000_000
-"""From so many bytes of data on a server is the better choice."""
+"""With more bytes of data, a server is the better choice."""
 
 
 def fit_segments(rows: int, total_rows: int) -> None:
-    """Tell Lite how many rows a file may hold, where files of so many rows are written: so few that four of them are
-    not merged (it merges up to twice this number), until there are too many files. Lite has no option for it."""
+    """Set Lite's limit of rows per file for files of `rows` rows: low enough that four of them are not merged (it
+    merges up to twice this number), until there are too many files. Lite has no option for it."""
     try:
         from milvus_lite.engine import compaction
-    except ImportError:  # another version keeps it elsewhere
+    except ImportError:  # another version has it elsewhere
         return
     if rows and hasattr(compaction, "MAX_SEGMENT_ROWS"):
         compaction.MAX_SEGMENT_ROWS = min(max(rows * 19 // 10, total_rows // MOST_FILES), 100_000)  # its own limit
 
 
 def fit_existing(path: Path, collection: str) -> None:
-    """The same for the files of a collection, before Lite opens it and looks what to merge."""
+    """The same for the existing files of a collection, before Lite opens it and plans merges."""
     from pyarrow.parquet import read_metadata
 
     files = path.glob(f"**/{collection}/partitions/*/data/*.parquet")
@@ -45,7 +45,7 @@ def fit_existing(path: Path, collection: str) -> None:
 
 
 def capacity_warning(path: Path, nbytes: int) -> str | None:
-    """A sentence where a Lite directory has more data than are good in one process, with so many bytes more."""
+    """A warning if a Lite directory would have too much data for one process with this many more bytes."""
     total_nbytes = nbytes + sum(file.stat().st_size for file in path.glob("**/data/*.parquet"))
     if total_nbytes < ADVISED_NBYTES:
         return None
@@ -57,7 +57,7 @@ def capacity_warning(path: Path, nbytes: int) -> str | None:
 
 
 def release_memory() -> None:
-    """Give freed memory back to the system, which Python's and Arrow's allocators keep."""
+    """Return freed memory to the system, which Python's and Arrow's allocators keep."""
     import pyarrow
 
     pyarrow.default_memory_pool().release_unused()
@@ -68,7 +68,7 @@ def release_memory() -> None:
 
 @lru_cache(maxsize=1)
 def malloc_trim() -> Any:
-    """glibc's, None elsewhere."""
+    """The function of glibc, None elsewhere."""
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""A chunk as a row of a collection: every value made to fit its field, so that none of them fails a sync."""
+"""Chunks as rows of a collection: every value is made to fit its field, so that none fails a sync."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kitestring.vector.payload import fit_values, json_safe, truncate_text
 from kitestring.vector.store import MARKED, Chunk
 
 NAMINGS = 1_000
-"""So many sets of field names are remembered."""
+"""The most sets of field names in the cache."""
 
 
 class RowBuilder:
     """Makes rows for one layout. `text`: whether the raw text is stored. `lite`: for Milvus Lite.
 
-    `cut` counts the values that were cut or left out because there is no room for them.
+    `cut` counts the values that were cut or left out because of the limits.
     """
 
     def __init__(self, layout: Layout, text: bool, lite: bool = False) -> None:
@@ -38,14 +38,14 @@ class RowBuilder:
         self._namings: dict[tuple[str, ...], dict[str, str]] = {}
         named = {layout.vector.name, self.text_field}
         self.rest = [field for name, field in layout.fields.items() if name not in named]
-        # The chunks of a record follow each other and share their metadata.
+        # The chunks of a record are consecutive and share their metadata.
         self._last: tuple[Mapping[str, Any] | None, int, dict[str, Any], dict[str, Any]] = (None, 0, {}, {})
 
     def build(self, chunk: Chunk) -> dict[str, Any]:
-        """The row whole, as pymilvus takes it."""
+        """The complete row for pymilvus."""
         row, extra = self.parts(chunk)
         row.update(extra)
-        row[self.layout.vector.name] = chunk.vector.tolist()  # a list packs 20-40 % cheaper than an array
+        row[self.layout.vector.name] = chunk.vector.tolist()  # pymilvus packs a list 20-40 % faster than an array
         return row
 
     def parts(self, chunk: Chunk) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,7 +74,7 @@ class RowBuilder:
         return row, {**extra, **dynamic}
 
     def marked(self, row: Mapping[str, Any], deleted_at: str) -> dict[str, Any]:
-        """A stored row, read whole, as the one of a deleted record."""
+        """A complete stored row, marked as one of a deleted record."""
         layout = self.layout
         marked = {name: value for name, value in row.items() if name not in ("$meta", layout.sparse)}
         for name, field in layout.fields.items():
@@ -102,8 +102,8 @@ class RowBuilder:
         return ours
 
     def _metadata(self, metadata: Mapping[str, Any], limit: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The metadata in columns and in the dynamic field. A value that its column cannot hold is null there, and kept
-        whole in the dynamic field under the column's name with its mark."""
+        """The metadata in columns and in the dynamic field. A value that its column cannot hold is null there, and
+        complete in the dynamic field under the column's name with its mark."""
         last, last_room, columns, extra = self._last
         if last is metadata and last_room == limit:
             return columns, extra
@@ -138,20 +138,20 @@ class RowBuilder:
         return naming
 
     def _json(self, value: Any) -> Any:
-        """A value of a JSON column as pymilvus takes it, which takes a text for JSON. Lite takes objects and lists, and
-        stores a text as it is: there a text, a number or a truth value is JSON within JSON."""
+        """A value of a JSON column for pymilvus, which reads a text as JSON. Lite accepts objects and lists, and stores
+        a text as it is: there a text, number or boolean is JSON within JSON."""
         if value is None or isinstance(value, dict | list) or (isinstance(value, str) and holds_json(value)):
             return value
         text = dumps_text(value)
         return dumps_text(text) if self.lite else text
 
     def _dynamic_text(self, text: str, limit: int) -> tuple[str, int]:
-        """The text where it has no column, and the bytes left for metadata beside it in the dynamic field."""
+        """The text for the dynamic field, and the bytes left for metadata there."""
         whole = text
         text = truncate_text(text, MAX_VARCHAR)
         most = limit - 4_096
         size = len(dumps(text))
-        if size > most:  # escapes take room too
+        if size > most:  # escapes need bytes too
             text = truncate_text(text, most * most // size)
             size = len(dumps(text))
         self.cut += text != whole

@@ -1,4 +1,4 @@
-"""Searches of a Milvus collection: by meaning, or by meaning and words, without what is marked as deleted."""
+"""Searches of a Milvus collection: by meaning, or by meaning and words, without records marked as deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARK = f'_ks_metadata_digest like "{MARKED}%"'
 """The filter that only chunks of marked records pass."""
 
 INTERNAL = ("_ks_key", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "$meta")
-"""Fields that are of no use to who searches."""
+"""Internal fields that are not part of a hit."""
 
 
 class Search:
@@ -44,7 +44,7 @@ class Search:
         hits = self._hits(vector, text, filters, limit)
         live = hits if include_deleted else [hit for hit in hits if not is_marked(hit)]
         if len(live) < len(hits) == limit and self.layout.stores_digests:
-            # Marked records are rare: only where some took the places of others is it worth a filter.
+            # Marked records are rare: only if they displaced other hits, search again with a filter.
             hits = self._hits(vector, text, [*filters, f"not ({MARK})"], limit)
             live = [hit for hit in hits if not is_marked(hit)]
         if threshold is not None and not self.hybrid:
@@ -72,7 +72,7 @@ class Search:
         return list(hits[0])
 
     def _by_meaning_and_words(self, vector: Vector, text: str, condition: str, limit: int, fields: list[str]) -> Any:
-        """Both, merged by rank."""
+        """Both searches, merged by rank."""
         from pymilvus import AnnSearchRequest, RRFRanker
 
         layout, expression = self.layout, condition or None

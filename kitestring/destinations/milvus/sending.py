@@ -1,4 +1,4 @@
-"""Chunks on their way into a collection: row by row through pymilvus, or as ready columns to Milvus Lite."""
+"""Senders of chunks: row by row through pymilvus, or by columns to Milvus Lite."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DYNAMIC = "$meta"
 
 
 def can_send_by_column(field: Field) -> bool:
-    """Whether `ByColumn` knows how to send a column of this type."""
+    """Whether `ColumnSender` can send a column of this type."""
     return field.element in SLOTS if field.type == "ARRAY" else field.type in (*SLOTS, "JSON")
 
 
 class RowSender:
-    """Sends rows with pymilvus, which checks and packs value by value."""
+    """Sends rows with pymilvus, which checks and packs each value."""
 
     def __init__(self, layout: Layout, text: bool, client: MilvusClient, lite: bool, timeout: float | None) -> None:
         self.collection = layout.collection
@@ -47,20 +47,20 @@ class RowSender:
         self.write = client.insert if lite or layout.auto_id else client.upsert
 
     def send(self, chunks: Sequence[Chunk]) -> int | None:
-        """Store these chunks. How many rows the server says it took, None if it does not."""
+        """Store these chunks. Returns how many rows the server stored, None if it does not tell."""
         response = self.write(self.collection, [self.rows.build(chunk) for chunk in chunks], timeout=self.timeout)
         count = response.get("insert_count", response.get("upsert_count"))
         return None if count is None else int(count)
 
     def close(self) -> None:
-        """Nothing to let go of: the client is the store's."""
+        """Nothing to close: the client belongs to the store."""
 
 
 class ColumnSender:
-    """Sends columns to the Lite server of this process, with the vectors as they lie in memory.
+    """Sends columns to the Lite server of this process, with vectors copied from memory.
 
-    Server and client share one interpreter, and pymilvus packs float by float: about 5,000 rows of 1,536 dimensions a
-    second, this 30,000. The request is the one that `MilvusClient.insert` makes.
+    Server and client share one interpreter, and pymilvus packs each float: about 5,000 rows of 1,536 dimensions a
+    second, this 30,000. The request is that of `MilvusClient.insert`.
     """
 
     def __init__(self, layout: Layout, text: bool, database: str, address: str) -> None:
@@ -77,7 +77,7 @@ class ColumnSender:
         self.stub = MilvusServiceStub(self.channel)
 
     def send(self, chunks: Sequence[Chunk]) -> int:
-        """Store these chunks. How many rows the server took; `MilvusException` where it refused."""
+        """Store these chunks. Returns how many rows the server stored; `MilvusException` if it refuses."""
         from pymilvus.client.utils import check_status
 
         response = self.stub.Insert(self.request(chunks))
@@ -110,7 +110,7 @@ class ColumnSender:
 
 
 def fill(data: FieldData, field: Field, column: list[Any]) -> None:
-    """Put a column into its message: of one that may be null, which values are there, and only those."""
+    """Put a column into its message; for a nullable column, a validity mask and only the values that are not null."""
     from pymilvus.grpc_gen.schema_pb2 import ScalarField
 
     if field.nullable or field.default:

@@ -60,7 +60,7 @@ class MilvusStore(Store):
         self._unflushed = (0, 0)
         self._rows: int | None = None
         self._lock = threading.Lock()
-        # Opening a Lite directory creates it: one that is not there is left until something is written.
+        # Opening a Lite directory creates it: an absent one is not opened before the first write.
         if not (self.lite and not lite_path(indexing).exists()):
             self._connect()
 
@@ -77,7 +77,7 @@ class MilvusStore(Store):
                 self._open()
 
     def _check_database(self) -> None:
-        """A server takes any name when connecting, and looks for it with the first row."""
+        """A server accepts any name when connecting, and checks it with the first row."""
         name = self.indexing.db
         if name and name != "default":
             try:
@@ -167,25 +167,25 @@ class MilvusStore(Store):
         return self._created
 
     def _set_aside(self, dimension: int, complete: bool) -> None:
-        """Put a collection of another dimension aside under another name: what is in it is not ours to destroy."""
+        """Rename a collection of another dimension: its data is not ours to destroy."""
         current = self.layout.vector.dimension
         if current == dimension and not self._replaced:
             return
         if not complete:
             raise ConfigError(
-                f"{self.collection} is rebuilt for {dimension} dimensions, and an incremental stream would bring only a"
+                f"{self.collection} is rebuilt for {dimension} dimensions, and an incremental stream would write only a"
                 " part of its records",
                 hint="Sync all streams as full refresh once.",
             )
         if current != dimension:
             aside = f"{self.collection[:200]}_before_{time.strftime('%Y%m%d%H%M%S')}"
             self.client.rename_collection(self.collection, aside, timeout=self.timeout)
-            log.warning("collection put aside", extra={"collection": self.collection, "renamed_to": aside})
+            log.warning("collection renamed", extra={"collection": self.collection, "renamed_to": aside})
             self._layout, self._replaced = None, True
 
     def _check_partitions(self, partition_key: str | None) -> None:
-        """Measured on 2.3.5: an upsert puts rows with a partition key into the wrong partition, where no filter finds
-        them. Its insert does not."""
+        """Measured on 2.3.5: an upsert writes rows with a partition key into the wrong partition, where no filter finds
+        them. An insert does not."""
         if partition_key and not self.lite:
             version = str(self.client.get_server_version(timeout=self.timeout))
             numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
@@ -206,7 +206,7 @@ class MilvusStore(Store):
         self._check_rights(dimension)
 
     def _check_rights(self, dimension: int) -> None:
-        """Ask for what the server must refuse for another reason than the rights: it looks at the rights first."""
+        """Send a request that the server must refuse anyway: it checks the rights first."""
         with self.translated():
             try:
                 if self._layout is None:
@@ -225,18 +225,18 @@ class MilvusStore(Store):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
-        """Never asked for whole chunks: `vectors` and `mark` have ways of their own here."""
+        """Never called with `whole`: `vectors` and `mark` are overridden."""
         if self._layout is None or not refs:
             return {}
         with self.translated():
             return self._by_filter(refs) if self._layout.auto_id else self._by_id(refs)
 
     def _by_id(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
-        """Ask for the ids that should be there and the one after them; where that is there too, for further ones."""
+        """Query the expected ids and the next one; if that exists too, query further ones."""
         layout = self.layout
         by_key: dict[str, list[Stored]] = {}
         fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.stores(name)]
-        # A row without a namespace is one of an earlier version.
+        # Only earlier versions wrote rows without a namespace.
         former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
         if former and layout.stores("_ks_namespace"):
             fields.append("_ks_namespace")
@@ -267,7 +267,7 @@ class MilvusStore(Store):
         for start in range(0, len(refs), ROWS):
             part = refs[start : start + ROWS]
             keys = among("_ks_key", (ref.key for ref in part))
-            if layout.stores("_ab_record_id"):  # rows of Airbyte's have no key of ours
+            if layout.stores("_ab_record_id"):  # rows of Airbyte have no key of ours
                 keys = f"{keys} or {among('_ab_record_id', (ref.record_id for ref in part))}"
             for row in self._query(keys, fields):
                 ref = by_id.get(row.get("_ab_record_id") or "")
@@ -319,8 +319,8 @@ class MilvusStore(Store):
         layout = self.layout
         if not (layout.stores("_ab_stream") and layout.identifies_rows):
             raise ConfigError(
-                f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not keep"
-                " them apart",
+                f"an overwrite must find the old rows of a stream, and the collection {self.collection} does not"
+                " distinguish them",
                 hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
             )
         mine = f"_ab_stream == {quote(stream)}"
@@ -368,7 +368,7 @@ class MilvusStore(Store):
         if layout is None or not (layout.stores("_ab_stream") and layout.stores("_ks_namespace")):
             return None
         other = f"_ks_namespace != {quote(namespace)}"
-        if "_ks_namespace" not in layout.fields:  # a server finds what has none, too
+        if "_ks_namespace" not in layout.fields:  # on a server, rows without the field match too
             other = f"exists _ks_namespace and {other}"
         with self.translated():
             self._load()
@@ -390,8 +390,8 @@ class MilvusStore(Store):
         with self.translated():
             self._load()
             if self.lite:
-                # Rows in Lite's memory are slow to search; it writes them out on closing anyway. Its own count(*) reads
-                # the vectors too.
+                # Rows in Lite's memory are slow to search; closing flushes them anyway. Its own count(*) reads vectors
+                # too.
                 self.client.flush(self.collection)
                 return count_lite(self.client, self._layout, stream)
             return count_server(self.client, self._layout, stream, self.timeout)
@@ -420,15 +420,13 @@ class MilvusStore(Store):
             if self.indexing.lite:
                 self._flush_if_due(len(chunks), nbytes)
         if count is not None and count != len(chunks):
-            raise ConnectorError(
-                f"{self.where} was given {len(chunks)} rows and took {count}", collection=self.collection
-            )
+            raise ConnectorError(f"{self.where} got {len(chunks)} rows and stored {count}", collection=self.collection)
 
     def _flush_if_due(self, rows: int, nbytes: int) -> None:
-        """Have Lite write out what it holds before that is too much to write out cheaply."""
+        """Make Lite flush its rows before a flush becomes expensive."""
         self._unflushed = (self._unflushed[0] + rows, self._unflushed[1] + nbytes)
         if self._unflushed[1] >= lite_memory.FLUSH_NBYTES:
-            if self._rows is None:  # Lite looks at all rows to count them: once is enough
+            if self._rows is None:  # Lite reads all rows to count them, so count once
                 self._rows = int(self.client.get_collection_stats(self.collection)["row_count"])
             self._rows += self._unflushed[0]
             lite_memory.fit_segments(self._unflushed[0], self._rows)
@@ -447,11 +445,11 @@ class MilvusStore(Store):
         layout = self.layout
         if chunks and not (layout.stores(DELETED_AT) and layout.stores_digests):
             raise ConfigError(
-                f"the collection {self.collection} has no place for the mark of a deleted record",
+                f"the collection {self.collection} cannot store the mark of a deleted record",
                 hint=f"Enable its dynamic field, or add the columns {DELETED_AT}, _ks_digest and _ks_metadata_digest"
-                " VARCHAR(64); or choose a mode that removes what was deleted.",
+                " VARCHAR(64); or choose a mode that removes deleted records.",
             )
-        # A row is read whole and written again: Milvus has no update of one field.
+        # Complete rows are read and written again: Milvus cannot update one field.
         step = max(1, min(ROWS, NBYTES // (4 * layout.vector.dimension + MAX_DYNAMIC)))
         with self.translated():
             for start in range(0, len(chunks), step):
@@ -501,5 +499,5 @@ class MilvusStore(Store):
 
 
 def metadata_nbytes(chunk: Chunk) -> int:
-    """About how many bytes the metadata of a chunk take in a request."""
+    """The approximate bytes of a chunk's metadata in a request."""
     return 1_024 + min(MAX_DYNAMIC, sum(2 * len(v) if isinstance(v, str) else 64 for v in chunk.metadata.values()))

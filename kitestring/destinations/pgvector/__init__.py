@@ -18,15 +18,15 @@ from kitestring.vendors.postgres import PROPOSAL
 
 INDEXING = f"""\
 indexing:
-{indent(PROPOSAL.replace("{PG", "{TO_PG"), "  ")}  # The table; it is created if it is not there.
+{indent(PROPOSAL.replace("{PG", "{TO_PG"), "  ")}  # The table; it is created if it does not exist.
   collection: {{collection}}
 """
 
 
 class Pgvector(VectorDestination):
-    """A table of PostgreSQL with the extension `vector` that holds the chunks of all streams.
+    """A table of PostgreSQL with the extension `vector` for the chunks of all streams.
 
-    Takes the configuration of Airbyte's PGVector destination.
+    Accepts the configuration of Airbyte's PGVector destination.
     """
 
     model_config = ConfigDict(title="PGVector")

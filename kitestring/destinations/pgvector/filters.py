@@ -17,8 +17,8 @@ ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def condition(tree: Filter | str, values: dict[str, Any]) -> str:
-    """A filter as SQL that is true or false of every row; what it compares with is added to `values`. A text is a
-    predicate of jsonpath over the metadata, which reads nothing else."""
+    """A filter as SQL that is true or false for every row; its parameters are added to `values`. A text is a jsonpath
+    predicate over the metadata, which reads nothing else."""
     if isinstance(tree, str):
         values["path"] = tree
         return "coalesce(metadata @@ %(path)s::jsonpath, false)"

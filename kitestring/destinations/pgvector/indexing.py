@@ -1,4 +1,4 @@
-"""The `indexing` block: where the table is, how it is laid out, and connections to it."""
+"""The `indexing` block: the place and layout of the table, and connections to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Indexing(PostgresConfig):
 
     default_schema: str = option("public", title="Schema", description="Where the table is.", order=3)
     collection: str = option(
-        "kitestring", title="Collection", description="The table. It is created if it is not there.", order=8
+        "kitestring", title="Collection", description="The table. It is created if it does not exist.", order=8
     )
     metric: Literal["COSINE", "L2", "IP"] = option(
         "COSINE", title="Metric", description="How distances are measured.", order=9
@@ -42,7 +42,7 @@ class Indexing(PostgresConfig):
     @model_validator(mode="before")
     @classmethod
     def _airbytes_credentials(cls, values: Any) -> Any:
-        """Airbyte's connector has the password in `credentials`."""
+        """Accept the password in `credentials`, as in Airbyte's connector."""
         if isinstance(values, Mapping) and isinstance(values.get("credentials"), Mapping):
             options = {name: value for name, value in values.items() if name != "credentials"}
             return {**values["credentials"], **options}
@@ -66,6 +66,6 @@ class Indexing(PostgresConfig):
                 yield
             except psycopg.errors.UniqueViolation as error:
                 raise TransientError(
-                    f"{self.place}: another sync writes the same records into {self.collection}",
+                    f"{self.place}: another sync writes the same records to {self.collection}",
                     hint="Try again; let one sync write a stream.",
                 ) from error

@@ -14,9 +14,9 @@ COLUMNS = {
     "id": "text", "stream": "text", "namespace": "text", "record_id": "text", "chunk_number": "int4", "text": "text",
     "metadata": "jsonb", "digest": "text", "metadata_digest": "text", "embedding": "vector",
 }  # fmt: skip
-"""The columns, and the types that PostgreSQL calls them by."""
+"""The columns and their types in PostgreSQL's catalog."""
 LEDGER = "id, digest, metadata_digest, record_id, namespace"
-"""What `stored_of` reads."""
+"""The columns for `stored_of`."""
 WHOLE = f"{LEDGER}, stream, text, metadata::text, embedding::real[]"
 METADATA_ROOM = 200 * 1024 * 1024
 """A value of jsonb takes 256 MB at most."""
@@ -25,7 +25,7 @@ METADATA_ROOM = 200 * 1024 * 1024
 class CopyEncoder:
     """Rows in the binary format of COPY: https://www.postgresql.org/docs/current/sql-copy.html
 
-    `cut` counts the values that were cut because there is no room.
+    `cut` counts the values that were cut because of the size limit.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class CopyEncoder:
 
 
 def clean(text: str) -> str:
-    """A text as PostgreSQL holds it: it has no NUL."""
+    """A text that PostgreSQL can store: without NUL."""
     return without_surrogates(text).replace("\0", "\ufffd")
 
 
@@ -71,7 +71,7 @@ def cleaned(value: Any) -> Any:
 
 
 def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
-    """Metadata as JSON that jsonb takes, and how many values were cut for that. What has a column is left out."""
+    """Metadata as JSON for jsonb, and how many values were cut. Fields with a column are left out."""
     fields = {name: value for name, value in metadata.items() if name not in ("_ab_stream", "_ab_record_id")}
     data, lost = dumps(fields), 0
     if b"\\u0000" in data:
@@ -84,7 +84,7 @@ def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
 
 
 def stored_of(row: Sequence[Any]) -> Stored:
-    """A row that begins with `LEDGER`; whole, one of `WHOLE`."""
+    """The chunk of a row of `LEDGER`, or of `WHOLE`."""
     id_, digest, metadata_digest, record_id, namespace, *rest = row
     key, _, number = id_.rpartition(":")
     chunk = None

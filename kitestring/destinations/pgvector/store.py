@@ -18,7 +18,7 @@ from kitestring.json_codec import dumps_text
 from kitestring.types import DELETED_AT
 from kitestring.vector.filters import Filter
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
-from kitestring.vendors.postgres import quoted
+from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,11 +31,11 @@ MOST_DIMENSIONS = 16_000
 """Of a column; an index takes 2,000, and 4,000 in half precision (https://github.com/pgvector/pgvector#reference)."""
 INDEXED, HALF_INDEXED = 2_000, 4_000
 METRICS = {"COSINE": ("<=>", "cosine"), "L2": ("<->", "l2"), "IP": ("<#>", "ip")}
-"""The operator of each metric, and what its operator classes are called by."""
+"""The operator of each metric, and its part of the names of operator classes."""
 PAGE, ROWS = 10_000, 1_000
 INDEX_MEMORY = 1024 * 1024 * 1024
 WORDS_ROOM = 100_000
-"""So many characters of a text are searched by words: a tsvector takes 1 MB at most."""
+"""The characters of a text that a search by words covers: a tsvector has at most 1 MB."""
 
 
 class PgvectorStore(Store):
@@ -44,7 +44,7 @@ class PgvectorStore(Store):
     def __init__(self, indexing: Indexing) -> None:
         self.indexing = indexing
         self.name = f"{quoted(indexing.default_schema)}.{quoted(indexing.collection)}"
-        self.table = self.name.replace("%", "%%")  # as a statement with parameters takes it
+        self.table = self.name.replace("%", "%%")  # for statements with parameters
         self.title = f"the table {indexing.default_schema}.{indexing.collection} of {indexing.place}"
         self.operator, self.kind = METRICS[indexing.metric]
         self.extension = ""
@@ -87,7 +87,7 @@ class PgvectorStore(Store):
     # -- the table -----------------------------------------------------------------------------------------------------
 
     def _look(self, connection: psycopg.Connection[Any]) -> None:
-        """Find the extension and the table. `ConfigError` for a table that is none of ours."""
+        """Find the extension and the table. `ConfigError` if the table is not ours."""
         extension = connection.execute(
             "SELECT quote_ident(nspname), string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension e"
             " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'vector'"
@@ -109,7 +109,7 @@ class PgvectorStore(Store):
         wrong = next((name for name, kind in COLUMNS.items() if columns.get(name, ("",))[0] != kind), None)
         if wrong is not None or columns["id"][2] not in "rp":
             raise ConfigError(
-                f"{self.title} was not made by Kitestring: it has no column {wrong} {COLUMNS.get(wrong or '', '')}"
+                f"{self.title} was not created by Kitestring: it has no column {wrong} {COLUMNS.get(wrong or '', '')}"
                 if wrong
                 else f"{self.title} is a view",
                 hint="Name another one in indexing.collection.",
@@ -141,11 +141,11 @@ class PgvectorStore(Store):
             ).fetchone() or (False, False, False)
             if reads_only:
                 raise ConfigError(
-                    f"{self.indexing.place} only reads: it is a standby, or was set so",
+                    f"{self.indexing.place} is read-only: it is a standby, or was set so",
                     hint="Set `host` to the primary.",
                 )
             if not self.extension:
-                # Who may install an extension differs from host to host; only the attempt tells.
+                # The right to install an extension differs between hosts; only an attempt shows it.
                 with connection.transaction(force_rollback=True):
                     self._install(connection)
             else:
@@ -233,21 +233,21 @@ class PgvectorStore(Store):
         log.info("table created", extra={"table": self.name, "dimension": dimension})
 
     def _alone(self, connection: psycopg.Connection[Any]) -> None:
-        """Until the end of the transaction no other sync creates or indexes this table."""
+        """Lock out other syncs from creating or indexing this table until the end of the transaction."""
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"kitestring {self.name}"])
 
     # -- the index -----------------------------------------------------------------------------------------------------
 
     @property
     def expression(self) -> tuple[str, str]:
-        """What is indexed, and the type that a vector is compared as."""
+        """The indexed expression, and the type for comparing vectors."""
         if self.dimension is not None and self.dimension > INDEXED:
             kind = f"{self.extension}.halfvec({self.dimension})"
             return f"(embedding::{kind})", kind
         return "embedding", f"{self.extension}.vector"
 
     def _indexed(self, connection: psycopg.Connection[Any]) -> bool:
-        """Whether there is an index that serves searches in this metric."""
+        """Whether there is an index for searches in this metric."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_opclass o ON o.oid = ANY (i.indclass::oid[])"
             " WHERE i.indrelid = to_regclass(%s) AND i.indisvalid AND o.opcname LIKE %s)"
@@ -255,7 +255,7 @@ class PgvectorStore(Store):
         return bool(connection.execute(query, [self.name, f"%vec%\\_{self.kind}\\_ops"]).fetchone() == (True,))
 
     def finish(self) -> None:
-        """Build the index, if it is missing: row by row it would take five times as long as of all rows together."""
+        """Build the index, if it is missing: inserting rows into an index takes five times as long as building it."""
         import psycopg
 
         if self.dimension is None or self.dimension > HALF_INDEXED or self.indexing.index == "NONE":
@@ -301,7 +301,7 @@ class PgvectorStore(Store):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
-        keys = [ref.key for ref in refs if not ref.former]  # every row notes its namespace
+        keys = [ref.key for ref in refs if not ref.former]  # every row has a namespace
         if self.dimension is None or not keys:
             return {}
         by_key: dict[str, list[Stored]] = {}
@@ -352,7 +352,7 @@ class PgvectorStore(Store):
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
-        """Old rows are deleted and new ones copied in one transaction: half the writing of a copy that is merged."""
+        """Delete old rows and copy new ones in one transaction: half the writes of a copy that is merged."""
         encoder = CopyEncoder()
         with self._durably() as connection:
             connection.execute(f"DELETE FROM {self.table} WHERE id = ANY (%s)", [[chunk.id for chunk in chunks]])
@@ -379,7 +379,7 @@ class PgvectorStore(Store):
 
     @contextmanager
     def _durably(self) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction that is on the disk when it has ended, whatever the default of the server is."""
+        """A transaction that is on disk when it has ended, whatever the server's default."""
         with self.connection() as connection, connection.transaction():
             connection.execute(
                 "SELECT set_config('synchronous_commit', 'on', true)"
@@ -402,7 +402,9 @@ class PgvectorStore(Store):
         include_deleted: bool,
     ) -> list[dict[str, Any]]:
         if self.dimension is None:
-            raise ConfigError(f"{self.title} is not there", hint="Correct indexing.collection, or sync into it first.")
+            raise ConfigError(
+                f"{self.title} does not exist", hint="Correct indexing.collection, or sync into it first."
+            )
         self._fit(len(vector))
         values: dict[str, Any] = {"vector": dumps_text(vector.tolist()), "limit": limit}
         conditions = [] if include_deleted else [f"NOT starts_with(metadata_digest, '{MARKED}')"]
@@ -417,7 +419,7 @@ class PgvectorStore(Store):
             if not isinstance(where, str):
                 raise
             raise ConfigError(
-                f"the filter is no predicate of jsonpath: {error.message}",
+                f"the filter is not a jsonpath predicate: {error.message}",
                 hint='Write it as $.status == "new" && $.price > 3, or give a mapping.',
             ) from error
         if not hybrid:
@@ -435,7 +437,7 @@ class PgvectorStore(Store):
         return [hit_of(row) for row in sorted(rows.values(), key=lambda row: -row[-1])[:limit]]
 
     def _near(self, conditions: Sequence[str], values: Mapping[str, Any]) -> list[Any]:
-        """The nearest rows. An index that filters leave too few rows of is not used."""
+        """The nearest rows. If filters leave too few rows of the index, it is not used."""
         expression, kind = self.expression
         order = f"{expression} OPERATOR({self.extension}.{self.operator}) %(vector)s::{kind}"
         with self.connection() as connection, connection.transaction():

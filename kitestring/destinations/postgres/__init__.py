@@ -1,4 +1,4 @@
-"""PostgreSQL: each stream a table; Arrow goes in by binary COPY, and is merged by a unique index."""
+"""PostgreSQL: each stream is a table; Arrow is loaded by binary COPY and merged by a unique index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "internal_schema": lambda _: True,
     "unconstrained_number": lambda _: True,
 }
-"""Options of Airbyte's destination-postgres 3.0 that are none here, and when they ask for nothing."""
+"""Options of Airbyte's destination-postgres 3.0 that do not exist here, and whether a value has no effect."""
 
 RIGHTS = """
 SELECT current_setting('transaction_read_only') = 'on' AS reads_only,
@@ -44,9 +44,9 @@ SELECT current_setting('transaction_read_only') = 'on' AS reads_only,
 class Postgres(PostgresConfig, SqlDestination):
     """Writes each stream into a table of its name, in the schema of its namespace.
 
-    Every batch is one transaction. A replacement fills a new table and renames it in one transaction with the removal
-    of the old; where the last version is kept, the rows that have the keys of the batch are replaced, and those that
-    have not changed left alone. Several streams are written at once, each through a connection of its own.
+    Every batch is one transaction. A replacement fills a new table and renames it in the transaction that drops the old
+    one; if the last version is kept, rows with the keys of the batch are replaced, unless they are unchanged. Several
+    streams are written concurrently, each through its own connection.
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -70,17 +70,17 @@ class Postgres(PostgresConfig, SqlDestination):
     )
 
     schema_name: str = option("public", order=3, alias="schema", title="Schema")
-    """Where the tables of streams without a namespace are. It is created if it is absent."""
+    """The schema for streams without a namespace. It is created if it is absent."""
 
     airbyte_columns: bool = option(True, order=8, title="Airbyte's columns")
     """Whether tables have the columns `_airbyte_raw_id`, `_airbyte_extracted_at`, `_airbyte_meta` and
     `_airbyte_generation_id`."""
 
     drop_cascade: bool = option(False, order=9, title="Drop views too", group="advanced")
-    """Whether the views on a table that is replaced go with it. Without, such a table is not replaced."""
+    """Whether views on a table are dropped when it is replaced. If not, such a table is not replaced."""
 
     connections: int = option(4, ge=1, le=64, order=10, group="advanced")
-    """How many streams are written at the same time, each through a connection of its own."""
+    """How many streams are written at the same time, each through its own connection."""
 
     _unindexed: set[tuple[str, str]] = PrivateAttr(default_factory=set)
     _replaced_rows: Counter[str] = PrivateAttr(default_factory=Counter)
@@ -88,7 +88,7 @@ class Postgres(PostgresConfig, SqlDestination):
     @model_validator(mode="before")
     @classmethod
     def _ssl_alone(cls, values: Any) -> Any:
-        """`ssl: true` stands for `ssl_mode: require`, and false for none, where no mode is given."""
+        """Accept `ssl: true` for `ssl_mode: require`, and false for `disable`, if no mode is set."""
         if not isinstance(values, Mapping) or "ssl" not in values:
             return values
         options = {name: value for name, value in values.items() if name != "ssl"}
@@ -117,7 +117,7 @@ class Postgres(PostgresConfig, SqlDestination):
         user = self.place.user
         if reads_only:
             raise ConfigError(
-                f"{self.place} only reads: it is a standby, or was set so", hint="Set `host` to the primary."
+                f"{self.place} is read-only: it is a standby, or was set so", hint="Set `host` to the primary."
             )
         if not may_stage:
             raise ConfigError(
@@ -136,25 +136,25 @@ class Postgres(PostgresConfig, SqlDestination):
             )
 
     def _claim(self, table: Table, stream: Stream) -> None:
-        """Refuse also a table that cannot be replaced."""
+        """Also refuse a table that cannot be replaced."""
         super()._claim(table, stream)
         assert isinstance(table.connection, PostgresConnection)
         dependents = table.connection.dependents(table.schema, table.name) if stream.write.replace else []
         if dependents and not self.drop_cascade:
             raise ConfigError(
-                f"{self.place}: {', '.join(dependents)} would go with the table {table.schema}.{table.name}, "
+                f"{self.place}: {', '.join(dependents)} would be dropped with the table {table.schema}.{table.name}, "
                 f"which {stream.key} replaces",
-                hint="Drop what depends on it, or let `drop_cascade` do so; create it anew after the sync.",
+                hint="Drop these objects, or set `drop_cascade`; create them again after the sync.",
             )
 
     # -- a new copy ----------------------------------------------------------------------------------------------------
 
     def begin(self, stream: Stream) -> None:
-        self._replaced_rows.pop(stream.key, None)  # of a copy that was given up
+        self._replaced_rows.pop(stream.key, None)  # of an abandoned copy
         super().begin(stream)
 
     def _settle(self, stream: Stream) -> None:
-        """Rows of a new copy come whatever their keys; from here on each key has one."""
+        """Deduplicate a new copy, whose rows were added regardless of their keys."""
         if stream.write.replace:
             with self._connection() as connection:
                 assert isinstance(connection, PostgresConnection)

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL as the SQL kit uses it."""
+"""A connection to PostgreSQL for the SQL kit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.postgres.dialect import PostgresDialect
+from kitestring.destinations.postgres.unique_index import UniqueIndexes
 from kitestring.errors import ConfigError, KitestringError, RecordError, TransientError
-from kitestring.identity import is_text
-from kitestring.names import mark
 from kitestring.sql.connection import Connection
 from kitestring.sql.identifiers import OWN
-from kitestring.sql.key import Part, typed_fields
+from kitestring.sql.key import Part
 from kitestring.sql.merge import Merge, MergeCounts, delete_and_insert
 from kitestring.sql.types import NOTHING, TEXT, TIMES
 from kitestring.vendors import postgres
@@ -36,18 +35,15 @@ log = logging.getLogger("kitestring.postgres")
 COLUMN = re.compile(r"incoming\.(c\d+)")
 JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
-UNIQUE = f"{OWN}unique_"
-"""How the names of our indexes begin; a mark of the key follows, and one of the moment."""
-
 TWICE, TOO_LONG, AFFECTED_TWICE = "23505", "54000", "21000"
-"""Codes: a key stands twice in a table; a value is too long for an index; a key stands twice in what comes in."""
+"""Error codes: a key occurs twice in a table; a value is too long for an index; a key occurs twice in staged rows."""
 
 LOCK_TIMEOUT = "30s"
-"""So long a change of a table waits for those who read it, if the user's own settings have no limit. Others wait behind
-us meanwhile, so we let them pass and try again."""
+"""How long a change of a table waits for its readers, unless the user's settings have a limit. Others queue behind us
+meanwhile, so we give up the lock and retry."""
 
 UNCERTAIN_S = 60.0
-"""So long we try to learn whether a transaction was committed whose connection broke at its end."""
+"""How long to ask whether a transaction was committed whose connection broke at its end."""
 
 COLUMNS = """
 SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind::text AS kind
@@ -57,15 +53,15 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisd
 WHERE n.nspname = {0} AND c.relname = {1} AND c.relkind NOT IN ('i', 'I', 't') ORDER BY a.attnum
 """
 
-# By name, as of one moment: `to_regclass` may find a table whose comment the statement does not see, while another
-# transaction replaces it.
+# By name, in one snapshot: during a replacement, `to_regclass` may find a table whose comment the statement does not
+# see.
 NOTE = """
 SELECT d.description FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
 WHERE n.nspname = {0} AND c.relname = {1}
 """
 
-# What would go with a table: the views and other things that are made of it.
+# The views and other objects that depend on a table.
 DEPENDENTS = """
 SELECT DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
                          pg_describe_object(d.classid, d.objid, d.objsubid)) AS name
@@ -84,7 +80,7 @@ WHERE c.oid = to_regclass({0}) AND g.grantee <> c.relowner
 
 
 class PostgresConnection(Connection):
-    """Rows are staged in temporary tables, or go by COPY straight into their table where they only are added.
+    """Stages rows in temporary tables, or copies them directly into their table if they are only added.
 
     A table with a primary key has a unique index of ours on it, if its rows allow one.
     """
@@ -102,18 +98,17 @@ class PostgresConnection(Connection):
         self.config = config
         self.dialect = dialect
         self.drop_cascade = drop_cascade
-        self.unindexed = unindexed
-        """The tables and keys that can have no unique index. All connections of a destination share them."""
+        self.indexes = UniqueIndexes(self, unindexed)
         self.replaced_rows = replaced
-        """How many rows of each stream's new copy were replaced by later ones, as far as no receipt has said so."""
+        """How many rows of each stream's new copy were replaced by later ones and are in no receipt yet."""
         self.server = config.open()
         self._numbers = itertools.count()
         self._unstaged: dict[str, pa.Table] = {}
-        """What is staged by name, as long as no statement has read it: it may go into its table without."""
+        """Rows to stage, by reference, until a statement reads them: they may be copied directly instead."""
         self._traces: list[tuple[str, str]] = []
-        """Queries for a row that the transaction has written, and its `xmin` if a savepoint gave it another."""
+        """Queries for a row that the transaction wrote, and its `xmin` if a savepoint changed it."""
         self._grants: dict[str, list[tuple[Any, ...]]] = {}
-        """The rights on tables that were dropped, by their references, for those that take their place."""
+        """The rights on dropped tables, by reference, for their replacements."""
         with self._translated():
             for name, value in {**postgres.SESSION, "client_encoding": "'UTF8'"}.items():
                 postgres.run(self.server, f"SET {name} = {value}")
@@ -158,9 +153,8 @@ class PostgresConnection(Connection):
                 raise
 
     def _was_committed(self, number: int) -> bool:
-        """Whether a transaction was committed whose connection broke at its end: to write it again could write it
-        twice. After a crash its number may be another's, so it must have left a row; without one, all it did can be
-        done again."""
+        """Whether a transaction was committed whose connection broke at its end: a retry could write it twice. After a
+        crash another transaction may have its number, so a written row must exist too; without one, a retry is safe."""
         end = time.monotonic() + UNCERTAIN_S
         traces = [f"EXISTS ({trace} AND xmin::text = '{own or number % 2**32}')" for trace, own in self._traces]
         while True:
@@ -171,13 +165,13 @@ class PostgresConnection(Connection):
                         return status == "committed" and bool(
                             fetch_value(server, f"SELECT {' OR '.join(traces) or 'false'}")
                         )
-            except RecordError:  # the server has not come to such a number: it has crashed
+            except RecordError:  # the server has no such number: it has crashed
                 return False
             except TransientError as error:
                 if time.monotonic() > end:
                     raise ConfigError(
                         f"{self.config.place} broke off at the end of a transaction and does not come back: "
-                        "whether it was committed is not known",
+                        "it is unknown whether it was committed",
                         hint="Sync again when it is back.",
                     ) from error
             time.sleep(0.5)
@@ -200,7 +194,7 @@ class PostgresConnection(Connection):
                 self.rows(f"DROP TABLE IF EXISTS {reference}")
 
     def _stage_for(self, statement: str) -> None:
-        """Bring what a statement reads to the server, if it is not there yet."""
+        """Stage the rows that a statement reads, if they are not staged yet."""
         for reference in [name for name in self._unstaged if name in statement]:
             self._stage(reference)
 
@@ -220,14 +214,14 @@ class PostgresConnection(Connection):
             for data in postgres.copy_stream(rows):
                 copy.write(data)
 
-    # -- what is there -------------------------------------------------------------------------------------------------
+    # -- catalog -------------------------------------------------------------------------------------------------------
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         literal = self.dialect.literal
         rows = self.rows(COLUMNS.format(literal(schema), literal(table)))
         if rows and rows[0][2] not in ("r", "p"):
             raise ConfigError(
-                f"{self.config.place}: {schema}.{table} is there and is no table",
+                f"{self.config.place}: {schema}.{table} exists and is not a table",
                 hint="Give the stream another name, prefix or namespace, or remove it.",
             )
         return {name: self.dialect.kind(type_) for name, type_, _ in rows if name is not None}
@@ -240,7 +234,7 @@ class PostgresConnection(Connection):
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
     def values(self, table: StoredTable, column: str) -> pa.ChunkedArray:
-        """Moments also of years that Python has not."""
+        """Includes moments of years that Python does not support."""
         import pyarrow as pa
 
         kind, name = table.columns[column], self.dialect.quoted(column)
@@ -253,11 +247,11 @@ class PostgresConnection(Connection):
         return pa.chunked_array([numbers.cast(self.arrow_types(table)[column])])
 
     def dependents(self, schema: str, table: str) -> list[str]:
-        """The views and other things that would go with a table."""
+        """The views and other objects that depend on a table."""
         return [name for (name,) in self.rows(DEPENDENTS.format(self.dialect.literal(self.reference(schema, table))))]
 
     def _pg_class(self, schema: str, name: str) -> str:
-        """A query for a table or an index as the catalog has it."""
+        """A query for a table or an index in the catalog."""
         return f"SELECT 1 FROM pg_class WHERE oid = {self._regclass(schema, name)}"  # noqa: S608 - quoted
 
     def _regclass(self, schema: str, table: str) -> str:
@@ -266,16 +260,16 @@ class PostgresConnection(Connection):
     # -- tables --------------------------------------------------------------------------------------------------------
 
     def create_schema(self, schema: str) -> None:
-        # IF NOT EXISTS alone would ask for the right to create one.
+        # IF NOT EXISTS alone would need the right to create one.
         if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {self.dialect.literal(schema)}"):  # noqa: S608 - quoted
             super().create_schema(schema)
 
     def grow(self, table: StoredTable, added: Mapping[str, str], widened: Mapping[str, str]) -> None:
-        self.settle_ahead(table)  # a table that is written anew no longer tells which of its rows are later
+        self.settle_ahead(table)  # a rewritten table no longer shows which of its rows are later
         super().grow(table, added, widened)
 
     def drop(self, schema: str, table: str) -> None:
-        """Drop a table; `rename` gives its rights to the one that takes its place."""
+        """Drop a table; `rename` grants its rights on the replacement."""
         reference = self.reference(schema, table)
         grants = self.rows(GRANTS.format(self.dialect.literal(reference)))
         if grants:
@@ -296,7 +290,7 @@ class PostgresConnection(Connection):
         self._traces.append((f"SELECT 1 FROM {merge.table.reference} WHERE true", ""))  # noqa: S608 - quoted
         if not merge.parts:
             if merge.table.predecessor is None:
-                self._drop_indexes(merge.table)  # a key may now stand twice
+                self.indexes.drop(merge.table)  # keys may now occur twice
             return MergeCounts() if self._copy_directly(merge) else delete_and_insert(self, merge)
         if self._is_unchecked(merge.table) and self._copy_directly(merge):
             return MergeCounts()
@@ -309,13 +303,13 @@ class PostgresConnection(Connection):
         return MergeCounts(merged.replaced + replaced, merged.unchanged)
 
     def _copy_directly(self, merge: Merge) -> bool:
-        """Add what is staged to its table without staging it, if it comes in the very types of the columns."""
+        """Copy staged rows directly into their table, if they have exactly the types of the columns."""
         sources = {column: source for column, source in merge.values.items() if source != "NULL"}
         places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
         if merge.incoming not in self._unstaged or not places or not all(places.values()):
             return False
         if merge.fresh and merge.table.predecessor is None:
-            return False  # a default would stand in a table that others use
+            return False  # a default would be visible in a table that others use
         alter = f"ALTER TABLE {merge.table.reference} "
         columns = {f"ALTER COLUMN {self.dialect.quoted(column)}": source for column, source in merge.fresh.items()}
         if columns:
@@ -327,24 +321,26 @@ class PostgresConnection(Connection):
         return True
 
     def _is_unchecked(self, table: StoredTable) -> bool:
-        """Whether rows are added to a new copy whatever their keys, as long as none is looked for: of two with one key
-        that of the later transaction counts."""
-        return table.predecessor is not None and not self._has_index(table) and not self._lacks_index(table)
+        """Whether rows are still added to a new copy regardless of their keys: of two rows with one key, the one of the
+        later transaction counts."""
+        return (
+            table.predecessor is not None and not self.indexes.exists(table) and not self.indexes.is_impossible(table)
+        )
 
     def settle_ahead(self, table: StoredTable) -> None:
-        """Settle a new copy whose records are told apart by their keys, in a transaction of its own."""
+        """Settle a new copy with unique keys, in a separate transaction."""
         if table.predecessor is not None and table.exists and table.stream.write.keep == "latest":
             with self.transaction():
                 replaced = self.settle(table)
             self.replaced_rows[table.stream.key] += replaced
 
     def settle(self, table: StoredTable) -> int:
-        """Leave only the last row of each key in a new copy, and make the index that finds rows by their keys. In a
-        transaction. Returns how many rows are gone."""
-        if self._lacks_index(table) or self._has_index(table):
+        """Delete all but the last row of each key in a new copy, and create the unique index. In a transaction. Returns
+        how many rows were deleted."""
+        if self.indexes.is_impossible(table) or self.indexes.exists(table):
             return 0
-        replaced, key = 0, ", ".join(self._key(table))
-        name = f"{UNIQUE}{mark(key)}_{mark(f'{table.reference} {time.time_ns()}')}"
+        replaced, key = 0, ", ".join(self.indexes.key(table))
+        name = self.indexes.new_name(table)
         create = f"CREATE UNIQUE INDEX {name} ON {table.reference} ({key}){self._nulls}"
         problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG) if self._nulls else TWICE
         if problem and table.predecessor is not None:
@@ -356,7 +352,7 @@ class PostgresConnection(Connection):
         if problem == TWICE and (replaced or not self._nulls):
             problem = self._try(lambda: self.rows(create), TWICE, TOO_LONG)
         if problem:
-            self._give_up_index(table)
+            self.indexes.give_up(table)
         else:
             trace = self._pg_class(table.schema, name)
             self._traces.append((trace, self.rows(trace.replace("SELECT 1", "SELECT xmin::text", 1))[0][0]))
@@ -364,11 +360,11 @@ class PostgresConnection(Connection):
 
     @property
     def _nulls(self) -> str:
-        """Nulls are one key where the server can say so."""
+        """The clause that makes nulls equal keys, if the server supports it."""
         return " NULLS NOT DISTINCT" if self.version >= 150_000 else ""
 
     def _try(self, step: Callable[[], object], *codes: str) -> str | None:
-        """Carry out a step; if it fails with one of these codes, it is undone and the code is returned."""
+        """Run a step; if it fails with one of these codes, undo it and return the code."""
         self.rows("SAVEPOINT step")
         try:
             step()
@@ -380,52 +376,11 @@ class PostgresConnection(Connection):
         self.rows("RELEASE SAVEPOINT step")
         return None
 
-    def _key(self, table: StoredTable) -> list[str]:
-        """The primary key as expressions over the table, by which its index is made."""
-        dialect, stream = self.dialect, table.stream
-        key = []
-        for path in stream.primary_key:
-            column = table.fields[path[0]]
-            name = dialect.quoted(column)
-            if len(path) > 1:
-                name = f"({dialect.inner(name, table.columns[column], path, is_text(stream.schema, path))})"
-            elif path[0] in typed_fields(stream) and table.has_entries(column):
-                name = f"(coalesce({dialect.quoted(dialect.key_column(column))}, '\"' || {name}))"
-            key.append(name)
-        return key
-
-    def _lacks_index(self, table: StoredTable) -> bool:
-        return (table.reference, ", ".join(self._key(table))) in self.unindexed
-
-    def _give_up_index(self, table: StoredTable) -> None:
-        log.info("a table has no unique index, so that merging reads all of it", extra={"table": table.reference})
-        self._drop_indexes(table)
-        self.unindexed.add((table.reference, ", ".join(self._key(table))))
-
-    def _indexes(self, table: StoredTable) -> list[str]:
-        query = f"""
-            SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-            WHERE i.indrelid = {self._regclass(table.schema, table.name)} AND i.indisvalid
-              AND starts_with(c.relname, {self.dialect.literal(UNIQUE)})"""  # noqa: S608 - quoted
-        return [name for (name,) in self.rows(query)]
-
-    def _has_index(self, table: StoredTable) -> bool:
-        """Whether the table has the index of its key; those of other keys go."""
-        names = self._indexes(table)
-        own = f"{UNIQUE}{mark(', '.join(self._key(table)))}_"
-        if names and not any(name.startswith(own) for name in names):
-            self._drop_indexes(table)
-        return any(name.startswith(own) for name in names)
-
-    def _drop_indexes(self, table: StoredTable) -> None:
-        for name in self._indexes(table):
-            self.rows(f"DROP INDEX {self.reference(table.schema, name)}")
-
     def _upsert(self, merge: Merge) -> MergeCounts | None:
-        """The merge by the unique index; None where there is none, or it cannot take these rows."""
+        """Merge by the unique index; None if there is none, or it cannot hold these rows."""
         table, quoted = merge.table, self.dialect.quoted
         unsure = any(part.unknown or (part.nullable and not self._nulls) for part in merge.parts)
-        if unsure or self._lacks_index(table):
+        if unsure or self.indexes.is_impossible(table):
             return None
         values = {**merge.values, **merge.fresh}
         compared = [column for column in table.columns if column not in merge.fresh]
@@ -434,7 +389,7 @@ class PostgresConnection(Connection):
         statement = (
             f"WITH merged AS (INSERT INTO {table.reference} AS kept ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
             f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming "
-            f"ON CONFLICT ({', '.join(self._key(table))}) DO UPDATE SET {changes} "
+            f"ON CONFLICT ({', '.join(self.indexes.key(table))}) DO UPDATE SET {changes} "
             f"WHERE ROW({existing})::record *<> ROW({incoming})::record "
             "RETURNING xmax = 0 AS is_new, kept.xmin::text AS number) "
             "SELECT count(*), count(*) FILTER (WHERE NOT is_new), max(number) FROM merged"
@@ -453,14 +408,14 @@ class PostgresConnection(Connection):
             duplicates = self._drop_duplicates(merge)
             problem = self._try(merged, TOO_LONG)
         if problem:
-            self._give_up_index(table)
+            self.indexes.give_up(table)
             return None
         ((written, updated, number),) = counts
         self._traces.append((f"SELECT 1 FROM {table.reference} WHERE true", number or ""))  # noqa: S608 - quoted
         return MergeCounts(updated - revived + duplicates, staged - duplicates - written)
 
     def _drop_duplicates(self, merge: Merge) -> int:
-        """Of staged rows that have one key to PostgreSQL only the last is kept; how many others there were."""
+        """Delete all but the last of staged rows with equal keys. Returns how many were deleted."""
         key = ", ".join(self._incoming(part) for part in merge.parts)
         return self.changed(
             f"WITH versions AS (SELECT incoming.ctid AS place, row_number() OVER (PARTITION BY {key} "  # noqa: S608 - quoted
@@ -469,20 +424,20 @@ class PostgresConnection(Connection):
         )
 
     def _incoming(self, part: Part) -> str:
-        """A part of the key as an expression over what is staged."""
+        """A part of the key as an expression over the staged rows."""
         if len(part.path) > 1:
             return self.dialect.inner(part.incoming, part.incoming_kind or part.kind, part.path, part.text)
         return f"coalesce({part.entries[1]}, '\"' || {part.incoming})" if part.entries else part.incoming
 
 
 def fetch_value(server: psycopg.Connection[Any], query: str) -> Any:
-    """The value of a query that gives one."""
+    """The single value of a query."""
     with server.cursor() as cursor:
         return (cursor.execute(query).fetchone() or (None,))[0]
 
 
 def storable(rows: pa.Table) -> pa.Table:
-    """The rows without what no text of PostgreSQL holds: NUL is U+FFFD, in JSON too."""
+    """The rows with U+FFFD for NUL, which PostgreSQL cannot store in texts or JSON."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -18,18 +18,18 @@ SPELLED = {
     "TIME": "time without time zone", "TIMESTAMP": "timestamp without time zone", MOMENT: "timestamp with time zone",
     "UUID": "uuid", "JSON": "jsonb",
 }  # fmt: skip
-"""The types that columns get, as `format_type` writes them."""
+"""The types of new columns, in the form of `format_type`."""
 
 KINDS = {spelled: kind for kind, spelled in SPELLED.items()} | {"character varying": TEXT}
 
 
 class PostgresDialect(Dialect):
-    """Names are compared as they are, of at most 63 bytes. Objects and arrays are jsonb."""
+    """Names are case-sensitive and have at most 63 bytes. Objects and arrays are jsonb."""
 
     title: ClassVar[str] = "PostgreSQL"
     row_id: ClassVar[str] = "ctid"
     staged_row: ClassVar[str] = "ctid"
-    # gen_random_uuid() asks the operating system for every one, which takes longer than all the rest of a row.
+    # gen_random_uuid() calls the operating system each time, which takes longer than the rest of a row.
     random_id: ClassVar[str] = "md5(random()::text || random()::text)::uuid::text"
     has_json: ClassVar[bool] = True
     longest_name: ClassVar[int | None] = 63
@@ -55,7 +55,7 @@ class PostgresDialect(Dialect):
         return KINDS.get(type_name) or re.sub(r"^numeric(?=\()", "DECIMAL", type_name)
 
     def wider(self, left: str, right: str) -> str:
-        # A user may have made it so: it holds all digits.
+        # A user may have created such a column: it holds all digits.
         others = {left, right} - {"numeric"}
         if "numeric" in (left, right) and all(digits(kind) for kind in others):
             return "numeric"
@@ -67,7 +67,7 @@ class PostgresDialect(Dialect):
                 return f"uuid_send({value})"
             return value if kind == target else f"({value})::{self.type_name(target)}"
         text = f"({value})::text"
-        if kind in FLOATS:  # a whole number is 1 in PostgreSQL, 1.0 in JSON
+        if kind in FLOATS:  # an integral float is 1 in PostgreSQL, 1.0 in JSON
             return f"regexp_replace({text}, '^(-?[0-9]+)$', '\\1.0')"
         if kind == "BLOB":
             return f"translate(encode({value}, 'base64'), chr(10), '')"
@@ -78,12 +78,12 @@ class PostgresDialect(Dialect):
     # -- comparisons ---------------------------------------------------------------------------------------------------
 
     def same(self, left: str, right: str, nullable: bool) -> str:
-        # Arrays compare nulls as equal, and unlike IS NOT DISTINCT FROM by a hash join.
+        # Arrays compare nulls as equal, and unlike IS NOT DISTINCT FROM allow a hash join.
         return f"ARRAY[{left}] = ARRAY[{right}]" if nullable else f"{left} = {right}"
 
     def inner(self, value: str, kind: str, path: Path, text: bool) -> str:
         steps = ", ".join(map(self.literal, path[1:]))
-        # Only what begins with a brace is an object; anything else in a text column is none of JSON.
+        # Only a text that begins with a brace is an object; other texts are not JSON here.
         document = value if kind == "JSON" else f"(CASE WHEN {value} ~ '^\\s*[{{]' THEN {value} END)::jsonb"
         if text:
             return f"({document} #>> ARRAY[{steps}])"
@@ -93,8 +93,7 @@ class PostgresDialect(Dialect):
 
 
 def moment_text(value: str, kind: str) -> str:
-    """A date or a time of a day as `arrow_values` writes it: years before 1 count on below 0, those after 9999 have a
-    sign."""
+    """A date or date-time in the form of `arrow_values`: the year before 1 is 0, years after 9999 have a sign."""
     form = "" if kind == "DATE" else '"T"HH24:MI:SS.US'
     year = f"extract(year FROM {value})::int"
     # PostgreSQL's year before 1 is -1.

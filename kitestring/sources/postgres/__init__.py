@@ -25,19 +25,18 @@ from kitestring.vendors.postgres import (
     PostgresConfig,
     asks_for_no_tunnel,
     close,
-    literal,
-    quoted,
     rows,
     run,
 )
+from kitestring.vendors.sql_quoting import literal, quoted
 
 log = logging.getLogger("kitestring.postgres")
 
 BATCH_BYTES = 2 * 1024 * 1024
 PARTITION_BYTES = 64 * 1024 * 1024
 
-# The tables that hold the rows of a table: itself, or the leaves of a partitioned one. `whole`: its pages may be read
-# one by one, which views have not, and which column rights and row policies do not allow.
+# The tables with the rows of a table: itself, or the leaves of a partitioned one. `whole`: its pages can be read in
+# ranges, which views, column rights and row policies do not allow.
 PARTS = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) / p.page_bytes AS pages, p.page_bytes,
        c.relkind = 'r' AND coalesce(m.amname = 'heap', false) AND has_table_privilege(c.oid, 'SELECT')
@@ -62,14 +61,14 @@ AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "max_db_connections": lambda _: True,
     "concurrency": lambda _: True,
 }
-"""Options of Airbyte's source-postgres 3.7 that are none here, and when they ask for nothing."""
+"""Options of Airbyte's source-postgres 3.7 that do not exist here, and whether a value has no effect."""
 
 
 class Postgres(PostgresConfig, Source):
     """Reads the tables and views of a PostgreSQL database, version 14 or later.
 
-    A full refresh reads a large table in ranges of pages, several at a time and all in one snapshot: the table as it
-    was at one moment. An incremental read is ordered by the cursor column and goes on after any checkpoint.
+    A full refresh reads a large table in ranges of pages, several at a time and all in one snapshot. An incremental
+    read is ordered by the cursor column and can continue after any checkpoint.
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -86,7 +85,7 @@ class Postgres(PostgresConfig, Source):
     airbyte_refusal: ClassVar[str] = "CDC, xmin, tunnels and Entra sign-in"
 
     schemas: list[str] = option(default_factory=lambda: ["public"], order=3)
-    """The schemas whose tables are streams. Empty for all."""
+    """The schemas whose tables are streams. Empty: all."""
 
     connections: int = option(4, ge=1, le=64, order=8, group="advanced")
     """How many connections read at the same time."""
@@ -111,7 +110,7 @@ class Postgres(PostgresConfig, Source):
         return Catalog(tuple(stream_of(columns) for key, columns in tables.items() if key not in hidden))
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterator[Partition]:
-        """A full refresh of a large table: ranges of its pages, in one snapshot. All else: one partition."""
+        """A full refresh of a large table: ranges of its pages, in one snapshot. Otherwise one partition."""
         for stream in streams:
             with self._connected() as connection:
                 columns = self._columns(connection, stream)
@@ -155,7 +154,7 @@ class Postgres(PostgresConfig, Source):
         tables = columns_of(connection, f"format('%I.%I', n.nspname, c.relname) = format('%I.%I', {named(stream)})")
         if not tables:
             raise ConfigError(
-                f"{self.place} has no table {stream.key} any more",
+                f"{self.place} no longer has a table {stream.key}",
                 hint="Take the stream out of the connection, or check the rights of the user.",
             )
         (columns,) = tables.values()
@@ -169,7 +168,7 @@ class Postgres(PostgresConfig, Source):
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        """A connection in a read-only transaction that sees one snapshot; errors of PostgreSQL come out as ours."""
+        """A connection in a read-only transaction with one snapshot; errors of PostgreSQL become ours."""
         connection = self._connect()
         try:
             with self.translated():
@@ -189,7 +188,7 @@ class Postgres(PostgresConfig, Source):
 
 
 class Snapshot:
-    """A snapshot that several connections share: a connection of its own keeps it until it is closed."""
+    """A snapshot that several connections share: one more connection holds it until it is closed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -254,10 +253,10 @@ def cursor_column(stream: Stream, columns: Sequence[Column]) -> Column:
 
 
 def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
-    """Keys and FROM clauses that together read a table once; none if it is to be read in one.
+    """Keys and FROM clauses that together read a table once; none if it must be read as a whole.
 
-    Pages are of one size whatever the primary key is, and PostgreSQL 14 and later go straight to a range of them. The
-    last range is open, so that pages that came meanwhile are in it.
+    Pages have one size whatever the primary key is, and PostgreSQL 14 and later read a range of them directly. The last
+    range is open, so it includes pages that were added meanwhile.
     """
     parts = rows(connection, PARTS.format(literal(table)))
     if not all(part["whole"] for part in parts):
@@ -271,7 +270,7 @@ def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
 
 
 def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
-    """The rows from the state's cursor value on, in its order, but for those that an earlier sync has written."""
+    """The rows from the state's cursor value on, in its order, without those that an earlier sync wrote."""
     table, column = table_of(stream), f"t.{quoted(data['cursor'])}"
     clock = rows(connection, "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now")[0]["now"]
     mark = SortedWatermark(

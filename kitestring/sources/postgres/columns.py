@@ -1,4 +1,4 @@
-"""What the catalog says about columns: how each type is selected, and what it is in JSON Schema and Arrow."""
+"""Columns in the catalog: how each type is selected, and its JSON Schema and Arrow type."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.schema import Schema
 from kitestring.types import Stream, SyncMode
-from kitestring.vendors.postgres.statement import quoted
+from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# How a type is selected, and its JSON Schema. What is not listed is read as the text that PostgreSQL writes for it.
+# How a type is selected, and its JSON Schema. Other types are read as PostgreSQL's text for them.
 # ADBC reads the bare column binary: https://arrow.apache.org/adbc/current/driver/postgresql.html#supported-types
 BOUNDED = "CASE WHEN {0} > '{1}' THEN '{1}' WHEN {0} < '{2}' THEN '{2}' ELSE {0} END"
 MOMENTS = ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00")
@@ -30,7 +30,7 @@ TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bpchar": ("{0}", {"type": ["string", "null"]}),
     "bytea": ("{0}", {"type": ["string", "null"], "contentEncoding": "base64"}),
     "time": ("{0}", {"type": ["string", "null"], "format": "time", "airbyte_type": "time_without_timezone"}),
-    # Arrow reaches further than ISO dates and Python's; PostgreSQL's infinity is the end of what these can say.
+    # Arrow's range is larger than that of ISO dates and Python; PostgreSQL's infinity becomes the end of their range.
     "date": (BOUNDED.format("{0}", "9999-12-31", "0001-01-01"), {"type": ["string", "null"], "format": "date"}),
     "timestamp": (
         BOUNDED.format("{0}", *MOMENTS),
@@ -45,8 +45,8 @@ TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "json": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
     "jsonb": ("{0}::text", {"type": ["string", "null"], "contentMediaType": "application/json"}),
 }
-# An array may have any number of dimensions, whatever its declaration says: only JSON holds them all. What has json
-# inside is written with it as it stands: jsonb refuses \u0000 there, drops doubled keys and writes numbers anew.
+# An array may have any number of dimensions, whatever its declaration: only JSON holds them all. Values that contain
+# json keep its text: jsonb refuses \u0000, drops repeated keys and rewrites numbers.
 AS_JSON = ("to_jsonb({0})::text", {"type": ["string", "null"], "contentMediaType": "application/json"})
 WITH_JSON = ("to_json({0})::text", AS_JSON[1])
 AS_TEXT = ("{0}::text", {"type": ["string", "null"]})
@@ -65,7 +65,7 @@ CURSORS = {
     "uuid",
 }
 
-# A domain counts as the type below it, with the nearest type modifier.
+# A domain counts as its base type, with the nearest type modifier.
 COLUMNS = """
 WITH RECURSIVE types AS (
     SELECT oid, oid AS base, -1 AS typmod FROM pg_type WHERE typtype <> 'd'
@@ -112,8 +112,8 @@ ORDER BY 1, 2, a.attnum
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as the catalog describes it; `type` is the one below its domain, `kind` and `category` as in pg_type.
-    `holds_json`: an array or a composite type with json somewhere inside."""
+    """A column in the catalog; `type` is the base type of its domain, `kind` and `category` as in pg_type.
+    `holds_json`: an array or a composite type that contains json."""
 
     namespace: str
     name: str
@@ -128,7 +128,7 @@ class Column:
 
     @property
     def decimal(self) -> tuple[int, int] | None:
-        """Precision and scale of a numeric that has them, and that Arrow's 128 bits hold."""
+        """Precision and scale of a numeric, if it has them and Arrow's 128 bits hold it."""
         if self.type != "numeric" or self.typmod < 4:
             return None
         precision, scale = (self.typmod - 4) >> 16 & 0xFFFF, (self.typmod - 4) & 0x7FF
@@ -146,7 +146,7 @@ class Column:
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """The type that the driver gives for what is selected."""
+        """The driver's type for the selected expression."""
         import pyarrow as pa
 
         if self.decimal:

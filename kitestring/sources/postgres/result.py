@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def tables_of(connection: Any, query: str, batch_bytes: int) -> Iterator[pa.Table]:
-    """The result of a query as it streams in, in tables of about so many bytes."""
+    """The result of a query, streamed in tables of about this many bytes."""
     import pyarrow as pa
 
     with connection.cursor(adbc_stmt_kwargs={"adbc.postgresql.batch_size_hint_bytes": str(batch_bytes)}) as cursor:
@@ -24,7 +24,7 @@ def tables_of(connection: Any, query: str, batch_bytes: int) -> Iterator[pa.Tabl
 
 
 def exact(table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> tuple[pa.Table, list[Reject]]:
-    """The table with its decimals as decimals; a row whose decimal is NaN, which Arrow cannot hold, is sorted out."""
+    """The table with its decimals as decimals; rows with the decimal NaN, which Arrow does not have, are rejected."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

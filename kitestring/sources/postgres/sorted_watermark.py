@@ -1,8 +1,8 @@
-"""The watermark of a read that is ordered by its cursor, by Arrow columns: what `Watermark` promises, at their speed.
+"""The watermark of a read that is ordered by its cursor, on Arrow columns: the promise of `Watermark` at their speed.
 
-Rows come in the order of the cursor. Only those at the value where the read begins, those that lie behind the cursor
-(later than the sync's start, NaN, infinity, null) and those at the last value are looked at one by one; where the
-destination removes duplicates itself, none are.
+Rows arrive in the order of the cursor. Only rows at the first value of the read, rows beyond the cursor (later than the
+sync's start, NaN, infinity, null) and rows at the last value are processed one by one; if the destination deduplicates,
+none are.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.postgres")
 
 RETAINED_ROWS = 65_536
-"""So many of the last rows are remembered (their cursor and key), far more than a sync may reject by default."""
+"""How many of the last rows are retained (their cursor and key), far more than a sync may reject by default."""
 
 MICROSECOND = 10**6
 
 
 class SortedWatermark:
-    """The watermark of one read. Not for several threads.
+    """The watermark of one read. Not thread-safe.
 
-    `cursor` is the column's name and `type_` its type in PostgreSQL; `state` is what the read goes on from:
-    {"cursor": the last value, "known": digests of the rows at it and of those without a place, "behind": digests of
-    rows that come behind it}; where too many rows had the value, "count" is how many and stands for "known". `now` is
-    the server's clock in microseconds. `digests`: nothing else keeps duplicates away.
+    `cursor` is the column's name and `type_` its type in PostgreSQL; `state` is where the read continues: {"cursor":
+    the last value, "known": digests of the rows at it and of rows without a position, "behind": digests of rows beyond
+    it}; if too many rows have the value, "count" is their number and replaces "known". `now` is the server's clock in
+    microseconds. `digests`: only digests prevent duplicates.
     """
 
     def __init__(
         self, cursor: str, type_: str, state: State, *, now: int, keys: Sequence[Path] = (), digests: bool = False
     ) -> None:
         self.doubts: list[str] = []
-        """What speaks against the read, once each."""
+        """Warnings about the read, without repetition."""
         self._cursor, self._type, self._keys, self._digests = cursor, type_, keys, digests
         self._now = now // (DAY_S * MICROSECOND) if type_ == "date" else now
         day = AHEAD // dt.timedelta(microseconds=1)
@@ -53,7 +53,7 @@ class SortedWatermark:
         self.since: Any = state.get("cursor")
         self._start = self.position_of(self.since)
         self.stuck = False
-        """The state is none to go on from, and reading all again would double it."""
+        """The state is unusable, and reading all again would duplicate rows."""
         if self.since is not None and (self._start is None or (self._is_moment and self._start > self._far)):
             self._give_up_state()
         self._written_digests = Counter([*state.get("known", ()), *state.get("behind", ())] if digests else ())
@@ -73,7 +73,7 @@ class SortedWatermark:
         return self._type in ("date", "timestamp", "timestamptz")
 
     def position_of(self, value: Any) -> Any:
-        """Where a value (of a state, a record or a column) stands in the order; None for one that has no place."""
+        """The position of a value (of a state, a record or a column) in the order; None without one."""
         if value is None or isinstance(value, bool):
             return None
         if self._type == "date":
@@ -97,7 +97,7 @@ class SortedWatermark:
         return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
     def take(self, table: pa.Table) -> pa.Table:
-        """Take note of the next rows; gives those that no earlier sync has written."""
+        """Process the next rows. Returns those that no earlier sync wrote."""
         import pyarrow as pa
 
         self._has_rows = True
@@ -112,7 +112,7 @@ class SortedWatermark:
             dropped |= self._rows_written_before(table, positions, range(first), self._before)
             dropped |= self._rows_written_before(table, positions, range(stop, len(table)), self._behind)
             if len(self._behind) > MOST_KNOWN:
-                self._doubt(f"more than {MOST_KNOWN:,} rows lie behind the cursor: they will be written again")
+                self._doubt(f"more than {MOST_KNOWN:,} rows are beyond the cursor: they will be written again")
             if self._many:
                 self._count_start(at_start)
                 dropped.update(range(first, first + at_start))
@@ -127,8 +127,8 @@ class SortedWatermark:
         return table.take(pa.array([n for n in range(len(table)) if n not in dropped], pa.int64()))
 
     def checkpoint(self, last: bool = False) -> Checkpoint | None:
-        """A checkpoint behind the rows so far; None where there is none yet, or where so many rows have the last value
-        that a read could not go on among them. `last`: there are no more rows."""
+        """A checkpoint after the rows so far; None if there is none yet, or if too many rows have the last value to
+        continue among them. `last`: there are no more rows."""
         if not self._has_rows or (self._digests and self._count > MOST_KNOWN and not last):
             return None
         if self._value is None and not self._digests:
@@ -137,7 +137,7 @@ class SortedWatermark:
         other_digests = list(self._before) if self._value is None else []
         behind: list[str] = []
         (behind if self._is_moment else other_digests).extend(self._behind)
-        # What is known of rows behind those so far stays known until they have come.
+        # Digests of rows that have not arrived yet stay in the state.
         if not last or self._top == self._start:
             (behind if self._some_behind else other_digests).extend(self._written_digests.elements())
         retained = tuple(self._retained)
@@ -148,20 +148,20 @@ class SortedWatermark:
         return Checkpoint(self._state(*top[1:], other_digests, behind), without=without)
 
     def finish(self) -> None:
-        """There are no more rows: say what the state cannot keep apart."""
+        """There are no more rows: warn about rows that the state cannot distinguish."""
         if self._digests and self._value is None and len(self._before) > MOST_KNOWN:
             self._doubt(f"more than {MOST_KNOWN:,} rows have no cursor value: they will be written again")
 
     # -- the rows ------------------------------------------------------------------------------------------------------
 
     def _believable(self, positions: pa.Array) -> tuple[int, int]:
-        """From which row to which the cursor has a value that a state may have."""
+        """The range of rows whose cursor has a value for a state."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         mask = positions.is_valid()
         if self._is_moment:
-            # The first moment that is read stands for all before it (and for -infinity).
+            # The lowest moment in a read represents all before it (and -infinity).
             lowest = -719_162 * (1 if self._type == "date" else DAY_S * MICROSECOND)
             inside = pc.and_(pc.greater(positions, lowest), pc.less_equal(positions, self._now))
             mask = pc.and_(mask, pc.fill_null(inside, False))
@@ -175,7 +175,7 @@ class SortedWatermark:
         return first, first + count
 
     def _run_length(self, positions: pa.Array, position: Any) -> int:
-        """How many rows at the beginning have this position."""
+        """The number of first rows with this position."""
         import pyarrow.compute as pc
 
         if not len(positions) or self.position_of(positions[0].as_py()) != position:
@@ -189,7 +189,7 @@ class SortedWatermark:
         return length
 
     def _advance(self, table: pa.Table, column: pa.Array, positions: pa.Array, first: int, stop: int) -> None:
-        """Go on to the last value among these rows."""
+        """Advance to the last value of these rows."""
         import pyarrow.compute as pc
 
         inside = positions.slice(first, stop - first)
@@ -243,7 +243,7 @@ class SortedWatermark:
         if self._at_start > self._many:
             self._doubt(
                 f"{self._many:,} rows of the cursor value {excerpt(self.since)} were written, now there are more, and "
-                "which of them are late cannot be told: refresh the stream"
+                "it is unknown which of them are late: refresh the stream"
             )
 
     # -- the state -----------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ class SortedWatermark:
         return digests
 
     def _as_column(self, positions: pa.Array) -> pa.Array:
-        """The column that the positions were made of."""
+        """The column of these positions."""
         import pyarrow as pa
 
         if not self._is_moment:
@@ -321,7 +321,7 @@ class SortedWatermark:
     def _state(
         self, value: Any, count: int, digests: Sequence[str], other_digests: Sequence[str], behind: Sequence[str]
     ) -> State:
-        """The state with what is known of the rows at its value: their digests, or how many they are."""
+        """The state with the digests of the rows at its value, or their number."""
         state: State = {} if value is None else {"cursor": value}
         counted = self._many and value == self.since and not (self._at_start == self._many == len(digests))
         if counted or count > MOST_KNOWN or not self._digests:
@@ -332,24 +332,24 @@ class SortedWatermark:
         return {**state, "behind": list(behind)} if behind else state
 
     def _give_up_state(self) -> None:
-        """A state of an earlier version: of NaN, infinity or a moment far ahead no read goes on."""
+        """Give up a state of an earlier version: a read cannot continue from NaN, infinity or a moment far ahead."""
         if self._digests:
             self.stuck = True
             self._doubt(
-                f"the state stands at {excerpt(self.since)}, behind which no later row is found: refresh the stream"
+                f"the state stands at {excerpt(self.since)}, after which no row can be found: refresh the stream"
             )
         else:
-            log.warning("the state is none to go on from: all is read again", extra={"cursor": excerpt(self.since)})
+            log.warning("the state is unusable: all rows are read again", extra={"cursor": excerpt(self.since)})
         self.since = self._start = None
 
     def _doubt_behind(self, column: pa.Array, stop: int) -> None:
-        """Tell of values that can never be the state, or not for long."""
+        """Warn about values that can never be the state, or not for long."""
         if stop == len(column):
             return
         value = arrow_values.values(column.slice(len(column) - 1))[0]
         position = self.position_of(value)
         if position is None:
-            self._doubt(f"the cursor value {excerpt(value)} is none that an incremental read can go on from")
+            self._doubt(f"the cursor value {excerpt(value)} cannot be the start of an incremental read")
         elif position > self._far:
             self._doubt(
                 f"the cursor value {excerpt(value)} lies in the future of the server's clock: the rows are written and "
@@ -362,6 +362,6 @@ class SortedWatermark:
 
 
 def state_value(value: pa.Scalar) -> str | int | None:
-    """A cursor value for the state: what PostgreSQL reads back as the same value."""
+    """A cursor value for the state, in a form that PostgreSQL reads back as the same value."""
     plain = value.as_py()
     return plain if plain is None or isinstance(plain, int) else str(plain)

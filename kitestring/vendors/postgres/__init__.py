@@ -11,7 +11,7 @@
 from kitestring.vendors.postgres.connection import PROPOSAL, SESSION, PostgresConfig, SslMode, asks_for_no_tunnel, close
 from kitestring.vendors.postgres.copy import copy_stream
 from kitestring.vendors.postgres.errors import Place, translated
-from kitestring.vendors.postgres.statement import affected, literal, quoted, rows, run, transaction
+from kitestring.vendors.postgres.statement import affected, rows, run, transaction
 
 __all__ = [
     "PROPOSAL",
@@ -23,8 +23,6 @@ __all__ = [
     "asks_for_no_tunnel",
     "close",
     "copy_stream",
-    "literal",
-    "quoted",
     "rows",
     "run",
     "transaction",

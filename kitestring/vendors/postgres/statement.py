@@ -7,15 +7,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL writes it where `standard_conforming_strings` is on, which every session of ours sets."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def run(connection: Any, statement: str) -> None:
     """Execute a statement; rows are not fetched."""
     with connection.cursor() as cursor:

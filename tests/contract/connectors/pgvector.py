@@ -17,7 +17,7 @@ from kitestring.names import mark
 from kitestring.testing.contract import DestinationContract, VectorContract
 from kitestring.types import Record, Stream
 from kitestring.vector.destination import VectorDestination
-from kitestring.vendors.postgres import literal
+from kitestring.vendors.sql_quoting import literal
 
 pytestmark = pytest.mark.slow
 

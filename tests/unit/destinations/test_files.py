@@ -439,10 +439,10 @@ def test_the_registry_finds_it(tmp_path):
         ("a-file", "a-file is a file, not a folder"),
         ("a-file/below/it", "a-file is a file, not a folder"),
         ("x" * 300, "a name in `path` has 300 bytes, which is more than this file system takes"),
-        ("s3:/bucket/folder", "begins like an address and lacks the two slashes of one"),
+        ("s3:/bucket/folder", "begins like an address but lacks its two slashes"),
         ("", "`path` is empty"),
-        ("a\0b", "holds a character that no path has"),
-        ("~nobody-of-this-name/x", "names the home of a user whom nobody knows"),
+        ("a\0b", "contains a NUL character"),
+        ("~nobody-of-this-name/x", "names the home of an unknown user"),
         ("nofs://x", "nofs:// is not a file system that fsspec knows"),
     ],
 )

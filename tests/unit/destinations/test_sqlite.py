@@ -48,7 +48,7 @@ def test_another_programs_lock_is_waited_for_and_then_named(path: Path) -> None:
     destination = Sqlite(path=str(path), lock_timeout_s=0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(TransientError, match="has been writing into it for 0") as caught:
+        with pytest.raises(TransientError, match="has been writing to it for 0") as caught:
             destination.write(LATEST, Batch("s", rows=[{"id": 2}]))
         assert "lock_timeout_s" in caught.value.hint
         assert destination.count(LATEST) == 1  # reading goes on
