@@ -18,6 +18,7 @@ from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
+from kitestring.destinations.milvus.lookup import IDS, LEDGER, find_by_filter, find_by_id, stored_of
 from kitestring.destinations.milvus.searching import Search
 from kitestring.destinations.milvus.sending import ColumnSender, RowSender, can_send_by_column
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
@@ -34,11 +35,8 @@ log = logging.getLogger("kitestring.milvus")
 
 # A request: about 1,000 rows or 16 MB is fastest; a server refuses 64 MB.
 ROWS, NBYTES = 1_000, 16 * 1024 * 1024
-# A query answers at most 16,384 rows (https://milvus.io/docs/limitations.md).
-IDS = 8_000
 PAGE = 10_000
 LOAD_S = 300.0
-LEDGER = ("_ks_key", "chunk_number", "_ks_digest", "_ks_metadata_digest", "_ks_namespace", "_ab_record_id")
 
 
 class MilvusStore(Store):
@@ -229,67 +227,8 @@ class MilvusStore(Store):
         if self._layout is None or not refs:
             return {}
         with self.translated():
-            return self._by_filter(refs) if self._layout.auto_id else self._by_id(refs)
-
-    def _by_id(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
-        """Query the expected ids and the next one; if that exists too, query further ones."""
-        layout = self.layout
-        by_key: dict[str, list[Stored]] = {}
-        fields = [name for name in ("_ks_digest", "_ks_metadata_digest") if layout.stores(name)]
-        # Only earlier versions wrote rows without a namespace.
-        former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
-        if former and layout.stores("_ks_namespace"):
-            fields.append("_ks_namespace")
-        windows = [(ref.key, 0, ref.count + 1) for ref in refs]
-        while windows:
-            ids = {layout.row_id(key, n): (key, n) for key, a, b in windows for n in range(a, b)}
-            present: set[tuple[str, int]] = set()
-            names = list(ids)
-            for start in range(0, len(names), IDS):
-                for row in self._query(among(layout.primary.name, names[start : start + IDS]), fields):
-                    row_id = row[layout.primary.name]
-                    key, number = ids[row_id]
-                    present.add((key, number))
-                    if key in former and row.get("_ks_namespace") is not None:
-                        continue
-                    by_key.setdefault(key, []).append(
-                        Stored(row_id, key, number, row.get("_ks_digest") or "", row.get("_ks_metadata_digest") or "")
-                    )
-            windows = [(key, b, b + max(16, b - a)) for key, a, b in windows if (key, b - 1) in present]
-        return by_key
-
-    def _by_filter(self, refs: Sequence[Ref]) -> dict[str, list[Stored]]:
-        layout = self.layout
-        by_id = {ref.record_id: ref for ref in refs if not ref.former}
-        former = {ref.key for ref in refs if ref.former} - {ref.key for ref in refs if not ref.former}
-        by_key: dict[str, list[Stored]] = {}
-        fields = [name for name in (*LEDGER, "_ab_stream") if layout.stores(name)]
-        for start in range(0, len(refs), ROWS):
-            part = refs[start : start + ROWS]
-            keys = among("_ks_key", (ref.key for ref in part))
-            if layout.stores("_ab_record_id"):  # rows of Airbyte have no key of ours
-                keys = f"{keys} or {among('_ab_record_id', (ref.record_id for ref in part))}"
-            for row in self._query(keys, fields):
-                ref = by_id.get(row.get("_ab_record_id") or "")
-                key = row.get("_ks_key")
-                if key is None and ref is not None and row.get("_ab_stream") == ref.stream:
-                    by_key.setdefault(ref.key, []).append(Stored(row[layout.primary.name], ref.key, None))
-                elif key is not None and not (key in former and row.get("_ks_namespace") is not None):
-                    by_key.setdefault(key, []).append(self._stored(row))
-        asked_keys = {ref.key for ref in refs}
-        return {key: chunks for key, chunks in by_key.items() if key in asked_keys}
-
-    def _stored(self, row: Mapping[str, Any]) -> Stored:
-        key, number = row.get("_ks_key"), row.get("chunk_number")
-        return Stored(
-            row[self.layout.primary.name],
-            key or "",
-            int(number) if key and number is not None else None,
-            row.get("_ks_digest") or "",
-            row.get("_ks_metadata_digest") or "",
-            row.get("_ab_record_id"),
-            row.get("_ks_namespace"),
-        )
+            find_chunks = find_by_filter if self._layout.auto_id else find_by_id
+            return find_chunks(self._layout, self._query, refs)
 
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
         primary = self.layout.primary.name
@@ -330,7 +269,7 @@ class MilvusStore(Store):
                 # Each page of an iterator would read all rows again.
                 rows = self._query(mine, fields)
                 for start in range(0, len(rows), PAGE):
-                    yield [self._stored(row) for row in rows[start : start + PAGE]]
+                    yield [stored_of(row, layout) for row in rows[start : start + PAGE]]
                 return
             self._load()
             pages = self.client.query_iterator(
@@ -343,7 +282,7 @@ class MilvusStore(Store):
             )
             try:
                 while page := pages.next():
-                    yield [self._stored(row) for row in page]
+                    yield [stored_of(row, layout) for row in page]
             finally:
                 pages.close()
 
@@ -361,7 +300,7 @@ class MilvusStore(Store):
                 consistency_level="Strong",
                 timeout=self.timeout,
             )
-            return [self._stored(row) for row in rows]
+            return [stored_of(row, layout) for row in rows]
 
     def other_namespace(self, stream: str, namespace: str) -> str | None:
         layout = self._layout

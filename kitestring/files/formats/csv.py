@@ -16,7 +16,7 @@ from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
 from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
-from kitestring.files.packing import by_kind, is_open, split_storable, table_of
+from kitestring.files.record_table import by_kind, is_open, split_storable, table_of
 from kitestring.paths import at
 from kitestring.schema import DECIMAL_DIGITS
 from kitestring.types import Path, Record, Reject, Stream

@@ -12,7 +12,7 @@ from kitestring import arrow, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
 from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
-from kitestring.files.packing import split_storable, with_safe_names
+from kitestring.files.record_table import split_storable, with_safe_names
 from kitestring.paths import at
 from kitestring.types import Record, Stream
 

@@ -10,7 +10,7 @@ from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
 from kitestring.files.formats.format import READ_BYTES, DamageError, EncodedFiles, Format
-from kitestring.files.packing import by_kind, is_open, split_storable, table_of
+from kitestring.files.record_table import by_kind, is_open, split_storable, table_of
 from kitestring.schema import type_from_json
 from kitestring.types import Path, Stream
 
