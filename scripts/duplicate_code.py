@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LINES = 12
+"""(pylint reports what has more lines than its `min-similarity-lines`.)"""
 ALLOWED: dict[frozenset[str], str] = {}
 """Pairs of modules (`kitestring.a`, `kitestring.b`) whose declarations are alike, and why they are not one."""
 PLACE = re.compile(r"^==([\w.]+):\[\d+:\d+\]$", re.M)
@@ -24,7 +25,7 @@ def duplicates(folder: Path) -> list[str]:
     """What pylint reports, a text for each pair that is not allowed."""
     command = [
         *(sys.executable, "-m", "pylint", "--rcfile=/dev/null", "--score=no", "--disable=all"),
-        *("--enable=duplicate-code", f"--min-similarity-lines={LINES}", "--ignore-imports=yes"),
+        *("--enable=duplicate-code", f"--min-similarity-lines={LINES - 1}", "--ignore-imports=yes"),
         *("--ignore-docstrings=yes", "--ignore-comments=yes", "--ignore-signatures=yes", str(folder)),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

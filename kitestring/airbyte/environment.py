@@ -73,7 +73,7 @@ def install(place: Path, requirement: str, python: str) -> None:
         run([uv, "venv", "--quiet", "--no-project", "--python", python or sys.executable, str(place)], requirement)
         interpreter = str(place / "bin" / "python")
         run([uv, "pip", "install", "--quiet", "--python", interpreter, requirement], requirement)
-        distribution = installed(place, name_of(requirement))
+        distribution = find_distribution(place, name_of(requirement))
         mark = {"requirement": requirement, "version": distribution.version, "at": datetime.now(UTC).isoformat()}
         draft = place / f"{MARK}.tmp"
         draft.write_text(json.dumps(mark) + "\n", "utf-8")
@@ -117,7 +117,7 @@ def run(command: list[str], requirement: str) -> None:
 def script(place: Path, requirement: str, executable: str = "") -> Path:
     """The program that a package installed: the one of this name, or the only one that can be meant."""
     name = name_of(requirement)
-    scripts = [e.name for e in installed(place, name).entry_points if e.group == "console_scripts"]
+    scripts = [e.name for e in find_distribution(place, name).entry_points if e.group == "console_scripts"]
     short = name.removeprefix("airbyte-").removeprefix("meltanolabs-").removeprefix("pipelinewise-")
     likely = [script_name for script_name in scripts if script_name.startswith(("source-", "destination-", "tap-"))]
     candidates = (
@@ -136,7 +136,7 @@ def script(place: Path, requirement: str, executable: str = "") -> Path:
     )
 
 
-def installed(place: Path, name: str) -> Distribution:
+def find_distribution(place: Path, name: str) -> Distribution:
     packages = [str(path) for path in (place / "lib").glob("python*/site-packages")]
     for distribution in distributions(path=packages):
         if normal(distribution.metadata["Name"] or "") == name:

@@ -184,7 +184,7 @@ def install_into(place: Path, entry: IndexEntry, registry: RegistryClient, pytho
     draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
-    with cleaned(draft):
+    with discard_on_error(draft):
         fetched = fetch(entry, draft, registry, python)
         (draft / FACTS).write_text(json.dumps(as_values(fetched), indent=1) + "\n", "utf-8")
         if place.exists():
@@ -284,7 +284,7 @@ def sha256(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def cleaned(draft: Path) -> Iterator[None]:
+def discard_on_error(draft: Path) -> Iterator[None]:
     """Leave nothing half-made behind."""
     try:
         yield

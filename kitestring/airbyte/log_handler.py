@@ -37,7 +37,7 @@ class ProtocolLogHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set, so that the sync stops behind what is durable."""
     cancel = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -58,7 +58,7 @@ def spec(manifest: str, writer: Writer) -> int:
 def check(manifest: str, config: str, writer: Writer) -> int:
     """Whether a sync can start."""
     try:
-        source = opened(manifest, config, writer)
+        source = open_source(manifest, config, writer)
         try:
             source.check()
         finally:
@@ -73,7 +73,7 @@ def check(manifest: str, config: str, writer: Writer) -> int:
 
 def discover(manifest: str, config: str, writer: Writer) -> int:
     """The streams."""
-    source = opened(manifest, config, writer)
+    source = open_source(manifest, config, writer)
     try:
         body = catalog_body(source.discover())
         for stream in body["streams"]:
@@ -89,7 +89,7 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
     """Records and states of the configured streams, one stream after the other; a stream that fails stops no other."""
     from kitestring.declarative.file_uploader import FileFolder
 
-    source = opened(manifest, config, writer)
+    source = open_source(manifest, config, writer)
     source.like_airbyte()
     saved = states_by_stream(read_json(state, "state")) if state else {}
     selected = read_json(catalog, "catalog")
@@ -147,7 +147,7 @@ def staging() -> Path:
     return folder if folder.is_dir() else Path(tempfile.gettempdir()) / "kitestring-files"
 
 
-def opened(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
+def open_source(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
     """The source; a configuration that it changes is told to the platform and written to its file."""
     from kitestring.declarative.source import DeclarativeSource
 

@@ -30,15 +30,15 @@ class RegistryClient:
         """Every connector of the registry."""
         content = self._get(INDEX, LARGEST_INDEX)
         assert content is not None
-        return entries_of(decoded(content, f"{self.url}/{INDEX}"))
+        return entries_of(decode(content, f"{self.url}/{INDEX}"))
 
     def entry(self, image: str, version: str) -> IndexEntry | None:
         """The facts of one version; None where the registry does not have them. `version` may be `latest`."""
-        path = f"{published(image, version)}/oss.json"
+        path = f"{path_of(image, version)}/oss.json"
         content = self._get(path, LARGEST_FILE, optional=True)
         if content is None:
             return None
-        values = decoded(content, f"{self.url}/{path}")
+        values = decode(content, f"{self.url}/{path}")
         if not isinstance(values, dict):
             raise ConfigError(f"{self.url}/{path} is no entry of a registry", hint="Check the address.")
         return IndexEntry.of(values)
@@ -51,7 +51,7 @@ class RegistryClient:
 
     def file(self, image: str, version: str, name: str, *, optional: bool = False) -> bytes | None:
         """A file of one version; with `optional`, None where the registry has none."""
-        content = self._get(f"{published(image, version)}/{name}", LARGEST_FILE, optional=optional)
+        content = self._get(f"{path_of(image, version)}/{name}", LARGEST_FILE, optional=optional)
         assert optional or content is not None
         return content
 
@@ -96,13 +96,13 @@ class RegistryClient:
             ) from error
 
 
-def published(image: str, version: str) -> str:
+def path_of(image: str, version: str) -> str:
     if ".." in f"{image}/{version}".split("/") or not all(part for part in f"{image}/{version}".split("/")):
         raise ConfigError(f"{image}@{version} is no connector with a version", hint="Write NAME@VERSION.")
     return f"metadata/{quote(image)}/{quote(version, safe='')}"
 
 
-def decoded(content: bytes, url: str) -> Any:
+def decode(content: bytes, url: str) -> Any:
     try:
         return json_codec.loads(content)
     except json_codec.JsonError as error:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine
 
     `find` gives the connector of a kind and a name. Standard output belongs to the protocol alone from here on.
     """
-    options = parsed(arguments)
+    options = parse_arguments(arguments)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     own = os.fdopen(os.dup(1), "wb")
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine
     return 1
 
 
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kitestring airbyte run", description=__doc__)
     parser.add_argument("connector", help="a connector: sample, source-sample, destination-milvus")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -93,7 +93,7 @@ def run(
     writer: Writer,
     log_handler: ProtocolLogHandler,
 ) -> int:
-    connector = chosen(options.connector, options.command, find)
+    connector = choose_connector(options.connector, options.command, find)
     if options.command == "spec":
         writer.message("SPEC", "spec", spec_body(connector))
         return 0
@@ -119,7 +119,7 @@ def run(
         built.close()
 
 
-def chosen(name: str, command: str, find: Callable[[str, str], Connector]) -> Connector:
+def choose_connector(name: str, command: str, find: Callable[[str, str], Connector]) -> Connector:
     """The connector of this name; its kind by its prefix (`source-`, `destination-`), by the command, or by there
     being one alone."""
     kind = next((k for k in COMMANDS if name.startswith(f"{k}-")), None)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stopping
+from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stop_on_signals
 from kitestring.airbyte.messages import Writer, configured_streams, descriptor
 from kitestring.airbyte.program import part
 from kitestring.batch import Batch
@@ -37,7 +37,7 @@ def read(
     ]
     output = Output.over(writer)
     states = ProtocolStates(writer, streams, state, output)
-    with stopping() as cancel:
+    with stop_on_signals() as cancel:
         result = engine.sync(source, output, selections, states=states, connection="read", cancel=cancel)
     for stream in streams:
         figures = result.streams[stream.key]

@@ -15,7 +15,7 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.connector_process import BLOCK_BYTES, TICK_S
 from kitestring.airbyte.decode import Decoder
-from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stopping
+from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stop_on_signals
 from kitestring.airbyte.messages import Writer, configured_streams
 from kitestring.airbyte.program import part
 from kitestring.airbyte.source import Reading
@@ -36,13 +36,13 @@ def write(
     log_handler: ProtocolLogHandler,
 ) -> int:
     """Write the records that come in; give each state back once all before it is durable; the exit code."""
-    streams = [replaced(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
+    streams = [stream_to_write(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
     echo = Echo(writer)
     source = Input.over(descriptor, streams, echo)
     selections = [
         engine.Selection(stream.key, sync_mode=stream.sync_mode.value, write_mode=stream.write) for stream in streams
     ]
-    with stopping() as cancel:
+    with stop_on_signals() as cancel:
         # A platform that says a stream is complete means it, also when it is empty.
         result = engine.sync(
             source, destination, selections, states=echo, connection="write", allow_empty=True, cancel=cancel
@@ -61,7 +61,7 @@ def write(
     return conclude(result, writer, log_handler)
 
 
-def replaced(stream: Stream, raw: Mapping[str, Any]) -> Stream:
+def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
     """A configured stream as it is to be written.
 
     Generations: with a minimum of 0 (or none) the write mode stands. With the minimum at the stream's own generation,

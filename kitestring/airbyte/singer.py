@@ -75,7 +75,7 @@ class SingerSource(ProgramConfig, Source):
             self.discover()
         assert self._catalog is not None
         chosen = {stream.key: stream for stream in streams}
-        entries = [configured(raw, chosen.get(key)) for key, raw in self._catalog.items()]
+        entries = [configured_entry(raw, chosen.get(key)) for key, raw in self._catalog.items()]
         return [Partition(tuple(streams), data={"catalog": {"streams": entries}})]
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
@@ -204,7 +204,7 @@ def metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def configured(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
+def configured_entry(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
     """A stream of the catalog as the tap wants it back: selected with all its fields, or not selected."""
     entry_body: dict[str, Any] = copy.deepcopy(dict(raw))
     entry_body.setdefault("stream", entry_body.get("tap_stream_id"))

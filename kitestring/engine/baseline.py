@@ -1,7 +1,7 @@
-"""What a destination held of each stream when the last sync ended, and whether it still does when this one begins.
+"""The count baseline: how many records of each stream the destination held when the last sync ended.
 
-A count that fell in between is a loss where only what is new is read. It is none where a sync deleted the records
-itself and was cut off before its end, or where another connection that writes to the same place deleted some.
+A count that fell since then is a loss where only new records are read. It is no loss where a sync deleted the records
+itself and was killed before its end, or where another connection that writes to the same place deleted some.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from kitestring.types import State
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is remembered of a stream, as it stands in a state.
+    """The baseline of one stream, as a state keeps it.
 
-    `count` are the records that the destination held at `at` (epoch seconds) under the name `stream`, `lost` those that
-    it should have held besides. `deleting`: a sync has begun to delete since, and has not noted its end;
-    `emptying`: to delete them all.
+    `count`: records that the destination held at `at` (epoch seconds) under the name `stream`. `lost`: those missing
+    from it. `deleting`: a sync began to delete since and has not noted its end; `emptying`: to delete them all.
     """
 
     count: int
@@ -43,8 +42,7 @@ class Note:
 
 
 class Baseline:
-    """The notes of a connection. `others` gives those of the other connections in the same store, when they are asked
-    for."""
+    """The notes of a connection. `other_notes` gives those of the other connections in the same store, on demand."""
 
     def __init__(self, saved: Mapping[str, Any], other_notes: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
         self._notes = {key: note for key, value in saved.items() if (note := Note.of(value)) is not None}
@@ -55,9 +53,9 @@ class Baseline:
         return {key: asdict(note) for key, note in self._notes.items()}
 
     def lost(self, route: Route, before: int | None) -> tuple[int, str]:
-        """How many records are missing when a sync goes on from a state, and that as a sentence (or nothing).
+        """The number of records missing when a sync goes on from a state, and the sentence that says so (or nothing).
 
-        `before` is the destination's count now, None where it has none to give.
+        `before` is the destination's count now, None where it gives none.
         """
         note = self._notes.get(route.read.key)
         if note is None or before is None or before >= note.count + note.lost:
@@ -81,7 +79,7 @@ class Baseline:
         )
 
     def _explained(self, note: Note, stream: str, before: int) -> bool:
-        """Whether another connection left the stream with this count since, or is deleting from it."""
+        """True where another connection left the stream with this count since then, or is deleting from it."""
         notes_of_others = (Note.of(value) for notes in self._other_notes() for value in notes.values())
         return any(
             other.deleting or (other.at > note.at and other.count == before and not other.lost)
@@ -90,7 +88,7 @@ class Baseline:
         )
 
     def deletes(self, route: Route, everything: bool = False) -> bool:
-        """Note that this stream is about to lose records; True where that is news, to be saved before they go."""
+        """Note that records of this stream will be deleted; True where the note is new and must be saved first."""
         key = route.read.key
         note = self._notes.get(key) or Note(0)
         if note.deleting and (note.emptying or not everything):
@@ -106,7 +104,7 @@ class Baseline:
         return bool(noted)
 
     def ended(self, route: Route, after: int | None, lost: int) -> bool:
-        """Note what the destination holds at the end of a stream; True where the notes changed.
+        """Note the destination's count at the end of a stream; True where the notes changed.
 
         The count after a full refresh says nothing about the records that an incremental sync goes on from.
         """

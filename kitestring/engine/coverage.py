@@ -1,7 +1,7 @@
-"""The figures that saved checkpoints cover: what was delivered and is not read again, however the sync ends.
+"""The figures that saved checkpoints cover: records that were delivered and are not read again, however the sync ends.
 
-A stream's own figures run ahead of these: they count what was read and written since the last checkpoint, and what was
-read twice after an error. Added up over attempts of which one was killed, only the figures here are right.
+A stream's own figures run ahead of these: they count records since the last checkpoint, and those read twice after an
+error. Summed over attempts of which one was killed, only the figures here are right.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from kitestring.engine.result import COUNTS, StreamResult
 
 
 class Coverage:
-    """How many records of each stream are covered, and the figures of these as a sync saves them.
+    """The number of covered records of each stream, and their figures as a sync saves them.
 
-    `cover` what a checkpoint stands for when all before it is durable; `end` a partition when its last record was read,
-    which counts when its stream is closed. `take` gives the figures that changed since the last call.
+    Call `cover` for a checkpoint when all before it is durable, `end` for a partition when its last record was read
+    (it counts when its stream is closed). `take` returns the figures that changed since the last call.
     """
 
     def __init__(self, streams: Mapping[str, StreamResult]) -> None:
@@ -30,31 +30,31 @@ class Coverage:
         self._changed: set[str] = set()
 
     def cover(self, records: Mapping[str, int]) -> None:
-        """A checkpoint covers so many records more; all of them are durable."""
+        """A checkpoint covers this many more records; all of them are durable."""
         self._covered.update(records)
         self._changed.update(key for key in records if key in self._streams)
 
     def end(self, records: Mapping[str, int]) -> None:
-        """A partition has ended, so many records after its last checkpoint."""
+        """A partition has ended this many records after its last checkpoint."""
         self._rest.update(records)
 
     def repeat(self, records: Mapping[str, int]) -> None:
-        """So many records are read a second time, after an error."""
+        """This many records are read a second time, after an error."""
         self._repeated.update(records)
 
     def add(self, key: str) -> None:
-        """All that was written of a stream counts at once: it stays, though a later attempt adds it once more."""
+        """All written records of a stream count at once: they stay, though a later attempt adds them again."""
         self._added.add(key)
         self._changed.add(key)
 
     def close(self, key: str) -> None:
-        """A stream has ended well: what its partitions gave counts."""
+        """A stream has succeeded: the records of its partitions count."""
         self._covered[key] += self._rest.pop(key, 0)
         self._closed.add(key)
         self._changed.add(key)
 
     def take(self) -> dict[str, dict[str, Any]]:
-        """The figures that changed, by stream: `read`, what became of it, `bytes`, and the `status` (`running` before
+        """The figures that changed, by stream: `read`, the counts of outcomes, `bytes`, and `status` (`running` until
         the end)."""
         changed, self._changed = self._changed, set()
         saved = {}
@@ -70,8 +70,8 @@ class Coverage:
 def covered(figures: StreamResult, records: int, repeated: int = 0) -> dict[str, int]:
     """The figures of the first `records` records of a stream; they add up to that.
 
-    What is not covered was read last, and most likely written; `repeated` are those that were read twice: one version
-    has superseded the other where both were in one batch.
+    Records that are not covered were read last, and most likely written. `repeated` were read twice: where both
+    versions were in one batch, one superseded the other.
     """
     counts = {name: int(getattr(figures, name)) for name in COUNTS}
     surplus = max(figures.accounted - records, 0)

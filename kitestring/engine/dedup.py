@@ -1,4 +1,4 @@
-"""Before a batch is prepared: its last version of each key, its deletions, and the records without a key."""
+"""Deduplicates a batch before it is prepared: the last version of each key, its deletions, records without a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a destination can do with the deletion of a record."""
+    """Which kinds of deletion a destination supports."""
 
     deletes: bool = False
     marks: bool = False
@@ -30,27 +30,27 @@ class Abilities:
 
 @dataclass(slots=True)
 class DeduplicatedBatch:
-    """A batch made ready: what to write, which keys to delete or mark behind it, and what fell out of it."""
+    """A batch to write, the keys to delete or mark after it, and what was left out."""
 
     batch: Batch
     deletes: list[Key] = field(default_factory=list)
     marks: list[dict[Key, Any]] = field(default_factory=list)
-    """The time of deletion by key. 1 and True are two keys, and one to a dict: so there may be several."""
+    """The time of deletion by key. 1 and True are two keys, but one key of a dict: so there may be several dicts."""
     dropped: int = 0
-    """Deleted records that a new copy leaves out."""
+    """Deleted records that a new copy omits."""
     ignored: int = 0
     """Deletions that change nothing, since deleted records are kept."""
     superseded: int = 0
     rejected: list[Reject] = field(default_factory=list)
     forgotten: list[Key] = field(default_factory=list)
-    """Keys of records that a mapper has left out, and no source deleted: they are to go too."""
+    """Keys of records that a mapper filtered out, and no source deleted: they are deleted too."""
 
 
 def deduplicate(stream: Stream, batch: Batch, abilities: Abilities) -> DeduplicatedBatch:
-    """Sort a batch for the way it is written.
+    """Deduplicate a batch for the way it is written.
 
-    Where all versions are kept, all is taken as it is; a new copy leaves deleted records out if it is to. Where the
-    last version is kept, it is the last of each key in arrival order, and deletions stand apart.
+    Where all versions are kept, the batch stays as it is; a new copy may omit deleted records. Where the latest version
+    is kept, it is the last of each key in arrival order, and deletions are separate.
     """
     write = stream.write
     if write.keep == "all" and write.deletes == "keep":
@@ -82,18 +82,18 @@ def deduplicate_rows(stream: Stream, batch: Batch, abilities: Abilities) -> Dedu
             continue
         at_ = row.get(DELETED_AT)
         if at_ is None:
-            # A dict keeps the place of the first: take it out, so that the last version stands where it arrived.
+            # A dict keeps the position of the first: remove it: the last version moves to its own.
             settled.superseded += (last.pop(identity, None) is not None) + (deleted.pop(identity, None) is not None)
             last[identity] = row
         elif (at_ is FILTERED and not abilities.deletes) or (at_ is not FILTERED and deletes == "keep"):
             settled.ignored += 1
         elif at_ is not FILTERED and not (abilities.marks if deletes == "mark" else abilities.deletes):
-            # The destination has its own way with the marker.
+            # The destination handles the marker itself.
             settled.superseded += last.pop(identity, None) is not None
             last[identity] = row
         else:
             settled.superseded += deleted.pop(identity, None) is not None
-            if at_ is FILTERED or deletes == "remove":  # what goes need not come
+            if at_ is FILTERED or deletes == "remove":  # a record that is deleted need not be written
                 settled.superseded += last.pop(identity, None) is not None
             deleted[identity] = row
     for row in deleted.values():
@@ -113,7 +113,7 @@ def deduplicate_rows(stream: Stream, batch: Batch, abilities: Abilities) -> Dedu
 
 
 def no_key(identity: Identity, paths: Sequence[Path]) -> str:
-    """Why this is no identity, or nothing."""
+    """The reason why this is no identity, or nothing."""
     for value, path in zip(identity, paths, strict=True):
         if value is None:
             return f"the primary key field {'.'.join(path)} is missing or null"
@@ -123,7 +123,7 @@ def no_key(identity: Identity, paths: Sequence[Path]) -> str:
 
 
 def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
-    """The same for an Arrow table without leaving Arrow; None where its rows have to be looked at one by one."""
+    """The same for an Arrow table, within Arrow; None where its rows have to be checked one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

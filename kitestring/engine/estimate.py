@@ -1,4 +1,4 @@
-"""A dry run: reads what a sync would read, writes nothing, and says what the destination would make of it."""
+"""A dry run: reads what a sync would read, writes nothing, and estimates what the destination would do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StreamEstimate:
 
 @dataclass(slots=True)
 class Estimate:
-    """What a sync would do now, by stream."""
+    """The estimate of a sync, by stream."""
 
     streams: dict[str, StreamEstimate]
 
@@ -63,7 +63,7 @@ def estimate(
     sample: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Estimate:
-    """Read as a sync would, from the saved states; sum up `Estimates.estimate`. `sample`: about so many records."""
+    """Read as a sync would, from the saved states, and sum up `Estimates.estimate`. `sample`: about so many records."""
     saved = (states or MemoryStates()).load(connection)
     chosen = {r.read.key: r for r in routes(source.discover(), streams, destination, prefix, namespace)}
     begin = {k: s for k, s in saved.items() if k not in chosen or chosen[k].read.incremental}

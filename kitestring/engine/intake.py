@@ -1,4 +1,4 @@
-"""Between the read and the write: gathers what was read into batches, and says when each is due."""
+"""Between read and write: collects records into batches, and decides when each is due."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from kitestring.engine.pending import Covering, Pending, Step
 LOOK_EVERY_S = 0.2
 FLUSH_AGE_S = 5.0
 FIRST_FLUSH_AGE_S = 1.0
-"""The first records of a stream wait less: a sync that is killed early has a checkpoint to go on from."""
+"""The first records of a stream wait less, so that a sync that is killed early has a checkpoint to resume from."""
 
 
 class Intake:
-    """What waits to be written, by stream, and the checkpoints that streams share.
+    """The records that wait to be written, by stream, and the checkpoints that streams share.
 
-    A batch is due when it is full or old, or when all that waits is too much together. Each step that an iterator gives
-    has to be on its way to the writer before the next one is asked for.
+    A batch is due when it is full or old, or when all waiting records together are too many. Push each step of an
+    iterator to the writer before you ask for the next.
     """
 
     def __init__(self, streams: Iterable[str], batch_rows: int, batch_bytes: int) -> None:
         self.batch_bytes = batch_bytes
         self.pending = {key: Pending(key, batch_rows, batch_bytes) for key in streams}
         self._number = 0
-        """How much was taken: it tells what came before a checkpoint that streams share."""
+        """The number of batches taken: it orders them against the checkpoints that streams share."""
         self._shared: deque[tuple[int, Covering]] = deque()
-        """By number: each waits until all that was taken before it is durable."""
+        """By number: each waits until all batches before it are durable."""
         self._shared_number = 0
         self._latest = ""
         self._flushed: set[str] = set()
         self._looked_at = 0.0
 
     def add(self, batch: Batch) -> Iterator[Step]:
-        """Take what was read; gives what is full."""
+        """Add a batch; yields the batches that are full."""
         self._number += 1
         self._latest = batch.stream
         pending = self.pending[batch.stream]
@@ -47,19 +47,19 @@ class Intake:
             yield step
 
     def complete(self, checkpoint: Covering) -> bool:
-        """Keep a checkpoint behind what waits of its stream; False where nothing does."""
+        """Keep a checkpoint behind the waiting records of its stream; False where none wait."""
         pending = self.pending[checkpoint[0]]
         if pending:
             pending.complete(checkpoint)
         return bool(pending)
 
     def share(self, checkpoint: Covering) -> None:
-        """Keep a checkpoint behind all that was taken, of any stream. It forces no write."""
+        """Keep a checkpoint behind all batches of all streams. It forces no write."""
         self._shared_number = self._number
         self._shared.append((self._number, checkpoint))
 
     def durable(self, in_flight: Iterable[Step]) -> list[Covering]:
-        """The shared checkpoints before which nothing waits any more, neither here nor among these steps."""
+        """The shared checkpoints with nothing waiting before them, neither here nor among these steps."""
         if not self._shared:
             return []
         numbers = [*(step.number for step in in_flight), *(pending.number for pending in self.pending.values())]
@@ -70,17 +70,17 @@ class Intake:
 
     @property
     def blocked(self) -> bool:
-        """True while a shared checkpoint waits that came before the last one: then that waits too."""
+        """True while an earlier shared checkpoint waits: then the last one waits too."""
         return len(self._shared) > 1
 
     def flush(self, stream: str) -> Iterator[Step]:
-        """All that waits of a stream."""
+        """All waiting records of a stream."""
         pending = self.pending[stream]
         while pending:
             yield self._take(pending)
 
     def take_due(self) -> Iterator[Step]:
-        """What is to be written now."""
+        """The batches that are due now."""
         if self._latest and self.pending[self._latest].full:
             yield self._take(self.pending[self._latest])
         now = time.monotonic()

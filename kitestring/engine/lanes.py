@@ -1,4 +1,4 @@
-"""Writes several streams at once where the destination says that it can (`Destination.lanes`)."""
+"""Writes several streams at once where the destination allows it (`Destination.lanes`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kitestring.engine.pending import Step
 
 
 class Lanes:
-    """A thread for each lane. The steps of a stream are written one after the other, in the order in which they came,
-    and each waits at the end of the line again: no stream holds a lane while others wait.
+    """One thread per lane. The steps of a stream are written one after the other, in order of arrival, and each goes to
+    the end of the queue: no stream holds a lane while others wait.
 
     A step that fails carries its `failure`, and the rest of its stream is not written.
     """
@@ -33,7 +33,7 @@ class Lanes:
                 self._start(step)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a step that was written; False when there is none within this time."""
+        """Wait for a written step; False when there is none within this time."""
         with self._changed:
             return bool(self._changed.wait_for(lambda: self._written, timeout_s))
 
@@ -43,7 +43,7 @@ class Lanes:
             return self._written.popleft()
 
     def close(self) -> list[Step]:
-        """Begin no other write, wait for those that run, and give what was written and not taken."""
+        """Begin no more writes, wait for running ones, and return the written steps that nobody took."""
         with self._changed:
             self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,6 @@
-"""The bookkeeping of a sync: what became of each record, how far the states have come, and when they are saved.
+"""The bookkeeping of a sync: what became of each record, and the states and when they are saved.
 
-The loop (`sync.py`) says what happens; nothing here reads or writes a record.
+The loop (`sync.py`) reports events; nothing here reads or writes a record.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Ledger:
         self.current = {key: state for key, state in saved.items() if key in incremental or key == GLOBAL}
         self.resumed = frozenset(self.current)
         self.counts: dict[str, int | None] = {}
-        """What the destination counted of each stream when the sync began."""
+        """The destination's count of each stream when the sync began."""
         self._baseline = Baseline(saved.get(COUNTS, {}), self._notes_of_others)
         self._coverage = Coverage(self.result.streams)
         self._rejected: dict[str, list[Record]] = {}
@@ -83,7 +83,7 @@ class Ledger:
     # -- figures -------------------------------------------------------------------------------------------------------
 
     def read(self, item: Read) -> None:
-        """Count what was read. (A checkpoint is counted when it is merged.)"""
+        """Count records as read. (A checkpoint is counted when it is merged.)"""
         figures = self.result.streams.get(item.stream)
         if figures is None:  # a checkpoint that streams share
             return
@@ -102,11 +102,11 @@ class Ledger:
             self._coverage.end(item.covers)
             self._coverage.repeat(item.repeats)
 
-    def passed(self, covers: Mapping[str, int]) -> None:
-        """A checkpoint that is not kept stands for so many records: they count when their stream has ended."""
+    def count_uncovered(self, covers: Mapping[str, int]) -> None:
+        """A checkpoint that is not kept covers these records: they count when their stream has ended."""
         self._coverage.end(covers)
 
-    def wrote(self, step: Step) -> None:
+    def count_step(self, step: Step) -> None:
         """Count a step that is durable, keep its rejects, then its checkpoints."""
         figures = self.result.streams[step.stream]
         figures.written += step.written
@@ -135,10 +135,10 @@ class Ledger:
             self._coverage.add(step.stream)
         self.merge(step.checkpoints)
 
-    def emptied(self, route: Route, receipt: Receipt | None) -> None:
-        """All records of a stream are deleted, durably: that counts as a deletion read for each that was there.
+    def count_emptied(self, route: Route, receipt: Receipt | None) -> None:
+        """All records of a stream are deleted, durably: each counts as a deletion that was read.
 
-        Without a receipt it is what has come into a new copy; where that is not known, the count has bounds only.
+        Without a receipt these are the records of a new copy; where their number is unknown, the count has only bounds.
         """
         key, copy = route.read.key, route.written.write.replace
         figures = self.result.streams[key]
@@ -162,12 +162,12 @@ class Ledger:
             self._coverage.cover({key: receipt.deleted})
 
     def _only_adds(self, key: str) -> bool:
-        """Whether records of the stream stay that were written before a crash, though all are read and added again."""
+        """True where records written before a crash stay, although all are read and added again."""
         route = self.routes[key]
         return not route.read.incremental and route.written.write.appends
 
     def reject(self, key: str, rejects: Sequence[Reject]) -> None:
-        """Keep what could not be taken. `ConfigError` when that is everything, or more than the limit."""
+        """Keep rejected records. `ConfigError` when all records are rejected, or more than the limit."""
         figures = self.result.streams[key]
         figures.rejected += len(rejects)
         if figures.rejected >= ALL_WRONG and not figures.written + figures.unchanged + figures.deleted:
@@ -192,10 +192,10 @@ class Ledger:
     # -- states --------------------------------------------------------------------------------------------------------
 
     def merge(self, checkpoints: Checkpoints) -> None:
-        """All before these checkpoints is durable: move the states, and save them if it is time."""
+        """All records before these checkpoints are durable: advance the states, and save them if it is time."""
         for key, checkpoint, covers in checkpoints:
             state, rejected = checkpoint.state, self._rejected.get(key)
-            if rejected and checkpoint.without is not None:  # a record that was not taken moves no cursor
+            if rejected and checkpoint.without is not None:  # a rejected record moves no cursor
                 state = checkpoint.without(rejected)
             self.current[key] = self.source.merge(key, self.current.get(key, {}), state)
             self._unsaved.add(key)
@@ -203,7 +203,7 @@ class Ledger:
         self.save()
 
     def save(self, now: bool = False) -> None:
-        """Save what moved, a few times a second at most: a checkpoint that is not saved is only read again."""
+        """Save changed states, at most a few times a second: an unsaved checkpoint only means reading again."""
         if not now and time.monotonic() - self._saved_at <= SAVE_EVERY_S:
             return
         with self._lock:
@@ -230,7 +230,7 @@ class Ledger:
                 ) from error
 
     def deleting(self, route: Route, everything: bool = False) -> None:
-        """Records are about to be deleted: should this sync be cut off, the lower count is no loss."""
+        """Records are about to be deleted: if this sync is killed, the lower count is no loss."""
         with self._lock:
             counts = route.read.incremental and self.counts.get(route.read.key) is not None
             if counts and self._baseline.deletes(route, everything):
@@ -240,7 +240,7 @@ class Ledger:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def lost(self, route: Route) -> int:
-        """How many records the destination has lost since the last sync; each loss is a suspicion."""
+        """The number of records the destination lost since the last sync; each loss is a suspicion."""
         key = route.read.key
         figures = self.result.streams[key]
         with self._lock:
@@ -253,7 +253,7 @@ class Ledger:
         return lost
 
     def ended(self, route: Route, after: int | None, lost: int) -> None:
-        """A stream was committed, the destination counts `after` records: keep its final state."""
+        """A stream was committed and the destination counts `after` records: keep its final state."""
         key = route.read.key
         with self._lock:
             if self._baseline.ended(route, after, lost):  # with a loss no sync is green before all was read again
@@ -267,7 +267,7 @@ class Ledger:
         self._coverage.close(key)
 
     def close(self, key: str) -> None:
-        """Nothing more comes of a stream: save what is known of it."""
+        """A stream is finished: save its state and figures."""
         self.save(now=True)
         figures, progress = self.result.streams[key], self.progress.streams[key]
         progress.status, progress.ended, progress.lag_s = figures.status.value, time.monotonic(), None
@@ -275,8 +275,8 @@ class Ledger:
         log.info("stream ended", extra={"stream": key, "status": figures.status.value, "read": figures.read})
 
     def end(self, unfinished: Collection[str]) -> None:
-        """The sync is over, however it ended: keep the checkpoints that are durable. `unfinished`: the streams that
-        were begun and not closed."""
+        """The sync has ended, in any way: keep the durable checkpoints. `unfinished`: streams that were begun and not
+        closed."""
         try:
             self.save(now=True)
         except KitestringError as error:

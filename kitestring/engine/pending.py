@@ -1,4 +1,4 @@
-"""Records on their way: what was read of a stream and is not yet a batch, and the steps that are being written."""
+"""Records in transit: those that are not yet a batch, and the steps that are being written."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Receipt, Record, Reject
 
 Covering: TypeAlias = tuple[str, Checkpoint, Mapping[str, int]]
-"""A stream's key, a checkpoint, and how many records of each stream it covers more than the one before."""
+"""A stream's key, a checkpoint, and the records of each stream it covers since the checkpoint before."""
 
 Checkpoints: TypeAlias = list[Covering]
 
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """One thing for the writer: a batch to write, or (`ends`) the end of a stream; and then what came of it.
+    """A task for the writer: a batch to write, or (`ends`) the end of a stream; afterwards its outcome.
 
-    `number` is when the first of its records was taken (see `Pending.add`).
+    `number` is the position of its first record in the order of arrival (see `Pending.add`).
     """
 
     stream: str
@@ -39,23 +39,23 @@ class Step:
     unchanged: int = 0
     deleted: int = 0
     dropped: int = 0
-    """Deleted records that never came to the destination (they count as `deleted`)."""
+    """Deleted records that never reached the destination (they count as `deleted`)."""
     removed: int = 0
-    """Records that the destination held and holds no more."""
+    """Records that the destination held and no longer holds."""
     absent: int = 0
-    """Deletions of records that were not there: nothing had to change."""
+    """Deletions of records that did not exist: nothing had to change."""
     replaced: int | None = 0
-    """Records that later versions have replaced; None where the destination does not say."""
+    """Records that later versions replaced; None where the destination does not report it."""
     superseded: int = 0
     filtered: int = 0
     forgotten: int = 0
-    """How many of the filtered records the commit will tell as deletions."""
+    """The number of filtered records that the commit will report as deletions."""
     rejects: list[Reject] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     last: Record | None = None
 
     def count_deletions(self, receipt: Receipt | None, count: int) -> None:
-        """Count what became of so many deletions. A destination without a receipt has carried them out."""
+        """Count the outcome of this many deletions. Without a receipt the destination carried them out."""
         if receipt is None:
             receipt, self.replaced = Receipt(deleted=count), None
         self.removed += receipt.deleted
@@ -65,7 +65,7 @@ class Step:
         self.add(receipt.figures)
 
     def count_forgotten(self, receipt: Receipt | None, count: int) -> None:
-        """The same for records that a mapper has left out: no source has deleted them, they count as filtered alone."""
+        """The same for records that a mapper filtered out: no source deleted them, they count only as filtered."""
         if receipt is None:
             receipt, self.replaced = Receipt(deleted=count), None
         self.removed += receipt.deleted
@@ -79,16 +79,16 @@ class Step:
             self.replaced += receipt.replaced
 
     def add(self, figures: Mapping[str, float]) -> None:
-        """Sum up what a receipt tells."""
+        """Sum up the figures of a receipt."""
         for name, value in figures.items():
             self.figures[name] = self.figures.get(name, 0) + value
 
 
 class Pending:
-    """What was read of one stream and waits to be a batch of the destination's size.
+    """Records of one stream that wait to become a batch of the destination's size.
 
-    A batch ends with the last checkpoint that it completes: what a checkpoint does not cover would be written a second
-    time after a crash. It goes first into the next batch, so that batches and checkpoints soon fall together.
+    A batch ends with the last checkpoint that it completes: records that no checkpoint covers would be written a second
+    time after a crash. They go first into the next batch, so that batches and checkpoints soon coincide.
     """
 
     def __init__(self, stream: str, max_rows: int, max_bytes: int) -> None:
@@ -112,7 +112,7 @@ class Pending:
 
     @property
     def number(self) -> float:
-        """When the first of what waits was taken."""
+        """The number of the first waiting batch."""
         return self.numbers[0] if self.numbers else math.inf
 
     @property
@@ -124,9 +124,9 @@ class Pending:
         return self.parts[0].is_table
 
     def add(self, batch: Batch, number: int = 1, shared: int = 0) -> Iterator[Step]:
-        """Add what was read; yields what is full, each batch with the checkpoints that it completes.
+        """Add a batch; yields full batches, each with the checkpoints that it completes.
 
-        `number` grows with everything that is taken of any stream; `shared` is that of the last checkpoint that streams
+        `number` grows with every batch of any stream; `shared` is the number of the last checkpoint that streams
         share.
         """
         for whole in self._cut(batch):
@@ -151,12 +151,12 @@ class Pending:
         self.nbytes += batch.nbytes
 
     def complete(self, checkpoint: Covering) -> None:
-        """A checkpoint covers all that waits."""
+        """A checkpoint covers all waiting records."""
         self.checkpoints.append(checkpoint)
         self.covered = len(self.parts)
 
     def take(self, shared: int = 0) -> Step:
-        """What waits up to its last checkpoint as one batch, with its checkpoints; all of it where there is none."""
+        """The waiting records up to the last checkpoint as one batch, with its checkpoints; all where there is none."""
         checkpoints, self.checkpoints = self.checkpoints, []
         number, count = self.number, max(self.covered, bisect_right(self.numbers, shared)) or len(self.parts)
         parts, self.parts, self.numbers, self.covered = self.parts[:count], self.parts[count:], self.numbers[count:], 0

@@ -1,4 +1,4 @@
-"""Where a running sync stands: counters that the loop writes and any display polls."""
+"""The progress of a running sync: counters that the loop writes and any display polls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StreamProgress:
 
     @property
     def rate(self) -> float:
-        """Records read per second since the stream began. What arrives at once has no rate: it counts as a tenth."""
+        """Records read per second since the stream began. A time below a tenth of a second counts as a tenth."""
         if not self.started:
             return 0.0
         return self.read / max((self.ended or time.monotonic()) - self.started, 0.1)
@@ -60,7 +60,7 @@ class Progress:
 
 
 LONGEST_LAG_S = 366 * 86_400.0
-"""A cursor that is older, or in the future, is no time of a change: a birthday, a due date."""
+"""A cursor that is older, or in the future, is no time of change: a birthday, a due date."""
 
 
 def lag_of(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""The end of a stream: committed, and reconciled. A stream whose numbers disagree is suspicious, never green."""
+"""Commits and reconciles a stream at its end. A stream whose numbers disagree is suspicious, never green."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("kitestring.engine")
 
 
 def count_of(destination: Destination, route: Route) -> int | None:
-    """The destination's own count of a stream, or None where it has none to give."""
+    """The destination's own count of a stream, or None where it gives none."""
     if not isinstance(destination, Counts):
         return None
     try:
@@ -23,12 +23,12 @@ def count_of(destination: Destination, route: Route) -> int | None:
         return None
 
 
-def conclude(
+def reconcile(
     destination: Destination, route: Route, figures: StreamResult, before: int | None, allow_empty: bool
 ) -> int | None:
-    """Commit the stream and compare: what was read with what became of it, and with the destination's counts.
+    """Commit the stream and compare the records read with their outcomes, and with the destination's counts.
 
-    `before` is its count when this sync began. Returns its count now, None where it has none to give.
+    `before` is its count when this sync began. Returns its count now, None where it gives none.
     """
     after = None
     overwrite, arrived = route.written.write.replace, figures.arrived
@@ -72,7 +72,7 @@ def nothing_of(figures: StreamResult) -> str:
 
 
 def disagreement_of(route: Route, figures: StreamResult, before: int | None, after: int | None) -> str:
-    """What the count after the sync contradicts, or nothing."""
+    """The sentence that says how the count after the sync disagrees, or nothing."""
     write = route.written.write
     start = 0 if write.replace else before
     if after is None or start is None:

@@ -1,8 +1,8 @@
-"""What the values of a rejected record are, where their JSON does not say it: bytes, dates, decimals, NaN.
+"""The types of a rejected record's values where JSON cannot show them: bytes, dates, decimals, NaN.
 
-A reject is edited as JSON and replayed as it was: beside the record stands which of its values are of which kind, by
-JSON Pointer (RFC 6901): `{"/photo": "bytes", "/lines/0/price": "decimal"}`. A value that was edited into another form
-than that of its kind stays as the JSON has it.
+A reject is edited as JSON and replayed with its original types, which are kept beside the record by JSON Pointer
+(RFC 6901): `{"/photo": "bytes", "/lines/0/price": "decimal"}`. A value that was edited into another form than its
+type's stays as it is in the JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kitestring.json_codec import SPECIAL_FLOATS
 
 
 def kinds_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """The kinds of the values that JSON does not tell, by JSON Pointer. `ValueError` for a record that holds itself."""
+    """The kinds of values that JSON cannot show, by JSON Pointer. `ValueError` for a record that contains itself."""
     kinds: dict[str, str] = {}
     path: list[Any] = []
     open_ids = {id(record)}
@@ -60,7 +60,7 @@ def pointer(path: Sequence[Any]) -> str:
     return "/" + "/".join(str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-def restored(record: dict[str, Any], kinds: Any) -> dict[str, Any]:
+def restore_types(record: dict[str, Any], kinds: Any) -> dict[str, Any]:
     """The record with its values of these kinds, in place."""
     for path, kind in kinds.items() if isinstance(kinds, dict) else ():
         read = READ.get(kind) if isinstance(kind, str) else None

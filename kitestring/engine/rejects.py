@@ -1,4 +1,4 @@
-"""Records that could not be taken: kept in a JSON-lines file per connection, with their reason, until replayed."""
+"""Rejected records: kept with their reason in a JSON-lines file per connection, until replayed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.engine.reject_types import kinds_of, restored
+from kitestring.engine.reject_types import kinds_of, restore_types
 from kitestring.errors import ConfigError
 from kitestring.names import marked
 from kitestring.types import Reject
@@ -21,25 +21,25 @@ LONGEST_NAME = 200
 
 class Rejects:
     """A folder with one file per connection; a line is {"at", "stream", "reason", "record"}. "mapped": true says that
-    the record is as the stream's mappers made it; "types" what the values are that JSON has only texts or numbers for.
+    the stream's mappers were applied to the record; "types" has the types that JSON cannot show.
 
-    The file is made to be read and edited: correct a record in it and `kitestring replay` writes the corrected one.
+    People may read and edit the file: correct a record, and `kitestring replay` writes the corrected one.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
     def path(self, connection: str) -> Path:
-        """The file of a connection, whether it is there or not; no other connection has it."""
+        """The path of a connection's file, existing or not; no other connection has it."""
         safe = re.sub(r"[^\w.-]", "_", connection)
         if safe == connection and len(safe.encode()) <= LONGEST_NAME:
             return self.folder / f"{safe}.jsonl"
         return self.folder / f"{marked(safe, connection, LONGEST_NAME // 4)}.jsonl"  # a letter has four bytes at most
 
     def add(self, connection: str, stream: str, rejects: Iterable[Reject]) -> None:
-        """Append, durably: a checkpoint may be saved behind it."""
+        """Append durably: a checkpoint may be saved after it."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        lines = [encoded({"at": now, **entry_of(stream, reject)}) + b"\n" for reject in rejects]
+        lines = [encode_entry({"at": now, **entry_of(stream, reject)}) + b"\n" for reject in rejects]
         if not lines:
             return
         path = self.path(connection)
@@ -57,7 +57,7 @@ class Rejects:
             ) from error
 
     def read(self, connection: str) -> Iterator[dict[str, Any]]:
-        """The lines of a connection, oldest first; `ConfigError` names a line that is not readable."""
+        """The lines of a connection, oldest first; `ConfigError` names an unreadable line."""
         try:
             file = self.path(connection).open("rb")
         except FileNotFoundError:
@@ -70,7 +70,7 @@ class Rejects:
                     entry = json_codec.loads(line)
                     if not (isinstance(entry["stream"], str) and isinstance(entry["record"], dict)):
                         raise TypeError("stream is a text and record an object")
-                    entry["record"] = restored(entry["record"], entry.pop("types", {}))
+                    entry["record"] = restore_types(entry["record"], entry.pop("types", {}))
                 except (ValueError, KeyError, TypeError) as error:
                     raise ConfigError(
                         f"line {number} of {self.path(connection).name} is not a rejected record: {error}",
@@ -79,13 +79,13 @@ class Rejects:
                 yield entry
 
     def replace(self, connection: str, entries: Iterable[dict[str, Any]]) -> None:
-        """Put these lines in the place of all (after a replay: what was rejected again). None left: no file."""
+        """Replace all lines by these (after a replay: the records rejected again). Without lines, remove the file."""
         path = self.path(connection)
         draft = path.with_suffix(".tmp")
         count = 0
         with draft.open("wb") as file:
             for entry in entries:
-                file.write(encoded(entry) + b"\n")
+                file.write(encode_entry(entry) + b"\n")
                 count += 1
             file.flush()
             os.fsync(file.fileno())
@@ -97,18 +97,18 @@ class Rejects:
 
 
 def entry_of(stream: str, reject: Reject) -> dict[str, Any]:
-    """A reject as a line has it, but for the time."""
+    """A reject as a line, without the time."""
     mapped = {"mapped": True} if reject.mapped else {}
     return {"stream": stream, "reason": reject.reason, **mapped, "record": reject.record}
 
 
-def encoded(entry: dict[str, Any]) -> bytes:
-    """One line of JSON for any record, whatever it holds."""
+def encode_entry(entry: dict[str, Any]) -> bytes:
+    """One line of JSON for any record."""
     record = entry["record"]
     try:
         kinds = kinds_of(record)
         types = {"types": kinds} if kinds else {}
         rest = {name: value for name, value in entry.items() if name not in ("record", "types")}
         return json_codec.dumps({**rest, **types, "record": record}, levels=json_codec.ANY_DEPTH)
-    except ValueError:  # it holds itself
+    except ValueError:  # it contains itself
         return json_codec.dumps({**entry, "record": {"_unreadable": ascii(record)[:100_000]}})

@@ -1,4 +1,4 @@
-"""Writes rejected records again, after the cause was corrected or the records were edited."""
+"""Writes rejected records again, after the cause or the records were corrected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kitestring.airbyte.modes import WRITES, write_of
 from kitestring.destination import Destination
 from kitestring.engine.baseline import Baseline
 from kitestring.engine.progress import Progress
-from kitestring.engine.rejects import Rejects, encoded, entry_of
+from kitestring.engine.rejects import Rejects, encode_entry, entry_of
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Selection
 from kitestring.engine.state import StateStore
@@ -49,9 +49,9 @@ def replay(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Result:
-    """Write the rejects of a connection; those that are rejected again stay in the file, the others leave it.
+    """Write the rejects of a connection; those rejected again stay in the file, the others are removed from it.
 
-    An overwrite stream is replayed by adding (append_dedup where it has a key), since what it holds shall stay.
+    An overwrite stream is replayed by appending (append_dedup where it has a key), so that its data stay.
     """
     entries = list(rejects.read(connection))
     if not entries:
@@ -59,8 +59,8 @@ def replay(
     records: dict[str, list[dict[str, Any]]] = {}
     recent: deque[bytes] = deque(maxlen=1000)
     for entry in entries:
-        line = encoded({name: entry.get(name) for name in ("stream", "mapped", "record")})
-        if line not in recent:  # a sync that began again may have rejected a record twice
+        line = encode_entry({name: entry.get(name) for name in ("stream", "mapped", "record")})
+        if line not in recent:  # a repeated sync may have rejected a record twice
             recent.append(line)
             record = AsMapped(entry["record"]) if entry.get("mapped") else entry["record"]
             records.setdefault(entry["stream"], []).append(record)
@@ -96,7 +96,7 @@ def replay(
 
 
 class ReplayRejects(Rejects):
-    """Rejects of a replay, held until it is known how the replay ended."""
+    """Rejects of a replay, kept in memory until the replay has ended."""
 
     def __init__(self) -> None:
         super().__init__("")

@@ -1,4 +1,4 @@
-"""What a sync says when it has ended: one status, and the figures of each stream."""
+"""The result of a sync: its status, and the figures of each stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kitestring.types import Receipt
 
 MOST_SUSPICIONS = 5
 COUNTS = ("written", "unchanged", "deleted", "superseded", "filtered", "rejected")
-"""What can become of a record that was read; each is one of these."""
+"""The possible outcomes of a record that was read; each has exactly one."""
 
 
 class Status(StrEnum):
-    """How a sync, or one stream of it, ended. `suspicious`: it ran through, and two numbers disagree."""
+    """The outcome of a sync, or of one stream. `suspicious`: it completed, but two numbers disagree."""
 
     succeeded = "succeeded"
     suspicious = "suspicious"
@@ -28,11 +28,11 @@ class Status(StrEnum):
 class StreamResult:
     """The figures of one stream. Reconciled: read = written + unchanged + deleted + rejected + superseded + filtered.
 
-    `deleted` are deletions that took a record away; one of a record that was not there is `unchanged` (and `absent`).
-    `removed`, `forgotten` and `replaced` are what its count has lost. `superseded` are records of which a later version
-    stood in the same batch, `filtered` those that a mapper left out, and deletions where deleted records are kept.
-    `discarded`: what was read was not put in place, the old data stand. `nbytes` is an estimate of what was read;
-    `figures` are the destination's own counts (chunks, tokens, cost).
+    `deleted` are deletions that removed a record; a deletion of a missing record is `unchanged` (and `absent`).
+    `removed`, `forgotten` and `replaced` lower the destination's count. `superseded` are records with a later version
+    in the same batch, `filtered` those that a mapper filtered out, and deletions where deleted records are kept.
+    `discarded`: the new data were dropped and the old data kept. `nbytes` is an estimate of the bytes read; `figures`
+    are the destination's own counts (chunks, tokens, cost).
     """
 
     stream: str
@@ -56,7 +56,7 @@ class StreamResult:
     figures: dict[str, float] = field(default_factory=dict)
 
     def suspect(self, reason: str) -> None:
-        """Note what speaks against the stream, once; of many reasons the first ones are enough."""
+        """Add a suspicion, once; of many, the first few are enough."""
         if reason not in self.suspicions and len(self.suspicions) < MOST_SUSPICIONS:
             self.suspicions.append(reason)
 
@@ -65,7 +65,7 @@ class StreamResult:
         return sum(getattr(self, name) for name in COUNTS)
 
     def add(self, receipt: Receipt) -> None:
-        """Count what the destination knew only when it committed."""
+        """Count what the destination reports only when it commits."""
         forgotten = min(self.forgotten, receipt.deleted)
         self.deleted += receipt.deleted - forgotten
         self.unchanged += receipt.unchanged - (self.forgotten - forgotten)
@@ -79,7 +79,7 @@ class StreamResult:
 
     @property
     def arrived(self) -> int:
-        """The records that were to stand at the destination."""
+        """The records that the destination should hold."""
         return self.written + self.unchanged - self.absent
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class StreamResult:
 
 @dataclass(slots=True)
 class Result:
-    """How a sync ended. `streams` is keyed by the stream's name in the source."""
+    """The result of a sync. `streams` is keyed by the stream's name in the source."""
 
     connection: str
     streams: dict[str, StreamResult]
@@ -113,7 +113,7 @@ class Result:
 
     @property
     def status(self) -> Status:
-        """The worst of the streams; a failure of the whole sync counts before all."""
+        """The worst status of the streams; a failure of the whole sync goes first."""
         ended = {stream.status for stream in self.streams.values()}
         if self.error is not None or Status.failed in ended:
             return Status.failed

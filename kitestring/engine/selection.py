@@ -1,4 +1,4 @@
-"""Which streams a sync copies and how: the user's selections meet the catalog and the destination's modes."""
+"""Selects the streams of a sync: checks the user's selections against the catalog and the destination's modes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One stream as the user wants it; None leaves the choice to Kitestring.
+    """One stream as the user selects it; None leaves the choice to Kitestring.
 
     `primary_key`, `cursor` and `fields` name fields with dots for nesting ("user.id"), as the source calls them.
     `write_mode` is Airbyte's word (`append`, `overwrite`, `append_dedup`, `overwrite_dedup`, `soft_delete`, …), a
-    `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (behind the prefix), ""
+    `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (after the prefix), ""
     its own. `namespace` "" drops the source's.
     `mappers` change the records on their way (`kitestring.mappers.mapper`), in this order.
     """
@@ -46,17 +46,17 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A selected stream at its two ends: as it is read, and as it is written (prefix, namespace, mappers)."""
+    """A selected stream at both ends: as it is read, and as it is written (prefix, namespace, mappers)."""
 
     read: Stream
     written: Stream
     prune: Callable[[Batch], Batch] | None = None
     mapping: Plan | None = None
     changed: Callable[[Mapping[str, Any] | pa.Schema], Route] | None = None
-    """The same route once the source's stream has another schema. `ConfigError` where the selection does not fit it."""
+    """The same route for another schema of the source's stream. `ConfigError` where the selection does not fit it."""
 
     def mapped(self, batch: Batch, can_delete: bool) -> Mapped:
-        """A batch as it was read, pruned to the selected fields and mapped."""
+        """A batch, pruned to the selected fields and mapped."""
         if self.prune is not None:
             batch = self.prune(batch)
         if self.mapping is None:
@@ -71,7 +71,7 @@ def routes(
     prefix: str = "",
     namespace: str | None = None,
 ) -> list[Route]:
-    """The selections as routes, all streams of the catalog where there are none. `ConfigError` names what cannot be."""
+    """The selections as routes; without selections, all streams of the catalog. `ConfigError` for an impossible one."""
     if selections is None:
         selections = [stream.key for stream in catalog]
     chosen = [Selection(selection) if isinstance(selection, str) else selection for selection in selections]
@@ -84,7 +84,7 @@ def routes(
             raise ConfigError(
                 f"{len(same)} streams of the source would be called {selection.name}: "
                 + " and ".join(f"{s.name} in {s.namespace or 'no namespace'}" for s in same),
-                hint="Rename one of them in the source: their states could not be told apart.",
+                hint="Rename one of them in the source: they would share one state.",
             )
         if stream is None:
             names = [s.key for s in catalog]
@@ -130,9 +130,9 @@ def route(stream: Stream, selection: Selection, destination: Destination, prefix
     )
     mapping = None
     if selection.mappers:
-        from kitestring.mappers.compile import compiled
+        from kitestring.mappers.compile import compile_mappers
 
-        mapping = compiled(read, selection.mappers)
+        mapping = compile_mappers(read, selection.mappers)
     written = replace(
         read if mapping is None else mapping.stream,
         name=f"{selection.prefix or prefix}{selection.alias or stream.name}",
@@ -173,7 +173,7 @@ def cursor(stream: Stream, selection: Selection) -> Path | None:
 
 
 def write(stream: Stream, selection: Selection, destination: Destination) -> Write:
-    """How the stream is written: as it was selected, or what fits best of what the destination can do."""
+    """The write mode: the selected one, or the best one the destination supports."""
     writes, write_mode = destination.writes, selection.write_mode
     replacing, deduplicated = WRITES["overwrite"], WRITES["overwrite_dedup"]
     if write_mode is None:
@@ -183,7 +183,7 @@ def write(stream: Stream, selection: Selection, destination: Destination) -> Wri
             return Write()
         write_mode = replacing
     chosen = write_of(write_mode)
-    # An overwrite of a stream with a key is a copy with one version of each record; three choices mean themselves.
+    # An overwrite of a stream with a key keeps one version of each record; an explicit mapping is taken literally.
     if chosen == replacing and not isinstance(write_mode, Mapping) and stream.primary_key and deduplicated in writes:
         chosen = deduplicated
     if chosen not in writes:
@@ -210,7 +210,7 @@ def path(name: str) -> Path:
 
 
 def with_fields(stream: Stream, selection: Selection) -> tuple[Stream, Callable[[Batch], Batch]]:
-    """The stream with only the selected fields in its schema, and the function that prunes a batch to them."""
+    """The stream with only the selected fields in its schema, and a function that prunes a batch to them."""
     properties = stream.schema.get("properties") or {}
     for name in selection.fields or ():
         top = name.split(".")[0]
@@ -223,9 +223,9 @@ def with_fields(stream: Stream, selection: Selection) -> tuple[Stream, Callable[
     always = [*stream.primary_key, *([stream.cursor] if stream.cursor else []), (DELETED_AT,)]
     tree: dict[str, Any] = {}
     for field_path in [*paths, *always]:
-        grow(tree, field_path)
+        add_path(tree, field_path)
     selected = replace(
-        stream, fields=tuple(paths), schema=Schema.of(stream.schema).changed(pruned_schema(stream.schema, tree))
+        stream, fields=tuple(paths), schema=Schema.of(stream.schema).changed(prune_schema(stream.schema, tree))
     )
 
     def prune(batch: Batch) -> Batch:
@@ -235,15 +235,15 @@ def with_fields(stream: Stream, selection: Selection) -> tuple[Stream, Callable[
                 return Batch(batch.stream, table=table.select([n for n in table.column_names if n in tree]))
         return Batch(
             batch.stream,
-            rows=[row if isinstance(row, AsMapped) else pruned(row, tree) for row in batch.rows()],
+            rows=[row if isinstance(row, AsMapped) else prune_value(row, tree) for row in batch.rows()],
             nbytes=batch.nbytes,
         )
 
     return selected, prune
 
 
-def grow(tree: dict[str, Any], path: Path) -> None:
-    """Add a path. An empty branch means the whole value, and wins over parts of it."""
+def add_path(tree: dict[str, Any], path: Path) -> None:
+    """Add a path. An empty branch means the whole value, and overrides parts of it."""
     for number, part in enumerate(path):
         if part in tree and not tree[part]:
             return
@@ -253,25 +253,25 @@ def grow(tree: dict[str, Any], path: Path) -> None:
         tree = tree.setdefault(part, {})
 
 
-def pruned(value: Any, tree: Mapping[str, Any]) -> Any:
+def prune_value(value: Any, tree: Mapping[str, Any]) -> Any:
     """The parts of a value that a tree of names selects; lists are pruned item by item."""
     if isinstance(value, list):
-        return [pruned(item, tree) for item in value]
+        return [prune_value(item, tree) for item in value]
     if not isinstance(value, dict):
         return value
     record: Record = {}
     for name, branch in tree.items():
         if name in value:
-            record[name] = pruned(value[name], branch) if branch else value[name]
+            record[name] = prune_value(value[name], branch) if branch else value[name]
     return record
 
 
-def pruned_schema(schema: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+def prune_schema(schema: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties") or {}
     if not properties:
         return dict(schema)
     children = {}
     for name, child in properties.items():
         if name in tree:
-            children[name] = pruned_schema(child, tree[name]) if tree[name] and isinstance(child, Mapping) else child
+            children[name] = prune_schema(child, tree[name]) if tree[name] and isinstance(child, Mapping) else child
     return {**schema, "properties": children}

@@ -1,4 +1,4 @@
-"""Where states are kept between syncs: an SQLite file (the default), a JSON file people can edit, or memory."""
+"""Stores of states between syncs: an SQLite file (the default), a JSON file people can edit, or memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from kitestring.types import State
 class StateStore(Protocol):
     """States by connection and stream key. `save` is durable when it returns.
 
-    (One that only passes states on, and does not know when they are durable, has the attribute `durable = False`: the
-    source hears of none of them, see `Source.saved`.)
+    (A store that only passes states on, and does not know when they are durable, has `durable = False`: then
+    `Source.saved` is not called.)
     """
 
     def load(self, connection: str) -> dict[str, State]:
@@ -31,7 +31,7 @@ class StateStore(Protocol):
     def save(self, connection: str, stream: str, state: State) -> None: ...
 
     def clear(self, connection: str, stream: str | None = None) -> None:
-        """Forget the state of one stream, or of all, so that the next sync begins at the start."""
+        """Delete the state of one stream, or of all, so that the next sync begins at the start."""
 
     def connections(self) -> list[str]:
         """The connections that have a state, sorted."""
@@ -42,15 +42,14 @@ class StateStore(Protocol):
 
 @runtime_checkable
 class KeepsFigures(Protocol):
-    """Keeps the figures that checkpoints cover together with their states: one transaction, so that both or none are
-    there after a crash."""
+    """Saves states and the figures they cover in one transaction: after a crash both exist, or neither."""
 
     def save_all(self, connection: str, states: Mapping[str, State], figures: Mapping[str, Mapping[str, Any]]) -> None:
         """Durable when it returns. `figures` by stream are as `Coverage.take` gives them."""
 
 
 class MemoryStates:
-    """States that live as long as the object: for tests, and for syncs that begin anew each time."""
+    """States in memory: for tests, and for syncs that begin anew each time."""
 
     durable = True
 
@@ -84,7 +83,7 @@ class MemoryStates:
 
 
 class SqliteStates:
-    """States in an SQLite file, made on first use."""
+    """States in an SQLite file, created on first use."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -110,7 +109,7 @@ class SqliteStates:
     def load(self, connection: str) -> dict[str, State]:
         with self._open() as database:
             rows = database.execute("SELECT stream, state FROM states WHERE connection = ?", (connection,)).fetchall()
-        return {stream: parsed(text, f"{connection}.{stream}", self.path) for stream, text in rows}
+        return {stream: parse_state(text, f"{connection}.{stream}", self.path) for stream, text in rows}
 
     def save(self, connection: str, stream: str, state: State) -> None:
         with self._open() as database:
@@ -136,7 +135,7 @@ class SqliteStates:
 
 
 class JsonStates:
-    """States in a JSON file: {connection: {stream: state}}. Made to be read and edited; checked at each reading."""
+    """States in a JSON file: {connection: {stream: state}}. People may edit it; it is checked at each read."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -148,7 +147,7 @@ class JsonStates:
             return {}
         except (OSError, UnicodeDecodeError) as error:
             raise unusable(self.path, error) from error
-        whole = parsed(text or "{}", "the file", self.path)
+        whole = parse_state(text or "{}", "the file", self.path)
         for connection, states in whole.items():
             if not isinstance(states, dict):
                 raise not_a_state(connection, states, self.path)
@@ -195,7 +194,7 @@ class JsonStates:
 
 @contextlib.contextmanager
 def file_lock(beside: Path, connection: str) -> Iterator[None]:
-    """A lock file next to the state that the system frees when its holder dies, however it dies."""
+    """A lock file next to the state. The system frees it when its holder dies, in any way."""
     name = hashlib.sha256(connection.encode()).hexdigest()[:12]
     path = beside.with_name(f"{beside.name}.{name}.lock")
     try:
@@ -209,7 +208,7 @@ def file_lock(beside: Path, connection: str) -> Iterator[None]:
         yield
 
 
-def parsed(text: str, what: str, path: Path) -> dict[str, Any]:
+def parse_state(text: str, what: str, path: Path) -> dict[str, Any]:
     try:
         value = loads(text)
     except JsonError as error:

@@ -2,10 +2,9 @@
 
     source.read → batch → destination.prepare (ahead, in threads) → destination.write → state.save → source.saved
 
-A checkpoint is saved only when all that was read before it is durable. Readers run in threads (`reader.py`); batches
+A checkpoint is saved only when everything read before it is durable. Readers run in threads (`reader.py`); batches
 are prepared in threads (`writer.py`); this loop alone writes, begins, commits and aborts, in the order of reading. (For
-a destination with lanes the writer writes several streams at once, each in its order.) What is counted and saved stands
-in the `Ledger`.
+a destination with lanes the writer writes several streams at once, each in its order.) The `Ledger` counts and saves.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from kitestring.engine.ledger import Ledger
 from kitestring.engine.pending import Covering, Step
 from kitestring.engine.progress import Progress
 from kitestring.engine.reader import Ended, Read, Reader
-from kitestring.engine.reconcile import conclude, count_of
+from kitestring.engine.reconcile import count_of, reconcile
 from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Route, Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
-from kitestring.engine.truncate import accepted, empty
+from kitestring.engine.truncate import accept_truncate, empty_stream
 from kitestring.engine.writer import Writer
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.source import Source
@@ -53,14 +52,14 @@ def sync(
     cancel: threading.Event | None = None,
     catalog: Catalog | None = None,
 ) -> Result:
-    """Copy streams; the result says what happened, reconciled.
+    """Copy streams and return the reconciled result.
 
-    Raises `ConfigError` when the request itself cannot be (an unknown stream, a mode one side lacks, the connection is
-    busy): nothing was begun then. What fails later stands in the result. `states` keeps the states (memory if None),
-    `rejects` the records that could not be taken (counted only if None); more than `max_rejects` of them fail the sync.
-    An overwrite with nothing, or with less than there is where the source has doubts, keeps the old data, unless
+    Raises `ConfigError`, before anything is begun, for an impossible request (an unknown stream, a mode one side lacks,
+    a busy connection). Later failures are in the result. `states` keeps the states (memory if None), `rejects` the
+    rejected records (counted only if None); more than `max_rejects` of them fail the sync.
+    An overwrite without records, or with fewer than before and a suspicion of the source, keeps the old data, unless
     `allow_empty`. Set `cancel` from another thread to stop.
-    `catalog`: what the source was just found to have, so that it is not asked again.
+    `catalog`: the source's catalog where it was just discovered, so that it is not discovered twice.
     """
     if states is None:
         states = MemoryStates()
@@ -143,12 +142,12 @@ class Sync:
                         self._push(self.intake.flush(key))
                     for key in item.streams:
                         self.writer.push(Step(key, ends=True, error=item.error))
-                case _:  # nothing came, or a late piece of a stream that has failed
+                case _:  # nothing came, or a late item of a stream that has failed
                     pass
             self._push(self.intake.take_due())
             while self.writer.ready(must=self.writer.crowded):
                 self._done(self.writer.complete())
-        # What is in flight is finished: all of it after the last read, what is quickly done after a cancel.
+        # Finish the steps in flight: all of them after the last read; after a cancel, those done quickly.
         deadline = time.monotonic() + 5.0
         while self.writer.steps:
             if self.ledger.result.cancelled or self.cancel.is_set():
@@ -161,10 +160,10 @@ class Sync:
     # -- between the read and the write --------------------------------------------------------------------------------
 
     def _accept(self, key: str, change: Truncate | SchemaChange) -> Truncate | Route | None:
-        """What a change means here. (In a reader's thread: an error fails the stream, before more of it is read.)"""
+        """Translate a change for this sync. (In a reader's thread: an error fails the stream before it reads on.)"""
         route = self.routes[key]
         if isinstance(change, Truncate):
-            return accepted(route, self.destination, change)
+            return accept_truncate(route, self.destination, change)
         return route.changed(change.schema) if route.changed is not None else None
 
     def _take(self, item: Read) -> None:
@@ -177,21 +176,21 @@ class Sync:
             self._checkpoint((item.stream, item.checkpoint, item.covers))
 
     def _change(self, key: str, event: Truncate | Route) -> None:
-        """The stream was emptied, or has another schema from now on. All before is written first, and nothing that
-        comes after is prepared: that may look at what the destination holds."""
+        """The stream was emptied, or has another schema from now on. Everything before is written first, and nothing
+        after it is prepared yet: preparing may read what the destination holds."""
         self._push(self.intake.flush(key))
         while self.writer.writes(key):
             self._done(self.writer.complete())
         if isinstance(event, Route):
             self.routes[key] = event
-            self.writer.retried(lambda: self.destination.change(event.written))
+            self.writer.retry(lambda: self.destination.change(event.written))
         else:
             route = self.routes[key]
             self.ledger.deleting(route, everything=True)
-            self.ledger.emptied(route, self.writer.retried(lambda: empty(route, self.destination, event)))
+            self.ledger.count_emptied(route, self.writer.retry(lambda: empty_stream(route, self.destination, event)))
 
     def _checkpoint(self, checkpoint: Covering) -> None:
-        """Keep a checkpoint behind all that was read before it. A full refresh has none to keep."""
+        """Keep a checkpoint behind everything read before it. A full refresh keeps none."""
         key, _, covers = checkpoint
         route = self.routes.get(key)
         if route is None:
@@ -199,7 +198,7 @@ class Sync:
             if not self.intake.blocked:
                 self.ledger.merge(self.intake.durable(self.writer.steps))
         elif not route.read.incremental:
-            self.ledger.passed(covers)
+            self.ledger.count_uncovered(covers)
         elif self.intake.complete(checkpoint):
             pass
         elif (last := self.writer.last(key)) is not None:
@@ -217,16 +216,16 @@ class Sync:
 
     def _done(self, step: Step) -> None:
         """A step is durable: count it and its checkpoints; end the stream if it was the last."""
-        self.ledger.wrote(step)
+        self.ledger.count_step(step)
         self.ledger.merge(self.intake.durable(self.writer.steps))
         if step.ends:
             self._close(step.stream, step.error)
 
     def _take_last(self, steps: Sequence[Step]) -> None:
-        """What other lanes had written when the sync ended early."""
+        """Count the steps that other lanes wrote before the sync ended early."""
         try:
             for step in steps:
-                self.ledger.wrote(step)
+                self.ledger.count_step(step)
                 self.ledger.merge(self.intake.durable(self.writer.steps))
         except KitestringError as error:
             self.ledger.result.error = self.ledger.result.error or error
@@ -240,14 +239,14 @@ class Sync:
             self.destination.abort(route.written)
         else:
             lost = self.ledger.lost(route)
-            after = conclude(self.destination, route, figures, self.ledger.counts.get(key), self.allow_empty)
+            after = reconcile(self.destination, route, figures, self.ledger.counts.get(key), self.allow_empty)
             self.ledger.ended(route, after, lost)
-        # (Should the saving fail, the stream is aborted with the others.)
+        # (If saving fails, the stream is aborted with the others.)
         self.ledger.close(key)
         self.open.discard(key)
 
     def _end(self) -> None:
-        """However it ended: keep the checkpoints that are durable, abort what is not finished."""
+        """After any end: keep the durable checkpoints, abort unfinished streams."""
         self.ledger.end(self.open)
         for key in self.open:
             try:

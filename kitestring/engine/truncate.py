@@ -1,4 +1,4 @@
-"""A stream that was emptied at its source (`types.Truncate`): whether its destination can follow, and how it does."""
+"""A stream that was emptied at its source (`types.Truncate`): check that the destination supports it, and empty it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kitestring.types import Receipt, Truncate
 log = logging.getLogger("kitestring.engine")
 
 
-def accepted(route: Route, destination: Destination, truncate: Truncate) -> Truncate | None:
-    """The event, None where it changes nothing. `ConfigError` where the destination cannot carry it out."""
+def accept_truncate(route: Route, destination: Destination, truncate: Truncate) -> Truncate | None:
+    """The event; None where it changes nothing. `ConfigError` where the destination cannot carry it out."""
     write = route.written.write
     if not isinstance(truncate.deleted_at, str) or not truncate.deleted_at:  # a mark without a time is none
         raise ConnectorError(
@@ -40,10 +40,10 @@ def accepted(route: Route, destination: Destination, truncate: Truncate) -> Trun
     )
 
 
-def empty(route: Route, destination: Destination, truncate: Truncate) -> Receipt | None:
-    """Delete all that was written of the stream; None where the destination does not say how many records that were."""
+def empty_stream(route: Route, destination: Destination, truncate: Truncate) -> Receipt | None:
+    """Delete all records of the stream; None where the destination does not report how many."""
     if isinstance(destination, Truncates):
         return destination.truncate(route.written, truncate.deleted_at)
-    destination.abort(route.written)  # a new copy begins again as an empty one
+    destination.abort(route.written)  # a new copy begins anew, empty
     destination.begin(route.written)
     return None

@@ -1,4 +1,4 @@
-"""Prepares batches ahead in threads and writes those of a stream in order; finds the record that spoils a batch."""
+"""Prepares batches ahead in threads, writes those of a stream in order, and isolates the record that fails a batch."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CLOSING_S = 5.0
 
 
 class Writer:
-    """The steps in flight, oldest first. Only the loop's thread calls it; batches are prepared in threads.
+    """The steps in flight, oldest first. Only the loop's thread calls it; threads prepare batches.
 
-    With one lane the loop's thread writes, in `complete`. With more a stream's steps are written one after the other in
-    the threads of the lanes, several streams at once, and `complete` gives the next one that is durable. `deleting` is
-    called, by the thread that writes, before records of a stream are deleted.
+    With one lane the loop's thread writes, in `complete`. With more, the lanes' threads write several streams at once,
+    the steps of each in order, and `complete` returns the next durable step. The writing thread calls `deleting` before
+    it deletes records of a stream.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Writer:
             self._lanes.push(step)
 
     def writes(self, stream: str) -> bool:
-        """True while something of this stream is in flight."""
+        """True while steps of this stream are in flight."""
         return any(step.stream == stream for step in self.steps)
 
     @property
     def crowded(self) -> bool:
-        """True while enough batches are in flight: write one before another is pushed."""
+        """True while enough batches are in flight: complete one before you push another."""
         return self._batches >= self._ahead
 
     def ready(self, must: bool = False) -> bool:
@@ -94,11 +94,11 @@ class Writer:
         return future is None or bool(wait([future], timeout_s).done)
 
     def last(self, stream: str) -> Step | None:
-        """The newest batch in flight of this stream."""
+        """The newest step with a batch of this stream."""
         return next((s for s in reversed(self.steps) if s.batch is not None and s.stream == stream), None)
 
     def complete(self) -> Step:
-        """The next step that is durable, or (`ends`) before which all of its stream is."""
+        """The next durable step, or (`ends`) the end of a stream whose steps are all durable."""
         if self._lanes is not None:
             while not self._lanes.wait(0.2):
                 if self.cancel.is_set() and not self._lanes.wait(CLOSING_S):
@@ -132,33 +132,33 @@ class Writer:
         for batch, ready in prepared:
             self._write(route, step, batch, ready)
         if route.mapping is not None:
-            step.rejects[before:] = map(as_mapped, step.rejects[before:])
+            step.rejects[before:] = map(mark_mapped, step.rejects[before:])
         self._delete(route, step, settled)
         step.last = last_record(step.batch)
 
     def _delete(self, route: Route, step: Step, settled: DeduplicatedBatch) -> None:
-        """Carry out the deletions of a batch, behind its records."""
+        """Carry out the deletions of a batch, after its records."""
         destination, stream = self.destination, route.written
         if settled.deletes or settled.marks or settled.forgotten:
             self.deleting(route)
         if settled.deletes:
             assert isinstance(destination, Deletes)
-            receipt = self.retried(partial(destination.delete, stream, settled.deletes))
+            receipt = self.retry(partial(destination.delete, stream, settled.deletes))
             step.count_deletions(receipt, len(settled.deletes))
         for marks in settled.marks:
             assert isinstance(destination, Marks)
-            receipt = self.retried(partial(destination.mark, stream, marks))
+            receipt = self.retry(partial(destination.mark, stream, marks))
             step.count_deletions(receipt, len(marks))
         if settled.forgotten:
             assert isinstance(destination, Deletes)
-            receipt = self.retried(partial(destination.delete, stream, settled.forgotten))
+            receipt = self.retry(partial(destination.delete, stream, settled.forgotten))
             step.count_forgotten(receipt, len(settled.forgotten))
 
     def close(self) -> list[Step]:
-        """Let go of what is not written; gives the batches that lanes have written and nobody has taken.
+        """Drop unwritten steps; return the steps that lanes wrote and nobody took.
 
-        A thread that prepares is given a moment: afterwards the destination closes, and a thread that called it again
-        would open it anew. A lane is waited for until its write has returned.
+        Preparing threads get a few seconds: the destination closes afterwards, and a late call would open it again. For
+        a lane it waits until its write has returned.
         """
         self._closed.set()
         running = [step.future for step in self.steps if step.future is not None and not step.future.cancel()]
@@ -174,8 +174,8 @@ class Writer:
     def _deduplicate_and_prepare(
         self, route: Route, batch: Batch
     ) -> tuple[DeduplicatedBatch, list[tuple[Batch, Batch]], int]:
-        """Map and sort the batch, then prepare it: pairs of a batch as it was and as prepared (one pair, if no record
-        is bad), and how many records the mappers have left out."""
+        """Map and deduplicate the batch, then prepare it: pairs of a batch before and after preparing (one pair if no
+        record is bad), and the number of filtered records."""
         abilities = Abilities.of(self.destination)
         mapped = route.mapped(batch, abilities.deletes)
         settled = deduplicate(route.written, mapped.batch, abilities)
@@ -183,12 +183,12 @@ class Writer:
         if len(settled.batch):
             self._prepare(route, settled.batch, settled.rejected, prepared)
         if route.mapping is not None:
-            settled.rejected = [*mapped.rejected, *map(as_mapped, settled.rejected)]
+            settled.rejected = [*mapped.rejected, *map(mark_mapped, settled.rejected)]
         return settled, prepared, mapped.filtered + len(settled.forgotten) + settled.ignored
 
     def _prepare(self, route: Route, batch: Batch, rejected: list[Reject], prepared: list[tuple[Batch, Batch]]) -> None:
         try:
-            prepared.append((batch, self.retried(lambda: self.destination.prepare(route.written, batch))))
+            prepared.append((batch, self.retry(lambda: self.destination.prepare(route.written, batch))))
         except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
                 rejected.append(Reject(batch.rows()[0], reason_of(error)))
@@ -200,7 +200,7 @@ class Writer:
 
     def _write(self, route: Route, step: Step, batch: Batch, ready: Batch) -> None:
         try:
-            receipt = self.retried(lambda: self.destination.write(route.written, ready))
+            receipt = self.retry(lambda: self.destination.write(route.written, ready))
         except (RecordError, TooDeepError, RecursionError) as error:
             if len(batch) == 1:
                 step.rejects.append(Reject(batch.rows()[0], reason_of(error)))
@@ -223,8 +223,8 @@ class Writer:
         step.rejects.extend(receipt.rejected)
         step.add(receipt.figures)
 
-    def retried(self, call: Callable[[], T]) -> T:
-        """Call again after a `TransientError`, with growing waits; a cancel ends the waiting."""
+    def retry(self, call: Callable[[], T]) -> T:
+        """Repeat a call after `TransientError`, with backoff; a cancel ends the waiting."""
         for attempt in range(1, RETRIES + 1):
             if self._closed.is_set():
                 raise Cancelled("the sync has ended")
@@ -249,11 +249,11 @@ class Writer:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a record cannot be taken."""
+    """The reason why a record is rejected."""
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def as_mapped(reject: Reject) -> Reject:
+def mark_mapped(reject: Reject) -> Reject:
     return replace(reject, mapped=True)
 
 

@@ -1,4 +1,4 @@
-"""Credentials on a request: the protocol, and the two forms nearly every API takes."""
+"""Credentials of a request: the protocol, and the two forms that nearly every API takes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 class Auth(Protocol):
     """Puts credentials on every attempt. Strings in an attribute `secrets` are masked in logs and errors.
 
-    A method `observe(request, response) -> bool`, where there is one, sees every response; True says that other
-    credentials will be used from now on, so that the next attempt need not wait.
+    An optional method `observe(request, response) -> bool` gets every response; True means that other credentials
+    will be used from now on, so that the next attempt need not wait.
     """
 
     def apply(self, request: Request) -> None:
         """Change headers, query or body of the attempt."""
 
     def refresh(self, response: Response) -> bool:
-        """After a 401: get new credentials and say whether trying once more makes sense."""
+        """After a 401: get new credentials; True where another attempt makes sense."""
 
 
 class Bearer:

@@ -20,11 +20,11 @@ EXCERPT = 200
 
 
 class UnreadableError(ConnectorError):
-    """A page that arrived whole and cannot be read. It is asked for once more, then it is the answer."""
+    """A page that arrived whole and cannot be read. The call is repeated once."""
 
 
 class Request:
-    """One attempt of a call. `Auth.apply` may change everything but the method; what stands here then is sent.
+    """One attempt of a call. `Auth.apply` may change everything but the method before it is sent.
 
     At most one of `json`, `form` and `body` is set. In `params` and `form` a list repeats its key, None is left out and
     a boolean is `true` or `false`.
@@ -52,7 +52,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path of the address, without the query: what a budget's `matches` usually looks at."""
+        """The path of the address, without the query: usually what a budget's `matches` checks."""
         rest = self.url.split("://", 1)[-1].partition("/")[2]
         return "/" + rest.partition("?")[0].partition("#")[0]
 
@@ -60,23 +60,23 @@ class Request:
         """The address with its query."""
         if not self.params:
             return self.url
-        query = encoded(self.params)
+        query = encode_query(self.params)
         if not query:
             return self.url
         return self.url + ("&" if "?" in self.url else "?") + query
 
     def content(self) -> bytes | None:
-        """The body as bytes; sets the Content-Type where none is given."""
+        """The body as bytes; sets the Content-Type where none is set."""
         if self.json is not None:
             self.headers.setdefault("Content-Type", "application/json")
             return json_codec.dumps(self.json)
         if self.form is not None:
             self.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-            return encoded(self.form).encode()
+            return encode_query(self.form).encode()
         return self.body
 
 
-def encoded(params: Mapping[str, Any]) -> str:
+def encode_query(params: Mapping[str, Any]) -> str:
     """A query string."""
     pairs: list[tuple[str, Any]] = []
     for key, value in params.items():
@@ -94,9 +94,9 @@ def plain(value: Any) -> Any:
 
 
 class Response:
-    """What came back. Header names compare without case; `body` is decoded from gzip or deflate.
+    """A response. Header names compare without case; `body` is decoded from gzip or deflate.
 
-    Of a streamed response the body is read on demand: `chunks()` once, or `body` whole.
+    The body of a streamed response is read on demand: `chunks()` once, or `body` whole.
     """
 
     __slots__ = ("_body", "_json", "_raw", "derived", "elapsed_s", "headers", "method", "status", "url")
@@ -104,7 +104,7 @@ class Response:
     def __init__(
         self, method: str, url: str, raw: BaseHTTPResponse, elapsed_s: float, body: bytes | None = None
     ) -> None:
-        """Without `body` it is a streamed one."""
+        """Without `body` it is a streamed response."""
         self.method = method
         self.url = url
         self.status: int = raw.status
@@ -114,12 +114,12 @@ class Response:
         self._body = body
         self._json: Any = _UNREAD
         self.derived: Any = None
-        """What a policy derived from it to judge it, kept so that it is derived once."""
+        """A value that a policy derived from the response, kept so that it is derived once."""
 
     @property
     def body(self) -> bytes:
         if self._body is None:
-            self._body = within(self.chunks(), self.request_line)
+            self._body = join_limited(self.chunks(), self.request_line)
         return self._body
 
     @property
@@ -134,7 +134,7 @@ class Response:
         return self._json
 
     def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """The body in pieces of about `size` bytes. `TransientError` where the connection breaks off."""
+        """The body in chunks of about `size` bytes. `TransientError` where the connection breaks."""
         if self._body is not None:
             for start in range(0, len(self._body), size):
                 yield self._body[start : start + size]
@@ -144,21 +144,21 @@ class Response:
         try:
             yield from self._raw.stream(size, decode_content=True)
         except urllib3.exceptions.DecodeError as error:
-            raise undecodable(self.request_line, self.headers) from error
+            raise undecodable_error(self.request_line, self.headers) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransientError(f"{self.request_line} broke off while its answer was read: {error}") from error
         finally:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back; one that was not read to its end is closed."""
+        """Return the connection to its pool; close one that was not read to its end."""
         if self._body is None:
             self._raw.close()
         self._raw.release_conn()
 
     @property
     def request_line(self) -> str:
-        """Method and address for a message: the query is left out, credentials like to stand in it."""
+        """Method and address for a message, without the query, which often holds credentials."""
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def __repr__(self) -> str:
@@ -166,7 +166,7 @@ class Response:
 
 
 def charset_of(headers: Mapping[str, str]) -> str:
-    """The name of the charset that an answer's Content-Type says, as Python calls it; empty where there is none."""
+    """The charset in a response's Content-Type, by Python's name; empty where there is none."""
     for part in headers.get("content-type", "").split(";")[1:]:
         name, _, value = part.strip().partition("=")
         if name.strip().lower() == "charset":
@@ -179,7 +179,7 @@ def charset_of(headers: Mapping[str, str]) -> str:
 
 def page_of(body: bytes, headers: Mapping[str, str], answer: str, status: int = 200) -> Any:
     """The value of a JSON page. JSON is UTF-8 (or UTF-16, -32) whatever its header says (RFC 8259); the charset of the
-    header is for a page that is no UTF-8. The page itself stays out of the error, which ends up in logs."""
+    header is for a page that is no UTF-8. The error does not contain the page, since it is logged."""
     try:
         return json_codec.loads(body)
     except json_codec.JsonError as error:
@@ -199,7 +199,7 @@ def page_of(body: bytes, headers: Mapping[str, str], answer: str, status: int = 
     ) from None
 
 
-def undecodable(request_line: str, headers: Mapping[str, str]) -> UnreadableError:
+def undecodable_error(request_line: str, headers: Mapping[str, str]) -> UnreadableError:
     encoding = headers.get("content-encoding", "no Content-Encoding")
     return UnreadableError(
         f"{request_line} answers with content-encoding {encoding}, and its body is not packed so",
@@ -208,37 +208,37 @@ def undecodable(request_line: str, headers: Mapping[str, str]) -> UnreadableErro
 
 
 def largest_bytes() -> int:
-    """How large a body may be that is taken into memory at once."""
+    """The largest body that is read into memory at once."""
     return int(float(os.environ.get("KITESTRING_LARGEST_RESPONSE_MB") or LARGEST_MB) * 1024 * 1024)
 
 
-def whole(raw: BaseHTTPResponse, request_line: str) -> bytes:
-    """The body, decoded. `ConnectorError` for one that is too large, before all of it is in memory."""
+def read_body(raw: BaseHTTPResponse, request_line: str) -> bytes:
+    """The decoded body. `ConnectorError` for one that is too large, before all of it is in memory."""
     length = raw.headers.get("content-length", "")
     small = length.isdigit() and int(length) <= largest_bytes()
     if small and "content-encoding" not in raw.headers:
         return raw.data
     try:
         if length.isdigit() and not small:
-            raise too_large(request_line)
-        return within(raw.stream(1 << 20, decode_content=True), request_line)
+            raise too_large_error(request_line)
+        return join_limited(raw.stream(1 << 20, decode_content=True), request_line)
     except ConnectorError:
         raw.close()
         raise
 
 
-def within(parts: Iterable[bytes], request_line: str) -> bytes:
+def join_limited(parts: Iterable[bytes], request_line: str) -> bytes:
     chunks: list[bytes] = []
     size, most = 0, largest_bytes()
     for part in parts:
         chunks.append(part)
         size += len(part)
         if size > most:
-            raise too_large(request_line)
+            raise too_large_error(request_line)
     return b"".join(chunks)
 
 
-def too_large(request_line: str) -> ConnectorError:
+def too_large_error(request_line: str) -> ConnectorError:
     return ConnectorError(
         f"{request_line} answers with more than {largest_bytes() / 1024 / 1024:.3g} MB at once",
         hint="Ask for smaller pages, or set KITESTRING_LARGEST_RESPONSE_MB if the memory is there.",

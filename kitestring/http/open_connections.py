@@ -1,4 +1,4 @@
-"""Keeps the open connections of a session in sight, so that closing it ends a read that waits for a silent server."""
+"""Tracks the open connections of a session, so that closing it ends a read that waits for a silent server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Connections: TypeAlias = "weakref.WeakSet[HTTPConnection]"
 Manager = TypeVar("Manager", bound=urllib3.PoolManager)
 
 
-def remembering(manager: Manager, connections: Connections) -> Manager:
-    """The same manager; what it connects from now on is added to `connections`."""
+def track_connections(manager: Manager, connections: Connections) -> Manager:
+    """The same manager; its new connections are added to `connections`."""
 
     class Http(HTTPConnection):
         def connect(self) -> None:
@@ -38,11 +38,11 @@ def remembering(manager: Manager, connections: Connections) -> Manager:
 
 
 PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
-"""Seconds of silence before the first probe, seconds between probes, and how many may go without an answer."""
+"""Seconds of silence before the first probe, seconds between probes, and the number of probes without an answer."""
 
 
-def probing() -> list[tuple[int, int, int]]:
-    """Socket options with which the system probes idle connections, as far as this system knows them."""
+def keep_alive_options() -> list[tuple[int, int, int]]:
+    """Socket options that make the system probe idle connections, where it supports them."""
     options = [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in PROBES if hasattr(socket, name)]
     return [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *options]
 
@@ -53,5 +53,5 @@ def hang_up(connections: Connections) -> None:
         sock: Any = connection.sock
         if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown, which takes the TLS state away from under the thread that reads.
+                # Not SSLSocket.shutdown: it removes the TLS state while a thread still reads.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)

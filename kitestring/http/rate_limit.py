@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class Shared(Protocol):
-    """A budget that other processes draw on too."""
+    """A rate limit shared with other processes."""
 
     def reserve(self, amount: float = 1.0, host: str = "") -> float:
-        """Take so much of it, for a call to this host; returns the seconds to wait before making it."""
+        """Take this amount for a call to this host; returns the seconds to wait before the call."""
 
 
 Share: TypeAlias = Callable[[str, float, float], Shared]
-"""The shared budget of a name: so much in any window of so many seconds."""
+"""`share(name, amount, per_s)`: the shared rate limit of this name, of this amount in any window of `per_s` seconds."""
 Remaining: TypeAlias = "tuple[int | None, float | None]"
-"""What a response says: the calls that are left, and the seconds until there are new ones; None where it is silent."""
+"""From a response: the remaining calls, and the seconds until the reset; None where it names none."""
 
 
 class Budget:
     """At most `calls` in any window of `per_s` seconds, for the requests that `matches` (all, without it).
 
-    Each call reserves the next free moment, in the order of asking, so that no thread starves and nobody polls. A
-    request counts as one call, or as many as `weigh` says (an embedder counts tokens). With `read` the server corrects
-    the count: what it says in a response to a request that `matches` can only make the budget smaller.
+    Each call reserves the next free moment in order of arrival, so that no thread starves and none polls. A request
+    counts as one call, or as many as `weigh` returns (an embedder counts tokens). With `read` the server corrects the
+    count: its response to a request that `matches` can only make the budget smaller.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def reserve(self, host: str = "", weight: int = 1) -> float:
-        """Take this many calls (at most all of a window); returns the seconds to wait before making the request."""
+        """Take this many calls (at most a whole window); returns the seconds to wait before the request."""
         weight = min(max(1, weight), self.calls)
         if self.shared is not None:
             return max(self.shared.reserve(float(weight), host), self._closed_until - time.monotonic())
@@ -75,7 +75,7 @@ class Budget:
         self._sum += weight
 
     def update(self, response: Response) -> None:
-        """Take the server's word: nothing left closes the budget until the reset; fewer calls left are taken away."""
+        """Follow the server's count: none remaining closes the budget until the reset; fewer remaining reduce it."""
         if self.read is None:
             return
         remaining, reset_s = self.read(response)

@@ -1,4 +1,4 @@
-"""What an attempt means: take the response, try again, or give up with a clear error."""
+"""The retry policy: accept a response, retry, or give up with a clear error."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Return:
 class Retry:
     """Try again after `after_s` seconds; None leaves the pause to the session (exponential backoff with full jitter).
 
-    `counts=False`: the server is in order and asked for patience, so this attempt is not held against the call. Only
-    the session's `max_wait_s` limits such waits. `renews`: the credential ended, whatever the status says; as
-    after a 401 it is renewed first, once for each call.
+    `counts=False`: the server works and asked to wait, so this attempt does not count. Only the session's `max_wait_s`
+    limits such waits. `renews`: the credential has expired, whatever the status is; as after a 401 it is renewed first,
+    once for each call.
     """
 
     after_s: float | None
@@ -55,12 +55,12 @@ class Policy(Protocol):
 
 
 class Retries:
-    """The default policy: 5xx, 408, 425, 429 and broken connections are tried again, everything else is final.
+    """The default policy: 5xx, 408, 425, 429 and broken connections are retried, everything else is final.
 
-    The server's own word goes first: Retry-After (RFC 9110, seconds or a date), then the reset of RateLimit headers
-    where nothing remains. Asked to wait longer than `longest_wait_s`, the call gives up and passes the time on in
-    `TransientError.retry_after_s`. A refused request is no proof that nothing happened: who must not send twice
-    sets `attempts=1`.
+    The server's request goes first: Retry-After (RFC 9110, seconds or a date), then the reset of RateLimit headers
+    where nothing remains. For a wait longer than `longest_wait_s` the call gives up and passes the time on in
+    `TransientError.retry_after_s`. A failed request may still have had an effect: set `attempts=1` where it must not be
+    sent twice.
     """
 
     def __init__(self, attempts: int = 6, longest_wait_s: float = 3700.0) -> None:
@@ -103,7 +103,7 @@ class Retries:
 
 
 def refusal(response: Response) -> KitestringError:
-    """The error for a 4xx that trying again cannot mend."""
+    """The error for a 4xx that a retry cannot mend."""
     message = f"{response.request_line} answered {response.status}: {vendor_message(response)}"
     if response.status == 401:
         return AuthError(message, hint="Check the credentials.", status=401)
@@ -129,7 +129,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def requested_wait_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait, or None if it names none.
+    """The seconds the server asks to wait, or None.
 
     Retry-After in seconds or as a date (measured against the server's own Date header, so that clocks may differ);
     otherwise the RateLimit reset of an exhausted limit: epoch seconds or milliseconds, or seconds from now.
@@ -151,7 +151,7 @@ def requested_wait_s(headers: Mapping[str, str]) -> float | None:
             continue
         if value > 1e12:
             value /= 1000
-        # A reset names the second it happens in; one more is on its other side.
+        # A reset names the second in which it happens; add one to be past it.
         return max(0.0, value - _server_now(headers) + 1) if value > 1e9 else value
     draft = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
     return float(draft[1]) if draft else None
@@ -178,10 +178,10 @@ def _server_now(headers: Mapping[str, str]) -> float:
 
 
 def vendor_message(response: Response) -> str:
-    """The sentence with which the server explains itself: from JSON's usual places, else its text.
+    """The server's explanation: from the usual JSON fields, else its text.
 
-    What fails by itself (5xx), and a page in HTML, explains nothing to the user: it may hold addresses, stacks or
-    records, and would fill the log. Of these only the kind and the size are told.
+    A failure of the server (5xx) or an HTML page explains nothing to the user: it may hold addresses, stack traces or
+    records, and would fill the log. For these the message gives only the kind and the size.
     """
     body = response.body[:65536]
     if not body.strip():

@@ -19,37 +19,37 @@ from kitestring.backoff import backoff_s
 from kitestring.current_stream import STREAM
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
-from kitestring.http.message import Request, Response, UnreadableError, undecodable, whole
-from kitestring.http.open_connections import Connections, hang_up, probing, remembering
+from kitestring.http.message import Request, Response, UnreadableError, read_body, undecodable_error
+from kitestring.http.open_connections import Connections, hang_up, keep_alive_options, track_connections
 from kitestring.http.rate_limit import Budget
 from kitestring.http.retry import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
 from kitestring.redact import Redactor, is_credential
 
 log = logging.getLogger("kitestring.http")
-# At DEBUG urllib3 writes whole addresses, with the credentials in their queries; our own line tells the same without.
+# At DEBUG urllib3 logs whole addresses, with credentials in their queries; our own line masks them.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 logging.getLogger("urllib3.util.retry").setLevel(logging.INFO)
 
 REDIRECTS = 10
 Observe = Callable[[Request, Response | None, KitestringError | None, Auth | None], None]
-"""Is told of every attempt: what was sent, what came back or went wrong, and the credentials it was called with."""
+"""Called for every attempt: the request, the response or the error, and the credentials."""
 REREAD_S = 0.5
-"""The pause before a page is asked for once more that arrived whole and could not be read."""
+"""The pause before the one retry after a page that arrived whole and could not be read."""
 QUIET_S = 10.0
-"""A call that waits, or is tried again, for longer than this says so where people look (level warning) …"""
+"""A call that waits or retries for longer than this is logged as a warning …"""
 WARN_EVERY_S = 60.0
-"""… and so often while it goes on."""
+"""… and again at this interval."""
 
 
 class Session:
     """Pooled connections with retries, rate limits and budgets; safe to share between threads.
 
-    `base_url` stands in front of relative addresses. `headers` go with every call. `timeout_s` limits each read from
+    `base_url` precedes relative addresses. `headers` go with every call. `timeout_s` limits each read from
     the socket, `max_wait_s` the sum of the pauses of one call. `proxy` is an address; None takes the environment's
     (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), "" goes without. `secrets` appear in no log and no error.
-    `observe` sees every attempt, unmasked. `keep_alive` has the system probe idle connections, so that one which a
-    firewall dropped without a word is noticed.
+    `observe` sees every attempt, unmasked. `keep_alive` has the system probe idle connections, to notice one that
+    a firewall dropped silently.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Session:
         self._hide_secrets_of(auth)
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """The decoded JSON of a GET; an answer that is no JSON is asked for once more."""
+        """The decoded JSON of a GET; a response that is no JSON is requested once more."""
         return self.request("GET", url, params=params, verify=Response.json, **options).json()
 
     def request(
@@ -113,10 +113,10 @@ class Session:
         auth: Auth | None = None,
         verify: Callable[[Response], object] | None = None,
     ) -> Response:
-        """Make a call, as often as the policy says, and return the response it accepts.
+        """Make a call, with the policy's retries, and return the response it accepts.
 
-        `verify` looks at an accepted response while the call can still be repeated: a `TransientError` it raises counts
-        as a failed attempt, an `UnreadableError` has the call made once more. Raises the policy's error, or `Cancelled`
+        `verify` checks an accepted response while the call can still be repeated: its `TransientError` counts as a
+        failed attempt, its `UnreadableError` repeats the call once. Raises the policy's error, or `Cancelled`
         once the session is closed.
         """
         policy = policy or self.policy
@@ -210,7 +210,7 @@ class Session:
         self._mask.hide(secrets)
 
     def close(self) -> None:
-        """Close all connections and wake every wait, for an answer too; calls now and later raise `Cancelled`."""
+        """Close all connections and wake every wait, also for a response; calls now and later raise `Cancelled`."""
         self._closed.set()
         hang_up(self._connections)
         with self._lock:
@@ -218,7 +218,7 @@ class Session:
                 manager.clear()
 
     def finish(self) -> None:
-        """Wake every wait and let no call begin; those that are under way get their answer."""
+        """Wake every wait and begin no more calls; those in progress get their response."""
         self._closed.set()
 
     def __enter__(self) -> Session:
@@ -240,7 +240,7 @@ class Session:
             self._mask.hide(secrets)
 
     def _observed(self, request: Request, stream: bool, attempt: int, auth: Auth | None) -> Response:
-        """An attempt, told to whoever watches."""
+        """An attempt, reported to `observe`."""
         if self._observe is None:
             return self._attempt(request, stream, attempt)
         try:
@@ -279,11 +279,11 @@ class Session:
                 )
                 # Any other body is read, so that it can be judged and the connection used again.
                 read = not (stream and raw.status < 300)
-                content_of = whole(raw, f"{method} {target.partition('?')[0]}") if read else None
+                content_of = read_body(raw, f"{method} {target.partition('?')[0]}") if read else None
             except ConnectorError as failure:
                 raise self._mask.error(failure) from None
             except broken.DecodeError as failure:
-                raise undecodable(f"{method} {target.partition('?')[0]}", raw.headers) from failure
+                raise undecodable_error(f"{method} {target.partition('?')[0]}", raw.headers) from failure
             except (broken.HTTPError, OSError) as failure:
                 if self._closed.is_set():
                     raise self._cancelled(request) from failure
@@ -327,7 +327,7 @@ class Session:
         return response
 
     def _wait(self, seconds: float, reason: str, request: Request, began: float) -> None:
-        """Pause, unless the session is closed. `began`: since when the call is being tried, in monotonic seconds."""
+        """Pause, unless the session is closed. `began`: the start of the call, in monotonic seconds."""
         if seconds > 0:
             reason, now, stream = self._mask.text(reason), time.monotonic(), STREAM.get()
             place = f"{request.method} {self._mask.text(request.url.partition('?')[0])}"
@@ -355,9 +355,9 @@ class Session:
         return Cancelled(f"{request.method} {self._mask.text(request.url.partition('?')[0])}: the session was closed")
 
     def _pool(self, url: str) -> tuple[Any, str]:
-        """Who opens this address, and how it is called there.
+        """The pool or manager that opens this address, and the address to give it.
 
-        A direct connection is asked of its origin's pool by path: a pool manager would parse and join each address.
+        A direct connection uses its origin's pool and a path: a pool manager would parse and join each address.
         """
         place = origin(url)
         pool = self._pools.get(place)
@@ -384,7 +384,7 @@ class Session:
     def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
         options: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
         if self._keep_alive:
-            options["socket_options"] = probing()
+            options["socket_options"] = keep_alive_options()
         if secure:
             options["ssl_context"] = self._tls.context()
             if not self._tls.verify:
@@ -392,7 +392,7 @@ class Session:
                 urllib3.disable_warnings(broken.InsecureRequestWarning)
                 log.warning("certificates are not verified: tls.verify is false")
         if not proxy:
-            return remembering(urllib3.PoolManager(**options), self._connections)
+            return track_connections(urllib3.PoolManager(**options), self._connections)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if parts.scheme.startswith("socks"):
             try:
@@ -412,7 +412,9 @@ class Session:
                 proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             )
         try:
-            return remembering(urllib3.ProxyManager(place, proxy_headers=proxy_headers, **options), self._connections)
+            return track_connections(
+                urllib3.ProxyManager(place, proxy_headers=proxy_headers, **options), self._connections
+            )
         except (ValueError, broken.HTTPError) as error:
             raise ConfigError(f"the proxy address {place} cannot be used: {error}") from error
 
@@ -432,7 +434,7 @@ class Session:
         )
 
     def _translated(self, method: str, url: str, error: Exception) -> KitestringError:
-        """Say in our words what went wrong on the way."""
+        """Translate urllib3's exception into an error of ours."""
         request_line = f"{method} {url.partition('?')[0]}"
         host = origin(url).partition("://")[2].rpartition("@")[2]
         cause: BaseException = error

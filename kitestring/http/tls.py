@@ -1,4 +1,4 @@
-"""Which certificates a session trusts and shows."""
+"""The certificates that a session trusts and presents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Mappers at work: compiled once per stream, then applied to each batch between the source and the destination.
+"""Compiles the mappers of a stream once, and applies them to each batch between the source and the destination.
 
-The source, its state and its cursor know the stream as it is read; the destination knows it as mapped. Records keep
-their order. A table stays a table.
+The source, its state and its cursor see the stream as it is read; the destination sees it mapped. Records keep their
+order. A table stays a table.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ TEXT = {"type": ["string", "null"]}
 METHODS = {name: name.replace("-", "").lower() for name in ("MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512")}
 
 Change = Callable[[Record], bool]
-"""Changes a record in place; False leaves it out. `RecordError` where it cannot be done."""
+"""Changes a record in place; False filters it out. `RecordError` where that is impossible."""
 ChangeTable = Callable[["pa.Table"], "pa.Table"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The mappers of a stream. `stream` is the stream as the destination gets it, under its name in the source."""
+    """The compiled mappers of a stream. `stream` is the mapped stream, under its name in the source."""
 
     stream: Stream
     changes: tuple[Change, ...]
@@ -53,10 +53,10 @@ class Plan:
     filters: bool
 
     def apply(self, batch: Batch, can_delete: bool) -> Mapped:
-        """Map a batch. Does not change what it holds.
+        """Map a batch into a new one.
 
-        `can_delete`: the destination can remove records by their keys. Where the last version is kept, what a filter
-        leaves out then goes on as the deletion of its key: an earlier version of it may have passed, and would stay.
+        `can_delete`: the destination can delete records by key. Where the latest version is kept, a filtered record
+        then becomes the deletion of its key: an earlier version may have passed the filter, and would stay.
         """
         forget = can_delete and self.filters and self.stream.write.keep == "latest"
         if batch.is_table and not forget:
@@ -65,7 +65,7 @@ class Plan:
                 for change in self.table_changes:
                     table = change(table)
                 return Mapped(Batch(batch.stream, table=table, nbytes=batch.nbytes), len(batch) - table.num_rows)
-            except RecordError:  # one of them is to blame: find it
+            except RecordError:  # find the record that fails
                 pass
         mapped = Mapped(batch)
         rows: list[Record] = []
@@ -90,16 +90,16 @@ class Plan:
         return mapped
 
 
-def compiled(stream: Stream, mappers: Sequence[Mapping[str, Any]]) -> Plan:
-    """The mappers of a selected stream, in their order. `ConfigError` for what cannot be."""
+def compile_mappers(stream: Stream, mappers: Sequence[Mapping[str, Any]]) -> Plan:
+    """The compiled mappers of a selected stream. `ConfigError` for an impossible mapper."""
     draft = Draft(stream)
     for number, mapper in enumerate(load(mappers, stream.key), 1):
         draft.add(mapper, f"the mapper {number} of {stream.key} ({mapper.type})")
-    return Plan(draft.finished(), tuple(draft.changes), tuple(draft.table_changes), draft.filters)
+    return Plan(draft.finish(), tuple(draft.changes), tuple(draft.table_changes), draft.filters)
 
 
 class Draft:
-    """A stream while its mappers are compiled, one after the other: each sees what the ones before it have left."""
+    """A stream while its mappers are compiled one after the other: each sees the result of the ones before it."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -117,21 +117,21 @@ class Draft:
         match mapper:
             case Hashing():
                 method = METHODS[mapper.method]
-                self.replaced(
-                    what, mapper.target_field, mapper.field_name_suffix, lambda value: hashed(method, value), True
+                self.replace_field(
+                    what, mapper.target_field, mapper.field_name_suffix, lambda value: hash_of(method, value), True
                 )
             case Aes() | Rsa():
                 encrypt = encryptor(mapper, self.stream.key)
                 equal = isinstance(mapper, Aes) and mapper.mode == "ECB"
-                self.replaced(what, mapper.target_field, mapper.field_name_suffix, encrypt, equal)
+                self.replace_field(what, mapper.target_field, mapper.field_name_suffix, encrypt, equal)
             case FieldRenaming():
-                self.renamed(what, mapper.original_field_name, mapper.new_field_name)
+                self.rename_field(what, mapper.original_field_name, mapper.new_field_name)
             case FieldFiltering():
-                self.dropped(what, mapper.target_field)
+                self.drop_field(what, mapper.target_field)
             case RowFiltering():
-                self.narrowed(what, mapper)
+                self.filter_rows(what, mapper)
 
-    def finished(self) -> Stream:
+    def finish(self) -> Stream:
         schema = {**self.stream.schema, "properties": self.properties}
         if "required" in schema:
             schema["required"] = self.required
@@ -145,8 +145,8 @@ class Draft:
 
     # -- the five ------------------------------------------------------------------------------------------------------
 
-    def replaced(self, what: str, name: str, suffix: str, change: Callable[[bytes], str], equal: bool) -> None:
-        """Put a text that is made of a field in its place. `equal`: the same value always gives the same text."""
+    def replace_field(self, what: str, name: str, suffix: str, change: Callable[[bytes], str], equal: bool) -> None:
+        """Replace a field by a text made of its value. `equal`: the same value always gives the same text."""
         new = f"{name}{suffix}"
         self.must_have(what, name)
         self.must_be_free(what, name, new)
@@ -158,8 +158,7 @@ class Draft:
             )
         if (name,) in self.key and self.dedup and not equal:
             raise ConfigError(
-                f"{what} makes another text of the primary key {name} each time, and append_dedup has to find the "
-                "record again by it",
+                f"{what} makes another text of the primary key {name} each time, and append_dedup finds records by it",
                 hint="Hash the field, name another primary_key, or write as append or overwrite.",
             )
         self.key = [(new,) if path == (name,) else path for path in self.key]
@@ -189,13 +188,13 @@ class Draft:
                 None if value is None else changed_text(change, name, value)
                 for value in arrow_values.values(table[name])
             ]
-            at = placed(table, name, new)
+            at = column_index(table, name, new)
             return table.set_column(at, new, pa.array(values, pa.string()))
 
         self.changes.append(row)
         self.table_changes.append(table)
 
-    def renamed(self, what: str, name: str, new: str) -> None:
+    def rename_field(self, what: str, name: str, new: str) -> None:
         self.must_have(what, name)
         self.must_be_free(what, name, new)
         self.key = [(new, *path[1:]) if path[0] == name else path for path in self.key]
@@ -213,13 +212,13 @@ class Draft:
         def table(table: pa.Table) -> pa.Table:
             if name not in table.column_names:
                 return table
-            at = placed(table, name, new)
+            at = column_index(table, name, new)
             return table.rename_columns([new if n == at else old for n, old in enumerate(table.column_names)])
 
         self.changes.append(row)
         self.table_changes.append(table)
 
-    def dropped(self, what: str, name: str) -> None:
+    def drop_field(self, what: str, name: str) -> None:
         self.must_have(what, name)
         part = next((path for path in self.key if path[0] == name), None)
         if part and self.dedup:
@@ -245,13 +244,13 @@ class Draft:
         self.changes.append(row)
         self.table_changes.append(table)
 
-    def narrowed(self, what: str, mapper: RowFiltering) -> None:
+    def filter_rows(self, what: str, mapper: RowFiltering) -> None:
         names = sorted(names_of(mapper.conditions))
         for name in names:
             self.must_have(what, name)
         self.filters = True
         keep = condition(mapper.conditions)
-        # In append_dedup a deletion goes on whatever else it holds: most have nothing but the key.
+        # In append_dedup a deletion always passes: most have no field but the key.
         spared = self.dedup
 
         def row(record: Record) -> bool:
@@ -267,19 +266,19 @@ class Draft:
         self.changes.append(row)
         self.table_changes.append(table)
 
-    # -- what they have in common --------------------------------------------------------------------------------------
+    # -- shared checks -------------------------------------------------------------------------------------------------
 
     def must_have(self, what: str, name: str) -> None:
         if name == DELETED_AT:
             raise ConfigError(
-                f"{what} names {DELETED_AT}, by which a destination learns which records were deleted",
+                f"{what} names {DELETED_AT}, the field that tells a destination which records were deleted",
                 hint="Leave that field as it is.",
             )
         if name in self.properties or self.open:
             return
         whole = {path for path in self.stream.fields if path[0] == name}
         raise ConfigError(
-            f"{what} names the field {name}, which the stream has not got at that point"
+            f"{what} names the field {name}, which the stream does not have at that point"
             + ("" if whole else did_you_mean(name, self.properties)),
             hint=f"It has: {', '.join(sorted(self.properties)[:40]) or 'none'}.",
             stream=self.stream.key,
@@ -294,7 +293,7 @@ class Draft:
             )
 
     def take_place(self, name: str, new: str, schema: Any) -> None:
-        """Another name and another schema for a field, where it stands."""
+        """Give a field another name and schema, at its position."""
         if name in self.properties:
             self.properties = {
                 (new if k == name else k): (schema if k == name else v) for k, v in self.properties.items()
@@ -302,8 +301,8 @@ class Draft:
         self.required = [new if field == name else field for field in self.required]
 
 
-def placed(table: pa.Table, name: str, new: str) -> int:
-    """Where a column stands. `RecordError` where it cannot get its new name: the rows are then looked at one by one."""
+def column_index(table: pa.Table, name: str, new: str) -> int:
+    """The index of a column. `RecordError` where it cannot get its new name: then the rows are checked one by one."""
     if new != name and new in table.column_names:
         raise RecordError(f"the record has a field {new} besides {name}, which is to be called so")
     at: int = table.column_names.index(name)
@@ -315,13 +314,13 @@ def changed_text(change: Callable[[bytes], str], name: str, value: Any) -> str:
         return change(in_bytes(value))
     except RecordError as error:
         raise RecordError(f"the field {name} cannot be mapped: {error.message}") from error
-    except (TypeError, ValueError) as error:  # a lone surrogate, something that is no JSON
+    except (TypeError, ValueError) as error:  # a lone surrogate, a value that is no JSON
         raise RecordError(
             f"the field {name} cannot be mapped: {type(value).__name__} cannot be written as text"
         ) from error
 
 
-def hashed(method: str, value: bytes) -> str:
+def hash_of(method: str, value: bytes) -> str:
     return hashlib.new(method, value, usedforsecurity=False).hexdigest()
 
 
@@ -330,7 +329,7 @@ def in_bytes(value: Any) -> bytes:
 
 
 def text_of(value: Any) -> str:
-    """A value as text: texts as they are, numbers and booleans as in JSON, times in ISO 8601, all else as JSON with
+    """A value as text: texts unchanged, numbers and booleans as in JSON, times in ISO 8601, all else as JSON with
     sorted keys."""
     if isinstance(value, str):
         return value
@@ -346,7 +345,7 @@ def text_of(value: Any) -> str:
 
 
 def names_of(node: Equal | Several) -> set[str]:
-    """The fields that a condition looks at."""
+    """The fields that a condition reads."""
     return (
         {node.field_name}
         if isinstance(node, Equal)

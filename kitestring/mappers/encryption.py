@@ -1,4 +1,4 @@
-"""How the mapper `encryption` turns a value into text: AES in six modes, RSA with a public key, both in hex.
+"""Encrypts values for the mapper `encryption`: AES in six modes, RSA with a public key, both written in hex.
 
 AES: a random IV of 16 bytes, the ciphertext, and with GCM its tag of 16 bytes. RSA: padding PKCS #1 v1.5.
 """
@@ -33,7 +33,7 @@ def aes(mapper: Aes) -> Callable[[bytes], str]:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     old: Any = modes
-    with suppress(ImportError):  # where cryptography has put the modes that it would rather not see used
+    with suppress(ImportError):  # where cryptography keeps deprecated modes
         old = import_module("cryptography.hazmat.decrepit.ciphers.modes")
     key = algorithms.AES(bytes.fromhex(mapper.key))
     kinds: dict[str, Any] = {

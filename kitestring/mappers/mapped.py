@@ -1,4 +1,4 @@
-"""What the mappers of a stream have made of its records. `mapping.py` does it, imported where there are some."""
+"""The result of mapping a batch. `compile.py` does the mapping, and is imported only where there are mappers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from kitestring.batch import Batch
 from kitestring.types import Reject
 
 FILTERED = "filtered out"
-"""In the place of the time of deletion (and known by its identity): a record that a filter leaves out, and that is to
-leave the destination too."""
+"""The time of deletion (compared by identity) of a record that a filter removes, and that is deleted at the destination
+too."""
 
 
 class AsMapped(dict[str, Any]):
-    """A record that comes back as the mappers have made it before it was rejected: it is let through."""
+    """A replayed record that the mappers changed before it was rejected: they leave it unchanged now."""
 
 
 @dataclass(slots=True)
 class Mapped:
-    """What became of a batch: what goes on, how many records were left out, and those that could not be mapped."""
+    """A mapped batch, the number of filtered records, and the records that could not be mapped."""
 
     batch: Batch
     filtered: int = 0

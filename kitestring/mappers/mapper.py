@@ -1,8 +1,8 @@
-"""Mappers: what is done to the records of a stream between the source and the destination, as a user writes it.
+"""Settings of mappers: changes to the records of a stream between the source and the destination.
 
-The five kinds and their settings are Airbyte's (`ConfiguredStreamMapper` of its public API), in this project's spelling
-in a project file (`target_field`) and in Airbyte's in its API (`targetField` inside `mapperConfiguration`). What they
-do is in `kitestring.mappers.compile`.
+The five kinds and their settings are Airbyte's (`ConfiguredStreamMapper` of its public API): in snake case in a
+project file (`target_field`), in Airbyte's spelling in its API (`targetField` inside `mapperConfiguration`).
+`kitestring.mappers.compile` carries them out.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ Mapper = Annotated[
 
 
 def load(values: Any, stream: str) -> list[Any]:
-    """Mappers of plain values (`{"type": "hashing", "target_field": …}`). `ConfigError` names what is wrong with which,
+    """Mappers from plain values (`{"type": "hashing", "target_field": …}`). `ConfigError` names mapper and fault,
     and never shows a value."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise ConfigError(f"the mappers of {stream} are not a list", hint="Write a list of mappers.")
@@ -158,7 +158,7 @@ def load(values: Any, stream: str) -> list[Any]:
 
 
 def is_deep(node: Any, most: int = DEEPEST) -> bool:
-    """Whether a JSON value has more levels than conditions may have."""
+    """True for a JSON value with more levels than conditions may have."""
     inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
     return any(most == 0 or is_deep(value, most - 1) for value in inner)
 
@@ -172,7 +172,7 @@ def parse_mapper(value: Any, number: int, stream: str) -> Any:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind not in KINDS:
         raise ConfigError(
-            f"the mapper {number} of {stream} has the type {kind}, which there is not",
+            f"the mapper {number} of {stream} has the unknown type {kind}",
             hint=f"Take one of {', '.join(KINDS)}.",
         )
     try:
@@ -187,7 +187,7 @@ def parse_mapper(value: Any, number: int, stream: str) -> Any:
             elif item["type"] == "extra_forbidden":
                 message = "it is not known"
             elif item["type"].startswith("union_tag"):
-                message = f"{kind} needs another word there ({item['msg']})"
+                message = f"{kind} does not allow this value ({item['msg']})"
             wrong.append(f"{'.'.join(path)}: {message}" if path else message)
         raise ConfigError(
             f"the mapper {number} of {stream} ({kind}) cannot be used: {'; '.join(wrong)}",
@@ -197,7 +197,7 @@ def parse_mapper(value: Any, number: int, stream: str) -> Any:
 
 
 def from_api(mappers: Any, stream: str) -> list[dict[str, Any]]:
-    """Mappers of Airbyte's API in this project's spelling. `ConfigError` for what is no mapper at all."""
+    """Mappers of Airbyte's API in snake case. `ConfigError` for a value that is no mapper."""
     settings_list: list[dict[str, Any]] = []
     for number, value in enumerate(mappers, 1):
         if is_deep(value):
@@ -207,7 +207,7 @@ def from_api(mappers: Any, stream: str) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"the mapper {number} of {stream} has no mapperConfiguration", hint="Give `type` and its settings."
             )
-        settings_list.append({"type": value.get("type"), **spelled(settings, snake)})
+        settings_list.append({"type": value.get("type"), **respell(settings, snake)})
     return settings_list
 
 
@@ -216,17 +216,17 @@ def to_api(mappers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "type": value["type"],
-            "mapperConfiguration": spelled({key: setting for key, setting in value.items() if key != "type"}, camel),
+            "mapperConfiguration": respell({key: setting for key, setting in value.items() if key != "type"}, camel),
         }
         for value in mappers
     ]
 
 
-def spelled(node: Any, rename: Any) -> Any:
+def respell(node: Any, rename: Any) -> Any:
     """A JSON value with its keys in another spelling."""
     if isinstance(node, Mapping):
-        return {rename(str(key)): spelled(value, rename) for key, value in node.items() if value is not None}
-    return [spelled(value, rename) for value in node] if isinstance(node, list | tuple) else node
+        return {rename(str(key)): respell(value, rename) for key, value in node.items() if value is not None}
+    return [respell(value, rename) for value in node] if isinstance(node, list | tuple) else node
 
 
 def snake(name: str) -> str:

@@ -23,7 +23,7 @@ def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
     """The mappers of a request, as they are kept: each with an id. `stream` is the catalog's body of the stream,
     `chosen` its configuration so far. `Problem` 422 for what cannot be."""
     from kitestring.airbyte.source import stream_of
-    from kitestring.mappers.compile import compiled
+    from kitestring.mappers.compile import compile_mappers
 
     name = str(stream["name"])
     try:
@@ -37,7 +37,7 @@ def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
         read = replace(stream_of(stream, "the source"), write=WRITES[writes], fields=())
         if chosen.get("primaryKey"):
             read = replace(read, primary_key=tuple(map(tuple, chosen["primaryKey"])))
-        compiled(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])
+        compile_mappers(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])
         # With what was left out: clients of Airbyte's API decode no mapper without it.
         plain = [one.model_dump(exclude_none=True) for one in mapper.load(plain, name)]
     except ConfigError as error:

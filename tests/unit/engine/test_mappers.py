@@ -14,7 +14,7 @@ from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Rejects, Result, Selection, Status, estimate, replay, sync
 from kitestring.errors import ConfigError, RecordError
 from kitestring.mappers import mapper
-from kitestring.mappers.compile import compiled
+from kitestring.mappers.compile import compile_mappers
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import Stream
 
@@ -80,7 +80,7 @@ def test_each_mapper_sees_what_the_one_before_has_left() -> None:
 def test_the_destination_gets_the_schema_key_and_cursor_as_they_are_mapped() -> None:
     stream = Stream("people", schema=SCHEMA, primary_key=(("id",),), cursor=("at",))
     rename = {"type": "field-renaming", "original_field_name": "id", "new_field_name": "number"}
-    plan = compiled(stream, [rename, HASH, {"type": "field-filtering", "target_field": "at"}])
+    plan = compile_mappers(stream, [rename, HASH, {"type": "field-filtering", "target_field": "at"}])
     assert plan.stream.primary_key == (("number",),)
     assert plan.stream.cursor is None
     assert list(plan.stream.schema["properties"]) == ["number", "email", "status"]
@@ -93,7 +93,7 @@ def test_the_destination_gets_the_schema_key_and_cursor_as_they_are_mapped() -> 
 def test_tables_are_mapped_as_rows_are() -> None:
     stream = Stream("people", schema=SCHEMA, write=WRITES["append"])
     rename = {"type": "field-renaming", "original_field_name": "id", "new_field_name": "number"}
-    plan = compiled(stream, [OPEN, HASH, rename, {"type": "field-filtering", "target_field": "at"}])
+    plan = compile_mappers(stream, [OPEN, HASH, rename, {"type": "field-filtering", "target_field": "at"}])
     rows = plan.apply(Batch("people", rows=PEOPLE), False)
     table = plan.apply(Batch("people", table=pa.Table.from_pylist(PEOPLE)), False)
     assert table.batch.is_table
@@ -220,10 +220,13 @@ def test_an_estimate_counts_what_the_mappers_leave() -> None:
         ({"type": "hashing", "target_field": "emial"}, "did you mean email?"),
         ({"type": "hashing"}, "target_field: it is missing"),
         ({"type": "hashing", "target_field": "email", "method": "MD2"}, "take SHA-256"),
-        ({"type": "haching"}, "which there is not"),
+        ({"type": "haching"}, "unknown type haching"),
         ({"type": "field-renaming", "original_field_name": "email", "new_field_name": "status"}, "has a field status"),
         ({"type": "field-filtering", "target_field": "id"}, "is written as append_dedup by its primary key id"),
-        ({"type": "field-filtering", "target_field": "_ab_cdc_deleted_at"}, "learns which records were deleted"),
+        (
+            {"type": "field-filtering", "target_field": "_ab_cdc_deleted_at"},
+            "tells a destination which records were deleted",
+        ),
         ({"type": "row-filtering", "conditions": {"type": "XOR"}}, "conditions"),
         ({"type": "encryption", "algorithm": "AES", "target_field": "email", "key": "secret"}, "in hex"),
         ({"type": "encryption", "algorithm": "RSA", "target_field": "email", "public_key": "abc"}, "no RSA key"),

@@ -88,7 +88,7 @@ def run(context: Context, folder: Path, given: Any) -> list[dict[str, Any]]:
         ({"type": "hashing"}, "has no mapperConfiguration"),
         (hashing(method="MD2"), "take SHA-256"),
         ({"type": "hashing", "mapperConfiguration": {"targetField": "emial"}}, "did you mean email"),
-        ({"type": "shuffling", "mapperConfiguration": {}}, "the type shuffling, which there is not"),
+        ({"type": "shuffling", "mapperConfiguration": {}}, "the unknown type shuffling"),
         (encryption(KEY), "keys are not kept with a connection"),
     ],
 )
