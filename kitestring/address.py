@@ -1,7 +1,7 @@
-"""Where a connector connects to: the hosts and ports of a list or of a connection URL, one reading of both for all.
+"""The hosts and ports that a connector connects to, from a list or a connection URL: one parser for all connectors.
 
-A driver with sockets of its own may read a URL in another way than it was checked. So a connector that is pinned gives
-its driver the parts that `ConnectionUrl.parse` gives, with the address that was checked for each, and never the URL.
+A driver with its own sockets may read a URL differently from how it was checked. So a pinned connector passes its
+driver the parts from `ConnectionUrl.parse`, with the checked address of each host, and never the URL.
 """
 
 from __future__ import annotations
@@ -105,5 +105,5 @@ class ConnectionUrl:
         )
 
     def endpoints(self, port: int) -> list[Endpoint]:
-        """Where a driver connects to: the parameters `host` and `port` count before the hosts of the address."""
+        """The endpoints that a driver connects to: the parameters `host` and `port` override its hosts."""
         return endpoints(self.parameters.get("host", self.hosts), self.parameters.get("port") or port)

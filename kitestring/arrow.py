@@ -83,7 +83,7 @@ def from_rows(
 
 
 def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, str]) -> pa.Array:
-    """One column. Where a value does not fit, it is null here and `reasons` tells of it by row number."""
+    """One column. A value that does not fit is null, and `reasons` has the reason by row number."""
     import pyarrow as pa
 
     storage = type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
@@ -120,7 +120,7 @@ def kinds_of(values: Iterable[Any]) -> set[type]:
 
 
 def taken_as_they_are(values: Iterable[Any], type_: pa.DataType) -> bool:
-    """Whether Arrow converts these values exactly, or refuses them. (Of a float it would cut 1.5 to the integer 1.)"""
+    """True where Arrow converts these values exactly or refuses them. (It would cut the float 1.5 to the integer 1.)"""
     import pyarrow as pa
 
     is_, kinds = pa.types, kinds_of(values)

@@ -1,7 +1,7 @@
 """Arrow values as the values of records: each one exactly, whatever a column holds.
 
 `pyarrow`'s own `to_pylist` makes 00:00:00 of 24:00:00, fails for years that Python's dates do not know, and cuts or
-asks for pandas where nanoseconds stand. What Python has no exact value for is text in ISO 8601 here:
+needs pandas for nanoseconds. Values that Python cannot hold exactly become text in ISO 8601:
 
 - times outside of a day, and those with nanoseconds: `24:00:00`, `10:00:00.000000001`;
 - dates and timestamps outside of the years 1 to 9999 (`-0043-03-15`, `+12024-01-01T00:00:00Z`), timestamps with
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""How many there are in a second."""
+"""The number of units per second."""
 
 DAY_S = 86_400
 EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
@@ -105,7 +105,7 @@ def reader_of(type_: pa.DataType) -> Callable[[Any], list[Any]] | None:
 
 
 def may_need_reader(type_: pa.DataType) -> bool:
-    """Whether a list holds what `to_pylist` does not read exactly: texts may be none, all others have a reader."""
+    """True for a list of values that `to_pylist` may not read exactly: texts, and types with a reader."""
     import pyarrow as pa
 
     inner = type_.value_type
@@ -128,7 +128,7 @@ def integers(array: pa.Array) -> list[int | None]:
 
 
 def within(array: pa.Array, span: range) -> bool:
-    """Whether all integers of an array lie in a range."""
+    """True where all integers of an array are in a range."""
     import pyarrow.compute as pc
 
     bounds = pc.min_max(as_integers(array)).as_py()
@@ -194,7 +194,7 @@ def date_values(array: pa.Array) -> list[Any]:
 
 
 def has_text(column: pa.ChunkedArray) -> bool:
-    """Whether Arrow itself writes these values as texts that say what they are."""
+    """True where Arrow itself writes these values as exact texts."""
     import pyarrow as pa
 
     is_, type_ = pa.types, column.type

@@ -16,7 +16,7 @@ class Batch:
 
     A batch holds rows (a list of dicts) or a `pyarrow.Table`; `rows()` and `table()` give either, and the conversion is
     kept. Rows have the exact values of a table (`arrow_values`). `stream` is the key of the stream; `nbytes` the size
-    in memory, estimated by whoever made the batch (0: unknown). Do not change what a batch holds: threads share it.
+    in memory, estimated by its maker (0: unknown). Do not change what a batch holds: threads share it.
     """
 
     __slots__ = ("_rows", "_table", "nbytes", "stream")

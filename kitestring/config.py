@@ -1,11 +1,11 @@
 """A connector's configuration: one pydantic class gives the checked values and the form (the "spec").
 
-`Config` is the class that `Source` and `Destination` stand on. `secret()` marks a field that no log may show,
+`Config` is the base class of `Source` and `Destination`. `secret()` marks a field that no log may show,
 `option()` describes one, `choice()` makes a union that a form shows as a choice. `spec()` is the JSON Schema in the
 dialect of Airbyte's forms: no `$ref`, `airbyte_secret`, `order`, `group`, `oneOf` with a `const` discriminator.
 
-A connector also declares here what it uses of the machine it runs on, so that a server can keep that from the users who
-do not administer it: `facts`, options with `local_path`, and `machine_use()` for all else.
+A connector also declares here what it uses of its machine, so that a server can deny it to users who are no
+administrators: `facts`, options with `local_path`, and `machine_use()` for everything else.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Config(BaseModel):
     """Checked settings. Unknown names are refused with the nearest known one, so that a typo is never ignored."""
 
     facts: ClassVar[Facts | None] = None
-    """What a connector declares of itself: sources, destinations and embedders. None for settings inside of one."""
+    """The facts that a source, a destination or an embedder declares. None for settings inside of one."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -69,7 +69,7 @@ class Config(BaseModel):
             raise config_error(error, cls, what or cls.__name__) from None
 
     def confine(self, place: Callable[[str, str], str]) -> None:
-        """Put `place(option, path)` in the place of every local path, also of those in the settings inside this one.
+        """Replace every local path by `place(option, path)`, in inner settings too.
 
         Local are the options that are marked, and those that hold a `Path`.
         """
@@ -84,8 +84,8 @@ class Config(BaseModel):
                     inner.confine(place)
 
     def machine_use(self) -> str | None:
-        """What of its machine the configuration uses apart from programs and local paths: a Unix socket, a key, the
-        credentials of the machine. None for nothing."""
+        """Other things of its machine that the configuration uses, besides programs and local paths: a Unix socket, a
+        key, the credentials of the machine. None for nothing."""
         for name in type(self).model_fields:
             for inner in _configs_in(getattr(self, name)):
                 use = inner.machine_use()
@@ -122,7 +122,7 @@ class Config(BaseModel):
 
 
 OLD_FACTS = {"packages": "packages", "runs_programs": "programs"}
-"""What stood in class variables of their own before `facts`, until version 0.2 takes them no more."""
+"""Class variables from before `facts`; version 0.2 no longer accepts them."""
 Config.__class_vars__.update(OLD_FACTS)  # or pydantic refuses them without an annotation
 
 
@@ -191,7 +191,7 @@ def secret(default: Any = PydanticUndefined, **extra: Any) -> Any:
 
 
 def choice(discriminator: str, default: Any = PydanticUndefined, **extra: Any) -> Any:
-    """A union of `Config` classes told apart by a `Literal` field of this name; a form shows it as a choice."""
+    """A union of `Config` classes, discriminated by a `Literal` field of this name; a form shows it as a choice."""
     return option(default, discriminator=discriminator, **extra)
 
 
@@ -279,7 +279,7 @@ def choice_problem(path: list[str], context: Mapping[str, Any]) -> str:
 
 
 def names_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The option names of the class at a place: below options, items of lists, and branches told by their tag."""
+    """The option names of the class at a place: below options, items of lists, and branches with a tag."""
     nodes: list[Any] = [schema_of(model)]
     for part in path:
         branches = [branch for node in nodes for branch in (node, *node.get("oneOf", ()), *node.get("anyOf", ()))]
@@ -308,7 +308,7 @@ def known_names(model: type[BaseModel]) -> list[str]:
 
 
 Place = tuple[str | int, ...]
-"""Where a value stands in a configuration: names of options and numbers of items."""
+"""The place of a value in a configuration: names of options and numbers of items."""
 
 
 SECRET_NAMES = frozenset(
@@ -318,11 +318,11 @@ SECRET_NAMES = frozenset(
 
 
 def secret_places(values: Any, schema: Mapping[str, Any], at: Place = ()) -> Iterator[Place]:
-    """Where the secrets of `values` stand, by the fields that `schema` marks with `airbyte_secret`; some come twice.
+    """The places of secrets in `values`, by the fields that `schema` marks with `airbyte_secret`; some come twice.
 
     A secret is a text or a number; below a marked object or list everything is one. Of a choice (`oneOf`) the branch
-    counts whose constants the values have; where none fits, all do. An option that the schema does not know is one when
-    its name says so: a renewed token may stand where no form asks for it.
+    counts whose constants the values have; where none fits, all do. An option that the schema does not know is one by
+    its name: a renewed token may be where no form has a field.
     """
     if schema.get("airbyte_secret"):
         if isinstance(values, str | int | float) and not isinstance(values, bool):

@@ -1,6 +1,6 @@
-"""Where renewed credentials are kept, and which process may renew them now.
+"""Stores of renewed credentials; they let one process renew at a time.
 
-A refresh token that is good once ends with its use: whoever renews it keeps the new pair before anything uses it, and
+A one-time refresh token ends with its use: the process that renews it saves the new pair before anything uses it, and
 no second process renews at the same time.
 """
 
@@ -22,7 +22,7 @@ from kitestring.errors import ConfigError, TransientError
 log = logging.getLogger("kitestring.credentials")
 
 LONGEST_WAIT_S = 120.0
-"""How long another process may renew: a token request with its retries takes no longer."""
+"""The longest renewal of another process: a token request with its retries takes no longer."""
 POLL_S = 0.1
 RESERVED = 16_384
 """Bytes that are on the disk before a renewal, in which the new pair finds place: tokens are up to 4 kB long."""
@@ -32,7 +32,7 @@ class CredentialStore(Protocol):
     """Keeps what a renewal changes of a configuration."""
 
     def renewing(self, key: str) -> contextlib.AbstractContextManager[Mapping[str, Any] | None]:
-        """Entered by one process at a time for each `key`, which stands for one credential.
+        """Entered by one process at a time for each `key`, the name of one credential.
 
         Yields the configuration with what was kept last, or None where nothing was kept. `ConfigError` where nothing
         could be kept, `TransientError` where another process renews for too long.
@@ -77,12 +77,12 @@ class TellsCredentialEnds(Protocol):
     """A source that knows when its credentials end."""
 
     def credential_ends(self) -> list[CredentialEnd]:
-        """What ends and when. Asks the API where only that knows; nothing for what cannot be told."""
+        """The credentials that end, and when. May ask the API; leaves out what is not known."""
         ...
 
 
 class ReportedCredentials:
-    """Gives each new configuration to `report`: somebody else keeps it and sees to it that one process renews."""
+    """Passes each new configuration to `report`; its receiver saves it, and lets only one process renew."""
 
     def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
         self._report = report
@@ -129,7 +129,7 @@ class CredentialFiles:
             except OSError as error:
                 raise unusable(self.folder, error) from error
             with file:
-                # Somebody may have deleted the folder meanwhile: the lock of a file that is gone keeps nobody out.
+                # The folder may have been deleted meanwhile: a lock on a deleted file excludes nobody.
                 if locked(file.fileno()) and _is(lock, file.fileno()):
                     credentials = self._read(path)
                     self._reserve(key)
@@ -198,7 +198,7 @@ def unusable(folder: Path, error: OSError) -> ConfigError:
 
 
 def _is(path: Path, descriptor: int) -> bool:
-    """Whether an open file is the one that has this path now."""
+    """True where an open file is the one at this path now."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except OSError:
@@ -206,7 +206,7 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 def locked(descriptor: int) -> bool:
-    """Whether this process has the lock of a file now. The system frees it when the process ends, however it ends."""
+    """Try to lock a file; True on success. The system frees the lock when the process ends, in any way."""
     try:
         if os.name == "nt":  # pragma: no cover
             import msvcrt

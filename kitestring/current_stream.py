@@ -1,4 +1,4 @@
-"""The stream that a thread reads, so that whoever waits on its behalf can say for which."""
+"""The stream that a thread reads, for the messages of code that waits on its behalf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a destination author subclasses: `Destination`, and the small abilities it may have beyond writing."""
+"""The base class of destinations, `Destination`, and the protocols of what a destination may do beyond writing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Destination(Config):
     """
 
     facts: ClassVar[Facts] = Facts()
-    """What it declares of itself. What it leaves out is refused where it matters."""
+    """The facts it declares. What is not declared is refused where it matters."""
 
     writes: ClassVar[frozenset[Write]] = APPEND
     """The ways to write that this destination has."""
@@ -39,7 +39,7 @@ class Destination(Config):
     """The most bytes it wants in one batch, as an estimate."""
 
     lanes: ClassVar[int] = 1
-    """How many streams it writes at once. With more than one, `write`, `delete` and `mark` are called from several
+    """The number of streams it writes at once. With more than one, `write`, `delete` and `mark` are called from several
     threads, and all other methods from that of the sync meanwhile; those of one stream one after the other."""
 
     def check(self) -> None:
@@ -70,7 +70,7 @@ class Destination(Config):
 
     def change(self, stream: Stream) -> None:
         """The stream's schema is now this one: what is written next has it, all before it was written. Columns are
-        added and widened, none is dropped. Nothing by default: what grows with its records needs no word before."""
+        added and widened, none is dropped. Default: nothing, for a store that grows with its records."""
 
     def commit(self, stream: Stream) -> Receipt | None:
         """All was read and written. A replacement takes the place of the old data, in one step if it can.
@@ -81,7 +81,7 @@ class Destination(Config):
         return None
 
     def abort(self, stream: Stream) -> None:
-        """The stream ended early. A staged copy is dropped: the old data stand as before."""
+        """The stream ended early. Drop a staged copy; the old data stay."""
 
     def share(self, share: Share) -> None:
         """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""

@@ -65,7 +65,7 @@ def identifier(paths: Sequence[Path], schema: Mapping[str, Any]) -> Callable[[Re
 
 
 def is_text(schema: Mapping[str, Any], path: Path) -> bool:
-    """Whether the field at this path is declared as text, null aside, and as no special kind of it."""
+    """True where the field at this path is declared as plain text (or null), without a format."""
     field: Any = schema
     for part in path:
         field = (field.get("properties") or {}).get(part) if isinstance(field, Mapping) else None
@@ -81,7 +81,7 @@ def is_text(schema: Mapping[str, Any], path: Path) -> bool:
 
 
 def distinct(columns: Sequence[pa.ChunkedArray]) -> bool:
-    """Whether no value is there twice, where sorting tells that faster than comparing all: else False.
+    """True where no value occurs twice, if sorting shows that faster than comparing all; else False.
 
     That is so for whole numbers, and for texts that come nearly in order, as most sources give the keys of a table.
     """

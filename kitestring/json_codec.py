@@ -42,10 +42,10 @@ LONG_NUMBER = 17
 a point are looked at where an exponent follows."""
 
 INT_DIGITS = 4300
-"""What Python reads as an int at most, against attacks with endless numbers. Longer ones are decimals."""
+"""The most digits that Python reads as an int, a limit against attacks. Longer numbers are decimals."""
 
 MOST_LEVELS = 1_000
-"""What usual readers of JSON take of nesting."""
+"""The nesting that common JSON readers accept."""
 
 ANY_DEPTH = 1_000_000
 """As `levels` of `dumps`: all but a value that holds itself."""
@@ -96,7 +96,7 @@ def loads(data: bytes | bytearray | memoryview | str) -> Any:
 
 
 def _is_exact(raw: bytes, value: Any) -> bool:
-    """Whether orjson has kept all digits of all numbers, found out at about a tenth of what it took to read them."""
+    """True where orjson kept all digits of all numbers; the check costs about a tenth of reading them."""
     # Every fourth byte is enough to miss no long number.
     if len(raw) < LONG_NUMBER or _SAMPLED not in raw[::_STRIDE].translate(_TO_ZEROS):
         return True
@@ -109,7 +109,7 @@ def _is_exact(raw: bytes, value: Any) -> bool:
 
 
 def _places(text: bytes, part: bytes) -> Iterator[int]:
-    """Where the part stands in the text, `FEW` places at most."""
+    """The positions of the part in the text, at most `FEW`."""
     place = -1
     for _ in range(FEW):
         place = text.find(part, place + 1)
@@ -120,7 +120,7 @@ def _places(text: bytes, part: bytes) -> Iterator[int]:
 
 def _is_kept(raw: bytes, place: int) -> bool:
     match = _NUMBER_BYTES.match(raw, place)
-    if match is None:  # it stands in a text
+    if match is None:  # it is inside a string
         return True
     if not match[1]:
         return len(match[0]) <= LONG_INTEGER or int(match[0]) in INT64
@@ -148,7 +148,7 @@ def _decoded(data: bytes) -> str:
 
 
 def without_surrogates(text: str) -> str:
-    """The text with U+FFFD in the place of each half of a surrogate pair (a pair in two halves is put together)."""
+    """The text with U+FFFD for each lone surrogate (a pair in two halves is joined)."""
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -303,7 +303,7 @@ def texts(values: Sequence[Any]) -> list[str | None]:
 
 
 def _nulls(values: Sequence[Any]) -> int:
-    """How many nulls stand in values and their fields: less than in their texts, where deeper ones or floats do too."""
+    """The number of nulls among values and their fields: fewer than in their JSON where deeper ones or floats exist."""
     try:
         return sum(operator.countOf(value.values() if isinstance(value, dict) else (value,), None) for value in values)
     except ValueError:  # an array of numpy's is neither None nor not None
@@ -311,7 +311,7 @@ def _nulls(values: Sequence[Any]) -> int:
 
 
 def plain(value: Any) -> Any:
-    """What stands in JSON for a Python value that JSON does not know: a text, a list or a dict. Decimals stay."""
+    """The JSON substitute for a Python value that JSON does not have: a text, a list or a dict. Decimals stay."""
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(value).decode()
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -326,7 +326,7 @@ def plain(value: Any) -> Any:
 
 
 def decimal_text(value: Decimal) -> str:
-    """A decimal as a JSON number, or as the word for what is none."""
+    """A decimal as a JSON number, or as a string for NaN and infinity."""
     if value.is_finite():
         return str(value)
     return '"NaN"' if value.is_nan() else '"Infinity"' if value > 0 else '"-Infinity"'

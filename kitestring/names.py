@@ -59,7 +59,7 @@ def distinct(
 def marked(
     form: str, name: str, longest: int | None = None, digits: int = MARK_DIGITS, size: Callable[[str], int] = len
 ) -> str:
-    """A safe form with the mark of the name that it stands for, cut to a length where there is one."""
+    """A safe form with the mark of its name, cut to the length if there is one."""
     end = f"_{mark(name, digits)}"
     return (form if longest is None else cut(form, longest - len(end), size)) + end
 

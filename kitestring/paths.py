@@ -20,7 +20,7 @@ _MISSING = object()
 
 
 def at(record: Mapping[str, Any], path: Path) -> Any:
-    """The value at a path, or None where the path leads nowhere."""
+    """The value at a path, or None where there is none."""
     value: Any = record
     for part in path:
         if not isinstance(value, Mapping):
@@ -64,7 +64,7 @@ def value_at(value: Any, path: Sequence[Any], default: Any = None) -> Any:
 
 
 def values_at(value: Any, path: Sequence[Any]) -> list[Any]:
-    """All values that match a path in which `*` stands for any name."""
+    """All values that match a path in which `*` matches any name."""
     values = [value]
     for name in path:
         below: list[Any] = []
@@ -82,7 +82,7 @@ def values_at(value: Any, path: Sequence[Any]) -> list[Any]:
 
 
 def set_value(record: Any, path: Sequence[Any], value: Any) -> None:
-    """Set the value at `path`, with objects made on the way. TypeError where something else stands there."""
+    """Set the value at `path`, creating objects on the way. TypeError where another value is in the way."""
     *parents, last = path
     for name in parents:
         if isinstance(record, list):
@@ -101,7 +101,7 @@ def set_value(record: Any, path: Sequence[Any], value: Any) -> None:
 
 
 def replace_value(node: Any, path: Sequence[Any], value: Any) -> bool:
-    """Set what already stands at `path`; False where nothing does."""
+    """Replace the value at `path`; False where there is none."""
     parent = value_at(node, path[:-1], _MISSING)
     if parent is _MISSING or value_at(parent, path[-1:], _MISSING) is _MISSING:
         return False
@@ -206,7 +206,7 @@ class FieldPath:
                 yield from self._walk(node[int(part)], depth + 1, (*place, int(part)))
 
     def possible(self, schema: Mapping[str, Any]) -> bool:
-        """Whether a record of this JSON Schema can contain the path. Unsure means yes."""
+        """True where a record of this JSON Schema can contain the path, or it is unknown."""
         properties = schema.get("properties")
         if isinstance(properties, Mapping) and self.text in properties:
             return True

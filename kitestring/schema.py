@@ -1,6 +1,6 @@
-"""What the records of a stream hold, in two spellings: JSON Schema and Arrow.
+"""The schema of a stream's records, in two spellings: JSON Schema and Arrow.
 
-Arrow is the truth between typed ends: it tells integers of 16 bits from those of 64, decimals by their digits, a date
+Arrow is the truth between typed ends: it distinguishes integers of 16 and 64 bits, decimals by their digits, a date
 from a text. JSON Schema is the truth at the borders (Airbyte's protocol, manifests, forms) and stays as it came. Each
 gives the other, derived once.
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DECIMAL_DIGITS = 38
-"""What a 128-bit decimal holds."""
+"""The digits of a 128-bit decimal."""
 
 
 class Schema(dict[str, Any]):

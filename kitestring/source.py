@@ -1,4 +1,4 @@
-"""What a source author subclasses: `Source`, and `@stream` for the sources that are a few methods."""
+"""The base class of sources, `Source`, and `@stream` for sources of a few methods."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from kitestring.http import Session, Share
 
 Item: TypeAlias = "Record | Batch | Checkpoint | Truncate | SchemaChange | Reject | Suspicion | Failed"
-"""What `Source.read` yields."""
+"""The items that `Source.read` yields."""
 
 
 class Source(Config):
     """Reads streams. The fields of the class are its configuration.
 
     A source is synchronous and keeps no state of a read in itself: the engine reads several partitions at once, each
-    in its own thread, so what `read` needs stands in its arguments.
+    in its own thread, so `read` gets everything by its arguments.
     """
 
     facts: ClassVar[Facts] = Facts()
-    """What it declares of itself. What it leaves out is refused where it matters."""
+    """The facts it declares. What is not declared is refused where it matters."""
 
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`); return when a sync can start.
@@ -106,13 +106,13 @@ class Source(Config):
         go (a replication slot is confirmed here, never earlier).
 
         `states` holds those that were saved just now, by stream key (and `GLOBAL`). Called by one thread, a few times a
-        second at most, while `read` goes on in others. An error fails the sync; the states stand. Not called where the
-        states are kept nowhere, and not again for a state whose sync was killed between the two: that one stands among
-        the `states` of the next `read`.
+        second at most, while `read` goes on in others. An error fails the sync; the states stay. Not called where the
+        states are not kept, and not again for a state whose sync was killed between the two: that state is among the
+        `states` of the next `read`.
         """
 
     def concurrency(self) -> int:
-        """How many partitions may be read at the same time."""
+        """The number of partitions that may be read at the same time."""
         return 4
 
     @cached_property
@@ -123,10 +123,10 @@ class Source(Config):
         return Session()
 
     def share(self, share: Share) -> None:
-        """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""
+        """Use rate limits shared with other processes. Default: do nothing."""
 
     def close(self) -> None:
-        """Let go of connections, also after an error, possibly while a read still waits.
+        """Close connections, also after an error, possibly while a read still waits.
 
         The object may be used again: it connects when it needs to.
         """

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 def near_names(name: str, names: Iterable[str], count: int, cutoff: float) -> list[str]:
-    """At most `count` names with a likeness to the word of at least `cutoff` (0 to 1), the nearest first."""
+    """At most `count` names with a similarity of at least `cutoff` (0 to 1), the nearest first."""
     import difflib
 
     return difflib.get_close_matches(name, list(names), n=count, cutoff=cutoff)
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
-    """The name that is most like the word; an empty text if none is near."""
+    """The most similar name; an empty text if none is near."""
     return next(iter(near_names(name, names, 1, 0.6)), "")
 
 

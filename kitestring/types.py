@@ -21,10 +21,10 @@ Record: TypeAlias = dict[str, Any]
 """One record: JSON values by field name."""
 
 State: TypeAlias = dict[str, Any]
-"""What a source needs to go on from a point: free JSON, owned by the source, saved by the engine."""
+"""The data with which a source resumes: free JSON, owned by the source, saved by the engine."""
 
 Path: TypeAlias = tuple[str, ...]
-"""Where a field stands: `("user", "id")` is `record["user"]["id"]`."""
+"""The path of a field: `("user", "id")` is `record["user"]["id"]`."""
 
 DELETED_AT = "_ab_cdc_deleted_at"
 """The field that marks a record as a deletion when it is not null: the Airbyte protocol's name for it.
@@ -38,7 +38,7 @@ COUNTS = "_counts"
 
 
 class SyncMode(StrEnum):
-    """How a stream is read."""
+    """The way a stream is read."""
 
     full_refresh = "full_refresh"
     incremental = "incremental"
@@ -46,7 +46,7 @@ class SyncMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """How a stream is written: three choices. (`airbyte/modes.py` has the words for them.)
+    """The way a stream is written: three choices. (`airbyte/modes.py` has Airbyte's names.)
 
     - `replace`: the records are a whole new copy, which takes the place of what was there once it is complete.
     - `keep`: every version of a record ("all"), or the last one of each primary key ("latest").
@@ -83,7 +83,7 @@ class Write:
 
 
 APPEND = frozenset({Write()})
-"""What every destination can do."""
+"""The write modes of every destination."""
 
 EVERY_WRITE = frozenset(
     {
@@ -194,7 +194,7 @@ States: TypeAlias = Mapping[str, State]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be taken, and why. `mapped`: the stream's mappers have been at it already."""
+    """A rejected record and the reason. `mapped`: the stream's mappers were already applied to it."""
 
     record: Record
     reason: str
@@ -203,8 +203,8 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Something that speaks against what was read, though nothing failed: the stream ends `suspicious`. `reason` is a
-    sentence with two facts that do not fit; `stream` is the stream's key, None where the partition has only one."""
+    """A warning that makes the stream end `suspicious`. `reason` is a sentence with two facts that do not agree;
+    `stream` is the stream's key, None where the partition has only one."""
 
     reason: str
     stream: str | None = None
@@ -222,7 +222,7 @@ class Failed:
 class Truncate:
     """The source's stream was emptied at this point of the read: all records that came before are deleted.
 
-    `deleted_at` is the time of it as `_ab_cdc_deleted_at` has it (ISO 8601); `stream` is the stream's key, None where
+    `deleted_at` is its time, in the form of `_ab_cdc_deleted_at` (ISO 8601); `stream` is the stream's key, None where
     the partition has only one. Partitions that are read at the same time have no order: a stream that may be emptied
     comes from one, or they have an `order`.
     """
@@ -242,11 +242,11 @@ class SchemaChange:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a write did with its batch; without one, every record counts as written.
+    """The outcome of writing a batch; without a receipt every record counts as written.
 
     written + unchanged + deleted + len(rejected) must be the number of records in the batch, or the sync is not green.
-    `replaced`: how many records that the count had are replaced by these; None where that is not known, and the count
-    is then checked by its bounds.
+    `replaced`: the number of counted records that these replace; None where it is not known: then the count is checked
+    by its bounds.
     `figures` are extra counts that the result sums up per stream (`chunks_embedded`, `tokens`, `cost_usd`, …).
     """
 

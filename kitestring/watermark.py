@@ -1,13 +1,13 @@
-"""How far an incremental read has come: the highest value of the cursor that can be believed, and the rows at it.
+"""The watermark of an incremental read: the highest credible cursor value, and the rows at it.
 
-What every source with a cursor needs, whatever the form of its states:
+For every source with a cursor, whatever the form of its states:
 
 - values are compared by what they are (numbers, moments, texts), not by how they are spelled;
-- a moment later than the sync's own start is no place to go on from: the record is passed on and comes again next time;
-- a value that is no value (NaN, infinity, null, another type than the others) never becomes the state;
+- a moment after the sync's start never becomes the state: the record is passed on, and read again next time;
+- an invalid value (NaN, infinity, null, another type than the others) never becomes the state;
 - a record that the destination rejects does not move the state (`Checkpoint.without`);
-- where nothing removes duplicates, the records at the state's value (and beyond it) are known by a digest, so that the
-  next sync may read them again: a late one with the same value arrives, and none arrives twice.
+- where nothing removes duplicates, digests of the records at the state's value (and beyond it) are kept, so that the
+  next sync may read them again: a late record with the same value arrives, and none arrives twice.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from kitestring.paths import at
 from kitestring.types import Checkpoint, Path, Record, State
 
 Place: TypeAlias = tuple[str, Any]
-"""Where a value stands among its kind: ("number", …), ("moment", …) or ("text", …)."""
+"""The position of a value among its kind: ("number", …), ("moment", …) or ("text", …)."""
 
 DISTINCT = 1_024
-"""So many of the highest values are remembered, more than a sync may reject by default."""
+"""The number of highest values kept: more than a sync may reject by default."""
 
 MOST_KNOWN = 10_000
-"""So many digests a state holds."""
+"""The most digests in a state."""
 
 MOST_DOUBTS = 5
 
 MOST_DIGITS = 400
-"""So many digits of a number are written out: 64-bit floats end before."""
+"""The most digits of a number written out: 64-bit floats have fewer."""
 
 AHEAD = dt.timedelta(hours=24)
-"""Clocks and time zones explain a moment so far ahead."""
+"""Clocks and time zones explain a moment up to this far ahead."""
 
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d(?::?\d\d)?|UTC)?)?", re.I)
 
 
 def place_of(value: Any) -> Place | None:
-    """Where a value stands in the order of its kind; None for one that has no place.
+    """The position of a value in the order of its kind; None for a value without one.
 
     A text that is a date or a date-time in ISO 8601 is a moment (in UTC where it names no zone), one that is a decimal
     number is a number.
@@ -110,7 +110,7 @@ class Watermark:
     ) -> None:
         self.since = since
         self.doubts: list[str] = []
-        """What speaks against the read, once each: values that are none, moments far ahead. For `Suspicion`s."""
+        """Reasons for `Suspicion`s, once each: invalid values, moments far ahead."""
         self._cursor, self._keys, self._place, self._digests = cursor, keys, place, digests
         self._now = now or dt.datetime.now(dt.UTC)
         start = place(since)
@@ -124,7 +124,7 @@ class Watermark:
         self._beyond: list[str] = []
 
     def is_new(self, record: Record) -> bool:
-        """Take note of a record that was read; False for one that an earlier sync has written."""
+        """Note a record that was read; False for one that an earlier sync wrote."""
         value = at(record, self._cursor)
         place = self._place(value)
         if place is None or place[0] != (self._kind or place[0]):
@@ -156,7 +156,7 @@ class Watermark:
 
     @property
     def reached(self) -> bool:
-        """Whether there is a value to go on from."""
+        """True where there is a value to resume from."""
         return self.since is not None or bool(self._tops)
 
     def checkpoint(self, state_of: Callable[[Any, Sequence[str] | int], State]) -> Checkpoint:

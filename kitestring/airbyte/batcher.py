@@ -1,4 +1,4 @@
-"""Records of many streams on their way into batches, with the states that stand between them."""
+"""Collects records of many streams into batches, with the states between them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SHARED_EVERY_ROWS = 10_000
 
 
 class Batcher:
-    """Rows by stream key until they are worth a batch. A state is given on behind the rows it covers, before others.
+    """Rows by stream key until they fill a batch. A state follows the rows it covers and precedes later ones.
 
-    Of the states that come while rows gather, the last stands for all. A state that several streams share makes the
-    engine write all that waits, so it is given on every few seconds or thousands of records, and at the end.
+    Of the states that come meanwhile, the last one replaces the others. A state that several streams share makes the
+    engine write all waiting rows, so it is passed on every few seconds or thousands of records, and at the end.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -34,11 +34,11 @@ class Batcher:
         self._shared_rows = SHARED_EVERY_ROWS
 
     def state(self, key: str, state: State) -> None:
-        """This stream's rows up to here are covered."""
+        """This state covers the stream's rows so far."""
         self._states[key] = (state, len(self.rows[key]))
 
     def shared(self, state: State) -> None:
-        """The rows of all streams up to here are covered."""
+        """This state covers the rows of all streams so far."""
         self._shared = (state, {key: len(rows) for key, rows in self.rows.items()})
 
     @property
@@ -49,7 +49,7 @@ class Batcher:
         return bool(waiting) and time.monotonic() - self.since > RUN_AGE_S
 
     def take(self, last: bool = False) -> Iterator[Batch | Checkpoint]:
-        """All that waits, in an order in which every checkpoint stands behind what it covers."""
+        """All waiting rows and states; every checkpoint follows the rows it covers."""
         size = self.nbytes / max(1, self.count)
         shared, self._shared = self._shared, None
         self._shared_rows += self.count
@@ -71,7 +71,7 @@ class Batcher:
         self.since = time.monotonic()
 
     def _stream(self, key: str, upto: int, size: float) -> Iterator[Batch | Checkpoint]:
-        """The first `upto` rows of a stream, with its own state where that falls among them."""
+        """The first `upto` rows of a stream, with its own state where that is among them."""
         rows = self.rows[key]
         state, covered = self._states.get(key, (None, 0))
         if state is not None and covered <= upto:

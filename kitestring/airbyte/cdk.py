@@ -1,4 +1,4 @@
-"""Which airbyte-cdk a connector with Python components is written for, and how one of any age is started."""
+"""The airbyte-cdk version that a connector with Python components needs, and the program that starts any version."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from kitestring.errors import ConfigError
 
 NEWEST = "7.39.1"
-"""For manifests of version 7 and later that say nothing else."""
+"""For manifests of version 7 and later without another requirement."""
 BEFORE_7 = "6.61.6"
-"""The last one before 7, which took classes and arguments away that older components use."""
+"""The last version before 7, which removed classes and arguments that older components use."""
 METADATA, PROJECT = "metadata.yaml", "pyproject.toml"
 IMAGE = re.compile(r"/source-declarative-manifest:(\d+\.\d+\.\d+)(?:@|$)")
-"""The base image of a connector that is a manifest: its version is that of the airbyte-cdk inside."""
+"""The base image of a manifest connector: its version is that of the airbyte-cdk inside."""
 VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 def requirement(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """The airbyte-cdk that a connector asks for: by the base image in its `metadata.yaml`, else by the dependency in
-    its `pyproject.toml`, else by the version of its manifest."""
+    """The airbyte-cdk that a connector requires: from the base image in its `metadata.yaml`, else the dependency in its
+    `pyproject.toml`, else the version of its manifest."""
     return f"airbyte-cdk{of_image(folder / METADATA) or of_project(folder / PROJECT) or of_manifest(manifest)}"
 
 
@@ -63,7 +63,7 @@ def of_project(path: Path) -> str:
     if text[0] not in "^~":
         return f"=={match[0]}"
     numbers = [int(number) for number in match[0].split(".")]
-    # `^` lets the first number that is not zero stand, `~` the one before the last.
+    # `^` fixes the first number that is not zero, `~` the one before the last.
     fixed = next((place for place, number in enumerate(numbers) if number), len(numbers) - 1)
     fixed = fixed if text[0] == "^" else min(1, len(numbers) - 1)
     limit = [*numbers[:fixed], numbers[fixed] + 1]
@@ -108,4 +108,4 @@ else:
         manifest = yaml.safe_load(file)
     entrypoint.launch(ManifestDeclarativeSource(source_config=manifest), words)
 """
-"""Starts a manifest. Before 6.34 or so the CDK's own program takes neither a manifest nor components by their paths."""
+"""Runs a manifest. Before about 6.34 the CDK's own program takes no paths of a manifest or components."""

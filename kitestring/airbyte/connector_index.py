@@ -24,7 +24,7 @@ REFRESHED = "airbyte-catalog.json"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A version that asks something of its users: what, and until when (a date, or an empty text)."""
+    """A breaking change: the version, what users have to do, and the deadline (a date, or an empty text)."""
 
     version: str
     message: str
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What is known of one connector. `version` is the newest one that was published when the index was made."""
+    """The facts of one connector. `version` is the newest one published when the index was made."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class IndexEntry:
 
     @property
     def road(self) -> Road:
-        """How it comes to run here: a manifest natively, a package in its own environment, an image in a container."""
+        """How it runs: a manifest natively, a package in its own environment, an image in a container."""
         if self.language == "manifest-only":
             return "manifest"
         return "package" if self.package else "image"
@@ -60,8 +60,8 @@ class IndexEntry:
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The facts in an entry of the registry (`oss_registry.json`, or the `oss.json` of one version).
 
-        The shape is that of Airbyte's ConnectorRegistrySourceDefinition and ConnectorRegistryDestinationDefinition.
-        `ConfigError` where it is another.
+        The form is Airbyte's ConnectorRegistrySourceDefinition or ConnectorRegistryDestinationDefinition; `ConfigError`
+        for another form.
         """
         kind: Kind = "destination" if "destinationDefinitionId" in values else "source"
         image, version = values.get("dockerRepository"), values.get("dockerImageTag")
@@ -96,7 +96,7 @@ class IndexEntry:
         )
 
     def breaking(self, old: str, new: str) -> list[Change]:
-        """The changes that ask something of whoever goes from `old` to `new`, in their order."""
+        """The breaking changes between the versions `old` and `new`, in order."""
         between = [change for change in self.changes if order(old) < order(change.version) <= order(new)]
         return sorted(between, key=lambda change: order(change.version))
 
@@ -106,13 +106,13 @@ COLUMNS = [column.name for column in fields(IndexEntry)]
 
 @dataclass(frozen=True, slots=True)
 class ConnectorIndex:
-    """All entries, sources first, by name; `refreshed` where it is newer than the shipped one."""
+    """All entries, sources first, by name; `refreshed` if it is newer than the shipped index."""
 
     entries: tuple[IndexEntry, ...]
     refreshed: bool = False
 
     def get(self, kind: Kind, name: str) -> IndexEntry | None:
-        """The entry of this name, with or without its kind in front, dashes or underscores."""
+        """The entry of this name, with or without the kind as a prefix, with dashes or underscores."""
         plain_name = plain(name)
         for entry in self.entries:
             if entry.kind == kind and plain_name in (entry.name, entry.name.removeprefix(f"{kind}-")):
@@ -123,12 +123,12 @@ class ConnectorIndex:
         return [entry.name for entry in self.entries if entry.kind == kind]
 
     def search(self, text: str) -> list[IndexEntry]:
-        """Entries that hold every word of the text in name, title or package, the best first; near ones if none do."""
+        """Entries with every term of the text in name, title or package, best first; if none, those with near names."""
         return search_entries(text, self.entries, lambda entry: (entry.name, f"{entry.title} {entry.package}"))
 
 
 def search_entries(text: str, entries: Iterable[Any], facts: Any) -> list[Any]:
-    """Those whose facts `(name, more words)` hold every word of the text; where none do, those with a near name."""
+    """The entries whose facts `(name, other text)` contain every term; if none do, those with a near name."""
     terms = plain(text).replace("-", " ").split()
     if not terms:
         return []
@@ -158,7 +158,7 @@ def plain(name: str) -> str:
 
 
 def order(version: str) -> tuple[int, ...]:
-    """A version as numbers, for comparing; what follows a dash or a plus is left out."""
+    """A version as numbers, for comparing; without what follows a dash or a plus."""
     numbers = version.partition("-")[0].partition("+")[0].split(".")
     return tuple(int(number) if number.isdigit() else 0 for number in numbers)
 
@@ -173,7 +173,7 @@ def language_of(tags: Any) -> str:
     return "manifest-only" if "manifest-only" in languages else languages[0] if languages else ""
 
 
-# Where it is kept.
+# Storage.
 
 
 def folder() -> Path:
@@ -185,7 +185,7 @@ def folder() -> Path:
 
 
 def index() -> ConnectorIndex:
-    """The refreshed index, or the shipped one. A refreshed one that cannot be read is passed over with a warning."""
+    """The refreshed index, or the shipped one. A refreshed index that cannot be read is skipped with a warning."""
     path = folder() / REFRESHED
     try:
         stamp = path.stat().st_mtime_ns
@@ -203,7 +203,7 @@ def index() -> ConnectorIndex:
 
 @lru_cache(maxsize=4)
 def read(path: Path, stamp: int, refreshed: bool) -> ConnectorIndex:
-    """An index file; `stamp` is its time, so that one that has changed is read again."""
+    """Read an index file; `stamp` is its time, so that a changed file is read again."""
     raw = json.loads(path.read_text("utf-8"))
     columns = raw["columns"]
     entries = []
@@ -215,7 +215,7 @@ def read(path: Path, stamp: int, refreshed: bool) -> ConnectorIndex:
 
 
 def index_text(entries: Sequence[IndexEntry]) -> str:
-    """The text of an index file: one connector a line, so that a difference can be read."""
+    """The text of an index file: one connector per line, so that diffs are readable."""
     rows = []
     for entry in sorted(entries, key=lambda entry: (entry.kind != "source", entry.name)):
         values = asdict(entry)
@@ -224,7 +224,7 @@ def index_text(entries: Sequence[IndexEntry]) -> str:
 
 
 def save(entries: Sequence[IndexEntry]) -> Path:
-    """Make these entries the refreshed index."""
+    """Save these entries as the refreshed index."""
     path = folder() / REFRESHED
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -240,7 +240,7 @@ def save(entries: Sequence[IndexEntry]) -> Path:
 
 
 def entries_of(registry: Any) -> list[IndexEntry]:
-    """The entries of a registry file: `{"sources": […], "destinations": […]}`. `ConfigError` where it is none."""
+    """The entries of a registry file, `{"sources": […], "destinations": […]}`. `ConfigError` for another form."""
     lists = [part_list(registry, "sources"), part_list(registry, "destinations")]
     entries = [IndexEntry.of(values) for values in lists[0] + lists[1] if not values.get("tombstone")]
     if not entries:
@@ -261,14 +261,14 @@ def part_list(registry: Any, name: str) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a refresh changed: entries that came, that went, and pairs (old, new) of another version."""
+    """The changes of a refresh: added and removed entries, and pairs (old, new) with another version."""
 
     added: tuple[IndexEntry, ...]
     removed: tuple[IndexEntry, ...]
     changed: tuple[tuple[IndexEntry, IndexEntry], ...]
 
     def breaking(self) -> Iterator[tuple[IndexEntry, Change]]:
-        """Changes that ask something of the users of what was the newest version before."""
+        """The breaking changes since the versions that were the newest before."""
         for old, new in self.changed:
             for change in new.breaking(old.version, new.version):
                 yield new, change

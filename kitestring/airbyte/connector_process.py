@@ -1,4 +1,4 @@
-"""A connector's program while it runs: its files, its output under a watchdog, what it said last, and its end."""
+"""A connector's running program: its files, its output under a watchdog, its last messages, and its end."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ TAIL_LINES = 40
 
 
 Heard: TypeAlias = tuple[list[Any], int]
-"""Messages (`Garbage` among them) and how many bytes they took."""
+"""Messages (`Garbage` among them) and their size in bytes."""
 
 
 class Program(Protocol):
-    """What can be started: a local program, or a container's."""
+    """A program to start: a local one, or one in a container."""
 
     name: str
 
     def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
-        """The whole command line. A word `@file` stands for that file of `folder`, as the program sees it."""
+        """The whole command line. `@file` among the arguments becomes the path of that file of `folder`."""
 
     def stop(self, folder: Path) -> None:
-        """End what ending the process does not end."""
+        """End what does not end with the process."""
 
 
 class Local:
@@ -64,7 +64,7 @@ class Local:
 
 
 class Container:
-    """A program in an image, run by docker or podman. Its files stand under /secrets."""
+    """A program in an image, run by docker or podman. Its files are in /secrets."""
 
     def __init__(self, engine: str, image: str) -> None:
         self.engine = engine
@@ -87,8 +87,8 @@ class Container:
 class Process:
     """A started program. `files` are written for it as JSON, readable by this user alone, and removed at the end.
 
-    Nothing secret stands on its command line. Its output is read only as fast as it is wanted: a slow reader fills the
-    pipe, and the program waits.
+    Its command line holds no secrets. Its output is read only on demand: with a slow reader the pipe fills up, and the
+    program waits.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Process:
             shutil.rmtree(outer, ignore_errors=True)
             raise ConfigError(
                 f"{program.name} cannot be started: {error.strerror or error}",
-                hint="Check that the program is there and may be executed.",
+                hint="Check that the program exists and is executable.",
             ) from error
         except BaseException:
             shutil.rmtree(outer, ignore_errors=True)
@@ -146,9 +146,9 @@ class Process:
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def messages(self, quiet_s: Callable[[], float]) -> Iterator[Heard]:
-        """What the program writes, as lists of messages and their size; an empty list when nothing came for a moment.
+        """The program's messages, as lists with their size; an empty list after a moment without output.
 
-        `quiet_s` says how long it may be silent (the time in which nobody asked does not count); then it is ended and
+        `quiet_s` returns how long it may be silent (only time spent waiting counts); after that it is ended and
         `TransientError` raised. The iteration ends with the program's output.
         """
         decoder = Decoder()
@@ -159,14 +159,14 @@ class Process:
             yield last, 0
 
     def blocks(self, quiet_s: Callable[[], float]) -> Iterator[bytes]:
-        """The bytes that the program writes, as they come; nothing (`b""`) after a moment without any."""
+        """The bytes that the program writes, as they come; `b""` after a moment without any."""
         waiting = select.poll()
         waiting.register(self._out, select.POLLIN | select.POLLHUP)
         silent, ticks_after_exit = 0.0, 0
         while not self.stopped:
             began = time.monotonic()
             if not waiting.poll(TICK_S * 1000):
-                # A grandchild may hold the pipe open when the program itself is gone.
+                # A grandchild may hold the pipe open after the program has ended.
                 ticks_after_exit += self._process.poll() is not None
                 if ticks_after_exit > 8:
                     break
@@ -177,7 +177,7 @@ class Process:
                     self.close()
                     raise TransientError(
                         f"{self.program.name} wrote nothing for {round(silent)} s and was ended",
-                        hint="Try again; if it is known to be silent for long, raise `quiet_s`.",
+                        hint="Try again; if long silence is normal for it, raise `quiet_s`.",
                     )
                 yield b""
                 continue
@@ -188,7 +188,7 @@ class Process:
             yield data
 
     def _drain(self) -> None:
-        """Keep what the program writes on standard error: the end of it explains a crash."""
+        """Keep the last lines of standard error: they explain a crash."""
         assert self._process.stderr is not None
         with contextlib.suppress(OSError, ValueError):
             for raw in lines_of(self._process.stderr.fileno()):
@@ -202,7 +202,7 @@ class Process:
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Give the program bytes; waits while it does not take them. `BrokenPipeError` when it has ended."""
+        """Write to the program; waits while it does not read. `BrokenPipeError` when it has ended."""
         assert self._process.stdin is not None
         view = memoryview(data)
         while view:
@@ -216,7 +216,7 @@ class Process:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def code(self, wait_s: float = 60.0) -> int:
-        """The exit code, after the output has ended; a program that then does not end is ended. Negative: a signal."""
+        """The exit code, after the end of the output; ends a program that does not exit. Negative: a signal."""
         try:
             code = self._process.wait(wait_s)
         except subprocess.TimeoutExpired:
@@ -228,7 +228,7 @@ class Process:
         return code
 
     def close(self) -> None:
-        """End the program and all it has started, and remove its files. Safe to call twice and from any thread."""
+        """End the program and its children, and remove its files. Safe to call twice and from any thread."""
         self.stopped = True
         with self._lock:
             if self._closed:
@@ -239,13 +239,13 @@ class Process:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(GRACE_S)
                 self.program.stop(self.folder)
-            self._signal(signal.SIGKILL)  # also what outlives its parent
+            self._signal(signal.SIGKILL)  # also children that outlive the program
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_S)
             shutil.rmtree(self.folder.parent, ignore_errors=True)
 
     def release(self) -> None:
-        """Close the pipes: for the thread that reads them, when it has ended."""
+        """End the program and close its pipes: for the thread that reads them, after its last read."""
         self.close()
         self.end_input()
         self._errors.join(1.0)
@@ -260,7 +260,7 @@ class Process:
 
 
 def lines_of(descriptor: int) -> Iterator[bytes]:
-    """Lines of a pipe; one that never ends is cut."""
+    """Lines of a pipe; an endless line is cut."""
     rest = b""
     while data := os.read(descriptor, 65536):
         *whole, rest = (rest + data).split(b"\n")
@@ -273,7 +273,7 @@ def lines_of(descriptor: int) -> Iterator[bytes]:
 
 
 def widen(descriptor: int) -> None:
-    """A pipe that holds more lets the program run on while we write."""
+    """Enlarge a pipe, so that the program runs on while we write."""
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -281,15 +281,15 @@ def widen(descriptor: int) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our variables without those that would lead another Python astray, and without what a server lives on (the key
-    of its secrets, its database, its secret managers): a connector gets its own secrets and no others."""
+    """Our environment without variables that misdirect another Python, and without a server's own (the key of its
+    secrets, its database, its secret managers): a connector gets its own secrets and no others."""
     removed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "VAULT_TOKEN")
     variables = {k: v for k, v in os.environ.items() if k not in removed and not k.startswith("KITESTRING_")}
     return {**variables, "PYTHONIOENCODING": "utf-8"}
 
 
 def container_engine() -> str:
-    """docker or podman, whichever answers; `ConfigError` if none does."""
+    """docker or podman, the first that responds; `ConfigError` if none does."""
     tried = []
     for name in ("docker", "podman"):
         program = shutil.which(name)

@@ -1,4 +1,4 @@
-"""A manifest whose components are Python classes: Airbyte's CDK runs it, in an environment of its own."""
+"""Runs a manifest with Python components by Airbyte's CDK, in its own environment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kitestring.errors import ConfigError
 log = logging.getLogger("kitestring.airbyte")
 
 INTERPRETER = "KITESTRING_CDK_PYTHON"
-"""The environment variable that names a Python with airbyte-cdk installed; without it the package is installed."""
+"""The environment variable with the path of a Python that has airbyte-cdk; without it the package is installed."""
 ALLOW = "allow_custom_code"
 OWN = "airbyte_cdk."
 """Classes of the CDK itself need no components.py."""
 
 
 class CustomCodeSource(AirbyteSource):
-    """A low-code connector with Python components. Its configuration holds `allow_custom_code: true` beside its own."""
+    """A low-code connector with Python components. Its configuration must contain `allow_custom_code: true`."""
 
     _manifest_path: Path = PrivateAttr(default=Path())
     _form: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -35,7 +35,7 @@ class CustomCodeSource(AirbyteSource):
 
     @classmethod
     def from_manifest(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
-        """The source that a manifest with Python components describes. `ConfigError` without the permission."""
+        """The source of a manifest with Python components. `ConfigError` without the permission."""
         manifest = load(path)
         classes = dict(python_classes(manifest))
         name, place = next(iter(classes.items()))
@@ -80,7 +80,7 @@ class CustomCodeSource(AirbyteSource):
         return f"the manifest {self._manifest_path.name}"
 
     def program(self) -> Program:
-        """The CDK's Python with the program that runs a manifest in it; installed first where it is not yet."""
+        """The CDK's Python with the program that runs a manifest; installed on first use."""
         if not self.package:
             return super().program()
         return Local([str(environment.ensure(self.package, self.python) / "bin" / "python"), "-c", cdk.RUN])
@@ -95,5 +95,5 @@ class CustomCodeSource(AirbyteSource):
         return super().start([*arguments, *paths], files, stdin=stdin)
 
     def _secrets(self) -> set[str]:
-        """Also those that the manifest's form declares; the one variable of the environment is none."""
+        """Also those that the manifest's spec declares; the environment variable is no secret."""
         return (super()._secrets() - set(self.environment.values())) | set(secrets_in(self.config, self._form))

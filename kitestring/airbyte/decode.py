@@ -1,4 +1,4 @@
-"""From the bytes that a program writes to its messages: whole blocks of lines at once, odd lines one by one."""
+"""Decodes the bytes that a program writes into messages: whole blocks of lines at once, malformed lines one by one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ MOST_LINE_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """A line that is no message. `broken`: it began like a record or a state, so that something was lost with it."""
+    """A line that is no message. `broken`: it began like a record or a state, so data were lost."""
 
     text: str
     broken: bool
 
 
 class Decoder:
-    """Takes bytes as they come and gives the messages (decoded JSON objects) of the lines they complete."""
+    """Takes bytes as they come and returns the messages (JSON objects) of completed lines."""
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._waiting = 0
 
     def feed(self, data: bytes) -> list[Any]:
-        """The messages, and `Garbage` for lines that are none, in their order."""
+        """The messages, and `Garbage` for other lines, in order."""
         end = data.rfind(b"\n")
         if end < 0:
             self._rest.append(data)
@@ -44,14 +44,14 @@ class Decoder:
         return decode_lines(block)
 
     def end(self) -> list[Any]:
-        """What a last line without a line feed holds."""
+        """The messages of a last line without a line feed."""
         block = b"".join(self._rest)
         self._rest, self._waiting = [], 0
         return decode_lines(block) if block.strip() else []
 
 
 def decode_lines(block: bytes) -> list[Any]:
-    # A line feed never stands inside JSON text, so the lines of a block are one JSON array: one call for all of them.
+    # JSON text contains no line feed, so the lines of a block become one JSON array: one call for all of them.
     try:
         messages: list[Any] = loads(b"[%b]" % block.replace(b"\n", b","))
         if len(messages) == block.count(b"\n") + 1:

@@ -31,8 +31,8 @@ MARK = "kitestring"
 class AirbyteDestination(ProgramConfig, Destination):
     """Writes to an Airbyte destination connector: a Python package, a program, or a container image.
 
-    Each stream has a process of its own, so that its commit is the end of that process: only then has the connector
-    said that all is stored. A batch is durable when the connector has given back the state sent behind it.
+    Each stream has its own process, and its commit is the end of that process: only then has the connector confirmed
+    that all data are stored. A batch is durable when the connector has returned the state sent after it.
     """
 
     facts: ClassVar[Facts] = program_facts(
@@ -49,7 +49,7 @@ class AirbyteDestination(ProgramConfig, Destination):
 
     @property
     def writes(self) -> frozenset[Write]:  # type: ignore[override]
-        """What the connector's own spec says it can do."""
+        """The write modes in the connector's own spec."""
         if self._writes is None:
             declared = self.spec_of_connector().get("supported_destination_sync_modes")
             supported = modes.WRITES.keys() & set(declared) if isinstance(declared, list) and declared else {"append"}
@@ -71,8 +71,8 @@ class AirbyteDestination(ProgramConfig, Destination):
         return self._writing[stream.key].send(batch)
 
     def change(self, stream: Stream) -> None:
-        """Another process takes what has the new schema: the protocol has a schema only at the start of one. The new
-        copy of a replacement belongs to one process, so it ends here."""
+        """Another process takes the records of the new schema: the protocol sends a schema only at its start. A
+        replacement belongs to one process, so it fails here."""
         writing = self._writing[stream.key]
         if writing.process is not None:
             if stream.write.replace:
@@ -101,12 +101,12 @@ class AirbyteDestination(ProgramConfig, Destination):
 
 
 class Writing:
-    """One stream on its way into a connector's process, which starts with the first batch."""
+    """Writes one stream to a connector's process, which starts with the first batch."""
 
     def __init__(self, connector: ProgramConfig, stream: Stream) -> None:
         self.connector = connector
         self.stream = stream
-        # Rows of earlier generations go when this one is complete; a later overwrite has a later number.
+        # Rows of earlier generations are deleted when this one is complete; a later overwrite has a higher number.
         self.generation = int(time.time() * 1000) if stream.write.replace else 0
         self.sequence = 0
         self.written = False
@@ -117,7 +117,7 @@ class Writing:
         self.expecting = False
 
     def send(self, batch: Batch) -> Receipt:
-        """Write a batch and a state behind it; returns when the state has come back."""
+        """Write a batch and a state after it; return when the state has come back."""
         self.start()
         assert self.process is not None
         self.sequence += 1
@@ -138,7 +138,7 @@ class Writing:
         while True:
             state = self.next()
             if state is None:
-                raise self.failure("before it had given back the state behind a batch")
+                raise self.failure("before it returned the state after a batch")
             if part(part(state, "stream"), "stream_state").get(MARK) == self.sequence:
                 break
         self.written = True
@@ -147,10 +147,10 @@ class Writing:
         return Receipt(written=count)
 
     def finish(self) -> None:
-        """Say that the stream is complete, and wait until the process has ended well."""
+        """Send that the stream is complete, and wait until the process has succeeded."""
         if self.process is None:
             if not self.stream.write.replace:
-                return  # nothing was sent and nothing is to be replaced
+                return  # nothing was sent, and there is nothing to replace
             self.start()
         assert self.process is not None
         try:
@@ -209,13 +209,13 @@ class Writing:
             raise self.failure("while it was written to") from None
 
     def expect(self) -> None:
-        """From now on silence counts."""
+        """Count silence from now on."""
         assert self.process is not None
         self.process.heard_at = time.monotonic()
         self.expecting = True
 
     def next(self) -> Mapping[str, Any] | None:
-        """The next state that came back; None when the process says no more."""
+        """The next state that came back; None at the end of the output."""
         while True:
             try:
                 state = self.heard.get(timeout=1.0)
@@ -229,7 +229,7 @@ class Writing:
             return state
 
     def failure(self, when: str) -> KitestringError:
-        """Why the process is gone; after this, another may be started."""
+        """The error for a process that ended; another may be started after this."""
         assert self.process is not None
         process, self.process = self.process, None
         cancelled = process.stopped and self.error is None
@@ -246,7 +246,7 @@ class Writing:
         return self.connector.unexplained(process, f"ended with {exit_text(code)} {when}")
 
     def listen(self) -> None:
-        """In its own thread: take what the process says, so that it can always write."""
+        """In its own thread: read the output, so that the process can always write."""
         assert self.process is not None
         process, heard = self.process, self.heard
         try:
@@ -267,7 +267,7 @@ class Writing:
             heard.put(None)
 
     def stop(self) -> None:
-        """End the process, whatever it does. What it was told to complete is complete; the rest is not."""
+        """End the process in any state. Streams that were completed stay complete; others do not."""
         process, self.process = self.process, None
         if process is not None:
             process.close()

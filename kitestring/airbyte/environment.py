@@ -1,4 +1,4 @@
-"""One Python environment per package: made by uv, pinned by its requirement, cached, and shared by every process."""
+"""One Python environment per package: created by uv, pinned by its requirement, cached, shared by all processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kitestring.errors import ConfigError, TransientError
 log = logging.getLogger("kitestring.airbyte")
 
 MARK = "kitestring.json"
-"""Written last into an environment: one without it is unfinished, and is made again."""
+"""Written last: an environment without it is unfinished, and is created again."""
 REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 NETWORK = re.compile(
     r"error sending request|dns error|timed out|connection (reset|refused)|failed to fetch|network|temporar", re.I
@@ -31,7 +31,7 @@ INSTALL_S = 900
 
 
 def folder() -> Path:
-    """Where environments are kept: `envs` in `KITESTRING_HOME`, else in the user's cache."""
+    """The folder of environments: `envs` in `KITESTRING_HOME`, else in the user's cache."""
     home = os.environ.get("KITESTRING_HOME")
     if home:
         return Path(home).expanduser().absolute() / "envs"
@@ -40,11 +40,10 @@ def folder() -> Path:
 
 
 def ensure(requirement: str, python: str = "") -> Path:
-    """The environment of a package (`airbyte-source-faker==7.2.1`), installed when it is not there yet.
+    """The environment of a package (`airbyte-source-faker==7.2.1`), installed on first use.
 
-    Safe against others who want the same at the same time. An environment never changes once it is made; a requirement
-    that names no version keeps the one that was current then. `ConfigError`: the package or a version of it is not
-    there; `TransientError`: the registry cannot be reached.
+    Safe for concurrent calls. An environment never changes; a requirement without a version keeps the version that was
+    current at installation. `ConfigError`: no such package or version; `TransientError`: the registry is unreachable.
     """
     name = name_of(requirement)
     digest = hashlib.sha256(json.dumps([requirement.strip(), python]).encode()).hexdigest()[:10]
@@ -93,7 +92,7 @@ def install(place: Path, requirement: str, python: str) -> None:
 
 
 def run(command: list[str], requirement: str) -> None:
-    # The variables of an activated environment would lead uv elsewhere.
+    # The variables of an activated environment would misdirect uv.
     clean = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=clean, timeout=INSTALL_S, check=False)
@@ -104,7 +103,7 @@ def run(command: list[str], requirement: str) -> None:
         if NETWORK.search(output) and "not found in the package registry" not in output:
             raise TransientError(
                 f"{requirement} cannot be installed: the package index cannot be reached ({output})",
-                hint="Try again when the network is there, or install it before and name its program with `path`.",
+                hint="Try again with a network, or install it beforehand and name its program with `path`.",
                 package=requirement,
             )
         raise ConfigError(
@@ -115,7 +114,7 @@ def run(command: list[str], requirement: str) -> None:
 
 
 def script(place: Path, requirement: str, executable: str = "") -> Path:
-    """The program that a package installed: the one of this name, or the only one that can be meant."""
+    """The program that a package installed: the one of this name, or the only candidate."""
     name = name_of(requirement)
     scripts = [e.name for e in find_distribution(place, name).entry_points if e.group == "console_scripts"]
     short = name.removeprefix("airbyte-").removeprefix("meltanolabs-").removeprefix("pipelinewise-")
@@ -141,7 +140,7 @@ def find_distribution(place: Path, name: str) -> Distribution:
     for distribution in distributions(path=packages):
         if normal(distribution.metadata["Name"] or "") == name:
             return distribution
-    raise ConfigError(f"the environment {place} does not hold {name}", hint="Remove the folder; it is made again.")
+    raise ConfigError(f"the environment {place} does not hold {name}", hint="Remove the folder; it is created again.")
 
 
 def name_of(requirement: str) -> str:
@@ -164,7 +163,7 @@ def uv_program() -> str:
     program = str(beside) if beside.is_file() else shutil.which("uv")
     if program is None:
         raise ConfigError(
-            "installing a connector from PyPI needs uv, which is not there",
+            "installing a connector from PyPI needs uv, which is not installed",
             hint="Install it: pip install uv",
         )
     return program
@@ -172,7 +171,7 @@ def uv_program() -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file lock, waiting for whoever has it; the system frees it when its holder dies."""
+    """Hold a file lock, waiting for its holder; the system frees it when the holder dies."""
     import fcntl
 
     with path.open("a+") as file:

@@ -1,4 +1,4 @@
-"""Installed connectors: files of one version each, kept with their checksums, found again without a network."""
+"""Installed connectors: the files of each version, with checksums, usable without a network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One version of one connector, in its folder. `sha256` is the checksum of each file as it was fetched."""
+    """One version of a connector, in its folder. `sha256` has the checksum of each file as it was fetched."""
 
     entry: IndexEntry
     folder: Path
@@ -43,7 +43,7 @@ class Installation:
 
     @property
     def manifest(self) -> Path | None:
-        """Its manifest, compared with its checksum; None where it is a package or an image."""
+        """Its manifest, checked against its checksum; None for a package or an image."""
         if self.entry.road != "manifest":
             return None
         self.verify()
@@ -51,14 +51,14 @@ class Installation:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How the `airbyte` source or destination runs it."""
+        """The settings with which the `airbyte` source or destination runs it."""
         entry = self.entry
         if entry.road == "package":
             return {"package": f"{entry.package}=={entry.version}", **({"python": self.python} if self.python else {})}
         return {"image": f"{entry.image}:{entry.version}"}
 
     def verify(self) -> None:
-        """`ConfigError` where a file is not what was fetched."""
+        """`ConfigError` where a file differs from what was fetched."""
         for name, expected in self.sha256.items():
             try:
                 content = (self.folder / name).read_bytes()
@@ -92,7 +92,7 @@ def installations() -> Iterator[Installation]:
 
 
 def installed(kind: Kind, name: str, version: str = "") -> Installation | None:
-    """A connector's installation: of this version, or without one of the version that was installed last."""
+    """A connector's installation: of this version, or without one of the version installed last."""
     bare = connector_index.plain(name)
     for folder_name in (bare, f"{kind}-{bare}"):
         place = folder() / folder_name
@@ -112,7 +112,7 @@ def installed(kind: Kind, name: str, version: str = "") -> Installation | None:
 
 
 def at(place: Path) -> Installation | None:
-    """The installation in a folder; None where there is none, or its facts cannot be read."""
+    """The installation in a folder; None where there is none, or it cannot be read."""
     try:
         raw = json.loads((place / FACTS).read_text("utf-8"))
         entry = dict(raw.pop("entry"))
@@ -126,15 +126,15 @@ def at(place: Path) -> Installation | None:
 
 
 def current(entry: IndexEntry) -> str:
-    """The version that is used where none is pinned; an empty text if none is installed."""
+    """The version that is used unless another is pinned; an empty text if none is installed."""
     installation = installed(entry.kind, entry.name)
     return "" if installation is None else installation.entry.version
 
 
 def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEntry:
-    """The entry of one version as the registry tells it; what the index says where it tells nothing.
+    """The entry of one version from the registry, or else from the index.
 
-    A package or an image does not come from the registry: where that cannot be reached, the index is enough.
+    A package or an image does not come from the registry: where that is unreachable, the index is enough.
     """
     try:
         published = registry.entry(entry.image, version)
@@ -152,11 +152,11 @@ def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEnt
 
 
 def install(entry: IndexEntry, *, registry: RegistryClient, python: str = "", force: bool = False) -> Installation:
-    """Fetch this version of a connector and make it the one in use. What is there already is not fetched again.
+    """Fetch this version of a connector, unless it is installed, and make it the one in use.
 
-    `force` fetches again, and takes a file that differs from what was fetched before under the same version. A manifest
-    comes from the registry, a package from PyPI, an image by the container engine when it is run. Raises `ConfigError`
-    for what does not exist or does not fit, `TransientError` where the network fails.
+    `force` fetches again, and accepts files that differ from those fetched before for the same version. A manifest
+    comes from the registry, a package from PyPI, an image from the container engine when it runs. `ConfigError` for a
+    connector that does not exist or does not fit, `TransientError` where the network fails.
     """
     if not VERSION.match(entry.version):
         raise ConfigError(f"{entry.version!r} is no version", hint="Write NAME@VERSION.")
@@ -197,7 +197,7 @@ def install_into(place: Path, entry: IndexEntry, registry: RegistryClient, pytho
 
 
 def fetch(entry: IndexEntry, draft: Path, registry: RegistryClient, python: str) -> Installation:
-    """Everything of one version into a folder."""
+    """Fetch all files of one version into a folder."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if entry.road == "manifest":
         from kitestring.declarative.manifest import load
@@ -231,7 +231,7 @@ def fetch(entry: IndexEntry, draft: Path, registry: RegistryClient, python: str)
 
 
 def fetch_spec(entry: IndexEntry, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The form of its configuration, asked of the program once."""
+    """The spec of its configuration, from one run of the program."""
     from kitestring.airbyte.destination import AirbyteDestination
     from kitestring.airbyte.source import AirbyteSource
 
@@ -246,7 +246,7 @@ def fetch_spec(entry: IndexEntry, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def use(installation: Installation) -> None:
-    """Make it the version that is used where none is pinned."""
+    """Make it the version that is used unless another is pinned."""
     path = installation.folder.parent / CURRENT
     draft = path.with_name(f".{CURRENT}.{os.getpid()}.tmp")
     draft.write_text(installation.entry.version + "\n", "utf-8")
@@ -254,7 +254,7 @@ def use(installation: Installation) -> None:
 
 
 def remove(installation: Installation) -> None:
-    """Delete it. Where it was in use, the newest version that is left is used from now on."""
+    """Delete it. If it was in use, the newest remaining version is used from now on."""
     place = installation.folder.parent
     was = current(installation.entry)
     shutil.rmtree(installation.folder)
@@ -285,7 +285,7 @@ def sha256(content: bytes) -> str:
 
 @contextlib.contextmanager
 def discard_on_error(draft: Path) -> Iterator[None]:
-    """Leave nothing half-made behind."""
+    """Remove the draft on any error."""
     try:
         yield
     except (KitestringError, OSError, KeyboardInterrupt):

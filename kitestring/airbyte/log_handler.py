@@ -1,4 +1,4 @@
-"""What serving tells the platform beside records and states: log entries and errors without secrets, and the end."""
+"""What a served connector reports besides records and states: log entries and errors without secrets, and its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kitestring.redact import Redactor
 
 
 class Engine(Protocol):
-    """What is needed of the engine, which stands above this tool kit and comes as a parameter."""
+    """The parts of the engine used here. It is a parameter, since the engine is a layer above."""
 
     sync: Callable[..., Any]
     Selection: Callable[..., Any]
@@ -38,7 +38,7 @@ class ProtocolLogHandler(logging.Handler):
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, so that the sync stops behind what is durable."""
+    """An event that SIGTERM and SIGINT set, so that the sync stops after durable records."""
     cancel = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield cancel
@@ -52,7 +52,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 def conclude(result: Any, writer: Writer, log_handler: ProtocolLogHandler) -> int:
-    """What is left to say of a sync that has ended, and its exit code: 0 for nothing but green."""
+    """Report the end of a sync; return its exit code: 0 only for `succeeded`."""
     if result.error is not None:
         writer.error(log_handler.redactor.error(result.error))
     for name, figures in result.streams.items():

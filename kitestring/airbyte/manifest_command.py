@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.airbyte")
 
 STATE_EVERY_S = 5.0
-"""Pause between the states of a stream of many slices; the last one always comes."""
+"""Pause between the states of a stream of many slices; the last state is always written."""
 
 
 def spec(manifest: str, writer: Writer) -> int:
-    """The form of the configuration; the engine is not imported for it."""
+    """The spec of the configuration; does not import the engine."""
     form = load(Path(manifest)).get("spec") or {}
     body: dict[str, Any] = {"connectionSpecification": form.get("connection_specification") or {}}
     if form.get("documentation_url"):
@@ -49,14 +49,14 @@ def spec(manifest: str, writer: Writer) -> int:
             specification = {"scopes_join_strategy": "space", **inner["oauth_connector_input_specification"]}
             flow["oauth_config_specification"] = {**inner, "oauth_connector_input_specification": specification}
         body["advanced_auth"] = flow
-    # Defaults of the protocol that Airbyte's own connectors spell out.
+    # Defaults of the protocol that Airbyte's own connectors write out.
     body |= {"supportsNormalization": False, "supportsDBT": False}
     writer.message("SPEC", "spec", body)
     return 0
 
 
 def check(manifest: str, config: str, writer: Writer) -> int:
-    """Whether a sync can start."""
+    """Check that a sync can start."""
     try:
         source = open_source(manifest, config, writer)
         try:
@@ -86,7 +86,7 @@ def discover(manifest: str, config: str, writer: Writer) -> int:
 
 
 def read(manifest: str, config: str, catalog: str, state: str | None, writer: Writer) -> int:
-    """Records and states of the configured streams, one stream after the other; a stream that fails stops no other."""
+    """Records and states of the configured streams, one by one; a failed stream does not stop others."""
     from kitestring.declarative.file_uploader import FileFolder
 
     source = open_source(manifest, config, writer)
@@ -94,7 +94,7 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
     saved = states_by_stream(read_json(state, "state")) if state else {}
     selected = read_json(catalog, "catalog")
     streams = configured_streams(selected)
-    # The files come along unless the platform says that they shall not (airbyte-cdk 7.39.1 fetches them in any case).
+    # Files are read unless the platform excludes them (airbyte-cdk 7.39.1 fetches them in any case).
     without = [
         configured["stream"]["name"] for configured in selected["streams"] if configured.get("include_files") is False
     ]
@@ -117,7 +117,7 @@ def read(manifest: str, config: str, catalog: str, state: str | None, writer: Wr
 
 
 def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer: Writer) -> None:
-    # A platform keeps states of Airbyte's form, without digests of what was appended.
+    # A platform keeps states in Airbyte's form, without digests of appended records.
     stream = replace(stream, write=Write(keep="latest"))
     states = {stream.key: begun} if begun else {}
     current, written_at, running = dict(begun), time.monotonic(), False
@@ -142,13 +142,13 @@ def read_stream(source: DeclarativeSource, stream: Stream, begun: State, writer:
 
 
 def staging() -> Path:
-    """Where a platform looks for files: AIRBYTE_STAGING_DIRECTORY (or its default) where that folder is there."""
+    """The platform's folder for files: AIRBYTE_STAGING_DIRECTORY (or its default) where it exists."""
     folder = Path(os.environ.get("AIRBYTE_STAGING_DIRECTORY", "/staging/files"))
     return folder if folder.is_dir() else Path(tempfile.gettempdir()) / "kitestring-files"
 
 
 def open_source(manifest: str, config: str, writer: Writer) -> DeclarativeSource:
-    """The source; a configuration that it changes is told to the platform and written to its file."""
+    """The source; a configuration that it changes is sent to the platform and written to its file."""
     from kitestring.declarative.source import DeclarativeSource
 
     values = read_json(config, "configuration")

@@ -1,4 +1,4 @@
-"""Messages of the Airbyte protocol as JSON lines, and the files a connector is called with."""
+"""Messages of the Airbyte protocol as JSON lines, and the files that a connector gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kitestring.json_codec import ANY_DEPTH, JsonError, dumps, loads
 from kitestring.types import Catalog, Record, State, Stream, SyncMode
 
 WRITE_BYTES = 1 << 20
-"""So much is written at once: a call for each record costs more than its encoding where the output is unbuffered."""
+"""Size of one write: with unbuffered output a call per record costs more than its encoding."""
 
 
 def now_ms() -> int:
@@ -38,12 +38,12 @@ class Writer:
         self._file.flush()
 
     def records(self, stream: Stream, records: Iterable[Record], files: bool = False) -> None:
-        """RECORD messages, in few writes; flushed by whatever message comes next.
+        """RECORD messages, in few writes; the next message of another kind flushes them.
 
-        `files`: a record's `file_reference` stands beside its data, where the protocol has it.
+        `files`: write a record's `file_reference` beside its data, as the protocol requires.
         """
         head = {"stream": stream.name, **({"namespace": stream.namespace} if stream.namespace else {})}
-        # The envelope is the same for all: only the data in its middle are encoded for each.
+        # The envelope is the same for all records: only the data in its middle are encoded for each.
         before = b'{"type":"RECORD","record":' + line(head)[:-2] + b',"data":'
         moment = b',"emitted_at":%d' % now_ms()
         after = moment + b"}}\n"
@@ -56,7 +56,7 @@ class Writer:
                 after = moment + b',"file_reference":' + reference + b"}}\n"
             elif files:
                 after = moment + b"}}\n"
-            # Airbyte's connectors leave out the fields of a record that are null.
+            # Airbyte's connectors omit the null fields of a record.
             data = {k: v for k, v in record.items() if v is not None} if None in record.values() else record
             encoded = dumps(data, levels=ANY_DEPTH)
             pieces += (before, encoded, after)
@@ -81,7 +81,7 @@ class Writer:
         self.message("LOG", "log", {"level": level, "message": message})
 
     def error(self, error: KitestringError, stream: Stream | None = None) -> None:
-        """A TRACE of the error: sentence and hint, and what kind of failure it is."""
+        """A TRACE of the error: message, hint, and the type of failure."""
         message = f"{error.message}. {error.hint}" if error.hint else error.message
         body: dict[str, Any] = {
             "message": message,
@@ -144,7 +144,7 @@ def read_json(path: str, what: str) -> Any:
 
 
 def configured_streams(catalog: Any) -> list[Stream]:
-    """The streams of a configured catalog, as they were selected."""
+    """The streams of a configured catalog, as selected."""
     if not isinstance(catalog, Mapping) or not isinstance(catalog.get("streams"), list):
         raise ConfigError("the catalog has no list of streams", hint="Give a configured catalog.")
     streams = []

@@ -1,4 +1,4 @@
-"""Airbyte's words for the ways to read and write a stream, and what each is: the one table of them."""
+"""The table of Airbyte's sync modes: how each reads and writes a stream."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ WRITES: Mapping[str, Write] = {
     "update": Write(keep="latest", deletes="remove"),
     "soft_delete": Write(keep="latest", deletes="mark"),
 }
-"""Airbyte's `destination_sync_mode`, our `write_mode`. `update` is `append_dedup` here: what is not there is added.
-An `overwrite` of a stream with a primary key is an `overwrite_dedup` where the destination can do it."""
+"""Airbyte's `destination_sync_mode`, our `write_mode`. `update` is `append_dedup` here: missing records are added.
+An `overwrite` of a stream with a primary key is an `overwrite_dedup` where the destination supports it."""
 
 
 WriteWord = Literal["append", "overwrite", "overwrite_dedup", "append_dedup", "update", "soft_delete"]
@@ -27,7 +27,7 @@ WriteWord = Literal["append", "overwrite", "overwrite_dedup", "append_dedup", "u
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A sync mode of a connection: how the stream is read, and how it is written (a key of `WRITES`)."""
+    """A sync mode of a connection: how it reads the stream, and how it writes it (a key of `WRITES`)."""
 
     name: str
     reads: SyncMode
@@ -88,33 +88,33 @@ MODES: Mapping[str, Mode] = {
 """Airbyte's sync modes (`ConnectionSyncModeEnum` of its public API) by name, the most useful first."""
 
 DEFAULT = "full_refresh_overwrite"
-"""What Airbyte's API takes where no sync mode is named."""
+"""The default of Airbyte's API."""
 
 
 def mode_of(reads: str, writes: str) -> Mode | None:
-    """The mode that reads and writes so (Airbyte's `sync_mode` and `destination_sync_mode`); None if there is none."""
+    """The mode for these `sync_mode` and `destination_sync_mode` of Airbyte's; None if there is none."""
     exact = (mode for mode in MODES.values() if (mode.reads, mode.writes) == (reads, writes))
     same = (mode for mode in MODES.values() if writes in WRITES and (mode.reads, mode.write) == (reads, WRITES[writes]))
     return next(exact, None) or next(same, None)
 
 
 def write_of(mode: str | Mapping[str, Any] | Write) -> Write:
-    """A way to write from its word, or from its three choices as a mapping. `ConfigError` names what it is not."""
+    """A write mode from its name, or from its three choices as a mapping. `ConfigError` for another value."""
     if isinstance(mode, Write):
         return mode
     if isinstance(mode, str):
         if mode not in WRITES:
-            raise ConfigError(f"{mode} is no way to write", hint=f"The ways are: {', '.join(WRITES)}.")
+            raise ConfigError(f"{mode} is no write mode", hint=f"The write modes are: {', '.join(WRITES)}.")
         return WRITES[mode]
     try:
         return Write(**mode)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"the way to write {dict(mode)} cannot be: {error}",
+            f"the write mode {dict(mode)} is invalid: {error}",
             hint="Give `replace` (true or false), `keep` (all or latest) and `deletes` (remove, mark or keep).",
         ) from None
 
 
 def word_of(write: Write) -> str:
-    """Airbyte's word for a way to write; where it has none, the three choices in ours."""
+    """Airbyte's name of a write mode; where it has none, the three choices in ours."""
     return next((name for name, mode in WRITES.items() if mode == write), str(write))

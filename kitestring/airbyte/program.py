@@ -1,4 +1,4 @@
-"""Which program a foreign connector is, how it is configured, and what one command of it says."""
+"""The program of a foreign connector: its settings, its configuration, and the result of one command."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEVELS = {"FATAL": 50, "CRITICAL": 50, "ERROR": 40, "WARN": 30, "WARNING": 30, "
 
 
 def by_name(depth: int = 4) -> dict[str, Any]:
-    """A schema that finds secrets by the names of their fields: what is secret, only the connector's own form knows."""
+    """A schema that finds secrets by field names: only the connector's own spec knows what is secret."""
     inner: Any = by_name(depth - 1) if depth else True
     schema: dict[str, Any] = {"patternProperties": {SECRETIVE: {"airbyte_secret": True}}, "additionalProperties": inner}
     if depth:
@@ -44,7 +44,7 @@ def by_name(depth: int = 4) -> dict[str, Any]:
 
 
 class ProgramConfig(Config):
-    """The settings that every foreign connector has: one of `package`, `path`, `command`, `image`; and its own."""
+    """The settings of every foreign connector: one of `package`, `path`, `command`, `image`; and its configuration."""
 
     facts: ClassVar[Facts] = Facts(network="native", programs=True, category="other connectors", extra="airbyte")
 
@@ -55,7 +55,7 @@ class ProgramConfig(Config):
     """A program of this machine."""
 
     command: list[str] = option(default_factory=list, order=2, title="Command")
-    """A program of this machine with arguments that stand before the protocol's."""
+    """A program of this machine with arguments before the protocol's."""
 
     image: str = option("", order=3, title="Image")
     """A container image (`airbyte/source-postgres:3.7.0`), run by docker or podman."""
@@ -64,20 +64,20 @@ class ProgramConfig(Config):
     """For `package`: another Python than this one (`3.11`, or the path of an interpreter)."""
 
     executable: str = option("", order=5, title="Executable")
-    """For `package`: which of its programs, where that cannot be told."""
+    """For `package`: the program to run, where the package has several."""
 
     config: dict[str, Any] = option(default_factory=dict, order=6, title="Configuration", **by_name())
     """The connector's own configuration."""
 
     config_file: Path | None = option(None, order=7, title="Configuration file", local_path=True)
     """A JSON file with the connector's own configuration, instead of `config`. A connector that changes its
-    configuration (a refresh token that is good for one use) changes this file."""
+    configuration (a refresh token for one use) changes this file."""
 
     environment: dict[str, str] = option(default_factory=dict, order=8, title="Environment", airbyte_secret=True)
     """Environment variables for the program."""
 
     quiet_s: float = option(3600.0, gt=0, order=9, title="Longest silence")
-    """After so many seconds without a message, and without a wait that it announced, the program counts as hung."""
+    """After this many seconds without a message, and without an announced wait, the program counts as hung."""
 
     _running: set[Process] = PrivateAttr(default_factory=set)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -90,37 +90,37 @@ class ProgramConfig(Config):
         names = [name for name in ("package", "path", "command", "image") if getattr(self, name)]
         if len(names) != 1:
             problem = f"{' and '.join(names)} are" if names else "none is"
-            raise ValueError(f"one of package, path, command and image says which program it is, {problem} given")
+            raise ValueError(f"exactly one of package, path, command and image names the program, {problem} given")
         if self.config and self.config_file:
-            raise ValueError("config and config_file are given, one of them can be")
+            raise ValueError("config and config_file are both given, only one is allowed")
         return self
 
     # -- its configuration ---------------------------------------------------------------------------------------------
 
     def on_config(self, call: Callable[[dict[str, Any]], None]) -> None:
-        """Have a configuration that the connector changed given to `call`, instead of keeping it in a file."""
+        """Pass a configuration that the connector changes to `call`, instead of saving it in a file."""
         self._on_config = call
 
     def configuration(self) -> dict[str, Any]:
-        """The connector's own configuration, with what the connector itself has changed."""
+        """The connector's own configuration, with its own changes."""
         if self._rotated is not None:
             return self._rotated
         if self.config_file is not None:
             values = read_object(self.config_file.expanduser())
             if values is None:
-                raise ConfigError(f"the configuration file {self.config_file} is not there", hint="Check the path.")
+                raise ConfigError(f"the configuration file {self.config_file} does not exist", hint="Check the path.")
             return values
         return read_object(self._kept_path()) or self.config
 
     def _kept_path(self) -> Path:
-        """Where a changed configuration is kept when none was given as a file; another `config` is another file."""
+        """The file of a changed configuration without `config_file`; another `config` has another file."""
         identity = json.dumps([self.package, self.path, self.command, self.image, self.config], sort_keys=True)
         home = Path(os.environ.get("KITESTRING_HOME") or ".kitestring").expanduser()
         return home / "configurations" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
 
     def keep(self, config: dict[str, Any]) -> None:
-        """Keep a configuration that the connector changed, before it goes on."""
-        redactor = self.redactor()  # the old secrets are secrets still
+        """Save a configuration that the connector changed, before it continues."""
+        redactor = self.redactor()  # the old secrets stay hidden
         self._rotated = config
         redactor.hide(self._secrets())
         if self._on_config is not None:
@@ -145,7 +145,7 @@ class ProgramConfig(Config):
         log.info("kept a configuration that the connector changed", extra={"connector": self.title, "path": str(path)})
 
     def hide(self, text: str) -> str:
-        """Without the secrets of the configuration."""
+        """The text without the secrets of the configuration."""
         return self.redactor().text(text)
 
     def redactor(self) -> Redactor:
@@ -157,7 +157,7 @@ class ProgramConfig(Config):
     def _secrets(self) -> set[str]:
         """The secrets of the configuration as it is."""
         config: Any = {}
-        with contextlib.suppress(KitestringError):  # whoever needs the configuration says what is wrong with it
+        with contextlib.suppress(KitestringError):  # its error is raised where the configuration is used
             config = self.configuration()
         return {*secrets_in(config, by_name()), *self.environment.values()}
 
@@ -165,19 +165,19 @@ class ProgramConfig(Config):
 
     @property
     def title(self) -> str:
-        """What to call it in a sentence."""
+        """Its name in messages."""
         return self.package or self.image or self.path or shlex.join(self.command[:2])
 
     def program_names(self) -> list[str]:
-        """What a list of programs may name it by: `package:…`, `path:…`, `command:…`, `image:…`. Nothing where other
-        options make another program of it."""
+        """Its names in a list of allowed programs: `package:…`, `path:…`, `command:…`, `image:…`. None where other
+        options change the program."""
         if self.python or self.executable or self.environment:
             return []
         names = {"package": self.package, "path": self.path, "image": self.image, "command": shlex.join(self.command)}
         return [f"{kind}:{name}" for kind, name in names.items() if name]
 
     def program(self) -> Program:
-        """What is to be started; a package is installed first where it is not yet."""
+        """The program to start; a package is installed on first use."""
         if self.image:
             return Container(container_engine(), self.image)
         if self.package:
@@ -187,12 +187,12 @@ class ProgramConfig(Config):
         executable = shutil.which(os.path.expanduser(argv[0]))
         if executable is None:
             raise ConfigError(
-                f"there is no program {argv[0]} that may be executed", hint="Check the path, and its permissions."
+                f"there is no executable program {argv[0]}", hint="Check the path, and its permissions."
             )
         return Local([os.path.abspath(executable), *argv[1:]])
 
     def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
-        """Start the program; whoever starts it gives it to `released` in the end."""
+        """Start the program; the caller must pass it to `released` in the end."""
         if os.name == "nt":
             raise ConfigError("foreign connectors need Linux or macOS", hint="Run Kitestring in WSL or a container.")
         process = Process(
@@ -203,14 +203,14 @@ class ProgramConfig(Config):
         return process
 
     def released(self, process: Process) -> None:
-        """End the program, with all it has started, and forget it."""
+        """End the program with its children, and forget it."""
         with self._lock:
             self._running.discard(process)
         process.release()
 
     @contextlib.contextmanager
     def started(self, arguments: Sequence[str], files: Mapping[str, Any]) -> Iterator[Process]:
-        """The program while it runs; when the block is left, it has ended."""
+        """The running program; it is ended when the block is left."""
         process = self.start(arguments, files)
         try:
             yield process
@@ -218,7 +218,7 @@ class ProgramConfig(Config):
             self.released(process)
 
     def end_all(self) -> None:
-        """End whatever runs; a thread that reads from it gets `Cancelled`."""
+        """End all running programs; a thread that reads from one gets `Cancelled`."""
         with self._lock:
             running = list(self._running)
         for process in running:
@@ -227,10 +227,10 @@ class ProgramConfig(Config):
     def _hear_stderr(self, text: str) -> None:
         log.info(self.hide(text), extra={"connector": self.title})
 
-    # -- what it says --------------------------------------------------------------------------------------------------
+    # -- its messages --------------------------------------------------------------------------------------------------
 
     def answer(self, arguments: Sequence[str], files: Mapping[str, Any], kind: str) -> Any:
-        """The body of the one message that a command (`spec`, `check`, `discover`) is run for."""
+        """The body of the one message that a command (`spec`, `check`, `discover`) returns."""
         errors: list[KitestringError] = []
         body: Any = None
         with self.started(arguments, files) as process:
@@ -245,7 +245,7 @@ class ProgramConfig(Config):
                         if error is not None:
                             errors.append(error)
             if process.stopped:
-                raise Cancelled(f"{self.title} was ended while it was asked for {arguments[0]}")
+                raise Cancelled(f"{self.title} was ended during {arguments[0]}")
             code = process.code()
         if body is not None:
             return body
@@ -254,7 +254,7 @@ class ProgramConfig(Config):
         raise self.unexplained(process, f"ended with {exit_text(code)} and without the answer to {arguments[0]}")
 
     def heard(self, message: Mapping[str, Any]) -> KitestringError | None:
-        """Take a message that is the same for every command: log lines, changed configurations. Gives back an error."""
+        """Handle a message of any command: log lines, changed configurations. Returns an error message as an error."""
         match message.get("type"):
             case "LOG":
                 entry = part(message, "log")
@@ -285,7 +285,7 @@ class ProgramConfig(Config):
         return None
 
     def error_of(self, error: Mapping[str, Any]) -> KitestringError:
-        """A TRACE error as ours: who has to act decides the class."""
+        """A TRACE error as ours: its class depends on who has to act."""
         message = self.hide(str(error.get("message") or error.get("internal_message") or "no reason was given"))
         fields: dict[str, Any] = {
             "connector": self.title,
@@ -300,10 +300,10 @@ class ProgramConfig(Config):
         return ConnectorError(f"{self.title}: {message}", hint="`--debug` shows what the connector logged.", **fields)
 
     def unexplained(self, process: Process, what: str) -> ConnectorError:
-        """An end without a word of why; the last lines of standard error stand for it."""
+        """The error for an end without a reason, with the last lines of standard error."""
         last = self.hide(" | ".join(list(process.tail)[-3:]))
         return ConnectorError(
-            f"{self.title} {what}" + (f"; it said last: {last[-800:]}" if last else ""),
+            f"{self.title} {what}" + (f"; its last lines: {last[-800:]}" if last else ""),
             hint="`--debug` shows what the connector logged.",
             stderr=self.hide("\n".join(process.tail)),
         )
@@ -313,7 +313,7 @@ BODIES = {"spec": "spec", "connection_status": "connectionStatus", "catalog": "c
 
 
 def run_check(program: ProgramConfig) -> None:
-    """Run `check`; raise what the connector says is wrong."""
+    """Run `check`; `ConfigError` with the connector's reason where it fails."""
     status = program.answer(
         ["check", "--config", "@config.json"], {"config.json": program.configuration()}, "connection_status"
     )
@@ -323,10 +323,10 @@ def run_check(program: ProgramConfig) -> None:
 
 
 def program_facts(summary: str, package: str, config: str) -> Facts:
-    """The facts of a kind of foreign connectors, with a package of PyPI and its configuration as an example."""
+    """The facts of a kind of foreign connectors, with a package of PyPI and a configuration as an example."""
     text = f"""\
 # A package of PyPI with its version, installed into an environment of its own.
-# Instead of it: `path`, a program; `command`, one with arguments; `image`, a container image.
+# Instead: `path`, a program; `command`, a program with arguments; `image`, a container image.
 package: {package}
 # The connector's own configuration.
 config: {config}
@@ -336,7 +336,7 @@ config: {config}
 
 
 def fetch_spec(program: ProgramConfig) -> dict[str, Any]:
-    """The connector's own SPEC message: its form is `connectionSpecification`."""
+    """The connector's own SPEC message, with its schema in `connectionSpecification`."""
     spec = program.answer(["spec"], {}, "spec")
     if not isinstance(spec, dict):
         raise ConnectorError(f"{program.title} gave a spec that is no object", hint="Report it to its author.")
@@ -348,7 +348,7 @@ def exit_text(code: int) -> str:
 
 
 def part(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The object of this name inside a message; an empty one where there is none."""
+    """The object of this name in a message; an empty one where there is none."""
     value = message.get(name)
     return value if isinstance(value, Mapping) else {}
 

@@ -1,4 +1,4 @@
-"""Airbyte's public connector registry, or a mirror of it: its index, one connector's facts, its files."""
+"""Client of Airbyte's public connector registry, or a mirror: its index, the facts and files of a connector."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LARGEST_INDEX, LARGEST_FILE = 256 * 1024 * 1024, 16 * 1024 * 1024
 class RegistryClient:
     """Fetches from a registry. `url` is that of its `files`; by default KITESTRING_REGISTRY_URL or Airbyte's own.
 
-    `metadata/IMAGE/VERSION/` holds what was published of one version: `oss.json` with its facts, `manifest.yaml`, and
-    `components.py` where the manifest needs one (PyAirbyte and Airbyte's platform fetch from these addresses).
+    `metadata/IMAGE/VERSION/` has the files of one version: `oss.json` with its facts, `manifest.yaml`, and
+    `components.py` where the manifest needs it (PyAirbyte and Airbyte's platform use these addresses).
     """
 
     def __init__(self, url: str = "") -> None:
@@ -91,7 +91,7 @@ class RegistryClient:
         except (TransientError, AuthError) as error:
             raise type(error)(
                 f"the connector registry {self.url} cannot be read: {error.message}",
-                hint=f"What is installed works without it. A mirror: --registry URL, or {VARIABLE}.",
+                hint=f"Installed connectors work without it. A mirror: --registry URL, or {VARIABLE}.",
                 url=f"{self.url}/{path}",
             ) from error
 
@@ -108,5 +108,5 @@ def decode(content: bytes, url: str) -> Any:
     except json_codec.JsonError as error:
         raise ConfigError(
             f"{url} is no JSON: {content[:80].decode('utf-8', 'replace')!r}",
-            hint="A login page or a proxy may answer in its place; check the address.",
+            hint="A login page or a proxy may answer instead; check the address.",
         ) from error

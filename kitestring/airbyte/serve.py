@@ -1,7 +1,7 @@
 """Our own sources and destinations as Airbyte connectors: `spec`, `check`, `discover`, `read` and `write`.
 
-Both directions are a sync of the engine with this protocol at one end: `read` is a sync into standard output, `write`
-one out of standard input. So retries, the order of states behind records, and reconciliation are the engine's own.
+Both directions are a sync of the engine with this protocol at one end: `read` syncs into standard output, `write`
+from standard input. So the engine itself does retries, the order of states and records, and reconciliation.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Connector(Protocol):
 def main(arguments: Sequence[str], find: Callable[[str, str], Connector], engine: Engine) -> int:
     """`NAME spec|check|discover|read|write [--config F] [--catalog F] [--state F]`; the exit code.
 
-    `find` gives the connector of a kind and a name. Standard output belongs to the protocol alone from here on.
+    `find` returns the connector of a kind and a name. From here on only protocol messages go to standard output.
     """
     options = parse_arguments(arguments)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     own = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a vendor's library prints goes to standard error
+    os.dup2(2, 1)  # the output of vendors' libraries goes to standard error
     writer = Writer(own)
     log_handler = ProtocolLogHandler(writer)
     logger = logging.getLogger("kitestring")
@@ -120,8 +120,8 @@ def run(
 
 
 def choose_connector(name: str, command: str, find: Callable[[str, str], Connector]) -> Connector:
-    """The connector of this name; its kind by its prefix (`source-`, `destination-`), by the command, or by there
-    being one alone."""
+    """The connector of this name; its kind comes from its prefix (`source-`, `destination-`), the command, or the only
+    match."""
     kind = next((k for k in COMMANDS if name.startswith(f"{k}-")), None)
     kinds = [kind] if kind else [k for k, commands in COMMANDS.items() if command in commands]
     connectors, errors = [], []
@@ -177,7 +177,7 @@ def check(connector: Connector, config: Mapping[str, Any], writer: Writer, log_h
 
 
 def script(name: str, folder: str, python: str) -> str:
-    """Write an executable that runs this connector as Airbyte's tools want one: the path of the file."""
+    """Write an executable that runs this connector as Airbyte's tools expect; return its path."""
     path = os.path.join(folder, name)
     os.makedirs(folder, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:

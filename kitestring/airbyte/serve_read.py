@@ -18,7 +18,7 @@ from kitestring.source import Source
 from kitestring.types import COUNTS, GLOBAL, Receipt, State, Stream
 
 NO_STATE = {"__ab_no_cursor_state_message": True}
-"""What Airbyte's own engine says where a stream has no state."""
+"""The state that Airbyte's own engine sends for a stream without one."""
 
 
 def read(
@@ -82,14 +82,14 @@ class Output(Destination):
         return None
 
     def counted(self, key: str) -> int:
-        """The records of a stream since this was asked last."""
+        """The number of records of a stream since the last call."""
         return self._counts.pop(key, 0)
 
 
 class ProtocolStates:
-    """The states of a `read`: loaded from the file that the platform gave, saved by saying them.
+    """The states of a `read`: loaded from the platform's file, saved by writing STATE messages.
 
-    The protocol has no word for a state that the platform has kept, so the source hears of none (`Source.saved`).
+    The protocol does not confirm that the platform kept a state, so `Source.saved` is not called.
     """
 
     durable = False
@@ -105,7 +105,7 @@ class ProtocolStates:
         return self.loaded
 
     def save(self, connection: str, stream: str, state: State) -> None:
-        if stream == COUNTS:  # the engine's own note
+        if stream == COUNTS:  # the engine's own count baseline
             return
         self.written.add(stream)
         if stream in self.streams:
@@ -120,7 +120,7 @@ class ProtocolStates:
         self.writer.message("STATE", "state", {"type": "STREAM", "stream": body, "sourceStats": stats})
 
     def end(self, stream: Stream) -> None:
-        """The last word on a complete stream: a state, also where there is none to go on from."""
+        """Write the final state of a complete stream, also where it has none."""
         if stream.key not in self.written and GLOBAL not in self.written:
             self.write(stream, self.loaded.get(stream.key) or NO_STATE if stream.incremental else NO_STATE)
 
@@ -135,7 +135,7 @@ class ProtocolStates:
 
 
 def states_of(saved: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, State]]:
-    """Saved states by our stream keys: from a list of STATE messages, one of them, or a legacy object by name."""
+    """Saved states by our stream keys: from a list of STATE messages, a single one, or a legacy object by name."""
     keys = {(stream.namespace, stream.name): stream.key for stream in streams}
 
     def stream_states(body: Mapping[str, Any]) -> Iterator[tuple[str, State]]:

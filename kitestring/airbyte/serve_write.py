@@ -1,4 +1,4 @@
-"""A destination written to as an Airbyte connector: a sync of the engine out of standard input."""
+"""A destination written as an Airbyte connector: a sync of the engine from standard input."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(
     writer: Writer,
     log_handler: ProtocolLogHandler,
 ) -> int:
-    """Write the records that come in; give each state back once all before it is durable; the exit code."""
+    """Write incoming records, and return each state once everything before it is durable; the exit code."""
     streams = [stream_to_write(s, raw) for s, raw in zip(configured_streams(catalog), catalog["streams"], strict=True)]
     echo = Echo(writer)
     source = Input.over(descriptor, streams, echo)
@@ -43,7 +43,7 @@ def write(
         engine.Selection(stream.key, sync_mode=stream.sync_mode.value, write_mode=stream.write) for stream in streams
     ]
     with stop_on_signals() as cancel:
-        # A platform that says a stream is complete means it, also when it is empty.
+        # The platform decides that a stream is complete, even an empty one.
         result = engine.sync(
             source, destination, selections, states=echo, connection="write", allow_empty=True, cancel=cancel
         )
@@ -56,16 +56,16 @@ def write(
             f"{stream.key}: {figures.status.value}, {figures.read} records read, {figures.written} written, "
             f"{figures.unchanged} unchanged, {figures.deleted} deleted, {figures.rejected} rejected"
         )
-    # The states that stand behind an overwrite are true since it was put in place.
+    # States after an overwrite are valid once it is committed.
     echo.release(good if len(good) < len(streams) else None)
     return conclude(result, writer, log_handler)
 
 
 def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
-    """A configured stream as it is to be written.
+    """A configured stream with its write mode.
 
-    Generations: with a minimum of 0 (or none) the write mode stands. With the minimum at the stream's own generation,
-    what earlier generations wrote goes once this one is complete: an overwrite, whatever the mode is called.
+    Generations: with a minimum of 0 (or none) the write mode applies. With the minimum at the stream's own generation,
+    the data of earlier generations are deleted once this one is complete: an overwrite, whatever the mode's name.
     """
     generation, least = raw.get("generation_id"), raw.get("minimum_generation_id")
     if least not in (None, 0) and least != generation:
@@ -77,7 +77,7 @@ def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
     return replace(
         stream,
         write=Write(overwrite, stream.write.keep, stream.write.deletes),
-        # For the engine: a stream that keeps its place (each state is told), or one that begins anew.
+        # For the engine: a stream with states, or one that begins anew.
         sync_mode=SyncMode.full_refresh if overwrite else SyncMode.incremental,
         sync_modes=(SyncMode.full_refresh, SyncMode.incremental),
         source_defined_cursor=True,
@@ -85,7 +85,7 @@ def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
 
 
 class Echo:
-    """The states that came in, in their order, until they are given back. As a state store: saved means durable."""
+    """Incoming states in order, until they are returned. As a state store: saved means durable."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
@@ -94,7 +94,7 @@ class Echo:
         self._lock = threading.Lock()
 
     def keep(self, key: str, message: Any) -> State:
-        """Keep a STATE message as it came; the engine carries its number."""
+        """Keep a STATE message; the engine gets only its number."""
         with self._lock:
             self.count += 1
             self.waiting[self.count] = (key, message)
@@ -104,7 +104,7 @@ class Echo:
         return {}
 
     def save(self, connection: str, stream: str, state: State) -> None:
-        """All before this state is durable, and with it the earlier states of the same stream."""
+        """Return this state and the earlier ones of the stream: all records before it are durable."""
         if stream == COUNTS:  # the engine's own note
             return
         number = state["number"]
@@ -114,7 +114,7 @@ class Echo:
                 self._write([n for n, (k, _) in self.waiting.items() if n <= number and k == key])
 
     def release(self, keys: set[str] | None) -> None:
-        """Give back what is left of these streams; of all, the shared ones among them, for None."""
+        """Return the remaining states of these streams; for None of all, shared states included."""
         with self._lock:
             self._write([n for n, (k, _) in self.waiting.items() if keys is None or k in keys])
 
@@ -187,7 +187,7 @@ class Input(Source):
 
 
 class Incoming(Reading):
-    """What a platform says on standard input."""
+    """The messages of a platform on standard input."""
 
     def __init__(self, source: Input, streams: Sequence[Stream], echo: Echo) -> None:
         super().__init__(source, streams)
@@ -195,7 +195,7 @@ class Incoming(Reading):
         self.anew = {stream.key for stream in streams if stream.write.replace}
 
     def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
-        """Keep a state for the echo. What stands behind an overwrite waits for the end: until then it can be undone."""
+        """Keep a state for the echo. States of an overwrite wait for its end: until then it can be aborted."""
         key = self.key_of(part(part(state, "stream"), "stream_descriptor")) if "stream" in state else None
         number = self.echo.keep(key or GLOBAL, state)
         if key in self.anew or (key is None and self.anew):

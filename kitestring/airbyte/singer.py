@@ -27,14 +27,14 @@ METHODS = {SyncMode.full_refresh: "FULL_TABLE", SyncMode.incremental: "INCREMENT
 class SingerSource(ProgramConfig, Source):
     """Reads from a Singer tap: a Python package, a program, or a container image.
 
-    One process reads all streams. A tap has one state for all of them; it is kept as it is, and given back without the
-    bookmarks of the streams that are read in full.
+    One process reads all streams. A tap has one state for all; it is kept unchanged, and returned without the bookmarks
+    of streams that are read in full.
     """
 
     facts: ClassVar[Facts] = program_facts("any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
-    """How the tap wants its catalog; old taps say `--properties`."""
+    """The tap's option for its catalog; old taps use `--properties`."""
 
     _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
 
@@ -109,7 +109,7 @@ class SingerSource(ProgramConfig, Source):
 
 
 class SingerReading(Reading):
-    """What a tap says in one run."""
+    """The messages of one run of a tap."""
 
     def __init__(
         self, connector: ProgramConfig, streams: Sequence[Stream], entries: Sequence[Mapping[str, Any]]
@@ -156,12 +156,12 @@ class SingerReading(Reading):
                 f"{self.connector.title} gives files instead of records",
                 hint="Take `batch_config` out of its configuration.",
             )
-        else:  # SCHEMA says what the catalog said; ACTIVATE_VERSION is what overwrite does here
+        else:  # SCHEMA repeats the catalog; ACTIVATE_VERSION corresponds to an overwrite here
             log.debug("message", extra={"type": kind, "stream": name})
 
 
 def document(output: bytes) -> dict[str, Any] | None:
-    """The JSON object of a tap's output, whatever it printed before it."""
+    """The JSON object in a tap's output, after anything else it printed."""
     text = output.decode("utf-8", "replace")
     start, tried = text.find("{"), 0
     while start >= 0 and tried < 10_000:
@@ -178,7 +178,7 @@ def document(output: bytes) -> dict[str, Any] | None:
 
 
 def stream_of(raw: Any, title: str) -> Stream:
-    """A stream of a Singer catalog. Its modes stand in the metadata of the stream itself (an empty breadcrumb)."""
+    """A stream of a Singer catalog. Its modes are in the metadata of the stream itself (an empty breadcrumb)."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("stream") or raw.get("tap_stream_id"), str):
         raise ConnectorError(f"{title} gave a catalog with a stream that has no name", hint="Report it to its author.")
     about = metadata(raw)
@@ -205,7 +205,7 @@ def metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def configured_entry(raw: Mapping[str, Any], stream: Stream | None) -> dict[str, Any]:
-    """A stream of the catalog as the tap wants it back: selected with all its fields, or not selected."""
+    """A stream of the catalog for the tap: selected with all its fields, or not selected."""
     entry_body: dict[str, Any] = copy.deepcopy(dict(raw))
     entry_body.setdefault("stream", entry_body.get("tap_stream_id"))
     entry_body["selected"] = stream is not None
@@ -229,7 +229,7 @@ def configured_entry(raw: Mapping[str, Any], stream: Stream | None) -> dict[str,
 
 
 def state_of(streams: Sequence[Stream], states: States) -> Any:
-    """The tap's saved state, without the bookmarks of the streams that are read in full."""
+    """The tap's saved state, without the bookmarks of streams that are read in full."""
     saved: State = next(
         (states[key] for key in (GLOBAL, *(s.key for s in streams)) if states.get(key, {}).get("type") == "SINGER"), {}
     )

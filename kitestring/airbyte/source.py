@@ -21,14 +21,14 @@ from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, 
 log = logging.getLogger("kitestring.airbyte")
 
 RATE_LIMIT_S = 6 * 3600.0
-"""How long a connector may be silent that says it is rate limited, and not until when."""
+"""The longest silence of a connector that reports a rate limit without a reset time."""
 
 
 class AirbyteSource(ProgramConfig, Source):
     """Reads from an Airbyte source connector: a Python package, a program, or a container image.
 
-    One process reads all streams. Its states are kept as they are: those of a stream under the stream, a global or a
-    legacy state under the key of what is shared.
+    One process reads all streams. Its states are kept unchanged: a stream's under the stream, a global or legacy state
+    under the shared key.
     """
 
     facts: ClassVar[Facts] = program_facts(
@@ -106,7 +106,7 @@ class AirbyteSource(ProgramConfig, Source):
 
 
 class Speaker(Protocol):
-    """Whoever says the messages."""
+    """The connector or platform that sends the messages."""
 
     @property
     def title(self) -> str: ...
@@ -120,7 +120,7 @@ class Speaker(Protocol):
 
 
 class Reading:
-    """What one run of `read` says, message by message, and what became of each stream in the end."""
+    """The messages of one run of `read`, and the outcome of each stream."""
 
     def __init__(self, connector: Speaker, streams: Sequence[Stream]) -> None:
         self.connector = connector
@@ -138,11 +138,11 @@ class Reading:
 
     @property
     def quiet_s(self) -> float:
-        """How long it may be silent now: longer while a wait that it announced goes on."""
+        """The allowed silence: longer during an announced wait."""
         return self.connector.quiet_s + max(0.0, self.waits_until - time.time())
 
     def take(self, messages: list[Any], nbytes: int) -> Iterator[Item]:
-        """Sort messages; yields what is due."""
+        """Sort messages; yields batches and states that are ready."""
         batcher, rows, since, keys = self.batcher, self.rows, self.since, self.keys
         self.heard = self.heard or bool(messages)
         batcher.nbytes += nbytes
@@ -166,7 +166,7 @@ class Reading:
             yield from batcher.take()
 
     def other(self, message: Any) -> Iterator[Item]:
-        """Whatever is no record of a selected stream."""
+        """Handle a message that is no record of a selected stream."""
         if isinstance(message, Garbage):
             if message.broken:
                 yield Reject({"line": message.text}, "the connector wrote a record that is no JSON")
@@ -220,13 +220,13 @@ class Reading:
             yield from self.batcher.take()
 
     def compare(self, state: Mapping[str, Any], key: str) -> None:
-        """A state says how many records stand before it: fewer that came were lost on the way."""
+        """Compare a state's record count with the records received: missing ones were lost."""
         reported = part(state, "sourceStats").get("recordCount")
         received, self.since[key] = self.since[key], 0
         if isinstance(reported, int | float) and received < reported:
             raise ConnectorError(
-                f"{self.connector.title} says it wrote {int(reported)} records of {key} before a state, "
-                f"{received} of them came",
+                f"{self.connector.title} reports {int(reported)} records of {key} before a state, "
+                f"{received} of them arrived",
                 hint="Report it to the connector's author, with the debug log.",
                 stream=key,
             )
@@ -248,11 +248,10 @@ class Reading:
         return self.keys.get((descriptor.get("namespace") or None, str(descriptor.get("name"))))
 
     def verdict(self, why: KitestringError | None) -> Iterator[Failed]:
-        """The streams that failed; raises where all did, or where nothing says which. `why`: how the run ended badly.
+        """The failed streams; raises where all failed, or where it is not known which. `why`: the error of the run.
 
-        A stream is complete when the connector said so; a connector that says nothing of its streams (an old one) is
-        believed by its exit code. An error that no stream bears fails each stream that was not said to be complete,
-        and all of them when every one was.
+        A stream is complete when the connector reported it; for an old connector without statuses the exit code counts.
+        An error without a stream fails each stream that was not reported complete, and all of them when every one was.
         """
         failed: dict[str, KitestringError] = {}
         general = self.error or why
@@ -293,7 +292,7 @@ def stream_of(raw: Any, title: str) -> Stream:
 
 
 def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
-    """A stream of the configured catalog: the source's own description as it came, and what was selected."""
+    """A stream of the configured catalog: the source's own description, and the selection."""
     configured: dict[str, Any] = {
         "stream": dict(raw),
         "sync_mode": stream.sync_mode.value,
@@ -307,7 +306,7 @@ def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
 
 
 def state_messages(streams: Sequence[Stream], states: States) -> Any:
-    """The saved states as the connector wants them back, of the incremental streams alone; None without any."""
+    """The saved states of the incremental streams, in the connector's form; None without any."""
     incremental = {(s.namespace, s.name): s for s in streams if s.incremental}
     messages: list[Any] = []
     for key in (GLOBAL, *(stream.key for stream in incremental.values())):

@@ -232,7 +232,7 @@ def test_a_state_that_counts_more_records_than_came_is_not_saved() -> None:
     states = MemoryStates()
     result, _ = run(source([records("a", 9), state("a", 10, count=10), status("a", "COMPLETE")], "a"), states=states)
     assert result.status is Status.failed
-    assert "10 records of a before a state, 9 of them came" in str(error_of(result))
+    assert "10 records of a before a state, 9 of them arrived" in str(error_of(result))
     assert states.load("default") == {}
 
 
@@ -255,7 +255,7 @@ def test_an_error_of_the_connector_keeps_its_kind(kind: str, expected: type[Kite
 @pytest.mark.parametrize(
     ("read", "said"),
     [
-        ([records("a", 5), {"error": "Traceback: boom"}, {"exit": 1}], "exit code 1; it said last: Traceback: boom"),
+        ([records("a", 5), {"error": "Traceback: boom"}, {"exit": 1}], "exit code 1; its last lines: Traceback: boom"),
         ([records("a", 5), {"die": True}], "signal 9"),
         ([], "without a single message"),
         ([status("a", "STARTED"), records("a", 5)], "without saying that the stream a is complete"),

@@ -518,7 +518,7 @@ def test_a_request_that_cannot_be_is_refused_before_anything_begins() -> None:
     for selection, message in [
         ("peple", "the source has no stream peple; did you mean people?"),
         (Selection("people", sync_mode="incremental"), "cannot be read as incremental"),
-        (Selection("people", write_mode="upsert"), "upsert is no way to write"),
+        (Selection("people", write_mode="upsert"), "upsert is no write mode"),
     ]:
         with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
             sync(source(1), destination, [selection])
