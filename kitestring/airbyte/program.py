@@ -186,9 +186,7 @@ class ProgramConfig(Config):
         argv = self.command or [self.path]
         executable = shutil.which(os.path.expanduser(argv[0]))
         if executable is None:
-            raise ConfigError(
-                f"there is no executable program {argv[0]}", hint="Check the path, and its permissions."
-            )
+            raise ConfigError(f"there is no executable program {argv[0]}", hint="Check the path, and its permissions.")
         return Local([os.path.abspath(executable), *argv[1:]])
 
     def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:

@@ -512,7 +512,7 @@ def test_a_changed_configuration_is_given_to_whoever_asked_for_it() -> None:
     [
         ({}, "none is given"),
         ({"path": "x", "image": "y"}, "path and image are given"),
-        ({"path": "x", "config": {"a": 1}, "config_file": "y"}, "config and config_file are given"),
+        ({"path": "x", "config": {"a": 1}, "config_file": "y"}, "config and config_file are both given"),
         ({"pakage": "x"}, "did you mean package"),
     ],
 )
