@@ -522,7 +522,7 @@ def test_settings_that_name_no_program_are_refused(settings: dict[str, Any], sai
 
 
 def test_a_program_that_is_not_there_is_a_matter_of_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no program"):
+    with pytest.raises(ConfigError, match="there is no executable program"):
         AirbyteSource.load({"path": str(tmp_path / "none")}).check()
 
 
