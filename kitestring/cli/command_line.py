@@ -18,6 +18,7 @@ from kitestring.cli import (
     init,
     jobs,
     manifest,
+    new,
     replay,
     search,
     server,
@@ -158,6 +159,7 @@ app.command()(connector.read)
 app.command()(connector.spec)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(manifest.app, name="manifest")
+app.add_typer(new.app, name="new")
 app.add_typer(state.app, name="state")
 app.command()(replay.replay)
 app.command()(init.schema)
