@@ -191,6 +191,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.cli.command_line": ("*", "the help shows examples; a group of commands has the name"),
     "kitestring.cli.demo": ("*", "the demo is one source and one destination"),
     "kitestring.cli.init": ("*", "what it takes where no connectors are asked for, and examples in its help"),
+    "kitestring.cli.new": ("*", "what its templates are made of, and examples in its help"),
     "kitestring.cli.server": ("postgres sqlite", STORE),
     "kitestring.cli.store": ("postgres sqlite", STORE),
     "kitestring.cli.sync": ("sqlite", "states are kept in a file of SQLite"),
