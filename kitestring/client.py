@@ -62,8 +62,8 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """The decoded answer of a call; None where it has no body."""
-        given = {name: value for name, value in params.items() if value is not None}
-        answer = self.http.request(method, path, params=given, json=body)
+        query = {name: value for name, value in params.items() if value is not None}
+        answer = self.http.request(method, path, params=query, json=body)
         return loads(answer.body) if answer.body else None
 
     # -- nouns ---------------------------------------------------------------------------------------------------------
@@ -78,25 +78,25 @@ class Client:
                 return
             offset += PAGE
 
-    def named(self, kind: Kind, word: str) -> dict[str, Any]:
+    def named(self, kind: Kind, name_or_id: str) -> dict[str, Any]:
         """The one with this id or this name. `ConfigError` with the nearest name, or where several bear it."""
-        every = list(self.listed(kind))
-        found = [one for one in every if word in (one[f"{kind}Id"], one["name"])]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        resources = list(self.listed(kind))
+        matches = [each for each in resources if name_or_id in (each[f"{kind}Id"], each["name"])]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise ConfigError(
-                f"{self.url} has {len(found)} {kind}s called {word}",
-                hint=f"Name one by its id: {', '.join(one[f'{kind}Id'] for one in found)}.",
+                f"{self.url} has {len(matches)} {kind}s called {name_or_id}",
+                hint=f"Name one by its id: {', '.join(each[f'{kind}Id'] for each in matches)}.",
             )
-        names = [one["name"] for one in every]
+        names = [each["name"] for each in resources]
         raise ConfigError(
-            f"{self.url} has no {kind} {word}{did_you_mean(word, names)}",
+            f"{self.url} has no {kind} {name_or_id}{did_you_mean(name_or_id, names)}",
             hint=f"It has: {', '.join(names[:20]) or 'none'}.",
         )
 
-    def connection(self, word: str) -> dict[str, Any]:
-        return self.named("connection", word)
+    def connection(self, name_or_id: str) -> dict[str, Any]:
+        return self.named("connection", name_or_id)
 
     def check(self, kind: Literal["source", "destination"], ident: str) -> dict[str, Any]:
         """`{"status", "message", "hint"}` of a test."""
@@ -121,20 +121,20 @@ class Client:
         """A job with its history."""
         return dict(self.call("GET", f"{OWN}/jobs/{job_id}"))
 
-    def jobs(self, **wanted: Any) -> list[dict[str, Any]]:
+    def jobs(self, **filters: Any) -> list[dict[str, Any]]:
         """Jobs, newest first: `connectionId`, `status`, `kind`, `limit`, `before`."""
-        return list(self.call("GET", f"{OWN}/jobs", **wanted)["data"])
+        return list(self.call("GET", f"{OWN}/jobs", **filters)["data"])
 
     def cancel(self, job_id: int) -> dict[str, Any]:
         return dict(self.call("POST", f"{OWN}/jobs/{job_id}/cancel"))
 
-    def log(self, job_id: int, attempt: int, **wanted: Any) -> Iterator[dict[str, Any]]:
+    def log(self, job_id: int, attempt: int, **filters: Any) -> Iterator[dict[str, Any]]:
         """The entries of an attempt's log: `level`, `text`."""
-        place, more = 0, True
-        while more:
-            part = self.call("GET", f"{OWN}/jobs/{job_id}/attempts/{attempt}/log", place=place, **wanted)
-            yield from part["entries"]
-            place, more = part["place"], part["more"]
+        place, has_more = 0, True
+        while has_more:
+            page = self.call("GET", f"{OWN}/jobs/{job_id}/attempts/{attempt}/log", place=place, **filters)
+            yield from page["entries"]
+            place, has_more = page["place"], page["more"]
 
     def wait(self, job_id: int, see: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """The job when it has ended; `see` is shown it again and again until then."""
@@ -185,18 +185,18 @@ class Calls(Retries):
 def problem(url: str, response: Response) -> KitestringError:
     """The server's answer as an error."""
     try:
-        told = loads(response.body)
-        data = told.get("data") or {}
-        hint, said = str(data.get("hint") or ""), str(told["detail"])
+        body = loads(response.body)
+        data = body.get("data") or {}
+        hint, message = str(data.get("hint") or ""), str(body["detail"])
     except (ValueError, TypeError, KeyError, AttributeError):
-        said, hint, data = f"{url} answered {response.status}", "Is this the address of a Kitestring server?", {}
-    said = said.removesuffix(hint).rstrip(" .") if hint else said.rstrip(".")
+        message, hint, data = f"{url} answered {response.status}", "Is this the address of a Kitestring server?", {}
+    message = message.removesuffix(hint).rstrip(" .") if hint else message.rstrip(".")
     if response.status == 401:
         return AuthError(
-            said, hint=hint or "Set KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and KITESTRING_CLIENT_SECRET."
+            message, hint=hint or "Set KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and KITESTRING_CLIENT_SECRET."
         )
     if response.status == 403:
-        return AuthError(said, hint=hint)
+        return AuthError(message, hint=hint)
     if response.status >= 500:
-        return TransientError(said, hint=hint or "Look at the server's log.", status=response.status)
-    return ConfigError(said, hint=hint, status=response.status, **{k: v for k, v in data.items() if k == "jobId"})
+        return TransientError(message, hint=hint or "Look at the server's log.", status=response.status)
+    return ConfigError(message, hint=hint, status=response.status, **{k: v for k, v in data.items() if k == "jobId"})

@@ -50,10 +50,10 @@ def own_api() -> str:
     tables: dict[str, list[str]] = {}
     for path, methods in app.openapi()["paths"].items():
         for method, operation in methods.items():
-            said = " ".join((operation.get("description") or operation.get("summary") or "").split())
-            said = said.replace("|", "\\|")
+            description = " ".join((operation.get("description") or operation.get("summary") or "").split())
+            description = description.replace("|", "\\|")
             role = roles.get((method.upper(), path), "")
-            row = f"| {method.upper()} | `{path.removeprefix(OWN)}` | {role} | {said} |"
+            row = f"| {method.upper()} | `{path.removeprefix(OWN)}` | {role} | {description} |"
             tables.setdefault((operation.get("tags") or ["server"])[0], []).append(row)
     parts = [
         f"## {tag.capitalize()}\n\n| | path | role | |\n|---|---|---|---|\n" + "\n".join(rows)
@@ -64,16 +64,22 @@ def own_api() -> str:
 
 def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
     """Whom each route takes, by method and path: the least role; none where it asks for no credentials."""
-    found = {}
+    roles = {}
     for context in iter_route_contexts(app.routes):
-        waiting = [context.dependant] if isinstance(context.original_route, APIRoute) else []
-        while waiting:
-            one = waiting.pop()
-            waiting += one.dependencies
-            if hasattr(one.call, "role"):
-                role = one.call.role.name if one.call.role else "the server's admin" if one.call.instance else "anyone"
-                found |= {(method, str(context.path)): role for method in context.methods or ()}
-    return found
+        pending = [context.dependant] if isinstance(context.original_route, APIRoute) else []
+        while pending:
+            dependant = pending.pop()
+            pending += dependant.dependencies
+            if hasattr(dependant.call, "role"):
+                role = (
+                    dependant.call.role.name
+                    if dependant.call.role
+                    else "the server's admin"
+                    if dependant.call.instance
+                    else "anyone"
+                )
+                roles |= {(method, str(context.path)): role for method in context.methods or ()}
+    return roles
 
 
 def settings() -> str:
@@ -81,9 +87,9 @@ def settings() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory or field.default in ("", None) else str(field.default)
-        shown = f"`{default.lower() if isinstance(field.default, bool) else default}`" if default else ""
-        said = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| `KITESTRING_{name.upper()}` | {shown} | {said} |")
+        default_text = f"`{default.lower() if isinstance(field.default, bool) else default}`" if default else ""
+        description = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `KITESTRING_{name.upper()}` | {default_text} | {description} |")
     return SETTINGS + "\n".join(rows) + "\n" + TAIL
 
 

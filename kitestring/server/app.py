@@ -66,7 +66,7 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/api/openapi.json",
         responses={"4XX": {"model": ProblemBody, "description": "Refused"}},
     )
-    document.complete(app)
+    document.complete_openapi(app)
     app.state.context = context
     app.state.remembered = PasswordCache()
     app.state.vendors = dict(vendors())

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from kitestring.server.auth.access import needs_credentials
 from kitestring.server.http.problem import MEDIA_TYPE
 
-SCHEMES: dict[str, Any] = {
+SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "basic": {"type": "http", "scheme": "basic"},
     "application": {
@@ -33,21 +33,21 @@ class ProblemBody(BaseModel):
     data: dict[str, Any]
 
 
-def complete(app: FastAPI) -> None:
+def complete_openapi(app: FastAPI) -> None:
     """Have the document name, at each path, whether it asks for credentials."""
-    made = app.openapi
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            body = made()
-            body.setdefault("components", {})["securitySchemes"] = SCHEMES
+            body = generate()
+            body.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
             for path, methods in body["paths"].items():
                 for operation in methods.values():
-                    for status, told in operation["responses"].items():
+                    for status, answer in operation["responses"].items():
                         if status == "4XX":
-                            (schema,) = told["content"].values()
-                            told["content"] = {MEDIA_TYPE: schema}
-                    operation["security"] = [{name: []} for name in SCHEMES] if needs_credentials(path) else []
+                            (schema,) = answer["content"].values()
+                            answer["content"] = {MEDIA_TYPE: schema}
+                    operation["security"] = [{name: []} for name in SECURITY_SCHEMES] if needs_credentials(path) else []
             app.openapi_schema = body
         return app.openapi_schema
 

@@ -11,6 +11,6 @@ router = APIRouter(tags=["metrics"])
 
 
 @router.get("/metrics", operation_id="getMetrics", response_class=Response)
-def metrics(who: Reader, request: Request) -> Response:
+def get_metrics(caller: Reader, request: Request) -> Response:
     """Metrics in Prometheus' text format. Where users are configured it takes those of somebody with a role."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

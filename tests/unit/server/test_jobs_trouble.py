@@ -16,7 +16,7 @@ from pages import Pages
 from sqlalchemy import insert, select, update
 
 from kitestring.errors import TransientError
-from kitestring.server.api.kitestring.server import listed
+from kitestring.server.api.kitestring.server import list_workers
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim, Lost
@@ -281,7 +281,7 @@ def test_a_worker_that_died_is_not_listed_and_forgotten_by_the_next(
     values = {"host": "h", "pid": 1, "slots": 1, "running": 1, "started_at_ms": 0}
     with context.store.write() as db:
         db.execute(insert(workers).values(id="dead", seen_at_ms=context.store.now_ms(db) - SEEN_MS - 1000, **values))
-    assert listed(None, context)["data"] == []  # type: ignore[arg-type]
+    assert list_workers(None, context)["data"] == []  # type: ignore[arg-type]
     worker = work()
 
     def known() -> list[str]:
@@ -289,7 +289,7 @@ def test_a_worker_that_died_is_not_listed_and_forgotten_by_the_next(
             return list(db.execute(select(workers.c.id)).scalars())
 
     assert until(known, lambda ids: worker.id in ids) == [worker.id]
-    assert [one["workerId"] for one in listed(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]
+    assert [one["workerId"] for one in list_workers(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]
 
 
 def test_an_action_that_waits_for_the_other_side_until_its_time_is_over_says_so(

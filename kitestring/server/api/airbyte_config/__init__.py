@@ -1,12 +1,12 @@
 """The part of Airbyte's Config API, at /api/v1, that its clients call: everything is a POST with a JSON body."""
 
-from kitestring.server.api.airbyte_config import actors, connections, definitions, jobs, states, workspaces
+from kitestring.server.api.airbyte_config import connections, definitions, endpoints, jobs, states, workspaces
 
 ROUTERS = (
     workspaces.open_router,
     workspaces.router,
-    actors.sources,
-    actors.destinations,
+    endpoints.sources,
+    endpoints.destinations,
     connections.router,
     jobs.router,
     states.router,

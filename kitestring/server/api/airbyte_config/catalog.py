@@ -11,73 +11,86 @@ from kitestring.server.connections.connection import Catalog
 from kitestring.server.http.problem import Problem
 
 
-def shown(catalog: Mapping[str, Any] | None, chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sync_catalog(catalog: Mapping[str, Any] | None, chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Every stream of the catalog, those of the connection with its choices. One that is gone from it stands too."""
     streams = list((catalog or {}).get("streams") or ())
-    by_name = {(one["name"], one.get("namespace") or None): one for one in chosen}
-    known = {(one["name"], one.get("namespace") or None) for one in streams}
+    by_name = {(each["name"], each.get("namespace") or None): each for each in chosen}
+    known = {(each["name"], each.get("namespace") or None) for each in streams}
     streams += [
         {"name": name, "namespace": space, "json_schema": {}} for name, space in by_name if (name, space) not in known
     ]
     return {
         "streams": [
-            {"stream": stream(one), "config": config(one, by_name.get((one["name"], one.get("namespace") or None)))}
-            for one in streams
+            {
+                "stream": stream_body(each),
+                "config": config_body(each, by_name.get((each["name"], each.get("namespace") or None))),
+            }
+            for each in streams
         ]
     }
 
 
-def stream(one: Mapping[str, Any]) -> dict[str, Any]:
+def stream_body(stream: Mapping[str, Any]) -> dict[str, Any]:
     """A stream of the catalog."""
     return {
-        "name": one["name"],
-        "jsonSchema": one.get("json_schema") or {},
-        "supportedSyncModes": list(one.get("supported_sync_modes") or ["full_refresh"]),
-        "sourceDefinedCursor": bool(one.get("source_defined_cursor")),
-        "defaultCursorField": list(one.get("default_cursor_field") or ()),
-        "sourceDefinedPrimaryKey": [list(path) for path in one.get("source_defined_primary_key") or ()],
-        **({"namespace": one["namespace"]} if one.get("namespace") else {}),
+        "name": stream["name"],
+        "jsonSchema": stream.get("json_schema") or {},
+        "supportedSyncModes": list(stream.get("supported_sync_modes") or ["full_refresh"]),
+        "sourceDefinedCursor": bool(stream.get("source_defined_cursor")),
+        "defaultCursorField": list(stream.get("default_cursor_field") or ()),
+        "sourceDefinedPrimaryKey": [list(path) for path in stream.get("source_defined_primary_key") or ()],
+        **({"namespace": stream["namespace"]} if stream.get("namespace") else {}),
     }
 
 
-def config(one: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+def config_body(stream: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
     """How a stream is moved; where it is not selected, how it would be."""
-    given = chosen or {}
-    mode = modes.MODES[given.get("syncMode") or modes.DEFAULT]
-    fields = list(given.get("selectedFields") or ())
+    choice = chosen or {}
+    mode = modes.MODES[choice.get("syncMode") or modes.DEFAULT]
+    fields = list(choice.get("selectedFields") or ())
     return {
         "syncMode": mode.reads.value,
         "destinationSyncMode": mode.writes,
-        "cursorField": list(given.get("cursorField") or ()),
-        "primaryKey": [list(path) for path in given.get("primaryKey") or one.get("source_defined_primary_key") or ()],
-        "aliasName": given.get("destinationObjectName") or one["name"],
+        "cursorField": list(choice.get("cursorField") or ()),
+        "primaryKey": [
+            list(path) for path in choice.get("primaryKey") or stream.get("source_defined_primary_key") or ()
+        ],
+        "aliasName": choice.get("destinationObjectName") or stream["name"],
         "selected": chosen is not None,
         "suggested": False,
         "fieldSelectionEnabled": bool(fields),
         "selectedFields": fields,
         "includeFiles": False,
-        "mappers": list(given.get("mappers") or ()),
+        "mappers": list(choice.get("mappers") or ()),
     }
 
 
-def wanted(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
+def selected_streams(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
     """The streams that a `syncCatalog` selects, as connections keep them. `Problem` 422 names what cannot be."""
     chosen = []
     for number, entry in enumerate(body.get("streams") or ()):
-        one, how = (entry.get("stream"), entry.get("config") or {}) if isinstance(entry, Mapping) else (None, {})
-        if not isinstance(one, Mapping) or not isinstance(one.get("name"), str) or not isinstance(how, Mapping):
+        stream, stream_config = (
+            (entry.get("stream"), entry.get("config") or {}) if isinstance(entry, Mapping) else (None, {})
+        )
+        if (
+            not isinstance(stream, Mapping)
+            or not isinstance(stream.get("name"), str)
+            or not isinstance(stream_config, Mapping)
+        ):
             raise Problem(422, f"the stream {number} of syncCatalog has no name", hint="Give stream.name and config.")
-        if how.get("selected", True):
-            chosen.append((one, how))
+        if stream_config.get("selected", True):
+            chosen.append((stream, stream_config))
     try:
-        return connection.configure_streams(catalog, [choice(one, how) for one, how in chosen])
+        return connection.configured(
+            catalog, [stream_choice(stream, stream_config) for stream, stream_config in chosen]
+        )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Problem(
             422, f"syncCatalog cannot be understood: {error}", hint="Change the one that the connection has now."
         ) from error
 
 
-def hashed(fields: Any) -> list[dict[str, Any]] | None:
+def hashing_mappers(fields: Any) -> list[dict[str, Any]] | None:
     """The older way to have fields hashed, as mappers."""
     return [
         {"type": "hashing", "mapperConfiguration": {"targetField": field["fieldPath"][0], "fieldNameSuffix": "_hashed"}}
@@ -85,27 +98,33 @@ def hashed(fields: Any) -> list[dict[str, Any]] | None:
     ] or None
 
 
-def choice(one: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
+def stream_choice(stream: Mapping[str, Any], stream_config: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of a `syncCatalog` in the public API's words."""
-    pair = str(how.get("syncMode") or "full_refresh"), str(how.get("destinationSyncMode") or "overwrite")
+    pair = (
+        str(stream_config.get("syncMode") or "full_refresh"),
+        str(stream_config.get("destinationSyncMode") or "overwrite"),
+    )
     if pair == ("incremental", "overwrite"):  # Airbyte's interface offers it, and its platform reads all
         pair = ("full_refresh", "overwrite")
     mode = modes.mode_of(*pair)
     if mode is None:
         raise Problem(
             422,
-            f"the stream {one['name']} asks for {pair[0]} with {pair[1]}, which is not supported",
-            hint=f"Take one of {', '.join(f'{known.reads} with {known.writes}' for known in modes.MODES.values())}.",
+            f"the stream {stream['name']} asks for {pair[0]} with {pair[1]}, which is not supported",
+            hint=f"Take one of {', '.join(f'{each.reads} with {each.writes}' for each in modes.MODES.values())}.",
         )
-    alias = how.get("aliasName")
+    alias = stream_config.get("aliasName")
     return {
-        "name": one["name"],
-        "namespace": one.get("namespace") or None,
+        "name": stream["name"],
+        "namespace": stream.get("namespace") or None,
         "syncMode": mode.name,
-        "cursorField": how.get("cursorField") or None,
-        "primaryKey": how.get("primaryKey") or None,
-        "selectedFields": (how.get("selectedFields") or None) if how.get("fieldSelectionEnabled") else None,
-        "includeFiles": how.get("includeFiles") or None,
-        "mappers": how.get("mappers") or hashed(how.get("hashedFields")),
-        "destinationObjectName": how.get("destinationObjectName") or (alias if alias != one["name"] else None),
+        "cursorField": stream_config.get("cursorField") or None,
+        "primaryKey": stream_config.get("primaryKey") or None,
+        "selectedFields": (stream_config.get("selectedFields") or None)
+        if stream_config.get("fieldSelectionEnabled")
+        else None,
+        "includeFiles": stream_config.get("includeFiles") or None,
+        "mappers": stream_config.get("mappers") or hashing_mappers(stream_config.get("hashedFields")),
+        "destinationObjectName": stream_config.get("destinationObjectName")
+        or (alias if alias != stream["name"] else None),
     }

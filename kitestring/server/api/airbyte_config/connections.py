@@ -20,8 +20,8 @@ router = APIRouter(tags=["config: connections"])
 
 NAMESPACES = {"source": "source", "destination": "destination", "customformat": "custom_format"}
 POLICIES = {name: name for name in connection.POLICIES} | {"disable": "disable_connection"}
-SAID_NAMESPACES = {ours: theirs for theirs, ours in NAMESPACES.items()}
-SAID_POLICIES = {"disable_connection": "disable"}
+NAMESPACE_NAMES = {ours: theirs for theirs, ours in NAMESPACES.items()}
+POLICY_NAMES = {"disable_connection": "disable"}
 """The Config API spells these two without the words that the public API has."""
 
 
@@ -104,7 +104,7 @@ class ConfigConnectionChange(BaseModel):
         """The columns that change, without the streams."""
         if self.operationIds or self.operations:
             raise Problem(422, "the connection has operations, and there are none here", hint="Leave them out.")
-        found: dict[str, Any] = {
+        columns: dict[str, Any] = {
             "name": self.name,
             "namespace_definition": NAMESPACES[self.namespaceDefinition] if self.namespaceDefinition else None,
             "namespace_format": self.namespaceFormat,
@@ -113,7 +113,7 @@ class ConfigConnectionChange(BaseModel):
             "status": self.status,
             "schedule": self.timing(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in columns.items() if value is not None}
 
     def timing(self) -> dict[str, Any] | None:
         """The schedule in the store's form; None where the request says nothing of it."""
@@ -154,21 +154,21 @@ def answer(context: Context, db: Connection, row: Any, body: Any = None) -> dict
         "workspaceId": row.workspace_id,
         "sourceId": row.source_id,
         "destinationId": row.destination_id,
-        "namespaceDefinition": SAID_NAMESPACES[row.namespace_definition],
+        "namespaceDefinition": NAMESPACE_NAMES[row.namespace_definition],
         "namespaceFormat": row.namespace_format,
         "prefix": row.prefix,
         "status": row.status,
         **({"statusReason": row.status_reason} if row.status_reason else {}),
         **timing(row.schedule),
-        "syncCatalog": catalog.shown(body or row.catalog, row.streams),
+        "syncCatalog": catalog.sync_catalog(body or row.catalog, row.streams),
         "operationIds": [],
-        "nonBreakingChangesPreference": SAID_POLICIES.get(row.schema_policy, row.schema_policy),
+        "nonBreakingChangesPreference": POLICY_NAMES.get(row.schema_policy, row.schema_policy),
         "breakingChange": row.pending_changes is not None,
         "notifySchemaChanges": True,
         "createdAt": row.created_at_ms // 1000,
         "tags": [
-            {"tagId": one.id, "workspaceId": one.workspace_id, "name": one.name, "color": one.color}
-            for one in connection.tags_of(db, [row.id])[row.id]
+            {"tagId": tag.id, "workspaceId": tag.workspace_id, "name": tag.name, "color": tag.color}
+            for tag in connection.tags_of(db, [row.id])[row.id]
         ],
     }
 
@@ -184,18 +184,18 @@ def timing(form: schedule.Schedule) -> dict[str, Any]:
     return {"scheduleType": "manual"}
 
 
-def one(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
+def read_connection(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
     with context.store.read() as db:
         return answer(context, db, connection.get(db, connection_id), body)
 
 
 @router.post("/connections/get", operation_id="configGetConnection")
-def get(who: Reader, context: ServerContext, body: ConnectionRef) -> Any:
-    return one(context, str(body.connectionId))
+def get_connection(caller: Reader, context: ServerContext, body: ConnectionRef) -> Any:
+    return read_connection(context, str(body.connectionId))
 
 
 @router.post("/connections/list", operation_id="configListConnections")
-def listed(who: Reader, context: ServerContext, body: ConnectionsInWorkspace) -> Any:
+def list_connections(caller: Reader, context: ServerContext, body: ConnectionsInWorkspace) -> Any:
     """All connections of a workspace."""
     with context.store.read() as db:
         rows = connection.find_all(db, workspace_ids=[str(body.workspaceId)])
@@ -203,29 +203,29 @@ def listed(who: Reader, context: ServerContext, body: ConnectionsInWorkspace) ->
 
 
 @router.post("/connections/create", operation_id="configCreateConnection")
-def create(who: Editor, context: ServerContext, body: ConfigConnectionCreate) -> Any:
+def create_connection(caller: Editor, context: ServerContext, body: ConfigConnectionCreate) -> Any:
     """Discovers the source where no catalog of it is kept. Without `syncCatalog` all streams are taken."""
     with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
     values = body.values()
-    found = connection.discover(context, str(body.sourceId))
-    streams = catalog.wanted(body.syncCatalog.model_dump(), found) if body.syncCatalog else None
+    source_catalog = connection.discover(context, str(body.sourceId))
+    streams = catalog.selected_streams(body.syncCatalog.model_dump(), source_catalog) if body.syncCatalog else None
     with context.store.write() as db:
-        made = connection.create(
+        connection_id = connection.create(
             context,
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configure_streams(found, None) if streams is None else streams,
-            catalog=found,
+            streams=connection.configured(source_catalog, None) if streams is None else streams,
+            catalog=source_catalog,
             timing=values.pop("schedule", None),
             **values,
         )
-    return one(context, made)
+    return read_connection(context, connection_id)
 
 
 @router.post("/connections/update", operation_id="configUpdateConnection")
-def update(who: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
+def update_connection(caller: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
     """Nothing is cleared or read again: what the streams lose stays at the destination."""
     connection_id, values = str(body.connectionId), body.values()
     with context.store.read() as db:
@@ -233,73 +233,78 @@ def update(who: Editor, context: ServerContext, body: ConfigConnectionUpdate) ->
     if row.status == "locked":
         raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
     if body.syncCatalog is not None:
-        found = connection.discover(context, row.source_id)
-        values |= {"streams": catalog.wanted(body.syncCatalog.model_dump(), found), "catalog": dict(found.body)}
+        source_catalog = connection.discover(context, row.source_id)
+        values |= {
+            "streams": catalog.selected_streams(body.syncCatalog.model_dump(), source_catalog),
+            "catalog": dict(source_catalog.body),
+        }
     with context.store.write() as db:
         if values.get("status") == "deprecated":
-            shown = {**answer(context, db, row), "status": "deprecated"}
+            deleted = {**answer(context, db, row), "status": "deprecated"}
             connection.delete(context, db, row.id)
-            return shown
+            return deleted
         connection.change(context, db, row.id, values)
-    return one(context, row.id)
+    return read_connection(context, row.id)
 
 
 @router.post("/connections/delete", status_code=204, operation_id="configDeleteConnection")
-def delete(who: Editor, context: ServerContext, body: ConnectionRef) -> Response:
+def delete_connection(caller: Editor, context: ServerContext, body: ConnectionRef) -> Response:
     with context.store.write() as db:
         connection.delete(context, db, str(body.connectionId))
     return Response(status_code=204)
 
 
-def started(context: Context, connection_id: str, kind: str, asked: str = "") -> dict[str, Any]:
+def start_job(context: Context, connection_id: str, kind: str, job_type: str = "") -> dict[str, Any]:
     """A new job. 409 while the connection has one that has not ended."""
     with context.store.write() as db:
-        made = connection.start(context, db, connection_id, kind, {"asked": asked} if asked else {})
-        return jobs.info(context, db, row_of(db, made))
+        job_id = connection.start(context, db, connection_id, kind, {"asked": job_type} if job_type else {})
+        return jobs.job_body(context, db, row_of(db, job_id))
 
 
 @router.post("/connections/sync", operation_id="configSyncConnection")
-def sync(who: Runner, context: ServerContext, body: ConnectionRef) -> Any:
-    return started(context, str(body.connectionId), "sync")
+def sync_connection(caller: Runner, context: ServerContext, body: ConnectionRef) -> Any:
+    return start_job(context, str(body.connectionId), "sync")
 
 
 @router.post("/connections/reset", operation_id="configResetConnection")
-def reset(who: Editor, context: ServerContext, body: ConnectionRef) -> Any:
+def reset_connection(caller: Editor, context: ServerContext, body: ConnectionRef) -> Any:
     """Empty all streams at the destination and forget how far they were read."""
-    return started(context, str(body.connectionId), "clear", "reset")
+    return start_job(context, str(body.connectionId), "clear", "reset")
 
 
 @router.post("/connections/clear", operation_id="configClearConnection")
-def clear(who: Editor, context: ServerContext, body: ConnectionRef) -> Any:
-    return started(context, str(body.connectionId), "clear")
+def clear_connection(caller: Editor, context: ServerContext, body: ConnectionRef) -> Any:
+    return start_job(context, str(body.connectionId), "clear")
 
 
 # -- as the web interface asks -----------------------------------------------------------------------------------------
 
 
-def full(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
+def connection_with_ends(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
     """A connection with its two ends in it."""
-    from kitestring.server.api.airbyte_config.actors import answer as end
+    from kitestring.server.api.airbyte_config.endpoints import answer as end
 
-    shown = one(context, connection_id, body)
+    body_of_connection = read_connection(context, connection_id, body)
     with context.store.read() as db:
         for kind in ("source", "destination"):
-            shown[kind] = end(db, kind, endpoints.get(db, kind, shown[f"{kind}Id"]))
-        shown["isSyncing"] = context.queue.active(db, connection_id) is not None
-    return shown
+            body_of_connection[kind] = end(db, kind, endpoints.get(db, kind, body_of_connection[f"{kind}Id"]))
+        body_of_connection["isSyncing"] = context.queue.active(db, connection_id) is not None
+    return body_of_connection
 
 
 @router.post("/web_backend/connections/get", operation_id="configWebBackendGetConnection")
-def web_get(who: Reader, context: ServerContext, body: ConnectionGet) -> Any:
+def get_web_connection(caller: Reader, context: ServerContext, body: ConnectionGet) -> Any:
     if not body.withRefreshedCatalog:
-        return full(context, str(body.connectionId))
+        return connection_with_ends(context, str(body.connectionId))
     with context.store.read() as db:
         source_id = connection.get(db, str(body.connectionId)).source_id
-    return full(context, str(body.connectionId), connection.discover(context, source_id, fresh=True).body)
+    return connection_with_ends(
+        context, str(body.connectionId), connection.discover(context, source_id, fresh=True).body
+    )
 
 
 @router.post("/web_backend/connections/update", operation_id="configWebBackendUpdateConnection")
-def web_update(who: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
+def update_web_connection(caller: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
     """The same as `connections/update`, whatever `skipReset` says: nothing is cleared by a change."""
-    update(who, context, body)
-    return full(context, str(body.connectionId))
+    update_connection(caller, context, body)
+    return connection_with_ends(context, str(body.connectionId))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.server.api.airbyte_config import jobs
-from kitestring.server.api.airbyte_public.definitions import every
+from kitestring.server.api.airbyte_public.definitions import definitions_of
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Definition, Kind
@@ -35,10 +35,10 @@ class DefinitionRef(BaseModel):
     workspaceId: UUID | None = None
 
     def of(self, kind: Kind) -> str:
-        found = self.sourceDefinitionId if kind == "source" else self.destinationDefinitionId
-        if found is None:
+        definition_id = self.sourceDefinitionId if kind == "source" else self.destinationDefinitionId
+        if definition_id is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
-        return str(found)
+        return str(definition_id)
 
 
 def answer(definition: Definition) -> dict[str, Any]:
@@ -72,43 +72,43 @@ def source_type(definition: Definition) -> str:
 
 def router(kind: Kind) -> APIRouter:
     """The routes of `/source_definitions/…` or `/destination_definitions/…`, and of their specifications."""
-    made = APIRouter(tags=[f"config: {kind} definitions"])
+    routes = APIRouter(tags=[f"config: {kind} definitions"])
     title = kind.title()
 
-    @made.post(f"/{kind}_definitions/list", operation_id=f"configList{title}Definitions")
-    def listed(who: Reader, context: ServerContext, body: DefinitionsInWorkspace | None = None) -> Any:
+    @routes.post(f"/{kind}_definitions/list", operation_id=f"configList{title}Definitions")
+    def list_definitions(caller: Reader, context: ServerContext, body: DefinitionsInWorkspace | None = None) -> Any:
         with context.store.read() as db:
             workspace_id = str(body.workspaceId) if body and body.workspaceId else None
-            return {f"{kind}Definitions": [answer(one) for one in every(db, kind, workspace_id)]}
+            return {f"{kind}Definitions": [answer(definition) for definition in definitions_of(db, kind, workspace_id)]}
 
-    @made.post(f"/{kind}_definitions/list_for_workspace", operation_id=f"configList{title}DefinitionsForWorkspace")
-    def listed_for(who: Reader, context: ServerContext, body: DefinitionsInWorkspace) -> Any:
-        return listed(who, context, body)
+    @routes.post(f"/{kind}_definitions/list_for_workspace", operation_id=f"configList{title}DefinitionsForWorkspace")
+    def list_definitions_for_workspace(caller: Reader, context: ServerContext, body: DefinitionsInWorkspace) -> Any:
+        return list_definitions(caller, context, body)
 
-    @made.post(f"/{kind}_definitions/get", operation_id=f"configGet{title}Definition")
-    def get(who: Reader, context: ServerContext, body: DefinitionRef) -> Any:
+    @routes.post(f"/{kind}_definitions/get", operation_id=f"configGet{title}Definition")
+    def get_definition(caller: Reader, context: ServerContext, body: DefinitionRef) -> Any:
         with context.store.read() as db:
             return answer(definitions.get(db, kind, body.of(kind)))
 
-    @made.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
-    def specification(who: Reader, context: ServerContext, body: DefinitionRef) -> Any:
+    @routes.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
+    def get_specification(caller: Reader, context: ServerContext, body: DefinitionRef) -> Any:
         """The JSON Schema of a configuration. 422 while an installable connector is not installed."""
         with context.store.read() as db:
-            one, now = definitions.get(db, kind, body.of(kind)), context.store.now_ms(db)
-        told: dict[str, Any] = {
-            f"{kind}DefinitionId": one.id,
-            "documentationUrl": one.docs or None,
-            "connectionSpecification": definitions.spec_of(one),
-            "jobInfo": jobs.made_up("get_spec", now),
+            definition, now = definitions.get(db, kind, body.of(kind)), context.store.now_ms(db)
+        answer_body: dict[str, Any] = {
+            f"{kind}DefinitionId": definition.id,
+            "documentationUrl": definition.docs or None,
+            "connectionSpecification": definitions.spec_of(definition),
+            "jobInfo": jobs.job_info_of("get_spec", now),
         }
         if kind == "destination":
-            writes = definitions.supported_writes(one.connector)
-            words = [word for word, write in WRITES.items() if writes is None or write in writes]
-            told["supportedDestinationSyncModes"] = words
-            told["supportsNormalization"] = False
-        return told
+            writes = definitions.writes(definition.connector)
+            names = [name for name, write in WRITES.items() if writes is None or write in writes]
+            answer_body["supportedDestinationSyncModes"] = names
+            answer_body["supportsNormalization"] = False
+        return answer_body
 
-    return made
+    return routes
 
 
 sources, destinations = router("source"), router("destination")

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
-from kitestring.server.api.airbyte_public.jobs import SHOWN, row_of
+from kitestring.server.api.airbyte_public.jobs import STATUS_NAMES, row_of
 from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.clock import iso
@@ -56,59 +56,65 @@ class JobList(BaseModel):
     pagination: Rows = Field(default_factory=Rows)
 
 
-def info(context: Context, db: Connection, row: Any, *, logs: bool = True) -> dict[str, Any]:
+def job_body(context: Context, db: Connection, row: Any, *, logs: bool = True) -> dict[str, Any]:
     """A job with its attempts."""
-    tries = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number)).all()
-    found = db.execute(select(connections.c.streams).where(connections.c.id == row.connection_id)).scalar()
-    begun = [{"name": one["name"], **space(one.get("namespace"))} for one in found or ()]
-    shown = [attempt(one) for one in tries]
+    attempt_rows = db.execute(select(attempts).where(attempts.c.job_id == row.id).order_by(attempts.c.number)).all()
+    streams = db.execute(select(connections.c.streams).where(connections.c.id == row.connection_id)).scalar()
+    enabled = [{"name": each["name"], **namespace_field(each.get("namespace"))} for each in streams or ()]
+    shown_attempts = [attempt_body(each) for each in attempt_rows]
     job = {
         "id": row.id,
         "configType": "reset_connection" if row.options.get("asked") == "reset" else TYPES.get(row.kind, row.kind),
         "configId": row.connection_id,
         "createdAt": row.created_at_ms // 1000,
         "updatedAt": row.updated_at_ms // 1000,
-        "status": SHOWN.get(row.status, row.status),
-        "enabledStreams": begun,
+        "status": STATUS_NAMES.get(row.status, row.status),
+        "enabledStreams": enabled,
         "aggregatedStats": {
-            "recordsEmitted": sum(one["totalStats"]["recordsEmitted"] for one in shown),
-            "bytesEmitted": sum(one["totalStats"]["bytesEmitted"] for one in shown),
+            "recordsEmitted": sum(each["totalStats"]["recordsEmitted"] for each in shown_attempts),
+            "bytesEmitted": sum(each["totalStats"]["bytesEmitted"] for each in shown_attempts),
             "recordsCommitted": row.records,
             "bytesCommitted": row.nbytes,
         },
         **({"startedAt": row.started_at_ms // 1000} if row.started_at_ms is not None else {}),
     }
-    kept = Logs(context.settings.home, context.store)
+    log_reader = Logs(context.settings.home, context.store)
     return {
         "job": job,
         "attempts": [
-            {"attempt": one, "logType": "formatted", "logs": {"logLines": lines(kept, row.id, number.number, logs)}}
-            for one, number in zip(shown, tries, strict=True)
+            {
+                "attempt": each,
+                "logType": "formatted",
+                "logs": {"logLines": log_lines(log_reader, row.id, number.number, logs)},
+            }
+            for each, number in zip(shown_attempts, attempt_rows, strict=True)
         ],
     }
 
 
-def space(namespace: str | None) -> dict[str, str]:
+def namespace_field(namespace: str | None) -> dict[str, str]:
     return {"namespace": namespace} if namespace else {}
 
 
-def attempt(one: Any) -> dict[str, Any]:
+def attempt_body(row: Any) -> dict[str, Any]:
     """An attempt; `id` counts from 0."""
-    durable = one.durable or {}
-    running = (one.progress or {}).get("streams") or {}
-    figures = {name: value for name, value in (one.streams or running).items() if isinstance(value, dict)}
-    per_stream = [{"streamName": name, "stats": stats(value, durable.get(name))} for name, value in figures.items()]
-    ended = one.ended_at_ms
+    durable = row.durable or {}
+    running = (row.progress or {}).get("streams") or {}
+    figures = {name: value for name, value in (row.streams or running).items() if isinstance(value, dict)}
+    per_stream = [
+        {"streamName": name, "stats": stream_stats(value, durable.get(name))} for name, value in figures.items()
+    ]
+    ended = row.ended_at_ms
     total = {
         name: sum(each["stats"][name] for each in per_stream)
         for name in ("recordsEmitted", "bytesEmitted", "recordsCommitted", "bytesCommitted", "recordsRejected")
     }
-    error = one.error or {}
+    error = row.error or {}
     return {
-        "id": one.number - 1,
-        "status": ATTEMPTS.get(one.status, one.status),
-        "createdAt": one.started_at_ms // 1000,
-        "updatedAt": (ended if ended is not None else one.started_at_ms) // 1000,
+        "id": row.number - 1,
+        "status": ATTEMPTS.get(row.status, row.status),
+        "createdAt": row.started_at_ms // 1000,
+        "updatedAt": (ended if ended is not None else row.started_at_ms) // 1000,
         **({"endedAt": ended // 1000} if ended is not None else {}),
         "bytesSynced": total["bytesCommitted"],
         "recordsSynced": total["recordsCommitted"],
@@ -120,9 +126,9 @@ def attempt(one: Any) -> dict[str, Any]:
                     "failures": [
                         {
                             "failureOrigin": "replication",
-                            "failureType": failure(str(error.get("type", ""))),
+                            "failureType": failure_type(str(error.get("type", ""))),
                             "externalMessage": " ".join(x for x in (error.get("message"), error.get("hint")) if x),
-                            "timestamp": (ended or one.started_at_ms),
+                            "timestamp": (ended or row.started_at_ms),
                         }
                     ],
                     "partialSuccess": bool(total["recordsCommitted"]),
@@ -134,7 +140,7 @@ def attempt(one: Any) -> dict[str, Any]:
     }
 
 
-def stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, int]:
+def stream_stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, int]:
     """The figures of a stream in the Config API's words: what was read, and of it what checkpoints cover."""
     covered = {"stream": durable} if durable else {}
     return {
@@ -146,24 +152,24 @@ def stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, 
     }
 
 
-def failure(type_name: str) -> str:
+def failure_type(type_name: str) -> str:
     return {"ConfigError": "config_error", "AuthError": "config_error", "TransientError": "transient_error"}.get(
         type_name, "system_error"
     )
 
 
-def lines(logs: Logs, job_id: int, number: int, wanted: bool) -> list[str]:
+def log_lines(logs: Logs, job_id: int, number: int, with_logs: bool) -> list[str]:
     """The log of an attempt as lines, where this machine has it."""
-    if not wanted:
+    if not with_logs:
         return []
-    found = logs.read(job_id, number, limit=LINES, level="info")
+    part = logs.read(job_id, number, limit=LINES, level="info")
     return [
-        f"{iso(int(one.get('at_ms') or 0))} {str(one.get('level', 'info')).upper()} {one.get('message', '')}"
-        for one in found.entries
+        f"{iso(int(entry.get('at_ms') or 0))} {str(entry.get('level', 'info')).upper()} {entry.get('message', '')}"
+        for entry in part.entries
     ]
 
 
-def made_up(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
+def job_info_of(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
     """`jobInfo` of what is done at once and is no job here."""
     return {
         "id": "00000000-0000-0000-0000-000000000000",
@@ -177,39 +183,39 @@ def made_up(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
 
 
 @router.post("/get", operation_id="configGetJob")
-def get(who: Reader, context: ServerContext, body: JobId) -> Any:
+def get_job(caller: Reader, context: ServerContext, body: JobId) -> Any:
     with context.store.read() as db:
-        return info(context, db, row_of(db, body.id))
+        return job_body(context, db, row_of(db, body.id))
 
 
 @router.post("/get_without_logs", operation_id="configGetJobWithoutLogs")
-def get_without_logs(who: Reader, context: ServerContext, body: JobId) -> Any:
+def get_job_without_logs(caller: Reader, context: ServerContext, body: JobId) -> Any:
     with context.store.read() as db:
-        return info(context, db, row_of(db, body.id), logs=False)
+        return job_body(context, db, row_of(db, body.id), logs=False)
 
 
 @router.post("/list", operation_id="configListJobs")
-def listed(who: Reader, context: ServerContext, body: JobList) -> Any:
+def list_jobs(caller: Reader, context: ServerContext, body: JobList) -> Any:
     """Newest first, without log lines."""
-    wanted = select(jobs).where(jobs.c.connection_id == canonical(body.configId))
-    kinds = [kind for word in body.configTypes for kind in KINDS.get(word, [])]
+    query = select(jobs).where(jobs.c.connection_id == canonical(body.configId))
+    kinds = [kind for config_type in body.configTypes for kind in KINDS.get(config_type, [])]
     if body.configTypes:
-        wanted = wanted.where(jobs.c.kind.in_(kinds))
+        query = query.where(jobs.c.kind.in_(kinds))
     if body.includingJobId is not None:
-        wanted = wanted.where(jobs.c.id <= body.includingJobId)
+        query = query.where(jobs.c.id <= body.includingJobId)
     with context.store.read() as db:
-        total = db.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
-        part = wanted.order_by(jobs.c.id.desc()).limit(body.pagination.pageSize).offset(body.pagination.rowOffset)
-        rows = db.execute(part).all()
-        return {"jobs": [info(context, db, row, logs=False) for row in rows], "totalJobCount": total}
+        total = db.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+        page = query.order_by(jobs.c.id.desc()).limit(body.pagination.pageSize).offset(body.pagination.rowOffset)
+        rows = db.execute(page).all()
+        return {"jobs": [job_body(context, db, row, logs=False) for row in rows], "totalJobCount": total}
 
 
 @router.post("/cancel", operation_id="configCancelJob")
-def cancel(who: Runner, context: ServerContext, body: JobId) -> Any:
+def cancel_job(caller: Runner, context: ServerContext, body: JobId) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, body.id)
         if row.status in ENDED:
             raise Problem(409, f"job {body.id} has ended: {row.status}", hint="Only a job that has not ended can be.")
         context.queue.cancel(db, body.id)
-        return info(context, db, row_of(db, body.id), logs=False)
+        return job_body(context, db, row_of(db, body.id), logs=False)

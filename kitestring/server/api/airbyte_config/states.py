@@ -77,7 +77,7 @@ class Replace(StateOfConnection):
     connectionState: State
 
 
-def shown(context: Context, db: Connection, connection_id: str) -> dict[str, Any]:
+def state_body(context: Context, db: Connection, connection_id: str) -> dict[str, Any]:
     """The states of a connection."""
     row = connection.get(db, connection_id)
     saved = dict(
@@ -85,87 +85,88 @@ def shown(context: Context, db: Connection, connection_id: str) -> dict[str, Any
     )
     saved.pop(COUNTS, None)
     names = {
-        Descriptor(**one).key: Descriptor(**one) for one in [*(row.catalog or {}).get("streams", ()), *row.streams]
+        Descriptor(**stream).key: Descriptor(**stream)
+        for stream in [*(row.catalog or {}).get("streams", ()), *row.streams]
     }
     shared = saved.pop(GLOBAL, None)
-    if shared is not None and wrapped(shared):  # as a connector that runs by Airbyte's protocol has it
+    if shared is not None and is_global_message(shared):  # as a connector that runs by Airbyte's protocol has it
         body = shared["global"]
         parts = [
-            {"streamDescriptor": one.get("stream_descriptor"), "streamState": one.get("stream_state")}
-            for one in body.get("stream_states") or ()
+            {"streamDescriptor": stream.get("stream_descriptor"), "streamState": stream.get("stream_state")}
+            for stream in body.get("stream_states") or ()
         ]
-        told = {"sharedState": body.get("shared_state"), "streamStates": parts}
-        return {"connectionId": connection_id, "stateType": "global", "globalState": told}
+        state = {"sharedState": body.get("shared_state"), "streamStates": parts}
+        return {"connectionId": connection_id, "stateType": "global", "globalState": state}
     own = [
         {"streamDescriptor": names.get(key, Descriptor(name=key)).model_dump(exclude_none=True), "streamState": state}
         for key, state in sorted(saved.items())
     ]
     if shared is not None:
-        told = {"stateType": "global", "globalState": {"sharedState": shared, "streamStates": own}}
+        state = {"stateType": "global", "globalState": {"sharedState": shared, "streamStates": own}}
     elif own:
-        told = {"stateType": "stream", "streamState": own}
+        state = {"stateType": "stream", "streamState": own}
     else:
-        told = {"stateType": "not_set"}
-    return {"connectionId": connection_id, **told}
+        state = {"stateType": "not_set"}
+    return {"connectionId": connection_id, **state}
 
 
-def wrapped(state: Mapping[str, Any]) -> bool:
+def is_global_message(state: Mapping[str, Any]) -> bool:
     """Whether a shared state is a GLOBAL message of Airbyte's protocol, with the streams' own parts in it."""
     return state.get("type") == "GLOBAL" and isinstance(state.get("global"), Mapping)
 
 
-def keys(given: State, *, foreign: bool) -> dict[str, Mapping[str, Any]]:
+def states_of(state: State, *, foreign: bool) -> dict[str, Mapping[str, Any]]:
     """A state of a request by the keys of the store. 422 for a legacy one that is not by stream.
 
     `foreign`: the source runs by Airbyte's protocol, and wants a global state back in one piece.
     """
-    if given.stateType == "not_set":
+    if state.stateType == "not_set":
         return {}
-    if given.stateType == "stream":
-        parts = given.streamState or []
-        return {one.streamDescriptor.key: one.streamState for one in parts if one.streamState is not None}
-    if given.stateType == "global":
-        whole = given.globalState or GlobalState()
+    if state.stateType == "stream":
+        parts = state.streamState or []
+        return {each.streamDescriptor.key: each.streamState for each in parts if each.streamState is not None}
+    if state.stateType == "global":
+        whole = state.globalState or GlobalState()
         if foreign:
             inner = [
                 {
-                    "stream_descriptor": one.streamDescriptor.model_dump(exclude_none=True),
-                    "stream_state": one.streamState,
+                    "stream_descriptor": each.streamDescriptor.model_dump(exclude_none=True),
+                    "stream_state": each.streamState,
                 }
-                for one in whole.streamStates
+                for each in whole.streamStates
             ]
             body = {"shared_state": whole.sharedState, "stream_states": inner}
             return {GLOBAL: {"type": "GLOBAL", "global": body}}
-        found: dict[str, Mapping[str, Any]] = {
-            one.streamDescriptor.key: one.streamState for one in whole.streamStates if one.streamState is not None
+        states_by_stream: dict[str, Mapping[str, Any]] = {
+            each.streamDescriptor.key: each.streamState for each in whole.streamStates if each.streamState is not None
         }
-        return found if whole.sharedState is None else {GLOBAL: whole.sharedState, **found}
-    for name, state in (given.state or {}).items():
-        if not isinstance(state, Mapping):
+        return states_by_stream if whole.sharedState is None else {GLOBAL: whole.sharedState, **states_by_stream}
+    for name, value in (state.state or {}).items():
+        if not isinstance(value, Mapping):
             raise Problem(
                 422, f"the legacy state has no object for the stream {name}", hint="Give stateType stream or global."
             )
-    return dict(given.state or {})
+    return dict(state.state or {})
 
 
-def replace(context: Context, db: Connection, connection_id: str, given: State) -> None:
+def replace_state(context: Context, db: Connection, connection_id: str, replacement: State) -> None:
     """Put a state in the place of the one that is there. The engine's counts go with it: they tell of the old one."""
     row, now = connection.get(db, connection_id), context.store.now_ms(db)
     definition = endpoints.definition_of(db, "source", endpoints.get(db, "source", row.source_id))
     foreign = not definition.native and definition.manifest is None
     db.execute(states.delete().where(states.c.connection_id == connection_id))
-    for key, state in keys(given, foreign=foreign).items():
+    for key, state in states_of(replacement, foreign=foreign).items():
         db.execute(insert(states).values(connection_id=connection_id, stream=key, state=dict(state), saved_at_ms=now))
 
 
 @router.post("/get", operation_id="configGetState")
-def get(who: Reader, context: ServerContext, body: StateOfConnection) -> Any:
+def get_state(caller: Reader, context: ServerContext, body: StateOfConnection) -> Any:
     with context.store.read() as db:
-        return exact(shown(context, db, str(body.connectionId)))
+        return exact(state_body(context, db, str(body.connectionId)))
 
 
 @router.post("/create_or_update_safe", operation_id="configCreateOrUpdateStateSafe")
-def create_or_update_safe(who: Editor, context: ServerContext, body: Replace) -> Any:
+def create_or_update_state_safe(caller: Editor, context: ServerContext, body: Replace) -> Any:
     """Replaces the whole state. 423 while the connection has a job that has not ended."""
     connection_id = str(body.connectionId)
     with context.store.write() as db:
@@ -178,11 +179,11 @@ def create_or_update_safe(who: Editor, context: ServerContext, body: Replace) ->
                 hint="Wait for its end, or cancel it.",
                 jobId=active,
             )
-        replace(context, db, connection_id, body.connectionState)
-        return exact(shown(context, db, connection_id))
+        replace_state(context, db, connection_id, body.connectionState)
+        return exact(state_body(context, db, connection_id))
 
 
 @router.post("/create_or_update", operation_id="configCreateOrUpdateState")
-def create_or_update(who: Editor, context: ServerContext, body: Replace) -> Any:
+def create_or_update_state(caller: Editor, context: ServerContext, body: Replace) -> Any:
     """The same: a state that is replaced under a running sync would be lost, or lose records."""
-    return create_or_update_safe(who, context, body)
+    return create_or_update_state_safe(caller, context, body)

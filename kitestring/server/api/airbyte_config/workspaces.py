@@ -109,139 +109,139 @@ def answer(row: Any) -> dict[str, Any]:
     }
 
 
-def organization(row: Any) -> dict[str, Any]:
+def organization_body(row: Any) -> dict[str, Any]:
     return {"organizationId": row.id, "organizationName": row.name, "email": row.email, "ssoRealm": None}
 
 
-def held(rows: list[Any], part: ListPart) -> list[Any]:
+def page_of(rows: list[Any], part: ListPart) -> list[Any]:
     """The part of a list that was asked for."""
-    word = (part.nameContains or "").casefold()
-    found = [row for row in rows if word in row.name.casefold()]
-    begin = part.pagination.rowOffset
-    return found[begin : begin + part.pagination.pageSize]
+    text = (part.nameContains or "").casefold()
+    matches = [row for row in rows if text in row.name.casefold()]
+    first = part.pagination.rowOffset
+    return matches[first : first + part.pagination.pageSize]
 
 
 @open_router.get("/health", operation_id="configHealth")
-def health() -> Any:
+def get_health() -> Any:
     """Whether the server answers."""
     return {"available": True}
 
 
 @router.post("/workspaces/list", operation_id="configListWorkspaces")
-def listed(who: Reader, context: ServerContext) -> Any:
+def list_workspaces(caller: Reader, context: ServerContext) -> Any:
     """The workspaces that whoever asks can see."""
     with context.store.read() as db:
-        return {"workspaces": [answer(row) for row in workspaces.find_all(db, ids=who.workspaces())]}
+        return {"workspaces": [answer(row) for row in workspaces.listed(db, ids=caller.workspaces())]}
 
 
 @router.post("/workspaces/get", operation_id="configGetWorkspace")
-def get(who: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
+def get_workspace(caller: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
     with context.store.read() as db:
         return answer(workspaces.get(db, str(body.workspaceId)))
 
 
 @router.post("/workspaces/get_by_connection_id", operation_id="configGetWorkspaceByConnection")
-def of_connection(who: Reader, context: ServerContext, body: WorkspaceOfConnection) -> Any:
+def get_workspace_of_connection(caller: Reader, context: ServerContext, body: WorkspaceOfConnection) -> Any:
     with context.store.read() as db:
-        found = db.execute(
+        workspace_id = db.execute(
             select(connections.c.workspace_id).where(connections.c.id == str(body.connectionId))
         ).scalar_one()
-        return answer(workspaces.get(db, found))
+        return answer(workspaces.get(db, workspace_id))
 
 
 @router.post("/workspaces/list_by_organization_id", operation_id="configListWorkspacesInOrganization")
-def in_organization(who: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
+def list_workspaces_in_organization(caller: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
     """Those of them that whoever asks can see."""
     with context.store.read() as db:
-        rows = workspaces.find_all(db, ids=who.workspaces(), organization_id=str(body.organizationId))
-    return {"workspaces": [answer(row) for row in held(rows, body)]}
+        rows = workspaces.listed(db, ids=caller.workspaces(), organization_id=str(body.organizationId))
+    return {"workspaces": [answer(row) for row in page_of(rows, body)]}
 
 
 @router.post("/workspaces/get_organization_info", operation_id="configGetOrganizationOfWorkspace")
-def organization_of(who: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
+def get_organization_of_workspace(caller: Reader, context: ServerContext, body: WorkspaceRef) -> Any:
     with context.store.read() as db:
         row = workspaces.get(db, str(body.workspaceId))
-        return organization(workspaces.organization(db, row.organization_id))
+        return organization_body(workspaces.organization(db, row.organization_id))
 
 
 @router.post("/organizations/get_organization_info", operation_id="configGetOrganizationInfo")
 @router.post("/organizations/get", operation_id="configGetOrganization")
-def get_organization(who: Reader, context: ServerContext, body: OrganizationRef) -> Any:
+def get_organization(caller: Reader, context: ServerContext, body: OrganizationRef) -> Any:
     with context.store.read() as db:
-        return organization(workspaces.organization(db, str(body.organizationId)))
+        return organization_body(workspaces.organization(db, str(body.organizationId)))
 
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
-def organizations_of(who: AnyUser, context: ServerContext, body: OrganizationsPart) -> Any:
+def list_organizations_of_user(caller: Known, context: ServerContext, body: OrganizationsPart) -> Any:
     """One's own."""
-    myself(who, body.userId)
-    wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
-    allowed = who.workspaces()
+    own_id(caller, body.userId)
+    query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
+    allowed = caller.workspaces()
     if allowed is not None:
-        seen = select(table.c.organization_id).where(table.c.id.in_(allowed))
-        wanted = wanted.where(organizations.c.id.in_(seen) | organizations.c.id.in_(list(who.organizations)))
+        visible_ids = select(table.c.organization_id).where(table.c.id.in_(allowed))
+        query = query.where(organizations.c.id.in_(visible_ids) | organizations.c.id.in_(list(caller.organizations)))
     with context.store.read() as db:
-        rows = list(db.execute(wanted))
-    return {"organizations": [organization(row) for row in held(rows, body)]}
+        rows = list(db.execute(query))
+    return {"organizations": [organization_body(row) for row in page_of(rows, body)]}
 
 
 # -- users -------------------------------------------------------------------------------------------------------------
 
 
-def myself(who: Principal, user_id: str) -> str:
+def own_id(caller: Principal, user_id: str) -> str:
     """One's own id: others are looked up in `/users` of the public API. 404 for another's."""
-    own = who.user_id or NO_USER_ID
+    own = caller.user_id or NOBODY
     if canonical(user_id) != own:
         raise missing_resource("user", user_id)
     return own
 
 
-def shown(context: ServerContext, who: Principal, user_id: str) -> dict[str, Any]:
+def user_body(context: ServerContext, caller: Principal, user_id: str) -> dict[str, Any]:
     with context.store.read() as db:
         row = user.by_id(db, user_id)
-        seen = workspaces.find_all(db, ids=who.workspaces(), limit=1)
-    if row is None and user_id != NO_USER_ID:
-        raise missing_resource("user", user_id)
+        visible = workspaces.listed(db, ids=caller.workspaces(), limit=1)
+    if row is None and user_id != NOBODY:
+        raise not_found("user", user_id)
     return {
         "userId": user_id,
         "authUserId": user_id,
         "authProvider": "airbyte",
-        "name": row.name if row is not None else who.name,
+        "name": row.name if row is not None else caller.name,
         "email": row.email if row is not None else "admin@example.com",
         "status": "registered",
-        "defaultWorkspaceId": seen[0].id if seen else None,
+        "defaultWorkspaceId": visible[0].id if visible else None,
     }
 
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
-def by_login(who: AnyUser, context: ServerContext, body: LoginRef) -> Any:
+def get_user_by_auth_id(caller: Known, context: ServerContext, body: LoginRef) -> Any:
     """Oneself."""
-    return shown(context, who, myself(who, body.authUserId))
+    return user_body(context, caller, own_id(caller, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
-def get_user(who: AnyUser, context: ServerContext, body: UserRef) -> Any:
+def get_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
     """Oneself."""
-    return shown(context, who, myself(who, body.userId))
+    return user_body(context, caller, own_id(caller, body.userId))
 
 
 @router.post("/users/update", operation_id="configUpdateUser")
-def update_user(who: AnyUser, context: ServerContext, body: UserUpdate) -> Any:
+def update_user(caller: Known, context: ServerContext, body: UserUpdate) -> Any:
     """422 for another default workspace: a user's is the oldest that they can see."""
-    told = shown(context, who, myself(who, body.userId))
-    if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != told["defaultWorkspaceId"]:
+    current = user_body(context, caller, own_id(caller, body.userId))
+    if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != current["defaultWorkspaceId"]:
         raise Problem(422, "a user's default workspace cannot be chosen", hint="Name the workspace in each call.")
-    return told
+    return current
 
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
-def permissions_of(who: AnyUser, context: ServerContext, body: UserRef) -> Any:
+def list_permissions_of_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
     """One's own."""
-    own = myself(who, body.userId)
+    own = own_id(caller, body.userId)
     with context.store.read() as db:
         rows = user.permissions_of(db, own)
-    if not rows and who.instance_admin:
-        return {"permissions": [{"permissionId": NO_USER_ID, "permissionType": "instance_admin", "userId": own}]}
+    if not rows and caller.instance_admin:
+        return {"permissions": [{"permissionId": NOBODY, "permissionType": "instance_admin", "userId": own}]}
     return {
         "permissions": [
             {
@@ -257,6 +257,6 @@ def permissions_of(who: AnyUser, context: ServerContext, body: UserRef) -> Any:
 
 
 @router.post("/operations/list", operation_id="configListOperations")
-def operations(who: Reader, context: ServerContext) -> Any:
+def list_operations(caller: Reader, context: ServerContext) -> Any:
     """There are none."""
     return {"operations": []}

@@ -81,65 +81,65 @@ async def create_access_token(request: Request, context: Annotated[Context, Depe
 def client_of(request: Request, body: bytes) -> tuple[str, str]:
     """Client id and secret, wherever they stand. What the body's type is said to be is not believed: clients differ."""
     try:
-        given: Any = json.loads(body) if body.lstrip()[:1] == b"{" else dict(parse_qsl(body.decode()))
+        fields: Any = json.loads(body) if body.lstrip()[:1] == b"{" else dict(parse_qsl(body.decode()))
     except (ValueError, RecursionError):
-        given = {}
-    scheme, _, word = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic" and not given.get("client_secret"):
+        fields = {}
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic" and not fields.get("client_secret"):
         try:
-            name, _, secret = base64.b64decode(word, validate=True).decode().partition(":")
-            given = {**given, "client_id": name, "client_secret": secret}
+            name, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
+            fields = {**fields, "client_id": name, "client_secret": secret}
         except (binascii.Error, UnicodeDecodeError):
-            given = {}
-    pair = given.get("client_id"), given.get("client_secret")
+            fields = {}
+    pair = fields.get("client_id"), fields.get("client_secret")
     if not all(isinstance(part, str) and part and "\0" not in part for part in pair):
         raise Problem(
             400, "client_id and client_secret are missing", hint="Send both, as a form or as JSON.", title="bad-request"
         )
-    grant = given.get("grant_type") or given.get("grant-type") or "client_credentials"
+    grant = fields.get("grant_type") or fields.get("grant-type") or "client_credentials"
     if grant != "client_credentials":
         raise Problem(400, "the grant_type is not client_credentials", hint="There is no other.")
     return str(pair[0]), str(pair[1])
 
 
 @router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
-def list_applications(who: AnyUser, context: ServerContext) -> dict[str, Any]:
+def list_applications(caller: Known, context: ServerContext) -> dict[str, Any]:
     """One's own. A secret is shown once, when it is made."""
     with context.store.read() as db:
-        return {"applications": [shown(row) for row in application.find_all(db, who.user_id)]}
+        return {"applications": [application_body(row) for row in application.listed(db, caller.user_id)]}
 
 
 @router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
-def create_application(body: ApplicationCreate, who: AnyUser, context: ServerContext) -> dict[str, Any]:
+def create_application(body: ApplicationCreate, caller: Known, context: ServerContext) -> dict[str, Any]:
     """A client id and a secret that stand for who makes them."""
     with context.store.write() as db:
-        row, secret = application.create(db, who.user_id, body.name, context.store.now_ms(db))
-        return shown(row, secret)
+        row, secret = application.create(db, caller.user_id, body.name, context.store.now_ms(db))
+        return application_body(row, secret)
 
 
 @router.get("/applications/{applicationId}", operation_id="getApplication", response_model=ApplicationRead)
-def get_application(applicationId: str, who: AnyUser, context: ServerContext) -> dict[str, Any]:
+def get_application(applicationId: str, caller: Known, context: ServerContext) -> dict[str, Any]:
     with context.store.read() as db:
-        return shown(own(application.find(db, applicationId), who, applicationId))
+        return application_body(require_own(application.found(db, applicationId), caller, applicationId))
 
 
 @router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
-def delete_application(applicationId: str, who: AnyUser, context: ServerContext) -> dict[str, Any]:
+def delete_application(applicationId: str, caller: Known, context: ServerContext) -> dict[str, Any]:
     """Remove it; its tokens are refused from then on."""
     with context.store.write() as db:
-        row = own(application.find(db, applicationId), who, applicationId)
+        row = require_own(application.found(db, applicationId), caller, applicationId)
         application.delete(db, row.id)
-        return shown(row)
+        return application_body(row)
 
 
-def own(row: Row[Any] | None, who: Principal, application_id: str) -> Row[Any]:
+def require_own(row: Row[Any] | None, caller: Principal, application_id: str) -> Row[Any]:
     """404 for another's application, as for one that is not there."""
-    if row is None or (row.user_id != who.user_id and not who.instance_admin):
-        raise missing_resource("application", application_id)
+    if row is None or (row.user_id != caller.user_id and not caller.instance_admin):
+        raise not_found("application", application_id)
     return row
 
 
-def shown(row: Row[Any], secret: str = MASK) -> dict[str, Any]:
+def application_body(row: Row[Any], secret: str = MASK) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,

@@ -124,30 +124,31 @@ def answer(row: Any, tags: list[Any]) -> dict[str, Any]:
         "namespaceDefinition": row.namespace_definition,
         **({"namespaceFormat": row.namespace_format} if row.namespace_format is not None else {}),
         "prefix": row.prefix,
-        "configurations": {"streams": [stream(one) for one in row.streams]},
+        "configurations": {"streams": [stream_body(each) for each in row.streams]},
         "createdAt": row.created_at_ms // 1000,
         "tags": [
-            {"tagId": one.id, "workspaceId": one.workspace_id, "name": one.name, "color": one.color} for one in tags
+            {"tagId": each.id, "workspaceId": each.workspace_id, "name": each.name, "color": each.color}
+            for each in tags
         ],
     }
 
 
-def stream(one: dict[str, Any]) -> dict[str, Any]:
+def stream_body(stream: dict[str, Any]) -> dict[str, Any]:
     """A configured stream with every list that clients look for."""
-    none: dict[str, Any] = {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": []}
-    return {**none, "includeFiles": False, **one}
+    defaults: dict[str, Any] = {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": []}
+    return {**defaults, "includeFiles": False, **stream}
 
 
-def one(context: Context, connection_id: str) -> dict[str, Any]:
+def read_connection(context: Context, connection_id: str) -> dict[str, Any]:
     with context.store.read() as db:
         row = connection.get(db, connection_id)
         return answer(row, connection.tags_of(db, [row.id])[row.id])
 
 
 @router.get("", operation_id="listConnections", responses=responses_for(Connections))
-def listed(
+def list_connections(
     request: Request,
-    who: Reader,
+    caller: Reader,
     context: ServerContext,
     workspaceIds: Ids = None,
     tagIds: Ids = None,
@@ -158,7 +159,7 @@ def listed(
     with context.store.read() as db:
         rows = connection.find_all(
             db,
-            workspace_ids=visible(who.workspaces(), workspaceIds),
+            workspace_ids=visible(caller.workspaces(), workspaceIds),
             tag_ids=tagIds or (),
             deleted=includeDeleted,
             limit=limit,
@@ -169,19 +170,19 @@ def listed(
 
 
 @router.post("", operation_id="createConnection", responses=responses_for(Connection))
-def create(who: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
+def create_connection(caller: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
     """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
-    movable(body)
+    require_movable(body)
     with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
     catalog = connection.discover(context, str(body.sourceId))
     with context.store.write() as db:
-        made = connection.create(
+        connection_id = connection.create(
             context,
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configure_streams(catalog, wanted(body.configurations)),
+            streams=connection.configured(catalog, stream_choices(body.configurations)),
             catalog=catalog,
             name=body.name or "",
             status=body.status or "active",
@@ -192,26 +193,26 @@ def create(who: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
             schema_policy=body.nonBreakingSchemaUpdatesBehavior or "ignore",
             tag_ids=[str(tag.tagId) for tag in body.tags or ()],
         )
-    return one(context, made)
+    return read_connection(context, connection_id)
 
 
 @router.get("/{connectionId}", operation_id="getConnection", responses=responses_for(Connection))
-def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
-    return one(context, str(connectionId))
+def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
+    return read_connection(context, str(connectionId))
 
 
 @router.patch("/{connectionId}", operation_id="patchConnection", responses=responses_for(Connection))
-def patch(who: Editor, context: ServerContext, connectionId: UUID, body: ConnectionPatch) -> Any:
+def patch_connection(caller: Editor, context: ServerContext, connectionId: UUID, body: ConnectionPatch) -> Any:
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
-    movable(body)
+    require_movable(body)
     if row.status == "locked":
         raise Problem(409, f"the connection {row.id} is locked", hint="Unlock it first.")
     values: dict[str, Any] = {}
     if body.configurations is not None and body.configurations.streams is not None:
         catalog = connection.discover(context, row.source_id)
         values |= {
-            "streams": connection.configure_streams(catalog, wanted(body.configurations)),
+            "streams": connection.configured(catalog, stream_choices(body.configurations)),
             "catalog": dict(catalog.body),
         }
     if body.schedule is not None:
@@ -232,24 +233,24 @@ def patch(who: Editor, context: ServerContext, connectionId: UUID, body: Connect
             connection.delete(context, db, row.id)
             return {**answer(row, []), "status": "deprecated"}
         connection.change(context, db, row.id, values)
-    return one(context, row.id)
+    return read_connection(context, row.id)
 
 
 @router.delete("/{connectionId}", status_code=204, operation_id="deleteConnection")
-def delete(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
+def delete_connection(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
     with context.store.write() as db:
         connection.delete(context, db, str(connectionId))
     return Response(status_code=204)
 
 
-def wanted(configurations: StreamConfigurations | None) -> list[dict[str, Any]] | None:
+def stream_choices(configurations: StreamConfigurations | None) -> list[dict[str, Any]] | None:
     """The streams of a request; None where it leaves them to us. An empty list of Airbyte's clients means that too."""
     if configurations is None or not configurations.streams:
         return None
-    return [one.model_dump(exclude_none=True) for one in configurations.streams]
+    return [stream.model_dump(exclude_none=True) for stream in configurations.streams]
 
 
-def movable(body: ConnectionPatch) -> None:
+def require_movable(body: ConnectionPatch) -> None:
     """422 for a region: data stays where the workers are."""
     if body.dataResidency not in (None, "", "auto"):
         raise Problem(

@@ -62,24 +62,26 @@ class LowCodeCreate(LowCodeUpdate):
     name: str = Field(min_length=1)
 
 
-def answer(one: Definition) -> dict[str, Any]:
+def answer(definition: Definition) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "name": one.name,
-        "dockerRepository": one.repository,
-        "dockerImageTag": one.version,
-        **({"documentationUrl": one.docs} if one.docs else {}),
+        "id": definition.id,
+        "name": definition.name,
+        "dockerRepository": definition.repository,
+        "dockerImageTag": definition.version,
+        **({"documentationUrl": definition.docs} if definition.docs else {}),
     }
 
 
-def every(db: Connection, kind: Kind, workspace_id: str | None) -> list[Definition]:
+def definitions_of(db: Connection, kind: Kind, workspace_id: str | None) -> list[Definition]:
     """Built-in ones by name, then the workspace's own."""
-    found = sorted(connectors.built_in(kind).values(), key=lambda one: (one.name.lower(), one.id))
-    own = [] if workspace_id is None else list(connectors.find_custom(db, kind, workspace_id))
-    return found + [one for one in own if one.manifest is None]
+    built_in = sorted(
+        connectors.built_in(kind).values(), key=lambda definition: (definition.name.lower(), definition.id)
+    )
+    custom = [] if workspace_id is None else list(connectors.custom(db, kind, workspace_id))
+    return built_in + [definition for definition in custom if definition.manifest is None]
 
 
-def own(db: Connection, workspace_id: str, definition_id: str, kind: Kind, *, manifest: bool) -> Any:
+def require_own(db: Connection, workspace_id: str, definition_id: str, kind: Kind, *, manifest: bool) -> Any:
     """A row of a custom connector of a workspace. 404 without one."""
     row = db.execute(
         select(definitions).where(
@@ -100,7 +102,7 @@ def own(db: Connection, workspace_id: str, definition_id: str, kind: Kind, *, ma
     return row
 
 
-def unused(db: Connection, kind: Kind, definition_id: str) -> None:
+def require_unused(db: Connection, kind: Kind, definition_id: str) -> None:
     """409 while something is made with it."""
     table = sources if kind == "source" else destinations
     used = db.execute(
@@ -110,25 +112,25 @@ def unused(db: Connection, kind: Kind, definition_id: str) -> None:
         raise Problem(409, f"the {kind} {used} uses this definition", hint=f"Delete that {kind} first.")
 
 
-def routes(kind: Kind) -> None:
+def add_routes(kind: Kind) -> None:
     """The routes of `/workspaces/{workspaceId}/definitions/sources` or `…/destinations`."""
-    where, title = f"/workspaces/{{workspaceId}}/definitions/{kind}s", kind.title()
+    path, title = f"/workspaces/{{workspaceId}}/definitions/{kind}s", kind.title()
 
-    @router.get(where, operation_id=f"list{title}Definitions", responses=responses_for(Definitions))
-    def listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+    @router.get(path, operation_id=f"list{title}Definitions", responses=responses_for(Definitions))
+    def list_definitions(caller: Reader, context: ServerContext, workspaceId: UUID) -> Any:
         with context.store.read() as db:
             workspaces.get(db, str(workspaceId))
-            data = [answer(one) for one in every(db, kind, str(workspaceId))]
+            data = [answer(definition) for definition in definitions_of(db, kind, str(workspaceId))]
         return {"data": data, "next": "", "previous": ""}
 
-    @router.post(where, operation_id=f"create{title}Definition", responses=DEFINITION)
-    def create(who: Editor, context: ServerContext, workspaceId: UUID, body: DefinitionCreate) -> Any:
-        made = new_id()
+    @router.post(path, operation_id=f"create{title}Definition", responses=DEFINITION)
+    def create_definition(caller: Editor, context: ServerContext, workspaceId: UUID, body: DefinitionCreate) -> Any:
+        definition_id = new_id()
         with context.store.write() as db:
             workspaces.get(db, str(workspaceId))
             db.execute(
                 insert(definitions).values(
-                    id=made,
+                    id=definition_id,
                     workspace_id=str(workspaceId),
                     kind=kind,
                     name=body.name,
@@ -139,65 +141,67 @@ def routes(kind: Kind) -> None:
                     created_at_ms=context.store.now_ms(db),
                 )
             )
-        return one(context, kind, made)
+        return read_definition(context, kind, definition_id)
 
-    @router.get(f"{where}/{{definitionId}}", operation_id=f"get{title}Definition", responses=DEFINITION)
-    def get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
-        return one(context, kind, str(definitionId), str(workspaceId))
+    @router.get(f"{path}/{{definitionId}}", operation_id=f"get{title}Definition", responses=DEFINITION)
+    def get_definition(caller: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+        return read_definition(context, kind, str(definitionId), str(workspaceId))
 
     @router.put(
-        f"{where}/{{definitionId}}",
+        f"{path}/{{definitionId}}",
         operation_id=f"update{title}Definition",
         responses=responses_for(responses.Definition),
     )
-    def change(
-        who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: DefinitionUpdate
+    def update_definition(
+        caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: DefinitionUpdate
     ) -> Any:
         with context.store.write() as db:
-            row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
+            row = require_own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             db.execute(
                 update(definitions)
                 .where(definitions.c.id == row.id)
                 .values(name=body.name, docker_image_tag=body.dockerImageTag, version=row.version + 1)
             )
-            if not who.instance_admin:
+            if not caller.instance_admin:
                 endpoints.distrust(db, row.id)
-        return one(context, kind, str(definitionId))
+        return read_definition(context, kind, str(definitionId))
 
     @router.delete(
-        f"{where}/{{definitionId}}",
+        f"{path}/{{definitionId}}",
         operation_id=f"delete{title}Definition",
         responses=responses_for(responses.Definition),
     )
-    def delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+    def delete_definition(caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
         with context.store.write() as db:
-            row = own(db, str(workspaceId), str(definitionId), kind, manifest=False)
-            unused(db, kind, row.id)
-            shown = answer(connectors.of_row(row))
+            row = require_own(db, str(workspaceId), str(definitionId), kind, manifest=False)
+            require_unused(db, kind, row.id)
+            body = answer(connectors.of_row(row))
             marked = update(definitions).where(definitions.c.id == row.id)
             db.execute(marked.values(deleted_at_ms=context.store.now_ms(db)))
-        return shown
+        return body
 
 
-def one(context: Context, kind: Kind, definition_id: str, workspace_id: str | None = None) -> dict[str, Any]:
+def read_definition(
+    context: Context, kind: Kind, definition_id: str, workspace_id: str | None = None
+) -> dict[str, Any]:
     with context.store.read() as db:
         if workspace_id is not None:
             workspaces.get(db, workspace_id)
-        found = connectors.get(db, kind, definition_id)
-        if workspace_id is not None and found.workspace_id not in (None, workspace_id):
-            raise missing_resource(f"{kind} definition", definition_id)
-        return answer(found)
+        definition = connectors.get(db, kind, definition_id)
+        if workspace_id is not None and definition.workspace_id not in (None, workspace_id):
+            raise not_found(f"{kind} definition", definition_id)
+        return answer(definition)
 
 
-routes("source")
-routes("destination")
+add_routes("source")
+add_routes("destination")
 
 
 @router.get(
     "/connector_definitions", operation_id="listConnectorDefinitions", responses=responses_for(ConnectorDefinitions)
 )
-def listed(
-    who: Reader,
+def list_connector_definitions(
+    caller: Reader,
     context: ServerContext,
     request: Request,
     type: Literal["source", "destination"],
@@ -205,11 +209,16 @@ def listed(
 ) -> Any:
     """All connectors of a kind, in short."""
     with context.store.read() as db:
-        found = every(db, type, str(workspaceId) if workspaceId else None)
+        definitions_of_kind = definitions_of(db, type, str(workspaceId) if workspaceId else None)
     return {
         "data": [
-            {"id": one.id, "name": one.name, "connectorDefinitionType": one.kind, "version": one.version}
-            for one in found
+            {
+                "id": definition.id,
+                "name": definition.name,
+                "connectorDefinitionType": definition.kind,
+                "version": definition.version,
+            }
+            for definition in definitions_of_kind
         ]
     }
 
@@ -217,31 +226,31 @@ def listed(
 # -- low-code sources --------------------------------------------------------------------------------------------------
 
 
-def shown(row: Any) -> dict[str, Any]:
+def low_code_body(row: Any) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "manifest": row.manifest, "version": row.version}
 
 
 @low_code.get("", operation_id="listDeclarativeSourceDefinitions", responses=responses_for(LowCodes))
-def low_code_listed(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+def list_low_code(caller: Reader, context: ServerContext, workspaceId: UUID) -> Any:
     with context.store.read() as db:
         workspaces.get(db, str(workspaceId))
-        wanted = select(definitions).where(
+        query = select(definitions).where(
             definitions.c.workspace_id == str(workspaceId),
             definitions.c.kind == "source",
             definitions.c.deleted_at_ms.is_(None),
         )
-        rows = list(db.execute(wanted.order_by(definitions.c.created_at_ms, definitions.c.id)))
-    return {"data": [shown(row) for row in rows if row.manifest is not None], "next": "", "previous": ""}
+        rows = list(db.execute(query.order_by(definitions.c.created_at_ms, definitions.c.id)))
+    return {"data": [low_code_body(row) for row in rows if row.manifest is not None], "next": "", "previous": ""}
 
 
 @low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=responses_for(LowCode))
-def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
-    manifest, made = connectors.check_manifest(body.manifest), new_id()
+def create_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
+    manifest, definition_id = connectors.checked_manifest(body.manifest), new_id()
     with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
         db.execute(
             insert(definitions).values(
-                id=made,
+                id=definition_id,
                 workspace_id=str(workspaceId),
                 kind="source",
                 name=body.name,
@@ -250,35 +259,35 @@ def low_code_create(who: Editor, context: ServerContext, workspaceId: UUID, body
                 created_at_ms=context.store.now_ms(db),
             )
         )
-        return shown(own(db, str(workspaceId), made, "source", manifest=True))
+        return low_code_body(require_own(db, str(workspaceId), definition_id, "source", manifest=True))
 
 
 @low_code.get("/{definitionId}", operation_id="getDeclarativeSourceDefinition", responses=responses_for(LowCode))
-def low_code_get(who: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+def get_low_code(caller: Reader, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
     with context.store.read() as db:
-        return shown(own(db, str(workspaceId), str(definitionId), "source", manifest=True))
+        return low_code_body(require_own(db, str(workspaceId), str(definitionId), "source", manifest=True))
 
 
 @low_code.put("/{definitionId}", operation_id="updateDeclarativeSourceDefinition", responses=responses_for(LowCode))
-def low_code_change(
-    who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
+def update_low_code(
+    caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
 ) -> Any:
     manifest = connectors.check_manifest(body.manifest)
     with context.store.write() as db:
-        row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
+        row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         db.execute(
             update(definitions).where(definitions.c.id == row.id).values(manifest=manifest, version=row.version + 1)
         )
-        if not who.instance_admin:
+        if not caller.instance_admin:
             endpoints.distrust(db, row.id)
-        return shown(own(db, str(workspaceId), row.id, "source", manifest=True))
+        return low_code_body(require_own(db, str(workspaceId), row.id, "source", manifest=True))
 
 
 @low_code.delete("/{definitionId}", operation_id="deleteDeclarativeSourceDefinition", responses=responses_for(LowCode))
-def low_code_delete(who: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
+def delete_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID) -> Any:
     with context.store.write() as db:
-        row = own(db, str(workspaceId), str(definitionId), "source", manifest=True)
-        unused(db, "source", row.id)
-        gone = update(definitions).where(definitions.c.id == row.id)
-        db.execute(gone.values(deleted_at_ms=context.store.now_ms(db)))
-        return shown(row)
+        row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
+        require_unused(db, "source", row.id)
+        statement = update(definitions).where(definitions.c.id == row.id)
+        db.execute(statement.values(deleted_at_ms=context.store.now_ms(db)))
+        return low_code_body(row)

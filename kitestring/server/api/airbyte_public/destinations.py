@@ -1,5 +1,5 @@
 """Destinations of Airbyte's public API."""
 
-from kitestring.server.api.airbyte_public import actors
+from kitestring.server.api.airbyte_public import endpoints
 
-router = actors.router("destination")
+router = endpoints.router("destination")

@@ -9,6 +9,6 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/health", response_class=PlainTextResponse, operation_id="getHealthCheck")
-def health() -> str:
+def get_health() -> str:
     """Whether the server answers."""
     return "Successful operation"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
-from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, ordered, page, visible
+from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, order_columns, page, visible
 from kitestring.server.api.airbyte_public.responses import Job, Jobs
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, Runner, ServerContext
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Kind = Literal["sync", "reset", "refresh", "clear"]
 Status = Literal["pending", "queued", "running", "incomplete", "failed", "succeeded", "cancelled"]
-SHOWN = {"suspicious": "failed"}
+STATUS_NAMES = {"suspicious": "failed"}
 """Airbyte's clients know no `suspicious`, and must not take for a success what two numbers disagree on."""
 FEW_MS = 7 * 24 * 3600 * 1000
 TOGETHER = 1000
@@ -47,7 +47,7 @@ def answer(row: Any) -> dict[str, Any]:
     begun = row.started_at_ms if row.started_at_ms is not None else row.created_at_ms
     return {
         "jobId": row.id,
-        "status": SHOWN.get(row.status, row.status),
+        "status": STATUS_NAMES.get(row.status, row.status),
         "jobType": row.options.get("asked") or row.kind,
         "startTime": iso(begun),
         "connectionId": row.connection_id,
@@ -66,9 +66,9 @@ def row_of(db: Connection, job_id: int) -> Any:
 
 
 @router.get("", operation_id="listJobs", responses=responses_for(Jobs))
-def listed(
+def list_jobs(
     request: Request,
-    who: Reader,
+    caller: Reader,
     context: ServerContext,
     connectionId: UUID | None = None,
     limit: Limit = 20,
@@ -86,38 +86,38 @@ def listed(
     if updatedAtStart is not None and ms_of(updatedAtStart) > now_ms() - FEW_MS:
         # Few were updated since: found by that time and sorted, rather than looked for from the first job on.
         orders["createdAt"] = jobs.c.id + 0
-    allowed = visible(who.workspaces(), workspaceIds)
+    allowed = visible(caller.workspaces(), workspaceIds)
     if allowed is None and connectionId is None and jobType is None and status is None and updatedAtStart is None:
         orders["createdAt"] = jobs.c.created_at_ms  # the index of times alone answers which jobs are on a page
-    order = [*ordered(orderBy, orders, "createdAt"), jobs.c.id]
-    wanted = select(jobs.c.id).order_by(*order).limit(limit).offset(offset)
+    order = [*order_columns(orderBy, orders, "createdAt"), jobs.c.id]
+    query = select(jobs.c.id).order_by(*order).limit(limit).offset(offset)
     if allowed is not None:
-        wanted = wanted.where(jobs.c.workspace_id.in_(allowed))
+        query = query.where(jobs.c.workspace_id.in_(allowed))
     if connectionId is not None:
-        wanted = wanted.where(jobs.c.connection_id == str(connectionId))
+        query = query.where(jobs.c.connection_id == str(connectionId))
     if jobType is not None:
-        wanted = wanted.where(jobs.c.kind == ("clear" if jobType == "reset" else jobType))
+        query = query.where(jobs.c.kind == ("clear" if jobType == "reset" else jobType))
     if status is not None:
-        wanted = wanted.where(jobs.c.status.in_(meant(status)))
+        query = query.where(jobs.c.status.in_(stored_statuses(status)))
     for column, first, last in (
         (jobs.c.created_at_ms, createdAtStart, createdAtEnd),
         (jobs.c.updated_at_ms, updatedAtStart, updatedAtEnd),
     ):
         if first is not None:
-            wanted = wanted.where(column >= ms_of(first))
+            query = query.where(column >= ms_of(first))
         if last is not None:
-            wanted = wanted.where(column <= ms_of(last))
+            query = query.where(column <= ms_of(last))
     if createdAtStart is not None:  # ids and times of creation grow together, but for a few at the same moment
         since = select(jobs.c.id).where(jobs.c.created_at_ms >= ms_of(createdAtStart))
-        wanted = wanted.where(jobs.c.id >= since.order_by(jobs.c.created_at_ms).limit(1).scalar_subquery() - TOGETHER)
+        query = query.where(jobs.c.id >= since.order_by(jobs.c.created_at_ms).limit(1).scalar_subquery() - TOGETHER)
     with context.store.read() as db:
         # The ids first: a page far behind then walks over entries of an index instead of whole rows.
-        rows = list(db.execute(select(jobs).where(jobs.c.id.in_(wanted)).order_by(*order)))
+        rows = list(db.execute(select(jobs).where(jobs.c.id.in_(query)).order_by(*order)))
     return page(request, [answer(row) for row in rows], limit, offset)
 
 
 @router.post("", operation_id="createJob", responses=responses_for(Job))
-def create(who: Runner, context: ServerContext, body: JobCreate) -> Any:
+def create_job(caller: Runner, context: ServerContext, body: JobCreate) -> Any:
     """409 while the connection has a job that has not ended. To clear is an editor's: it removes data."""
     if body.jobType == "refresh":
         raise Problem(
@@ -127,18 +127,18 @@ def create(who: Runner, context: ServerContext, body: JobCreate) -> Any:
     options = {"asked": body.jobType} if body.jobType != kind else {}
     with context.store.write() as db:
         if kind == "clear":
-            who.require(connection.get(db, str(body.connectionId)).workspace_id, Role.editor)
+            caller.require(connection.get(db, str(body.connectionId)).workspace_id, Role.editor)
         return answer(row_of(db, connection.start(context, db, str(body.connectionId), kind, options)))
 
 
 @router.get("/{jobId}", operation_id="getJob", responses=responses_for(Job))
-def get(who: Reader, context: ServerContext, jobId: int) -> Any:
+def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
     with context.store.read() as db:
         return answer(row_of(db, jobId))
 
 
 @router.delete("/{jobId}", operation_id="cancelJob", responses=responses_for(Job))
-def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
+def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, jobId)
@@ -148,8 +148,8 @@ def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
         return answer(row_of(db, jobId))
 
 
-def meant(status: str) -> list[str]:
+def stored_statuses(status: str) -> list[str]:
     """The statuses of the store that one of Airbyte's means."""
     if status == "queued":
         return ["pending"]
-    return [status, *(own for own, shown in SHOWN.items() if shown == status)]
+    return [status, *(stored for stored, name in STATUS_NAMES.items() if name == status)]

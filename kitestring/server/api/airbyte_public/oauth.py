@@ -40,12 +40,12 @@ class OAuthCredentials(BaseModel):
 
 
 @router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=ConsentRead)
-def initiate(body: InitiateOauth, request: Request, who: Editor, context: ServerContext) -> Any:
+def initiate(body: InitiateOauth, request: Request, caller: Editor, context: ServerContext) -> Any:
     """Begin a consent. Its end comes back to `redirectUrl` with `secret_id`, which makes a source as `secretId`."""
     url = consent.begin(
         context,
         vendor_of(request, body.sourceType or body.name or ""),
-        actor=who.name,
+        actor=caller.name,
         workspace_id=canonical(body.workspaceId),
         redirect_url=body.redirectUrl,
         config=body.oAuthInputConfiguration,
@@ -57,14 +57,14 @@ def initiate(body: InitiateOauth, request: Request, who: Editor, context: Server
 @router.get("/oauth/callback", operation_id="oauthCallback", response_class=RedirectResponse, status_code=302)
 def callback(request: Request, context: ServerContext) -> Any:
     """Where the vendor sends the browser back to."""
-    ended = consent.end(
+    outcome = consent.end(
         context, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, "")
     )
-    return RedirectResponse(ended.location, 302)
+    return RedirectResponse(outcome.location, 302)
 
 
 @router.put("/workspaces/{workspaceId}/oauthCredentials", operation_id="createOrUpdateWorkspaceOAuthCredentials")
-def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, context: ServerContext) -> Response:
+def put_of_workspace(workspaceId: str, body: OAuthCredentials, caller: Admin, context: ServerContext) -> Response:
     """The application that the workspace has registered at a vendor: its consents use this one."""
     with context.store.write() as db:
         consent.put_credentials(context, db, canonical(workspaceId), body.actorType, body.name, body.configuration)
@@ -77,7 +77,7 @@ def put_of_workspace(workspaceId: str, body: OAuthCredentials, who: Admin, conte
     status_code=204,
 )
 def delete_of_workspace(
-    workspaceId: str, actorType: Literal["source", "destination"], name: str, who: Admin, context: ServerContext
+    workspaceId: str, actorType: Literal["source", "destination"], name: str, caller: Admin, context: ServerContext
 ) -> Response:
     with context.store.write() as db:
         consent.delete_credentials(db, canonical(workspaceId), actorType, name)
@@ -87,7 +87,7 @@ def delete_of_workspace(
 @router.put(
     "/organizations/{organizationId}/oauthCredentials", operation_id="createOrUpdateOrganizationOAuthCredentials"
 )
-def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin, context: ServerContext) -> Response:
+def put_of_organization(organizationId: str, body: OAuthCredentials, caller: Admin, context: ServerContext) -> Response:
     """The application that counts for every workspace of the organization that has none of its own."""
     with context.store.write() as db:
         consent.put_credentials(context, db, canonical(organizationId), body.actorType, body.name, body.configuration)
@@ -100,7 +100,7 @@ def put_of_organization(organizationId: str, body: OAuthCredentials, who: Admin,
     status_code=204,
 )
 def delete_of_organization(
-    organizationId: str, actorType: Literal["source", "destination"], name: str, who: Admin, context: ServerContext
+    organizationId: str, actorType: Literal["source", "destination"], name: str, caller: Admin, context: ServerContext
 ) -> Response:
     with context.store.write() as db:
         consent.delete_credentials(db, canonical(organizationId), actorType, name)
@@ -110,11 +110,11 @@ def delete_of_organization(
 def vendor_of(request: Request, name: str) -> Vendor:
     """The vendor of a source by its type. 422 for one whose consent is not known here."""
     vendors: dict[str, Vendor] = request.app.state.vendors
-    found = vendors.get(consent.normalized(name))
-    if found is None:
+    vendor = vendors.get(consent.plain(name))
+    if vendor is None:
         raise Problem(
             422,
             f"there is no OAuth consent for {name or 'a source without a type'}",
             hint=f"There is for: {', '.join(vendors)}.",
         )
-    return found
+    return vendor

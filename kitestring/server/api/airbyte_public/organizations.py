@@ -16,13 +16,13 @@ router = APIRouter(prefix="/organizations", tags=["organizations"])
 
 
 @router.get("", operation_id="listOrganizationsForUser", responses=responses_for(Organizations))
-def listed(who: Reader, context: ServerContext) -> Any:
+def list_organizations(caller: Reader, context: ServerContext) -> Any:
     """The organizations of the workspaces that whoever asks can see."""
-    wanted = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
-    allowed = who.workspaces()
+    query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
+    allowed = caller.workspaces()
     if allowed is not None:
-        seen = select(workspaces.c.organization_id).where(workspaces.c.id.in_(allowed))
-        wanted = wanted.where(organizations.c.id.in_(seen) | organizations.c.id.in_(list(who.organizations)))
+        visible_ids = select(workspaces.c.organization_id).where(workspaces.c.id.in_(allowed))
+        query = query.where(organizations.c.id.in_(visible_ids) | organizations.c.id.in_(list(caller.organizations)))
     with context.store.read() as db:
-        rows = list(db.execute(wanted))
-    return {"data": [{"organizationId": one.id, "organizationName": one.name, "email": one.email} for one in rows]}
+        rows = list(db.execute(query))
+    return {"data": [{"organizationId": row.id, "organizationName": row.name, "email": row.email} for row in rows]}

@@ -34,7 +34,7 @@ def address(request: Request, limit: int, offset: int) -> str:
     return f"{url.scheme}://{url.netloc}{path}" if url.hostname in (*LOOPBACK, settings.host) else path
 
 
-def ordered(order_by: str | None, columns: dict[str, Any], default: str) -> list[Any]:
+def order_columns(order_by: str | None, columns: dict[str, Any], default: str) -> list[Any]:
     """`field|ASC` or `field|DESC` as columns to order by. 400 for anything else."""
     name, _, direction = (order_by or f"{default}|ASC").partition("|")
     if name not in columns or direction not in ("ASC", "DESC", ""):
@@ -47,8 +47,10 @@ def ordered(order_by: str | None, columns: dict[str, Any], default: str) -> list
     return [column.desc() if direction == "DESC" else column.asc()]
 
 
-def visible(allowed: list[str] | None, wanted: list[str] | None) -> list[str] | None:
+def visible(allowed: list[str] | None, requested: list[str] | None) -> list[str] | None:
     """The workspaces to list: those that were asked for and may be seen; None are all there are."""
-    if not wanted:
+    if not requested:
         return allowed
-    return list(wanted) if allowed is None else [one for one in wanted if one in allowed]
+    return (
+        list(requested) if allowed is None else [workspace_id for workspace_id in requested if workspace_id in allowed]
+    )

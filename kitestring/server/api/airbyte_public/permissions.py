@@ -53,10 +53,10 @@ class PermissionList(BaseModel):
 
 @router.get("/permissions", operation_id="listPermissions", response_model=PermissionList)
 def list_permissions(
-    who: AnyUser, context: ServerContext, userId: str | None = None, organizationId: str | None = None
+    caller: Known, context: ServerContext, userId: str | None = None, organizationId: str | None = None
 ) -> Any:
     """A user's permissions: one's own, or another's as far as one administers what they are for."""
-    user_id = canonical(userId) if userId else who.user_id
+    user_id = canonical(userId) if userId else caller.user_id
     with context.store.read() as db:
         rows = user.permissions_of(db, user_id) if user_id else []
         inside: dict[str, str] = {
@@ -67,59 +67,59 @@ def list_permissions(
                 )
             )
         }
-    seen = []
+    entries = []
     for row in rows:
-        of = row.organization_id or inside.get(row.workspace_id)
-        if organizationId and of != canonical(organizationId):
+        organization_id = row.organization_id or inside.get(row.workspace_id)
+        if organizationId and organization_id != canonical(organizationId):
             continue
-        if row.user_id == who.user_id or (
-            who.may(row.workspace_id, Role.admin)
+        if row.user_id == caller.user_id or (
+            caller.may(row.workspace_id, Role.admin)
             if row.workspace_id
-            else who.may_in_organization(row.organization_id or "", Role.admin)
+            else caller.may_in_organization(row.organization_id or "", Role.admin)
         ):
-            seen.append(listed(row))
-    return {"data": seen}
+            entries.append(listed_permission(row))
+    return {"data": entries}
 
 
 @router.post("/permissions", operation_id="createPermission", response_model=PermissionRead)
-def create_permission(body: PermissionCreate, who: Admin, context: ServerContext) -> Any:
+def create_permission(body: PermissionCreate, caller: Admin, context: ServerContext) -> Any:
     """Give a user a role in a workspace or an organization that one administers."""
     if not body.workspaceId and not body.organizationId:
-        who.require_instance_admin()
-    made = user.Grant(
+        caller.require_instance_admin()
+    grant = user.Grant(
         body.permissionType,
         canonical(body.workspaceId) if body.workspaceId else None,
         canonical(body.organizationId) if body.organizationId else None,
     )
     with context.store.write() as db:
         if user.by_id(db, canonical(body.userId)) is None:
-            raise missing_resource("user", body.userId)
-        user.grant(db, canonical(body.userId), made)
-        return shown(found(db, made.id))
+            raise not_found("user", body.userId)
+        user.grant(db, canonical(body.userId), grant)
+        return permission_body(require_permission(db, grant.id))
 
 
 @router.get("/permissions/{permissionId}", operation_id="getPermission", response_model=PermissionRead)
-def get_permission(permissionId: str, who: Reader, context: ServerContext) -> Any:
+def get_permission(permissionId: str, caller: Reader, context: ServerContext) -> Any:
     with context.store.read() as db:
-        return shown(found(db, permissionId))
+        return permission_body(require_permission(db, permissionId))
 
 
 @router.patch("/permissions/{permissionId}", operation_id="updatePermission", response_model=PermissionRead)
-def update_permission(permissionId: str, body: PermissionUpdate, who: Admin, context: ServerContext) -> Any:
+def update_permission(permissionId: str, body: PermissionUpdate, caller: Admin, context: ServerContext) -> Any:
     """Another role for the same user in the same place."""
     with context.store.write() as db:
-        user.regrant(db, found(db, permissionId), body.permissionType)
-        return shown(found(db, permissionId))
+        user.regrant(db, require_permission(db, permissionId), body.permissionType)
+        return permission_body(require_permission(db, permissionId))
 
 
 @router.delete("/permissions/{permissionId}", operation_id="deletePermission", status_code=204)
-def delete_permission(permissionId: str, who: Admin, context: ServerContext) -> Response:
+def delete_permission(permissionId: str, caller: Admin, context: ServerContext) -> Response:
     with context.store.write() as db:
-        user.revoke(db, found(db, permissionId))
+        user.revoke(db, require_permission(db, permissionId))
     return Response(status_code=204)
 
 
-def found(db: Connection, permission_id: str) -> Row[Any]:
+def require_permission(db: Connection, permission_id: str) -> Row[Any]:
     """The row, or 404."""
     row = db.execute(select(permissions).where(permissions.c.id == canonical(permission_id))).one_or_none()
     if row is None:
@@ -127,7 +127,7 @@ def found(db: Connection, permission_id: str) -> Row[Any]:
     return row
 
 
-def shown(row: Row[Any]) -> dict[str, Any]:
+def permission_body(row: Row[Any]) -> dict[str, Any]:
     return {
         "permissionId": row.id,
         "permissionType": row.permission_type,
@@ -137,7 +137,7 @@ def shown(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def listed(row: Row[Any]) -> dict[str, Any]:
+def listed_permission(row: Row[Any]) -> dict[str, Any]:
     """The shape that lists have: what it is for as `scope` and `scopeId` (all zeroes for the server)."""
     scope = "workspace" if row.workspace_id else "organization" if row.organization_id else "none"
     return {

@@ -1,5 +1,5 @@
 """Sources of Airbyte's public API."""
 
-from kitestring.server.api.airbyte_public import actors
+from kitestring.server.api.airbyte_public import endpoints
 
-router = actors.router("source")
+router = endpoints.router("source")

@@ -21,23 +21,23 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 
 @router.get("", operation_id="getStreamProperties", responses=responses_for(StreamProperties))
-def properties(
-    who: Reader, context: ServerContext, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
+def get_stream_properties(
+    caller: Reader, context: ServerContext, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
 ) -> Any:
     """A bare list, one entry a stream. Calls the source where no catalog is kept, or with `ignoreCache`."""
     catalog = connection.discover(context, str(sourceId), fresh=ignoreCache)
-    writes = written(context, str(destinationId)) if destinationId else None
+    writes = writes_of(context, str(destinationId)) if destinationId else None
     return [
         {
-            "streamName": one["name"],
-            "streamnamespace": one.get("namespace"),
-            "syncModes": modes_of(one, writes),
-            "defaultCursorField": list(one.get("default_cursor_field") or ()),
-            "sourceDefinedCursorField": bool(one.get("source_defined_cursor")),
-            "sourceDefinedPrimaryKey": [list(path) for path in one.get("source_defined_primary_key") or ()],
-            "propertyFields": list(fields(one.get("json_schema") or {})),
+            "streamName": stream["name"],
+            "streamnamespace": stream.get("namespace"),
+            "syncModes": modes_of(stream, writes),
+            "defaultCursorField": list(stream.get("default_cursor_field") or ()),
+            "sourceDefinedCursorField": bool(stream.get("source_defined_cursor")),
+            "sourceDefinedPrimaryKey": [list(path) for path in stream.get("source_defined_primary_key") or ()],
+            "propertyFields": list(fields(stream.get("json_schema") or {})),
         }
-        for one in catalog.streams
+        for stream in catalog.streams
     ]
 
 
@@ -49,7 +49,7 @@ def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list
     ]
 
 
-def written(context: Context, destination_id: str) -> frozenset[Write] | None:
+def writes_of(context: Context, destination_id: str) -> frozenset[Write] | None:
     """How a destination can write; None where nobody can tell before a sync."""
     with context.store.read() as db:
         return definitions.supported_writes(endpoints.get(db, "destination", destination_id).connector)

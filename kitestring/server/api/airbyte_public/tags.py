@@ -49,47 +49,49 @@ def row_of(db: Connection, tag_id: UUID) -> Any:
 
 
 @router.get("", operation_id="listTags", responses=responses_for(Tags))
-def listed(who: Reader, context: ServerContext, workspaceIds: Ids = None) -> Any:
-    wanted = select(tags).order_by(tags.c.name, tags.c.id)
-    allowed = visible(who.workspaces(), workspaceIds)
+def list_tags(caller: Reader, context: ServerContext, workspaceIds: Ids = None) -> Any:
+    query = select(tags).order_by(tags.c.name, tags.c.id)
+    allowed = visible(caller.workspaces(), workspaceIds)
     if allowed is not None:
-        wanted = wanted.where(tags.c.workspace_id.in_(allowed))
+        query = query.where(tags.c.workspace_id.in_(allowed))
     with context.store.read() as db:
-        return {"data": [answer(row) for row in db.execute(wanted)]}
+        return {"data": [answer(row) for row in db.execute(query)]}
 
 
 @router.post("", operation_id="createTag", responses=responses_for(Tag))
-def create(who: Editor, context: ServerContext, body: TagCreate) -> Any:
-    made = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
+def create_tag(caller: Editor, context: ServerContext, body: TagCreate) -> Any:
+    values = {"id": new_id(), "name": body.name, "color": body.color, "workspace_id": str(body.workspaceId)}
     with context.store.write() as db:
         workspaces.get(db, str(body.workspaceId))
-        kept(db, insert(tags).values(made), body.name)
-    return {"tagId": made["id"], "name": body.name, "color": body.color, "workspaceId": made["workspace_id"]}
+        execute_unique(db, insert(tags).values(values), body.name)
+    return {"tagId": values["id"], "name": body.name, "color": body.color, "workspaceId": values["workspace_id"]}
 
 
 @router.get("/{tagId}", operation_id="getTag", responses=responses_for(Tag))
-def get(who: Reader, context: ServerContext, tagId: UUID) -> Any:
+def get_tag(caller: Reader, context: ServerContext, tagId: UUID) -> Any:
     with context.store.read() as db:
         return answer(row_of(db, tagId))
 
 
 @router.patch("/{tagId}", operation_id="updateTag", responses=responses_for(Tag))
-def change(who: Editor, context: ServerContext, tagId: UUID, body: TagPatch) -> Any:
+def update_tag(caller: Editor, context: ServerContext, tagId: UUID, body: TagPatch) -> Any:
     with context.store.write() as db:
         row_of(db, tagId)
-        kept(db, update(tags).where(tags.c.id == str(tagId)).values(name=body.name, color=body.color), body.name)
+        execute_unique(
+            db, update(tags).where(tags.c.id == str(tagId)).values(name=body.name, color=body.color), body.name
+        )
         return answer(row_of(db, tagId))
 
 
 @router.delete("/{tagId}", status_code=204, operation_id="deleteTag")
-def delete(who: Editor, context: ServerContext, tagId: UUID) -> Response:
+def delete_tag(caller: Editor, context: ServerContext, tagId: UUID) -> Response:
     with context.store.write() as db:
         row_of(db, tagId)
         db.execute(tags.delete().where(tags.c.id == str(tagId)))
     return Response(status_code=204)
 
 
-def kept(db: Connection, statement: Any, name: str) -> None:
+def execute_unique(db: Connection, statement: Any, name: str) -> None:
     try:
         with db.begin_nested():
             db.execute(statement)

@@ -30,22 +30,22 @@ class UserList(BaseModel):
 @router.get("/users", operation_id="listUsersWithinAnOrganization", response_model=UserList)
 def list_users(
     organizationId: str,
-    who: Reader,
+    caller: Reader,
     context: ServerContext,
     ids: Annotated[list[str] | None, Query()] = None,
     emails: Annotated[list[str] | None, Query()] = None,
 ) -> Any:
     """Those with a permission in the organization or in one of its workspaces; needs to be its reader."""
     organization_id = canonical(organizationId)
-    who.require_organization(organization_id, Role.reader)
-    inside = select(workspaces.c.id).where(workspaces.c.organization_id == organization_id)
-    asked = (
+    caller.require_organization(organization_id, Role.reader)
+    workspace_ids = select(workspaces.c.id).where(workspaces.c.organization_id == organization_id)
+    query = (
         select(users)
         .join(permissions, permissions.c.user_id == users.c.id)
         .where(
             or_(
                 permissions.c.organization_id == organization_id,
-                permissions.c.workspace_id.in_(inside),
+                permissions.c.workspace_id.in_(workspace_ids),
                 permissions.c.permission_type == INSTANCE_ADMIN,
             )
         )
@@ -53,8 +53,8 @@ def list_users(
         .order_by(users.c.email)
     )
     if ids:
-        asked = asked.where(users.c.id.in_([canonical(one) for one in ids]))
+        query = query.where(users.c.id.in_([canonical(each) for each in ids]))
     if emails:
-        asked = asked.where(users.c.email.in_([one.strip().lower() for one in emails]))
+        query = query.where(users.c.email.in_([each.strip().lower() for each in emails]))
     with context.store.read() as db:
-        return {"data": [{"name": row.name, "id": row.id, "email": row.email} for row in db.execute(asked)]}
+        return {"data": [{"name": row.name, "id": row.id, "email": row.email} for row in db.execute(query)]}

@@ -80,26 +80,26 @@ class WorkspacePatch(BaseModel):
     regionId: UUID | None = None
 
 
-def answer(context: Context, who: Principal, row: Any) -> dict[str, Any]:
+def answer(context: Context, caller: Principal, row: Any) -> dict[str, Any]:
     """A workspace. Addresses of its notifications are for those who may change them."""
-    knows = who.may(row.id, Role.admin) or who.may_in_organization(row.organization_id, Role.admin)
-    told = channels.open_channels(context.secret_box, row) if knows else channels.mask_channels(row)
+    is_admin = caller.may(row.id, Role.admin) or caller.may_in_organization(row.organization_id, Role.admin)
+    receivers = channels.opened(context.vault, row) if is_admin else channels.masked(row)
     return {
         "workspaceId": row.id,
         "name": row.name,
         "dataResidency": "auto",
-        "notifications": {**{name: {} for name in EVENTS}, **told},
+        "notifications": {**{name: {} for name in EVENTS}, **receivers},
     }
 
 
-def asked(body: WorkspaceCreate | WorkspacePatch) -> dict[str, Any]:
+def notifications_of(body: WorkspaceCreate | WorkspacePatch) -> dict[str, Any]:
     return body.notifications.model_dump(exclude_none=True) if body.notifications else {}
 
 
 @router.get("", operation_id="listWorkspaces", responses=responses_for(Workspaces))
-def listed(
+def list_workspaces(
     request: Request,
-    who: Reader,
+    caller: Reader,
     context: ServerContext,
     workspaceIds: Ids = None,
     includeDeleted: bool = False,
@@ -107,49 +107,49 @@ def listed(
     offset: Offset = 0,
 ) -> Any:
     with context.store.read() as db:
-        rows = workspaces.find_all(
-            db, ids=visible(who.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
+        rows = workspaces.listed(
+            db, ids=visible(caller.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
         )
-    return page(request, [answer(context, who, row) for row in rows], limit, offset)
+    return page(request, [answer(context, caller, row) for row in rows], limit, offset)
 
 
 @router.post("", operation_id="createWorkspace", responses=responses_for(Workspace))
-def create(who: Admin, context: ServerContext, body: WorkspaceCreate) -> Any:
+def create_workspace(caller: Admin, context: ServerContext, body: WorkspaceCreate) -> Any:
     with context.store.write() as db:
         organization_id = str(body.organizationId) if body.organizationId else workspaces.default_organization(db)
-        who.require_organization(organization_id, Role.editor)
-        made = new_id()
+        caller.require_organization(organization_id, Role.editor)
+        workspace_id = new_id()
         workspaces.create(
             db,
             body.name,
             context.store.now_ms(db),
             organization_id=organization_id,
-            workspace_id=made,
-            notifications=channels.seal_channels(context.secret_box, made, asked(body), {}),
+            workspace_id=workspace_id,
+            notifications=channels.sealed(context.vault, workspace_id, notifications_of(body), {}),
         )
-        row = workspaces.get(db, made)
-        return answer(context, who, row)
+        row = workspaces.get(db, workspace_id)
+        return answer(context, caller, row)
 
 
 @router.get("/{workspaceId}", operation_id="getWorkspace", responses=responses_for(Workspace))
-def get(who: Reader, context: ServerContext, workspaceId: UUID) -> Any:
+def get_workspace(caller: Reader, context: ServerContext, workspaceId: UUID) -> Any:
     with context.store.read() as db:
-        return answer(context, who, workspaces.get(db, str(workspaceId)))
+        return answer(context, caller, workspaces.get(db, str(workspaceId)))
 
 
 @router.patch("/{workspaceId}", operation_id="updateWorkspace", responses=responses_for(Workspace))
-def update(who: Admin, context: ServerContext, workspaceId: UUID, body: WorkspacePatch) -> Any:
+def update_workspace(caller: Admin, context: ServerContext, workspaceId: UUID, body: WorkspacePatch) -> Any:
     with context.store.write() as db:
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = channels.seal_channels(context.secret_box, row.id, asked(body), row.notifications)
+            values["notifications"] = channels.sealed(context.vault, row.id, notifications_of(body), row.notifications)
         workspaces.change(db, row.id, values)
-        return answer(context, who, workspaces.get(db, row.id))
+        return answer(context, caller, workspaces.get(db, row.id))
 
 
 @router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
-def delete(who: Admin, context: ServerContext, workspaceId: UUID) -> Response:
+def delete_workspace(caller: Admin, context: ServerContext, workspaceId: UUID) -> Response:
     with context.store.write() as db:
         deletion.delete(context, db, str(workspaceId))
     return Response(status_code=204)

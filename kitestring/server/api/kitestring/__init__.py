@@ -19,8 +19,8 @@ from kitestring.server.api.kitestring import (
 )
 
 ROUTERS = tuple(
-    room.router
-    for room in (
+    module.router
+    for module in (
         *(
             session,
             users,

@@ -37,7 +37,7 @@ class AuditEntries(BaseModel):
 
 @router.get("", operation_id="listAudit", response_model=AuditEntries)
 def list_audit(
-    who: Admin,
+    caller: Admin,
     context: ServerContext,
     workspaceId: str | None = None,
     kind: str | None = None,
@@ -47,19 +47,19 @@ def list_audit(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
     """Newest first: those of the workspaces that one administers; an admin of the server sees all."""
-    wanted = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
-    seen = who.workspaces(Role.admin)
-    if seen is not None:
-        wanted = wanted.where(audit.c.workspace_id.in_(seen))
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
+    visible_ids = caller.workspaces(Role.admin)
+    if visible_ids is not None:
+        query = query.where(audit.c.workspace_id.in_(visible_ids))
     if workspaceId:
-        wanted = wanted.where(audit.c.workspace_id == canonical(workspaceId))
+        query = query.where(audit.c.workspace_id == canonical(workspaceId))
     for column, value in ((audit.c.kind, kind), (audit.c.resource_id, resourceId), (audit.c.actor, actor)):
         if value:
-            wanted = wanted.where(column == value)
+            query = query.where(column == value)
     if before:
-        wanted = wanted.where(audit.c.id < before)
+        query = query.where(audit.c.id < before)
     with context.store.read() as db:
-        rows = list(db.execute(wanted))
+        rows = list(db.execute(query))
     page = rows[:limit]
     return {
         "data": [

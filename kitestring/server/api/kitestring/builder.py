@@ -58,26 +58,26 @@ class RecordsToInfer(Body):
 
 
 @router.post("/resolve", operation_id="resolveManifest", responses=responses_for(ResolvedManifest))
-def resolve(who: Editor, context: ServerContext, body: ManifestText) -> Any:
+def resolve_manifest(caller: Editor, context: ServerContext, body: ManifestText) -> Any:
     """The manifest written out: references replaced, parameters handed down."""
     return context.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
 
 
 @router.post("/validate", operation_id="validateManifest", responses=responses_for(ManifestDefects))
-def validate(who: Editor, context: ServerContext, body: ManifestValidation) -> Any:
+def validate_manifest(caller: Editor, context: ServerContext, body: ManifestValidation) -> Any:
     """The defects of a manifest with line, column, path, message and hint; none if it can be run."""
     request = {"manifest": body.manifest, "config": body.configuration}
     return {"defects": context.runner.run("manifest_validate", request, limit_s=30.0)}
 
 
 @router.post("/read", operation_id="readManifest", responses=responses_for(ManifestReading))
-def read(who: Editor, context: ServerContext, body: ManifestRead) -> Any:
+def read_manifest(caller: Editor, context: ServerContext, body: ManifestRead) -> Any:
     """A little of one stream: pages with request, response and records, the state, a schema, the log."""
     request = {
         "manifest": body.manifest,
         "config": body.configuration,
         "workspace_id": str(body.workspaceId),
-        "trusted": who.instance_admin,
+        "trusted": caller.instance_admin,
         "stream": body.stream,
         "state": body.state,
         "most": {"most_slices": body.slices, "most_pages": body.pages, "most_records": body.records},
@@ -89,7 +89,7 @@ def read(who: Editor, context: ServerContext, body: ManifestRead) -> Any:
 
 
 @router.post("/infer", operation_id="inferSchema", responses=responses_for(InferredSchema))
-def infer(who: Editor, context: ServerContext, body: RecordsToInfer) -> Any:
+def infer_schema_of(caller: Editor, context: ServerContext, body: RecordsToInfer) -> Any:
     """A JSON Schema that all the records fit."""
     from kitestring.declarative.builder.inference import infer_schema
 

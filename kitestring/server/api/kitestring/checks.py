@@ -46,21 +46,21 @@ class CheckResult(BaseModel):
 
 
 @router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=CheckResult)
-def check_source(who: Runner, context: ServerContext, sourceId: UUID) -> Any:
+def check_source(caller: Runner, context: ServerContext, sourceId: UUID) -> Any:
     """Whether a source can be reached and read."""
     return check_stored(context, "source", str(sourceId))
 
 
 @router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=CheckResult)
-def check_destination(who: Runner, context: ServerContext, destinationId: UUID) -> Any:
+def check_destination(caller: Runner, context: ServerContext, destinationId: UUID) -> Any:
     """Whether a destination can be reached and written."""
     return check_stored(context, "destination", str(destinationId))
 
 
 @router.post("/check", operation_id="checkDraft", response_model=CheckResult)
-def check_draft(who: Editor, context: ServerContext, body: CheckDraft) -> Any:
+def check_draft(caller: Editor, context: ServerContext, body: CheckDraft) -> Any:
     """The same of a configuration that is not kept yet."""
-    trusted = who.instance_admin
+    trusted = caller.instance_admin
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
         definition = endpoints.definition_in_request(
@@ -84,7 +84,7 @@ def check_draft(who: Editor, context: ServerContext, body: CheckDraft) -> Any:
 
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource", responses=responses_for(SourceCatalog))
-def discover(who: Runner, context: ServerContext, sourceId: UUID, fresh: bool = True) -> Any:
+def discover_source(caller: Runner, context: ServerContext, sourceId: UUID, fresh: bool = True) -> Any:
     """The streams that a source has now, as a catalog of Airbyte's protocol; `fresh=false` takes the last one kept."""
     return connection.discover(context, str(sourceId), fresh=fresh).body
 
@@ -97,7 +97,7 @@ class SampleRequest(Body):
 
 
 @router.post("/sources/{sourceId}/read", operation_id="readSource", responses=responses_for(RecordSample))
-def read(who: Editor, context: ServerContext, sourceId: UUID, body: SampleRequest) -> Any:
+def read_source(caller: Editor, context: ServerContext, sourceId: UUID, body: SampleRequest) -> Any:
     """The first records of a stream: `{"records": […], "rejected": […]}`."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "source", str(sourceId))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.jobs import answer, row_of
+from kitestring.server.api.kitestring.jobs import job_summary, row_of
 from kitestring.server.api.kitestring.responses import JobSummary, PendingChanges, SchemaChanges, SyncEstimate
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
@@ -50,13 +50,13 @@ class StreamStates(Body):
 
 
 @router.post("/sync", operation_id="syncConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def sync(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
+def sync_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Copy what is new, now."""
     return start_job(context, str(connectionId), "sync", {})
 
 
 @router.post("/refresh", operation_id="refreshConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def refresh(who: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest) -> Any:
+def refresh_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest) -> Any:
     """Read streams from the beginning. What is there stays until the new is whole."""
     return start_job(
         context,
@@ -67,13 +67,13 @@ def refresh(who: Runner, context: ServerContext, connectionId: UUID, body: Refre
 
 
 @router.post("/clear", operation_id="clearConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def clear(who: Editor, context: ServerContext, connectionId: UUID, body: StreamNames) -> Any:
+def clear_connection(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamNames) -> Any:
     """Remove what the streams have at the destination, and their states. There is no way back but a sync."""
     return start_job(context, str(connectionId), "clear", stream_options(context, connectionId, body.streams))
 
 
 @router.post("/backfill", operation_id="backfillConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def backfill(who: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow) -> Any:
+def backfill_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow) -> Any:
     """Read a window of a stream once more; its state stays as it is."""
     options = {"stream": body.stream, "from": body.from_, "to": body.to}
     stream_options(context, connectionId, [body.stream])
@@ -81,7 +81,7 @@ def backfill(who: Runner, context: ServerContext, connectionId: UUID, body: Back
 
 
 @router.get("/state", operation_id="getState", responses=responses_for(StreamStates))
-def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
+def get_state(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """What each stream goes on from."""
     with context.store.read() as db:
         connection.get(db, str(connectionId))
@@ -89,15 +89,15 @@ def get_state(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
 
 
 @router.put("/state", operation_id="putState", responses=responses_for(StreamStates))
-def put_state(who: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
+def put_state(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
     """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
     with context.store.write() as db:
-        states.replace(context, db, str(connectionId), body.states)
-    return get_state(who, context, connectionId)
+        states.put(context, db, str(connectionId), body.states)
+    return get_state(caller, context, connectionId)
 
 
 @router.delete("/state", operation_id="resetState", status_code=204)
-def reset_state(who: Editor, context: ServerContext, connectionId: UUID, stream: str | None = None) -> Response:
+def reset_state(caller: Editor, context: ServerContext, connectionId: UUID, stream: str | None = None) -> Response:
     """Forget the state of a stream (of all, without one): the next sync reads it from the beginning."""
     with context.store.write() as db:
         connection.get(db, str(connectionId))
@@ -106,7 +106,7 @@ def reset_state(who: Editor, context: ServerContext, connectionId: UUID, stream:
 
 
 @router.post("/diff", operation_id="diffConnection", responses=responses_for(SchemaChanges))
-def diff(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
+def diff_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Ask the source for its streams: in what they differ from those that the connection knows. Nothing is changed."""
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
@@ -115,7 +115,7 @@ def diff(who: Runner, context: ServerContext, connectionId: UUID) -> Any:
 
 
 @router.get("/changes", operation_id="getSchemaChanges", responses=responses_for(PendingChanges))
-def changes(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
+def get_schema_changes(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """The changes of the source's schema that wait for an answer; null without any."""
     with context.store.read() as db:
         waiting = connection.get(db, str(connectionId)).pending_changes
@@ -123,7 +123,7 @@ def changes(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
 
 
 @router.post("/changes/accept", operation_id="acceptSchemaChanges", status_code=204)
-def accept(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
+def accept_schema_changes(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
     """Take over the changes that wait, and activate the connection. 409 without any."""
     with context.store.write() as db:
         schema_change.accept(context, db, str(connectionId))
@@ -131,7 +131,7 @@ def accept(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
 
 
 @router.post("/changes/dismiss", operation_id="dismissSchemaChanges", status_code=204)
-def dismiss(who: Editor, context: ServerContext, connectionId: UUID) -> Response:
+def dismiss_schema_changes(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
     """Go on with the fields as they were, and activate the connection. 409 where that cannot be."""
     with context.store.write() as db:
         schema_change.dismiss(context, db, str(connectionId))
@@ -139,7 +139,7 @@ def dismiss(who: Editor, context: ServerContext, connectionId: UUID) -> Response
 
 
 @router.post("/estimate", operation_id="estimateConnection", responses=responses_for(SyncEstimate))
-def estimate(who: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
+def estimate_connection(caller: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
     """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
     plan = connection.plan_of(context, str(connectionId))
     request = {**plan.body(), "states": context.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
@@ -154,7 +154,7 @@ def start_job(context: Context, connection_id: str, kind: str, options: dict[str
             job = context.queue.enqueue(db, connection_id, kind, cause="api", options=options)
         except Busy as busy:
             raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
-        return answer(row_of(db, job))
+        return job_summary(row_of(db, job))
 
 
 def stream_options(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/connectors", tags=["connectors"])
 Kind = Literal["source", "destination"]
 
 
-def shown(definition: Definition) -> dict[str, Any]:
+def summary_of(definition: Definition) -> dict[str, Any]:
     return {
         "definitionId": definition.id,
         "kind": definition.kind,
@@ -26,7 +26,7 @@ def shown(definition: Definition) -> dict[str, Any]:
         "connector": definition.connector,
         "version": definition.version,
         "native": definition.native,
-        "installed": definition.native or definition.manifest is not None or installed(definition),
+        "installed": definition.native or definition.manifest is not None or is_installed(definition),
         "documentationUrl": definition.docs,
         "category": definition.category,
         "summary": definition.summary,
@@ -35,15 +35,15 @@ def shown(definition: Definition) -> dict[str, Any]:
     }
 
 
-def installed(definition: Definition) -> bool:
+def is_installed(definition: Definition) -> bool:
     from kitestring.airbyte import installed_connectors
 
     return installed_connectors.installed(definition.kind, definition.connector) is not None
 
 
 @router.get("", operation_id="listConnectors", responses=responses_for(ConnectorSummaries))
-def listed(
-    who: Reader,
+def list_connectors(
+    caller: Reader,
     context: ServerContext,
     kind: Kind | None = None,
     search: str = Query("", description="Words that the name, the type or the image holds."),
@@ -52,50 +52,55 @@ def listed(
 ) -> Any:
     """All connectors, those of Kitestring first; with `workspaceId` also the custom ones of a workspace."""
     kinds: list[Kind] = [kind] if kind else ["source", "destination"]
-    found: list[Definition] = []
+    candidates: list[Definition] = []
     with context.store.read() as db:
-        for one in kinds:
-            found += definitions.built_in(one).values()
-            found += definitions.find_custom(db, one, workspaceId) if workspaceId else []
-    words = search.lower().split()
-    chosen = [
-        one
-        for one in found
-        if all(word in f"{one.name} {one.type} {one.repository}".lower() for word in words)
-        and native in (None, one.native)
+        for connector in kinds:
+            candidates += definitions.built_in(connector).values()
+            candidates += definitions.custom(db, connector, workspaceId) if workspaceId else []
+    terms = search.lower().split()
+    matches = [
+        connector
+        for connector in candidates
+        if all(term in f"{connector.name} {connector.type} {connector.repository}".lower() for term in terms)
+        and native in (None, connector.native)
     ]
-    return {"data": [shown(one) for one in sorted(chosen, key=lambda one: (not one.native, one.name.lower()))]}
+    return {
+        "data": [
+            summary_of(connector)
+            for connector in sorted(matches, key=lambda connector: (not connector.native, connector.name.lower()))
+        ]
+    }
 
 
 @router.get("/{kind}/{definitionId}", operation_id="getConnector", responses=responses_for(ConnectorDetail))
-def get(who: Reader, context: ServerContext, kind: Kind, definitionId: str) -> Any:
+def get_connector(caller: Reader, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """A connector with the form of its configuration (`spec`: a JSON Schema). By id, or by type (`zendesk-support`)."""
     with context.store.read() as db:
-        one = definition(db, kind, definitionId)
-    return {**shown(one), "spec": definitions.spec_of(one)}
+        connector = require_definition(db, kind, definitionId)
+    return {**summary_of(connector), "spec": definitions.spec_of(connector)}
 
 
 @router.post(
     "/{kind}/{definitionId}/install", operation_id="installConnector", responses=responses_for(ConnectorDetail)
 )
-def install(who: InstanceAdmin, context: ServerContext, kind: Kind, definitionId: str) -> Any:
+def install_connector(caller: InstanceAdmin, context: ServerContext, kind: Kind, definitionId: str) -> Any:
     """Install a public connector of Airbyte's: its manifest from the registry, or its package from PyPI."""
     from kitestring.airbyte import connector_index, installed_connectors
     from kitestring.airbyte.registry_client import RegistryClient
 
     with context.store.read() as db:
-        one = definition(db, kind, definitionId)
-    entry = connector_index.index().get(kind, one.connector)
-    if one.native or entry is None:
-        raise Problem(422, f"{one.name} comes with Kitestring", hint="There is nothing to install.")
+        connector = require_definition(db, kind, definitionId)
+    entry = connector_index.index().get(kind, connector.connector)
+    if connector.native or entry is None:
+        raise Problem(422, f"{connector.name} comes with Kitestring", hint="There is nothing to install.")
     installed_connectors.install(entry, registry=RegistryClient())
-    return {**shown(one), "spec": definitions.spec_of(one)}
+    return {**summary_of(connector), "spec": definitions.spec_of(connector)}
 
 
-def definition(db: Any, kind: Kind, word: str) -> Definition:
-    if len(word) == 36 and word.count("-") == 4:
-        return definitions.get(db, kind, word)
+def require_definition(db: Any, kind: Kind, name: str) -> Definition:
+    if len(name) == 36 and name.count("-") == 4:
+        return definitions.get(db, kind, name)
     try:
-        return definitions.of_type(kind, word)
+        return definitions.of_type(kind, name)
     except Problem as problem:
-        raise missing_resource(f"{kind} connector", word) from problem
+        raise not_found(f"{kind} connector", name) from problem

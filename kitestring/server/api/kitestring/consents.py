@@ -37,16 +37,21 @@ class ConsentVendors(BaseModel):
 
 
 @router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
-def list_vendors(request: Request, who: AnyUser, context: ServerContext) -> Any:
+def list_consent_vendors(request: Request, caller: Known, context: ServerContext) -> Any:
     """The sources that can be given access by a consent, and the options that it needs beforehand."""
     return {
-        "data": [{"connector": one.connector, "needs": list(one.inputs)} for one in request.app.state.vendors.values()],
+        "data": [
+            {"connector": vendor.connector, "needs": list(vendor.inputs)}
+            for vendor in request.app.state.vendors.values()
+        ],
         "redirectUri": f"{context.settings.url}{consent.CALLBACK}",
     }
 
 
 @router.post("", operation_id="beginConsent", response_model=ConsentRead)
-def begin(body: ConsentRequest, request: Request, response: Response, who: Editor, context: ServerContext) -> Any:
+def begin_consent(
+    body: ConsentRequest, request: Request, response: Response, caller: Editor, context: ServerContext
+) -> Any:
     """The address to open. Only the browser that asked for it can come back from there."""
     config, connector, workspace_id = body.configuration, body.connector, body.workspaceId
     source_id = canonical(body.sourceId) if body.sourceId else None
@@ -62,7 +67,7 @@ def begin(body: ConsentRequest, request: Request, response: Response, who: Edito
     url = consent.begin(
         context,
         vendor_of(request, connector),
-        actor=who.name,
+        actor=caller.name,
         workspace_id=canonical(workspace_id),
         redirect_url=body.redirectUrl,
         config=config,

@@ -31,7 +31,7 @@ class CredentialEnds(BaseModel):
 
 
 @router.get("/sources/{sourceId}/credentials", operation_id="listSourceCredentialEnds", response_model=CredentialEnds)
-def listed(who: Reader, context: ServerContext, sourceId: UUID) -> Any:
+def list_credential_ends(caller: Reader, context: ServerContext, sourceId: UUID) -> Any:
     """When the credentials of a source end, the next one first."""
     with context.store.read() as db:
         ends = endpoints.get(db, "source", str(sourceId)).credential_ends or []

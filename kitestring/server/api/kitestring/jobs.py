@@ -39,7 +39,7 @@ def row_of(db: Connection, job_id: int) -> Any:
     return row
 
 
-def answer(row: Any) -> dict[str, Any]:
+def job_summary(row: Any) -> dict[str, Any]:
     """A job in short: its own status, `suspicious` included."""
     return {
         "jobId": row.id,
@@ -68,7 +68,7 @@ def job_detail(db: Connection, job_id: int) -> dict[str, Any]:
     row = row_of(db, job_id)
     rows = db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
     return {
-        **answer(row),
+        **job_summary(row),
         "history": [
             {
                 "number": attempt.number,
@@ -87,8 +87,8 @@ def job_detail(db: Connection, job_id: int) -> dict[str, Any]:
 
 
 @router.get("", operation_id="listJobsWhole", responses=responses_for(ListedJobs))
-def listed(
-    who: Reader,
+def list_jobs(
+    caller: Reader,
     context: ServerContext,
     workspaceIds: Ids = None,
     connectionId: str | None = None,
@@ -98,35 +98,35 @@ def listed(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Any:
     """Jobs, newest first, each with the name of its connection."""
-    wanted = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
-    allowed = visible(who.workspaces(), workspaceIds)
+    query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    allowed = visible(caller.workspaces(), workspaceIds)
     if allowed is not None:
-        wanted = wanted.where(jobs.c.workspace_id.in_(allowed))
+        query = query.where(jobs.c.workspace_id.in_(allowed))
     for column, value in ((jobs.c.connection_id, connectionId), (jobs.c.kind, kind)):
         if value is not None:
-            wanted = wanted.where(column == value)
+            query = query.where(column == value)
     if status:
-        wanted = wanted.where(jobs.c.status.in_(status))
+        query = query.where(jobs.c.status.in_(status))
         if set(status) <= set(ACTIVE):  # few: found by their index and sorted, rather than looked for among all
-            wanted = wanted.where(IS_ACTIVE).order_by(None).order_by((jobs.c.id + 0).desc())
+            query = query.where(IS_ACTIVE).order_by(None).order_by((jobs.c.id + 0).desc())
     if before is not None:
-        wanted = wanted.where(jobs.c.id < min(before, 2**63 - 1))
+        query = query.where(jobs.c.id < min(before, 2**63 - 1))
     with context.store.read() as db:
-        rows = list(db.execute(wanted))
+        rows = list(db.execute(query))
         ids = {row.connection_id for row in rows}
-        found = db.execute(select(connections.c.id, connections.c.name).where(connections.c.id.in_(ids)))
-        names = {row.id: row.name for row in found}
-        return {"data": [{**answer(row), "connectionName": names.get(row.connection_id, "")} for row in rows]}
+        name_rows = db.execute(select(connections.c.id, connections.c.name).where(connections.c.id.in_(ids)))
+        names = {row.id: row.name for row in name_rows}
+        return {"data": [{**job_summary(row), "connectionName": names.get(row.connection_id, "")} for row in rows]}
 
 
 @router.get("/{jobId}", operation_id="getJobWhole", responses=responses_for(JobDetail))
-def get(who: Reader, context: ServerContext, jobId: int) -> Any:
+def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
     with context.store.read() as db:
         return job_detail(db, jobId)
 
 
 @router.post("/{jobId}/cancel", operation_id="cancelJobWhole", responses=responses_for(JobDetail))
-def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
+def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
     """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, jobId)
@@ -137,8 +137,8 @@ def cancel(who: Runner, context: ServerContext, jobId: int) -> Any:
 
 
 @router.get("/{jobId}/attempts/{number}/log", operation_id="getJobLog", responses=responses_for(LogPage))
-def log(
-    who: Reader,
+def get_job_log(
+    caller: Reader,
     context: ServerContext,
     jobId: int,
     number: int,
@@ -170,7 +170,7 @@ def require_job(context: ServerContext, jobId: int) -> None:
     response_class=EventSourceResponse,
 )
 async def job_events(
-    who: Reader,
+    caller: Reader,
     context: ServerContext,
     request: Request,
     jobId: int,
@@ -194,7 +194,7 @@ async def job_events(
 
     while not await request.is_disconnected():
         if steady() - checked_s >= STANDING_S:
-            if not await asyncio.to_thread(may_still, context, request, who, jobId):
+            if not await asyncio.to_thread(may_still, context, request, caller, jobId):
                 return
             checked_s = steady()
         job = await asyncio.to_thread(read_job)
@@ -223,10 +223,10 @@ def event(kind: str, data: str, attempt: int, place: int) -> ServerSentEvent:
     return ServerSentEvent(event=kind, raw_data=data, id=f"{attempt}:{place}")
 
 
-def may_still(context: Context, request: Request, who: Principal, job_id: int) -> bool:
+def may_still(context: Context, request: Request, caller: Principal, job_id: int) -> bool:
     """Whether somebody who was let in before may still look at a job."""
     try:
-        now = reauthenticate(context, request, who)
+        now = standing(context, request, caller)
         with context.store.read() as db:
             return now is not None and now.may(row_of(db, job_id).workspace_id, Role.reader)
     except Problem:  # the key of the token, or the job, is gone

@@ -30,7 +30,7 @@ class NotificationTest(Body):
 
 
 @router.post("/notifications/test", operation_id="testNotification", response_model=CheckResult)
-def test(who: Admin, context: ServerContext, body: NotificationTest) -> Any:
+def test_notification(caller: Admin, context: ServerContext, body: NotificationTest) -> Any:
     """Send a test notice by a channel, kept or not, and say how that went."""
     if body.way != "email" and not body.url:
         raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")

@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 from kitestring.server.api.airbyte_public.connections import ConnectionSchedule
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.jobs import answer as job_answer
+from kitestring.server.api.kitestring.jobs import job_summary
 from kitestring.server.api.kitestring.responses import ConnectionDetail, ConnectionOverviews
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.clock import now_ms
-from kitestring.server.connections import connection as rooms
+from kitestring.server.connections import connection as stored_connections
 from kitestring.server.connections import schedule
 from kitestring.server.jobs.queue import ACTIVE
 from kitestring.server.store.tables import attempts, connections, destinations, jobs, sources
@@ -28,7 +28,7 @@ router = APIRouter(tags=["overviews"])
 Condition = Literal[
     "active", "paused", "running", "succeeded", "suspicious", "failed", "cancelled", "never", "deciding"
 ]
-SUMMED = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered", "bytes")
+COUNTS = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered", "bytes")
 # Changes that were answered leave a JSON null, which is no NULL of SQL.
 DECIDING = func.coalesce(cast(connections.c.pending_changes, Text), "null") != "null"
 LOOK_BACK = 20
@@ -48,8 +48,8 @@ class SchedulePreview(BaseModel):
 
 
 @router.get("/connections", operation_id="listConnectionOverviews", responses=responses_for(ConnectionOverviews))
-def listed(
-    who: Reader,
+def list_connections(
+    caller: Reader,
     context: ServerContext,
     workspaceIds: Ids = None,
     text: Annotated[str, Query(max_length=200, description="In the name of the connection or of an end.")] = "",
@@ -60,22 +60,22 @@ def listed(
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Any:
     """Connections with their ends, last jobs and next runs, by name."""
-    wanted = joined().where(connections.c.deleted_at_ms.is_(None))
-    allowed = visible(who.workspaces(), workspaceIds)
+    query = overview_query().where(connections.c.deleted_at_ms.is_(None))
+    allowed = visible(caller.workspaces(), workspaceIds)
     if allowed is not None:
-        wanted = wanted.where(connections.c.workspace_id.in_(allowed))
+        query = query.where(connections.c.workspace_id.in_(allowed))
     if text:
         like = f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
         names = (connections.c.name, sources.c.name, destinations.c.name)
-        wanted = wanted.where(or_(*(name.ilike(like, escape="!") for name in names)))
+        query = query.where(or_(*(name.ilike(like, escape="!") for name in names)))
     for column, value in ((connections.c.source_id, sourceId), (connections.c.destination_id, destinationId)):
         if value is not None:
-            wanted = wanted.where(column == str(value))
+            query = query.where(column == str(value))
     if condition is not None:
-        wanted = conditioned(wanted, condition)
-    page = wanted.order_by(func.lower(connections.c.name), connections.c.id).limit(limit).offset(offset)
+        query = with_condition(query, condition)
+    page = query.order_by(func.lower(connections.c.name), connections.c.id).limit(limit).offset(offset)
     with context.store.read() as db:
-        total = db.execute(wanted.with_only_columns(func.count(), maintain_column_froms=True)).scalar_one()
+        total = db.execute(query.with_only_columns(func.count(), maintain_column_froms=True)).scalar_one()
         rows = list(db.execute(page))
         last = last_jobs(db, [row.id for row in rows])
         return {"data": [overview(row, last.get(row.id)) for row in rows], "total": total}
@@ -84,47 +84,48 @@ def listed(
 @router.get(
     "/connections/{connectionId}", operation_id="getConnectionOverview", responses=responses_for(ConnectionDetail)
 )
-def get(who: Reader, context: ServerContext, connectionId: UUID) -> Any:
+def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
     """A connection with all that its page shows: streams with their last figures, changes that wait, settings."""
     key = str(connectionId)
     with context.store.read() as db:
-        rooms.get(db, key)
-        row = db.execute(joined().where(connections.c.id == key)).one()
-        whole = db.execute(select(connections).where(connections.c.id == key)).one()
-        tags = rooms.tags_of(db, [key])[key]
+        stored_connections.get(db, key)
+        row = db.execute(overview_query().where(connections.c.id == key)).one()
+        settings = db.execute(select(connections).where(connections.c.id == key)).one()
+        tags = stored_connections.tags_of(db, [key])[key]
         figures = last_figures(db, key)
         return {
             **overview(row, last_jobs(db, [key]).get(key)),
-            "schemaPolicy": whole.schema_policy,
-            "prefix": whole.prefix,
-            "namespaceDefinition": whole.namespace_definition,
-            "namespaceFormat": whole.namespace_format,
-            "managedBy": whole.origin,
-            "createdAtMs": whole.created_at_ms,
-            "tags": [{"tagId": one.id, "name": one.name, "color": one.color} for one in tags],
-            "changes": whole.pending_changes["changes"] if whole.pending_changes else None,
+            "schemaPolicy": settings.schema_policy,
+            "prefix": settings.prefix,
+            "namespaceDefinition": settings.namespace_definition,
+            "namespaceFormat": settings.namespace_format,
+            "managedBy": settings.origin,
+            "createdAtMs": settings.created_at_ms,
+            "tags": [{"tagId": each.id, "name": each.name, "color": each.color} for each in tags],
+            "changes": settings.pending_changes["changes"] if settings.pending_changes else None,
             "streams": [
-                {**one, "key": rooms.key_of(one), "last": figures.get(rooms.key_of(one))} for one in whole.streams
+                {**each, "key": stored_connections.key_of(each), "last": figures.get(stored_connections.key_of(each))}
+                for each in settings.streams
             ],
         }
 
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
-def preview(who: AnyUser, context: ServerContext, body: ScheduleDraft) -> Any:
+def preview_schedule(caller: Known, context: ServerContext, body: ScheduleDraft) -> Any:
     """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
-    found: list[int] = []
+    moments: list[int] = []
     after = now_ms()
-    while len(found) < 5:
-        coming = schedule.next_ms(form, after)
-        if coming is None:
+    while len(moments) < 5:
+        next_run = schedule.next_ms(form, after)
+        if next_run is None:
             break
-        found.append(coming)
-        after = coming
-    return {"nextMs": found}
+        moments.append(next_run)
+        after = next_run
+    return {"nextMs": moments}
 
 
-def joined() -> Select[Any]:
+def overview_query() -> Select[Any]:
     """The columns of an overview."""
     c = connections.c
     return (
@@ -143,19 +144,19 @@ def joined() -> Select[Any]:
     )
 
 
-def conditioned(wanted: Select[Any], condition: Condition) -> Select[Any]:
+def with_condition(query: Select[Any], condition: Condition) -> Select[Any]:
     """Only connections that are like this. The last job of each is found by its index."""
     if condition in ("active", "paused"):
-        return wanted.where(connections.c.status == ("active" if condition == "active" else "inactive"))
+        return query.where(connections.c.status == ("active" if condition == "active" else "inactive"))
     if condition == "deciding":
-        return wanted.where(DECIDING)
+        return query.where(DECIDING)
     of = jobs.c.connection_id == connections.c.id
     if condition == "never":
-        return wanted.where(~select(jobs.c.id).where(of).exists())
+        return query.where(~select(jobs.c.id).where(of).exists())
     if condition == "running":
-        return wanted.where(select(jobs.c.id).where(of, jobs.c.status.in_(ACTIVE)).exists())
+        return query.where(select(jobs.c.id).where(of, jobs.c.status.in_(ACTIVE)).exists())
     last = select(jobs.c.status).where(of).order_by(jobs.c.id.desc()).limit(1).correlate(connections)
-    return wanted.where(last.scalar_subquery() == condition)
+    return query.where(last.scalar_subquery() == condition)
 
 
 def overview(row: Any, job: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -195,22 +196,22 @@ def last_jobs(db: Connection, connection_ids: Sequence[str]) -> dict[str, dict[s
     )
     return {
         row.connection_id: {
-            **job_answer(row),
-            "figures": summed(row.streams or (row.progress or {}).get("streams") or {}),
+            **job_summary(row),
+            "figures": sum_figures(row.streams or (row.progress or {}).get("streams") or {}),
         }
         for row in rows
     }
 
 
-def summed(streams: Mapping[str, Any]) -> dict[str, float]:
+def sum_figures(streams: Mapping[str, Any]) -> dict[str, float]:
     """The counts and figures of all streams of an attempt together."""
-    found: dict[str, float] = {}
-    for one in streams.values():
-        more = {name: one.get(name) for name in SUMMED} | dict(one.get("figures") or {})
-        for name, value in more.items():
+    sums: dict[str, float] = {}
+    for stream in streams.values():
+        counts = {name: stream.get(name) for name in COUNTS} | dict(stream.get("figures") or {})
+        for name, value in counts.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                found[name] = found.get(name, 0) + value
-    return found
+                sums[name] = sums.get(name, 0) + value
+    return sums
 
 
 def last_figures(db: Connection, connection_id: str) -> dict[str, dict[str, Any]]:
@@ -222,8 +223,8 @@ def last_figures(db: Connection, connection_id: str) -> dict[str, dict[str, Any]
         .order_by(jobs.c.id.desc())
         .limit(LOOK_BACK)
     )
-    found: dict[str, dict[str, Any]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for row in rows:
-        for key, one in (row.streams or {}).items():
-            found.setdefault(key, {**one, "jobId": row.id, "kind": row.kind, "endedAtMs": row.ended_at_ms})
-    return found
+        for key, stream in (row.streams or {}).items():
+            figures.setdefault(key, {**stream, "jobId": row.id, "kind": row.kind, "endedAtMs": row.ended_at_ms})
+    return figures

@@ -27,34 +27,36 @@ class ProjectRequest(Body):
     prune: bool = False
 
 
-def _may(who: Principal, body: ProjectRequest) -> None:
+def require_role(caller: Principal, body: ProjectRequest) -> None:
     """Whom a workspace tells of its jobs is its admins' to say."""
     if body.wanted.notifications:
-        who.require(str(body.workspaceId), Role.admin)
+        caller.require(str(body.workspaceId), Role.admin)
 
 
 @router.post("/plan", operation_id="planProject", responses=responses_for(ProjectChanges))
-def plan(who: Editor, context: ServerContext, body: ProjectRequest) -> Any:
+def plan_project(caller: Editor, context: ServerContext, body: ProjectRequest) -> Any:
     """What would be done; nothing is changed. Of notifications an admin alone is told."""
-    _may(who, body)
+    require_role(caller, body)
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    found = project.plan(context, str(body.workspaceId), body.wanted, prune=body.prune)
-    return {"changes": [one.body() for one in found]}
+    planned = project.plan(context, str(body.workspaceId), body.wanted, prune=body.prune)
+    return {"changes": [change.body() for change in planned]}
 
 
 @router.post("/apply", operation_id="applyProject", responses=responses_for(ProjectChanges))
-def apply(who: Editor, context: ServerContext, body: ProjectRequest) -> Any:
+def apply_project(caller: Editor, context: ServerContext, body: ProjectRequest) -> Any:
     """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
-    _may(who, body)
+    require_role(caller, body)
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    done = project.apply(context, str(body.workspaceId), body.wanted, trusted=who.instance_admin, prune=body.prune)
-    return {"changes": [one.body() for one in done]}
+    applied = project.apply(
+        context, str(body.workspaceId), body.wanted, trusted=caller.instance_admin, prune=body.prune
+    )
+    return {"changes": [change.body() for change in applied]}
 
 
 @router.get("/export", operation_id="exportProject", responses=responses_for(ProjectFile))
-def exported(who: Reader, context: ServerContext, workspaceId: UUID, states: bool = False) -> Any:
+def export_project(caller: Reader, context: ServerContext, workspaceId: UUID, states: bool = False) -> Any:
     """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
     connection goes on from."""
     with context.store.read() as db:

@@ -32,7 +32,7 @@ class SearchRequest(Body):
 @router.post(
     "/destinations/{destinationId}/search", operation_id="searchDestination", responses=responses_for(SearchHits)
 )
-def search(who: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
+def search_destination(caller: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """The nearest chunks, best first, found with the embedder that filled the collection."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "destination", str(destinationId))

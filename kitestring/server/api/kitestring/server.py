@@ -19,23 +19,23 @@ PRIVATE = frozenset({"secret_key", "database_url", "home"})
 
 
 @router.get("/settings", operation_id="getSettings", responses=responses_for(ServerSettings))
-def settings(who: InstanceAdmin, context: ServerContext) -> Any:
+def get_settings(caller: InstanceAdmin, context: ServerContext) -> Any:
     """Every setting that is no secret, by name; each is the variable KITESTRING_ + its name in capitals."""
-    shown = context.settings.model_dump(mode="json")
+    values = context.settings.model_dump(mode="json")
     form = type(context.settings).spec()["properties"]
     return {
         "version": __version__,
         "store": "sqlite" if context.store.sqlite else "postgresql",
         "settings": {
             name: value
-            for name, value in shown.items()
+            for name, value in values.items()
             if name not in PRIVATE and not form.get(name, {}).get("airbyte_secret")
         },
     }
 
 
 @router.get("/workers", operation_id="listWorkers", responses=responses_for(WorkersRead))
-def listed(who: InstanceAdmin, context: ServerContext) -> Any:
+def list_workers(caller: InstanceAdmin, context: ServerContext) -> Any:
     """The workers that were seen within the last minute."""
     with context.store.read() as db:
         now = context.store.now_ms(db)

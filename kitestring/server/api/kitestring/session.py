@@ -48,7 +48,7 @@ class LoginWays(BaseModel):
 
 
 @router.get("/ways", operation_id="getLoginWays", response_model=LoginWays)
-def get_ways(context: ServerContext) -> Any:
+def get_login_ways(context: ServerContext) -> Any:
     """How one can log in here. Asks for no credentials."""
     with context.store.read() as db:
         configured = user.configured(db)
@@ -62,43 +62,38 @@ def log_in(
 ) -> Any:
     """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
     user_id = login(context, body.email, body.password, address_of(request))
-    return begin(context, request, response, user_id)
+    return begin_session(context, request, response, user_id)
 
 
 @router.get("/oidc", operation_id="beginOidcLogin", response_class=RedirectResponse, status_code=302)
-def begin_oidc(request: Request, context: ServerContext, back: str = "/") -> Any:
+def begin_oidc_login(request: Request, context: ServerContext, back: str = "/") -> Any:
     """Go to the issuer to log in; `back` is the page of this server to end on."""
     place, cookie = oidc.begin(context, back)
     answer = RedirectResponse(place, 302)
     answer.set_cookie(
-        oidc.COOKIE,
-        cookie,
-        max_age=oidc.COOKIE_MAX_AGE_S,
-        path=oidc.CALLBACK,
-        secure=secure(context, request),
-        httponly=True,
+        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=is_secure(context, request), httponly=True
     )
     return answer
 
 
 @router.get("/oidc/callback", operation_id="endOidcLogin", response_class=RedirectResponse, status_code=302)
-def end_oidc(request: Request, context: ServerContext) -> Any:
+def end_oidc_login(request: Request, context: ServerContext) -> Any:
     """Where the issuer sends the browser back to: begins a session."""
     user_id, back = oidc.end(context, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
     answer = RedirectResponse(back, 302)
-    begin(context, request, answer, user_id)
+    begin_session(context, request, answer, user_id)
     answer.delete_cookie(oidc.COOKIE, path=oidc.CALLBACK)
     return answer
 
 
 @router.get("", operation_id="getSession", response_model=SessionRead)
-def get_session(request: Request, who: AnyUser) -> Any:
+def get_session(request: Request, caller: Known) -> Any:
     """Who one is, and the CSRF token of one's session."""
-    return shown(who, request.cookies.get(login_session.COOKIE))
+    return session_of(caller, request.cookies.get(login_session.COOKIE))
 
 
 @router.post("/logout", operation_id="logout", status_code=204)
-def log_out(request: Request, who: AnyUser, context: ServerContext) -> Response:
+def log_out(request: Request, caller: Known, context: ServerContext) -> Response:
     """End the session of the cookie."""
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
@@ -109,7 +104,7 @@ def log_out(request: Request, who: AnyUser, context: ServerContext) -> Response:
     return answer
 
 
-def begin(context: Context, request: Request, response: Response, user_id: str) -> SessionRead:
+def begin_session(context: Context, request: Request, response: Response, user_id: str) -> SessionRead:
     """Open a session for a user who has shown who they are."""
     with context.store.write() as db:
         now = context.store.now_ms(db)
@@ -117,30 +112,30 @@ def begin(context: Context, request: Request, response: Response, user_id: str) 
         row = user.by_id(db, user_id)
         assert row is not None
         audit.note(db, context.store, actor=row.email, action="login", kind="user", resource_id=user_id)
-        who = user.principal_of(db, row)
+        caller = user.principal(db, row)
     response.set_cookie(
         login_session.COOKIE,
         opened.cookie,
         max_age=context.settings.session_s,
         path="/",
-        secure=secure(context, request),
+        secure=is_secure(context, request),
         httponly=True,
         samesite="lax",
     )
-    return shown(who, opened.cookie)
+    return session_of(caller, opened.cookie)
 
 
-def secure(context: Context, request: Request) -> bool:
+def is_secure(context: Context, request: Request) -> bool:
     """Whether a cookie goes over https only."""
     return request.url.scheme == "https" or context.settings.public_url.startswith("https://")
 
 
-def shown(who: Principal, cookie: str | None) -> SessionRead:
+def session_of(caller: Principal, cookie: str | None) -> SessionRead:
     return SessionRead(
-        name=who.name,
-        userId=who.user_id,
-        instanceAdmin=who.instance_admin,
-        workspaces=[RoleRead(id=key, role=role.name) for key, role in who.roles.items()],
-        organizations=[RoleRead(id=key, role=role.name) for key, role in who.organizations.items()],
+        name=caller.name,
+        userId=caller.user_id,
+        instanceAdmin=caller.instance_admin,
+        workspaces=[RoleRead(id=key, role=role.name) for key, role in caller.roles.items()],
+        organizations=[RoleRead(id=key, role=role.name) for key, role in caller.organizations.items()],
         csrfToken=login_session.csrf_of(cookie) if cookie else None,
     )

@@ -69,69 +69,69 @@ class UserDetails(BaseModel):
 
 
 @router.get("", operation_id="listAllUsers", response_model=UserDetails)
-def list_users(who: InstanceAdmin, context: ServerContext) -> Any:
+def list_users(caller: InstanceAdmin, context: ServerContext) -> Any:
     """All users of this server, with their roles."""
     with context.store.read() as db:
-        return {"data": [shown(db, row) for row in user.find_all(db)]}
+        return {"data": [user_detail(db, row) for row in user.everyone(db)]}
 
 
 @router.post("", operation_id="createUser", response_model=UserDetail)
-def create_user(body: UserCreate, who: InstanceAdmin, context: ServerContext) -> Any:
+def create_user(body: UserCreate, caller: InstanceAdmin, context: ServerContext) -> Any:
     """The first one is an admin of the server, and from then on it asks everybody for credentials."""
     grants = tuple(user.Grant(g.permissionType, g.workspaceId, g.organizationId) for g in body.permissions)
     with context.store.write() as db:
-        made = user.add(db, body.email, body.password, context.store.now_ms(db), name=body.name, grants=grants)
-        return shown(db, found(db, made))
+        user_id = user.add(db, body.email, body.password, context.store.now_ms(db), name=body.name, grants=grants)
+        return user_detail(db, require_user(db, user_id))
 
 
 @router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
-def change_own_password(body: PasswordChange, who: AnyUser, context: ServerContext) -> Response:
+def change_own_password(body: PasswordChange, caller: Known, context: ServerContext) -> Response:
     """Needs the old one, and ends all one's sessions."""
-    if who.user_id is None:
+    if caller.user_id is None:
         raise Problem(422, "nobody is logged in", hint="Add a user first.")
-    check_password(context, who.user_id, body.old)
+    verify(context, caller.user_id, body.old)
     with context.store.write() as db:
-        user.set_password(db, who.user_id, body.new)
+        user.set_password(db, caller.user_id, body.new)
     return Response(status_code=204)
 
 
 @router.get("/{userId}", operation_id="getUser", response_model=UserDetail)
-def get_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Any:
+def get_user(userId: str, caller: InstanceAdmin, context: ServerContext) -> Any:
     """A user, with their roles."""
     with context.store.read() as db:
-        return shown(db, found(db, userId))
+        return user_detail(db, require_user(db, userId))
 
 
 @router.patch("/{userId}", operation_id="updateUser", response_model=UserDetail)
-def update_user(userId: str, body: UserChange, who: InstanceAdmin, context: ServerContext) -> Any:
+def update_user(userId: str, body: UserChange, caller: InstanceAdmin, context: ServerContext) -> Any:
     """Disabling a user ends their sessions and tokens at once; so does a new password with the sessions."""
     with context.store.write() as db:
-        row = found(db, userId)
+        row = require_user(db, userId)
         if body.name is not None:
             db.execute(users.update().where(users.c.id == row.id).values(name=body.name))
         if body.password is not None:
             user.set_password(db, row.id, body.password)
         if body.disabled is not None:
             user.disable(db, row.id, body.disabled)
-        return shown(db, found(db, userId))
+        return user_detail(db, require_user(db, userId))
 
 
 @router.delete("/{userId}", operation_id="deleteUser", status_code=204)
-def delete_user(userId: str, who: InstanceAdmin, context: ServerContext) -> Response:
+def delete_user(userId: str, caller: InstanceAdmin, context: ServerContext) -> Response:
     """Remove a user with their sessions and applications. The last admin of the server stays."""
     with context.store.write() as db:
-        user.remove(db, found(db, userId).id)
+        user.remove(db, require_user(db, userId).id)
     return Response(status_code=204)
 
 
-def found(db: Connection, user_id: str) -> Row[Any]:
+def require_user(db: Connection, user_id: str) -> Row[Any]:
     row = user.by_id(db, canonical(user_id))
     if row is None:
         raise missing_resource("user", user_id)
     return row
 
 
-def shown(db: Connection, row: Row[Any]) -> dict[str, Any]:
+def user_detail(db: Connection, row: Row[Any]) -> dict[str, Any]:
     return {
         "userId": row.id,
         "email": row.email,
@@ -141,11 +141,11 @@ def shown(db: Connection, row: Row[Any]) -> dict[str, Any]:
         "createdAtMs": row.created_at_ms,
         "permissions": [
             {
-                "permissionId": one.id,
-                "permissionType": one.permission_type,
-                "workspaceId": one.workspace_id,
-                "organizationId": one.organization_id,
+                "permissionId": permission.id,
+                "permissionType": permission.permission_type,
+                "workspaceId": permission.workspace_id,
+                "organizationId": permission.organization_id,
             }
-            for one in user.permissions_of(db, row.id)
+            for permission in user.permissions_of(db, row.id)
         ],
     }

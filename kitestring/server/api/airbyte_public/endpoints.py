@@ -68,12 +68,12 @@ def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
     }
 
 
-def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
+def read_endpoint(context: Context, kind: Kind, endpoint_id: str) -> dict[str, Any]:
     with context.store.read() as db:
-        return answer(db, kind, endpoints.get(db, kind, actor_id))
+        return answer(db, kind, endpoints.get(db, kind, endpoint_id))
 
 
-def no_resources(allocation: dict[str, Any] | None) -> None:
+def refuse_resources(allocation: dict[str, Any] | None) -> None:
     """422 for memory and processors of one connector: the settings of the server hold for all."""
     if any((allocation or {}).values()):
         raise Problem(
@@ -102,17 +102,17 @@ def with_consent(
 
 def router(kind: Kind) -> APIRouter:
     """The routes of `/sources` or `/destinations`."""
-    made = APIRouter(prefix=f"/{kind}s", tags=[f"{kind}s"])
+    routes = APIRouter(prefix=f"/{kind}s", tags=[f"{kind}s"])
     title = kind.title()
     in_path: Any = Path(alias=f"{kind}Id")
-    one_model: type[BaseModel] = Source if kind == "source" else Destination
-    told: dict[int | str, dict[str, Any]] = {200: {"model": one_model}}
-    told_list: dict[int | str, dict[str, Any]] = {200: {"model": Sources if kind == "source" else Destinations}}
+    model: type[BaseModel] = Source if kind == "source" else Destination
+    answer_model: dict[int | str, dict[str, Any]] = {200: {"model": model}}
+    list_model: dict[int | str, dict[str, Any]] = {200: {"model": Sources if kind == "source" else Destinations}}
 
-    @made.get("", operation_id=f"list{title}s", responses=told_list)
-    def listed(
+    @routes.get("", operation_id=f"list{title}s", responses=list_model)
+    def list_endpoints(
         request: Request,
-        who: Reader,
+        caller: Reader,
         context: ServerContext,
         workspaceIds: Ids = None,
         includeDeleted: bool = False,
@@ -123,16 +123,16 @@ def router(kind: Kind) -> APIRouter:
             rows = endpoints.find_all(
                 db,
                 kind,
-                workspace_ids=visible(who.workspaces(), workspaceIds),
+                workspace_ids=visible(caller.workspaces(), workspaceIds),
                 deleted=includeDeleted,
                 limit=limit,
                 offset=offset,
             )
             return page(request, [answer(db, kind, row) for row in rows], limit, offset)
 
-    @made.post("", operation_id=f"create{title}", responses=told)
-    def create(who: Editor, context: ServerContext, body: EndpointCreate) -> Any:
-        no_resources(body.resourceAllocation)
+    @routes.post("", operation_id=f"create{title}", responses=answer_model)
+    def create_endpoint(caller: Editor, context: ServerContext, body: EndpointCreate) -> Any:
+        refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
             workspaces.get(db, str(body.workspaceId))
             definition = endpoints.definition_in_request(
@@ -144,7 +144,7 @@ def router(kind: Kind) -> APIRouter:
             config = with_consent(
                 context, db, kind, workspace_id, definition.connector, body.configuration, body.secretId
             )
-            made_id = endpoints.create(
+            endpoint_id = endpoints.create(
                 context,
                 db,
                 kind,
@@ -152,25 +152,25 @@ def router(kind: Kind) -> APIRouter:
                 name=body.name,
                 definition=definition,
                 config=config,
-                trusted=who.instance_admin,
+                trusted=caller.instance_admin,
             )
-        return one(context, kind, made_id)
+        return read_endpoint(context, kind, endpoint_id)
 
-    @made.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=told)
-    def get(
-        who: Reader,
+    @routes.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=answer_model)
+    def get_endpoint(
+        caller: Reader,
         context: ServerContext,
-        actor_id: UUID = in_path,
+        endpoint_id: UUID = in_path,
         includeSecretCoordinates: Annotated[bool, Query(description="Ignored: secrets are never shown.")] = False,
     ) -> Any:
-        return one(context, kind, str(actor_id))
+        return read_endpoint(context, kind, str(endpoint_id))
 
-    @made.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=told)
-    def patch(who: Editor, context: ServerContext, body: EndpointPatch, path_id: UUID = in_path) -> Any:
-        actor_id = str(path_id)
-        no_resources(body.resourceAllocation)
+    @routes.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=answer_model)
+    def patch_endpoint(caller: Editor, context: ServerContext, body: EndpointPatch, path_id: UUID = in_path) -> Any:
+        endpoint_id = str(path_id)
+        refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
-            row = endpoints.get(db, kind, actor_id)
+            row = endpoints.get(db, kind, endpoint_id)
             if body.workspaceId is not None and str(body.workspaceId) != row.workspace_id:
                 raise Problem(
                     422, f"a {kind} does not move to another workspace", hint=f"Create a {kind} there, delete this one."
@@ -180,24 +180,24 @@ def router(kind: Kind) -> APIRouter:
                 connector = endpoints.definition_of(db, kind, row).connector
                 config = with_consent(context, db, kind, row.workspace_id, connector, config or {}, body.secretId)
             endpoints.change(
-                context, db, kind, actor_id, name=body.name, config=config, merge=True, trusted=who.instance_admin
+                context, db, kind, endpoint_id, name=body.name, config=config, merge=True, trusted=caller.instance_admin
             )
-        return one(context, kind, actor_id)
+        return read_endpoint(context, kind, endpoint_id)
 
-    @made.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=told)
-    def put(who: Editor, context: ServerContext, body: EndpointPut, path_id: UUID = in_path) -> Any:
-        actor_id = str(path_id)
-        no_resources(body.resourceAllocation)
+    @routes.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=answer_model)
+    def put_endpoint(caller: Editor, context: ServerContext, body: EndpointPut, path_id: UUID = in_path) -> Any:
+        endpoint_id = str(path_id)
+        refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
             endpoints.change(
-                context, db, kind, actor_id, name=body.name, config=body.configuration, trusted=who.instance_admin
+                context, db, kind, endpoint_id, name=body.name, config=body.configuration, trusted=caller.instance_admin
             )
-        return one(context, kind, actor_id)
+        return read_endpoint(context, kind, endpoint_id)
 
-    @made.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
-    def delete(who: Editor, context: ServerContext, path_id: UUID = in_path) -> Response:
+    @routes.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
+    def delete_endpoint(caller: Editor, context: ServerContext, path_id: UUID = in_path) -> Response:
         with context.store.write() as db:
             connection.delete_endpoint(context, db, kind, str(path_id))
         return Response(status_code=204)
 
-    return made
+    return routes

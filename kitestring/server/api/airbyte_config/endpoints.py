@@ -51,10 +51,10 @@ class EndpointRef(BaseModel):
     destinationId: UUID | None = None
 
     def of(self, kind: Kind) -> str:
-        found = self.sourceId if kind == "source" else self.destinationId
-        if found is None:
+        endpoint_id = self.sourceId if kind == "source" else self.destinationId
+        if endpoint_id is None:
             raise Problem(400, f"{kind}Id is missing", hint=f"Give the {kind}Id.")
-        return str(found)
+        return str(endpoint_id)
 
 
 class ConfigEndpointUpdate(EndpointRef):
@@ -76,59 +76,59 @@ class Discover(BaseModel):
 def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     """A row as the Config API shows it, secrets masked."""
     definition = endpoints.definition_of(db, kind, row)
-    shown = endpoints.without_type(kind, endpoints.masked_config(db, kind, row))
+    config = endpoints.without_type(kind, endpoints.shown(db, kind, row))
     return {
         f"{kind}Id": row.id,
         "name": row.name,
         f"{kind}Name": definition.name,
         f"{kind}DefinitionId": row.definition_id,
         "workspaceId": row.workspace_id,
-        "connectionConfiguration": shown,
+        "connectionConfiguration": config,
         "createdAt": row.created_at_ms // 1000,
     }
 
 
-def one(context: Context, kind: Kind, actor_id: str) -> dict[str, Any]:
+def read_endpoint(context: Context, kind: Kind, endpoint_id: str) -> dict[str, Any]:
     with context.store.read() as db:
-        return answer(db, kind, endpoints.get(db, kind, actor_id))
+        return answer(db, kind, endpoints.get(db, kind, endpoint_id))
 
 
 def router(kind: Kind) -> APIRouter:
     """The routes of `/sources/…` or `/destinations/…`."""
-    made = APIRouter(prefix=f"/{kind}s", tags=[f"config: {kind}s"])
+    routes = APIRouter(prefix=f"/{kind}s", tags=[f"config: {kind}s"])
     title = kind.title()
 
-    @made.post("/list", operation_id=f"configList{title}s")
-    def listed(who: Reader, context: ServerContext, body: EndpointsInWorkspace) -> Any:
+    @routes.post("/list", operation_id=f"configList{title}s")
+    def list_endpoints(caller: Reader, context: ServerContext, body: EndpointsInWorkspace) -> Any:
         with context.store.read() as db:
             rows = endpoints.find_all(db, kind, workspace_ids=[str(body.workspaceId)])
             return {f"{kind}s": [answer(db, kind, row) for row in rows]}
 
-    @made.post("/get", operation_id=f"configGet{title}")
-    def get(who: Reader, context: ServerContext, body: EndpointRef) -> Any:
-        return one(context, kind, body.of(kind))
+    @routes.post("/get", operation_id=f"configGet{title}")
+    def get_endpoint(caller: Reader, context: ServerContext, body: EndpointRef) -> Any:
+        return read_endpoint(context, kind, body.of(kind))
 
-    @made.post("/create", operation_id=f"configCreate{title}")
-    def create(who: Editor, context: ServerContext, body: ConfigEndpointCreate) -> Any:
-        wanted = body.sourceDefinitionId if kind == "source" else body.destinationDefinitionId
-        if wanted is None:
+    @routes.post("/create", operation_id=f"configCreate{title}")
+    def create_endpoint(caller: Editor, context: ServerContext, body: ConfigEndpointCreate) -> Any:
+        definition_id = body.sourceDefinitionId if kind == "source" else body.destinationDefinitionId
+        if definition_id is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
         with context.store.write() as db:
-            workspaces.get(db, str(body.workspaceId))
-            made_id = endpoints.create(
+            spaces.get(db, str(body.workspaceId))
+            endpoint_id = endpoints.create(
                 context,
                 db,
                 kind,
                 workspace_id=str(body.workspaceId),
                 name=body.name,
-                definition=definitions.get(db, kind, str(wanted)),
+                definition=definitions.get(db, kind, str(definition_id)),
                 config=body.connectionConfiguration,
-                trusted=who.instance_admin,
+                trusted=caller.instance_admin,
             )
-        return one(context, kind, made_id)
+        return read_endpoint(context, kind, endpoint_id)
 
-    @made.post("/update", operation_id=f"configUpdate{title}")
-    def update(who: Editor, context: ServerContext, body: ConfigEndpointUpdate) -> Any:
+    @routes.post("/update", operation_id=f"configUpdate{title}")
+    def update_endpoint(caller: Editor, context: ServerContext, body: ConfigEndpointUpdate) -> Any:
         with context.store.write() as db:
             endpoints.change(
                 context,
@@ -137,22 +137,22 @@ def router(kind: Kind) -> APIRouter:
                 body.of(kind),
                 name=body.name,
                 config=body.connectionConfiguration,
-                trusted=who.instance_admin,
+                trusted=caller.instance_admin,
             )
-        return one(context, kind, body.of(kind))
+        return read_endpoint(context, kind, body.of(kind))
 
-    @made.post("/delete", status_code=204, operation_id=f"configDelete{title}")
-    def delete(who: Editor, context: ServerContext, body: EndpointRef) -> Response:
+    @routes.post("/delete", status_code=204, operation_id=f"configDelete{title}")
+    def delete_endpoint(caller: Editor, context: ServerContext, body: EndpointRef) -> Response:
         with context.store.write() as db:
             connection.delete_endpoint(context, db, kind, body.of(kind))
         return Response(status_code=204)
 
-    @made.post("/check_connection", operation_id=f"configCheck{title}")
-    def check(who: Editor, context: ServerContext, body: EndpointRef) -> Any:
+    @routes.post("/check_connection", operation_id=f"configCheck{title}")
+    def check_endpoint(caller: Editor, context: ServerContext, body: EndpointRef) -> Any:
         """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
-        actor_id = body.of(kind)
+        endpoint_id = body.of(kind)
         with context.store.read() as db:
-            end, now = endpoints.endpoint_of(context, db, kind, actor_id), context.store.now_ms(db)
+            end, now = endpoints.end_of(context, db, kind, endpoint_id), context.store.now_ms(db)
         try:
             context.runner.run(
                 "check",
@@ -161,26 +161,26 @@ def router(kind: Kind) -> APIRouter:
                 updater=ConfigUpdater(context, **{kind: end}),
             )
         except KitestringError as error:
-            said = " ".join(part for part in (error.message, error.hint) if part)
-            info = jobs.made_up(f"check_connection_{kind}", now)
-            return {"status": "failed", "message": said, "jobInfo": info}
-        return {"status": "succeeded", "jobInfo": jobs.made_up(f"check_connection_{kind}", now)}
+            message = " ".join(part for part in (error.message, error.hint) if part)
+            info = jobs.job_info_of(f"check_connection_{kind}", now)
+            return {"status": "failed", "message": message, "jobInfo": info}
+        return {"status": "succeeded", "jobInfo": jobs.job_info_of(f"check_connection_{kind}", now)}
 
     if kind == "source":
 
-        @made.post("/discover_schema", operation_id="configDiscoverSchema")
-        def discover(who: Editor, context: ServerContext, body: Discover, request: Request) -> Any:
+        @routes.post("/discover_schema", operation_id="configDiscoverSchema")
+        def discover_streams(caller: Editor, context: ServerContext, body: Discover, request: Request) -> Any:
             """The streams of a source. Calls it where no catalog is kept, or with `disable_cache`."""
-            found = connection.discover(context, str(body.sourceId), fresh=body.disable_cache)
+            source_catalog = connection.discover(context, str(body.sourceId), fresh=body.disable_cache)
             with context.store.read() as db:
                 now = context.store.now_ms(db)
             return {
-                "catalog": catalog.shown(found.body, []),
-                "catalogId": str(uuid.uuid5(CATALOGS, f"{body.sourceId} {found.body}")),
-                "jobInfo": jobs.made_up("discover_schema", now),
+                "catalog": catalog.sync_catalog(source_catalog.body, []),
+                "catalogId": str(uuid.uuid5(CATALOGS, f"{body.sourceId} {source_catalog.body}")),
+                "jobInfo": jobs.job_info_of("discover_schema", now),
             }
 
-    return made
+    return routes
 
 
 sources, destinations = router("source"), router("destination")
