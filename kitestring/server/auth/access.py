@@ -5,7 +5,8 @@
 
 The workspaces are those of the resources that the request names, in its path, its query or its body (see `named.py`);
 the role is needed in each. A request that names none (a list) passes with the role in any workspace, and its handler
-shows `caller.workspaces()` only. A handler that finds a workspace by other means calls `caller.require(workspace_id, role)`.
+shows `caller.workspaces()` only. A handler that finds a workspace by other means calls
+`caller.require(workspace_id, role)`.
 
 Routes of what belongs to no workspace take `Known` (anyone with valid credentials) or `InstanceAdmin`.
 An unknown id is 404; one in a workspace where the role is missing is 403, and no more is told about it.
